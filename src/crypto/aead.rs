@@ -1,0 +1,82 @@
+//! AES-256-GCM with a key that seals or opens many chunks.
+
+use super::{Backend, Crypto, NONCE_LEN, TAG_LEN, aws_lc, rust_crypto};
+use crate::error::{Error, Result};
+use crate::secret::wipe;
+
+/// An expanded AES-256-GCM key; nonces are the caller's to keep unique, associated data is always empty.
+pub(crate) struct AeadKey {
+    implementation: Implementation,
+    #[cfg(feature = "testing")]
+    logged: super::seal_log::LoggedKey,
+}
+
+enum Implementation {
+    AwsLc(aws_lc::AeadKey),
+    RustCrypto(rust_crypto::AeadKey),
+}
+
+impl AeadKey {
+    pub(crate) fn new(crypto: Crypto, key: &[u8; 32]) -> Self {
+        Self {
+            implementation: match crypto.aead {
+                Backend::AwsLc => Implementation::AwsLc(aws_lc::AeadKey::new(key)),
+                Backend::RustCrypto => Implementation::RustCrypto(rust_crypto::AeadKey::new(key)),
+            },
+            #[cfg(feature = "testing")]
+            logged: super::seal_log::LoggedKey::new(key),
+        }
+    }
+
+    /// Seals `plaintext` into `sealed`, which is [`TAG_LEN`] bytes longer; one pass, no copy.
+    pub(crate) fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], sealed: &mut [u8]) {
+        #[cfg(feature = "testing")]
+        self.logged.seal(nonce, plaintext);
+        let (ciphertext, tag) = sealed.split_at_mut(plaintext.len());
+        match &self.implementation {
+            Implementation::AwsLc(key) => key.seal(nonce, plaintext, ciphertext, tag),
+            Implementation::RustCrypto(key) => key.seal(nonce, plaintext, ciphertext, tag),
+        }
+    }
+
+    /// Seals all of `buffer` but its last [`TAG_LEN`] bytes where it stands, and puts the tag there.
+    pub(crate) fn seal_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8]) {
+        let (plaintext, tag) = buffer.split_at_mut(buffer.len() - TAG_LEN);
+        #[cfg(feature = "testing")]
+        self.logged.seal(nonce, plaintext);
+        match &self.implementation {
+            Implementation::AwsLc(key) => key.seal_in_place(nonce, plaintext, tag),
+            Implementation::RustCrypto(key) => key.seal_in_place(nonce, plaintext, tag),
+        }
+    }
+
+    /// Opens `sealed` into `plaintext`, which is [`TAG_LEN`] bytes shorter; wiped if the tag does not match.
+    pub(crate) fn open(&self, nonce: &[u8; NONCE_LEN], sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
+        let (ciphertext, tag) = sealed.split_at(sealed.len() - TAG_LEN);
+        let authentic = match &self.implementation {
+            Implementation::AwsLc(key) => key.open(nonce, ciphertext, tag, plaintext),
+            Implementation::RustCrypto(key) => key.open(nonce, ciphertext, tag, plaintext),
+        };
+        released(authentic, plaintext)
+    }
+
+    /// Opens `buffer` where it stands and gives its plaintext; wiped if the tag does not match.
+    pub(crate) fn open_in_place<'a>(&self, nonce: &[u8; NONCE_LEN], buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
+        let (ciphertext, tag) = buffer.split_at_mut(buffer.len() - TAG_LEN);
+        let authentic = match &self.implementation {
+            Implementation::AwsLc(key) => key.open_in_place(nonce, ciphertext, tag),
+            Implementation::RustCrypto(key) => key.open_in_place(nonce, ciphertext, tag),
+        };
+        released(authentic, ciphertext)?;
+        Ok(ciphertext)
+    }
+}
+
+/// SECURITY: what failed to authenticate is wiped here, whatever the implementation left behind.
+fn released(authentic: bool, plaintext: &mut [u8]) -> Result<()> {
+    if authentic {
+        return Ok(());
+    }
+    wipe(plaintext);
+    Err(Error::Inauthentic)
+}

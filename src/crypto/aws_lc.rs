@@ -1,0 +1,60 @@
+//! The implementation on AWS-LC.
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use aws_lc_rs::hmac;
+use zeroize::Zeroizing;
+
+use super::NONCE_LEN;
+
+/// AWS-LC wipes the key when it frees it.
+pub(super) struct AeadKey(LessSafeKey);
+
+// These calls fail on lengths alone (a key that is not 32 bytes, over 2^36 bytes of plaintext, slices that do not
+// match), which the callers fix; hence the `expect`s.
+impl AeadKey {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("an AES-256 key is 32 bytes")))
+    }
+
+    pub(super) fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], ciphertext: &mut [u8], tag: &mut [u8]) {
+        self.0
+            .seal_out_of_place_scatter(own(nonce), Aad::empty(), plaintext, ciphertext, &[], tag)
+            .expect("the lengths match");
+    }
+
+    pub(super) fn seal_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &mut [u8]) {
+        let sealed = self.0.seal_in_place_separate_tag(own(nonce), Aad::empty(), buffer);
+        tag.copy_from_slice(sealed.expect("the length is within GCM's bound").as_ref());
+    }
+
+    pub(super) fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
+        self.0.open_separate_gather(own(nonce), Aad::empty(), ciphertext, tag, plaintext).is_ok()
+    }
+
+    pub(super) fn open_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &[u8]) -> bool {
+        self.0.open_in_place_separate_tag(own(nonce), Aad::empty(), tag, buffer).is_ok()
+    }
+}
+
+fn own(nonce: &[u8; NONCE_LEN]) -> Nonce {
+    Nonce::assume_unique_for_key(*nonce)
+}
+
+/// Boxed: it takes over 1,200 bytes, and AWS-LC wipes it where it stands.
+pub(super) struct Hmac(Box<hmac::Key>);
+
+impl Hmac {
+    pub(super) fn new(key: &[u8]) -> Self {
+        Self(Box::new(hmac::Key::new(hmac::HMAC_SHA512, key)))
+    }
+
+    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
+        let mut context = hmac::Context::with_key(&self.0);
+        for piece in message {
+            context.update(piece);
+        }
+        let mut code = Zeroizing::new([0; 64]);
+        code.copy_from_slice(context.sign().as_ref());
+        code
+    }
+}

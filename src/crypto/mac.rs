@@ -1,0 +1,28 @@
+//! HMAC-SHA-512 under a key that serves many messages.
+
+use zeroize::Zeroizing;
+
+use super::{Backend, Crypto, aws_lc, rust_crypto};
+
+/// HMAC-SHA-512 with its key in place.
+pub(super) enum Hmac {
+    AwsLc(aws_lc::Hmac),
+    RustCrypto(rust_crypto::Hmac),
+}
+
+impl Hmac {
+    pub(super) fn new(crypto: Crypto, key: &[u8]) -> Self {
+        match crypto.hash {
+            Backend::AwsLc => Self::AwsLc(aws_lc::Hmac::new(key)),
+            Backend::RustCrypto => Self::RustCrypto(rust_crypto::Hmac::new(key)),
+        }
+    }
+
+    /// The code of the message that the pieces make up.
+    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
+        match self {
+            Self::AwsLc(hmac) => hmac.compute(message),
+            Self::RustCrypto(hmac) => hmac.compute(message),
+        }
+    }
+}

@@ -1,0 +1,61 @@
+//! The implementation on RustCrypto.
+
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
+use hmac::Mac;
+use sha2::Sha512;
+use zeroize::Zeroizing;
+
+use super::NONCE_LEN;
+
+/// Boxed: the expanded key takes over 600 bytes, and it is wiped where it stands.
+pub(super) struct AeadKey(Box<Aes256Gcm>);
+
+// These calls fail on lengths alone (over 2^36 bytes of plaintext, slices that do not match), which the callers fix;
+// hence the `expect`s.
+impl AeadKey {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        Self(Box::new(Aes256Gcm::new(key.into())))
+    }
+
+    pub(super) fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], ciphertext: &mut [u8], tag: &mut [u8]) {
+        let buffers = InOutBuf::new(plaintext, ciphertext).expect("the lengths match");
+        let sealed = self.0.encrypt_inout_detached(nonce.into(), &[], buffers);
+        tag.copy_from_slice(&sealed.expect("the length is within GCM's bound"));
+    }
+
+    pub(super) fn seal_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &mut [u8]) {
+        let sealed = self.0.encrypt_inout_detached(nonce.into(), &[], buffer.into());
+        tag.copy_from_slice(&sealed.expect("the length is within GCM's bound"));
+    }
+
+    pub(super) fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
+        let buffers = InOutBuf::new(ciphertext, plaintext).expect("the lengths match");
+        let tag = tag.try_into().expect("a tag is 16 bytes");
+        self.0.decrypt_inout_detached(nonce.into(), &[], buffers, tag).is_ok()
+    }
+
+    pub(super) fn open_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &[u8]) -> bool {
+        let tag = tag.try_into().expect("a tag is 16 bytes");
+        self.0.decrypt_inout_detached(nonce.into(), &[], buffer.into(), tag).is_ok()
+    }
+}
+
+/// The two states after the padded key: a message costs its own blocks and one more.
+pub(super) struct Hmac(Box<hmac::Hmac<Sha512>>);
+
+impl Hmac {
+    pub(super) fn new(key: &[u8]) -> Self {
+        Self(Box::new(hmac::Hmac::new_from_slice(key).expect("HMAC takes a key of any length")))
+    }
+
+    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
+        let mut mac = (*self.0).clone();
+        for piece in message {
+            mac.update(piece);
+        }
+        let mut code = Zeroizing::new([0; 64]);
+        code.copy_from_slice(&mac.finalize().into_bytes());
+        code
+    }
+}

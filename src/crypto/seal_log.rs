@@ -1,0 +1,95 @@
+//! The (key, nonce) instrument: a log of everything that a whole test run sealed, its child processes included.
+//!
+//! With `ATREST_SEAL_LOG` set, each seal appends one record of 64 bytes to the file it names: a digest of key and
+//! nonce, and one of the plaintext. A pair that stands there twice with another plaintext is the most repeated
+//! serious bug of this field.
+
+use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::path::Path;
+use std::sync::OnceLock;
+
+use sha2::{Digest, Sha512_256};
+
+use super::NONCE_LEN;
+
+const VARIABLE: &str = "ATREST_SEAL_LOG";
+/// Digests of the log are of no use elsewhere.
+const SALT: &[u8] = b"atrest seal log";
+const RECORD_LEN: usize = 64;
+
+/// A key as the log knows it; nothing where no log is kept.
+pub(super) struct LoggedKey(Option<[u8; 32]>);
+
+impl LoggedKey {
+    pub(super) fn new(key: &[u8; 32]) -> Self {
+        Self(log().map(|_| digest(&[key])))
+    }
+
+    pub(super) fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8]) {
+        let (Some(key), Some(mut log)) = (self.0, log()) else { return };
+        let mut record = [0; RECORD_LEN];
+        record[..32].copy_from_slice(&digest(&[&key, nonce]));
+        record[32..].copy_from_slice(&digest(&[&key, plaintext]));
+        // One write of a file opened for appending: records of several threads and processes never mix.
+        log.write_all(&record).expect("the seal log can be written");
+    }
+}
+
+/// What a log says about the run that wrote it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SealLog {
+    /// How many chunks, wraps and files were sealed.
+    pub seals: u64,
+    /// How many of them repeated key and nonce with the same plaintext (a generator of fixed bytes does).
+    pub repeated: u64,
+    /// How many repeated key and nonce with another plaintext. Anything but zero is a broken run.
+    pub broken: u64,
+}
+
+impl SealLog {
+    /// Reads a log.
+    ///
+    /// # Errors
+    ///
+    /// The file cannot be read, or is no log.
+    pub fn read(path: impl AsRef<Path>) -> io::Result<Self> {
+        let mut bytes = Vec::new();
+        File::open(path)?.read_to_end(&mut bytes)?;
+        let (records, rest) = bytes.as_chunks::<RECORD_LEN>();
+        if !rest.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "a seal log is whole records"));
+        }
+        let mut seen = HashMap::new();
+        let mut log = Self { seals: 0, repeated: 0, broken: 0 };
+        for record in records {
+            let (pair, plaintext) = record.split_at(32);
+            log.seals += 1;
+            match seen.insert(pair, plaintext) {
+                None => {}
+                Some(before) if before == plaintext => log.repeated += 1,
+                Some(_) => log.broken += 1,
+            }
+        }
+        Ok(log)
+    }
+}
+
+fn log() -> Option<&'static File> {
+    static LOG: OnceLock<Option<File>> = OnceLock::new();
+    LOG.get_or_init(|| {
+        let path = std::env::var_os(VARIABLE)?;
+        Some(OpenOptions::new().create(true).append(true).open(path).expect("the seal log can be opened"))
+    })
+    .as_ref()
+}
+
+fn digest(pieces: &[&[u8]]) -> [u8; 32] {
+    let mut hasher = Sha512_256::new_with_prefix(SALT);
+    for piece in pieces {
+        hasher.update(piece);
+    }
+    hasher.finalize().into()
+}

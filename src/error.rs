@@ -1,0 +1,407 @@
+//! Every error of the library, grouped by what its reader does next.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+
+/// What can go wrong, as a result.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Why a call failed; the variants are grouped by what the caller does next.
+///
+/// Cheap to clone, and no variant carries a key or anything made from one.
+///
+/// | do what | variants |
+/// |---|---|
+/// | alarm: the store's bytes are not what was written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
+/// | answer the client | [`CustomerKey`](Self::CustomerKey), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
+/// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile) |
+/// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Random`](Self::Random), [`Io`](Self::Io) |
+/// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring) |
+/// | fix the build or the code | [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse) |
+///
+/// A stream that failed gives the same error for ever.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// The stored bytes, the key or the object's name are not the ones this was encrypted with.
+    #[error("inauthentic: the stored bytes were changed, or they belong to another object or another key")]
+    Inauthentic,
+    /// The stored bytes end too early.
+    #[error("truncated: the stored bytes end before the object does")]
+    Truncated,
+    /// A customer key is missing, not applicable or not the right one.
+    #[error(transparent)]
+    CustomerKey(#[from] CustomerKeyError),
+    /// No byte of the range lies in the object, whose authenticated plaintext length is given in bytes.
+    #[error("no byte of the range lies in the object of {plaintext_len} bytes")]
+    #[non_exhaustive]
+    RangeNotSatisfiable {
+        /// The object's plaintext length in bytes, authenticated.
+        plaintext_len: u64,
+    },
+    /// The envelope is of a multipart upload that was not completed; it opens no object.
+    #[error("the multipart upload is not complete, there is no object to read yet")]
+    UploadNotComplete,
+    /// The object was uploaded in parts and its manifest was not given.
+    #[error("the object was uploaded in parts: its manifest is needed to read it")]
+    ManifestRequired,
+    /// The envelope cannot be understood.
+    #[error(transparent)]
+    Envelope(#[from] EnvelopeError),
+    /// The sealed keyring cannot be opened.
+    #[error(transparent)]
+    SealedFile(#[from] SealedFileError),
+    /// The key provider, or the keyring in its place, did not give the key.
+    #[error(transparent)]
+    KeyProvider(#[from] KeyProviderError),
+    /// What was stored is not what this reader accepts.
+    #[error(transparent)]
+    Unexpected(#[from] Unexpected),
+    /// Something is longer than the format allows.
+    #[error(transparent)]
+    LimitExceeded(#[from] Limit),
+    /// The keyring refuses the change.
+    #[error(transparent)]
+    Keyring(#[from] KeyringError),
+    /// The random generator failed; nothing was encrypted.
+    #[error("the random generator failed, nothing was encrypted")]
+    Random(#[source] Cause),
+    /// A keyring or root key file could not be read or written.
+    #[error(transparent)]
+    Io(#[from] IoError),
+    /// What was asked for needs a cargo feature that this build lacks.
+    #[error(transparent)]
+    NotCompiled(#[from] Feature),
+    /// The calling code is wrong; never caused by what is stored.
+    #[error(transparent)]
+    Misuse(#[from] Misuse),
+}
+
+/// A customer key is missing, not applicable, or not the one the object was written with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum CustomerKeyError {
+    /// The object is SSE-C: reading it takes its customer key.
+    #[error("the object is SSE-C, its customer key is required")]
+    Required,
+    /// A customer key was given for an object that is not SSE-C.
+    #[error("a customer key was given but the object is not SSE-C")]
+    NotExpected,
+    /// The customer key is not the one that the object was written with.
+    #[error("the customer key is not the one that the object was written with")]
+    Mismatch,
+    /// A customer key is exactly 32 bytes.
+    #[error("a customer key is exactly 32 bytes")]
+    WrongLength,
+}
+
+/// Bytes that are no envelope of this version of the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EnvelopeError {
+    /// The bytes do not begin as an envelope does; perhaps the object was stored in the clear.
+    #[error("not an envelope; the object may never have been encrypted by this library")]
+    NotAnEnvelope,
+    /// The envelope's version is not 1.
+    #[error("the envelope's version {0} is not known, a newer release may read it")]
+    UnsupportedVersion(u8),
+    /// The envelope's mode is none of the four.
+    #[error("the envelope's mode {0} is not known, a newer release may read it")]
+    UnknownMode(u8),
+    /// The envelope's state is none of the three.
+    #[error("the envelope's state {0} is not known, a newer release may read it")]
+    UnknownState(u8),
+    /// The envelope's suite is not 1.
+    #[error("the envelope's suite {0} is not known, a newer release may read it")]
+    UnknownSuite(u8),
+    /// The envelope has a flag that is not known.
+    #[error("the envelope has flags that are not known ({0:#06x}), a newer release may read it")]
+    UnknownFlag(u16),
+    /// The envelope has a field that is not known.
+    #[error("the envelope has a field of type {0} that is not known, a newer release may read it")]
+    UnknownField(u16),
+    /// The envelope breaks a rule of the format.
+    #[error("the envelope is malformed: {0}")]
+    Malformed(&'static str),
+}
+
+/// Bytes that are no sealed keyring, or one under another root key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum SealedFileError {
+    /// The bytes do not begin as a sealed file does.
+    #[error("not a sealed file")]
+    NotASealedFile,
+    /// The file, or what was sealed in it, breaks a rule of the format.
+    #[error("the sealed file is malformed: {0}")]
+    Malformed(&'static str),
+    /// Version, kind, key derivation or its parameters are not supported.
+    #[error("the sealed file is not supported: {0}")]
+    Unsupported(&'static str),
+    /// The root key or passphrase is not the one that the file was sealed under.
+    #[error("the root key or passphrase is not the one that the file was sealed under")]
+    WrongRootKey,
+}
+
+/// What was stored is not what this reader was told to accept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Unexpected {
+    /// The envelope is not bound to a name, and the reader gave one.
+    #[error("the envelope is bound to no name, but a name was given")]
+    Unbound,
+    /// The envelope is bound to a name, and the reader gave none.
+    #[error("the envelope is bound to a name, but none was given")]
+    Bound,
+    /// The mode is not accepted here.
+    #[error("the mode is not accepted here; give the builder its keyring or KMS, or widen what is expected")]
+    Mode,
+    /// The KMS key is not accepted here.
+    #[error("the KMS key is not among those accepted here (KmsKeys)")]
+    KmsKey,
+    /// The keyring's id is not the one that was expected.
+    #[error("the keyring has another key id than the one expected")]
+    KeyringId,
+    /// The keyring's generation is below one that was seen.
+    #[error("the keyring is older than one that was seen: an old file was put back")]
+    Generation,
+}
+
+/// What is longer than the format allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Limit {
+    /// A message holds at most 2^52 - 1 bytes of plaintext.
+    #[error("an object holds at most 2^52 - 1 bytes, a little less in DSSE-KMS")]
+    Message,
+    /// The envelope does not fit the fixed length that the builder was given.
+    #[error("the envelope does not fit the fixed length of {0} bytes")]
+    EnvelopeLen(usize),
+    /// An envelope is at most 65,663 bytes, and at most 60,000 as DSSE-KMS's inner one.
+    #[error("the envelope is longer than the format allows")]
+    Envelope,
+    /// An encryption context takes at most 8,192 bytes.
+    #[error("the encryption context is longer than 8,192 bytes")]
+    Context,
+    /// A key id is 1 to 2,048 bytes without control characters.
+    #[error("a key id is 1 to 2,048 bytes of UTF-8 without control characters")]
+    KeyId,
+    /// A keyring holds at most 65,535 versions, numbered up to 2^32 - 2.
+    #[error("the keyring is full")]
+    Keyring,
+}
+
+/// Why a keyring refuses a change of one of its versions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyringError {
+    /// The keyring has no version of this number.
+    #[error("the keyring has no version {0}")]
+    VersionUnknown(u32),
+    /// The version is the primary: make another one primary first.
+    #[error("version {0} is the primary; activate or rotate to another first")]
+    VersionIsPrimary(u32),
+    /// The version is disabled: enable it first.
+    #[error("version {0} is disabled; enable it first")]
+    VersionDisabled(u32),
+    /// The version is not disabled; disable it, wait, then retire it.
+    #[error("version {0} is not disabled; disable it, wait, then retire it")]
+    VersionNotDisabled(u32),
+    /// The file changed under this change, by someone who did not take its lock.
+    #[error("the keyring file was changed by someone else meanwhile; try again")]
+    Conflict,
+}
+
+/// A cargo feature that the call needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Feature {
+    /// `aws-lc-rs`: the fast implementation, and one of the two of DSSE-KMS.
+    #[error("this needs the cargo feature `aws-lc-rs` of atrest")]
+    AwsLcRs,
+    /// `passphrase`: sealed files under a passphrase.
+    #[error("this needs the cargo feature `passphrase` of atrest")]
+    Passphrase,
+}
+
+/// A mistake in the calling code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Misuse {
+    /// Bucket and key of a name are not empty; a store without names uses `ObjectName::unbound`.
+    #[error("bucket and key of an object name are not empty; use ObjectName::unbound for none")]
+    EmptyName,
+    /// A component of a name is longer than 65,535 bytes.
+    #[error("a component of an object name is at most 65,535 bytes")]
+    NameTooLong,
+    /// The unbound name has no realm and no version.
+    #[error("an unbound name has neither realm nor version id")]
+    UnboundName,
+    /// In SSE-KMS and DSSE-KMS a bucket holds no `/`, and bucket and key are UTF-8.
+    #[error("with KMS keys a bucket holds no '/' and bucket and key are UTF-8")]
+    NameNotAnArn,
+    /// The name of a context pair is empty.
+    #[error("the name of an encryption context pair is not empty")]
+    ContextNameEmpty,
+    /// The name `aws:s3:arn` belongs to the library.
+    #[error("the encryption context name aws:s3:arn is reserved")]
+    ContextNameReserved,
+    /// An encryption context names each pair once.
+    #[error("an encryption context names each pair once")]
+    ContextNameTwice,
+    /// A secret is exactly 32 bytes.
+    #[error("the key is not exactly 32 bytes")]
+    KeyLength,
+    /// The plaintext is not as long as it was said to be when encryption began.
+    #[error("the plaintext is not as long as it was said to be when encryption began")]
+    PlaintextLen,
+    /// The output is shorter than `finish_len` says.
+    #[error("the output is shorter than finish_len says")]
+    OutputTooSmall,
+    /// A rewrap into or out of SSE-C revokes nothing: say so with `rewrap_as_revoking_nothing`.
+    #[error(
+        "a rewrap into or out of SSE-C leaves the old key able to open the object: call rewrap_as_revoking_nothing, or encrypt again"
+    )]
+    RewrapCrossesCustomerKey,
+    /// DSSE-KMS has a second layer of data: changing to it or from it encrypts again.
+    #[error("DSSE-KMS has a second layer of data; changing to it or from it needs new encryption")]
+    RewrapChangesLayers,
+    /// The versions that a keyring is built from break its rules.
+    #[error("a keyring has versions from 1 to 2^32 - 2, each once, and an enabled primary among them")]
+    KeyringVersions,
+    /// A keyring file's path has no file name.
+    #[error("the path of a keyring file names a file")]
+    Path,
+}
+
+/// Why a key provider gave no key: a kind, the key it was asked for, and perhaps a cause.
+#[derive(Clone, Debug)]
+pub struct KeyProviderError {
+    kind: KeyProviderErrorKind,
+    key_id: Arc<str>,
+    source: Option<Cause>,
+}
+
+impl KeyProviderError {
+    /// An error of this kind about this key.
+    pub fn new(kind: KeyProviderErrorKind, key_id: &str) -> Self {
+        Self { kind, key_id: key_id.into(), source: None }
+    }
+
+    /// The same error with what caused it, for logs; `Display` never shows it.
+    #[must_use]
+    pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Cause::new(source)), ..self }
+    }
+
+    /// What kind of refusal it was.
+    pub fn kind(&self) -> KeyProviderErrorKind {
+        self.kind
+    }
+
+    /// The key that was asked for, as it was named in the request.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// Whether the same call may succeed later without anyone changing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, KeyProviderErrorKind::Throttled | KeyProviderErrorKind::Unavailable)
+    }
+}
+
+impl fmt::Display for KeyProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key {:?}: {}", &*self.key_id, self.kind)
+    }
+}
+
+impl std::error::Error for KeyProviderError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|cause| cause as _)
+    }
+}
+
+/// The kinds of a [`KeyProviderError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyProviderErrorKind {
+    /// There is no such key, or no such version of it.
+    #[error("no such key or version")]
+    NotFound,
+    /// The key or this version of it is disabled.
+    #[error("the key is disabled")]
+    Disabled,
+    /// The key waits for its deletion.
+    #[error("the key is pending deletion")]
+    PendingDeletion,
+    /// The requester may not use the key.
+    #[error("the requester may not use the key")]
+    AccessDenied,
+    /// Too many requests: try again later.
+    #[error("too many requests, try again later")]
+    Throttled,
+    /// The provider refuses the request or the wrapped key as such.
+    #[error("the provider refused the request")]
+    Rejected,
+    /// The provider cannot be reached, or does not answer.
+    #[error("the provider is unavailable, try again later")]
+    Unavailable,
+    /// The provider answered with another key than the one it was asked for.
+    #[error("the provider answered with another key")]
+    WrongKey,
+    /// The provider answered with a key or wrapped key of a length that the format does not take.
+    #[error("the provider answered with a key of another length")]
+    WrongLength,
+}
+
+/// Reading or writing a file of ours failed.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{doing}: {source}")]
+pub struct IoError {
+    doing: &'static str,
+    source: Arc<io::Error>,
+}
+
+impl IoError {
+    pub(crate) fn new(doing: &'static str, source: io::Error) -> Self {
+        Self { doing, source: Arc::new(source) }
+    }
+
+    /// What kind of error the operating system gave.
+    pub fn kind(&self) -> io::ErrorKind {
+        self.source.kind()
+    }
+}
+
+/// An underlying error of someone else's, kept for logs and never shown by `Display` of ours.
+#[derive(Clone)]
+pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
+
+impl Cause {
+    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self(Arc::new(error))
+    }
+}
+
+impl fmt::Debug for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.0, f)
+    }
+}
+
+impl fmt::Display for Cause {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Cause {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.0.source()
+    }
+}
+
+const fn assert_shareable<T: Send + Sync + Clone + 'static>() {}
+const _: () = assert_shareable::<Error>();

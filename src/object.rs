@@ -1,0 +1,162 @@
+//! Who an object is, and who asks for it.
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::error::{Misuse, Result};
+
+/// The name an object is bound to: a copy of the stored bytes under another name does not open.
+///
+/// Bytes are taken as they are, nothing is normalised: `a//b` and `a/b` are two objects. The same name has to be
+/// given to read as was given to write.
+///
+/// ```
+/// # fn main() -> atrest::Result<()> {
+/// use atrest::ObjectName;
+/// let object = ObjectName::new("photos", "2026/cat.jpg")?.realm("account-7/photos-created-2026-03")?;
+/// # Ok(()) }
+/// ```
+///
+/// # Security
+///
+/// Give a [`realm`](Self::realm) wherever bucket names can be used again by someone else, or the same keys serve
+/// more than one store.
+///
+/// Spec: manual, format, "Context of a name".
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct ObjectName {
+    bucket: Arc<[u8]>,
+    key: Arc<[u8]>,
+    realm: Arc<[u8]>,
+    version_id: Arc<[u8]>,
+}
+
+impl ObjectName {
+    /// The object `key` in `bucket`, neither of them empty.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] where one is empty or longer than 65,535 bytes.
+    pub fn new(bucket: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self> {
+        let (bucket, key) = (component(bucket.as_ref())?, component(key.as_ref())?);
+        if bucket.is_empty() || key.is_empty() {
+            return Err(Misuse::EmptyName.into());
+        }
+        Ok(Self { bucket, key, ..Self::unbound() })
+    }
+
+    /// No name: for stores that have none. Unbound objects of one store can be exchanged by whoever writes it.
+    pub fn unbound() -> Self {
+        let empty: Arc<[u8]> = Arc::from([]);
+        Self { bucket: empty.clone(), key: empty.clone(), realm: empty.clone(), version_id: empty }
+    }
+
+    /// The same name in a realm: bytes that are never used for anything else, such as the account and the
+    /// incarnation of the bucket, or the store's id.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] where it is longer than 65,535 bytes, or the name is unbound.
+    pub fn realm(self, realm: impl AsRef<[u8]>) -> Result<Self> {
+        self.bound()?;
+        Ok(Self { realm: component(realm.as_ref())?, ..self })
+    }
+
+    /// The same name of one version of the object; reader and writer give the same.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`] where it is longer than 65,535 bytes, or the name is unbound.
+    pub fn version_id(self, version_id: impl AsRef<[u8]>) -> Result<Self> {
+        self.bound()?;
+        Ok(Self { version_id: component(version_id.as_ref())?, ..self })
+    }
+
+    /// Whether it is a name at all, and not [`unbound`](Self::unbound).
+    pub fn is_bound(&self) -> bool {
+        !self.bucket.is_empty()
+    }
+
+    /// The bucket, empty where the name is unbound.
+    pub fn bucket(&self) -> &[u8] {
+        &self.bucket
+    }
+
+    /// The key, empty where the name is unbound.
+    pub fn key(&self) -> &[u8] {
+        &self.key
+    }
+
+    /// Every component, each behind its length: what the wrap of a data key is bound to.
+    pub(crate) fn wrap_context(&self, upload_id: &[u8]) -> Vec<u8> {
+        let components = [&self.realm[..], &self.bucket, &self.key, &self.version_id, upload_id];
+        let mut context = Vec::with_capacity(components.iter().map(|c| 2 + c.len()).sum());
+        for component in components {
+            // No component is longer than a u16 counts: `component` checked it.
+            context.extend_from_slice(&(component.len() as u16).to_be_bytes());
+            context.extend_from_slice(component);
+        }
+        context
+    }
+
+    fn bound(&self) -> Result<()> {
+        if self.is_bound() { Ok(()) } else { Err(Misuse::UnboundName.into()) }
+    }
+}
+
+impl fmt::Debug for ObjectName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if !self.is_bound() {
+            return f.write_str("ObjectName::unbound()");
+        }
+        let mut shown = f.debug_struct("ObjectName");
+        for (field, value) in
+            [("realm", &self.realm), ("bucket", &self.bucket), ("key", &self.key), ("version_id", &self.version_id)]
+        {
+            if !value.is_empty() {
+                shown.field(field, &String::from_utf8_lossy(value));
+            }
+        }
+        shown.finish()
+    }
+}
+
+fn component(bytes: &[u8]) -> Result<Arc<[u8]>> {
+    if bytes.len() > usize::from(u16::MAX) {
+        return Err(Misuse::NameTooLong.into());
+    }
+    Ok(bytes.into())
+}
+
+/// On whose behalf a key is asked for; a key provider decides by it.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Requester(Arc<str>);
+
+impl Requester {
+    /// Somebody, by whatever name the key provider knows them: a user's ARN, a service's name.
+    pub fn new(name: impl Into<String>) -> Self {
+        Self(name.into().into())
+    }
+
+    /// Nobody in particular: the requester where none was named.
+    pub fn anonymous() -> Self {
+        Self::new("anonymous")
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for Requester {
+    fn default() -> Self {
+        Self::anonymous()
+    }
+}
+
+impl fmt::Debug for Requester {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Requester({:?})", &*self.0)
+    }
+}
