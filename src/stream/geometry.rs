@@ -1,0 +1,225 @@
+//! Every length and offset of the format, both ways, in `u64`; nothing here can panic or wrap.
+//!
+//! A *message* is a 56-byte header and chunks of 16,384 plaintext bytes, each 16 bytes longer when sealed, the last
+//! always shorter. So lengths map one to one, and the end is where the short chunk is.
+//!
+//! ```
+//! use atrest::geometry::Layers;
+//! assert_eq!(Layers::One.ciphertext_len(0), Some(72));
+//! assert_eq!(Layers::Two.ciphertext_len(16_384), Some(16_560));
+//! assert_eq!(Layers::One.plaintext_len(16_472), Some(16_384));
+//! assert_eq!(Layers::One.plaintext_len(71), None);
+//! ```
+//!
+//! Spec: manual, format, "Messages"; C2SP chunked-encryption.
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+use std::ops::Range;
+
+use crate::error::{Error, Limit, Result};
+
+/// Plaintext bytes of every chunk but the last, which has fewer.
+pub const CHUNK_LEN: u64 = 16_384;
+/// Bytes that sealing adds to each chunk.
+pub const TAG_LEN: u64 = 16;
+/// Bytes of a message before its first chunk: salt (24) and commitment (32).
+pub const HEADER_LEN: u64 = 56;
+/// Bytes of every chunk but the last once it is sealed.
+pub const SEALED_CHUNK_LEN: u64 = 16_400;
+/// Bytes of the shortest message, whose plaintext is empty.
+pub const MIN_MESSAGE_LEN: u64 = 72;
+/// The most plaintext bytes that one message holds.
+pub const MAX_PLAINTEXT_LEN: u64 = (1 << 52) - 1;
+/// The most parts of a multipart object.
+pub const MAX_PARTS: usize = 65_536;
+/// The most plaintext bytes of a multipart object.
+pub const MAX_MULTIPART_PLAINTEXT_LEN: u64 = 1 << 56;
+
+/// How many times an object's bytes are sealed: once, or in DSSE-KMS twice.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Layers {
+    /// SSE-S3, SSE-KMS and SSE-C.
+    One,
+    /// DSSE-KMS: the outer message's plaintext is the whole inner message.
+    Two,
+}
+
+impl Layers {
+    /// The stored bytes of a plaintext of this many bytes; `None` where it is longer than the format holds.
+    pub const fn ciphertext_len(self, plaintext_len: u64) -> Option<u64> {
+        match (self, message_len(plaintext_len)) {
+            (Self::One, len) => len,
+            (Self::Two, Some(inner)) => message_len(inner),
+            (Self::Two, None) => None,
+        }
+    }
+
+    /// The plaintext bytes of this many stored bytes; `None` where nothing that was written has that length.
+    pub const fn plaintext_len(self, ciphertext_len: u64) -> Option<u64> {
+        match (self, message_plaintext_len(ciphertext_len)) {
+            (Self::One, len) => len,
+            (Self::Two, Some(inner)) => message_plaintext_len(inner),
+            (Self::Two, None) => None,
+        }
+    }
+
+    /// The most plaintext bytes of one object or part.
+    pub const fn max_plaintext_len(self) -> u64 {
+        match self {
+            Self::One => MAX_PLAINTEXT_LEN,
+            // The largest p with ciphertext_len(p) <= 2^52 - 1; a test holds it.
+            Self::Two => 4_499_205_871_636_407,
+        }
+    }
+}
+
+/// A list of parts, each a message (DSSE-KMS: one in another) of its own, as a manifest orders them.
+///
+/// Built from the plaintext offsets at which the parts end; two equal ends are an empty part.
+#[derive(Clone, Copy, Debug)]
+pub struct Parts<'a> {
+    layers: Layers,
+    plaintext_ends: &'a [u64],
+}
+
+impl<'a> Parts<'a> {
+    /// Parts that end at these offsets of the whole object's plaintext.
+    ///
+    /// `None` where there are none or over 65,536, the ends descend, or something is longer than the format holds.
+    pub fn new(layers: Layers, plaintext_ends: &'a [u64]) -> Option<Self> {
+        if plaintext_ends.is_empty() || plaintext_ends.len() > MAX_PARTS {
+            return None;
+        }
+        let mut start = 0;
+        for end in plaintext_ends {
+            layers.ciphertext_len(end.checked_sub(start)?)?;
+            start = *end;
+        }
+        (start <= MAX_MULTIPART_PLAINTEXT_LEN).then_some(Self { layers, plaintext_ends })
+    }
+
+    /// The plaintext bytes of the whole object.
+    pub fn plaintext_len(&self) -> u64 {
+        self.plaintext_ends.last().copied().unwrap_or(0)
+    }
+
+    /// The stored bytes of the whole body.
+    pub fn ciphertext_len(&self) -> u64 {
+        self.ciphertext_start(self.plaintext_ends.len())
+    }
+
+    /// Where the part at this index (from 0) lies in the object's plaintext.
+    pub fn plaintext_range(&self, index: usize) -> Option<Range<u64>> {
+        let end = *self.plaintext_ends.get(index)?;
+        Some(self.plaintext_start(index)..end)
+    }
+
+    /// Where the part at this index (from 0) lies in the stored body.
+    ///
+    /// # Performance
+    ///
+    /// Walks the parts before it; who asks for many keeps a running sum.
+    pub fn ciphertext_range(&self, index: usize) -> Option<Range<u64>> {
+        let end = index.checked_add(1).filter(|end| *end <= self.plaintext_ends.len())?;
+        Some(self.ciphertext_start(index)..self.ciphertext_start(end))
+    }
+
+    /// The index (from 0) of the part that holds the plaintext byte at this offset.
+    pub fn index_of(&self, plaintext_offset: u64) -> Option<usize> {
+        let index = self.plaintext_ends.partition_point(|end| *end <= plaintext_offset);
+        (index < self.plaintext_ends.len()).then_some(index)
+    }
+
+    fn plaintext_start(&self, index: usize) -> u64 {
+        index.checked_sub(1).and_then(|before| self.plaintext_ends.get(before)).copied().unwrap_or(0)
+    }
+
+    fn ciphertext_start(&self, index: usize) -> u64 {
+        let mut start = 0;
+        self.plaintext_ends.iter().take(index).fold(0u64, |sum, end| {
+            let part = self.layers.ciphertext_len(end.saturating_sub(start)).unwrap_or(0);
+            start = *end;
+            sum.saturating_add(part)
+        })
+    }
+}
+
+/// The index of the chunk that holds the plaintext byte at this offset.
+pub const fn chunk_of(plaintext_offset: u64) -> u64 {
+    plaintext_offset / CHUNK_LEN
+}
+
+/// The plaintext offset at which a chunk begins; `None` beyond the longest message.
+pub const fn chunk_start(index: u64) -> Option<u64> {
+    match index.checked_mul(CHUNK_LEN) {
+        Some(start) if start <= MAX_PLAINTEXT_LEN => Some(start),
+        _ => None,
+    }
+}
+
+/// The offset in its message at which a sealed chunk begins; `None` beyond the longest message.
+pub const fn sealed_chunk_start(index: u64) -> Option<u64> {
+    match chunk_start(index) {
+        // Below 2^53, as the plaintext offset is below 2^52.
+        Some(_) => Some(index.saturating_mul(SEALED_CHUNK_LEN).saturating_add(HEADER_LEN)),
+        None => None,
+    }
+}
+
+const fn message_len(plaintext_len: u64) -> Option<u64> {
+    if plaintext_len > MAX_PLAINTEXT_LEN {
+        return None;
+    }
+    let tags = (plaintext_len / CHUNK_LEN).saturating_add(1).saturating_mul(TAG_LEN);
+    Some(plaintext_len.saturating_add(tags).saturating_add(HEADER_LEN))
+}
+
+const fn message_plaintext_len(ciphertext_len: u64) -> Option<u64> {
+    let Some(chunks) = ciphertext_len.checked_sub(HEADER_LEN) else { return None };
+    let (full, rest) = (chunks / SEALED_CHUNK_LEN, chunks % SEALED_CHUNK_LEN);
+    let Some(last) = rest.checked_sub(TAG_LEN) else { return None };
+    match full.checked_mul(CHUNK_LEN) {
+        Some(plaintext) if plaintext <= MAX_PLAINTEXT_LEN => {
+            // `last` is under CHUNK_LEN and the bound is one below a multiple of it, so the sum stays within.
+            Some(plaintext.saturating_add(last))
+        }
+        _ => None,
+    }
+}
+
+/// The plaintext bytes of a message of this length, and the class of error of a length that no message has.
+pub(crate) fn opened_len(layers: Layers, ciphertext_len: u64) -> Result<u64> {
+    let longest = layers.ciphertext_len(layers.max_plaintext_len()).unwrap_or(u64::MAX);
+    if ciphertext_len > longest {
+        return Err(Limit::Message.into());
+    }
+    let outer = message_plaintext_len(ciphertext_len).ok_or(Error::Truncated)?;
+    match layers {
+        Layers::One => Ok(outer),
+        // An outer length says nothing until it has authenticated; as a length it is still one that nobody wrote.
+        Layers::Two => message_plaintext_len(outer).ok_or(Error::Truncated),
+    }
+}
+
+/// A length in memory of an offset that is known to be below one chunk or one caller's buffer.
+pub(crate) fn in_memory(len: u64) -> Result<usize> {
+    usize::try_from(len).map_err(|_| Limit::Message.into())
+}
+
+/// A length in memory as a length in an object: no machine has a `usize` wider than 64 bits.
+pub(crate) fn in_object(len: usize) -> u64 {
+    u64::try_from(len).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_longest_dsse_object_is_the_largest_whose_inner_message_fits() {
+        let longest = Layers::Two.max_plaintext_len();
+        assert!(Layers::Two.ciphertext_len(longest).is_some(), "{:?}", message_len(longest));
+        assert_eq!(Layers::Two.ciphertext_len(longest + 1), None);
+    }
+}

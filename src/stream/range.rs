@@ -1,0 +1,321 @@
+//! Reading a part of an object: what to fetch, and how to open it.
+
+use std::cmp::Ordering;
+use std::ops::{Range, RangeFrom, RangeInclusive};
+
+use bytes::BytesMut;
+
+use super::decryptor::Decryptor;
+use super::geometry::{CHUNK_LEN, Layers, chunk_of, in_object, opened_len, sealed_chunk_start};
+use super::layers::Layered;
+use super::reader::{Extent, MessageReader};
+use super::{Progress, Sticky, Transform};
+use crate::error::{Error, Result};
+
+/// Which plaintext bytes of an object; made from a Rust range, or by [`last`](Self::last).
+///
+/// An end behind the object's is clipped, as in HTTP. A range that holds no byte of the object, or none at all, is
+/// refused as [`Error::RangeNotSatisfiable`].
+///
+/// Spec: RFC 9110 section 14.1.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ByteRange(Shape);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Shape {
+    Between(u64, u64),
+    From(u64),
+    Last(u64),
+}
+
+impl ByteRange {
+    /// The last `len` bytes, or the whole object where it is shorter.
+    pub fn last(len: u64) -> Self {
+        Self(Shape::Last(len))
+    }
+
+    /// Where it lies in an object of this length, and whether that depends on the length.
+    fn within(self, plaintext_len: u64) -> (Range<u64>, bool) {
+        match self.0 {
+            Shape::Between(start, end) => (start..end.min(plaintext_len), end > plaintext_len),
+            Shape::From(start) => (start..plaintext_len, true),
+            Shape::Last(len) => (plaintext_len.saturating_sub(len)..plaintext_len, true),
+        }
+    }
+}
+
+impl From<Range<u64>> for ByteRange {
+    fn from(range: Range<u64>) -> Self {
+        Self(Shape::Between(range.start, range.end))
+    }
+}
+
+impl From<RangeInclusive<u64>> for ByteRange {
+    fn from(range: RangeInclusive<u64>) -> Self {
+        // Past the last u64 there is nothing to clip.
+        Self(Shape::Between(*range.start(), range.end().saturating_add(1)))
+    }
+}
+
+impl From<RangeFrom<u64>> for ByteRange {
+    fn from(range: RangeFrom<u64>) -> Self {
+        Self(Shape::From(range.start))
+    }
+}
+
+/// What to fetch for a range, and how to open it.
+///
+/// ```
+/// # fn main() -> atrest::Result<()> {
+/// # let sse = atrest::Sse::builder().keyring(atrest::Keyring::generate()?).build()?;
+/// # let object = atrest::ObjectName::unbound();
+/// # let stored = sse.blocking().encrypt(&object, atrest::SseS3, &vec![7; 100_000])?;
+/// # let (envelope, body) = (stored.envelope, stored.ciphertext);
+/// # let fetch = |range: std::ops::Range<u64>| body[range.start as usize..range.end as usize].to_vec();
+/// let decryptor = sse.blocking().decryptor(&object, &envelope, atrest::Unlock::Server)?;
+/// let plan = decryptor.range(50_000..50_100, body.len() as u64)?;
+/// let fetched: Vec<u8> = plan.fetches().iter().flat_map(|range| fetch(range.clone())).collect();
+/// assert_eq!(plan.decrypt(&fetched)?, [7; 100]);
+/// # Ok(()) }
+/// ```
+///
+/// # Security
+///
+/// Whole chunks are fetched and authenticated; nothing comes out of one that does not. A range whose place depends on
+/// where the object ends includes the last chunk, and what hangs on the end is reported only once that has verified.
+///
+/// Spec: manual, format, "Ranges".
+#[derive(Clone, Debug)]
+pub struct RangePlan {
+    decryptor: Decryptor,
+    fetches: [Range<u64>; 1],
+    outer: Extent,
+    inner: Option<Extent>,
+    outcome: Outcome,
+}
+
+#[derive(Clone, Debug)]
+enum Outcome {
+    /// These bytes; `proven` where no unverified length had a say.
+    Bytes { range: Range<u64>, proven: bool },
+    /// None: the range lies outside, if the object is as long as its stored bytes say.
+    Nothing { plaintext_len: u64 },
+}
+
+impl RangePlan {
+    /// A plan for an object of so many stored bytes, its length being known only where `proven`.
+    pub(crate) fn new(decryptor: &Decryptor, range: ByteRange, ciphertext_len: u64) -> Result<Self> {
+        let layers = decryptor.layers();
+        let known = decryptor.plaintext_len();
+        let plaintext_len = match known {
+            Some(known) if layers.ciphertext_len(known) == Some(ciphertext_len) => known,
+            // It may still be no length at all, and then it is truncated.
+            Some(_) => return Err(opened_len(layers, ciphertext_len).err().unwrap_or(Error::Inauthentic)),
+            None => opened_len(layers, ciphertext_len)?,
+        };
+        let (wanted, depends) = range.within(plaintext_len);
+        let outcome = if !wanted.is_empty() {
+            Outcome::Bytes { range: wanted, proven: known.is_some() || !depends }
+        } else if known.is_some() {
+            return Err(Error::RangeNotSatisfiable { plaintext_len });
+        } else {
+            Outcome::Nothing { plaintext_len }
+        };
+        let (bytes, to_end) = match &outcome {
+            Outcome::Bytes { range, proven } => (range.clone(), !proven),
+            Outcome::Nothing { plaintext_len } => (*plaintext_len..*plaintext_len, true),
+        };
+        Self::over(decryptor, bytes, to_end, ciphertext_len, outcome)
+    }
+
+    /// A plan that gives nothing and verifies where the object ends.
+    pub(crate) fn of_end(decryptor: &Decryptor, ciphertext_len: u64) -> Result<Self> {
+        let end = opened_len(decryptor.layers(), ciphertext_len)?;
+        let outcome = Outcome::Bytes { range: end..end, proven: false };
+        Self::over(decryptor, end..end, true, ciphertext_len, outcome)
+    }
+
+    /// Finds the chunks of each layer, from the inside out.
+    fn over(
+        decryptor: &Decryptor,
+        bytes: Range<u64>,
+        to_end: bool,
+        ciphertext_len: u64,
+        outcome: Outcome,
+    ) -> Result<Self> {
+        let (outer, inner, fetch) = match decryptor.layers() {
+            Layers::One => {
+                let (extent, fetch) = extent(bytes, to_end, ciphertext_len);
+                (extent, None, fetch)
+            }
+            Layers::Two => {
+                let inner_len = opened_len(Layers::One, ciphertext_len)?;
+                let (inner, stored) = extent(bytes, to_end, inner_len);
+                let (outer, fetch) = extent(stored, to_end, ciphertext_len);
+                (outer, Some(inner), fetch)
+            }
+        };
+        Ok(Self { decryptor: decryptor.clone(), fetches: [fetch], outer, inner, outcome })
+    }
+
+    /// The ranges of the stored body to fetch, in this order; their bytes belong one behind the other.
+    pub fn fetches(&self) -> &[Range<u64>] {
+        &self.fetches
+    }
+
+    /// Which plaintext bytes will come out; `None` while that hangs on an end that has not verified.
+    ///
+    /// Who has to say so beforehand (`Content-Range`) verifies the end first: [`Decryptor::verify_end`].
+    pub fn plaintext_range(&self) -> Option<Range<u64>> {
+        match &self.outcome {
+            Outcome::Bytes { range, proven: true } => Some(range.clone()),
+            _ => None,
+        }
+    }
+
+    /// Opens what was fetched, all of it in one piece.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inauthentic`] and [`Error::Truncated`]; [`Error::RangeNotSatisfiable`] once the end has verified.
+    ///
+    /// # Performance
+    ///
+    /// Allocates the result. For long ranges use [`reader`](Self::reader).
+    pub fn decrypt(&self, fetched: &[u8]) -> Result<Vec<u8>> {
+        // Whatever the lengths claim: no more comes out than goes in.
+        let mut plaintext = vec![0; self.unverified_len().min(fetched.len())];
+        self.decrypt_into(fetched, &mut plaintext)?;
+        Ok(plaintext)
+    }
+
+    /// How many bytes will come out, if the stored body is as long as was said.
+    pub(crate) fn unverified_len(&self) -> usize {
+        match &self.outcome {
+            Outcome::Bytes { range, .. } => {
+                usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX)
+            }
+            Outcome::Nothing { .. } => 0,
+        }
+    }
+
+    /// [`decrypt`](Self::decrypt) into memory of exactly the range's length.
+    pub(crate) fn decrypt_into(&self, mut fetched: &[u8], plaintext: &mut [u8]) -> Result<()> {
+        let planned: u64 = self.fetches.iter().map(|fetch| fetch.end.saturating_sub(fetch.start)).sum();
+        match in_object(fetched.len()).cmp(&planned) {
+            Ordering::Less => return Err(Error::Truncated),
+            Ordering::Greater => return Err(Error::Inauthentic),
+            Ordering::Equal => {}
+        }
+        let mut reader = self.reader().stream;
+        let mut written = 0;
+        while !fetched.is_empty() {
+            let progress = reader.update(fetched, &mut plaintext[written..])?;
+            fetched = &fetched[progress.read..];
+            written += progress.written;
+        }
+        // `finish_len` allows for a whole chunk; of this one no more is wanted than there is room for.
+        reader.run(|readers| readers.finish(&mut plaintext[written..])).map(drop)
+    }
+
+    /// Opens what is fetched as it comes, in constant memory.
+    pub fn reader(&self) -> RangeReader {
+        let (outer, inner) = self.decryptor.readers(self.outer, self.inner);
+        RangeReader {
+            stream: Sticky::new(Opening { readers: Layered::new(outer, inner), outcome: self.outcome.clone() }),
+        }
+    }
+}
+
+/// Which chunks of a message of `message_len` bytes hold these plaintext bytes (and its end), and where they lie in it.
+fn extent(bytes: Range<u64>, to_end: bool, message_len: u64) -> (Extent, Range<u64>) {
+    let first_chunk = chunk_of(bytes.start);
+    let last_chunk = chunk_of(bytes.end.saturating_sub(1).max(bytes.start));
+    let start_of = |chunk| sealed_chunk_start(chunk).map_or(message_len, |start| start.min(message_len));
+    let end = if to_end { message_len } else { start_of(last_chunk.saturating_add(1)) };
+    let stored = start_of(first_chunk)..end;
+    let extent = Extent {
+        first_chunk,
+        header: false,
+        skip: bytes.start % CHUNK_LEN,
+        take: bytes.end.saturating_sub(bytes.start),
+        input_len: Some(stored.end.saturating_sub(stored.start)),
+        to_end: end == message_len,
+    };
+    (extent, stored)
+}
+
+/// Opens the chunks of a range as they come; [`update`](Self::update) and [`finish`](Self::finish) as in
+/// [`SequentialDecryptor`](super::SequentialDecryptor).
+#[derive(Debug)]
+pub struct RangeReader {
+    stream: Sticky<Opening>,
+}
+
+impl RangeReader {
+    /// Takes what it can from the fetched bytes and puts plaintext of the range into `output`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inauthentic`]: a chunk does not authenticate, or more was fetched than planned.
+    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+        self.stream.update(input, output)
+    }
+
+    /// At most how many bytes [`finish`](Self::finish) will give.
+    pub fn finish_len(&self) -> usize {
+        self.stream.finish_len()
+    }
+
+    /// Gives the rest of the range and says how many bytes it was.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`] and [`Error::Inauthentic`]; [`Error::RangeNotSatisfiable`] once the end has verified;
+    /// [`Misuse::OutputTooSmall`](crate::error::Misuse::OutputTooSmall).
+    pub fn finish(mut self, output: &mut [u8]) -> Result<usize> {
+        self.stream.finish(output)
+    }
+
+    /// [`update`](Self::update) with the whole input, appending to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`update`](Self::update).
+    pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<()> {
+        self.stream.push(input, output)
+    }
+
+    /// [`finish`](Self::finish), appending to `output`.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish`](Self::finish).
+    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<()> {
+        self.stream.finish_into(output)
+    }
+}
+
+#[derive(Debug)]
+struct Opening {
+    readers: Layered<MessageReader>,
+    outcome: Outcome,
+}
+
+impl Transform for Opening {
+    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+        self.readers.update(input, output)
+    }
+
+    fn finish_len(&self, more: usize) -> usize {
+        self.readers.finish_len(more)
+    }
+
+    fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
+        let written = self.readers.finish(output)?;
+        match self.outcome {
+            Outcome::Nothing { plaintext_len } => Err(Error::RangeNotSatisfiable { plaintext_len }),
+            Outcome::Bytes { .. } => Ok(written),
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! The one chunk that a stream holds between two calls: being filled, or being given out.
+
+use std::ops::Range;
+
+use super::Pass;
+use super::message::SEALED_CHUNK_LEN;
+use crate::secret::wipe;
+
+/// Memory for one chunk, allocated when first needed, wiped as far as it was used.
+#[derive(Default)]
+pub(crate) struct Stage {
+    buffer: Box<[u8]>,
+    /// How much of the buffer was ever written.
+    used: usize,
+    state: State,
+}
+
+#[derive(Clone)]
+enum State {
+    /// This many bytes were taken in.
+    Filling(usize),
+    /// These are to be given out.
+    Draining(Range<usize>),
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self::Filling(0)
+    }
+}
+
+impl Stage {
+    /// How many bytes were taken in; none while it is given out.
+    pub(crate) fn filled(&self) -> usize {
+        match self.state {
+            State::Filling(filled) => filled,
+            State::Draining(_) => 0,
+        }
+    }
+
+    /// How many bytes wait to be given out.
+    pub(crate) fn pending(&self) -> usize {
+        match &self.state {
+            State::Filling(_) => 0,
+            State::Draining(pending) => pending.len(),
+        }
+    }
+
+    /// Takes from the input until `len` bytes are there; true once they are.
+    pub(crate) fn fill(&mut self, pass: &mut Pass<'_>, len: usize) -> bool {
+        let filled = self.filled();
+        let taken = pass.take(len - filled);
+        let end = filled + taken.len();
+        if !taken.is_empty() {
+            self.reserve(end);
+            self.buffer[filled..end].copy_from_slice(taken);
+            self.state = State::Filling(end);
+        }
+        end == len
+    }
+
+    /// The bytes that were taken in.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.buffer[..self.filled()]
+    }
+
+    /// The bytes that were taken in and `extra` more behind them, to be worked on in place.
+    pub(crate) fn bytes_and(&mut self, extra: usize) -> &mut [u8] {
+        let len = self.filled() + extra;
+        self.reserve(len);
+        &mut self.buffer[..len]
+    }
+
+    /// Holds nothing any more.
+    pub(crate) fn clear(&mut self) {
+        self.state = State::Filling(0);
+    }
+
+    /// Has these bytes of the buffer to give out.
+    pub(crate) fn give(&mut self, bytes: Range<usize>) {
+        self.state = if bytes.is_empty() { State::Filling(0) } else { State::Draining(bytes) };
+    }
+
+    /// Gives out what it can; true once nothing waits any more.
+    pub(crate) fn drain(&mut self, pass: &mut Pass<'_>) -> bool {
+        let State::Draining(pending) = &mut self.state else { return true };
+        let room = pass.room(pending.len());
+        room.copy_from_slice(&self.buffer[pending.start..pending.start + room.len()]);
+        pending.start += room.len();
+        let drained = pending.start == pending.end;
+        if drained {
+            self.clear();
+        }
+        drained
+    }
+
+    /// Has room for `len` bytes, which are one sealed chunk at the most.
+    fn reserve(&mut self, len: usize) {
+        if self.buffer.is_empty() {
+            self.buffer = vec![0; SEALED_CHUNK_LEN].into_boxed_slice();
+        }
+        self.used = self.used.max(len);
+    }
+}
+
+impl Drop for Stage {
+    fn drop(&mut self) {
+        wipe(&mut self.buffer[..self.used]);
+    }
+}
+
+impl std::fmt::Debug for Stage {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Stage(..)")
+    }
+}
