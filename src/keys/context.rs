@@ -1,0 +1,140 @@
+//! Encryption context: pairs that a key provider binds a key to.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use crate::error::{Limit, Misuse, Result};
+
+/// The name that belongs to the library: the object's ARN, or with a bucket key the bucket's.
+const OBJECT_ARN: &str = "aws:s3:arn";
+const MAX_LEN: usize = 8_192;
+
+/// Pairs of names and values that the key provider binds a key to: unwrapping takes the same ones.
+///
+/// Not secret, and not hidden: the pairs stand in the envelope, and in the provider's audit trail. `Debug` shows the
+/// names and not the values.
+///
+/// ```
+/// # fn main() -> atrest::Result<()> {
+/// use atrest::{EncryptionContext, SseKms};
+/// let mode = SseKms::new("alias/app").context(EncryptionContext::new().with("team", "photos")?);
+/// # Ok(()) }
+/// ```
+///
+/// Spec: manual, format, "Envelope", field 4.
+#[derive(Clone, Default, PartialEq, Eq, Hash)]
+pub struct EncryptionContext {
+    /// In strict ascending byte order of the names, which is the order of `String`.
+    pairs: BTreeMap<String, String>,
+}
+
+impl EncryptionContext {
+    /// No pairs.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// One pair more.
+    ///
+    /// # Errors
+    ///
+    /// [`Limit::Context`]: all pairs take more than 8,192 bytes. [`Misuse`]: the name is empty, given before, or
+    /// `aws:s3:arn`, which the library adds by itself.
+    pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self> {
+        let (name, value) = (name.into(), value.into());
+        if name.is_empty() {
+            return Err(Misuse::ContextNameEmpty.into());
+        }
+        if name == OBJECT_ARN {
+            return Err(Misuse::ContextNameReserved.into());
+        }
+        if self.encoded_len() + pair_len(&name, &value) > MAX_LEN {
+            return Err(Limit::Context.into());
+        }
+        if self.pairs.insert(name, value).is_some() {
+            return Err(Misuse::ContextNameTwice.into());
+        }
+        Ok(self)
+    }
+
+    /// The value of a name.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.pairs.get(name).map(String::as_str)
+    }
+
+    /// The pairs in ascending byte order of their names.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
+    /// How many pairs there are.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.pairs.is_empty()
+    }
+
+    /// The pairs that a key provider is shown: these and the object's ARN.
+    pub(crate) fn shown_for(&self, arn: Option<String>) -> Self {
+        let mut shown = self.clone();
+        shown.pairs.extend(arn.map(|arn| (OBJECT_ARN.to_owned(), arn)));
+        shown
+    }
+
+    fn encoded_len(&self) -> usize {
+        2 + self.iter().map(|(name, value)| pair_len(name, value)).sum::<usize>()
+    }
+
+    /// `u16 n || n x (LP(name) || LP(value))`.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut encoded = Vec::with_capacity(self.encoded_len());
+        // Every length fits: all of it is at most 8,192 bytes and one ARN, whose bucket and key are each under 64 KiB.
+        encoded.extend_from_slice(&(self.len() as u16).to_be_bytes());
+        for text in self.iter().flat_map(|(name, value)| [name, value]) {
+            encoded.extend_from_slice(&(text.len() as u16).to_be_bytes());
+            encoded.extend_from_slice(text.as_bytes());
+        }
+        encoded
+    }
+
+    /// The pairs of an envelope's field; `None` where they break a rule.
+    pub(crate) fn decode(encoded: &[u8]) -> Option<Self> {
+        if encoded.len() > MAX_LEN {
+            return None;
+        }
+        let (count, mut rest) = encoded.split_first_chunk::<2>()?;
+        let count = u16::from_be_bytes(*count);
+        let mut context = Self::new();
+        for _ in 0..count {
+            let (name, value);
+            (name, rest) = split_text(rest)?;
+            (value, rest) = split_text(rest)?;
+            let ascending = context.pairs.last_key_value().is_none_or(|(last, _)| last.as_str() < name);
+            if name.is_empty() || name == OBJECT_ARN || !ascending {
+                return None;
+            }
+            context.pairs.insert(name.to_owned(), value.to_owned());
+        }
+        (count > 0 && rest.is_empty()).then_some(context)
+    }
+}
+
+impl fmt::Debug for EncryptionContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EncryptionContext")?;
+        f.debug_set().entries(self.pairs.keys()).finish()
+    }
+}
+
+fn pair_len(name: &str, value: &str) -> usize {
+    4 + name.len() + value.len()
+}
+
+fn split_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (len, rest) = bytes.split_first_chunk::<2>()?;
+    let (text, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}

@@ -1,0 +1,131 @@
+//! What a keyring is at one moment, and how it changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::keyring::VersionState;
+use super::keyring_payload;
+use super::root_key::RootKey;
+use super::sealed_file::{self, Kind};
+use crate::crypto::Generator;
+use crate::error::{Error, KeyringError, Limit, Result, Unexpected};
+use crate::secret::MasterKey;
+
+/// Everything a keyring is, at one moment.
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) key_id: String,
+    pub(super) generation: u64,
+    pub(super) primary: u32,
+    pub(super) next_version: u32,
+    pub(super) versions: BTreeMap<u32, Version>,
+}
+
+#[derive(Clone)]
+pub(super) struct Version {
+    pub(super) state: VersionState,
+    /// Milliseconds since 1970.
+    pub(super) created: u64,
+    pub(super) key: Arc<MasterKey>,
+}
+
+impl State {
+    /// A new keyring with one version.
+    pub(super) fn generate() -> Result<Self> {
+        use std::fmt::Write;
+
+        let mut key_id = String::from("atrest-");
+        for byte in Generator::default().bytes::<16>()? {
+            let _ = write!(key_id, "{byte:02x}"); // a String takes whatever is written
+        }
+        let mut state = Self { key_id, generation: 1, primary: 1, next_version: 1, versions: BTreeMap::new() };
+        state.stage()?;
+        state.activate(1)?;
+        Ok(state)
+    }
+
+    pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
+        keyring_payload::decode(&sealed_file::open(Kind::Keyring, root_key, sealed)?)
+    }
+
+    pub(super) fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
+        sealed_file::seal(Kind::Keyring, root_key, &Generator::default(), &keyring_payload::encode(self))
+    }
+
+    /// The state after a change, one generation on.
+    pub(super) fn changed(&self, change: &dyn Fn(&mut Self) -> Result<()>) -> Result<Self> {
+        let mut changed = self.clone();
+        change(&mut changed)?;
+        changed.generation = changed.generation.checked_add(1).ok_or(Limit::Keyring)?;
+        Ok(changed)
+    }
+
+    /// This state, if it is the same keyring and no older than the one that was seen.
+    pub(super) fn not_before(self, seen: &Self) -> Result<Self> {
+        if self.key_id != seen.key_id {
+            return Err(Unexpected::KeyringId.into());
+        }
+        if self.generation < seen.generation {
+            return Err(Unexpected::Generation.into());
+        }
+        Ok(self)
+    }
+
+    pub(super) fn stage(&mut self) -> Result<()> {
+        let number = self.next_version;
+        self.next_version = number.checked_add(1).ok_or(Limit::Keyring)?;
+        if self.versions.len() >= usize::from(u16::MAX) {
+            return Err(Limit::Keyring.into());
+        }
+        let version = Version { state: VersionState::Staged, created: now(), key: Arc::new(MasterKey::generate()?) };
+        self.versions.insert(number, version);
+        Ok(())
+    }
+
+    pub(super) fn activate(&mut self, number: u32) -> Result<()> {
+        let version = self.version(number)?;
+        if version.state == VersionState::Disabled {
+            return Err(KeyringError::VersionDisabled(number).into());
+        }
+        version.state = VersionState::Enabled;
+        self.primary = number;
+        Ok(())
+    }
+
+    pub(super) fn disable(&mut self, number: u32) -> Result<()> {
+        let primary = self.primary;
+        let version = self.version(number)?;
+        if number == primary {
+            return Err(KeyringError::VersionIsPrimary(number).into());
+        }
+        version.state = VersionState::Disabled;
+        Ok(())
+    }
+
+    pub(super) fn enable(&mut self, number: u32) -> Result<()> {
+        let version = self.version(number)?;
+        if version.state == VersionState::Disabled {
+            version.state = VersionState::Enabled;
+        }
+        Ok(())
+    }
+
+    pub(super) fn retire(&mut self, number: u32) -> Result<()> {
+        if self.version(number)?.state == VersionState::Enabled {
+            return Err(KeyringError::VersionNotDisabled(number).into());
+        }
+        self.versions.remove(&number);
+        Ok(())
+    }
+
+    fn version(&mut self, number: u32) -> Result<&mut Version, Error> {
+        self.versions.get_mut(&number).ok_or_else(|| KeyringError::VersionUnknown(number).into())
+    }
+}
+
+/// Milliseconds since 1970; a clock before that is at its beginning.
+pub(super) fn now() -> u64 {
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,123 @@
+//! The sealed file: a payload under a root key. What it holds is its caller's.
+
+use zeroize::Zeroizing;
+
+use super::root_key::{Kind as Root, RootKey};
+use crate::crypto::passphrase::{Argon2Cost, derive};
+use crate::crypto::{AeadKey, Backend, Crypto, Generator, NONCE_LEN, Prk, TAG_LEN, constant_time_eq, label};
+use crate::error::{Error, Result, SealedFileError};
+
+const MAGIC: [u8; 8] = *b"\x89ARSF\r\n\x1a";
+const VERSION: u8 = 1;
+const SALT_LEN: usize = 32;
+const COMMITMENT_LEN: usize = 32;
+const KDF_NONE: u8 = 0;
+const KDF_ARGON2ID: u8 = 1;
+
+/// What a sealed file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    Keyring = 1,
+}
+
+/// Seals a payload under a fresh salt.
+///
+/// Spec: manual, format, "Sealed files".
+pub(super) fn seal(kind: Kind, root: &RootKey, generator: &Generator, payload: &[u8]) -> Result<Vec<u8>> {
+    let mut file = Vec::with_capacity(MAGIC.len() + 15 + SALT_LEN + COMMITMENT_LEN + payload.len() + TAG_LEN);
+    file.extend_from_slice(&MAGIC);
+    file.extend_from_slice(&[VERSION, kind as u8]);
+    let cost = match root.kind() {
+        Root::Key(_) => {
+            file.push(KDF_NONE);
+            None
+        }
+        Root::Passphrase(_) => {
+            let cost = Argon2Cost::DEFAULT;
+            file.push(KDF_ARGON2ID);
+            for number in [cost.memory_kib, cost.passes, cost.lanes] {
+                file.extend_from_slice(&number.to_be_bytes());
+            }
+            Some(cost)
+        }
+    };
+    let salt = generator.bytes()?;
+    file.extend_from_slice(&salt);
+    let keys = FileKeys::derive(root, &salt, cost, &file)?;
+    file.extend_from_slice(&keys.commitment);
+    let start = file.len();
+    file.resize(start + payload.len() + TAG_LEN, 0);
+    keys.aead.seal(&keys.nonce, payload, &mut file[start..]);
+    Ok(file)
+}
+
+/// Opens a file of this kind.
+///
+/// # Errors
+///
+/// In the order of the manual: not a sealed file, malformed, unsupported, malformed again, another root key, inauthentic.
+pub(super) fn open(kind: Kind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+    let rest = file.strip_prefix(&MAGIC).ok_or(SealedFileError::NotASealedFile)?;
+    let (&[version, stored_kind, kdf], rest) = rest.split_first_chunk().ok_or(TOO_SHORT)?;
+    if version != VERSION {
+        return Err(SealedFileError::Unsupported("its version").into());
+    }
+    if stored_kind != kind as u8 {
+        return Err(SealedFileError::Unsupported("its kind is another").into());
+    }
+    let (cost, rest) = match kdf {
+        KDF_NONE => (None, rest),
+        KDF_ARGON2ID => {
+            let (numbers, rest) = rest.split_first_chunk::<12>().ok_or(TOO_SHORT)?;
+            let number =
+                |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
+            let cost = Argon2Cost { memory_kib: number(0), passes: number(4), lanes: number(8) };
+            (Some(cost.checked()?), rest)
+        }
+        _ => return Err(SealedFileError::Unsupported("its key derivation").into()),
+    };
+    let (salt, rest) = rest.split_first_chunk::<SALT_LEN>().ok_or(TOO_SHORT)?;
+    let header = &file[..file.len() - rest.len()];
+    let (commitment, sealed) = rest.split_first_chunk::<COMMITMENT_LEN>().ok_or(TOO_SHORT)?;
+    if sealed.len() < TAG_LEN {
+        return Err(TOO_SHORT.into());
+    }
+    let keys = FileKeys::derive(root, salt, cost, header)?;
+    if !constant_time_eq(&keys.commitment, commitment) {
+        return Err(SealedFileError::WrongRootKey.into());
+    }
+    let mut payload = Zeroizing::new(vec![0; sealed.len() - TAG_LEN]);
+    keys.aead.open(&keys.nonce, sealed, &mut payload)?;
+    Ok(payload)
+}
+
+const TOO_SHORT: SealedFileError = SealedFileError::Malformed("it is too short");
+
+struct FileKeys {
+    aead: AeadKey,
+    nonce: [u8; NONCE_LEN],
+    commitment: [u8; COMMITMENT_LEN],
+}
+
+impl FileKeys {
+    /// A passphrase for a file under a key, or the other way round, is the wrong root key.
+    fn derive(root: &RootKey, salt: &[u8; SALT_LEN], cost: Option<Argon2Cost>, header: &[u8]) -> Result<Self, Error> {
+        let derived;
+        let secret = match (root.kind(), cost) {
+            (Root::Key(key), None) => key,
+            (Root::Passphrase(passphrase), Some(cost)) => {
+                derived = derive(passphrase, salt, cost)?;
+                &derived
+            }
+            _ => return Err(SealedFileError::WrongRootKey.into()),
+        };
+        let crypto = Crypto::single(Backend::RustCrypto)?;
+        let mut okm = Zeroizing::new([0; 32 + NONCE_LEN + COMMITMENT_LEN]);
+        Prk::extract(crypto, salt, secret.expose()).expand(label::FILE, &[header], &mut *okm);
+        let (key, rest) = okm.split_first_chunk::<32>().expect("the key comes first");
+        let (nonce, commitment) = rest.split_first_chunk::<NONCE_LEN>().expect("then the nonce");
+        let commitment = commitment.try_into().expect("then the commitment");
+        Ok(Self { aead: AeadKey::new(crypto, key), nonce: *nonce, commitment })
+    }
+}

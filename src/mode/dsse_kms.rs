@@ -1,0 +1,35 @@
+//! DSSE-KMS: an inner layer of SSE-KMS inside an outer layer under the service's keyring.
+
+use super::layer::LayerKey;
+use super::{SseKms, sse_s3};
+use crate::envelope::ModeId;
+use crate::keys::{EncryptionContext, Keyring};
+
+/// DSSE-KMS: encrypted under a KMS key, and then again, by another implementation, under the service's keyring. Needs
+/// both on the builder, and the cargo feature `aws-lc-rs`.
+///
+/// Spec: Amazon S3, "Using dual-layer server-side encryption with AWS KMS keys (DSSE-KMS)"; CNSSP-15.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DsseKms(SseKms);
+
+impl DsseKms {
+    /// With the inner layer under this KMS key: an id, ARN or alias, as its provider knows it.
+    pub fn new(key_id: impl Into<String>) -> Self {
+        Self(SseKms::new(key_id))
+    }
+
+    /// With these pairs, to which the KMS binds the key. They are stored in the envelope, in the clear.
+    #[must_use]
+    pub fn context(self, context: EncryptionContext) -> Self {
+        Self(self.0.context(context))
+    }
+
+    pub(super) fn inner(&self) -> &SseKms {
+        &self.0
+    }
+}
+
+/// The outer layer's key: the primary of the keyring.
+pub(super) fn outer(keyring: &Keyring) -> LayerKey<'static> {
+    LayerKey { mode: ModeId::DsseKms, ..sse_s3::writing(keyring) }
+}

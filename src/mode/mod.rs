@@ -1,0 +1,187 @@
+//! Whose keys wrap: the four modes.
+
+mod dsse_kms;
+mod layer;
+mod sse_c;
+mod sse_kms;
+mod sse_s3;
+
+pub use dsse_kms::DsseKms;
+pub use sse_c::SseC;
+pub use sse_kms::SseKms;
+pub use sse_s3::SseS3;
+
+pub(crate) use layer::{Kek, LayerKey, unwrap, wrap};
+
+use std::sync::Arc;
+
+use crate::envelope::{Envelope, ModeId};
+use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
+use crate::keys::{KeyProvider, Keyring};
+use crate::object::{ObjectName, Requester};
+use crate::secret::CustomerKey;
+
+/// How an object is to be encrypted, with exactly what that takes: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], or
+/// [`AnyMode`] for one that is chosen at run time.
+///
+/// Sealed: there are these and no others.
+#[expect(private_bounds, reason = "outsiders can neither implement it nor call its inner method")]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an encryption mode",
+    label = "give `SseS3`, `SseKms::new(key_id)`, `DsseKms::new(key_id)`, `SseC::new(customer_key)` or an `AnyMode`"
+)]
+pub trait Mode: sealed::Sealed {}
+
+mod sealed {
+    /// What only the library calls.
+    pub(crate) trait Sealed: Send {
+        fn into_any(self) -> super::AnyMode;
+    }
+}
+
+/// A mode that is chosen at run time.
+///
+/// ```
+/// use atrest::{AnyMode, SseKms, SseS3};
+/// let mode: AnyMode = match "aws:kms" {
+///     "AES256" => SseS3.into(),
+///     "aws:kms" => SseKms::new("alias/app").into(),
+///     _ => unreachable!(),
+/// };
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum AnyMode {
+    /// See [`SseS3`].
+    SseS3(SseS3),
+    /// See [`SseKms`].
+    SseKms(SseKms),
+    /// See [`DsseKms`].
+    DsseKms(DsseKms),
+    /// See [`SseC`].
+    SseC(SseC),
+}
+
+impl AnyMode {
+    /// Which of the four it is.
+    pub fn id(&self) -> ModeId {
+        match self {
+            Self::SseS3(_) => ModeId::SseS3,
+            Self::SseKms(_) => ModeId::SseKms,
+            Self::DsseKms(_) => ModeId::DsseKms,
+            Self::SseC(_) => ModeId::SseC,
+        }
+    }
+}
+
+macro_rules! modes {
+    ($($mode:ident)*) => {$(
+        impl Mode for $mode {}
+
+        impl sealed::Sealed for $mode {
+            fn into_any(self) -> AnyMode {
+                AnyMode::$mode(self)
+            }
+        }
+
+        impl From<$mode> for AnyMode {
+            fn from(mode: $mode) -> Self {
+                Self::$mode(mode)
+            }
+        }
+    )*};
+}
+
+modes! { SseS3 SseKms DsseKms SseC }
+
+impl Mode for AnyMode {}
+
+impl sealed::Sealed for AnyMode {
+    fn into_any(self) -> AnyMode {
+        self
+    }
+}
+
+/// The mode as a value, whatever type it came as.
+pub(crate) fn any(mode: impl Mode) -> AnyMode {
+    sealed::Sealed::into_any(mode)
+}
+
+/// Who can be asked for keys, about which object, and on whose behalf.
+pub(crate) struct Authorities<'a> {
+    pub(crate) keyring: Option<&'a Keyring>,
+    pub(crate) kms: Option<&'a Arc<dyn KeyProvider>>,
+    pub(crate) object: &'a ObjectName,
+    pub(crate) requester: &'a Requester,
+}
+
+/// The keys that an object is wrapped under: one, or in DSSE-KMS two.
+pub(crate) struct WritingKeys<'a> {
+    pub(crate) outer: LayerKey<'a>,
+    pub(crate) inner: Option<LayerKey<'a>>,
+}
+
+impl<'a> Authorities<'a> {
+    /// Whether the object can be named to those whom the mode asks, before anyone is asked.
+    pub(crate) fn check_name(&self, mode: ModeId) -> Result<()> {
+        let named_by_arn = matches!(mode, ModeId::SseKms | ModeId::DsseKms);
+        if named_by_arn && !sse_kms::has_arn(self.object) { Err(Misuse::NameNotAnArn.into()) } else { Ok(()) }
+    }
+
+    /// The keys to wrap a new object under, or an old one as something else.
+    pub(crate) async fn writing<'m>(&self, mode: &'m AnyMode) -> Result<WritingKeys<'m>> {
+        self.check_name(mode.id())?;
+        let (outer, inner) = match mode {
+            AnyMode::SseS3(_) => (sse_s3::writing(self.keyring()?), None),
+            AnyMode::SseKms(mode) => (mode.writing(self, false).await?, None),
+            AnyMode::DsseKms(mode) => {
+                let inner = mode.inner().writing(self, false).await?;
+                (dsse_kms::outer(self.keyring()?), Some(inner))
+            }
+            AnyMode::SseC(mode) => (sse_c::writing(mode.key()), None),
+        };
+        Ok(WritingKeys { outer, inner })
+    }
+
+    /// The keys to wrap the same envelope under anew; of DSSE-KMS the outer layer's, or those of both.
+    pub(crate) async fn rewriting<'k>(
+        &self,
+        envelope: &Envelope,
+        customer_key: Option<&'k CustomerKey>,
+        both_layers: bool,
+    ) -> Result<WritingKeys<'k>> {
+        let inner = match envelope.inner().filter(|_| both_layers) {
+            Some(inner) => Some(sse_kms::rewriting(self, inner).await?),
+            None => None,
+        };
+        let outer = match envelope.mode() {
+            ModeId::SseS3 => sse_s3::writing(self.keyring()?),
+            ModeId::SseKms => sse_kms::rewriting(self, envelope).await?,
+            ModeId::DsseKms => dsse_kms::outer(self.keyring()?),
+            ModeId::SseC => sse_c::writing(customer_key.ok_or(CustomerKeyError::Required)?),
+        };
+        Ok(WritingKeys { outer, inner })
+    }
+
+    /// The key that an envelope's own layer was wrapped under; of DSSE-KMS the outer one.
+    pub(crate) async fn reading<'k>(
+        &self,
+        envelope: &Envelope,
+        customer_key: Option<&'k CustomerKey>,
+    ) -> Result<Kek<'k>> {
+        match envelope.mode() {
+            ModeId::SseS3 | ModeId::DsseKms => sse_s3::reading(self.keyring()?, envelope),
+            ModeId::SseKms => sse_kms::reading(self, envelope).await,
+            ModeId::SseC => customer_key.map(Kek::Customer).ok_or(CustomerKeyError::Required.into()),
+        }
+    }
+
+    /// Nobody is asked whom the builder was not given; that mode is not accepted here.
+    fn keyring(&self) -> Result<&'a Keyring> {
+        self.keyring.ok_or(Unexpected::Mode.into())
+    }
+
+    fn kms(&self) -> Result<Arc<dyn KeyProvider>> {
+        self.kms.cloned().ok_or(Unexpected::Mode.into())
+    }
+}

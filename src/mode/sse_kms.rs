@@ -1,0 +1,95 @@
+//! SSE-KMS: a key of somebody's KMS, asked for over a network.
+
+use super::Authorities;
+use super::layer::{Kek, LayerKey};
+use crate::envelope::{Envelope, ModeId};
+use crate::error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
+use crate::keys::{EncryptionContext, KeyRequest, WrappedKey, is_key_id};
+use crate::object::ObjectName;
+
+const MAX_WRAPPED_LEN: usize = 6_144;
+
+/// SSE-KMS: under a key of the KMS on the builder, which is asked once for each object.
+///
+/// Spec: Amazon S3, "Using server-side encryption with AWS KMS keys (SSE-KMS)".
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct SseKms {
+    key_id: String,
+    context: EncryptionContext,
+}
+
+impl SseKms {
+    /// Under this KMS key: an id, ARN or alias, as its provider knows it.
+    pub fn new(key_id: impl Into<String>) -> Self {
+        Self { key_id: key_id.into(), context: EncryptionContext::new() }
+    }
+
+    /// With these pairs, to which the KMS binds the key. They are stored in the envelope, in the clear.
+    #[must_use]
+    pub fn context(self, context: EncryptionContext) -> Self {
+        Self { context, ..self }
+    }
+
+    /// A fresh key-encryption key under this KMS key.
+    pub(super) async fn writing(&self, authorities: &Authorities<'_>, bucket_key: bool) -> Result<LayerKey<'static>> {
+        let request = request(authorities, &self.key_id, &self.context, bucket_key);
+        let generated = authorities.kms()?.generate_key(request).await?;
+        let refused = |kind| Err(Error::from(KeyProviderError::new(kind, &self.key_id)));
+        if !is_key_id(&generated.key_id) {
+            return refused(KeyProviderErrorKind::WrongKey);
+        }
+        let wrapped = generated.wrapped.as_bytes();
+        if !(1..=MAX_WRAPPED_LEN).contains(&wrapped.len()) {
+            return refused(KeyProviderErrorKind::WrongLength);
+        }
+        Ok(LayerKey {
+            mode: ModeId::SseKms,
+            key_version: None,
+            wrapped_kek: Some(wrapped.to_vec()),
+            context: Some(self.context.clone()).filter(|context| !context.is_empty()),
+            bucket_key,
+            key_id: Some(generated.key_id),
+            kek: Kek::Kms(generated.kek),
+        })
+    }
+}
+
+/// A fresh key-encryption key for an envelope that stays what it is.
+pub(super) async fn rewriting(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<LayerKey<'static>> {
+    let key_id = envelope.key_id().ok_or(Error::Inauthentic)?;
+    let mode = SseKms::new(key_id).context(envelope.context().cloned().unwrap_or_default());
+    mode.writing(authorities, envelope.has_bucket_key()).await
+}
+
+/// Has the KMS unwrap the key-encryption key of an envelope, and checks which of its keys answered.
+pub(super) async fn reading(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<Kek<'static>> {
+    // The codec has seen both fields; nothing else makes an envelope of this mode.
+    let (key_id, wrapped) =
+        envelope.key_id.as_deref().zip(envelope.wrapped_kek.as_deref()).ok_or(Error::Inauthentic)?;
+    let none = EncryptionContext::new();
+    let request = request(authorities, key_id, envelope.context().unwrap_or(&none), envelope.has_bucket_key());
+    let unwrapped = authorities.kms()?.unwrap_key(WrappedKey::new(wrapped), request).await?;
+    if unwrapped.key_id != key_id {
+        return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, key_id).into());
+    }
+    Ok(Kek::Kms(unwrapped.kek))
+}
+
+/// Whether the object's ARN says which object it is: bucket and key are text, and the bucket ends where it ends.
+pub(super) fn has_arn(object: &ObjectName) -> bool {
+    let text = |bytes| std::str::from_utf8(bytes).is_ok();
+    !object.is_bound() || (text(object.bucket()) && text(object.key()) && !object.bucket().contains(&b'/'))
+}
+
+fn request(authorities: &Authorities<'_>, key_id: &str, pairs: &EncryptionContext, bucket_key: bool) -> KeyRequest {
+    let object = authorities.object;
+    let bucket = String::from_utf8_lossy(object.bucket());
+    let arn = object.is_bound().then(|| {
+        if bucket_key {
+            format!("arn:aws:s3:::{bucket}")
+        } else {
+            format!("arn:aws:s3:::{bucket}/{}", String::from_utf8_lossy(object.key()))
+        }
+    });
+    KeyRequest::new(key_id, pairs.shown_for(arn), authorities.requester.clone())
+}
