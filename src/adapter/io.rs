@@ -1,0 +1,59 @@
+//! `std::io`: a writer that encrypts, a reader that decrypts and seeks, and reads at any offset from many threads.
+//!
+//! ```no_run
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let sse = atrest::Sse::builder().build()?;
+//! # let object = atrest::ObjectName::unbound();
+//! use std::fs::File;
+//! use std::io::{Read, Seek, SeekFrom, Write};
+//! use atrest::io::{DecryptReader, EncryptWriter};
+//! use atrest::{SseS3, Unlock};
+//!
+//! let (envelope, encryptor) = sse.blocking().encryptor(&object, SseS3)?;
+//! let mut writer = EncryptWriter::new(encryptor, File::create("body")?);
+//! writer.write_all(b"meow")?;
+//! writer.finish()?.sync_all()?; // dropping it instead leaves no valid object
+//!
+//! let decryptor = sse.blocking().decryptor(&object, &envelope, Unlock::Server)?;
+//! let mut reader = DecryptReader::new(decryptor, File::open("body")?);
+//! reader.seek(SeekFrom::End(-2))?;
+//! let mut tail = String::new();
+//! reader.read_to_string(&mut tail)?;
+//! # Ok(()) }
+//! ```
+//!
+//! An [`io::Error`](std::io::Error) that comes from here holds an [`atrest::Error`](crate::Error):
+//! `error.get_ref().and_then(|inner| inner.downcast_ref::<atrest::Error>())`.
+
+mod decrypt_at;
+mod decrypt_reader;
+mod encrypt_writer;
+
+pub use decrypt_at::{DecryptAt, ReadAt};
+pub use decrypt_reader::DecryptReader;
+pub use encrypt_writer::EncryptWriter;
+
+use std::io::{Error as StdError, ErrorKind};
+
+use crate::error::{Error, IoError};
+
+/// Four sealed chunks: enough that the adapter costs nothing, and little enough for a thousand streams.
+const BUFFER_LEN: usize = 4 * 16_400;
+
+impl From<Error> for StdError {
+    fn from(error: Error) -> Self {
+        let kind = match &error {
+            Error::Inauthentic | Error::Envelope(_) | Error::SealedFile(_) => ErrorKind::InvalidData,
+            Error::Truncated => ErrorKind::UnexpectedEof,
+            Error::Io(error) => error.kind(),
+            Error::RangeNotSatisfiable { .. } | Error::Misuse(_) => ErrorKind::InvalidInput,
+            _ => ErrorKind::Other,
+        };
+        Self::new(kind, error)
+    }
+}
+
+/// What came from the stream underneath; it is remembered like any other error.
+fn underneath(error: StdError) -> Error {
+    IoError::new("the stream underneath failed", error).into()
+}

@@ -1,0 +1,187 @@
+//! Reads at any offset, from many threads at once.
+
+use std::fs::File;
+use std::io::{self, ErrorKind};
+use std::ops::Range;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+
+use super::underneath;
+use crate::error::{Error, Result};
+use crate::stream::Decryptor;
+
+/// Bytes that can be read at an offset through a shared reference.
+pub trait ReadAt {
+    /// Reads some bytes at an offset; none only at the end.
+    ///
+    /// # Errors
+    ///
+    /// What the source gives.
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
+}
+
+#[cfg(unix)]
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::unix::fs::FileExt::read_at(self, buffer, offset)
+    }
+}
+
+#[cfg(windows)]
+impl ReadAt for File {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
+    }
+}
+
+impl ReadAt for [u8] {
+    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let rest = usize::try_from(offset).ok().and_then(|offset| self.get(offset..)).unwrap_or_default();
+        let len = rest.len().min(buffer.len());
+        buffer[..len].copy_from_slice(&rest[..len]);
+        Ok(len)
+    }
+}
+
+macro_rules! read_at_through {
+    ($(($($generics:tt)*) $source:ty;)*) => {$(
+        impl<$($generics)*> ReadAt for $source {
+            fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+                (**self).read_at(buffer, offset)
+            }
+        }
+    )*};
+}
+
+read_at_through! {
+    () Vec<u8>;
+    () Bytes;
+    (T: ReadAt + ?Sized) &T;
+    (T: ReadAt + ?Sized) Box<T>;
+    (T: ReadAt + ?Sized) Arc<T>;
+}
+
+/// Reads the plaintext of an object at any offset; share it by reference or `Arc` among as many threads as there are.
+///
+/// After an authentication error every call gives that error; what the source gives is passed on, and may be tried again.
+///
+/// # Performance
+///
+/// One read of the source for each call, of whole chunks; at most 256 KiB of plaintext for each call, as `read_at` may.
+#[derive(Debug)]
+pub struct DecryptAt<S> {
+    decryptor: Decryptor,
+    source: S,
+    body: Range<u64>,
+    failed: OnceLock<Error>,
+}
+
+/// The most plaintext of one call, so that memory does not grow with the caller's buffer.
+const MAX_READ_LEN: usize = 256 * 1024;
+
+impl<S: ReadAt> DecryptAt<S> {
+    /// Decrypts the body that lies in this range of `source`.
+    pub fn new(decryptor: Decryptor, source: S, body: Range<u64>) -> Self {
+        Self { decryptor, source, body, failed: OnceLock::new() }
+    }
+
+    /// Reads some bytes at a plaintext offset; none only at or behind an end that has verified.
+    ///
+    /// # Errors
+    ///
+    /// What the source gives; an [`atrest::Error`](crate::Error) where the bytes do not authenticate.
+    pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone().into());
+        }
+        let len = buffer.len().min(MAX_READ_LEN);
+        match self.read(&mut buffer[..len], offset) {
+            Err(Error::RangeNotSatisfiable { .. }) => Ok(0),
+            Err(error @ Error::Io(_)) => Err(error.into()),
+            Err(error) => Err(self.failed.get_or_init(|| error).clone().into()),
+            Ok(read) => Ok(read),
+        }
+    }
+
+    /// Fills the whole buffer from a plaintext offset.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_at`](Self::read_at); `UnexpectedEof` where the object ends before.
+    pub fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            match self.read_at(buffer, offset)? {
+                0 => return Err(ErrorKind::UnexpectedEof.into()),
+                read => {
+                    buffer = &mut buffer[read..];
+                    offset += read as u64;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The plaintext length in bytes, once the end has verified.
+    ///
+    /// # Errors
+    ///
+    /// As [`read_at`](Self::read_at).
+    pub fn plaintext_len(&self) -> io::Result<u64> {
+        if let Some(error) = self.failed.get() {
+            return Err(error.clone().into());
+        }
+        match self.verified_len() {
+            Err(error @ Error::Io(_)) => Err(error.into()),
+            Err(error) => Err(self.failed.get_or_init(|| error).clone().into()),
+            Ok(len) => Ok(len),
+        }
+    }
+
+    fn read(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        if buffer.is_empty() {
+            return Ok(0);
+        }
+        let end = offset.saturating_add(buffer.len() as u64);
+        let plan = self.decryptor.range(offset..end, self.body_len())?;
+        let mut fetched = Vec::new();
+        for fetch in plan.fetches() {
+            self.fetch(fetch.clone(), &mut fetched)?;
+        }
+        let len = buffer.len().min(plan.unverified_len());
+        plan.decrypt_into(&fetched, &mut buffer[..len])?;
+        Ok(len)
+    }
+
+    fn verified_len(&self) -> Result<u64> {
+        let fetch = self.decryptor.end_fetch(self.body_len())?;
+        let mut fetched = Vec::new();
+        self.fetch(fetch, &mut fetched)?;
+        // `verify_end` gives a decryptor that knows.
+        self.decryptor.verify_end(self.body_len(), &fetched)?.plaintext_len().ok_or(Error::Inauthentic)
+    }
+
+    /// Appends a range of the body; less only where the source ends before it.
+    fn fetch(&self, range: Range<u64>, fetched: &mut Vec<u8>) -> Result<()> {
+        let start = fetched.len();
+        // No longer than one call reads and the chunks around it: `MAX_READ_LEN` bounds it.
+        let len = range.end.saturating_sub(range.start);
+        fetched.resize(start + usize::try_from(len).unwrap_or(usize::MAX), 0);
+        let mut filled = start;
+        while filled < fetched.len() {
+            let offset = self.body.start + range.start + (filled - start) as u64;
+            match self.source.read_at(&mut fetched[filled..], offset) {
+                Ok(0) => break,
+                Ok(read) => filled += read,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(underneath(error)),
+            }
+        }
+        fetched.truncate(filled);
+        Ok(())
+    }
+
+    fn body_len(&self) -> u64 {
+        self.body.end.saturating_sub(self.body.start)
+    }
+}

@@ -1,0 +1,3 @@
+//! Adapters to other people's traits, each behind its own module.
+
+pub mod io;

@@ -1,0 +1,75 @@
+//! One message from an input key and a context, with no envelope: for vectors, recovery and fuzzing.
+//!
+//! Any Cobblestone-256 tool of C2SP opens a body with the object's data key and [`OBJECT_CONTEXT`]; this is ours.
+//!
+//! ```
+//! # fn main() -> atrest::Result<()> {
+//! use atrest::{Backend, DataKey, hazmat};
+//! let key = DataKey::generate()?;
+//! let message = hazmat::seal_message(Backend::fastest(), &key, b"a context", b"meow")?;
+//! assert_eq!(hazmat::open_message(Backend::fastest(), &key, b"a context", &message)?, b"meow");
+//! # Ok(()) }
+//! ```
+//!
+//! # Security
+//!
+//! Nothing here binds a message to a name, or a key to a purpose. Use [`Sse`](crate::Sse) for everything that is stored.
+//!
+//! Spec: C2SP chunked-encryption, Cobblestone-256.
+
+use crate::crypto::{Backend, Crypto, Generator, label};
+use crate::error::{Error, Result};
+use crate::secret::DataKey;
+use crate::stream::message::{HEADER_LEN, MessageHeader, MessageKey};
+use crate::stream::{Decryptor, Encryptor};
+
+/// The context of an object's body, other than one of parts.
+pub const OBJECT_CONTEXT: &[u8] = label::OBJECT;
+
+/// The context of a multipart object's manifest.
+pub const MANIFEST_CONTEXT: &[u8] = label::MANIFEST;
+
+/// The context of a part of a multipart object.
+pub fn part_context(number: u32) -> Vec<u8> {
+    [label::PART, &number.to_be_bytes()].concat()
+}
+
+/// Seals a message under a fresh salt.
+///
+/// # Errors
+///
+/// [`Error::NotCompiled`]; [`Error::Random`]; [`Error::LimitExceeded`].
+pub fn seal_message(backend: Backend, key: &DataKey, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
+    encryptor(backend, key, context)?.all(plaintext)
+}
+
+/// Opens a whole message.
+///
+/// # Errors
+///
+/// [`Error::Inauthentic`]: key, context and message do not belong together. [`Error::Truncated`].
+pub fn open_message(backend: Backend, key: &DataKey, context: &[u8], message: &[u8]) -> Result<Vec<u8>> {
+    let header = message.first_chunk::<HEADER_LEN>().ok_or(Error::Truncated)?;
+    decryptor(backend, key, context, header)?.sequential().all(message)
+}
+
+/// What seals a message under a fresh salt, piece by piece.
+///
+/// # Errors
+///
+/// [`Error::NotCompiled`]; [`Error::Random`].
+pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encryptor> {
+    let salt = Generator::default().bytes()?;
+    Ok(Encryptor::new(MessageKey::new(Crypto::single(backend)?, key, &salt, context), None, None))
+}
+
+/// What opens the message that begins with this header, piece by piece or by ranges.
+///
+/// # Errors
+///
+/// [`Error::Inauthentic`]: key and context are not the header's. [`Error::NotCompiled`].
+pub fn decryptor(backend: Backend, key: &DataKey, context: &[u8], header: &[u8; 56]) -> Result<Decryptor> {
+    let header = MessageHeader::from_bytes(*header);
+    let message = MessageKey::open(Crypto::single(backend)?, key, &header, context)?;
+    Ok(Decryptor::new(message, None, None))
+}

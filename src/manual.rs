@@ -1,0 +1,16 @@
+//! The manual: the stored format as a specification, keys, threats, how to use it in a storage service, and defaults.
+
+#[doc = include_str!("manual/format.md")]
+pub mod format {}
+
+#[doc = include_str!("manual/keys.md")]
+pub mod keys {}
+
+#[doc = include_str!("manual/threats.md")]
+pub mod threats {}
+
+#[doc = include_str!("manual/howto.md")]
+pub mod howto {}
+
+#[doc = include_str!("manual/defaults.md")]
+pub mod defaults {}

@@ -1,0 +1,242 @@
+//! The one door: encrypts, decrypts and rewraps.
+
+mod blocking;
+mod builder;
+mod expected;
+mod object;
+mod rewrap;
+
+pub use blocking::Blocking;
+pub use builder::SseBuilder;
+pub use expected::{Expected, KmsKeys, Unlock};
+pub use object::Encrypted;
+
+use std::fmt;
+use std::sync::Arc;
+
+use builder::Shared;
+
+use crate::crypto::Crypto;
+use crate::envelope::{Envelope, EnvelopeState, ModeId};
+use crate::error::{CustomerKeyError, Error, Result, Unexpected};
+use crate::keys::Keyring;
+use crate::mode::{Authorities, Mode, any, unwrap};
+use crate::object::{ObjectName, Requester};
+use crate::secret::DataKey;
+use crate::stream::{Decryptor, Encryptor};
+
+/// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
+///
+/// A cheap handle: clones share one state, and what was built on a keyring follows its rotations. Nothing here does
+/// I/O but the key provider; under [`blocking`](Self::blocking) every call is synchronous.
+///
+/// # Security
+///
+/// What a reader accepts is said here, and not by what is stored: the modes whose keys the builder was given, the
+/// KMS keys it was told to accept, and whatever [`expecting`](Self::expecting) leaves of them.
+#[derive(Clone)]
+pub struct Sse {
+    shared: Arc<Shared>,
+    requester: Requester,
+    /// Each narrows the others.
+    expected: Vec<Expected>,
+}
+
+impl Sse {
+    /// What to build one from.
+    pub fn builder() -> SseBuilder {
+        SseBuilder::default()
+    }
+
+    /// The same on behalf of someone: every call to a key provider says who asks. Without it nobody does,
+    /// [`Requester::anonymous`].
+    #[must_use]
+    pub fn requested_by(&self, requester: Requester) -> Self {
+        Self { requester, ..self.clone() }
+    }
+
+    /// The same with less accepted: for stores that keep the mode and the key of an object themselves, out of reach of
+    /// whoever writes the stored bytes.
+    #[must_use]
+    pub fn expecting(&self, expected: Expected) -> Self {
+        let mut narrowed = self.clone();
+        narrowed.expected.push(expected);
+        narrowed
+    }
+
+    /// Every call of this handle, synchronous, with no runtime.
+    pub fn blocking(&self) -> Blocking {
+        Blocking::new(self.clone())
+    }
+
+    /// Begins to encrypt an object: its envelope, to be stored when the body is, and what encrypts the body.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyProvider`]; [`Error::Unexpected`]: this handle would not read it again; [`Error::Random`];
+    /// [`Error::LimitExceeded`]; [`Error::NotCompiled`]: DSSE-KMS without both implementations.
+    pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
+        self.encryptor_of(object, &any(mode), None).await
+    }
+
+    /// [`encryptor`](Self::encryptor) for a plaintext whose length in bytes is known: readers know it then before they
+    /// fetch anything, and another length fails.
+    ///
+    /// # Errors
+    ///
+    /// As [`encryptor`](Self::encryptor).
+    pub async fn encryptor_of_len(
+        &self,
+        object: &ObjectName,
+        mode: impl Mode,
+        plaintext_len: u64,
+    ) -> Result<(Envelope, Encryptor)> {
+        self.encryptor_of(object, &any(mode), Some(plaintext_len)).await
+    }
+
+    /// Encrypts an object that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`encryptor`](Self::encryptor).
+    ///
+    /// # Performance
+    ///
+    /// Allocates the ciphertext; for large objects use [`encryptor`](Self::encryptor).
+    pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
+        let (envelope, encryptor) = self.encryptor_of(object, &any(mode), Some(plaintext.len() as u64)).await?;
+        Ok(Encrypted::new(envelope, encryptor.all(plaintext)?))
+    }
+
+    /// Unlocks an object: what decrypts its body, wholly or by ranges.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Unexpected`] and [`Error::CustomerKey`] before any key provider is asked; [`Error::KeyProvider`];
+    /// [`Error::Inauthentic`]: envelope, key and name do not belong together; [`Error::UploadNotComplete`];
+    /// [`Error::ManifestRequired`].
+    pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
+        let unlocked = self.unlock(object, envelope, unlock, true).await?;
+        object::decryptor(envelope, &unlocked)
+    }
+
+    /// Decrypts an object that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// As [`decryptor`](Self::decryptor), and [`Error::Truncated`].
+    ///
+    /// # Performance
+    ///
+    /// Allocates the plaintext; for large objects use [`decryptor`](Self::decryptor).
+    pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
+        let decryptor = self.decryptor(object, &encrypted.envelope, unlock).await?;
+        decryptor.sequential().all(&encrypted.ciphertext)
+    }
+
+    /// Refuses what is not accepted here, before anyone is asked for a key.
+    //= manual/format.md#what-the-reader-demands
+    fn check(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
+        match (object.is_bound(), envelope.is_bound()) {
+            (true, false) => return Err(Unexpected::Unbound.into()),
+            (false, true) => return Err(Unexpected::Bound.into()),
+            _ => {}
+        }
+        self.check_mode(envelope.mode())?;
+        if let (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) = (envelope.mode(), &self.shared.keyring)
+            && envelope.key_id() != Some(&*keyring.key_id())
+        {
+            return Err(Unexpected::KeyringId.into());
+        }
+        let kms_layer = if envelope.mode() == ModeId::SseKms { Some(envelope) } else { envelope.inner() };
+        if let Some(key_id) = kms_layer.and_then(Envelope::key_id) {
+            self.check_kms_key(key_id)?;
+        }
+        match (envelope.mode(), unlock) {
+            (ModeId::SseC, Unlock::Server) => return Err(CustomerKeyError::Required.into()),
+            (ModeId::SseS3 | ModeId::SseKms | ModeId::DsseKms, Unlock::CustomerKey(_)) => {
+                return Err(CustomerKeyError::NotExpected.into());
+            }
+            _ => {}
+        }
+        if envelope.state() == EnvelopeState::Upload {
+            return Err(Error::UploadNotComplete);
+        }
+        self.authorities(object).check_name(envelope.mode())
+    }
+
+    fn check_mode(&self, mode: ModeId) -> Result<()> {
+        let accepted =
+            self.shared.accepts_mode(mode) && self.expected.iter().all(|expected| expected.accepts_mode(mode));
+        if accepted { Ok(()) } else { Err(Unexpected::Mode.into()) }
+    }
+
+    fn check_kms_key(&self, key_id: &str) -> Result<()> {
+        let accepted = self.shared.kms_keys.accept(key_id)
+            && self.expected.iter().all(|expected| expected.accepts_kms_key(key_id));
+        if accepted { Ok(()) } else { Err(Unexpected::KmsKey.into()) }
+    }
+
+    fn authorities<'a>(&'a self, object: &'a ObjectName) -> Authorities<'a> {
+        Authorities {
+            keyring: self.shared.keyring.as_ref(),
+            kms: self.shared.kms.as_ref(),
+            object,
+            requester: &self.requester,
+        }
+    }
+
+    /// Unwraps the data key of an object, and of DSSE-KMS the inner one too if it is needed.
+    async fn unlock(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        inner_too: bool,
+    ) -> Result<Unlocked> {
+        self.check(object, envelope, unlock)?;
+        let (outer, inner) = self.shared.cryptos(envelope.mode())?;
+        let name = object.wrap_context(b"");
+        let authorities = self.authorities(object);
+        let kek = authorities.reading(envelope, unlock.customer_key()).await?;
+        let outer = LayerSecret { crypto: outer, data_key: unwrap(envelope, outer, &kek, &name)? };
+        let inner = match envelope.inner().filter(|_| inner_too).zip(inner) {
+            Some((envelope, crypto)) => {
+                let kek = authorities.reading(envelope, None).await?;
+                Some(LayerSecret { crypto, data_key: unwrap(envelope, crypto, &kek, &name)? })
+            }
+            None => None,
+        };
+        Ok(Unlocked { outer, inner })
+    }
+}
+
+/// The data keys of an object that was unlocked.
+struct Unlocked {
+    outer: LayerSecret,
+    inner: Option<LayerSecret>,
+}
+
+/// One layer's data key, and what it runs on.
+struct LayerSecret {
+    crypto: Crypto,
+    data_key: DataKey,
+}
+
+impl fmt::Debug for Sse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sse")
+            .field("keyring", &self.shared.keyring.as_ref().map(Keyring::key_id))
+            .field("kms", &self.shared.kms_keys)
+            .field("requester", &self.requester)
+            .field("expected", &self.expected)
+            .finish_non_exhaustive()
+    }
+}
+
+const fn assert_handle<T: Send + Sync + Clone + 'static>() {}
+const _: () = {
+    assert_handle::<Sse>();
+    assert_handle::<Decryptor>();
+    assert_handle::<Keyring>();
+};

@@ -1,0 +1,122 @@
+//! The same calls for those who have no runtime.
+
+use pollster::block_on;
+
+use super::{Encrypted, Sse, Unlock};
+use crate::envelope::Envelope;
+use crate::error::Result;
+use crate::mode::Mode;
+use crate::object::ObjectName;
+use crate::stream::{Decryptor, Encryptor};
+
+/// Every call of an [`Sse`], synchronous: waits on this thread for a key provider's answer.
+///
+/// Not for use inside an async runtime, where it would hold up a worker.
+#[derive(Clone, Debug)]
+pub struct Blocking(Sse);
+
+impl Blocking {
+    pub(super) fn new(sse: Sse) -> Self {
+        Self(sse)
+    }
+
+    /// See [`Sse::encryptor`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
+        block_on(self.0.encryptor(object, mode))
+    }
+
+    /// See [`Sse::encryptor_of_len`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encryptor_of_len(
+        &self,
+        object: &ObjectName,
+        mode: impl Mode,
+        plaintext_len: u64,
+    ) -> Result<(Envelope, Encryptor)> {
+        block_on(self.0.encryptor_of_len(object, mode, plaintext_len))
+    }
+
+    /// See [`Sse::encrypt`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
+        block_on(self.0.encrypt(object, mode, plaintext))
+    }
+
+    /// See [`Sse::decryptor`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
+        block_on(self.0.decryptor(object, envelope, unlock))
+    }
+
+    /// See [`Sse::decrypt`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
+        block_on(self.0.decrypt(object, encrypted, unlock))
+    }
+
+    /// See [`Sse::rewrap`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rewrap(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Envelope> {
+        block_on(self.0.rewrap(object, envelope, unlock))
+    }
+
+    /// See [`Sse::rewrap_both_layers`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rewrap_both_layers(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Envelope> {
+        block_on(self.0.rewrap_both_layers(object, envelope, unlock))
+    }
+
+    /// See [`Sse::rewrap_as`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rewrap_as(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        new_object: &ObjectName,
+        mode: impl Mode,
+    ) -> Result<Envelope> {
+        block_on(self.0.rewrap_as(object, envelope, unlock, new_object, mode))
+    }
+
+    /// See [`Sse::rewrap_as_revoking_nothing`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rewrap_as_revoking_nothing(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        new_object: &ObjectName,
+        mode: impl Mode,
+    ) -> Result<Envelope> {
+        block_on(self.0.rewrap_as_revoking_nothing(object, envelope, unlock, new_object, mode))
+    }
+}

@@ -1,0 +1,140 @@
+//! What an `Sse` is built from.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Sse;
+use super::expected::KmsKeys;
+use crate::crypto::random::TryCryptoRng;
+use crate::crypto::{Backend, Crypto, Generator};
+use crate::envelope::ModeId;
+use crate::error::Result;
+use crate::keys::{KeyProvider, Keyring};
+use crate::object::Requester;
+
+/// What every handle of one `Sse` shares.
+pub(super) struct Shared {
+    pub(super) keyring: Option<Keyring>,
+    pub(super) kms: Option<Arc<dyn KeyProvider>>,
+    pub(super) kms_keys: KmsKeys,
+    pub(super) backend: Backend,
+    pub(super) generator: Generator,
+    pub(super) envelope_len: Option<usize>,
+}
+
+impl Shared {
+    /// A mode is accepted where there is everything that it takes; SSE-C takes nothing from here.
+    pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {
+        match mode {
+            ModeId::SseS3 => self.keyring.is_some(),
+            ModeId::SseKms => self.kms.is_some(),
+            ModeId::DsseKms => self.keyring.is_some() && self.kms.is_some(),
+            ModeId::SseC => true,
+        }
+    }
+
+    /// What the outer layer runs on, and the inner one if there is one.
+    pub(super) fn cryptos(&self, mode: ModeId) -> Result<(Crypto, Option<Crypto>)> {
+        match mode {
+            ModeId::DsseKms => Crypto::layers(self.backend).map(|(outer, inner)| (outer, Some(inner))),
+            ModeId::SseS3 | ModeId::SseKms | ModeId::SseC => Ok((Crypto::single(self.backend)?, None)),
+        }
+    }
+}
+
+/// Builds an [`Sse`]; everything is optional, and what is not given is not accepted.
+///
+/// | given | modes |
+/// |---|---|
+/// | nothing | SSE-C |
+/// | [`keyring`](Self::keyring) | SSE-S3 |
+/// | [`kms`](Self::kms) | SSE-KMS |
+/// | both | DSSE-KMS |
+#[derive(Default)]
+pub struct SseBuilder {
+    keyring: Option<Keyring>,
+    kms: Option<(Arc<dyn KeyProvider>, KmsKeys)>,
+    backend: Option<Backend>,
+    generator: Generator,
+    envelope_len: Option<usize>,
+}
+
+impl SseBuilder {
+    /// The keyring of SSE-S3 and of the outer layer of DSSE-KMS; the `Sse` follows its changes.
+    #[must_use]
+    pub fn keyring(self, keyring: Keyring) -> Self {
+        Self { keyring: Some(keyring), ..self }
+    }
+
+    /// The KMS of SSE-KMS and of the inner layer of DSSE-KMS, and those of its keys that are accepted, for reading as
+    /// for writing.
+    ///
+    /// # Security
+    ///
+    /// Name the keys, by their resolved ids. With [`KmsKeys::all`], whoever may use any KMS key that this service can
+    /// decrypt with can write an object in place of another's.
+    #[must_use]
+    pub fn kms(self, provider: Arc<dyn KeyProvider>, keys: KmsKeys) -> Self {
+        Self { kms: Some((provider, keys)), ..self }
+    }
+
+    /// The implementation of AES-256-GCM; [`Backend::fastest`] if not given. DSSE-KMS runs its outer layer on this one
+    /// and its inner layer on the other.
+    #[must_use]
+    pub fn backend(self, backend: Backend) -> Self {
+        Self { backend: Some(backend), ..self }
+    }
+
+    /// Where randomness comes from, instead of the operating system: a factory of generators, each used for one
+    /// operation.
+    ///
+    /// # Security
+    ///
+    /// Salts and data keys come from it. One that repeats itself gives keys and nonces that repeat.
+    #[must_use]
+    pub fn generator<R>(self, factory: impl Fn() -> R + Send + Sync + 'static) -> Self
+    where
+        R: TryCryptoRng,
+        R::Error: Send + Sync + 'static,
+    {
+        Self { generator: Generator::new(factory), ..self }
+    }
+
+    /// Has every envelope be exactly this many bytes long, so that a listing knows a body's length from the stored
+    /// length alone. 1,024 does for most.
+    #[must_use]
+    pub fn envelope_len(self, len: usize) -> Self {
+        Self { envelope_len: Some(len), ..self }
+    }
+
+    /// The `Sse`.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::NotCompiled`](crate::Error::NotCompiled): this build lacks the backend.
+    pub fn build(self) -> Result<Sse> {
+        let (kms, kms_keys) = self.kms.unzip();
+        let backend = self.backend.unwrap_or_else(Backend::fastest);
+        Crypto::single(backend)?;
+        let shared = Shared {
+            keyring: self.keyring,
+            kms,
+            kms_keys: kms_keys.unwrap_or_else(|| KmsKeys::only::<&str>([])),
+            backend,
+            generator: self.generator,
+            envelope_len: self.envelope_len,
+        };
+        Ok(Sse { shared: Arc::new(shared), requester: Requester::anonymous(), expected: Vec::new() })
+    }
+}
+
+impl fmt::Debug for SseBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SseBuilder")
+            .field("keyring", &self.keyring)
+            .field("kms", &self.kms.as_ref().map(|(_, keys)| keys))
+            .field("backend", &self.backend)
+            .field("envelope_len", &self.envelope_len)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,91 @@
+//! What a reader accepts, and what it brings.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use crate::envelope::ModeId;
+use crate::secret::CustomerKey;
+
+/// Which keys of a KMS are accepted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KmsKeys(Option<Arc<BTreeSet<String>>>);
+
+impl KmsKeys {
+    /// Only these, by their resolved ids (ARNs or URIs, never aliases), compared byte for byte.
+    pub fn only<K: Into<String>>(key_ids: impl IntoIterator<Item = K>) -> Self {
+        Self(Some(Arc::new(key_ids.into_iter().map(Into::into).collect())))
+    }
+
+    /// Every key that the provider lets this service use.
+    ///
+    /// # Security
+    ///
+    /// Then whoever writes the store, and may use any one of them, can write an object in place of another's.
+    pub fn all() -> Self {
+        Self(None)
+    }
+
+    pub(super) fn accept(&self, key_id: &str) -> bool {
+        self.0.as_ref().is_none_or(|only| only.contains(key_id))
+    }
+}
+
+/// What a reader accepts of all that its `Sse` could read. Nothing given narrows nothing.
+///
+/// ```
+/// use atrest::{Expected, KmsKeys, ModeId};
+/// let this_object = Expected::new().modes([ModeId::SseKms]).kms_keys(KmsKeys::only(["arn:aws:kms:…:key/1"]));
+/// ```
+///
+/// Spec: manual, format, "What the reader demands".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Expected {
+    modes: Option<Vec<ModeId>>,
+    kms_keys: Option<KmsKeys>,
+}
+
+impl Expected {
+    /// Everything that the `Sse` accepts.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// These modes alone.
+    #[must_use]
+    pub fn modes(self, modes: impl IntoIterator<Item = ModeId>) -> Self {
+        Self { modes: Some(modes.into_iter().collect()), ..self }
+    }
+
+    /// These KMS keys alone, in SSE-KMS and in the inner layer of DSSE-KMS.
+    #[must_use]
+    pub fn kms_keys(self, keys: KmsKeys) -> Self {
+        Self { kms_keys: Some(keys), ..self }
+    }
+
+    pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {
+        self.modes.as_ref().is_none_or(|modes| modes.contains(&mode))
+    }
+
+    pub(super) fn accepts_kms_key(&self, key_id: &str) -> bool {
+        self.kms_keys.as_ref().is_none_or(|keys| keys.accept(key_id))
+    }
+}
+
+/// What a reader brings to unlock an object.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Unlock<'a> {
+    /// Nothing: the service's own keyring and KMS. For SSE-S3, SSE-KMS and DSSE-KMS.
+    Server,
+    /// The customer key, for SSE-C.
+    CustomerKey(&'a CustomerKey),
+}
+
+impl<'a> Unlock<'a> {
+    pub(super) fn customer_key(self) -> Option<&'a CustomerKey> {
+        match self {
+            Self::Server => None,
+            Self::CustomerKey(key) => Some(key),
+        }
+    }
+}

@@ -1,0 +1,152 @@
+//! One verb for rotation, renames, copies, and changes of mode or key: the data is never touched.
+
+use super::{Sse, Unlock, Unlocked};
+use crate::envelope::{Envelope, ModeId};
+use crate::error::{Misuse, Result};
+use crate::mode::{LayerKey, Mode, WritingKeys, any, wrap};
+use crate::object::ObjectName;
+
+impl Sse {
+    /// Whether the envelope is wrapped under another version of the keyring than its primary.
+    ///
+    /// Exact for SSE-S3 and the outer layer of DSSE-KMS. False for SSE-KMS, whose KMS rotates by itself, and for SSE-C.
+    pub fn needs_rewrap(&self, envelope: &Envelope) -> bool {
+        match (&self.shared.keyring, envelope.key_version()) {
+            (Some(keyring), Some(version)) => {
+                version != keyring.primary() || envelope.key_id() != Some(&*keyring.key_id())
+            }
+            _ => false,
+        }
+    }
+
+    /// Wraps the object's data key anew, for the same object in the same mode: under today's primary, under a fresh key
+    /// of the same KMS key, or under the same customer key. Of DSSE-KMS only the outer layer.
+    ///
+    /// Put the new envelope in the old one's place by compare-and-swap on the old one.
+    ///
+    /// # Errors
+    ///
+    /// As [`decryptor`](Self::decryptor) and [`encryptor`](Self::encryptor).
+    /// [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): it no longer fits its fixed length.
+    ///
+    /// # Security
+    ///
+    /// A rewrap revokes nothing: whoever could open the old envelope keeps the data key.
+    pub async fn rewrap(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Envelope> {
+        self.rewrap_layers(object, envelope, unlock, false).await
+    }
+
+    /// [`rewrap`](Self::rewrap) of both layers of DSSE-KMS; of the other modes, the same.
+    ///
+    /// # Errors
+    ///
+    /// As [`rewrap`](Self::rewrap).
+    pub async fn rewrap_both_layers(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+    ) -> Result<Envelope> {
+        self.rewrap_layers(object, envelope, unlock, true).await
+    }
+
+    /// Wraps the object's data key for another name, mode or key: a rename, a copy within one store, another KMS key,
+    /// another customer key.
+    ///
+    /// # Errors
+    ///
+    /// As [`rewrap`](Self::rewrap). [`Misuse::RewrapChangesLayers`]: into or out of DSSE-KMS takes new encryption.
+    /// [`Misuse::RewrapCrossesCustomerKey`]: into or out of SSE-C leaves the old key able to open the object; say that
+    /// this is accepted with [`rewrap_as_revoking_nothing`](Self::rewrap_as_revoking_nothing).
+    ///
+    /// # Security
+    ///
+    /// As [`rewrap`](Self::rewrap); after a customer key leaked, encrypt again.
+    pub async fn rewrap_as(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        new_object: &ObjectName,
+        mode: impl Mode,
+    ) -> Result<Envelope> {
+        let mode = any(mode);
+        if (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC) {
+            return Err(Misuse::RewrapCrossesCustomerKey.into());
+        }
+        self.rewrap_as_revoking_nothing(object, envelope, unlock, new_object, mode).await
+    }
+
+    /// [`rewrap_as`](Self::rewrap_as), and into or out of SSE-C too.
+    ///
+    /// # Errors
+    ///
+    /// As [`rewrap_as`](Self::rewrap_as).
+    ///
+    /// # Security
+    ///
+    /// Leaving SSE-C, whoever holds the customer key and an old envelope still opens the object; entering it, whoever may
+    /// use the service's keys and has an old envelope does. Where that is not acceptable, encrypt again.
+    pub async fn rewrap_as_revoking_nothing(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        new_object: &ObjectName,
+        mode: impl Mode,
+    ) -> Result<Envelope> {
+        let mode = any(mode);
+        if envelope.mode().layers() != mode.id().layers() {
+            return Err(Misuse::RewrapChangesLayers.into());
+        }
+        self.check_mode(mode.id())?;
+        self.authorities(new_object).check_name(mode.id())?;
+        let unlocked = self.unlock(object, envelope, unlock, true).await?;
+        let keys = self.authorities(new_object).writing(&mode).await?;
+        self.wrap_anew(envelope, &unlocked, &keys, new_object)
+    }
+
+    async fn rewrap_layers(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        both_layers: bool,
+    ) -> Result<Envelope> {
+        let unlocked = self.unlock(object, envelope, unlock, both_layers).await?;
+        let keys = self.authorities(object).rewriting(envelope, unlock.customer_key(), both_layers).await?;
+        self.wrap_anew(envelope, &unlocked, &keys, object)
+    }
+
+    /// The same content under other keys and a fresh salt each; an inner layer without a new key stays as it is.
+    fn wrap_anew(
+        &self,
+        old: &Envelope,
+        unlocked: &Unlocked,
+        keys: &WritingKeys<'_>,
+        object: &ObjectName,
+    ) -> Result<Envelope> {
+        self.check_written_kms_keys(keys)?;
+        let name = object.wrap_context(b"");
+        let anew = |old: &Envelope, key: &LayerKey<'_>| -> Result<Envelope> {
+            let salt = self.shared.generator.bytes()?;
+            Ok(key.envelope(salt, object.is_bound(), old.content, old.plaintext_len))
+        };
+        let inner = match (old.inner(), &keys.inner, &unlocked.inner) {
+            (Some(old), Some(key), Some(layer)) => {
+                let mut inner = anew(old, key)?;
+                inner.inner_layer = true;
+                wrap(&mut inner, layer.crypto, key, &name, &layer.data_key)?;
+                Some(inner)
+            }
+            (kept, _, _) => kept.cloned(),
+        };
+        let mut envelope = anew(old, &keys.outer)?;
+        envelope.inner = inner.map(Box::new);
+        if let Some(len) = self.shared.envelope_len.or(old.padding.map(|_| old.encoded_len())) {
+            envelope.pad_to(len)?;
+        }
+        wrap(&mut envelope, unlocked.outer.crypto, &keys.outer, &name, &unlocked.outer.data_key)?;
+        Ok(envelope)
+    }
+}
