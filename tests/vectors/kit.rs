@@ -1,0 +1,260 @@
+//! What the tests of the stored bytes share: a key provider that has one key, randomness that is known
+//! beforehand, and every way of reading an object, each with what it gave out before it failed.
+//!
+//! Included by path from `differential.rs` and `tamper.rs`; each uses a part of it.
+#![allow(dead_code, reason = "each test crate uses a part")]
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use atrest::{
+    Backend, Decryptor, Encryptor, Error, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring,
+    MasterKey, Progress, Result, SequentialDecryptor, UnwrappedKey, VersionState, WrappedKey,
+};
+use rand_core::{TryCryptoRng, TryRng};
+
+/// Chunk sizes of the boundary table.
+pub(crate) const C: usize = 16_384;
+
+/// The backends of this build: both, unless a feature was left out.
+pub(crate) fn backends() -> Vec<Backend> {
+    [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
+}
+
+/// Byte i is (7 i + 13 floor(i / 256) + 1) mod 256, as in the vectors.
+pub(crate) fn plaintext(len: usize) -> Vec<u8> {
+    (0..len).map(|i| ((7 * i + 13 * (i / 256) + 1) % 256) as u8).collect()
+}
+
+/// The name that the format gives to the class of an error.
+pub(crate) fn class(error: &Error) -> String {
+    let inner = match error {
+        Error::Envelope(envelope) => format!("{envelope:?}"),
+        Error::SealedFile(file) => format!("{file:?}"),
+        Error::CustomerKey(key) => format!("CustomerKey{key:?}"),
+        other => format!("{other:?}"),
+    };
+    inner.split(['(', ' ']).next().unwrap_or_default().to_owned()
+}
+
+/// A keyring of one version.
+pub(crate) fn keyring(key_id: &str, version: u32, key: [u8; 32]) -> Result<Keyring> {
+    keyring_of(key_id, version, &[(version, key)])
+}
+
+/// A keyring of several versions, all enabled.
+pub(crate) fn keyring_of(key_id: &str, primary: u32, keys: &[(u32, [u8; 32])]) -> Result<Keyring> {
+    let version = |(number, mut key): (u32, [u8; 32])| (number, VersionState::Enabled, MasterKey::from_bytes(&mut key));
+    Keyring::from_versions(key_id, primary, keys.iter().copied().map(version))
+}
+
+/// A KMS with one key, which it gives and unwraps whatever it is asked for.
+#[derive(Debug)]
+pub(crate) struct OneKey {
+    pub(crate) key_id: String,
+    pub(crate) wrapped: Vec<u8>,
+    pub(crate) kek: [u8; 32],
+    /// What it was asked, in order.
+    pub(crate) asked: Mutex<Vec<KeyRequest>>,
+}
+
+impl OneKey {
+    pub(crate) fn new(key_id: &str, wrapped: &[u8], kek: [u8; 32]) -> Arc<Self> {
+        let asked = Mutex::default();
+        Arc::new(Self { key_id: key_id.to_owned(), wrapped: wrapped.to_vec(), kek, asked })
+    }
+
+    fn kek(&self, request: KeyRequest) -> KeyEncryptionKey {
+        self.asked.lock().unwrap().push(request);
+        KeyEncryptionKey::from_bytes(&mut self.kek.clone())
+    }
+}
+
+impl KeyProvider for OneKey {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        let kek = self.kek(request);
+        Box::pin(async move { Ok(GeneratedKey::new(self.key_id.clone(), self.wrapped.clone(), kek)) })
+    }
+
+    fn unwrap_key(self: Arc<Self>, _: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        let key_id = request.key_id().to_owned();
+        let kek = self.kek(request);
+        Box::pin(async move { Ok(UnwrappedKey::new(key_id, kek)) })
+    }
+}
+
+/// Randomness that is known beforehand. Asked for more than is left, it panics: a draw that the test does
+/// not know of would be one that it does not check.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Playback(Arc<Mutex<VecDeque<u8>>>);
+
+impl Playback {
+    pub(crate) fn of(bytes: &[u8]) -> Self {
+        Self(Arc::new(Mutex::new(bytes.iter().copied().collect())))
+    }
+
+    pub(crate) fn is_used_up(&self) -> bool {
+        self.0.lock().unwrap().is_empty()
+    }
+}
+
+impl TryRng for Playback {
+    type Error = Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Infallible> {
+        let mut bytes = [0; 4];
+        self.try_fill_bytes(&mut bytes).map(|()| u32::from_le_bytes(bytes))
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Infallible> {
+        let mut bytes = [0; 8];
+        self.try_fill_bytes(&mut bytes).map(|()| u64::from_le_bytes(bytes))
+    }
+
+    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Infallible> {
+        let mut left = self.0.lock().unwrap();
+        buffer.fill_with(|| left.pop_front().expect("no more randomness than was prepared"));
+        Ok(())
+    }
+}
+
+impl TryCryptoRng for Playback {}
+
+/// What a reader gave out, and how it ended.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) released: Vec<u8>,
+    pub(crate) end: Result<()>,
+}
+
+impl Read {
+    fn failed(error: Error) -> Self {
+        Self { released: Vec::new(), end: Err(error) }
+    }
+
+    /// All of it, or the error's class.
+    pub(crate) fn into_result(self) -> Result<Vec<u8>> {
+        self.end.map(|()| self.released)
+    }
+}
+
+/// The two directions, of which the loops below know no difference.
+pub(crate) trait Stream: Sized {
+    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress>;
+    fn finish_len(&self) -> usize;
+    fn finish(self, output: &mut [u8]) -> Result<usize>;
+}
+
+macro_rules! stream {
+    ($($name:ty)*) => {$(
+        impl Stream for $name {
+            fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+                self.update(input, output)
+            }
+            fn finish_len(&self) -> usize {
+                self.finish_len()
+            }
+            fn finish(self, output: &mut [u8]) -> Result<usize> {
+                self.finish(output)
+            }
+        }
+    )*};
+}
+
+stream! { Encryptor SequentialDecryptor atrest::RangeReader }
+
+/// Steps of input and output that come round again and again; an output step is never 0.
+#[derive(Clone, Debug)]
+pub(crate) struct Steps {
+    pub(crate) input: Vec<usize>,
+    pub(crate) output: Vec<usize>,
+}
+
+impl Steps {
+    pub(crate) fn of(input: usize, output: usize) -> Self {
+        Self { input: vec![input], output: vec![output] }
+    }
+}
+
+/// Passes all of `input` through in steps, then finishes. After an error the same is asked again: the
+/// error stays the same, and never becomes a clean end.
+pub(crate) fn pass(mut stream: impl Stream, input: &[u8], steps: &Steps) -> Read {
+    let mut released = Vec::new();
+    let mut output = vec![0; steps.output.iter().copied().max().unwrap_or(1)];
+    let mut inputs = steps.input.iter().copied().cycle();
+    let mut outputs = steps.output.iter().copied().cycle();
+    let mut rest = input;
+    while !rest.is_empty() {
+        let step = inputs.next().unwrap_or(1).min(rest.len());
+        let (mut piece, behind) = rest.split_at(step);
+        loop {
+            let room = outputs.next().unwrap_or(1);
+            match stream.update(piece, &mut output[..room]) {
+                Ok(progress) => {
+                    let moved = progress.read + progress.written > 0;
+                    assert!(moved || piece.is_empty(), "an update with input and room must make progress");
+                    released.extend_from_slice(&output[..progress.written]);
+                    piece = &piece[progress.read..];
+                }
+                Err(error) => {
+                    fails_again(stream, rest, &error);
+                    return Read { released, end: Err(error) };
+                }
+            }
+            if piece.is_empty() {
+                break;
+            }
+        }
+        rest = behind;
+    }
+    let mut last = vec![0; stream.finish_len()];
+    let end = stream.finish(&mut last).map(|written| released.extend_from_slice(&last[..written]));
+    Read { released, end }
+}
+
+/// A stream that has failed goes on failing, with and without input, and at its end.
+fn fails_again(mut stream: impl Stream, rest: &[u8], error: &Error) {
+    let mut output = vec![0; 20_000];
+    for input in [rest, &[], &rest[rest.len() / 2..], rest] {
+        let again = stream.update(input, &mut output).expect_err("a failed stream must go on failing");
+        assert_eq!(class(&again), class(error));
+    }
+    let mut output = vec![0; stream.finish_len().max(20_000)];
+    let again = stream.finish(&mut output).expect_err("a failed stream must not finish");
+    assert_eq!(class(&again), class(error));
+}
+
+/// The whole body, in order.
+pub(crate) fn read_streamed(decryptor: &Decryptor, body: &[u8], steps: &Steps) -> Read {
+    pass(decryptor.sequential(), body, steps)
+}
+
+/// A range in one piece.
+pub(crate) fn read_range(decryptor: &Decryptor, body: &[u8], range: impl Into<atrest::ByteRange>) -> Result<Vec<u8>> {
+    let plan = decryptor.range(range, body.len() as u64)?;
+    plan.decrypt(&fetch(body, plan.fetches()))
+}
+
+/// A range pushed through in constant memory.
+pub(crate) fn read_range_streamed(
+    decryptor: &Decryptor,
+    body: &[u8],
+    range: impl Into<atrest::ByteRange>,
+    steps: &Steps,
+) -> Read {
+    match decryptor.range(range, body.len() as u64) {
+        Ok(plan) => pass(plan.reader(), &fetch(body, plan.fetches()), steps),
+        Err(error) => Read::failed(error),
+    }
+}
+
+/// The stored bytes that a plan asks for.
+pub(crate) fn fetch(body: &[u8], fetches: &[Range<u64>]) -> Vec<u8> {
+    let mut fetched = Vec::new();
+    for range in fetches {
+        fetched.extend_from_slice(&body[range.start as usize..range.end as usize]);
+    }
+    fetched
+}
