@@ -1,0 +1,80 @@
+//! `files`: a small, real object store over a directory on disk, encrypted at rest in the four modes of S3.
+//!
+//! ```text
+//! cargo run --release --example files -- demo README.md
+//! ```
+//!
+//! shows all of it on a file of yours. `files help` lists the other commands. To read the program, start with
+//! `commands.rs` (what a store does with an object), go on to `store.rs` (where the keys are) and `objects.rs`
+//! (how a write becomes visible, all at once or not at all); `kms.rs` is a key provider.
+//!
+//! It needs the default features alone. What a real service would do differently: its root key lies somewhere
+//! else than beside the data, and so does its KMS.
+
+mod cli;
+mod commands;
+mod customer_key;
+mod demo;
+mod failure;
+mod kms;
+mod maintenance;
+mod objects;
+mod record;
+mod report;
+mod store;
+mod streams;
+
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use cli::{Command, Invocation};
+use failure::{Failure, Outcome};
+use store::Store;
+
+/// Where the objects are when `--store` does not say.
+const DEFAULT_STORE: &str = "atrest-store";
+
+fn main() -> ExitCode {
+    let outcome = cli::parse(std::env::args_os()).and_then(run);
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("files: {failure}");
+            if failure.is_usage() {
+                eprintln!("files: `files help` lists the commands");
+            }
+            failure.exit_code()
+        }
+    }
+}
+
+fn run(invocation: Invocation) -> Outcome<()> {
+    let Invocation { store, command } = invocation;
+    let directory = || store.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_STORE));
+    let existing = || Store::open(&directory());
+    let out = &mut io::stdout().lock();
+
+    match command {
+        Command::Help => out.write_all(cli::HELP.as_bytes())?,
+        Command::Put(put) => commands::put(&Store::open_or_create(&directory())?, put, out)?,
+        Command::Get(get) => commands::get(&existing()?, get, out)?,
+        Command::Cat(cat) => commands::cat(&existing()?, cat, out)?,
+        Command::Ls => commands::ls(&existing()?, out)?,
+        Command::Stat(stat) => commands::stat(&existing()?, stat, out)?,
+        Command::Verify(verify) => maintenance::verify(&existing()?, verify, out)?,
+        Command::Rotate => maintenance::rotate(&existing()?, out)?,
+        Command::Rewrap(rewrap) => maintenance::rewrap(&existing()?, rewrap, out)?,
+        Command::Gc => maintenance::gc(&existing()?, out)?,
+        Command::KmsCreate { name } => {
+            let store = Store::open_or_create(&directory())?;
+            writeln!(out, "created {}", store.kms().create_key(&name)?)?;
+        }
+        Command::CustomerKey { path } => {
+            customer_key::create(&path)?;
+            writeln!(out, "wrote a new customer key to {}: whoever loses it loses the objects", path.display())?;
+        }
+        Command::Demo { path } => demo::run(&path, store, out)?,
+    }
+    out.flush().map_err(Failure::from)
+}

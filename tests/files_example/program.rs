@@ -1,0 +1,175 @@
+//! The example program as a child process, with a store of its own.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use tempfile::TempDir;
+
+pub(crate) const CHUNK_LEN: usize = 16 * 1024;
+
+/// The modes that this build has: DSSE-KMS needs both implementations of the cryptography.
+pub(crate) const MODES: &[&str] = if cfg!(feature = "aws-lc-rs") {
+    &["sse-s3", "sse-kms", "dsse-kms", "sse-c"]
+} else {
+    &["sse-s3", "sse-kms", "sse-c"]
+};
+
+/// A directory with a store, a customer key and whatever else a test puts there.
+pub(crate) struct Program {
+    directory: TempDir,
+}
+
+/// How a child ended.
+pub(crate) struct Run {
+    pub(crate) code: Option<i32>,
+    pub(crate) stdout: Vec<u8>,
+    pub(crate) stderr: String,
+}
+
+impl Program {
+    pub(crate) fn new() -> Self {
+        let program = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        program.ok(["customer-key", "customer.key"]);
+        program
+    }
+
+    pub(crate) fn path(&self, name: impl AsRef<Path>) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    /// Runs the program to its end.
+    pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run {
+        self.run_with_input(arguments, b"")
+    }
+
+    pub(crate) fn run_with_input<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, input: &[u8]) -> Run {
+        let mut child = self.spawn(arguments);
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // A program that refuses its arguments does not read: its message says more than a broken pipe.
+        let _ = stdin.write_all(input);
+        drop(stdin);
+        Run::from(child.wait_with_output().expect("the child ends"))
+    }
+
+    /// Runs the program, which has to succeed, and returns what it printed.
+    #[track_caller]
+    pub(crate) fn ok<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Vec<u8> {
+        let run = self.run(arguments);
+        assert_eq!(run.code, Some(0), "{}", run.stderr);
+        run.stdout
+    }
+
+    #[track_caller]
+    pub(crate) fn ok_text<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> String {
+        String::from_utf8(self.ok(arguments)).expect("UTF-8")
+    }
+
+    /// Runs the program, which has to fail and to say why, and returns what it said.
+    #[track_caller]
+    pub(crate) fn fails<S: AsRef<OsStr>>(&self, code: i32, arguments: impl IntoIterator<Item = S>) -> String {
+        let run = self.run(arguments);
+        assert_eq!(run.code, Some(code), "{} {}", run.stderr, String::from_utf8_lossy(&run.stdout));
+        assert!(run.stderr.starts_with("files: "), "{}", run.stderr);
+        run.stderr
+    }
+
+    pub(crate) fn spawn<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Child {
+        Command::new(executable())
+            .current_dir(self.directory.path())
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("the example starts")
+    }
+
+    /// Stores bytes under a name, in a mode.
+    #[track_caller]
+    pub(crate) fn put(&self, mode: &str, name: &str, bytes: &[u8]) {
+        let source = self.path("source");
+        fs::write(&source, bytes).expect("written");
+        let mut arguments = vec!["put", "--mode", mode];
+        arguments.extend(customer_key_for(mode));
+        arguments.extend(["--", name, "source"]);
+        self.ok(arguments);
+    }
+
+    /// Reads an object of a mode whole.
+    #[track_caller]
+    pub(crate) fn cat(&self, mode: &str, name: &str) -> Vec<u8> {
+        let mut arguments = vec!["cat"];
+        arguments.extend(customer_key_for(mode));
+        arguments.extend(["--", name]);
+        self.ok(arguments)
+    }
+
+    /// The only file of a directory of the store.
+    #[track_caller]
+    pub(crate) fn only_file(&self, directory: &str) -> PathBuf {
+        let files = self.files(directory);
+        assert_eq!(files.len(), 1, "{files:?}");
+        files.into_iter().next().expect("one")
+    }
+
+    pub(crate) fn files(&self, directory: &str) -> Vec<PathBuf> {
+        all_files(&self.path("atrest-store").join(directory))
+    }
+}
+
+impl From<Output> for Run {
+    fn from(output: Output) -> Self {
+        Self {
+            code: output.status.code(),
+            stdout: output.stdout,
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+}
+
+pub(crate) fn customer_key_for(mode: &str) -> &'static [&'static str] {
+    if mode == "sse-c" { &["--customer-key", "customer.key"] } else { &[] }
+}
+
+/// Every file below a directory.
+pub(crate) fn all_files(directory: &Path) -> Vec<PathBuf> {
+    let mut files = Vec::new();
+    for entry in fs::read_dir(directory).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        if path.is_dir() {
+            files.extend(all_files(&path));
+        } else {
+            files.push(path);
+        }
+    }
+    files.sort();
+    files
+}
+
+/// `target/PROFILE/examples/files`, beside `target/PROFILE/deps/` where this test is.
+fn executable() -> PathBuf {
+    let test = std::env::current_exe().expect("this test has a path");
+    let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
+    let executable = profile.join("examples").join(format!("files{}", std::env::consts::EXE_SUFFIX));
+    assert!(executable.exists(), "`cargo build --example files` first: `cargo test --test` does not build examples");
+    executable
+}
+
+/// Bytes that repeat nowhere near, so that a misplaced chunk shows.
+pub(crate) fn pattern(len: usize) -> Vec<u8> {
+    (0..len).map(|index| (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[1]).collect()
+}
+
+/// What the program does with its own key files: nobody else may read them.
+pub(crate) fn restrict(path: &Path) {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::PermissionsExt;
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("changed");
+    }
+    #[cfg(not(unix))]
+    let _ = path;
+}
