@@ -238,8 +238,8 @@ pub enum Misuse {
     /// The unbound name has no realm and no version.
     #[error("an unbound name has neither realm nor version id")]
     UnboundName,
-    /// In SSE-KMS and DSSE-KMS a bucket holds no `/`, and bucket and key are UTF-8.
-    #[error("with KMS keys a bucket holds no '/' and bucket and key are UTF-8")]
+    /// In SSE-KMS and DSSE-KMS a bucket holds no `/`, bucket and key are UTF-8, and the ARN is at most 65,535 bytes.
+    #[error("with KMS keys a bucket holds no '/', bucket and key are UTF-8, and their ARN is at most 65,535 bytes")]
     NameNotAnArn,
     /// The name of a context pair is empty.
     #[error("the name of an encryption context pair is not empty")]
@@ -253,7 +253,8 @@ pub enum Misuse {
     /// A secret is exactly 32 bytes.
     #[error("the key is not exactly 32 bytes")]
     KeyLength,
-    /// The plaintext is not as long as it was said to be when encryption began.
+    /// The plaintext is not as long as it was said to be when encryption began; also where a source changes while it is
+    /// read: drop what was written, and begin again.
     #[error("the plaintext is not as long as it was said to be when encryption began")]
     PlaintextLen,
     /// The output is shorter than `finish_len` says.
@@ -280,19 +281,26 @@ pub enum Misuse {
 pub struct KeyProviderError {
     kind: KeyProviderErrorKind,
     key_id: Arc<str>,
+    key_version: Option<u32>,
     source: Option<Cause>,
 }
 
 impl KeyProviderError {
     /// An error of this kind about this key.
     pub fn new(kind: KeyProviderErrorKind, key_id: &str) -> Self {
-        Self { kind, key_id: key_id.into(), source: None }
+        Self { kind, key_id: key_id.into(), key_version: None, source: None }
     }
 
     /// The same error with what caused it, for logs; `Display` never shows it.
     #[must_use]
     pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self { source: Some(Cause::new(source)), ..self }
+    }
+
+    /// The same error about one version of the key.
+    #[must_use]
+    pub fn with_key_version(self, version: u32) -> Self {
+        Self { key_version: Some(version), ..self }
     }
 
     /// What kind of refusal it was.
@@ -305,6 +313,11 @@ impl KeyProviderError {
         &self.key_id
     }
 
+    /// The version of the key, where it is about one: always of a keyring.
+    pub fn key_version(&self) -> Option<u32> {
+        self.key_version
+    }
+
     /// Whether the same call may succeed later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, KeyProviderErrorKind::Throttled | KeyProviderErrorKind::Unavailable)
@@ -313,7 +326,11 @@ impl KeyProviderError {
 
 impl fmt::Display for KeyProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key {:?}: {}", &*self.key_id, self.kind)
+        write!(f, "key {:?}", &*self.key_id)?;
+        if let Some(version) = self.key_version {
+            write!(f, " version {version}")?;
+        }
+        write!(f, ": {}", self.kind)
     }
 }
 
@@ -358,20 +375,20 @@ pub enum KeyProviderErrorKind {
 
 /// Reading or writing a file of ours failed.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("{doing}: {source}")]
+#[error("{doing}: {cause}")]
 pub struct IoError {
     doing: &'static str,
-    source: Arc<io::Error>,
+    cause: Arc<io::Error>,
 }
 
 impl IoError {
-    pub(crate) fn new(doing: &'static str, source: io::Error) -> Self {
-        Self { doing, source: Arc::new(source) }
+    pub(crate) fn new(doing: &'static str, cause: io::Error) -> Self {
+        Self { doing, cause: Arc::new(cause) }
     }
 
     /// What kind of error the operating system gave.
     pub fn kind(&self) -> io::ErrorKind {
-        self.source.kind()
+        self.cause.kind()
     }
 }
 

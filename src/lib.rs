@@ -104,7 +104,7 @@ pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};
 
 pub use adapter::io;
 pub use crypto::Backend;
-pub use error::{Error, Result};
+pub use error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
 pub use stream::geometry;
 
 /// The examples of README are tests.

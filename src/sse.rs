@@ -144,7 +144,7 @@ impl Sse {
         }
         self.check_mode(envelope.mode())?;
         if let (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) = (envelope.mode(), &self.shared.keyring)
-            && envelope.key_id() != Some(&*keyring.key_id())
+            && !keyring.is(envelope.key_id())
         {
             return Err(Unexpected::KeyringId.into());
         }

@@ -84,7 +84,7 @@ pub enum EnvelopeState {
     Multipart,
 }
 
-/// What a store keeps beside an object to be able to read it: 190 to 600 bytes as a rule, 65,663 at the most.
+/// What a store keeps beside an object to be able to read it: 200 to 850 bytes as a rule, 65,663 at the most.
 ///
 /// Nothing in it is secret, and nothing in it is trusted: whoever writes the store can write it. What its methods say
 /// is what stands there; only [`Sse`](crate::Sse) says whether it is true.

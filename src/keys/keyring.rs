@@ -45,8 +45,8 @@ pub(super) trait Storage: Send + Sync {
     /// Applies a change to what is stored now, stores the outcome, and gives it.
     fn update(&self, seen: &State, change: &dyn Fn(&mut State) -> Result<()>) -> Result<State>;
 
-    /// What is stored now; nothing where nothing else can have changed it.
-    fn load(&self, seen: &State) -> Result<Option<State>>;
+    /// What is stored now; nothing where it is still what was last read.
+    fn load(&self) -> Result<Option<State>>;
 }
 
 /// What a version of a keyring is good for.
@@ -257,7 +257,7 @@ impl Keyring {
     pub fn reload(&self) -> Result<()> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = self.state();
-        if let Some(loaded) = self.0.storage.load(&seen)? {
+        if let Some(loaded) = self.0.storage.load()? {
             self.replace(loaded.not_before(&seen)?);
         }
         Ok(())
@@ -270,6 +270,11 @@ impl Keyring {
 
     pub(super) fn state(&self) -> Arc<State> {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Whether this is the keyring's key id.
+    pub(crate) fn is(&self, key_id: Option<&str>) -> bool {
+        key_id == Some(&*self.state().key_id)
     }
 
     /// The key that wraps, with its id and number, all of one moment.
@@ -286,11 +291,11 @@ impl Keyring {
             self.reload()?;
             state = self.state();
         }
-        let refused = |kind| Err(KeyProviderError::new(kind, &state.key_id).into());
+        let refused = |kind| Err(KeyProviderError::new(kind, &state.key_id).with_key_version(version).into());
         match state.versions.get(&version) {
             None => refused(KeyProviderErrorKind::NotFound),
-            Some(version) if version.state == VersionState::Disabled => refused(KeyProviderErrorKind::Disabled),
-            Some(version) => Ok(version.key.clone()),
+            Some(found) if found.state == VersionState::Disabled => refused(KeyProviderErrorKind::Disabled),
+            Some(found) => Ok(found.key.clone()),
         }
     }
 
@@ -330,7 +335,7 @@ impl Storage for Memory {
         seen.changed(change)
     }
 
-    fn load(&self, _: &State) -> Result<Option<State>> {
+    fn load(&self) -> Result<Option<State>> {
         Ok(None)
     }
 }

@@ -3,6 +3,7 @@
 use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::keyring::{Keyring, Storage};
 use super::keyring_state::State;
@@ -118,6 +119,9 @@ struct Storing {
     temporary: PathBuf,
     lock: PathBuf,
     root_key: RootKey,
+    /// The file as it was last read or written. An envelope that names an unknown version has the file read again, and
+    /// whoever writes the store makes as many of those as they like: only a file that has changed is worth opening.
+    last: Mutex<Vec<u8>>,
 }
 
 impl Storing {
@@ -127,7 +131,13 @@ impl Storing {
             name.push(suffix);
             Ok::<_, Error>(path.with_file_name(name))
         };
-        Ok(Self { temporary: beside(".tmp")?, lock: beside(".lock")?, path, root_key: root_key.clone() })
+        Ok(Self {
+            temporary: beside(".tmp")?,
+            lock: beside(".lock")?,
+            path,
+            root_key: root_key.clone(),
+            last: Mutex::default(),
+        })
     }
 
     fn lock(&self) -> Result<File> {
@@ -150,7 +160,12 @@ impl Storing {
     fn read(&self) -> Result<(Vec<u8>, State)> {
         let sealed = self.read_sealed()?;
         let state = State::open(&sealed, &self.root_key)?;
+        self.last().clone_from(&sealed);
         Ok((sealed, state))
+    }
+
+    fn last(&self) -> MutexGuard<'_, Vec<u8>> {
+        self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the file in one step. The caller holds the lock.
@@ -160,7 +175,9 @@ impl Storing {
         let _ = fs::remove_file(&self.temporary);
         write_new(&self.temporary, &sealed)?;
         let replaced = fs::rename(&self.temporary, &self.path).and_then(|()| sync_directory(&self.path));
-        replaced.map_err(|error| IoError::new("the keyring file cannot be replaced", error).into())
+        replaced.map_err(|error| IoError::new("the keyring file cannot be replaced", error))?;
+        *self.last() = sealed;
+        Ok(())
     }
 }
 
@@ -177,7 +194,10 @@ impl Storage for Storing {
         Ok(changed)
     }
 
-    fn load(&self, _: &State) -> Result<Option<State>> {
+    fn load(&self) -> Result<Option<State>> {
+        if self.read_sealed()? == *self.last() {
+            return Ok(None);
+        }
         self.read().map(|(_, state)| Some(state))
     }
 }

@@ -22,7 +22,7 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// ```
 /// use std::sync::Arc;
 /// use atrest::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
-/// use atrest::error::{KeyProviderError, KeyProviderErrorKind};
+/// use atrest::{KeyProviderError, KeyProviderErrorKind};
 ///
 /// struct MyKms { /* a client */ }
 ///

@@ -2,14 +2,14 @@
 
 use std::fmt;
 use std::fs::{File, OpenOptions};
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use crate::crypto::Generator;
-use crate::error::{Error, IoError, Misuse, Result};
+use crate::error::{Error, IoError, Result};
 use crate::secret::{KEY_LEN, Secret, wipe};
 
 /// What a keyring is sealed under: 32 random bytes, or a passphrase.
@@ -62,15 +62,21 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the file is missing or cannot be read. [`Misuse::KeyLength`]: it is not exactly
-    /// 32 bytes long.
+    /// [`Error::Io`](crate::Error::Io): the file is missing, cannot be read, or is not exactly 32 bytes long (kind
+    /// `InvalidData`).
+    ///
+    /// # Security
+    ///
+    /// Opens the file whatever its mode: who mounts secrets into a container often cannot choose it. See to it that
+    /// nobody else can read it.
     pub fn open_file(path: impl AsRef<Path>) -> Result<Self> {
         let doing = "the root key file cannot be read";
         let file = File::open(path).map_err(|e| IoError::new(doing, e))?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_LEN + 1));
         file.take(KEY_LEN as u64 + 1).read_to_end(&mut bytes).map_err(|e| IoError::new(doing, e))?;
         let key = <&mut [u8; KEY_LEN]>::try_from(bytes.as_mut_slice());
-        key.map(Self::from_bytes).map_err(|_| Misuse::KeyLength.into())
+        key.map(Self::from_bytes)
+            .map_err(|_| IoError::new("a root key file is 32 bytes", ErrorKind::InvalidData.into()).into())
     }
 
     pub(super) fn kind(&self) -> &Kind {

@@ -7,6 +7,7 @@ use crate::error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
 use crate::keys::{EncryptionContext, KeyRequest, WrappedKey, is_key_id};
 use crate::object::ObjectName;
 
+const ARN_PREFIX: &str = "arn:aws:s3:::";
 const MAX_WRAPPED_LEN: usize = 6_144;
 
 /// SSE-KMS: under a key of the KMS on the builder, which is asked once for each object.
@@ -75,10 +76,13 @@ pub(super) async fn reading(authorities: &Authorities<'_>, envelope: &Envelope) 
     Ok(Kek::Kms(unwrapped.kek))
 }
 
-/// Whether the object's ARN says which object it is: bucket and key are text, and the bucket ends where it ends.
+/// Whether the object's ARN says which object it is: bucket and key are text, the bucket ends where it ends, and all of
+/// it is no longer than a pair's value is counted.
 pub(super) fn has_arn(object: &ObjectName) -> bool {
     let text = |bytes| std::str::from_utf8(bytes).is_ok();
-    !object.is_bound() || (text(object.bucket()) && text(object.key()) && !object.bucket().contains(&b'/'))
+    let (bucket, key) = (object.bucket(), object.key());
+    let len = ARN_PREFIX.len() + bucket.len() + 1 + key.len();
+    !object.is_bound() || (text(bucket) && text(key) && !bucket.contains(&b'/') && len <= usize::from(u16::MAX))
 }
 
 fn request(authorities: &Authorities<'_>, key_id: &str, pairs: &EncryptionContext, bucket_key: bool) -> KeyRequest {
@@ -86,9 +90,9 @@ fn request(authorities: &Authorities<'_>, key_id: &str, pairs: &EncryptionContex
     let bucket = String::from_utf8_lossy(object.bucket());
     let arn = object.is_bound().then(|| {
         if bucket_key {
-            format!("arn:aws:s3:::{bucket}")
+            format!("{ARN_PREFIX}{bucket}")
         } else {
-            format!("arn:aws:s3:::{bucket}/{}", String::from_utf8_lossy(object.key()))
+            format!("{ARN_PREFIX}{bucket}/{}", String::from_utf8_lossy(object.key()))
         }
     });
     KeyRequest::new(key_id, pairs.shown_for(arn), authorities.requester.clone())

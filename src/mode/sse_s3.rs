@@ -28,8 +28,8 @@ pub(super) fn writing(keyring: &Keyring) -> LayerKey<'static> {
 
 /// The version of the keyring that the envelope names.
 pub(super) fn reading(keyring: &Keyring, envelope: &Envelope) -> Result<Kek<'static>> {
-    match (envelope.key_id(), envelope.key_version()) {
-        (Some(key_id), Some(version)) if key_id == keyring.key_id() => keyring.unwrapping_key(version).map(Kek::Master),
-        _ => Err(Unexpected::KeyringId.into()),
+    match envelope.key_version().filter(|_| keyring.is(envelope.key_id())) {
+        Some(version) => keyring.unwrapping_key(version).map(Kek::Master),
+        None => Err(Unexpected::KeyringId.into()),
     }
 }

@@ -12,9 +12,7 @@ impl Sse {
     /// Exact for SSE-S3 and the outer layer of DSSE-KMS. False for SSE-KMS, whose KMS rotates by itself, and for SSE-C.
     pub fn needs_rewrap(&self, envelope: &Envelope) -> bool {
         match (&self.shared.keyring, envelope.key_version()) {
-            (Some(keyring), Some(version)) => {
-                version != keyring.primary() || envelope.key_id() != Some(&*keyring.key_id())
-            }
+            (Some(keyring), Some(version)) => version != keyring.primary() || !keyring.is(envelope.key_id()),
             _ => false,
         }
     }

@@ -118,6 +118,9 @@ pub struct SequentialDecryptor {
 }
 
 impl SequentialDecryptor {
+    /// The most that [`finish`](Self::finish) ever gives, in bytes: an output of this length always has room.
+    pub const MAX_FINISH_LEN: usize = super::MAX_FINISH_LEN;
+
     /// Takes what it can from the stored bytes in `input` and puts plaintext into `output`.
     ///
     /// Makes progress wherever `output` has room; call it again with what is left until the whole input is read.
@@ -129,7 +132,7 @@ impl SequentialDecryptor {
         self.stream.update(input, output)
     }
 
-    /// At most how many bytes [`finish`](Self::finish) will give: under 100,000 in any case.
+    /// At most how many bytes [`finish`](Self::finish) will give; never more than [`MAX_FINISH_LEN`](Self::MAX_FINISH_LEN).
     pub fn finish_len(&self) -> usize {
         self.stream.finish_len()
     }

@@ -48,6 +48,9 @@ pub struct Encryptor {
 }
 
 impl Encryptor {
+    /// The most that [`finish`](Self::finish) ever gives, in bytes: an output of this length always has room.
+    pub const MAX_FINISH_LEN: usize = super::MAX_FINISH_LEN;
+
     /// From the outer layer's key and the inner one's, for a plaintext of this length where it is known.
     pub(crate) fn new(outer: MessageKey, inner: Option<MessageKey>, plaintext_len: Option<u64>) -> Self {
         let layers = if inner.is_some() { Layers::Two } else { Layers::One };
@@ -71,7 +74,7 @@ impl Encryptor {
         self.stream.update(input, output)
     }
 
-    /// How many bytes [`finish`](Self::finish) will give: under 70,000 in any case.
+    /// How many bytes [`finish`](Self::finish) will give; never more than [`MAX_FINISH_LEN`](Self::MAX_FINISH_LEN).
     pub fn finish_len(&self) -> usize {
         self.stream.finish_len()
     }

@@ -197,8 +197,8 @@ pub(crate) fn opened_len(layers: Layers, ciphertext_len: u64) -> Result<u64> {
     let outer = message_plaintext_len(ciphertext_len).ok_or(Error::Truncated)?;
     match layers {
         Layers::One => Ok(outer),
-        // An outer length says nothing until it has authenticated; as a length it is still one that nobody wrote.
-        Layers::Two => message_plaintext_len(outer).ok_or(Error::Truncated),
+        // Possible as a message, and yet nobody wrote an inner one of that length.
+        Layers::Two => message_plaintext_len(outer).ok_or(Error::Inauthentic),
     }
 }
 

@@ -37,6 +37,9 @@ pub struct Progress {
     pub written: usize,
 }
 
+/// What two layers can hold at once: a chunk in each, the pipe between them, and tags.
+const MAX_FINISH_LEN: usize = 100_000;
+
 /// What is left of the input and the output of one `update`, and how far it came.
 pub(crate) struct Pass<'a> {
     input: &'a [u8],

@@ -145,13 +145,14 @@ impl RangePlan {
     ) -> Result<Self> {
         let (outer, inner, fetch) = match decryptor.layers() {
             Layers::One => {
-                let (extent, fetch) = extent(bytes, to_end, ciphertext_len);
+                let (extent, fetch) = extent(bytes, to_end, ciphertext_len, false);
                 (extent, None, fetch)
             }
             Layers::Two => {
                 let inner_len = opened_len(Layers::One, ciphertext_len)?;
-                let (inner, stored) = extent(bytes, to_end, inner_len);
-                let (outer, fetch) = extent(stored, to_end, ciphertext_len);
+                // The outer chunk that holds the inner message's beginning holds its header too: it is compared.
+                let (inner, stored) = extent(bytes, to_end, inner_len, true);
+                let (outer, fetch) = extent(stored, to_end, ciphertext_len, false);
                 (outer, Some(inner), fetch)
             }
         };
@@ -227,16 +228,18 @@ impl RangePlan {
     }
 }
 
-/// Which chunks of a message of `message_len` bytes hold these plaintext bytes (and its end), and where they lie in it.
-fn extent(bytes: Range<u64>, to_end: bool, message_len: u64) -> (Extent, Range<u64>) {
+/// Which chunks of a message of `message_len` bytes hold these plaintext bytes (and its end), and where they lie in it;
+/// with its header where it begins with chunk 0 and that is wanted.
+fn extent(bytes: Range<u64>, to_end: bool, message_len: u64, with_header: bool) -> (Extent, Range<u64>) {
     let first_chunk = chunk_of(bytes.start);
     let last_chunk = chunk_of(bytes.end.saturating_sub(1).max(bytes.start));
     let start_of = |chunk| sealed_chunk_start(chunk).map_or(message_len, |start| start.min(message_len));
     let end = if to_end { message_len } else { start_of(last_chunk.saturating_add(1)) };
-    let stored = start_of(first_chunk)..end;
+    let header = with_header && first_chunk == 0;
+    let stored = if header { 0 } else { start_of(first_chunk) }..end;
     let extent = Extent {
         first_chunk,
-        header: false,
+        header,
         skip: bytes.start % CHUNK_LEN,
         take: bytes.end.saturating_sub(bytes.start),
         input_len: Some(stored.end.saturating_sub(stored.start)),
@@ -253,6 +256,9 @@ pub struct RangeReader {
 }
 
 impl RangeReader {
+    /// The most that [`finish`](Self::finish) ever gives, in bytes: an output of this length always has room.
+    pub const MAX_FINISH_LEN: usize = super::MAX_FINISH_LEN;
+
     /// Takes what it can from the fetched bytes and puts plaintext of the range into `output`.
     ///
     /// # Errors
@@ -262,7 +268,7 @@ impl RangeReader {
         self.stream.update(input, output)
     }
 
-    /// At most how many bytes [`finish`](Self::finish) will give.
+    /// At most how many bytes [`finish`](Self::finish) will give; never more than [`MAX_FINISH_LEN`](Self::MAX_FINISH_LEN).
     pub fn finish_len(&self) -> usize {
         self.stream.finish_len()
     }

@@ -148,7 +148,7 @@ impl Transform for MessageReader {
         self.stage.drain(&mut pass);
         let left = self.input_left.unwrap_or(0);
         let staged = self.stage.filled();
-        if self.header_seen < HEADER_LEN || (left > 0 && !self.extent.header) {
+        if self.header_seen < HEADER_LEN || (left > 0 && !(self.extent.header && self.extent.to_end)) {
             return Err(self.too_short());
         }
         if self.extent.to_end {

@@ -6,6 +6,9 @@ use super::Pass;
 use super::message::SEALED_CHUNK_LEN;
 use crate::secret::wipe;
 
+/// What an object of a few KiB makes do with.
+const SMALL_LEN: usize = 4_096;
+
 /// Memory for one chunk, allocated when first needed, wiped as far as it was used.
 #[derive(Default)]
 pub(crate) struct Stage {
@@ -96,8 +99,13 @@ impl Stage {
 
     /// Has room for `len` bytes, which are one sealed chunk at the most.
     fn reserve(&mut self, len: usize) {
-        if self.buffer.is_empty() {
-            self.buffer = vec![0; SEALED_CHUNK_LEN].into_boxed_slice();
+        if self.buffer.len() < len {
+            // PERF: a small object pays for a small allocation; a whole chunk costs it a microsecond and more.
+            let grown = if len <= SMALL_LEN { SMALL_LEN } else { SEALED_CHUNK_LEN };
+            let mut grown = vec![0; grown].into_boxed_slice();
+            grown[..self.used].copy_from_slice(&self.buffer[..self.used]);
+            wipe(&mut self.buffer[..self.used]);
+            self.buffer = grown;
         }
         self.used = self.used.max(len);
     }
