@@ -1,0 +1,103 @@
+//! Memory: nothing is allocated in `update` once it is warm, and little at all for objects of any size.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::io::{Cursor, Read, Write};
+
+use allocation_counter::measure;
+use atrest::io::{DecryptReader, EncryptWriter};
+use support::{C, Service, name, plain};
+
+const MIB: usize = 1 << 20;
+
+#[test]
+fn update_allocates_nothing_once_it_is_warm() {
+    let service = Service::new();
+    let piece = plain(100_000);
+    let mut output = vec![0; 200_000];
+    for mode in service.modes() {
+        let (envelope, mut encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+        let mut stored = Vec::new();
+        for round in 0..5 {
+            let mut progress = Default::default();
+            let allocated = measure(|| progress = encryptor.update(&piece, &mut output).unwrap());
+            assert!(round == 0 || allocated.count_total == 0, "{mode:?} round {round}: {allocated:?}");
+            assert_eq!(progress.read, piece.len());
+            stored.extend_from_slice(&output[..progress.written]);
+        }
+        stored.resize(stored.len() + encryptor.finish_len(), 0);
+        let start = stored.len() - encryptor.finish_len();
+        encryptor.finish(&mut stored[start..]).unwrap();
+
+        let mut reader = service.decryptor(&name(), &envelope).unwrap().sequential();
+        for (round, mut piece) in stored.chunks(100_000).enumerate() {
+            while !piece.is_empty() {
+                let mut progress = Default::default();
+                let allocated = measure(|| progress = reader.update(piece, &mut output).unwrap());
+                assert!(round == 0 || allocated.count_total == 0, "{mode:?} round {round}: {allocated:?}");
+                piece = &piece[progress.read..];
+            }
+        }
+        reader.finish(&mut output).unwrap();
+    }
+}
+
+#[test]
+fn an_object_of_any_size_takes_less_than_a_mebibyte_of_heap() {
+    let service = Service::new();
+    let plaintext = plain(16 * MIB);
+    for mode in service.modes() {
+        let mut body = Vec::with_capacity(17 * MIB);
+        let mut envelope = None;
+        let allocated = measure(|| {
+            let (new, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+            let mut writer = EncryptWriter::new(encryptor, &mut body);
+            writer.write_all(&plaintext).unwrap();
+            writer.finish().unwrap();
+            envelope = Some(new);
+        });
+        assert!(allocated.bytes_max < MIB as u64, "{mode:?} writing: {allocated:?}");
+        let envelope = envelope.unwrap();
+        let allocated = measure(|| {
+            let decryptor = service.decryptor(&name(), &envelope).unwrap();
+            let mut reader = DecryptReader::new(decryptor.clone(), Cursor::new(&body));
+            let (mut piece, mut len) = (vec![0; C], 0);
+            loop {
+                match reader.read(&mut piece).unwrap() {
+                    0 => break,
+                    read => len += read,
+                }
+            }
+            assert_eq!(len, plaintext.len());
+            let plan = decryptor.range(0..16 * MIB as u64, body.len() as u64).unwrap();
+            let (mut reader, mut len) = (plan.reader(), 0);
+            let fetch = plan.fetches()[0].clone();
+            for mut fetched in body[fetch.start as usize..fetch.end as usize].chunks(100_000) {
+                while !fetched.is_empty() {
+                    let progress = reader.update(fetched, &mut piece).unwrap();
+                    fetched = &fetched[progress.read..];
+                    len += progress.written;
+                }
+            }
+            let mut rest = vec![0; reader.finish_len()];
+            len += reader.finish(&mut rest).unwrap();
+            assert_eq!(len, plaintext.len());
+        });
+        assert!(allocated.bytes_max < MIB as u64, "{mode:?} reading: {allocated:?}");
+    }
+}
+
+#[test]
+fn no_length_that_a_store_claims_is_allocated() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let stored = service.streamed(&name(), &mode, &plain(10));
+        let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
+        let allocated = measure(|| {
+            let plan = decryptor.range(0..u64::MAX, 1 << 51).unwrap();
+            assert!(plan.decrypt(&stored.ciphertext).is_err());
+        });
+        assert!(allocated.bytes_max < 200_000, "{mode:?}: {allocated:?}");
+    }
+}

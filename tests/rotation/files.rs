@@ -1,0 +1,194 @@
+//! Keyring files: created on request, shared, never replaced.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::Path;
+use std::sync::Barrier;
+
+use atrest::error::{KeyProviderErrorKind, SealedFileError, Unexpected};
+use atrest::{Error, Keyring, KeyringFile, RootKey, Unlock};
+
+use super::support::name;
+use super::{kind, put, sse};
+
+fn io_kind(error: Error) -> ErrorKind {
+    match error {
+        Error::Io(error) => error.kind(),
+        other => panic!("not of the file system: {other:?}"),
+    }
+}
+
+fn created(directory: &Path) -> (std::path::PathBuf, RootKey, Keyring) {
+    let (path, root_key) = (directory.join("master.atrest"), RootKey::generate().unwrap());
+    let keyring = KeyringFile::create(&path, &root_key).unwrap();
+    (path, root_key, keyring)
+}
+
+#[test]
+fn a_file_keeps_its_keyring_through_every_change() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, root_key, keyring) = created(directory.path());
+    let stored = put(&sse(&keyring));
+    assert_eq!((keyring.rotate().unwrap(), keyring.stage().unwrap()), (2, 3));
+    keyring.disable(1).unwrap();
+    let opened = KeyringFile::open(&path, &root_key).unwrap();
+    assert_eq!(opened.versions(), keyring.versions());
+    assert_eq!((opened.key_id(), opened.generation()), (keyring.key_id(), 4));
+    opened.enable(1).unwrap();
+    assert_eq!(sse(&opened).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
+    assert!(keyring.key_id().starts_with("atrest-") && keyring.key_id().len() == 7 + 32);
+}
+
+#[test]
+fn a_key_file_is_its_owners_alone_and_leaves_nothing_behind() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, _, keyring) = created(directory.path());
+    RootKey::create_file(directory.path().join("root.key")).unwrap();
+    keyring.rotate().unwrap();
+    let mut names: Vec<_> = fs::read_dir(directory.path()).unwrap().map(|entry| entry.unwrap()).collect();
+    names.sort_by_key(|entry| entry.file_name());
+    let shown: Vec<_> = names.iter().map(|entry| entry.file_name().into_string().unwrap()).collect();
+    assert_eq!(shown, ["master.atrest", "master.atrest.lock", "root.key"]);
+    #[cfg(unix)]
+    for entry in names {
+        use std::os::unix::fs::PermissionsExt;
+        assert_eq!(entry.metadata().unwrap().permissions().mode() & 0o777, 0o600, "{entry:?}");
+    }
+}
+
+#[test]
+fn a_file_that_is_there_is_never_replaced_by_a_new_one() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, root_key, _) = created(directory.path());
+    let before = fs::read(&path).unwrap();
+    assert_eq!(io_kind(KeyringFile::create(&path, &root_key).unwrap_err()), ErrorKind::AlreadyExists);
+    fs::write(&path, b"").unwrap();
+    assert_eq!(io_kind(KeyringFile::create(&path, &root_key).unwrap_err()), ErrorKind::AlreadyExists);
+    fs::write(&path, before).unwrap();
+    KeyringFile::open(&path, &root_key).unwrap();
+    let root = directory.path().join("root.key");
+    RootKey::create_file(&root).unwrap();
+    assert_eq!(io_kind(RootKey::create_file(&root).unwrap_err()), ErrorKind::AlreadyExists);
+}
+
+#[test]
+fn a_missing_or_damaged_file_is_an_error_and_stays_as_it_is() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, root_key, keyring) = created(directory.path());
+    let whole = fs::read(&path).unwrap();
+    for damaged in [&b""[..], &whole[..10], &whole[..whole.len() - 1], b"not a keyring at all, but long enough for one"]
+    {
+        fs::write(&path, damaged).unwrap();
+        let refused = KeyringFile::open(&path, &root_key).unwrap_err();
+        assert!(matches!(refused, Error::SealedFile(_) | Error::Inauthentic), "{refused:?}");
+        assert!(keyring.rotate().is_err(), "a change reads the file again");
+        assert_eq!(fs::read(&path).unwrap(), damaged);
+    }
+    assert_eq!(keyring.primary(), 1, "what could not be stored does not take effect");
+    fs::remove_file(&path).unwrap();
+    assert_eq!(io_kind(KeyringFile::open(&path, &root_key).unwrap_err()), ErrorKind::NotFound);
+    assert_eq!(io_kind(keyring.rotate().unwrap_err()), ErrorKind::NotFound);
+    assert!(!path.exists());
+    let wrong = RootKey::generate().unwrap();
+    fs::write(&path, &whole).unwrap();
+    let refused = KeyringFile::open(&path, &wrong).unwrap_err();
+    assert!(matches!(refused, Error::SealedFile(SealedFileError::WrongRootKey)));
+    fs::write(directory.path().join("short.key"), [1; 31]).unwrap();
+    fs::write(directory.path().join("long.key"), [1; 33]).unwrap();
+    for name in ["short.key", "long.key"] {
+        assert_eq!(io_kind(RootKey::open_file(directory.path().join(name)).unwrap_err()), ErrorKind::InvalidData);
+    }
+}
+
+#[test]
+fn an_unknown_version_has_the_file_read_once_more() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, root_key, one) = created(directory.path());
+    let two = KeyringFile::open(&path, &root_key).unwrap();
+    one.rotate().unwrap();
+    let stored = put(&sse(&one));
+    assert_eq!(two.primary(), 1);
+    assert_eq!(sse(&two).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
+    assert_eq!(two.primary(), 2);
+    one.rotate().unwrap();
+    one.disable(2).unwrap();
+    one.retire(2).unwrap();
+    two.reload().unwrap();
+    let refused = sse(&two).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap_err();
+    assert_eq!(kind(refused), KeyProviderErrorKind::NotFound);
+}
+
+#[test]
+fn rotations_at_once_make_versions_of_different_numbers() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, root_key, _) = created(directory.path());
+    let barrier = Barrier::new(8);
+    let mut numbers: Vec<u32> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|_| {
+                scope.spawn(|| {
+                    let keyring = KeyringFile::open(&path, &root_key).unwrap();
+                    barrier.wait();
+                    keyring.rotate().unwrap()
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    numbers.sort_unstable();
+    assert_eq!(numbers, (2..=9).collect::<Vec<_>>());
+    let keyring = KeyringFile::open(&path, &root_key).unwrap();
+    assert_eq!((keyring.versions().len(), keyring.generation()), (9, 9));
+}
+
+#[test]
+fn an_older_file_or_another_keyring_in_its_place_is_refused() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, root_key, keyring) = created(directory.path());
+    let old = fs::read(&path).unwrap();
+    keyring.rotate().unwrap();
+    let (key_id, generation) = (keyring.key_id(), keyring.generation());
+    fs::write(&path, &old).unwrap();
+    let generation_is_old = |error| matches!(error, Error::Unexpected(Unexpected::Generation));
+    assert!(generation_is_old(keyring.reload().unwrap_err()));
+    assert!(generation_is_old(keyring.rotate().unwrap_err()));
+    assert_eq!(keyring.primary(), 2);
+    let expecting = || KeyringFile::at(&path).key_id(&*key_id);
+    assert!(generation_is_old(expecting().min_generation(generation).open_expecting(&root_key).unwrap_err()));
+    expecting().min_generation(1).open_expecting(&root_key).unwrap();
+    fs::remove_file(&path).unwrap();
+    KeyringFile::create(&path, &root_key).unwrap();
+    let another = |error| matches!(error, Error::Unexpected(Unexpected::KeyringId));
+    assert!(another(expecting().open_expecting(&root_key).unwrap_err()));
+    assert!(another(keyring.reload().unwrap_err()));
+}
+
+#[test]
+fn a_rebuilt_keyring_is_put_into_a_new_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let (_, root_key, keyring) = created(directory.path());
+    let stored = put(&sse(&keyring));
+    let backup = Keyring::from_sealed(&keyring.seal(&root_key).unwrap(), &root_key).unwrap();
+    let path = directory.path().join("restored.atrest");
+    let restored = KeyringFile::create_from(&path, &backup, &root_key).unwrap();
+    restored.raise_next_version(7).unwrap();
+    assert_eq!(restored.rotate().unwrap(), 7);
+    let opened = KeyringFile::open(&path, &root_key).unwrap();
+    assert_eq!(sse(&opened).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
+}
+
+#[test]
+fn a_temporary_file_of_a_crash_is_no_obstacle() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, root_key, keyring) = created(directory.path());
+    fs::write(directory.path().join("master.atrest.tmp"), b"half a keyri").unwrap();
+    keyring.rotate().unwrap();
+    assert_eq!(KeyringFile::open(&path, &root_key).unwrap().primary(), 2);
+}
+
+#[test]
+fn a_path_that_names_no_file_is_refused() {
+    let root_key = RootKey::generate().unwrap();
+    assert!(matches!(KeyringFile::open("..", &root_key), Err(Error::Misuse(_))));
+    assert!(KeyringFile::open("/", &root_key).is_err());
+}

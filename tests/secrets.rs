@@ -1,0 +1,115 @@
+//! No key, nothing made from a key and no plaintext in what is shown or stored.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::fmt::Debug;
+
+use atrest::{
+    CustomerKey, DataKey, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyRequest, Keyring, MasterKey, Requester,
+    RootKey, SseKms, UnwrappedKey, VersionState, WrappedKey,
+};
+use support::{C, Service, name};
+
+/// Bytes that are easily found again, as numbers, as hex and as text.
+const SECRET: [u8; 32] = *b"\xD5\xD5\xD5\xD5-not-to-be-shown-\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5";
+
+fn shows_nothing(value: &impl Debug) {
+    for shown in [format!("{value:?}"), format!("{value:#?}")] {
+        for trace in ["213", "d5", "D5", "not-to-be", "110, 111, 116"] {
+            assert!(!shown.contains(trace), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn no_debug_shows_a_key() {
+    shows_nothing(&MasterKey::from_bytes(&mut SECRET.clone()));
+    shows_nothing(&CustomerKey::from_bytes(&mut SECRET.clone()));
+    shows_nothing(&KeyEncryptionKey::from_bytes(&mut SECRET.clone()));
+    shows_nothing(&DataKey::from_bytes(&mut SECRET.clone()));
+    shows_nothing(&RootKey::from_bytes(&mut SECRET.clone()));
+    shows_nothing(&RootKey::from_passphrase("not-to-be-shown"));
+    shows_nothing(&GeneratedKey::new("id", SECRET, KeyEncryptionKey::from_bytes(&mut SECRET.clone())));
+    shows_nothing(&UnwrappedKey::new("id", KeyEncryptionKey::from_bytes(&mut SECRET.clone())));
+    shows_nothing(&WrappedKey::new(SECRET));
+    let key = MasterKey::from_bytes(&mut SECRET.clone());
+    shows_nothing(&Keyring::from_versions("master", 1, [(1, VersionState::Enabled, key)]).unwrap());
+    let context = EncryptionContext::new().with("name", "not-to-be-shown").unwrap();
+    shows_nothing(&context);
+    shows_nothing(&SseKms::new("id").context(context.clone()));
+    shows_nothing(&KeyRequest::new("id", context, Requester::anonymous()));
+}
+
+#[test]
+fn no_debug_of_what_is_in_use_shows_a_key() {
+    let service = Service::new();
+    for mode in service.modes() {
+        shows_nothing(&mode);
+        let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode).unwrap();
+        let decryptor = service.decryptor(&name(), &envelope).unwrap();
+        let shown = format!("{envelope:?} {encryptor:?} {decryptor:?} {:?} {:?}", decryptor.sequential(), service.sse);
+        assert!(!shown.contains(&format!("{:?}", service.customer_key.expose_secret())));
+        assert!(!shown.contains("wrapped_key") && !shown.contains("salt"), "{shown}");
+        let stored = envelope.encode();
+        for window in stored[16..80].windows(6) {
+            let numbers = format!("{window:?}");
+            assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn taking_a_key_wipes_where_it_came_from() {
+    macro_rules! wipes {
+        ($($key:ident)*) => {$({
+            let mut bytes = SECRET;
+            let key = $key::from_bytes(&mut bytes);
+            assert_eq!((bytes, key.expose_secret()), ([0; 32], &SECRET));
+        })*};
+    }
+    wipes!(MasterKey CustomerKey KeyEncryptionKey DataKey);
+    let mut bytes = SECRET;
+    drop(RootKey::from_bytes(&mut bytes));
+    assert_eq!(bytes, [0; 32]);
+}
+
+/// PITFALL: an object stored in the clear, or something made from it, while the API says that it is encrypted.
+#[test]
+fn no_stored_byte_shows_the_plaintext() {
+    let service = Service::new();
+    let canary = b"a canary that would be seen anywhere";
+    let plaintext = canary.repeat(3 * C / canary.len());
+    for mode in service.modes() {
+        let stored = service.sse.blocking().encrypt(&name(), mode, &plaintext).unwrap();
+        let all = stored.to_inline();
+        for at in (0..=canary.len() - 8).step_by(4) {
+            assert!(!all.windows(8).any(|window| window == &canary[at..at + 8]));
+        }
+        let again = service.sse.blocking().encrypt(&name(), service.modes().remove(0), &plaintext).unwrap();
+        assert_ne!(stored.ciphertext[56..120], again.ciphertext[56..120], "the same plaintext is another ciphertext");
+    }
+}
+
+/// PITFALL: plaintext left in the caller's buffer after a bad tag.
+#[test]
+fn what_did_not_authenticate_is_wiped_from_the_callers_memory() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let plaintext = vec![0x5A; 2 * C];
+        let mut stored = service.streamed(&name(), &mode, &plaintext);
+        stored.ciphertext[60] ^= 1;
+        let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
+        let mut output = vec![0xEE; 3 * C];
+        assert!(decryptor.sequential().update(&stored.ciphertext, &mut output).is_err());
+        let run = output.windows(8).any(|window| window == [0x5A; 8]);
+        assert!(!run, "{mode:?}");
+        let plan = decryptor.range(0..100, stored.ciphertext.len() as u64).unwrap();
+        let fetch = plan.fetches()[0].clone();
+        let fetched = &stored.ciphertext[fetch.start as usize..fetch.end as usize];
+        let mut output = vec![0xEE; C];
+        let mut reader = plan.reader();
+        let _ = reader.update(fetched, &mut output);
+        assert!(!output.contains(&0x5A), "{mode:?}");
+    }
+}

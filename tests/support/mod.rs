@@ -1,0 +1,176 @@
+//! What the tests share: an `Sse` for every mode with a KMS that needs no feature, streams in steps, boundary tables.
+#![allow(dead_code, reason = "each test uses a part of it")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use atrest::error::{KeyProviderError, KeyProviderErrorKind};
+use atrest::{
+    AnyMode, Backend, CustomerKey, Decryptor, DsseKms, Encrypted, Encryptor, Envelope, GeneratedKey, KeyEncryptionKey,
+    KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Result, SequentialDecryptor, Sse,
+    SseBuilder, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+};
+
+pub(crate) const C: usize = 16_384;
+
+/// Lengths at which something changes.
+pub(crate) const LENS: [usize; 9] = [0, 1, C - 1, C, C + 1, 2 * C - 1, 2 * C, 2 * C + 1, 3 * C + 500];
+/// Sizes of the pieces that a stream is given.
+pub(crate) const STEPS: [usize; 5] = [1, 512, C - 1, C, C + 1];
+
+pub(crate) const KMS_KEY: &str = "table-kms:key/1";
+
+/// A KMS that remembers its keys by a number and wraps nothing: enough to have its answers come back, and to refuse a
+/// context that differs.
+#[derive(Default)]
+pub(crate) struct TableKms(Mutex<Table>);
+
+/// By what was given as the wrapped key: the request it was for, and the key.
+type Table = HashMap<Vec<u8>, (KeyRequest, [u8; 32])>;
+
+impl KeyProvider for TableKms {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        Box::pin(async move {
+            let kek = KeyEncryptionKey::generate().unwrap();
+            let resolved = KeyRequest::new(KMS_KEY, request.context().clone(), request.requester().clone());
+            let mut table = self.0.lock().unwrap();
+            let wrapped = (table.len() as u64).to_be_bytes().to_vec();
+            table.insert(wrapped.clone(), (resolved, *kek.expose_secret()));
+            Ok(GeneratedKey::new(KMS_KEY, wrapped, kek))
+        })
+    }
+
+    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        Box::pin(async move {
+            let table = self.0.lock().unwrap();
+            match table.get(wrapped.as_bytes()) {
+                Some((known, kek)) if known.context() == request.context() && known.key_id() == request.key_id() => {
+                    Ok(UnwrappedKey::new(KMS_KEY, KeyEncryptionKey::from_bytes(&mut kek.clone())))
+                }
+                _ => Err(KeyProviderError::new(KeyProviderErrorKind::Rejected, request.key_id())),
+            }
+        })
+    }
+}
+
+/// A service with every key there is.
+pub(crate) struct Service {
+    pub(crate) sse: Sse,
+    pub(crate) keyring: Keyring,
+    pub(crate) kms: Arc<TableKms>,
+    pub(crate) customer_key: Arc<CustomerKey>,
+}
+
+impl Service {
+    pub(crate) fn new() -> Self {
+        Self::with(|builder| builder)
+    }
+
+    pub(crate) fn on(backend: Backend) -> Self {
+        Self::with(|builder| builder.backend(backend))
+    }
+
+    pub(crate) fn with(change: impl FnOnce(SseBuilder) -> SseBuilder) -> Self {
+        let keyring = Keyring::generate().unwrap();
+        let kms = Arc::new(TableKms::default());
+        let builder = Sse::builder().keyring(keyring.clone()).kms(kms.clone(), KmsKeys::only([KMS_KEY]));
+        let customer_key = Arc::new(CustomerKey::generate().unwrap());
+        Self { sse: change(builder).build().unwrap(), keyring, kms, customer_key }
+    }
+
+    /// The modes of this build: DSSE-KMS needs both implementations.
+    pub(crate) fn modes(&self) -> Vec<AnyMode> {
+        let mut modes = vec![AnyMode::from(SseS3), SseKms::new("alias/app").into(), self.sse_c()];
+        if Backend::AwsLc.is_compiled() {
+            modes.push(DsseKms::new("alias/app").into());
+        }
+        modes
+    }
+
+    pub(crate) fn sse_c(&self) -> AnyMode {
+        SseC::new(self.customer_key.clone()).into()
+    }
+
+    pub(crate) fn unlock(&self, mode: ModeId) -> Unlock<'_> {
+        if mode == ModeId::SseC { Unlock::CustomerKey(&self.customer_key) } else { Unlock::Server }
+    }
+
+    /// Written as a stream, so that the length is not in the envelope.
+    pub(crate) fn streamed(&self, object: &ObjectName, mode: &AnyMode, plaintext: &[u8]) -> Encrypted {
+        let (envelope, encryptor) = self.sse.blocking().encryptor(object, mode.clone()).unwrap();
+        Encrypted::new(envelope, seal(encryptor, plaintext, C, 3 * C).unwrap())
+    }
+
+    pub(crate) fn decryptor(&self, object: &ObjectName, envelope: &Envelope) -> Result<Decryptor> {
+        self.sse.blocking().decryptor(object, envelope, self.unlock(envelope.mode()))
+    }
+
+    pub(crate) fn decrypt(&self, object: &ObjectName, stored: &Encrypted) -> Result<Vec<u8>> {
+        self.sse.blocking().decrypt(object, stored, self.unlock(stored.envelope.mode()))
+    }
+}
+
+pub(crate) fn name() -> ObjectName {
+    ObjectName::new("photos", "2026/cat.jpg").unwrap()
+}
+
+/// Plaintext in which no chunk is another's.
+pub(crate) fn plain(len: usize) -> Vec<u8> {
+    (0..len).map(|at| (at * 7 + at / 256 * 13 + 1) as u8).collect()
+}
+
+/// Every backend of this build.
+pub(crate) fn backends() -> Vec<Backend> {
+    [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
+}
+
+/// Encrypts in steps of `step` bytes, with empty ones in between, through an output of `room` bytes.
+pub(crate) fn seal(mut encryptor: Encryptor, plaintext: &[u8], step: usize, room: usize) -> Result<Vec<u8>> {
+    let (mut stored, mut output) = (Vec::new(), vec![0; room]);
+    for mut piece in plaintext.chunks(step) {
+        while !piece.is_empty() {
+            let progress = encryptor.update(piece, &mut output)?;
+            assert!(progress.read + progress.written > 0, "no progress");
+            piece = &piece[progress.read..];
+            stored.extend_from_slice(&output[..progress.written]);
+        }
+        let progress = encryptor.update(&[], &mut output)?;
+        stored.extend_from_slice(&output[..progress.written]);
+    }
+    let mut rest = vec![0; encryptor.finish_len()];
+    assert!(rest.len() <= Encryptor::MAX_FINISH_LEN);
+    let len = encryptor.finish(&mut rest)?;
+    assert_eq!(len, rest.len(), "an encryptor knows exactly what is left");
+    stored.extend_from_slice(&rest[..len]);
+    Ok(stored)
+}
+
+/// Decrypts in steps of `step` bytes, with empty ones in between, through an output of `room` bytes; gives what came out
+/// and how it ended.
+pub(crate) fn open(decryptor: &Decryptor, stored: &[u8], step: usize, room: usize) -> (Vec<u8>, Result<()>) {
+    let (mut plaintext, mut output) = (Vec::new(), vec![0; room]);
+    let mut reader = decryptor.sequential();
+    for mut piece in stored.chunks(step) {
+        loop {
+            let progress = match reader.update(piece, &mut output) {
+                Ok(progress) => progress,
+                Err(error) => return (plaintext, Err(error)),
+            };
+            piece = &piece[progress.read..];
+            plaintext.extend_from_slice(&output[..progress.written]);
+            if piece.is_empty() && progress.written < room {
+                break;
+            }
+        }
+    }
+    let mut rest = vec![0; reader.finish_len()];
+    assert!(rest.len() <= SequentialDecryptor::MAX_FINISH_LEN);
+    match reader.finish(&mut rest) {
+        Ok(len) => {
+            plaintext.extend_from_slice(&rest[..len]);
+            (plaintext, Ok(()))
+        }
+        Err(error) => (plaintext, Err(error)),
+    }
+}
