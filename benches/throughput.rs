@@ -1,0 +1,221 @@
+//! Whole objects: the bare cipher, and the library in every mode.
+//!
+//! `seal` and `open` are bare loops of each cipher over the same source in the same chunks into the same output;
+//! `encrypt` and `decrypt` are an object from its key to its last byte, envelope included, through one reused output of
+//! 1 MiB; `oneshot` are the calls that allocate what they give.
+//!
+//! All of them read from one source and write into one output: where memory happens to lie is worth 20 % and more.
+
+mod kit;
+
+use std::hint::black_box;
+use std::sync::{LazyLock, Mutex, MutexGuard};
+
+use aes_gcm::aead::inout::InOutBuf;
+use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
+use atrest::{Encrypted, Envelope, ModeId};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
+use kit::{CASES, Kit, MIB, SIZES, id, source};
+
+const CHUNK: usize = 16_384;
+const SEALED: usize = CHUNK + 16;
+
+static SOURCE: LazyLock<Vec<u8>> = LazyLock::new(|| source(64 * MIB));
+static OUTPUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+/// Stored bytes of the object that is being decrypted; long enough for every mode.
+static BODY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
+
+fn output() -> MutexGuard<'static, Vec<u8>> {
+    let mut output = OUTPUT.lock().expect("one bench at a time");
+    output.resize(MIB, 0);
+    output
+}
+
+fn body_of(stored: &[u8]) -> MutexGuard<'static, Vec<u8>> {
+    let mut body = BODY.lock().expect("one bench at a time");
+    body.resize(66 * MIB, 0);
+    body[..stored.len()].copy_from_slice(stored);
+    body
+}
+
+fn nonce(index: usize) -> [u8; 12] {
+    let mut nonce = [3; 12];
+    nonce[4..].copy_from_slice(&(index as u64).to_be_bytes());
+    nonce
+}
+
+fn aws_lc_key() -> LessSafeKey {
+    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[5; 32]).expect("a key"))
+}
+
+/// Every chunk of the source to the next place in the output; from its beginning again where that is full, as through
+/// `update`.
+fn each_chunk(
+    input: &[u8],
+    input_len: usize,
+    output: &mut [u8],
+    output_len: usize,
+    mut work: impl FnMut(usize, &[u8], &mut [u8]),
+) {
+    let places = output.len() / output_len;
+    for (index, chunk) in input.chunks_exact(input_len).enumerate() {
+        let place = index % places * output_len;
+        work(index, chunk, &mut output[place..place + output_len]);
+    }
+    black_box(output);
+}
+
+fn seal_all_aws_lc(key: &LessSafeKey, source: &[u8], output: &mut [u8]) {
+    each_chunk(source, CHUNK, output, SEALED, |index, chunk, sealed| {
+        let (ciphertext, tag) = sealed.split_at_mut(CHUNK);
+        let nonce = Nonce::assume_unique_for_key(nonce(index));
+        key.seal_out_of_place_scatter(nonce, Aad::empty(), chunk, ciphertext, &[], tag).expect("sealed");
+    });
+}
+
+fn seal_all_rust_crypto(key: &Aes256Gcm, source: &[u8], output: &mut [u8]) {
+    each_chunk(source, CHUNK, output, SEALED, |index, chunk, sealed| {
+        let (ciphertext, tag) = sealed.split_at_mut(CHUNK);
+        let buffers = InOutBuf::new(chunk, ciphertext).expect("equal lengths");
+        let sealed = key.encrypt_inout_detached(&nonce(index).into(), &[], buffers).expect("sealed");
+        tag.copy_from_slice(&sealed);
+    });
+}
+
+fn seal(criterion: &mut Criterion) {
+    let mut output = output();
+    let mut group = criterion.benchmark_group("seal");
+    group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
+    group.bench_function("raw-aws-lc/16KiB", |bencher| {
+        let key = aws_lc_key();
+        bencher.iter(|| seal_all_aws_lc(&key, &SOURCE, &mut output));
+    });
+    group.bench_function("raw-rust-crypto/16KiB", |bencher| {
+        let key = Aes256Gcm::new(&[5; 32].into());
+        bencher.iter(|| seal_all_rust_crypto(&key, &SOURCE, &mut output));
+    });
+    group.finish();
+}
+
+fn open(criterion: &mut Criterion) {
+    let mut output = output();
+    let mut group = criterion.benchmark_group("open");
+    group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
+    let mut sealed = vec![0; SOURCE.len() / CHUNK * SEALED];
+    seal_all_aws_lc(&aws_lc_key(), &SOURCE, &mut sealed);
+    let body = body_of(&sealed);
+    let body = &body[..sealed.len()];
+    group.bench_function("raw-aws-lc/16KiB", |bencher| {
+        let key = aws_lc_key();
+        bencher.iter(|| {
+            each_chunk(body, SEALED, &mut output, CHUNK, |index, chunk, plaintext| {
+                let (ciphertext, tag) = chunk.split_at(CHUNK);
+                let nonce = Nonce::assume_unique_for_key(nonce(index));
+                key.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, plaintext).expect("opened");
+            });
+        });
+    });
+    group.bench_function("raw-rust-crypto/16KiB", |bencher| {
+        let key = Aes256Gcm::new(&[5; 32].into());
+        bencher.iter(|| {
+            each_chunk(body, SEALED, &mut output, CHUNK, |index, chunk, plaintext| {
+                let (ciphertext, tag) = chunk.split_at(CHUNK);
+                let buffers = InOutBuf::new(ciphertext, plaintext).expect("equal lengths");
+                let tag = tag.try_into().expect("a tag");
+                key.decrypt_inout_detached(&nonce(index).into(), &[], buffers, tag).expect("opened");
+            });
+        });
+    });
+    group.finish();
+}
+
+fn encrypt_once(kit: &Kit, source: &[u8], output: &mut [u8]) -> Vec<u8> {
+    let (envelope, mut encryptor) = kit.sse.blocking().encryptor(&kit.object, kit.mode.clone()).expect("an encryptor");
+    for mut piece in source.chunks(MIB) {
+        while !piece.is_empty() {
+            let progress = encryptor.update(piece, output).expect("encrypted");
+            piece = &piece[progress.read..];
+        }
+    }
+    encryptor.finish(output).expect("finished");
+    envelope.encode()
+}
+
+fn encrypt(criterion: &mut Criterion) {
+    let mut output = output();
+    let mut group = criterion.benchmark_group("encrypt");
+    group.sample_size(20);
+    for (mode, backend) in CASES {
+        let kit = Kit::new(mode, backend);
+        for (name, size) in SIZES {
+            group.throughput(Throughput::Bytes(size as u64));
+            group.bench_function(BenchmarkId::from_parameter(id(mode, backend, name)), |bencher| {
+                bencher.iter(|| encrypt_once(&kit, &SOURCE[..size], &mut output));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn decrypt_once(kit: &Kit, envelope: &[u8], body: &[u8], output: &mut [u8]) {
+    let envelope = Envelope::decode(envelope).expect("an envelope");
+    let decryptor = kit.sse.blocking().decryptor(&kit.object, &envelope, kit.unlock()).expect("a decryptor");
+    let mut reader = decryptor.sequential();
+    for mut piece in body.chunks(MIB) {
+        while !piece.is_empty() {
+            let progress = reader.update(piece, output).expect("decrypted");
+            piece = &piece[progress.read..];
+        }
+    }
+    reader.finish(output).expect("finished");
+}
+
+/// Written by the streaming call, so that both directions are of objects whose length was not known beforehand.
+fn stored(kit: &Kit, plaintext: &[u8]) -> (Vec<u8>, Vec<u8>) {
+    let (envelope, mut encryptor) = kit.sse.blocking().encryptor(&kit.object, kit.mode.clone()).expect("an encryptor");
+    let mut body = bytes::BytesMut::new();
+    encryptor.push(plaintext, &mut body).expect("encrypted");
+    encryptor.finish_into(&mut body).expect("finished");
+    (envelope.encode(), body.to_vec())
+}
+
+fn decrypt(criterion: &mut Criterion) {
+    let mut output = output();
+    let mut group = criterion.benchmark_group("decrypt");
+    group.sample_size(20);
+    for (mode, backend) in CASES {
+        let kit = Kit::new(mode, backend);
+        for (name, size) in SIZES {
+            let (envelope, stored) = stored(&kit, &SOURCE[..size]);
+            let body = body_of(&stored);
+            let body = &body[..stored.len()];
+            group.throughput(Throughput::Bytes(size as u64));
+            group.bench_function(BenchmarkId::from_parameter(id(mode, backend, name)), |bencher| {
+                bencher.iter(|| decrypt_once(&kit, &envelope, body, &mut output));
+            });
+        }
+    }
+    group.finish();
+}
+
+fn oneshot(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("oneshot");
+    group.sample_size(20);
+    let kit = Kit::new(ModeId::SseS3, "aws-lc");
+    let sse = kit.sse.blocking();
+    for (name, size) in SIZES {
+        group.throughput(Throughput::Bytes(size as u64));
+        group.bench_function(format!("encrypt/{}", id(ModeId::SseS3, "aws-lc", name)), |bencher| {
+            bencher.iter(|| sse.encrypt(&kit.object, kit.mode.clone(), &SOURCE[..size]).expect("encrypted"));
+        });
+        let stored: Encrypted = sse.encrypt(&kit.object, kit.mode.clone(), &SOURCE[..size]).expect("encrypted");
+        group.bench_function(format!("decrypt/{}", id(ModeId::SseS3, "aws-lc", name)), |bencher| {
+            bencher.iter(|| sse.decrypt(&kit.object, &stored, kit.unlock()).expect("decrypted"));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, seal, encrypt, open, decrypt, oneshot);
+criterion_main!(benches);
