@@ -68,11 +68,7 @@ impl fmt::Display for Failure {
         let mut message = cause.to_string();
         let mut deeper = cause.source();
         while let Some(error) = deeper {
-            let reason = error.to_string();
-            // Some errors say their cause themselves.
-            if !message.ends_with(&reason) {
-                message += &format!(": {reason}");
-            }
+            message += &format!(": {error}");
             deeper = error.source();
         }
         f.write_str(&message)

@@ -1,0 +1,116 @@
+//! Writes the seeds of the fuzz targets from the vectors: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//!
+//! What it writes is kept beside the targets, so this runs only where the vectors or a target's input has changed.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use data_encoding::{BASE64, HEXLOWER};
+use serde_json::Value;
+
+const LONGEST_ENVELOPE: usize = 1_100;
+const LONGEST_BODY: usize = 500;
+const BOUNDARIES: [&str; 3] = ["sse-s3 16384 bytes", "sse-c 32768 bytes", "dsse-kms 16383 bytes"];
+
+fn main() {
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let vectors = fuzz.join("../tests/vectors/data");
+    let accepted = cases(&vectors.join("accept.json"));
+    let refused = cases(&vectors.join("reject.json"));
+
+    let mut envelopes = Seeds::new(fuzz, "envelope_decode");
+    let mut objects = Seeds::new(fuzz, "sequential_decrypt");
+    // Of what is refused a part is enough: the fuzzer finds the next flipped bit by itself.
+    for case in accepted.iter().chain(refused.iter().step_by(4)) {
+        let envelope = hex(&case["envelope"]);
+        if envelope.len() <= LONGEST_ENVELOPE {
+            envelopes.write(&envelope);
+        }
+        let (name, body) = (text(&case["case"]), BASE64.decode(text(&case["body"]).as_bytes()).expect("base64"));
+        if body.len() <= LONGEST_BODY || BOUNDARIES.contains(&name) {
+            objects.extend(object(case, &envelope, &body));
+        }
+    }
+
+    let mut plans = Seeds::new(fuzz, "range_plan");
+    let shapes = [(0, 0, 0), (1, 0, 1), (16_384, 16_383, 16_385), (40_000, 100, 33_000), (49_151, 7, 7)];
+    for (at, (len, start, end)) in shapes.into_iter().cycle().take(20).enumerate() {
+        let (switches, kind) = (at as u8 % 8, at as u8 / 5);
+        plans.write(&plan(switches, len, kind, start, end));
+    }
+}
+
+/// As `sequential_decrypt` reads it; nothing for what was uploaded in parts.
+fn object(case: &Value, envelope: &[u8], body: &[u8]) -> Option<Vec<u8>> {
+    if envelope.get(10) != Some(&1) {
+        return None;
+    }
+    let mut seed = vec![(body.len() & 1) as u8, body.len() as u8];
+    let name = case["name"].as_array();
+    for component in 0..4 {
+        push(&mut seed, &name.map(|name| hex(&name[component])).unwrap_or_default());
+    }
+    let keks: Vec<Vec<u8>> = case["keks"].as_array()?.iter().map(hex).collect();
+    seed.push((keks.len() > 1).into());
+    keks.iter().for_each(|kek| seed.extend(kek));
+    push(&mut seed, envelope);
+    seed.extend(body);
+    Some(seed)
+}
+
+/// As `range_plan` reads it.
+fn plan(switches: u8, len: u16, kind: u8, start: u64, end: u64) -> Vec<u8> {
+    let mut seed = vec![switches];
+    seed.extend(len.to_be_bytes());
+    seed.push(kind);
+    seed.extend(start.to_be_bytes());
+    seed.extend(end.to_be_bytes());
+    seed.extend(u64::from(len).wrapping_add(72).to_be_bytes());
+    seed.extend([switches ^ kind, 0, 9]);
+    seed
+}
+
+struct Seeds {
+    folder: PathBuf,
+    seen: BTreeSet<Vec<u8>>,
+}
+
+impl Seeds {
+    fn new(fuzz: &Path, target: &str) -> Self {
+        let folder = fuzz.join("seeds").join(target);
+        let _ = fs::remove_dir_all(&folder);
+        fs::create_dir_all(&folder).expect("a folder for the seeds");
+        Self { folder, seen: BTreeSet::new() }
+    }
+
+    fn write(&mut self, seed: &[u8]) {
+        if self.seen.insert(seed.to_vec()) {
+            let name = format!("{:03}", self.seen.len());
+            fs::write(self.folder.join(name), seed).expect("a seed is written");
+        }
+    }
+
+    fn extend(&mut self, seed: Option<Vec<u8>>) {
+        seed.iter().for_each(|seed| self.write(seed));
+    }
+}
+
+fn cases(file: &Path) -> Vec<Value> {
+    let text = fs::read_to_string(file).expect("the vectors are there");
+    let all: Value = serde_json::from_str(&text).expect("JSON");
+    all["cases"].as_array().expect("cases").clone()
+}
+
+fn push(seed: &mut Vec<u8>, bytes: &[u8]) {
+    seed.extend(u16::try_from(bytes.len()).expect("short").to_be_bytes());
+    seed.extend(bytes);
+}
+
+fn hex(value: &Value) -> Vec<u8> {
+    HEXLOWER.decode(text(value).as_bytes()).expect("hex")
+}
+
+fn text(value: &Value) -> &str {
+    value.as_str().expect("a string")
+}
