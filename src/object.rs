@@ -22,7 +22,7 @@ use crate::error::{Misuse, Result};
 /// Give a [`realm`](Self::realm) wherever bucket names can be used again by someone else, or the same keys serve
 /// more than one store.
 ///
-/// Spec: manual, format, "Context of a name".
+/// Spec: manual, format, "Name binding".
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectName {
     bucket: Arc<[u8]>,

@@ -5,9 +5,9 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
-use super::is_key_id;
-use super::keyring_state::{State, Version, now};
+use super::keyring_state::{State, Version, VersionState, now};
 use super::root_key::RootKey;
+use super::{is_key_id, sealed_keyring};
 use crate::error::{KeyProviderError, KeyProviderErrorKind, Limit, Misuse, Result};
 use crate::secret::MasterKey;
 
@@ -47,18 +47,6 @@ pub(super) trait Storage: Send + Sync {
 
     /// What is stored now; nothing where it is still what was last read.
     fn load(&self) -> Result<Option<State>>;
-}
-
-/// What a version of a keyring is good for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum VersionState {
-    /// Stored, opens envelopes, and nothing was written under it yet: time for every node to read it.
-    Staged,
-    /// Opens envelopes; the primary is one of these.
-    Enabled,
-    /// Opens nothing until it is enabled again.
-    Disabled,
 }
 
 /// A version of a keyring, without its key.
@@ -127,7 +115,7 @@ impl Keyring {
     ///
     /// [`Error::SealedFile`](crate::Error::SealedFile); [`Error::Inauthentic`](crate::Error::Inauthentic): the bytes were changed.
     pub fn from_sealed(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
-        State::open(sealed, root_key).map(Self::in_memory)
+        sealed_keyring::open(sealed, root_key).map(Self::in_memory)
     }
 
     /// The sealed bytes of the keyring as it is now, under a fresh salt: for a backup, or a store of your own.
@@ -139,7 +127,7 @@ impl Keyring {
     ///
     /// [`Error::Random`](crate::Error::Random); [`Error::NotCompiled`](crate::Error::NotCompiled): a passphrase without the feature for it.
     pub fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
-        self.state().seal(root_key)
+        sealed_keyring::seal(&self.state(), root_key)
     }
 
     /// The key id, as it stands in every envelope wrapped under this keyring.

@@ -8,6 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::keyring::{Keyring, Storage};
 use super::keyring_state::State;
 use super::root_key::{RootKey, write_new};
+use super::sealed_keyring;
 use crate::error::{Error, IoError, KeyringError, Misuse, Result, Unexpected};
 
 /// A [`Keyring`] in a sealed file: how to create one, and how to open one.
@@ -159,7 +160,7 @@ impl Storing {
 
     fn read(&self) -> Result<(Vec<u8>, State)> {
         let sealed = self.read_sealed()?;
-        let state = State::open(&sealed, &self.root_key)?;
+        let state = sealed_keyring::open(&sealed, &self.root_key)?;
         self.last().clone_from(&sealed);
         Ok((sealed, state))
     }
@@ -170,7 +171,7 @@ impl Storing {
 
     /// Replaces the file in one step. The caller holds the lock.
     fn write(&self, state: &State) -> Result<()> {
-        let sealed = state.seal(&self.root_key)?;
+        let sealed = sealed_keyring::seal(state, &self.root_key)?;
         // A crash may have left one behind.
         let _ = fs::remove_file(&self.temporary);
         write_new(&self.temporary, &sealed)?;

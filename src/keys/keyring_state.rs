@@ -4,10 +4,6 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::keyring::VersionState;
-use super::keyring_payload;
-use super::root_key::RootKey;
-use super::sealed_file::{self, Kind};
 use crate::crypto::Generator;
 use crate::error::{Error, KeyringError, Limit, Result, Unexpected};
 use crate::secret::MasterKey;
@@ -30,6 +26,18 @@ pub(super) struct Version {
     pub(super) key: Arc<MasterKey>,
 }
 
+/// What a version of a keyring is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum VersionState {
+    /// Stored, opens envelopes, and nothing was written under it yet: time for every node to read it.
+    Staged,
+    /// Opens envelopes; the primary is one of these.
+    Enabled,
+    /// Opens nothing until it is enabled again.
+    Disabled,
+}
+
 impl State {
     /// A new keyring with one version.
     pub(super) fn generate() -> Result<Self> {
@@ -43,14 +51,6 @@ impl State {
         state.stage()?;
         state.activate(1)?;
         Ok(state)
-    }
-
-    pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
-        keyring_payload::decode(&sealed_file::open(Kind::Keyring, root_key, sealed)?)
-    }
-
-    pub(super) fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
-        sealed_file::seal(Kind::Keyring, root_key, &Generator::default(), &keyring_payload::encode(self))
     }
 
     /// The state after a change, one generation on.

@@ -3,18 +3,19 @@
 mod context;
 mod keyring;
 mod keyring_file;
-mod keyring_payload;
 mod keyring_state;
 mod provider;
 mod root_key;
 mod sealed_file;
+mod sealed_keyring;
 mod wrap;
 #[cfg(feature = "testing")]
 pub(crate) mod wrapped_kek;
 
 pub use context::EncryptionContext;
-pub use keyring::{Keyring, VersionInfo, VersionState};
+pub use keyring::{Keyring, VersionInfo};
 pub use keyring_file::KeyringFile;
+pub use keyring_state::VersionState;
 pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 pub use root_key::RootKey;
 pub(crate) use wrap::{WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};

@@ -1,6 +1,5 @@
 //! What decrypts one object: from its beginning, or by ranges.
 
-use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -8,10 +7,9 @@ use bytes::BytesMut;
 use super::geometry::Layers;
 use super::layers::Layered;
 use super::message::MessageKey;
-use super::range::{ByteRange, RangePlan};
 use super::reader::{Extent, MessageReader};
 use super::{Progress, Sticky, Transform};
-use crate::error::{Error, Result};
+use crate::error::Result;
 
 /// An object that was unlocked: its keys, and nothing of its body yet.
 ///
@@ -53,40 +51,9 @@ impl Decryptor {
         SequentialDecryptor { stream: Sticky::new(Layered::new(outer, inner)) }
     }
 
-    /// Plans how to read a range of an object whose stored body has so many bytes.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::RangeNotSatisfiable`] at once if the length is authenticated, and otherwise only when the plan was
-    /// carried out. [`Error::Truncated`] where no object has a body of that length, [`Error::Inauthentic`] where it is
-    /// not this object's.
-    pub fn range(&self, range: impl Into<ByteRange>, ciphertext_len: u64) -> Result<RangePlan> {
-        RangePlan::new(self, range.into(), ciphertext_len)
-    }
-
-    /// The range of the stored body to fetch for [`verify_end`](Self::verify_end): its last chunk.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Truncated`] where no object has a body of that length.
-    pub fn end_fetch(&self, ciphertext_len: u64) -> Result<Range<u64>> {
-        let plan = RangePlan::of_end(self, ciphertext_len)?;
-        Ok(plan.fetches().first().cloned().unwrap_or(0..0))
-    }
-
-    /// Verifies the last chunk, and gives a decryptor that knows the object's length: for `Content-Range`, `HEAD`, and
-    /// answers that need it before any data.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Inauthentic`] and [`Error::Truncated`]: the object does not end there.
-    pub fn verify_end(&self, ciphertext_len: u64, fetched: &[u8]) -> Result<Self> {
-        RangePlan::of_end(self, ciphertext_len)?.decrypt(fetched)?;
-        let plaintext_len = self.layers().plaintext_len(ciphertext_len);
-        if self.plaintext_len.is_some_and(|known| plaintext_len != Some(known)) {
-            return Err(Error::Inauthentic);
-        }
-        Ok(Self { plaintext_len, ..self.clone() })
+    /// The same, knowing its length, which was verified.
+    pub(super) fn knowing(&self, plaintext_len: Option<u64>) -> Self {
+        Self { plaintext_len, ..self.clone() }
     }
 
     pub(crate) fn layers(&self) -> Layers {
@@ -127,7 +94,7 @@ impl SequentialDecryptor {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: a chunk is not the object's.
+    /// [`Error::Inauthentic`](crate::Error::Inauthentic): a chunk is not the object's.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         self.stream.update(input, output)
     }
@@ -141,7 +108,7 @@ impl SequentialDecryptor {
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`] and [`Error::Inauthentic`]: the object does not end here.
+    /// [`Error::Truncated`](crate::Error::Truncated) and [`Error::Inauthentic`](crate::Error::Inauthentic): the object does not end here.
     /// [`Misuse::OutputTooSmall`](crate::error::Misuse::OutputTooSmall): `output` is shorter than
     /// [`finish_len`](Self::finish_len).
     pub fn finish(mut self, output: &mut [u8]) -> Result<usize> {

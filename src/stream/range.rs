@@ -63,6 +63,44 @@ impl From<RangeFrom<u64>> for ByteRange {
     }
 }
 
+impl Decryptor {
+    /// Plans how to read a range of an object whose stored body has so many bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::RangeNotSatisfiable`] at once if the length is authenticated, and otherwise only when the plan was
+    /// carried out. [`Error::Truncated`] where no object has a body of that length, [`Error::Inauthentic`] where it is
+    /// not this object's.
+    pub fn range(&self, range: impl Into<ByteRange>, ciphertext_len: u64) -> Result<RangePlan> {
+        RangePlan::new(self, range.into(), ciphertext_len)
+    }
+
+    /// The range of the stored body to fetch for [`verify_end`](Self::verify_end): its last chunk.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`] where no object has a body of that length.
+    pub fn end_fetch(&self, ciphertext_len: u64) -> Result<Range<u64>> {
+        let plan = RangePlan::of_end(self, ciphertext_len)?;
+        Ok(plan.fetches().first().cloned().unwrap_or(0..0))
+    }
+
+    /// Verifies the last chunk, and gives a decryptor that knows the object's length: for `Content-Range`, `HEAD`, and
+    /// answers that need it before any data.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inauthentic`] and [`Error::Truncated`]: the object does not end there.
+    pub fn verify_end(&self, ciphertext_len: u64, fetched: &[u8]) -> Result<Self> {
+        RangePlan::of_end(self, ciphertext_len)?.decrypt(fetched)?;
+        let plaintext_len = self.layers().plaintext_len(ciphertext_len);
+        if self.plaintext_len().is_some_and(|known| plaintext_len != Some(known)) {
+            return Err(Error::Inauthentic);
+        }
+        Ok(self.knowing(plaintext_len))
+    }
+}
+
 /// What to fetch for a range, and how to open it.
 ///
 /// ```
@@ -84,7 +122,7 @@ impl From<RangeFrom<u64>> for ByteRange {
 /// Whole chunks are fetched and authenticated; nothing comes out of one that does not. A range whose place depends on
 /// where the object ends includes the last chunk, and what hangs on the end is reported only once that has verified.
 ///
-/// Spec: manual, format, "Ranges".
+/// Spec: manual, format, "Reading a message".
 #[derive(Clone, Debug)]
 pub struct RangePlan {
     decryptor: Decryptor,

@@ -1,4 +1,4 @@
-//! The bytes of a keyring inside its sealed file.
+//! A keyring as a sealed file; inside it:
 //!
 //! ```text
 //! LP(key id) || u64 generation || u32 primary || u32 next_version || u16 n ||
@@ -12,15 +12,31 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use super::is_key_id;
-use super::keyring::VersionState;
-use super::keyring_state::{State, Version};
+use super::keyring_state::{State, Version, VersionState};
+use super::root_key::RootKey;
+use super::sealed_file::{self, Kind};
+use crate::crypto::Generator;
 use crate::error::{Result, SealedFileError};
 use crate::secret::{KEY_LEN, MasterKey, Secret};
 
 const VERSION_LEN: usize = 4 + 1 + 8 + KEY_LEN;
 
+/// Seals a keyring under a fresh salt.
+pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
+    sealed_file::seal(Kind::Keyring, root_key, &Generator::default(), &encode(state))
+}
+
+/// Opens a sealed keyring.
+///
+/// # Errors
+///
+/// What opening the file gives; a payload that breaks a rule of the format is malformed.
+pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<State> {
+    decode(&sealed_file::open(Kind::Keyring, root_key, sealed)?)
+}
+
 /// Allocated once, so that no key is left behind by a growing buffer.
-pub(super) fn encode(state: &State) -> Zeroizing<Vec<u8>> {
+fn encode(state: &State) -> Zeroizing<Vec<u8>> {
     let versions_len = state.versions.len().saturating_mul(VERSION_LEN);
     let mut payload =
         Zeroizing::new(Vec::with_capacity(state.key_id.len().saturating_add(versions_len).saturating_add(20)));
@@ -44,10 +60,7 @@ pub(super) fn encode(state: &State) -> Zeroizing<Vec<u8>> {
     payload
 }
 
-/// # Errors
-///
-/// The payload breaks a rule of the format: malformed.
-pub(super) fn decode(payload: &[u8]) -> Result<State> {
+fn decode(payload: &[u8]) -> Result<State> {
     let mut reader = Reader(payload);
     let key_id_len = u16::from_be_bytes(reader.array()?);
     let key_id = std::str::from_utf8(reader.bytes(usize::from(key_id_len))?).map_err(|_| malformed("its key id"))?;
