@@ -123,7 +123,7 @@ impl Transform for MessageReader {
             } else if self.stage.filled() == 0 && pass.input.len() >= SEALED_CHUNK_LEN && pass.progress.written > 0 {
                 // PERF: the next output has room for the chunk, and a copy of it through the stage costs 2 %.
                 break;
-            } else if !self.stage.fill(&mut pass, SEALED_CHUNK_LEN) {
+            } else if !self.stage.fill(&mut pass, SEALED_CHUNK_LEN, self.index == self.extent.first_chunk) {
                 break;
             } else if straight {
                 let stage = std::mem::take(&mut self.stage);

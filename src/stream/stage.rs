@@ -49,13 +49,13 @@ impl Stage {
         }
     }
 
-    /// Takes from the input until `len` bytes are there; true once they are.
-    pub(crate) fn fill(&mut self, pass: &mut Pass<'_>, len: usize) -> bool {
+    /// Takes from the input until `len` bytes are there; true once they are. `small` as long as they may be all there is.
+    pub(crate) fn fill(&mut self, pass: &mut Pass<'_>, len: usize, small: bool) -> bool {
         let filled = self.filled();
         let taken = pass.take(len - filled);
         let end = filled + taken.len();
         if !taken.is_empty() {
-            self.reserve(end);
+            self.reserve(end, small);
             self.buffer[filled..end].copy_from_slice(taken);
             self.state = State::Filling(end);
         }
@@ -70,7 +70,7 @@ impl Stage {
     /// The bytes that were taken in and `extra` more behind them, to be worked on in place.
     pub(crate) fn bytes_and(&mut self, extra: usize) -> &mut [u8] {
         let len = self.filled() + extra;
-        self.reserve(len);
+        self.reserve(len, true);
         &mut self.buffer[..len]
     }
 
@@ -98,10 +98,10 @@ impl Stage {
     }
 
     /// Has room for `len` bytes, which are one sealed chunk at the most.
-    fn reserve(&mut self, len: usize) {
+    fn reserve(&mut self, len: usize, small: bool) {
         if self.buffer.len() < len {
             // PERF: a small object pays for a small allocation; a whole chunk costs it a microsecond and more.
-            let grown = if len <= SMALL_LEN { SMALL_LEN } else { SEALED_CHUNK_LEN };
+            let grown = if small && len <= SMALL_LEN { SMALL_LEN } else { SEALED_CHUNK_LEN };
             let mut grown = vec![0; grown].into_boxed_slice();
             grown[..self.used].copy_from_slice(&self.buffer[..self.used]);
             wipe(&mut self.buffer[..self.used]);

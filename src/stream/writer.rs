@@ -51,7 +51,7 @@ impl Transform for MessageWriter {
             } else if self.stage.filled() == 0 && pass.input.len() >= CHUNK_LEN && pass.progress.written > 0 {
                 // PERF: the next output has room for the chunk, and a copy of it through the stage costs 2 %.
                 break;
-            } else if !self.stage.fill(&mut pass, CHUNK_LEN) {
+            } else if !self.stage.fill(&mut pass, CHUNK_LEN, self.index == 0) {
                 break;
             } else if room_for_chunk {
                 let index = self.next_index();
