@@ -63,7 +63,7 @@
 //!
 //! # Features
 //!
-//! - `aws-lc-rs` (default): AES-256-GCM five times faster, and DSSE-KMS, which needs two implementations; needs a C
+//! - `aws-lc-rs` (default): AES-256-GCM four to five times faster, and DSSE-KMS, which needs two implementations; needs a C
 //!   compiler.
 //! - `passphrase`: keyring files under a passphrase.
 //! - `testing`: a memory KMS, the conformance suite for key providers, and the log that watches for a repeated nonce.

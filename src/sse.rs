@@ -28,7 +28,8 @@ use crate::stream::{Decryptor, Encryptor};
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
 /// A cheap handle: clones share one state, and what was built on a keyring follows its rotations. Nothing here does
-/// I/O but the key provider; under [`blocking`](Self::blocking) every call is synchronous.
+/// I/O but the key provider, and a keyring file that is read again where an envelope names a version that is not known
+/// or disabled (with a passphrase, and only if it has changed, at the price of Argon2id); under [`blocking`](Self::blocking) every call is synchronous.
 ///
 /// # Security
 ///
@@ -74,7 +75,8 @@ impl Sse {
     /// # Errors
     ///
     /// [`Error::KeyProvider`]; [`Error::Unexpected`]: this handle would not read it again; [`Error::Random`];
-    /// [`Error::LimitExceeded`]; [`Error::NotCompiled`]: DSSE-KMS without both implementations.
+    /// [`Error::LimitExceeded`]; [`Error::NotCompiled`]: DSSE-KMS without both implementations;
+    /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): with KMS keys, a name that has no ARN.
     pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
         self.encryptor_of(object, &any(mode), None).await
     }
@@ -114,7 +116,9 @@ impl Sse {
     ///
     /// [`Error::Unexpected`] and [`Error::CustomerKey`] before any key provider is asked; [`Error::KeyProvider`];
     /// [`Error::Inauthentic`]: envelope, key and name do not belong together; [`Error::UploadNotComplete`];
-    /// [`Error::ManifestRequired`].
+    /// [`Error::ManifestRequired`]; [`Error::NotCompiled`];
+    /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). Where the keyring's file has to be read again and
+    /// cannot be: [`Error::Io`], [`Error::SealedFile`], [`Error::Unexpected`].
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let unlocked = self.unlock(object, envelope, unlock, true).await?;
         object::decryptor(envelope, &unlocked)

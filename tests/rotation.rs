@@ -104,6 +104,8 @@ fn a_keyring_is_rebuilt_from_its_versions_and_their_numbers() {
     assert_eq!(rebuilt.rotate().unwrap(), 10);
     rebuilt.raise_next_version(20).unwrap();
     assert_eq!(rebuilt.rotate().unwrap(), 20);
+    assert!(rebuilt.raise_next_version(u32::MAX).is_err(), "a number that ends all rotation");
+    assert_eq!(rebuilt.rotate().unwrap(), 21);
     for wrong in [
         vec![],
         vec![version(0, VersionState::Enabled)],

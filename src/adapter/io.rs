@@ -53,6 +53,17 @@ impl From<Error> for StdError {
     }
 }
 
+/// A step on the stream underneath, again for as long as it is interrupted: remembered, that would have callers who try
+/// again do so for ever.
+fn uninterrupted<T>(mut step: impl FnMut() -> std::io::Result<T>) -> Result<T, Error> {
+    loop {
+        match step() {
+            Err(error) if error.kind() == ErrorKind::Interrupted => {}
+            done => return done.map_err(underneath),
+        }
+    }
+}
+
 /// What came from the stream underneath; it is remembered like any other error.
 fn underneath(error: StdError) -> Error {
     IoError::new("the stream underneath failed", error).into()

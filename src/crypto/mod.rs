@@ -36,7 +36,7 @@ pub(crate) const NONCE_LEN: usize = 12;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// AWS-LC through `aws-lc-rs`: five times faster; needs the cargo feature of that name (on by default).
+    /// AWS-LC through `aws-lc-rs`: four to five times faster; needs the cargo feature of that name (on by default).
     AwsLc,
     /// RustCrypto's `aes-gcm`, `hmac` and `sha2`: pure Rust, always there.
     RustCrypto,

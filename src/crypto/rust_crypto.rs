@@ -3,6 +3,7 @@
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use hmac::Mac;
+use hmac::digest::FixedOutput;
 use sha2::Sha512;
 use zeroize::Zeroizing;
 
@@ -55,7 +56,7 @@ impl Hmac {
             mac.update(piece);
         }
         let mut code = Zeroizing::new([0; 64]);
-        code.copy_from_slice(&mac.finalize().into_bytes());
+        mac.finalize_into((&mut *code).into());
         code
     }
 }

@@ -105,7 +105,9 @@ fn each_field(envelope: &Envelope, mut field: impl FnMut(u16, &[&[u8]])) {
 
 /// The length of the envelope that these bytes begin, once they are known to begin one.
 pub(super) fn len_of(bytes: &[u8]) -> Decoded<usize> {
-    Ok(Prefix::decode(bytes)?.envelope_len())
+    let prefix = Prefix::decode(bytes)?;
+    prefix.check_flags(false)?;
+    Ok(prefix.envelope_len())
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Decoded<Envelope> {

@@ -45,8 +45,8 @@ pub(super) trait Storage: Send + Sync {
     /// Applies a change to what is stored now, stores the outcome, and gives it.
     fn update(&self, seen: &State, change: &dyn Fn(&mut State) -> Result<()>) -> Result<State>;
 
-    /// What is stored now; nothing where it is still what was last read.
-    fn load(&self) -> Result<Option<State>>;
+    /// What is stored now, if it is no older than what was seen; nothing where it is still the same.
+    fn load(&self, seen: &State) -> Result<Option<State>>;
 }
 
 /// A version of a keyring, without its key.
@@ -150,7 +150,7 @@ impl Keyring {
         let info = |(number, version): (&u32, &Version)| VersionInfo {
             number: *number,
             state: version.state,
-            created: SystemTime::UNIX_EPOCH + Duration::from_millis(version.created),
+            created: created(version),
         };
         self.state().versions.iter().map(info).collect()
     }
@@ -223,10 +223,18 @@ impl Keyring {
     /// Has the next version's number be at least this one: after a backup was restored, one above every version found
     /// in the store.
     ///
+    /// # Security
+    ///
+    /// What an envelope says of its version is not authenticated: a number that is far from those the keyring had is
+    /// somebody's forgery, and takes all the numbers in between with it.
+    ///
     /// # Errors
     ///
-    /// Of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
+    /// [`Limit::Keyring`]: 2^32 - 1, which no version has. Of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
     pub fn raise_next_version(&self, at_least: u32) -> Result<()> {
+        if at_least == u32::MAX {
+            return Err(Limit::Keyring.into());
+        }
         let raise = |state: &mut State| {
             state.next_version = state.next_version.max(at_least);
             Ok(())
@@ -245,8 +253,8 @@ impl Keyring {
     pub fn reload(&self) -> Result<()> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = self.state();
-        if let Some(loaded) = self.0.storage.load()? {
-            self.replace(loaded.not_before(&seen)?);
+        if let Some(loaded) = self.0.storage.load(&seen)? {
+            self.replace(loaded);
         }
         Ok(())
     }
@@ -275,7 +283,9 @@ impl Keyring {
     /// The key of a version, to unwrap with; reads a file once more before it says that there is none.
     pub(crate) fn unwrapping_key(&self, version: u32) -> Result<Arc<MasterKey>> {
         let mut state = self.state();
-        if !state.versions.contains_key(&version) {
+        // Another process may have made it, or enabled it again.
+        let usable = |state: &State| state.versions.get(&version).is_some_and(|v| v.state != VersionState::Disabled);
+        if !usable(&state) {
             self.reload()?;
             state = self.state();
         }
@@ -315,6 +325,12 @@ impl fmt::Debug for Keyring {
     }
 }
 
+/// A time that no clock of this machine reaches is its beginning.
+fn created(version: &Version) -> SystemTime {
+    let since = Duration::from_millis(version.created);
+    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
+}
+
 /// The storage of a keyring that is stored nowhere, or by its caller.
 struct Memory;
 
@@ -323,7 +339,7 @@ impl Storage for Memory {
         seen.changed(change)
     }
 
-    fn load(&self) -> Result<Option<State>> {
+    fn load(&self, _: &State) -> Result<Option<State>> {
         Ok(None)
     }
 }

@@ -2,12 +2,12 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::keyring::{Keyring, Storage};
 use super::keyring_state::State;
-use super::root_key::{RootKey, write_new};
+use super::root_key::{RootKey, directory_of, sync_directory_of, write_new};
 use super::sealed_keyring;
 use crate::error::{Error, IoError, KeyringError, Misuse, Result, Unexpected};
 
@@ -91,19 +91,26 @@ impl KeyringFile {
     ///
     /// As [`open`](Self::open), and [`Unexpected`].
     pub fn open_expecting(self, root_key: &RootKey) -> Result<Keyring> {
-        let storage = Storing::new(self.path, root_key)?;
-        let (_, state) = storage.read()?;
+        // A link is followed once: the file it leads to is what is locked and replaced.
+        let path = fs::canonicalize(&self.path).map_err(|e| IoError::new("the keyring file cannot be read", e))?;
+        let storage = Storing::new(path, root_key)?;
+        let sealed = storage.read_sealed()?;
+        let state = storage.open(&sealed)?;
         if self.key_id.is_some_and(|expected| expected != state.key_id) {
             return Err(Unexpected::KeyringId.into());
         }
         if state.generation < self.min_generation {
             return Err(Unexpected::Generation.into());
         }
+        storage.seen().current = sealed;
         Ok(Keyring::stored_in(state, storage))
     }
 
     fn store(self, state: State, root_key: &RootKey) -> Result<Keyring> {
-        let storage = Storing::new(self.path, root_key)?;
+        let name = self.path.file_name().ok_or(Misuse::Path)?;
+        let directory = fs::canonicalize(directory_of(&self.path));
+        let directory = directory.map_err(|e| IoError::new("the keyring file's directory cannot be opened", e))?;
+        let storage = Storing::new(directory.join(name), root_key)?;
         let _lock = storage.lock()?;
         if fs::symlink_metadata(&storage.path).is_ok() {
             let exists = io::Error::from(io::ErrorKind::AlreadyExists);
@@ -120,9 +127,17 @@ struct Storing {
     temporary: PathBuf,
     lock: PathBuf,
     root_key: RootKey,
-    /// The file as it was last read or written. An envelope that names an unknown version has the file read again, and
-    /// whoever writes the store makes as many of those as they like: only a file that has changed is worth opening.
-    last: Mutex<Vec<u8>>,
+    seen: Mutex<Seen>,
+}
+
+/// What was seen of the file. An envelope that names an unknown version has it read again, and whoever writes the store
+/// makes as many of those as they like: only a file that has changed is worth opening.
+#[derive(Default)]
+struct Seen {
+    /// The sealed bytes of the state that the keyring has.
+    current: Vec<u8>,
+    /// Sealed bytes that were refused, and why.
+    refused: Option<(Vec<u8>, Error)>,
 }
 
 impl Storing {
@@ -137,7 +152,7 @@ impl Storing {
             lock: beside(".lock")?,
             path,
             root_key: root_key.clone(),
-            last: Mutex::default(),
+            seen: Mutex::default(),
         })
     }
 
@@ -158,15 +173,12 @@ impl Storing {
         fs::read(&self.path).map_err(|error| IoError::new("the keyring file cannot be read", error).into())
     }
 
-    fn read(&self) -> Result<(Vec<u8>, State)> {
-        let sealed = self.read_sealed()?;
-        let state = sealed_keyring::open(&sealed, &self.root_key)?;
-        self.last().clone_from(&sealed);
-        Ok((sealed, state))
+    fn open(&self, sealed: &[u8]) -> Result<State> {
+        sealed_keyring::open(sealed, &self.root_key)
     }
 
-    fn last(&self) -> MutexGuard<'_, Vec<u8>> {
-        self.last.lock().unwrap_or_else(PoisonError::into_inner)
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Replaces the file in one step. The caller holds the lock.
@@ -175,9 +187,9 @@ impl Storing {
         // A crash may have left one behind.
         let _ = fs::remove_file(&self.temporary);
         write_new(&self.temporary, &sealed)?;
-        let replaced = fs::rename(&self.temporary, &self.path).and_then(|()| sync_directory(&self.path));
+        let replaced = fs::rename(&self.temporary, &self.path).and_then(|()| sync_directory_of(&self.path));
         replaced.map_err(|error| IoError::new("the keyring file cannot be replaced", error))?;
-        *self.last() = sealed;
+        *self.seen() = Seen { current: sealed, refused: None };
         Ok(())
     }
 }
@@ -185,8 +197,8 @@ impl Storing {
 impl Storage for Storing {
     fn update(&self, seen: &State, change: &dyn Fn(&mut State) -> Result<()>) -> Result<State> {
         let _lock = self.lock()?;
-        let (sealed, stored) = self.read()?;
-        let changed = stored.not_before(seen)?.changed(change)?;
+        let sealed = self.read_sealed()?;
+        let changed = self.open(&sealed)?.not_before(seen)?.changed(change)?;
         // Whoever ignores the lock is noticed as far as a file system lets us.
         if self.read_sealed()? != sealed {
             return Err(KeyringError::Conflict.into());
@@ -195,19 +207,22 @@ impl Storage for Storing {
         Ok(changed)
     }
 
-    fn load(&self) -> Result<Option<State>> {
-        if self.read_sealed()? == *self.last() {
-            return Ok(None);
+    fn load(&self, seen: &State) -> Result<Option<State>> {
+        let sealed = self.read_sealed()?;
+        match &*self.seen() {
+            known if known.current == sealed => return Ok(None),
+            Seen { refused: Some((refused, error)), .. } if *refused == sealed => return Err(error.clone()),
+            _ => {}
         }
-        self.read().map(|(_, state)| Some(state))
+        match self.open(&sealed).and_then(|state| state.not_before(seen)) {
+            Ok(state) => {
+                *self.seen() = Seen { current: sealed, refused: None };
+                Ok(Some(state))
+            }
+            Err(error) => {
+                self.seen().refused = Some((sealed, error.clone()));
+                Err(error)
+            }
+        }
     }
-}
-
-/// Has a rename reach the disk.
-fn sync_directory(path: &Path) -> io::Result<()> {
-    if cfg!(unix) {
-        let directory = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-        File::open(directory)?.sync_all()?;
-    }
-    Ok(())
 }

@@ -1,8 +1,8 @@
 //! The root key, which seals keyrings.
 
 use std::fmt;
-use std::fs::{File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::Generator;
 use crate::error::{Error, IoError, Result};
-use crate::secret::{KEY_LEN, Secret, wipe};
+use crate::secret::{KEY_LEN, Secret};
 
 /// What a keyring is sealed under: 32 random bytes, or a passphrase.
 ///
@@ -90,24 +90,27 @@ impl fmt::Debug for RootKey {
     }
 }
 
-impl Drop for Kind {
-    fn drop(&mut self) {
-        if let Self::Passphrase(passphrase) = self {
-            wipe(passphrase);
-        }
-    }
+/// Writes a file that did not exist, readable by its owner alone, and has it and its name reach the disk; nothing of it
+/// is left where that fails.
+pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
+    let failed = |error| IoError::new("a new key file cannot be written", error);
+    let mut options = OpenOptions::new();
+    options.write(true).create_new(true);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    let mut file = options.open(path).map_err(failed)?;
+    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory_of(path));
+    written.map_err(|error| {
+        let _ = fs::remove_file(path); // the first error is the one to tell
+        failed(error).into()
+    })
 }
 
-/// Writes a file that did not exist, readable by its owner alone, and has it reach the disk.
-pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let written = (|| {
-        let mut options = OpenOptions::new();
-        options.write(true).create_new(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        let mut file = options.open(path)?;
-        file.write_all(bytes)?;
-        file.sync_all()
-    })();
-    written.map_err(|error| IoError::new("a new key file cannot be written", error).into())
+/// Has a new name reach the disk.
+pub(super) fn sync_directory_of(path: &Path) -> io::Result<()> {
+    if cfg!(unix) { File::open(directory_of(path))?.sync_all() } else { Ok(()) }
+}
+
+pub(super) fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

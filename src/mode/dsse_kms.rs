@@ -24,6 +24,11 @@ impl DsseKms {
         Self(self.0.context(context))
     }
 
+    /// The inner layer's KMS key, as it was named.
+    pub fn key_id(&self) -> &str {
+        self.0.key_id()
+    }
+
     pub(super) fn inner(&self) -> &SseKms {
         &self.0
     }

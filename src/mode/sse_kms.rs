@@ -31,6 +31,11 @@ impl SseKms {
         Self { context, ..self }
     }
 
+    /// The KMS key, as it was named.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
     /// A fresh key-encryption key under this KMS key.
     pub(super) async fn writing(&self, authorities: &Authorities<'_>, bucket_key: bool) -> Result<LayerKey<'static>> {
         let request = request(authorities, &self.key_id, &self.context, bucket_key);
@@ -59,7 +64,11 @@ impl SseKms {
 pub(super) async fn rewriting(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<LayerKey<'static>> {
     let key_id = envelope.key_id().ok_or(Error::Inauthentic)?;
     let mode = SseKms::new(key_id).context(envelope.context().cloned().unwrap_or_default());
-    mode.writing(authorities, envelope.has_bucket_key()).await
+    let key = mode.writing(authorities, envelope.has_bucket_key()).await?;
+    if key.key_id.as_deref() != Some(key_id) {
+        return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, key_id).into());
+    }
+    Ok(key)
 }
 
 /// Has the KMS unwrap the key-encryption key of an envelope, and checks which of its keys answered.

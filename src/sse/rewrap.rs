@@ -51,6 +51,9 @@ impl Sse {
     /// Wraps the object's data key for another name, mode or key: a rename, a copy within one store, another KMS key,
     /// another customer key.
     ///
+    /// What this handle is [`expecting`](Self::expecting) holds for the envelope that is read; the new mode and key are
+    /// held against the builder alone.
+    ///
     /// # Errors
     ///
     /// As [`rewrap`](Self::rewrap). [`Misuse::RewrapChangesLayers`]: into or out of DSSE-KMS takes new encryption.
@@ -69,6 +72,7 @@ impl Sse {
         mode: impl Mode,
     ) -> Result<Envelope> {
         let mode = any(mode);
+        self.check(object, envelope, unlock)?;
         if (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC) {
             return Err(Misuse::RewrapCrossesCustomerKey.into());
         }
@@ -94,14 +98,17 @@ impl Sse {
         mode: impl Mode,
     ) -> Result<Envelope> {
         let mode = any(mode);
+        self.check(object, envelope, unlock)?;
         if envelope.mode().layers() != mode.id().layers() {
             return Err(Misuse::RewrapChangesLayers.into());
         }
-        self.check_mode(mode.id())?;
-        self.authorities(new_object).check_name(mode.id())?;
+        // What was expected of the old envelope says nothing of the new one; the builder does.
+        let writer = Self { expected: Vec::new(), ..self.clone() };
+        writer.check_mode(mode.id())?;
+        writer.authorities(new_object).check_name(mode.id())?;
         let unlocked = self.unlock(object, envelope, unlock, true).await?;
-        let keys = self.authorities(new_object).writing(&mode).await?;
-        self.wrap_anew(envelope, &unlocked, &keys, new_object)
+        let keys = writer.authorities(new_object).writing(&mode).await?;
+        writer.wrap_anew(envelope, &unlocked, &keys, new_object)
     }
 
     async fn rewrap_layers(

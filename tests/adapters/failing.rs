@@ -47,6 +47,30 @@ impl Write for Full {
     }
 }
 
+/// Interrupted at every other flush.
+struct Interrupted(usize);
+
+impl Write for Interrupted {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0 += 1;
+        if self.0.is_multiple_of(2) { Ok(()) } else { Err(ErrorKind::Interrupted.into()) }
+    }
+}
+
+#[test]
+fn an_interruption_is_never_remembered() {
+    let service = Service::new();
+    let (_, encryptor) = service.sse.blocking().encryptor(&name(), SseS3).unwrap();
+    let mut writer = EncryptWriter::new(encryptor, Interrupted(0));
+    writer.flush().unwrap();
+    writer.write_all(b"meow").unwrap();
+    writer.finish().unwrap();
+}
+
 #[test]
 fn a_writer_that_failed_goes_on_failing_and_does_not_finish() {
     let service = Service::new();
@@ -144,7 +168,8 @@ impl Read for Reluctant<'_> {
 
 impl Seek for Reluctant<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.inner.seek(to)
+        self.calls += 1;
+        if self.calls.is_multiple_of(2) { Err(ErrorKind::Interrupted.into()) } else { self.inner.seek(to) }
     }
 }
 

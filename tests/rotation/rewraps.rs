@@ -5,8 +5,9 @@ use std::sync::Arc;
 use atrest::error::{CustomerKeyError, Limit, Misuse, Unexpected};
 use atrest::testing::MemoryKms;
 use atrest::{
-    AnyMode, CustomerKey, DsseKms, Encrypted, EncryptionContext, Envelope, Error, Expected, Keyring, KmsKeys, ModeId,
-    ObjectName, Sse, SseC, SseKms, SseS3, Unlock,
+    AnyMode, CustomerKey, DsseKms, Encrypted, EncryptionContext, Envelope, Error, Expected, GeneratedKey, KeyFuture,
+    KeyProvider, KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Sse, SseC, SseKms, SseS3,
+    Unlock, UnwrappedKey, WrappedKey,
 };
 
 use super::support::{name, plain};
@@ -154,14 +155,52 @@ fn a_rewrap_is_a_reader_and_a_writer_too() {
     let only_two = world.sse.expecting(Expected::new().kms_keys(KmsKeys::only([TWO])));
     let unexpected = |error| matches!(error, Error::Unexpected(Unexpected::KmsKey));
     assert!(unexpected(only_two.blocking().rewrap(&name(), &stored.envelope, Unlock::Server).unwrap_err()));
-    let only_one = world.sse.expecting(Expected::new().kms_keys(KmsKeys::only([ONE])));
-    let into_two = only_one.blocking().rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseKms::new(TWO));
+    // What is expected is of the envelope that is read; the new one is held against the builder.
+    let only_this = world.sse.expecting(Expected::new().modes([ModeId::SseKms]).kms_keys(KmsKeys::only([ONE])));
+    let read_as_this = only_this.blocking();
+    let into_two =
+        read_as_this.rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseKms::new(TWO)).unwrap();
+    assert!(unexpected(read_as_this.rewrap(&name(), &into_two, Unlock::Server).unwrap_err()));
+    read_as_this.rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseS3).unwrap();
+    let builder = Sse::builder().kms(world.kms.clone(), KmsKeys::only([ONE])).build().unwrap().blocking();
+    let into_two = builder.rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseKms::new(TWO));
     assert!(unexpected(into_two.unwrap_err()));
-    let only_kms = world.sse.expecting(Expected::new().modes([ModeId::SseKms]));
-    let into_s3 = only_kms.blocking().rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseS3);
+    let into_s3 = builder.rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseS3);
     assert!(matches!(into_s3, Err(Error::Unexpected(Unexpected::Mode))));
+    // An envelope that somebody planted is unexpected, whatever else would be wrong with the call.
+    for planted in [SseC::new(world.key.clone()).into(), AnyMode::from(DsseKms::new(ONE))] {
+        if planted.id() == ModeId::DsseKms && !atrest::Backend::AwsLc.is_compiled() {
+            continue;
+        }
+        let planted = blocking.encrypt(&name(), planted, b"planted").unwrap().envelope;
+        let refused = read_as_this.rewrap_as(&name(), &planted, Unlock::Server, &name(), SseS3).unwrap_err();
+        assert!(matches!(refused, Error::Unexpected(Unexpected::Mode)), "{refused:?}");
+    }
     let another = ObjectName::new("photos", "another").unwrap();
     assert!(blocking.rewrap(&another, &stored.envelope, Unlock::Server).is_err());
+}
+
+/// Generates under another key than the one that is asked for.
+struct Moving(Arc<MemoryKms>);
+
+impl KeyProvider for Moving {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        let moved = KeyRequest::new(TWO, request.context().clone(), request.requester().clone());
+        self.0.clone().generate_key(moved)
+    }
+
+    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        self.0.clone().unwrap_key(wrapped, request)
+    }
+}
+
+#[test]
+fn a_kms_that_answers_a_rewrap_with_another_key_is_refused() {
+    let world = World::new();
+    let stored = world.sse.blocking().encrypt(&name(), SseKms::new(ONE), b"meow").unwrap();
+    let moving = Sse::builder().kms(Arc::new(Moving(world.kms.clone())), KmsKeys::all()).build().unwrap();
+    let refused = moving.blocking().rewrap(&name(), &stored.envelope, Unlock::Server).unwrap_err();
+    assert!(matches!(refused, Error::KeyProvider(error) if error.kind() == KeyProviderErrorKind::WrongKey));
 }
 
 #[test]

@@ -3,20 +3,20 @@
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 
-use super::{BUFFER_LEN, underneath};
+use super::{BUFFER_LEN, underneath, uninterrupted};
 use crate::error::{Error, Result};
 use crate::stream::{Decryptor, Progress, RangeReader, SequentialDecryptor};
 
 /// Decrypts the body that begins where `inner` stands and ends where `inner` ends.
 ///
-/// A clean end is reported only after the last chunk has verified. Seeking relative to the end verifies the last chunk
-/// first. After an error it gives the same error for ever, by read and by seek; `Interrupted` is tried again, and
+/// A clean end is reported only where the end is known: the last chunk has verified, or the envelope authenticates the
+/// length. Seeking relative to the end verifies the last chunk first where it does not. After an error it gives the same error for ever, by read and by seek; `Interrupted` is tried again, and
 /// `WouldBlock` is passed on and may be.
 ///
 /// # Performance
 ///
-/// Holds 64 KiB and what a decryptor holds. Needs no `BufReader` around it for large reads, nor underneath. A seek costs
-/// one chunk at the next read.
+/// Holds 64 KiB and what a decryptor holds. Needs no `BufReader` around it for large reads, nor underneath. After a
+/// seek the next read fetches up to 64 KiB.
 #[derive(Debug)]
 pub struct DecryptReader<R> {
     decryptor: Decryptor,
@@ -76,8 +76,8 @@ impl<R: Read + Seek> DecryptReader<R> {
         if let Some(body) = &self.body {
             return Ok(body.clone());
         }
-        let start = self.inner.stream_position().map_err(underneath)?;
-        let end = self.inner.seek(SeekFrom::End(0)).map_err(underneath)?;
+        let start = uninterrupted(|| self.inner.stream_position())?;
+        let end = uninterrupted(|| self.inner.seek(SeekFrom::End(0)))?;
         let body = start..end.max(start);
         self.body = Some(body.clone());
         Ok(body)
@@ -112,7 +112,7 @@ impl<R: Read + Seek> DecryptReader<R> {
                 Err(error) => return Err(error),
             }
         };
-        self.inner.seek(SeekFrom::Start(body.start + stored.start)).map_err(underneath)?;
+        uninterrupted(|| self.inner.seek(SeekFrom::Start(body.start + stored.start)))?;
         let left = stored.end - stored.start;
         Ok(Some(Open { stream, buffer: vec![0; BUFFER_LEN], ready: 0..0, left }))
     }
@@ -127,7 +127,7 @@ impl<R: Read + Seek> DecryptReader<R> {
         let fetch = self.decryptor.end_fetch(body_len)?;
         let mut fetched = Vec::new();
         self.open = None; // whatever was being read stands elsewhere now
-        self.inner.seek(SeekFrom::Start(body.start + fetch.start)).map_err(underneath)?;
+        uninterrupted(|| self.inner.seek(SeekFrom::Start(body.start + fetch.start)))?;
         (&mut self.inner).take(fetch.end - fetch.start).read_to_end(&mut fetched).map_err(underneath)?;
         self.decryptor = self.decryptor.verify_end(body_len, &fetched)?;
         // `verify_end` gives a decryptor that knows.
@@ -187,12 +187,7 @@ impl Open {
         if wanted == 0 {
             return Ok(false);
         }
-        let read = loop {
-            match inner.read(&mut self.buffer[..wanted]) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                read => break read.map_err(underneath)?,
-            }
-        };
+        let read = uninterrupted(|| inner.read(&mut self.buffer[..wanted]))?;
         self.ready = 0..read;
         self.left -= read as u64;
         Ok(read > 0)

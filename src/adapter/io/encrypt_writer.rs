@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use super::{BUFFER_LEN, underneath};
+use super::{BUFFER_LEN, underneath, uninterrupted};
 use crate::error::{Error, Result};
 use crate::stream::Encryptor;
 
@@ -41,7 +41,7 @@ impl<W: Write> EncryptWriter<W> {
         self.buffer.resize(self.encryptor.finish_len(), 0);
         let written = self.encryptor.finish(&mut self.buffer)?;
         self.inner.write_all(&self.buffer[..written]).map_err(underneath)?;
-        self.inner.flush().map_err(underneath)?;
+        uninterrupted(|| self.inner.flush())?;
         Ok(self.inner)
     }
 
@@ -71,6 +71,6 @@ impl<W: Write> Write for EncryptWriter<W> {
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        self.remember(|writer| writer.inner.flush().map_err(underneath))
+        self.remember(|writer| uninterrupted(|| writer.inner.flush()))
     }
 }
