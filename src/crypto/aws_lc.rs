@@ -28,12 +28,22 @@ impl AeadKey {
     }
 
     pub(super) fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
+        warm(ciphertext);
         self.0.open_separate_gather(own(nonce), Aad::empty(), ciphertext, tag, plaintext).is_ok()
     }
 
     pub(super) fn open_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &[u8]) -> bool {
         self.0.open_in_place_separate_tag(own(nonce), Aad::empty(), tag, buffer).is_ok()
     }
+}
+
+/// Has the ciphertext come into the nearest cache.
+///
+/// PERF: AWS-LC opens at 18 GB/s from the cache and at 7 from memory, whose lines it does not ask for early enough; one
+/// pass over them costs a thirtieth of a chunk that was in the cache already, and makes 10 of the 7.
+fn warm(ciphertext: &[u8]) {
+    let lines = ciphertext.iter().step_by(64);
+    std::hint::black_box(lines.fold(0, |seen, byte| seen ^ byte));
 }
 
 fn own(nonce: &[u8; NONCE_LEN]) -> Nonce {
