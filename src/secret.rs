@@ -76,7 +76,6 @@ macro_rules! secrets {
                 self.0.expose()
             }
 
-            #[allow(dead_code, reason = "not every kind of key is drawn inside the library")]
             pub(crate) fn from_secret(secret: Secret) -> Self {
                 Self(secret)
             }

@@ -117,8 +117,8 @@ impl Sse {
     /// [`Error::Unexpected`] and [`Error::CustomerKey`] before any key provider is asked; [`Error::KeyProvider`];
     /// [`Error::Inauthentic`]: envelope, key and name do not belong together; [`Error::UploadNotComplete`];
     /// [`Error::ManifestRequired`]; [`Error::NotCompiled`];
-    /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). Where the keyring's file has to be read again and
-    /// cannot be: [`Error::Io`], [`Error::SealedFile`], [`Error::Unexpected`].
+    /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). A keyring file that has to be read again and cannot
+    /// be is an [`Error::KeyProvider`] too, of kind `Unavailable`.
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let unlocked = self.unlock(object, envelope, unlock, true).await?;
         object::decryptor(envelope, &unlocked)

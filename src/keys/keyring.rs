@@ -244,12 +244,12 @@ impl Keyring {
 
     /// Reads the keyring's file again, to see what other processes changed. A keyring in memory has nothing to read.
     ///
-    /// Done by itself when an envelope names a version that is not known.
+    /// Done by itself when an envelope names a version that is not known, or disabled.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io) and what opening gives; [`Unexpected`](crate::error::Unexpected): an older file or another keyring stands in its place. The
-    /// keyring goes on with what it had.
+    /// [`Error::Io`](crate::Error::Io) and what opening gives; [`Unexpected`](crate::error::Unexpected): an older file or
+    /// another keyring stands in its place. The keyring goes on with what it had.
     pub fn reload(&self) -> Result<()> {
         let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let seen = self.state();
@@ -286,7 +286,11 @@ impl Keyring {
         // Another process may have made it, or enabled it again.
         let usable = |state: &State| state.versions.get(&version).is_some_and(|v| v.state != VersionState::Disabled);
         if !usable(&state) {
-            self.reload()?;
+            // What is wrong with the keyring's file is no verdict on the object: it is never given as Inauthentic.
+            self.reload().map_err(|error| {
+                let unavailable = KeyProviderError::new(KeyProviderErrorKind::Unavailable, &state.key_id);
+                unavailable.with_key_version(version).with_source(error)
+            })?;
             state = self.state();
         }
         let refused = |kind| Err(KeyProviderError::new(kind, &state.key_id).with_key_version(version).into());

@@ -3,7 +3,7 @@
 use super::{Sse, Unlock, Unlocked};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
-use crate::mode::{LayerKey, Mode, WritingKeys, any, wrap};
+use crate::mode::{AnyMode, LayerKey, Mode, WritingKeys, any, wrap};
 use crate::object::ObjectName;
 
 impl Sse {
@@ -71,12 +71,7 @@ impl Sse {
         new_object: &ObjectName,
         mode: impl Mode,
     ) -> Result<Envelope> {
-        let mode = any(mode);
-        self.check(object, envelope, unlock)?;
-        if (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC) {
-            return Err(Misuse::RewrapCrossesCustomerKey.into());
-        }
-        self.rewrap_as_revoking_nothing(object, envelope, unlock, new_object, mode).await
+        self.rewrap_to(object, envelope, unlock, new_object, &any(mode), false).await
     }
 
     /// [`rewrap_as`](Self::rewrap_as), and into or out of SSE-C too.
@@ -97,8 +92,23 @@ impl Sse {
         new_object: &ObjectName,
         mode: impl Mode,
     ) -> Result<Envelope> {
-        let mode = any(mode);
+        self.rewrap_to(object, envelope, unlock, new_object, &any(mode), true).await
+    }
+
+    async fn rewrap_to(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        new_object: &ObjectName,
+        mode: &AnyMode,
+        across_customer_key: bool,
+    ) -> Result<Envelope> {
+        // What the store's writer put there is unexpected before it is a mistake of the caller's.
         self.check(object, envelope, unlock)?;
+        if !across_customer_key && (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC) {
+            return Err(Misuse::RewrapCrossesCustomerKey.into());
+        }
         if envelope.mode().layers() != mode.id().layers() {
             return Err(Misuse::RewrapChangesLayers.into());
         }
@@ -107,7 +117,7 @@ impl Sse {
         writer.check_mode(mode.id())?;
         writer.authorities(new_object).check_name(mode.id())?;
         let unlocked = self.unlock(object, envelope, unlock, true).await?;
-        let keys = writer.authorities(new_object).writing(&mode).await?;
+        let keys = writer.authorities(new_object).writing(mode).await?;
         writer.wrap_anew(envelope, &unlocked, &keys, new_object)
     }
 

@@ -188,6 +188,26 @@ fn a_change_that_is_refused_does_not_hide_what_others_changed() {
 }
 
 #[test]
+fn a_damaged_keyring_file_is_no_verdict_on_an_object() {
+    let directory = tempfile::tempdir().unwrap();
+    let (path, root_key, one) = created(directory.path());
+    let two = KeyringFile::open(&path, &root_key).unwrap();
+    one.rotate().unwrap();
+    let stored = put(&sse(&one));
+    let whole = fs::read(&path).unwrap();
+    let mut damaged = whole.clone();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(&path, damaged).unwrap();
+    for _ in 0..2 {
+        let refused = sse(&two).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap_err();
+        assert_eq!(kind(refused), KeyProviderErrorKind::Unavailable);
+        assert!(matches!(two.reload(), Err(Error::Inauthentic)));
+    }
+    fs::write(&path, whole).unwrap();
+    assert_eq!(sse(&two).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
+}
+
+#[test]
 fn a_version_that_another_process_enabled_again_opens_again() {
     let directory = tempfile::tempdir().unwrap();
     let (path, root_key, one) = created(directory.path());
