@@ -1,8 +1,10 @@
 //! Every error of the library, grouped by what its reader does next.
 
-use std::fmt;
-use std::io;
-use std::sync::Arc;
+mod cause;
+mod key_provider;
+
+pub use cause::{Cause, IoError};
+pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
 
 /// What can go wrong, as a result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -14,7 +16,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | do what | variants |
 /// |---|---|
 /// | alarm: the store's bytes are not what was written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
-/// | answer the client | [`CustomerKey`](Self::CustomerKey), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
+/// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
 /// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile) |
 /// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Random`](Self::Random), [`Io`](Self::Io) |
 /// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring) |
@@ -44,8 +46,11 @@ pub enum Error {
     #[error("the multipart upload is not complete, there is no object to read yet")]
     UploadNotComplete,
     /// The object was uploaded in parts and its manifest was not given.
-    #[error("the object was uploaded in parts: its manifest is needed to read it")]
+    #[error("the object was uploaded in parts: its manifest is needed to read it (Decryptor::with_manifest)")]
     ManifestRequired,
+    /// A part does not exist, or what the client says of it is not so.
+    #[error(transparent)]
+    Part(#[from] PartError),
     /// The envelope cannot be understood.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
@@ -94,6 +99,29 @@ pub enum CustomerKeyError {
     /// A customer key is exactly 32 bytes.
     #[error("a customer key is exactly 32 bytes")]
     WrongLength,
+}
+
+/// What is wrong with a part of a multipart upload, or with a list of parts.
+///
+/// Spec: Amazon S3, CompleteMultipartUpload: `InvalidPart`, `InvalidPartOrder`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PartError {
+    /// A part number is 1 to 10,000.
+    #[error("a part number is 1 to 10,000, and not {0}")]
+    Number(u32),
+    /// The receipt is of another part, or of an attempt that was answered with another label.
+    #[error("part {0} is not the one that was uploaded: its number or label is not the receipt's")]
+    Invalid(u32),
+    /// The parts are not listed in strictly ascending order of number.
+    #[error("the parts are not in strictly ascending order: part {0} comes too late or twice")]
+    Order(u32),
+    /// An upload is completed with at least one part.
+    #[error("an upload is completed with at least one part")]
+    None,
+    /// The object has no such part.
+    #[error("the object has no part {0}")]
+    NotFound(u32),
 }
 
 /// Bytes that are no envelope of this version of the format.
@@ -160,6 +188,9 @@ pub enum Unexpected {
     /// The KMS key is not accepted here.
     #[error("the KMS key is not among those accepted here (KmsKeys)")]
     KmsKey,
+    /// The envelope is not of a multipart upload under way, and one was expected.
+    #[error("the envelope is not of a multipart upload under way")]
+    State,
     /// The keyring's id is not the one that was expected.
     #[error("the keyring has another key id than the one expected")]
     KeyringId,
@@ -175,6 +206,12 @@ pub enum Limit {
     /// A message holds at most 2^52 - 1 bytes of plaintext.
     #[error("an object holds at most 2^52 - 1 bytes, a little less in DSSE-KMS")]
     Message,
+    /// A multipart object has at most 65,536 parts and 2^56 bytes.
+    #[error("a multipart object has at most 65,536 parts and 2^56 bytes")]
+    Multipart,
+    /// A sealed value is made of at most 65,535 bytes.
+    #[error("a value to be sealed has at most 65,535 bytes")]
+    Value,
     /// The envelope does not fit the fixed length that the builder was given.
     #[error("the envelope does not fit the fixed length of {0} bytes")]
     EnvelopeLen(usize),
@@ -238,6 +275,15 @@ pub enum Misuse {
     /// The unbound name has no realm and no version.
     #[error("an unbound name has neither realm nor version id")]
     UnboundName,
+    /// An upload of a named object has an id, and one of an unbound object has none.
+    #[error("the upload of a named object has an id of 1 to 65,535 bytes; that of an unbound object has none")]
+    UploadId,
+    /// The label of a receipt is at most 255 bytes.
+    #[error("the label of a receipt is at most 255 bytes")]
+    LabelTooLong,
+    /// The name of a sealed value is 1 to 255 bytes and does not begin with `atrest/`.
+    #[error("the name of a sealed value is 1 to 255 bytes and does not begin with atrest/")]
+    ValueName,
     /// In SSE-KMS and DSSE-KMS a bucket holds no `/`, bucket and key are UTF-8, and the ARN is at most 65,535 bytes.
     #[error("with KMS keys a bucket holds no '/', bucket and key are UTF-8, and their ARN is at most 65,535 bytes")]
     NameNotAnArn,
@@ -274,150 +320,6 @@ pub enum Misuse {
     /// A keyring file's path has no file name.
     #[error("the path of a keyring file names a file")]
     Path,
-}
-
-/// Why a key provider gave no key: a kind, the key it was asked for, and perhaps a cause.
-#[derive(Clone, Debug)]
-pub struct KeyProviderError {
-    kind: KeyProviderErrorKind,
-    key_id: Arc<str>,
-    key_version: Option<u32>,
-    source: Option<Cause>,
-}
-
-impl KeyProviderError {
-    /// An error of this kind about this key.
-    pub fn new(kind: KeyProviderErrorKind, key_id: &str) -> Self {
-        Self { kind, key_id: key_id.into(), key_version: None, source: None }
-    }
-
-    /// The same error with what caused it, for logs; `Display` never shows it.
-    #[must_use]
-    pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self { source: Some(Cause::new(source)), ..self }
-    }
-
-    /// The same error about one version of the key.
-    #[must_use]
-    pub fn with_key_version(self, version: u32) -> Self {
-        Self { key_version: Some(version), ..self }
-    }
-
-    /// What kind of refusal it was.
-    pub fn kind(&self) -> KeyProviderErrorKind {
-        self.kind
-    }
-
-    /// The key that was asked for, as it was named in the request.
-    pub fn key_id(&self) -> &str {
-        &self.key_id
-    }
-
-    /// The version of the key, where it is about one: always of a keyring.
-    pub fn key_version(&self) -> Option<u32> {
-        self.key_version
-    }
-
-    /// Whether the same call may succeed later without anyone changing anything.
-    pub fn is_transient(&self) -> bool {
-        matches!(self.kind, KeyProviderErrorKind::Throttled | KeyProviderErrorKind::Unavailable)
-    }
-}
-
-impl fmt::Display for KeyProviderError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key {:?}", &*self.key_id)?;
-        if let Some(version) = self.key_version {
-            write!(f, " version {version}")?;
-        }
-        write!(f, ": {}", self.kind)
-    }
-}
-
-impl std::error::Error for KeyProviderError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|cause| cause as _)
-    }
-}
-
-/// The kinds of a [`KeyProviderError`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyProviderErrorKind {
-    /// There is no such key, or no such version of it.
-    #[error("no such key or version")]
-    NotFound,
-    /// The key or this version of it is disabled.
-    #[error("the key is disabled")]
-    Disabled,
-    /// The key waits for its deletion.
-    #[error("the key is pending deletion")]
-    PendingDeletion,
-    /// The requester may not use the key.
-    #[error("the requester may not use the key")]
-    AccessDenied,
-    /// Too many requests: try again later.
-    #[error("too many requests, try again later")]
-    Throttled,
-    /// The provider refuses the request or the wrapped key as such.
-    #[error("the provider refused the request")]
-    Rejected,
-    /// The provider cannot be reached, or does not answer.
-    #[error("the provider is unavailable, try again later")]
-    Unavailable,
-    /// The provider answered with another key than the one it was asked for.
-    #[error("the provider answered with another key")]
-    WrongKey,
-    /// The provider answered with a key or wrapped key of a length that the format does not take.
-    #[error("the provider answered with a key of another length")]
-    WrongLength,
-}
-
-/// Reading or writing a file of ours failed.
-#[derive(Clone, Debug, thiserror::Error)]
-#[error("{doing}: {cause}")]
-pub struct IoError {
-    doing: &'static str,
-    cause: Arc<io::Error>,
-}
-
-impl IoError {
-    pub(crate) fn new(doing: &'static str, cause: io::Error) -> Self {
-        Self { doing, cause: Arc::new(cause) }
-    }
-
-    /// What kind of error the operating system gave.
-    pub fn kind(&self) -> io::ErrorKind {
-        self.cause.kind()
-    }
-}
-
-/// An underlying error of someone else's, kept for logs and never shown by `Display` of ours.
-#[derive(Clone)]
-pub struct Cause(Arc<dyn std::error::Error + Send + Sync>);
-
-impl Cause {
-    pub(crate) fn new(error: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self(Arc::new(error))
-    }
-}
-
-impl fmt::Debug for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Debug::fmt(&self.0, f)
-    }
-}
-
-impl fmt::Display for Cause {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(&self.0, f)
-    }
-}
-
-impl std::error::Error for Cause {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.0.source()
-    }
 }
 
 const fn assert_shareable<T: Send + Sync + Clone + 'static>() {}

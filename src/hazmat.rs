@@ -17,11 +17,15 @@
 //!
 //! Spec: C2SP chunked-encryption, Cobblestone-256.
 
+use std::sync::Arc;
+
 use crate::crypto::{Backend, Crypto, Generator, label};
 use crate::error::{Error, Result};
 use crate::secret::DataKey;
-use crate::stream::message::{HEADER_LEN, MessageHeader, MessageKey};
-use crate::stream::{Decryptor, Encryptor};
+use crate::stream::each_layer::EachLayer;
+use crate::stream::message::{HEADER_LEN, LayerSecret, MessageHeader, MessageKeys, SALT_LEN};
+use crate::stream::value::Values;
+use crate::stream::{Decryptor, Encryptor, parts};
 
 /// The context of an object's body, other than one of parts.
 pub const OBJECT_CONTEXT: &[u8] = label::OBJECT;
@@ -31,7 +35,7 @@ pub const MANIFEST_CONTEXT: &[u8] = label::MANIFEST;
 
 /// The context of a part of a multipart object.
 pub fn part_context(number: u32) -> Vec<u8> {
-    [label::PART, &number.to_be_bytes()].concat()
+    parts::part_context(number)
 }
 
 /// Seals a message under a fresh salt.
@@ -59,8 +63,9 @@ pub fn open_message(backend: Backend, key: &DataKey, context: &[u8], message: &[
 ///
 /// [`Error::NotCompiled`]; [`Error::Random`].
 pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encryptor> {
-    let salt = Generator::default().bytes()?;
-    Ok(Encryptor::new(MessageKey::new(Crypto::single(backend)?, key, &salt, context), None, None))
+    let values = values(backend, key)?;
+    let salts = EachLayer::one(Generator::default().bytes()?);
+    Ok(Encryptor::new(MessageKeys::under(values.keys(), &salts, context), &values, None))
 }
 
 /// What opens the message that begins with this header, piece by piece or by ranges.
@@ -69,7 +74,12 @@ pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encr
 ///
 /// [`Error::Inauthentic`]: key and context are not the header's. [`Error::NotCompiled`].
 pub fn decryptor(backend: Backend, key: &DataKey, context: &[u8], header: &[u8; 56]) -> Result<Decryptor> {
-    let header = MessageHeader::from_bytes(*header);
-    let message = MessageKey::open(Crypto::single(backend)?, key, &header, context)?;
-    Ok(Decryptor::new(message, None, None))
+    let values = values(backend, key)?;
+    let headers = EachLayer::one(MessageHeader::from_bytes(*header));
+    Ok(Decryptor::of_message(MessageKeys::open(values.keys(), &headers, context)?, &values, None))
+}
+
+fn values(backend: Backend, key: &DataKey) -> Result<Values> {
+    let layer = LayerSecret { crypto: Crypto::single(backend)?, data_key: key.duplicate() };
+    Ok(Values::new(Arc::new(EachLayer::one(layer)), [0; SALT_LEN], Generator::default()))
 }

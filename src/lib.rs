@@ -79,6 +79,7 @@ pub mod hazmat;
 mod keys;
 pub mod manual;
 mod mode;
+pub mod multipart;
 mod object;
 mod secret;
 mod sse;
@@ -88,12 +89,15 @@ pub mod testing;
 
 // The one door, and what a call of it takes.
 pub use mode::{AnyMode, DsseKms, Mode, SseC, SseKms, SseS3};
-pub use object::{ObjectName, Requester};
+pub use object::{ObjectName, PartNumber, Requester};
 pub use sse::{Blocking, Encrypted, Expected, KmsKeys, Sse, SseBuilder, Unlock};
 
 // What it gives: an envelope to store, and streams.
 pub use envelope::{Envelope, EnvelopeState, ModeId};
-pub use stream::{ByteRange, Decryptor, Encryptor, Progress, RangePlan, RangeReader, SequentialDecryptor};
+pub use stream::{
+    ByteRange, Decryptor, Encryptor, ListedPart, ManifestPage, PartInfo, Progress, RangePlan, RangeReader, SealedValue,
+    SequentialDecryptor,
+};
 
 // Keys, and where they come from.
 pub use keys::{

@@ -1,9 +1,10 @@
 //! Who an object is, and who asks for it.
 
 use std::fmt;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 
-use crate::error::{Misuse, Result};
+use crate::error::{Misuse, PartError, Result};
 
 /// The name an object is bound to: a copy of the stored bytes under another name does not open.
 ///
@@ -99,6 +100,18 @@ impl ObjectName {
         context
     }
 
+    /// [`wrap_context`](Self::wrap_context) of an upload under this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse`]: the upload of a name has an id, that of no name has none, and it is at most 65,535 bytes.
+    pub(crate) fn upload_context(&self, upload_id: &[u8]) -> Result<Vec<u8>> {
+        if self.is_bound() == upload_id.is_empty() || upload_id.len() > usize::from(u16::MAX) {
+            return Err(Misuse::UploadId.into());
+        }
+        Ok(self.wrap_context(upload_id))
+    }
+
     fn bound(&self) -> Result<()> {
         if self.is_bound() { Ok(()) } else { Err(Misuse::UnboundName.into()) }
     }
@@ -118,6 +131,49 @@ impl fmt::Debug for ObjectName {
             }
         }
         shown.finish()
+    }
+}
+
+/// The number of a part of a multipart upload.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartNumber(NonZeroU32);
+
+impl PartNumber {
+    /// The highest number that Amazon S3 takes.
+    pub const MAX: u32 = 10_000;
+
+    /// The number of a part as S3 takes it: 1 to 10,000.
+    ///
+    /// # Errors
+    ///
+    /// [`PartError::Number`].
+    pub fn new(number: u32) -> Result<Self> {
+        Self::beyond_s3(number).ok().filter(|_| number <= Self::MAX).ok_or(PartError::Number(number).into())
+    }
+
+    /// The number of a part for stores that are not bound to S3's limit: any but 0. An object still has at most 65,536 parts.
+    ///
+    /// # Errors
+    ///
+    /// [`PartError::Number`]: 0.
+    pub fn beyond_s3(number: u32) -> Result<Self> {
+        Self::recorded(number).ok_or(PartError::Number(number).into())
+    }
+
+    /// The number.
+    pub fn get(self) -> u32 {
+        self.0.get()
+    }
+
+    /// A number that was written down.
+    pub(crate) fn recorded(number: u32) -> Option<Self> {
+        NonZeroU32::new(number).map(Self)
+    }
+}
+
+impl fmt::Display for PartNumber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

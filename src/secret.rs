@@ -105,3 +105,10 @@ secrets! {
     /// The random key of one object; only [`hazmat`](crate::hazmat) takes one from outside.
     DataKey, Misuse::KeyLength;
 }
+
+impl DataKey {
+    /// Another allocation of the same key, wiped like the first.
+    pub(crate) fn duplicate(&self) -> Self {
+        Self(Secret(Box::new(Zeroizing::new(*self.expose_secret()))))
+    }
+}

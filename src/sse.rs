@@ -3,8 +3,10 @@
 mod blocking;
 mod builder;
 mod expected;
+mod multipart;
 mod object;
 mod rewrap;
+mod wrapping;
 
 pub use blocking::Blocking;
 pub use builder::SseBuilder;
@@ -16,13 +18,12 @@ use std::sync::Arc;
 
 use builder::Shared;
 
-use crate::crypto::Crypto;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
 use crate::mode::{Authorities, Mode, any, unwrap};
 use crate::object::{ObjectName, Requester};
-use crate::secret::DataKey;
+use crate::stream::message::{DataKeys, LayerSecret};
 use crate::stream::{Decryptor, Encryptor};
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
@@ -110,38 +111,41 @@ impl Sse {
         Ok(Encrypted::new(envelope, encryptor.all(plaintext)?))
     }
 
-    /// Unlocks an object: what decrypts its body, wholly or by ranges.
+    /// Unlocks an object: what decrypts its body, wholly or by ranges; of one that was uploaded in parts once it has been
+    /// given the [manifest](Decryptor::with_manifest).
     ///
     /// # Errors
     ///
     /// [`Error::Unexpected`] and [`Error::CustomerKey`] before any key provider is asked; [`Error::KeyProvider`];
     /// [`Error::Inauthentic`]: envelope, key and name do not belong together; [`Error::UploadNotComplete`];
-    /// [`Error::ManifestRequired`]; [`Error::NotCompiled`];
-    /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). A keyring file that has to be read again and cannot
-    /// be is an [`Error::KeyProvider`] too, of kind `Unavailable`.
+    /// [`Error::NotCompiled`]; [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). A keyring file that has to be
+    /// read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`.
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let unlocked = self.unlock(object, envelope, unlock, true).await?;
-        object::decryptor(envelope, &unlocked)
+        let keys = self.unlock(Named::object(object), envelope, unlock, true).await?;
+        object::decryptor(envelope, keys, self.shared.generator.clone())
     }
 
     /// Decrypts an object that is in memory.
     ///
     /// # Errors
     ///
-    /// As [`decryptor`](Self::decryptor), and [`Error::Truncated`].
+    /// As [`decryptor`](Self::decryptor); [`Error::Truncated`]; [`Error::ManifestRequired`].
     ///
     /// # Performance
     ///
     /// Allocates the plaintext; for large objects use [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let decryptor = self.decryptor(object, &encrypted.envelope, unlock).await?;
+        let mut decryptor = self.decryptor(object, &encrypted.envelope, unlock).await?;
+        if let Some(manifest) = &encrypted.manifest {
+            decryptor = decryptor.with_manifest(manifest)?;
+        }
         decryptor.sequential().all(&encrypted.ciphertext)
     }
 
     /// Refuses what is not accepted here, before anyone is asked for a key.
     //= manual/format.md#what-the-reader-demands
-    fn check(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
-        match (object.is_bound(), envelope.is_bound()) {
+    fn check(&self, named: Named<'_>, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
+        match (named.object.is_bound(), envelope.is_bound()) {
             (true, false) => return Err(Unexpected::Unbound.into()),
             (false, true) => return Err(Unexpected::Bound.into()),
             _ => {}
@@ -152,8 +156,7 @@ impl Sse {
         {
             return Err(Unexpected::KeyringId.into());
         }
-        let kms_layer = if envelope.mode() == ModeId::SseKms { Some(envelope) } else { envelope.inner() };
-        if let Some(key_id) = kms_layer.and_then(Envelope::key_id) {
+        if let Some(key_id) = envelope.kms_key_id() {
             self.check_kms_key(key_id)?;
         }
         match (envelope.mode(), unlock) {
@@ -163,10 +166,12 @@ impl Sse {
             }
             _ => {}
         }
-        if envelope.state() == EnvelopeState::Upload {
-            return Err(Error::UploadNotComplete);
+        match (named.upload_id.is_some(), envelope.state()) {
+            (true, EnvelopeState::Object | EnvelopeState::Multipart) => return Err(Unexpected::State.into()),
+            (false, EnvelopeState::Upload) => return Err(Error::UploadNotComplete),
+            _ => {}
         }
-        self.authorities(object).check_name(envelope.mode())
+        self.authorities(named.object).check_name(envelope.mode())
     }
 
     fn check_mode(&self, mode: ModeId) -> Result<()> {
@@ -190,18 +195,18 @@ impl Sse {
         }
     }
 
-    /// Unwraps the data key of an object, and of DSSE-KMS the inner one too if it is needed.
+    /// Unwraps the data key of an object or upload, and of DSSE-KMS the inner one too if it is needed.
     async fn unlock(
         &self,
-        object: &ObjectName,
+        named: Named<'_>,
         envelope: &Envelope,
         unlock: Unlock<'_>,
         inner_too: bool,
-    ) -> Result<Unlocked> {
-        self.check(object, envelope, unlock)?;
+    ) -> Result<DataKeys> {
+        let name = named.context()?;
+        self.check(named, envelope, unlock)?;
         let (outer, inner) = self.shared.cryptos(envelope.mode())?;
-        let name = object.wrap_context(b"");
-        let authorities = self.authorities(object);
+        let authorities = self.authorities(named.object);
         let kek = authorities.reading(envelope, unlock.customer_key()).await?;
         let outer = LayerSecret { crypto: outer, data_key: unwrap(envelope, outer, &kek, &name)? };
         let inner = match envelope.inner().filter(|_| inner_too).zip(inner) {
@@ -211,20 +216,30 @@ impl Sse {
             }
             None => None,
         };
-        Ok(Unlocked { outer, inner })
+        Ok(DataKeys { outer, inner })
     }
 }
 
-/// The data keys of an object that was unlocked.
-struct Unlocked {
-    outer: LayerSecret,
-    inner: Option<LayerSecret>,
+/// What an envelope is read as: an object's, or an upload's.
+#[derive(Clone, Copy)]
+struct Named<'a> {
+    object: &'a ObjectName,
+    upload_id: Option<&'a [u8]>,
 }
 
-/// One layer's data key, and what it runs on.
-struct LayerSecret {
-    crypto: Crypto,
-    data_key: DataKey,
+impl<'a> Named<'a> {
+    fn object(object: &'a ObjectName) -> Self {
+        Self { object, upload_id: None }
+    }
+
+    fn upload(object: &'a ObjectName, upload_id: &'a [u8]) -> Self {
+        Self { object, upload_id: Some(upload_id) }
+    }
+
+    /// What the wrap is bound to.
+    fn context(&self) -> Result<Vec<u8>> {
+        self.upload_id.map_or_else(|| Ok(self.object.wrap_context(b"")), |id| self.object.upload_context(id))
+    }
 }
 
 impl fmt::Debug for Sse {

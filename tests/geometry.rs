@@ -72,14 +72,14 @@ fn nothing_overflows_at_the_edges() {
 #[test]
 fn lists_that_no_manifest_has_are_refused() {
     for wrong in [&[][..], &[5, 4], &[u64::MAX], &[MAX_PLAINTEXT_LEN + 1], &[10, MAX_PLAINTEXT_LEN + 11]] {
-        assert!(Parts::new(Layers::One, wrong).is_none(), "{wrong:?}");
+        assert!(Parts::new(Layers::One, wrong.iter().copied()).is_none(), "{wrong:?}");
     }
-    assert!(Parts::new(Layers::One, &vec![0; MAX_PARTS]).is_some());
-    assert!(Parts::new(Layers::One, &vec![0; MAX_PARTS + 1]).is_none());
+    assert!(Parts::new(Layers::One, vec![0; MAX_PARTS]).is_some());
+    assert!(Parts::new(Layers::One, vec![0; MAX_PARTS + 1]).is_none());
     let step = MAX_PLAINTEXT_LEN - 1;
     let ends: Vec<u64> = (1..).map(|n| n * step).take_while(|end| *end <= MAX_MULTIPART_PLAINTEXT_LEN + step).collect();
-    assert!(Parts::new(Layers::One, &ends).is_none(), "a total beyond 2^56");
-    let within = Parts::new(Layers::One, &ends[..ends.len() - 1]).unwrap();
+    assert!(Parts::new(Layers::One, ends.iter().copied()).is_none(), "a total beyond 2^56");
+    let within = Parts::new(Layers::One, ends[..ends.len() - 1].iter().copied()).unwrap();
     assert!(within.plaintext_len() <= MAX_MULTIPART_PLAINTEXT_LEN);
     assert!(within.ciphertext_len() > within.plaintext_len());
 }
@@ -89,7 +89,8 @@ proptest! {
     fn parts_lie_where_counting_puts_them(lens in prop::collection::vec(0u64..40_000, 1..20), two in any::<bool>()) {
         let layers = if two { Layers::Two } else { Layers::One };
         let ends: Vec<u64> = lens.iter().scan(0, |end, len| { *end += len; Some(*end) }).collect();
-        let parts = Parts::new(layers, &ends).unwrap();
+        let parts = Parts::new(layers, ends).unwrap();
+        prop_assert_eq!((parts.len(), parts.layers()), (lens.len(), layers));
         let (mut plaintext, mut stored) = (0, 0);
         for (index, len) in lens.iter().enumerate() {
             let stored_len = layers.ciphertext_len(*len).unwrap();

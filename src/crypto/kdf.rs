@@ -25,7 +25,6 @@ pub(crate) mod label {
     #[cfg_attr(not(any(test, feature = "testing")), expect(dead_code, reason = "only the memory KMS wraps one so far"))]
     pub(crate) const KMS: &[u8] = b"atrest/v1/kms\0";
     /// A small sealed value.
-    #[cfg_attr(not(test), expect(dead_code, reason = "its bytes are fixed, its verbs come with multipart"))]
     pub(crate) const VALUE: &[u8] = b"atrest/v1/value\0";
 }
 

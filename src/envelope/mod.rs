@@ -8,8 +8,10 @@ use crate::crypto::{Backend, Crypto};
 use crate::error::{CustomerKeyError, EnvelopeError, Limit, Result};
 use crate::keys::{EncryptionContext, WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};
 use crate::secret::CustomerKey;
+use crate::stream::each_layer::EachLayer;
 use crate::stream::geometry::Layers;
-use crate::stream::message::MessageHeader;
+use crate::stream::message::{HEADER_LEN, MessageHeader};
+use crate::stream::parts::manifest_len;
 
 pub(crate) const VERSION: u8 = 1;
 pub(crate) const SUITE: u8 = 1;
@@ -118,6 +120,20 @@ pub(crate) enum Content {
     Multipart { parts: u32, plaintext_len: u64, manifest: MessageHeader },
 }
 
+impl Content {
+    /// What takes the most room of all.
+    pub(crate) const LONGEST: Self =
+        Self::Multipart { parts: 1, plaintext_len: 0, manifest: MessageHeader::from_bytes([0; HEADER_LEN]) };
+
+    /// The header of the message that the envelope names: the body's or the manifest's.
+    pub(crate) fn header(&self) -> Option<MessageHeader> {
+        match self {
+            Self::Object(header) | Self::Multipart { manifest: header, .. } => Some(*header),
+            Self::Upload => None,
+        }
+    }
+}
+
 impl Envelope {
     /// An envelope from bytes that are one, whole.
     ///
@@ -194,6 +210,11 @@ impl Envelope {
         self.key_id.as_deref()
     }
 
+    /// The id of the KMS key: in SSE-KMS the envelope's own, in DSSE-KMS the inner one's.
+    pub fn kms_key_id(&self) -> Option<&str> {
+        if self.mode == ModeId::SseKms { self.key_id() } else { self.inner().and_then(Self::key_id) }
+    }
+
     /// The version of the keyring's master key, in SSE-S3 and DSSE-KMS.
     pub fn key_version(&self) -> Option<u32> {
         self.key_version
@@ -219,6 +240,12 @@ impl Envelope {
         }
     }
 
+    /// The stored bytes of the manifest, if the object was uploaded in parts.
+    pub fn manifest_len(&self) -> Option<u64> {
+        // The codec has bounded the parts, so that there is a length.
+        self.parts().and_then(|parts| manifest_len(self.mode.layers(), parts).ok())
+    }
+
     /// How many parts the object has, if it was uploaded in parts.
     pub fn parts(&self) -> Option<u32> {
         match self.content {
@@ -242,6 +269,11 @@ impl Envelope {
         let crypto = Crypto::single(Backend::RustCrypto)?;
         let wrapping = Wrapping::new(crypto, key.expose_secret(), &self.wrap_salt);
         if wrapping.verify(self.kind(), &self.verifier) { Ok(()) } else { Err(CustomerKeyError::Mismatch.into()) }
+    }
+
+    /// This envelope, and in DSSE-KMS the one in it.
+    pub(crate) fn each_layer(&self) -> EachLayer<&Envelope> {
+        EachLayer { outer: self, inner: self.inner() }
     }
 
     /// Every byte before the wrapped key: what the wrap is bound to.

@@ -2,10 +2,11 @@
 
 use pollster::block_on;
 
-use super::{Encrypted, Sse, Unlock};
+use super::{Encrypted, Expected, Sse, Unlock};
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::mode::Mode;
+use crate::multipart::{CompletedPart, CompletedUpload, Upload};
 use crate::object::ObjectName;
 use crate::stream::{Decryptor, Encryptor};
 
@@ -68,6 +69,60 @@ impl Blocking {
     /// As there.
     pub fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
         block_on(self.0.decrypt(object, encrypted, unlock))
+    }
+
+    /// See [`Sse::begin_multipart`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
+        block_on(self.0.begin_multipart(object, upload_id, mode))
+    }
+
+    /// See [`Sse::resume_multipart`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn resume_multipart(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        expected: &Expected,
+        unlock: Unlock<'_>,
+    ) -> Result<Upload> {
+        block_on(self.0.resume_multipart(object, upload_id, envelope, expected, unlock))
+    }
+
+    /// See [`Sse::complete_multipart`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn complete_multipart<'p>(
+        &self,
+        upload: &Upload,
+        unlock: Unlock<'_>,
+        parts: impl IntoIterator<Item = CompletedPart<'p>>,
+    ) -> Result<CompletedUpload> {
+        block_on(self.0.complete_multipart(upload, unlock, parts))
+    }
+
+    /// See [`Sse::rewrap_upload`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rewrap_upload(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+    ) -> Result<Envelope> {
+        block_on(self.0.rewrap_upload(object, upload_id, envelope, unlock))
     }
 
     /// See [`Sse::rewrap`].

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::envelope::ModeId;
+use crate::envelope::{Envelope, ModeId};
+use crate::error::{Result, Unexpected};
 use crate::secret::CustomerKey;
 
 /// Which keys of a KMS are accepted.
@@ -50,6 +51,13 @@ impl Expected {
         Self::default()
     }
 
+    /// The mode of this envelope and its KMS key, and no other: for whoever has just written it, or remembers it out of
+    /// reach of whoever writes the store.
+    pub fn exactly(envelope: &Envelope) -> Self {
+        let kms_keys = envelope.kms_key_id().map(|key_id| KmsKeys::only([key_id]));
+        Self { modes: Some(vec![envelope.mode()]), kms_keys }
+    }
+
     /// These modes alone.
     #[must_use]
     pub fn modes(self, modes: impl IntoIterator<Item = ModeId>) -> Self {
@@ -60,6 +68,15 @@ impl Expected {
     #[must_use]
     pub fn kms_keys(self, keys: KmsKeys) -> Self {
         Self { kms_keys: Some(keys), ..self }
+    }
+
+    /// Whether it says which mode is expected, and where that has one which KMS key.
+    pub(super) fn says_all_of(&self, mode: ModeId) -> Result<()> {
+        match (&self.modes, &self.kms_keys, mode) {
+            (None, _, _) => Err(Unexpected::Mode.into()),
+            (_, None, ModeId::SseKms | ModeId::DsseKms) => Err(Unexpected::KmsKey.into()),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {

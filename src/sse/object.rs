@@ -1,15 +1,20 @@
 //! New objects and whole ones.
 
+use std::sync::Arc;
+
 use zeroize::Zeroizing;
 
-use super::{LayerSecret, Sse, Unlocked};
-use crate::crypto::{Crypto, label};
+use super::Sse;
+use super::wrapping::NewEnvelope;
+use crate::crypto::{Crypto, Generator, label};
 use crate::envelope::{Content, Envelope};
 use crate::error::{Error, Limit, Result};
-use crate::mode::{AnyMode, LayerKey, WritingKeys, wrap};
+use crate::mode::{AnyMode, LayerKey, WritingKeys};
 use crate::object::ObjectName;
 use crate::secret::{DataKey, Secret};
-use crate::stream::message::{MessageKey, SALT_LEN};
+use crate::stream::each_layer::EachLayer;
+use crate::stream::message::{DataKeys, LayerSecret, MessageKeys, SALT_LEN};
+use crate::stream::value::Values;
 use crate::stream::{Decryptor, Encryptor};
 
 /// An object that is in memory: its envelope and its body.
@@ -18,6 +23,8 @@ use crate::stream::{Decryptor, Encryptor};
 pub struct Encrypted {
     /// What is kept beside the body.
     pub envelope: Envelope,
+    /// The manifest of an object that was uploaded in parts.
+    pub manifest: Option<Vec<u8>>,
     /// The body as it is stored.
     pub ciphertext: Vec<u8>,
 }
@@ -25,17 +32,24 @@ pub struct Encrypted {
 impl Encrypted {
     /// An object as it was read from a store.
     pub fn new(envelope: Envelope, ciphertext: impl Into<Vec<u8>>) -> Self {
-        Self { envelope, ciphertext: ciphertext.into() }
+        Self { envelope, manifest: None, ciphertext: ciphertext.into() }
     }
 
-    /// Envelope and body in one piece, for stores that have nowhere to keep an envelope.
+    /// The same with the manifest of an object that was uploaded in parts.
+    #[must_use]
+    pub fn with_manifest(self, manifest: impl Into<Vec<u8>>) -> Self {
+        Self { manifest: Some(manifest.into()), ..self }
+    }
+
+    /// Envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an envelope.
     pub fn to_inline(&self) -> Vec<u8> {
         let mut container = self.envelope.encode();
+        container.extend_from_slice(self.manifest.as_deref().unwrap_or_default());
         container.extend_from_slice(&self.ciphertext);
         container
     }
 
-    /// An object from one piece.
+    /// An object from one piece. One that ends within its manifest is [`Error::Truncated`] once it is decrypted.
     ///
     /// # Errors
     ///
@@ -43,12 +57,21 @@ impl Encrypted {
     /// configuration to say; never try.
     pub fn from_inline(container: &[u8]) -> Result<Self> {
         let (envelope, len) = Envelope::decode_inline(container)?;
-        Ok(Self::new(envelope, container.get(len..).unwrap_or_default()))
+        let rest = container.get(len..).unwrap_or_default();
+        let Some(manifest_len) = envelope.manifest_len() else {
+            return Ok(Self::new(envelope, rest));
+        };
+        // A manifest of no bytes is one that was cut.
+        let split = usize::try_from(manifest_len).ok().and_then(|len| rest.split_at_checked(len));
+        let (manifest, body) = split.unwrap_or_default();
+        Ok(Self::new(envelope, body).with_manifest(manifest))
     }
 }
 
 /// What one layer of a new object draws: `wrap_salt(32) || data key(32) || message salt(24)`.
-const DRAW_LEN: usize = 32 + 32 + SALT_LEN;
+pub(super) const OBJECT_DRAW: usize = UPLOAD_DRAW + SALT_LEN;
+/// What one layer of a new upload draws: the same without the last.
+pub(super) const UPLOAD_DRAW: usize = 32 + 32;
 
 impl Sse {
     pub(super) async fn encryptor_of(
@@ -57,38 +80,34 @@ impl Sse {
         mode: &AnyMode,
         plaintext_len: Option<u64>,
     ) -> Result<(Envelope, Encryptor)> {
-        self.check_mode(mode.id())?;
-        let (outer_crypto, inner_crypto) = self.shared.cryptos(mode.id())?;
+        let cryptos = self.check_written(mode)?;
         if plaintext_len.is_some_and(|len| len > mode.id().layers().max_plaintext_len()) {
             return Err(Limit::Message.into());
         }
         let keys = self.authorities(object).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
-        let new = NewObject { name: object.wrap_context(b""), bound: object.is_bound(), plaintext_len };
-        // One draw for everything: a call to the operating system costs as much as three derivations.
-        let mut drawn = Zeroizing::new([0; 2 * DRAW_LEN]);
-        let drawn_len = if inner_crypto.is_some() { 2 * DRAW_LEN } else { DRAW_LEN };
-        self.shared.generator.fill(&mut drawn[..drawn_len])?;
-        let (outer_drawn, inner_drawn) = drawn.split_at_mut(DRAW_LEN);
-
-        let inner = match keys.inner.as_ref().zip(inner_crypto) {
-            Some((key, crypto)) => {
-                let mut layer = new.layer(key, crypto, inner_drawn)?;
-                layer.envelope.inner_layer = true;
-                wrap(&mut layer.envelope, crypto, key, &new.name, &layer.data_key)?;
-                Some(layer)
-            }
-            None => None,
+        let mut drawn = Zeroizing::new([0; 2 * OBJECT_DRAW]);
+        let drawn = self.draw(&mut drawn[..], cryptos, OBJECT_DRAW)?;
+        let values = Values::new(Arc::new(drawn.data_keys), [0; SALT_LEN], self.shared.generator.clone());
+        let message = MessageKeys::under(values.keys(), &drawn.message_salts, label::OBJECT);
+        let envelope = NewEnvelope {
+            object,
+            name: &object.wrap_context(b""),
+            contents: message.headers().map(Content::Object),
+            plaintext_len,
+            wrap_salts: drawn.wrap_salts,
+            kept: None,
+            len: self.shared.envelope_len,
         };
-        let mut outer = new.layer(&keys.outer, outer_crypto, outer_drawn)?;
-        let (inner_envelope, inner_message) = inner.map(|layer| (Box::new(layer.envelope), layer.message)).unzip();
-        outer.envelope.inner = inner_envelope;
-        if let Some(len) = self.shared.envelope_len {
-            outer.envelope.pad_to(len)?;
-        }
-        wrap(&mut outer.envelope, outer_crypto, &keys.outer, &new.name, &outer.data_key)?;
-        Ok((outer.envelope, Encryptor::new(outer.message, inner_message, plaintext_len)))
+        Ok((envelope.wrap(&keys, values.keys())?, Encryptor::new(message, &values, plaintext_len)))
+    }
+
+    /// A writer refuses what its own reader would; what each layer runs on.
+    pub(super) fn check_written(&self, mode: &AnyMode) -> Result<EachLayer<Crypto>> {
+        self.check_mode(mode.id())?;
+        let (outer, inner) = self.shared.cryptos(mode.id())?;
+        Ok(EachLayer { outer, inner })
     }
 
     /// A writer refuses what its own reader would; which key it is shows only in the provider's answer.
@@ -96,43 +115,47 @@ impl Sse {
         let written = [Some(&keys.outer), keys.inner.as_ref()];
         written.into_iter().flatten().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id))
     }
-}
 
-/// What both layers of a new object have in common.
-struct NewObject {
-    name: Vec<u8>,
-    bound: bool,
-    plaintext_len: Option<u64>,
-}
-
-/// One layer of a new object, its envelope not yet wrapped.
-struct NewLayer {
-    envelope: Envelope,
-    data_key: DataKey,
-    message: MessageKey,
-}
-
-impl NewObject {
-    fn layer(&self, key: &LayerKey<'_>, crypto: Crypto, drawn: &mut [u8]) -> Result<NewLayer> {
-        let (wrap_salt, rest) = drawn.split_first_chunk_mut::<32>().expect("a layer draws 88 bytes");
-        let (data_key, salt) = rest.split_first_chunk_mut::<32>().expect("a layer draws 88 bytes");
-        let data_key = DataKey::from_secret(Secret::from_bytes(data_key));
-        let salt = (&*salt).try_into().expect("a layer draws 88 bytes");
-        let message = MessageKey::new(crypto, &data_key, salt, label::OBJECT);
-        let content = Content::Object(*message.header());
-        let envelope = key.envelope(*wrap_salt, self.bound, content, self.plaintext_len);
-        Ok(NewLayer { envelope, data_key, message })
+    /// Draws all that is random in something new: `len` bytes for each layer, from the outer one inward.
+    ///
+    /// PERF: in one go. A call to the operating system costs as much as three derivations.
+    pub(super) fn draw(&self, room: &mut [u8], cryptos: EachLayer<Crypto>, len: usize) -> Result<Drawn> {
+        let count = cryptos.iter().count();
+        self.shared.generator.fill(&mut room[..count * len])?;
+        let mut layers = room.chunks_mut(len).map(|drawn| {
+            let (wrap_salt, rest) = drawn.split_first_chunk_mut::<32>().expect("a layer draws 64 bytes or more");
+            let (data_key, rest) = rest.split_first_chunk_mut::<32>().expect("a layer draws 64 bytes or more");
+            let message_salt = rest.first_chunk::<SALT_LEN>().copied().unwrap_or_default();
+            (*wrap_salt, DataKey::from_secret(Secret::from_bytes(data_key)), message_salt)
+        });
+        let drawn = cryptos.map(|crypto| (crypto, layers.next().expect("there is room for each layer")));
+        Ok(Drawn {
+            wrap_salts: drawn.as_ref().map(|(_, (wrap_salt, _, _))| *wrap_salt),
+            message_salts: drawn.as_ref().map(|(_, (_, _, message_salt))| *message_salt),
+            data_keys: drawn.map(|(crypto, (_, data_key, _))| LayerSecret { crypto, data_key }),
+        })
     }
 }
 
+/// What is random in a new object or upload.
+pub(super) struct Drawn {
+    pub(super) wrap_salts: EachLayer<[u8; 32]>,
+    pub(super) data_keys: DataKeys,
+    /// Zeros in an upload, which has no message.
+    message_salts: EachLayer<[u8; SALT_LEN]>,
+}
+
 /// What decrypts the body of an object that was unlocked.
-pub(super) fn decryptor(envelope: &Envelope, unlocked: &Unlocked) -> Result<Decryptor> {
-    let message = |envelope: &Envelope, layer: &LayerSecret| match &envelope.content {
-        Content::Object(header) => MessageKey::open(layer.crypto, &layer.data_key, header, label::OBJECT),
-        Content::Upload => Err(Error::UploadNotComplete),
-        Content::Multipart { .. } => Err(Error::ManifestRequired),
-    };
-    let outer = message(envelope, &unlocked.outer)?;
-    let inner = envelope.inner().zip(unlocked.inner.as_ref()).map(|(envelope, layer)| message(envelope, layer));
-    Ok(Decryptor::new(outer, inner.transpose()?, envelope.plaintext_len))
+pub(super) fn decryptor(envelope: &Envelope, keys: DataKeys, generator: Generator) -> Result<Decryptor> {
+    let values = Values::new(Arc::new(keys), [0; SALT_LEN], generator);
+    let headers = envelope.each_layer().try_map(|layer| layer.content.header().ok_or(Error::UploadNotComplete))?;
+    match envelope.content {
+        Content::Multipart { parts, plaintext_len, .. } => {
+            Ok(Decryptor::of_parts(parts, headers, &values, plaintext_len))
+        }
+        Content::Object(_) | Content::Upload => {
+            let message = MessageKeys::open(values.keys(), &headers, label::OBJECT)?;
+            Ok(Decryptor::of_message(message, &values, envelope.plaintext_len))
+        }
+    }
 }

@@ -1,10 +1,12 @@
 //! One verb for rotation, renames, copies, and changes of mode or key: the data is never touched.
 
-use super::{Sse, Unlock, Unlocked};
+use super::wrapping::NewEnvelope;
+use super::{Named, Sse, Unlock};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
-use crate::mode::{AnyMode, LayerKey, Mode, WritingKeys, any, wrap};
+use crate::mode::{AnyMode, Mode, WritingKeys, any};
 use crate::object::ObjectName;
+use crate::stream::message::DataKeys;
 
 impl Sse {
     /// Whether the envelope is wrapped under another version of the keyring than its primary.
@@ -31,7 +33,7 @@ impl Sse {
     ///
     /// A rewrap revokes nothing: whoever could open the old envelope keeps the data key.
     pub async fn rewrap(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Envelope> {
-        self.rewrap_layers(object, envelope, unlock, false).await
+        self.rewrap_layers(Named::object(object), envelope, unlock, false).await
     }
 
     /// [`rewrap`](Self::rewrap) of both layers of DSSE-KMS; of the other modes, the same.
@@ -45,7 +47,24 @@ impl Sse {
         envelope: &Envelope,
         unlock: Unlock<'_>,
     ) -> Result<Envelope> {
-        self.rewrap_layers(object, envelope, unlock, true).await
+        self.rewrap_layers(Named::object(object), envelope, unlock, true).await
+    }
+
+    /// [`rewrap`](Self::rewrap) of the envelope of a multipart upload under way, so that it survives the retirement of a key
+    /// version. Parts that are being encrypted go on.
+    ///
+    /// # Errors
+    ///
+    /// As [`rewrap`](Self::rewrap); [`Unexpected::State`](crate::error::Unexpected::State): it is not an upload's;
+    /// [`Misuse::UploadId`].
+    pub async fn rewrap_upload(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+    ) -> Result<Envelope> {
+        self.rewrap_layers(Named::upload(object, upload_id), envelope, unlock, false).await
     }
 
     /// Wraps the object's data key for another name, mode or key: a rename, a copy within one store, another KMS key,
@@ -105,7 +124,7 @@ impl Sse {
         across_customer_key: bool,
     ) -> Result<Envelope> {
         // What the store's writer put there is unexpected before it is a mistake of the caller's.
-        self.check(object, envelope, unlock)?;
+        self.check(Named::object(object), envelope, unlock)?;
         if !across_customer_key && (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC) {
             return Err(Misuse::RewrapCrossesCustomerKey.into());
         }
@@ -116,52 +135,46 @@ impl Sse {
         let writer = Self { expected: Vec::new(), ..self.clone() };
         writer.check_mode(mode.id())?;
         writer.authorities(new_object).check_name(mode.id())?;
-        let unlocked = self.unlock(object, envelope, unlock, true).await?;
+        let unlocked = self.unlock(Named::object(object), envelope, unlock, true).await?;
         let keys = writer.authorities(new_object).writing(mode).await?;
-        writer.wrap_anew(envelope, &unlocked, &keys, new_object)
+        writer.wrap_anew(envelope, &unlocked, &keys, Named::object(new_object))
     }
 
     async fn rewrap_layers(
         &self,
-        object: &ObjectName,
+        named: Named<'_>,
         envelope: &Envelope,
         unlock: Unlock<'_>,
         both_layers: bool,
     ) -> Result<Envelope> {
-        let unlocked = self.unlock(object, envelope, unlock, both_layers).await?;
-        let keys = self.authorities(object).rewriting(envelope, unlock.customer_key(), both_layers).await?;
-        self.wrap_anew(envelope, &unlocked, &keys, object)
+        let unlocked = self.unlock(named, envelope, unlock, both_layers).await?;
+        let keys = self.authorities(named.object).rewriting(envelope, unlock.customer_key(), both_layers).await?;
+        self.wrap_anew(envelope, &unlocked, &keys, named)
     }
 
     /// The same content under other keys and a fresh salt each; an inner layer without a new key stays as it is.
     fn wrap_anew(
         &self,
         old: &Envelope,
-        unlocked: &Unlocked,
+        unlocked: &DataKeys,
         keys: &WritingKeys<'_>,
-        object: &ObjectName,
+        named: Named<'_>,
     ) -> Result<Envelope> {
         self.check_written_kms_keys(keys)?;
-        let name = object.wrap_context(b"");
-        let anew = |old: &Envelope, key: &LayerKey<'_>| -> Result<Envelope> {
-            let salt = self.shared.generator.bytes()?;
-            Ok(key.envelope(salt, object.is_bound(), old.content, old.plaintext_len))
+        let envelope = NewEnvelope {
+            object: named.object,
+            name: &named.context()?,
+            contents: old.each_layer().map(|layer| layer.content),
+            plaintext_len: old.plaintext_len,
+            wrap_salts: self.wrap_salts(keys)?,
+            kept: old.inner(),
+            len: self.len_after(old),
         };
-        let inner = match (old.inner(), &keys.inner, &unlocked.inner) {
-            (Some(old), Some(key), Some(layer)) => {
-                let mut inner = anew(old, key)?;
-                inner.inner_layer = true;
-                wrap(&mut inner, layer.crypto, key, &name, &layer.data_key)?;
-                Some(inner)
-            }
-            (kept, _, _) => kept.cloned(),
-        };
-        let mut envelope = anew(old, &keys.outer)?;
-        envelope.inner = inner.map(Box::new);
-        if let Some(len) = self.shared.envelope_len.or(old.padding.map(|_| old.encoded_len())) {
-            envelope.pad_to(len)?;
-        }
-        wrap(&mut envelope, unlocked.outer.crypto, &keys.outer, &name, &unlocked.outer.data_key)?;
-        Ok(envelope)
+        envelope.wrap(keys, unlocked)
+    }
+
+    /// The fixed length of an envelope that takes another's place.
+    pub(super) fn len_after(&self, old: &Envelope) -> Option<usize> {
+        self.shared.envelope_len.or(old.padding.map(|_| old.encoded_len()))
     }
 }

@@ -4,16 +4,20 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::body::{BodyReader, PartsExtent, PartsReader, message_readers};
+use super::each_layer::EachLayer;
 use super::geometry::Layers;
-use super::layers::Layered;
-use super::message::MessageKey;
-use super::reader::{Extent, MessageReader};
+use super::message::{MessageHeader, MessageKey, MessageKeys};
+use super::parts::PartTable;
+use super::reader::Extent;
+use super::value::{Values, value_methods};
 use super::{Progress, Sticky, Transform};
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// An object that was unlocked: its keys, and nothing of its body yet.
 ///
-/// Cheap to clone; many threads may read from one at once.
+/// Cheap to clone; many threads may read from one at once. One of an object that was uploaded in parts reads nothing until
+/// it has been given the [manifest](Self::with_manifest).
 ///
 /// # Security
 ///
@@ -21,34 +25,110 @@ use crate::error::Result;
 /// is given out, and the length of the object is known only where [`plaintext_len`](Self::plaintext_len) gives it.
 #[derive(Clone, Debug)]
 pub struct Decryptor {
-    keys: Arc<Keys>,
+    values: Values,
+    body: Body,
     plaintext_len: Option<u64>,
 }
 
-#[derive(Debug)]
-struct Keys {
-    outer: Arc<MessageKey>,
-    inner: Option<Arc<MessageKey>>,
+/// What the body is made of.
+#[derive(Clone, Debug)]
+enum Body {
+    Message(EachLayer<Arc<MessageKey>>),
+    /// Parts, listed in a manifest with these headers that was not given yet.
+    Unlisted {
+        parts: u32,
+        manifest: EachLayer<MessageHeader>,
+    },
+    Parts(Arc<PartTable>),
 }
 
 impl Decryptor {
-    /// From the outer layer's key and the inner one's, and the length that the envelope authenticates.
-    pub(crate) fn new(outer: MessageKey, inner: Option<MessageKey>, plaintext_len: Option<u64>) -> Self {
-        Self { keys: Arc::new(Keys { outer: Arc::new(outer), inner: inner.map(Arc::new) }), plaintext_len }
+    /// Of a body that is one message, with the length that the envelope authenticates.
+    pub(crate) fn of_message(message: MessageKeys, values: &Values, plaintext_len: Option<u64>) -> Self {
+        let values = values.of(message.innermost().header().salt());
+        Self { values, body: Body::Message(message.map(Arc::new)), plaintext_len }
     }
 
-    /// The plaintext length in bytes, if it is authenticated: it was known when encryption began, or the end was
-    /// [verified](Self::verify_end).
+    /// Of a body of parts, as the envelope describes their manifest.
+    pub(crate) fn of_parts(
+        parts: u32,
+        manifest: EachLayer<MessageHeader>,
+        values: &Values,
+        plaintext_len: u64,
+    ) -> Self {
+        let values = values.of(manifest.innermost().salt());
+        Self { values, body: Body::Unlisted { parts, manifest }, plaintext_len: Some(plaintext_len) }
+    }
+
+    /// The plaintext length in bytes, if it is authenticated: it was known when encryption began, the object was uploaded
+    /// in parts, or the end was [verified](Self::verify_end).
     pub fn plaintext_len(&self) -> Option<u64> {
         self.plaintext_len
     }
 
+    /// The stored bytes of the body, where they are known before any is fetched: the length of its plaintext is
+    /// authenticated, and of parts the manifest was given.
+    pub fn ciphertext_len(&self) -> Option<u64> {
+        match &self.body {
+            Body::Message(_) => self.layers().ciphertext_len(self.plaintext_len?),
+            Body::Unlisted { .. } => None,
+            Body::Parts(table) => Some(table.geometry().ciphertext_len()),
+        }
+    }
+
     /// Reads the whole object in order.
     pub fn sequential(&self) -> SequentialDecryptor {
-        let outer_len = self.plaintext_len.and_then(|len| self.layers().ciphertext_len(len));
-        let inner_len = self.plaintext_len.and_then(|len| Layers::One.ciphertext_len(len));
-        let (outer, inner) = self.readers(Extent::whole(outer_len), Some(Extent::whole(inner_len)));
-        SequentialDecryptor { stream: Sticky::new(Layered::new(outer, inner)) }
+        SequentialDecryptor { stream: Sticky::new(self.whole()) }
+    }
+
+    fn whole(&self) -> BodyReader {
+        match &self.body {
+            Body::Message(keys) => {
+                let outer_len = self.plaintext_len.and_then(|len| self.layers().ciphertext_len(len));
+                let inner_len = self.plaintext_len.and_then(|len| Layers::One.ciphertext_len(len));
+                let inner = keys.inner.as_ref().map(|_| Extent::whole(inner_len));
+                BodyReader::Message(message_readers(keys, EachLayer { outer: Extent::whole(outer_len), inner }))
+            }
+            Body::Unlisted { .. } => BodyReader::Unlisted,
+            Body::Parts(table) => self.parts_reader(table, PartsExtent::whole(table.geometry())),
+        }
+    }
+
+    pub(super) fn message_reader(&self, extents: EachLayer<Extent>) -> BodyReader {
+        match &self.body {
+            Body::Message(keys) => BodyReader::Message(message_readers(keys, extents)),
+            Body::Unlisted { .. } | Body::Parts(_) => BodyReader::Unlisted,
+        }
+    }
+
+    pub(super) fn parts_reader(&self, table: &Arc<PartTable>, extent: PartsExtent) -> BodyReader {
+        BodyReader::Parts(Box::new(PartsReader::new(self.values.keys().clone(), table.clone(), extent)))
+    }
+
+    /// The parts of the body; none where it is one message.
+    ///
+    /// # Errors
+    ///
+    /// There are parts, and their manifest was not given.
+    pub(super) fn table(&self) -> Result<Option<&Arc<PartTable>>> {
+        match &self.body {
+            Body::Message(_) => Ok(None),
+            Body::Unlisted { .. } => Err(Error::ManifestRequired),
+            Body::Parts(table) => Ok(Some(table)),
+        }
+    }
+
+    /// How many parts there are and the headers of their manifest, until it is given.
+    pub(super) fn unlisted(&self) -> Option<(u32, &EachLayer<MessageHeader>)> {
+        match &self.body {
+            Body::Unlisted { parts, manifest } => Some((*parts, manifest)),
+            Body::Message(_) | Body::Parts(_) => None,
+        }
+    }
+
+    /// The same, knowing its parts.
+    pub(super) fn listing(&self, table: PartTable) -> Self {
+        Self { body: Body::Parts(Arc::new(table)), ..self.clone() }
     }
 
     /// The same, knowing its length, which was verified.
@@ -56,18 +136,15 @@ impl Decryptor {
         Self { plaintext_len, ..self.clone() }
     }
 
-    pub(crate) fn layers(&self) -> Layers {
-        if self.keys.inner.is_some() { Layers::Two } else { Layers::One }
+    pub(super) fn values(&self) -> &Values {
+        &self.values
     }
 
-    /// Readers of these extents; the inner one's only where there is an inner layer.
-    pub(super) fn readers(&self, outer: Extent, inner: Option<Extent>) -> (MessageReader, Option<MessageReader>) {
-        let inner = self.keys.inner.as_ref().zip(inner);
-        (
-            MessageReader::new(self.keys.outer.clone(), outer, false),
-            inner.map(|(key, extent)| MessageReader::new(key.clone(), extent, true)),
-        )
+    pub(crate) fn layers(&self) -> Layers {
+        self.values.keys().layers()
     }
+
+    value_methods! { values, "the object" }
 }
 
 /// Decrypts one object from beginning to end into the caller's memory.
@@ -78,10 +155,10 @@ impl Decryptor {
 /// # Performance
 ///
 /// Whole chunks are opened straight from the input into the output: one pass, no copy. It holds at most one chunk
-/// (DSSE-KMS: six), allocated when first needed; `update` allocates nothing after that.
+/// (DSSE-KMS: six), allocated when first needed, for each part anew; `update` allocates nothing after that.
 #[derive(Debug)]
 pub struct SequentialDecryptor {
-    stream: Sticky<Layered<MessageReader>>,
+    stream: Sticky<BodyReader>,
 }
 
 impl SequentialDecryptor {
@@ -94,7 +171,8 @@ impl SequentialDecryptor {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): a chunk is not the object's.
+    /// [`Error::Inauthentic`]: a chunk is not the object's. [`Error::ManifestRequired`]: the object was uploaded in parts,
+    /// and the decryptor was not given the manifest.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
         self.stream.update(input, output)
     }

@@ -2,9 +2,10 @@
 
 use bytes::BytesMut;
 
-use super::geometry::{Layers, in_object};
+use super::geometry::in_object;
 use super::layers::Layered;
-use super::message::MessageKey;
+use super::message::MessageKeys;
+use super::value::{Values, value_methods};
 use super::writer::MessageWriter;
 use super::{Progress, Sticky, Transform};
 use crate::error::{Limit, Misuse, Result};
@@ -45,21 +46,28 @@ use crate::error::{Limit, Misuse, Result};
 #[derive(Debug)]
 pub struct Encryptor {
     stream: Sticky<Sealing>,
+    values: Values,
 }
 
 impl Encryptor {
     /// The most that [`finish`](Self::finish) ever gives, in bytes: an output of this length always has room.
     pub const MAX_FINISH_LEN: usize = super::MAX_FINISH_LEN;
 
-    /// From the outer layer's key and the inner one's, for a plaintext of this length where it is known.
-    pub(crate) fn new(outer: MessageKey, inner: Option<MessageKey>, plaintext_len: Option<u64>) -> Self {
-        let layers = if inner.is_some() { Layers::Two } else { Layers::One };
-        let writers = match inner {
-            None => Layered::new(MessageWriter::new(outer), None),
-            Some(inner) => Layered::new(MessageWriter::new(inner), Some(MessageWriter::new(outer))),
+    /// Of a message, for a plaintext of this length where it is known.
+    pub(crate) fn new(message: MessageKeys, values: &Values, plaintext_len: Option<u64>) -> Self {
+        let values = values.of(message.innermost().header().salt());
+        let max = plaintext_len.unwrap_or(message.layers().max_plaintext_len());
+        let writers = match message.inner {
+            None => Layered::new(MessageWriter::new(message.outer), None),
+            Some(inner) => Layered::new(MessageWriter::new(inner), Some(MessageWriter::new(message.outer))),
         };
-        let left = plaintext_len.unwrap_or(layers.max_plaintext_len());
-        Self { stream: Sticky::new(Sealing { writers, left, known: plaintext_len.is_some() }) }
+        let sealing = Sealing { writers, taken: 0, max, known: plaintext_len.is_some() };
+        Self { stream: Sticky::new(sealing), values }
+    }
+
+    /// The plaintext bytes that were taken so far.
+    pub(crate) fn plaintext_taken(&self) -> u64 {
+        self.stream.get().taken
     }
 
     /// Takes what it can from `input` and puts what it can into `output`.
@@ -112,6 +120,8 @@ impl Encryptor {
         self.stream.finish_into(output)
     }
 
+    value_methods! { values, "the object" }
+
     /// The whole plaintext at once.
     pub(crate) fn all(mut self, mut plaintext: &[u8]) -> Result<Vec<u8>> {
         let stored_len = self.stream.get().finish_len(plaintext.len());
@@ -128,22 +138,23 @@ impl Encryptor {
     }
 }
 
-/// The layers, and how much plaintext they may still take.
+/// The layers, how much plaintext they took, and how much they may take.
 #[derive(Debug)]
 struct Sealing {
     writers: Layered<MessageWriter>,
-    left: u64,
-    /// Whether `left` counts down to a length that was given, and not to the format's bound.
+    taken: u64,
+    max: u64,
+    /// Whether `max` is a length that was given, and not the format's bound.
     known: bool,
 }
 
 impl Transform for Sealing {
     fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        if in_object(input.len()) > self.left {
+        if in_object(input.len()) > self.max - self.taken {
             return Err(if self.known { Misuse::PlaintextLen.into() } else { Limit::Message.into() });
         }
         let progress = self.writers.update(input, output)?;
-        self.left -= in_object(progress.read);
+        self.taken += in_object(progress.read);
         Ok(progress)
     }
 
@@ -152,7 +163,7 @@ impl Transform for Sealing {
     }
 
     fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        if self.known && self.left > 0 {
+        if self.known && self.taken < self.max {
             return Err(Misuse::PlaintextLen.into());
         }
         self.writers.finish(output)

@@ -77,71 +77,74 @@ impl Layers {
 /// A list of parts, each a message (DSSE-KMS: one in another) of its own, as a manifest orders them.
 ///
 /// Built from the plaintext offsets at which the parts end; two equal ends are an empty part.
-#[derive(Clone, Copy, Debug)]
-pub struct Parts<'a> {
+#[derive(Clone, Debug)]
+pub struct Parts {
     layers: Layers,
-    plaintext_ends: &'a [u64],
+    /// Where each part ends: in the object's plaintext, and in the stored body.
+    ends: Vec<(u64, u64)>,
 }
 
-impl<'a> Parts<'a> {
+impl Parts {
     /// Parts that end at these offsets of the whole object's plaintext.
     ///
     /// `None` where there are none or over 65,536, the ends descend, or something is longer than the format holds.
-    pub fn new(layers: Layers, plaintext_ends: &'a [u64]) -> Option<Self> {
-        if plaintext_ends.is_empty() || plaintext_ends.len() > MAX_PARTS {
-            return None;
-        }
-        let mut start = 0;
+    pub fn new(layers: Layers, plaintext_ends: impl IntoIterator<Item = u64>) -> Option<Self> {
+        let mut ends = Vec::new();
+        let (mut start, mut stored) = (0, 0u64);
         for end in plaintext_ends {
-            layers.ciphertext_len(end.checked_sub(start)?)?;
-            start = *end;
+            if ends.len() == MAX_PARTS || end > MAX_MULTIPART_PLAINTEXT_LEN {
+                return None;
+            }
+            // 65,536 parts of less than 2^53 stored bytes each.
+            stored = stored.checked_add(layers.ciphertext_len(end.checked_sub(start)?)?)?;
+            start = end;
+            ends.push((end, stored));
         }
-        (start <= MAX_MULTIPART_PLAINTEXT_LEN).then_some(Self { layers, plaintext_ends })
+        (!ends.is_empty()).then_some(Self { layers, ends })
+    }
+
+    /// How many there are; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// How many layers each of them has.
+    pub fn layers(&self) -> Layers {
+        self.layers
     }
 
     /// The plaintext bytes of the whole object.
     pub fn plaintext_len(&self) -> u64 {
-        self.plaintext_ends.last().copied().unwrap_or(0)
+        self.starts(self.ends.len()).0
     }
 
     /// The stored bytes of the whole body.
     pub fn ciphertext_len(&self) -> u64 {
-        self.ciphertext_start(self.plaintext_ends.len())
+        self.starts(self.ends.len()).1
     }
 
     /// Where the part at this index (from 0) lies in the object's plaintext.
     pub fn plaintext_range(&self, index: usize) -> Option<Range<u64>> {
-        let end = *self.plaintext_ends.get(index)?;
-        Some(self.plaintext_start(index)..end)
+        let (end, _) = self.ends.get(index)?;
+        Some(self.starts(index).0..*end)
     }
 
     /// Where the part at this index (from 0) lies in the stored body.
-    ///
-    /// # Performance
-    ///
-    /// Walks the parts before it; who asks for many keeps a running sum.
     pub fn ciphertext_range(&self, index: usize) -> Option<Range<u64>> {
-        let end = index.checked_add(1).filter(|end| *end <= self.plaintext_ends.len())?;
-        Some(self.ciphertext_start(index)..self.ciphertext_start(end))
+        let (_, end) = self.ends.get(index)?;
+        Some(self.starts(index).1..*end)
     }
 
     /// The index (from 0) of the part that holds the plaintext byte at this offset.
     pub fn index_of(&self, plaintext_offset: u64) -> Option<usize> {
-        let index = self.plaintext_ends.partition_point(|end| *end <= plaintext_offset);
-        (index < self.plaintext_ends.len()).then_some(index)
+        let index = self.ends.partition_point(|(end, _)| *end <= plaintext_offset);
+        (index < self.ends.len()).then_some(index)
     }
 
-    fn plaintext_start(&self, index: usize) -> u64 {
-        index.checked_sub(1).and_then(|before| self.plaintext_ends.get(before)).copied().unwrap_or(0)
-    }
-
-    fn ciphertext_start(&self, index: usize) -> u64 {
-        let mut start = 0;
-        self.plaintext_ends.iter().take(index).fold(0u64, |sum, end| {
-            let part = self.layers.ciphertext_len(end.saturating_sub(start)).unwrap_or(0);
-            start = *end;
-            sum.saturating_add(part)
-        })
+    /// Where the part at this index begins, or where all of them end.
+    fn starts(&self, index: usize) -> (u64, u64) {
+        index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or((0, 0))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use zeroize::Zeroizing;
 
+use super::each_layer::EachLayer;
 use crate::crypto::{AeadKey, Crypto, NONCE_LEN, Prk, constant_time_eq, label};
 use crate::error::{Error, Result};
 use crate::secret::DataKey;
@@ -13,11 +14,11 @@ pub(crate) const HEADER_LEN: usize = 56;
 pub(crate) const SALT_LEN: usize = 24;
 
 /// What a message begins with: `salt(24) || commitment(32)`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MessageHeader([u8; HEADER_LEN]);
 
 impl MessageHeader {
-    pub(crate) fn from_bytes(bytes: [u8; HEADER_LEN]) -> Self {
+    pub(crate) const fn from_bytes(bytes: [u8; HEADER_LEN]) -> Self {
         Self(bytes)
     }
 
@@ -25,8 +26,55 @@ impl MessageHeader {
         &self.0
     }
 
-    fn salt(&self) -> &[u8] {
-        &self.0[..SALT_LEN]
+    pub(crate) fn salt(&self) -> [u8; SALT_LEN] {
+        *self.0.first_chunk().expect("a header begins with its salt")
+    }
+}
+
+/// The commitment is made from a key: it is stored, and yet no log's.
+impl std::fmt::Debug for MessageHeader {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("MessageHeader(..)")
+    }
+}
+
+/// One layer's data key, and what it runs on.
+pub(crate) struct LayerSecret {
+    pub(crate) crypto: Crypto,
+    pub(crate) data_key: DataKey,
+}
+
+impl std::fmt::Debug for LayerSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LayerSecret(..)")
+    }
+}
+
+/// The data keys of one object or upload.
+pub(crate) type DataKeys = EachLayer<LayerSecret>;
+
+/// The keys of one message, in DSSE-KMS of the outer one and of the one in it.
+pub(crate) type MessageKeys = EachLayer<MessageKey>;
+
+impl MessageKeys {
+    /// The keys of a new message under fresh salts, or of one whose salts are authentic.
+    pub(crate) fn under(keys: &DataKeys, salts: &EachLayer<[u8; SALT_LEN]>, context: &[u8]) -> Self {
+        let each = keys.as_ref().zip(salts.as_ref());
+        each.map(|(layer, salt)| MessageKey::new(layer.crypto, &layer.data_key, salt, context))
+    }
+
+    /// The keys of the message that has these headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`MessageKey::open`].
+    pub(crate) fn open(keys: &DataKeys, headers: &EachLayer<MessageHeader>, context: &[u8]) -> Result<Self> {
+        let each = keys.as_ref().zip(headers.as_ref());
+        each.try_map(|(layer, header)| MessageKey::open(layer.crypto, &layer.data_key, header, context))
+    }
+
+    pub(crate) fn headers(&self) -> EachLayer<MessageHeader> {
+        self.as_ref().map(|key| *key.header())
     }
 }
 
@@ -59,8 +107,7 @@ impl MessageKey {
     ///
     /// Inauthentic where the commitment is not the data key's: no chunk is opened before this was compared.
     pub(crate) fn open(crypto: Crypto, data_key: &DataKey, header: &MessageHeader, context: &[u8]) -> Result<Self> {
-        let salt = header.salt().try_into().expect("a salt is 24 bytes");
-        let key = Self::new(crypto, data_key, salt, context);
+        let key = Self::new(crypto, data_key, &header.salt(), context);
         if constant_time_eq(key.header.as_bytes(), header.as_bytes()) { Ok(key) } else { Err(Error::Inauthentic) }
     }
 

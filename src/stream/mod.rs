@@ -6,22 +6,31 @@
 //! DSSE-KMS  a message whose plaintext is a whole message
 //! ```
 //!
-//! `geometry` says where everything lies, `message` has the key of one message, `writer` and `reader` pass one message
-//! through in order, `layers` puts one behind the other, and `encryptor`, `decryptor` and `range` are what users hold.
+//! `geometry` says where everything lies, `message` has the keys of one message, `writer` and `reader` pass one message
+//! through in order, `layers` puts one in another, `body` one part behind the other as `parts` lists them. `encryptor`,
+//! `decryptor`, `manifest`, `range` and `value` are what users hold.
 
+mod body;
 mod decryptor;
+pub(crate) mod each_layer;
 mod encryptor;
 pub mod geometry;
 mod layers;
+pub(crate) mod manifest;
 pub(crate) mod message;
+pub(crate) mod parts;
 mod range;
 mod reader;
 mod stage;
+pub(crate) mod value;
 mod writer;
 
 pub use decryptor::{Decryptor, SequentialDecryptor};
 pub use encryptor::Encryptor;
+pub use manifest::{ListedPart, ManifestPage};
+pub use parts::PartInfo;
 pub use range::{ByteRange, RangePlan, RangeReader};
+pub use value::SealedValue;
 
 use bytes::BytesMut;
 

@@ -2,13 +2,16 @@
 
 use std::cmp::Ordering;
 use std::ops::{Range, RangeFrom, RangeInclusive};
+use std::sync::Arc;
 
 use bytes::BytesMut;
 
+use super::body::{BodyReader, PartsExtent, extents};
 use super::decryptor::Decryptor;
-use super::geometry::{CHUNK_LEN, Layers, chunk_of, in_object, opened_len, sealed_chunk_start};
-use super::layers::Layered;
-use super::reader::{Extent, MessageReader};
+use super::each_layer::EachLayer;
+use super::geometry::{in_object, opened_len};
+use super::parts::PartTable;
+use super::reader::Extent;
 use super::{Progress, Sticky, Transform};
 use crate::error::{Error, Result};
 
@@ -70,7 +73,7 @@ impl Decryptor {
     ///
     /// [`Error::RangeNotSatisfiable`] at once if the length is authenticated, and otherwise only when the plan was
     /// carried out. [`Error::Truncated`] where no object has a body of that length, [`Error::Inauthentic`] where it is
-    /// not this object's.
+    /// not this object's. [`Error::ManifestRequired`].
     pub fn range(&self, range: impl Into<ByteRange>, ciphertext_len: u64) -> Result<RangePlan> {
         RangePlan::new(self, range.into(), ciphertext_len)
     }
@@ -79,10 +82,9 @@ impl Decryptor {
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`] where no object has a body of that length.
+    /// [`Error::Truncated`] where no object has a body of that length; [`Error::ManifestRequired`].
     pub fn end_fetch(&self, ciphertext_len: u64) -> Result<Range<u64>> {
-        let plan = RangePlan::of_end(self, ciphertext_len)?;
-        Ok(plan.fetches().first().cloned().unwrap_or(0..0))
+        Ok(RangePlan::of_end(self, ciphertext_len)?.fetch_span())
     }
 
     /// Verifies the last chunk, and gives a decryptor that knows the object's length: for `Content-Range`, `HEAD`, and
@@ -93,6 +95,9 @@ impl Decryptor {
     /// [`Error::Inauthentic`] and [`Error::Truncated`]: the object does not end there.
     pub fn verify_end(&self, ciphertext_len: u64, fetched: &[u8]) -> Result<Self> {
         RangePlan::of_end(self, ciphertext_len)?.decrypt(fetched)?;
+        if self.table()?.is_some() {
+            return Ok(self.clone());
+        }
         let plaintext_len = self.layers().plaintext_len(ciphertext_len);
         if self.plaintext_len().is_some_and(|known| plaintext_len != Some(known)) {
             return Err(Error::Inauthentic);
@@ -126,10 +131,16 @@ impl Decryptor {
 #[derive(Clone, Debug)]
 pub struct RangePlan {
     decryptor: Decryptor,
-    fetches: [Range<u64>; 1],
-    outer: Extent,
-    inner: Option<Extent>,
+    fetches: Vec<Range<u64>>,
+    reading: Reading,
     outcome: Outcome,
+}
+
+/// What of the body is read.
+#[derive(Clone, Debug)]
+enum Reading {
+    Message(EachLayer<Extent>),
+    Parts(Arc<PartTable>, PartsExtent),
 }
 
 #[derive(Clone, Debug)]
@@ -143,14 +154,8 @@ enum Outcome {
 impl RangePlan {
     /// A plan for an object of so many stored bytes, its length being known only where `proven`.
     pub(crate) fn new(decryptor: &Decryptor, range: ByteRange, ciphertext_len: u64) -> Result<Self> {
-        let layers = decryptor.layers();
         let known = decryptor.plaintext_len();
-        let plaintext_len = match known {
-            Some(known) if layers.ciphertext_len(known) == Some(ciphertext_len) => known,
-            // It may still be no length at all, and then it is truncated.
-            Some(_) => return Err(opened_len(layers, ciphertext_len).err().unwrap_or(Error::Inauthentic)),
-            None => opened_len(layers, ciphertext_len)?,
-        };
+        let plaintext_len = unverified_plaintext_len(decryptor, ciphertext_len)?;
         let (wanted, depends) = range.within(plaintext_len);
         let outcome = if !wanted.is_empty() {
             Outcome::Bytes { range: wanted, proven: known.is_some() || !depends }
@@ -168,12 +173,15 @@ impl RangePlan {
 
     /// A plan that gives nothing and verifies where the object ends.
     pub(crate) fn of_end(decryptor: &Decryptor, ciphertext_len: u64) -> Result<Self> {
-        let end = opened_len(decryptor.layers(), ciphertext_len)?;
+        let end = match decryptor.table()? {
+            None => opened_len(decryptor.layers(), ciphertext_len)?,
+            Some(_) => unverified_plaintext_len(decryptor, ciphertext_len)?,
+        };
         let outcome = Outcome::Bytes { range: end..end, proven: false };
         Self::over(decryptor, end..end, true, ciphertext_len, outcome)
     }
 
-    /// Finds the chunks of each layer, from the inside out.
+    /// Finds the parts, and the chunks of each layer from the inside out.
     fn over(
         decryptor: &Decryptor,
         bytes: Range<u64>,
@@ -181,25 +189,36 @@ impl RangePlan {
         ciphertext_len: u64,
         outcome: Outcome,
     ) -> Result<Self> {
-        let (outer, inner, fetch) = match decryptor.layers() {
-            Layers::One => {
-                let (extent, fetch) = extent(bytes, to_end, ciphertext_len, false);
-                (extent, None, fetch)
+        let (reading, fetches) = match decryptor.table()? {
+            None => {
+                let (extents, fetch) = extents(decryptor.layers(), bytes, to_end, ciphertext_len, false)?;
+                (Reading::Message(extents), vec![fetch])
             }
-            Layers::Two => {
-                let inner_len = opened_len(Layers::One, ciphertext_len)?;
-                // The outer chunk that holds the inner message's beginning holds its header too: it is compared.
-                let (inner, stored) = extent(bytes, to_end, inner_len, true);
-                let (outer, fetch) = extent(stored, to_end, ciphertext_len, false);
-                (outer, Some(inner), fetch)
+            Some(table) => {
+                let parts = table.geometry();
+                let last = parts.len().saturating_sub(1);
+                let first = parts.index_of(bytes.start).unwrap_or(last);
+                let end = if bytes.is_empty() { None } else { parts.index_of(bytes.end.saturating_sub(1)) };
+                let indices = first..end.unwrap_or(last).saturating_add(1);
+                let extent = PartsExtent { parts: indices.clone(), bytes, header: false, to_end };
+                let fetches = indices.filter_map(|index| Some(extent.of_part(parts, index)?.1)).collect();
+                (Reading::Parts(table.clone(), extent), fetches)
             }
         };
-        Ok(Self { decryptor: decryptor.clone(), fetches: [fetch], outer, inner, outcome })
+        Ok(Self { decryptor: decryptor.clone(), fetches, reading, outcome })
     }
 
-    /// The ranges of the stored body to fetch, in this order; their bytes belong one behind the other.
+    /// The ranges of the stored body to fetch, in this order: one, or one in each part that is read. Their bytes belong one
+    /// behind the other.
     pub fn fetches(&self) -> &[Range<u64>] {
         &self.fetches
+    }
+
+    /// All of [`fetches`](Self::fetches) in one range, for bodies that are stored in one piece: they lie one behind the
+    /// other without a gap.
+    pub fn fetch_span(&self) -> Range<u64> {
+        let start = self.fetches.first().map_or(0, |fetch| fetch.start);
+        start..self.fetches.last().map_or(start, |fetch| fetch.end)
     }
 
     /// Which plaintext bytes will come out; `None` while that hangs on an end that has not verified.
@@ -254,36 +273,35 @@ impl RangePlan {
             written += progress.written;
         }
         // `finish_len` allows for a whole chunk; of this one no more is wanted than there is room for.
-        reader.run(|readers| readers.finish(&mut plaintext[written..])).map(drop)
+        reader.run(|reader| reader.finish(&mut plaintext[written..])).map(drop)
     }
 
     /// Opens what is fetched as it comes, in constant memory.
     pub fn reader(&self) -> RangeReader {
-        let (outer, inner) = self.decryptor.readers(self.outer, self.inner);
-        RangeReader {
-            stream: Sticky::new(Opening { readers: Layered::new(outer, inner), outcome: self.outcome.clone() }),
-        }
+        let reader = match &self.reading {
+            Reading::Message(extents) => self.decryptor.message_reader(*extents),
+            Reading::Parts(table, extent) => self.decryptor.parts_reader(table, extent.clone()),
+        };
+        RangeReader { stream: Sticky::new(Opening { reader, outcome: self.outcome.clone() }) }
     }
 }
 
-/// Which chunks of a message of `message_len` bytes hold these plaintext bytes (and its end), and where they lie in it;
-/// with its header where it begins with chunk 0 and that is wanted.
-fn extent(bytes: Range<u64>, to_end: bool, message_len: u64, with_header: bool) -> (Extent, Range<u64>) {
-    let first_chunk = chunk_of(bytes.start);
-    let last_chunk = chunk_of(bytes.end.saturating_sub(1).max(bytes.start));
-    let start_of = |chunk| sealed_chunk_start(chunk).map_or(message_len, |start| start.min(message_len));
-    let end = if to_end { message_len } else { start_of(last_chunk.saturating_add(1)) };
-    let header = with_header && first_chunk == 0;
-    let stored = if header { 0 } else { start_of(first_chunk) }..end;
-    let extent = Extent {
-        first_chunk,
-        header,
-        skip: bytes.start % CHUNK_LEN,
-        take: bytes.end.saturating_sub(bytes.start),
-        input_len: Some(stored.end.saturating_sub(stored.start)),
-        to_end: end == message_len,
-    };
-    (extent, stored)
+/// The plaintext length of a body of so many stored bytes: authenticated where the decryptor knows it.
+fn unverified_plaintext_len(decryptor: &Decryptor, ciphertext_len: u64) -> Result<u64> {
+    let layers = decryptor.layers();
+    if let Some(table) = decryptor.table()? {
+        return match ciphertext_len.cmp(&table.geometry().ciphertext_len()) {
+            Ordering::Less => Err(Error::Truncated),
+            Ordering::Greater => Err(Error::Inauthentic),
+            Ordering::Equal => Ok(table.geometry().plaintext_len()),
+        };
+    }
+    match decryptor.plaintext_len() {
+        Some(known) if layers.ciphertext_len(known) == Some(ciphertext_len) => Ok(known),
+        // It may still be no length at all, and then it is truncated.
+        Some(_) => Err(opened_len(layers, ciphertext_len).err().unwrap_or(Error::Inauthentic)),
+        None => opened_len(layers, ciphertext_len),
+    }
 }
 
 /// Opens the chunks of a range as they come; [`update`](Self::update) and [`finish`](Self::finish) as in
@@ -342,21 +360,21 @@ impl RangeReader {
 
 #[derive(Debug)]
 struct Opening {
-    readers: Layered<MessageReader>,
+    reader: BodyReader,
     outcome: Outcome,
 }
 
 impl Transform for Opening {
     fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        self.readers.update(input, output)
+        self.reader.update(input, output)
     }
 
     fn finish_len(&self, more: usize) -> usize {
-        self.readers.finish_len(more)
+        self.reader.finish_len(more)
     }
 
     fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        let written = self.readers.finish(output)?;
+        let written = self.reader.finish(output)?;
         match self.outcome {
             Outcome::Nothing { plaintext_len } => Err(Error::RangeNotSatisfiable { plaintext_len }),
             Outcome::Bytes { .. } => Ok(written),

@@ -107,7 +107,7 @@ impl<R: Read + Seek> DecryptReader<R> {
             (Stream::Whole(self.decryptor.sequential()), 0..body_len)
         } else {
             match self.decryptor.range(self.position.., body_len) {
-                Ok(plan) => (Stream::From(plan.reader()), plan.fetches().first().cloned().unwrap_or(0..0)),
+                Ok(plan) => (Stream::From(plan.reader()), plan.fetch_span()),
                 Err(Error::RangeNotSatisfiable { .. }) => return Ok(None),
                 Err(error) => return Err(error),
             }

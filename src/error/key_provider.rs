@@ -1,0 +1,103 @@
+//! Why a key provider gave no key.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::Cause;
+
+/// Why a key provider gave no key: a kind, the key it was asked for, and perhaps a cause.
+#[derive(Clone, Debug)]
+pub struct KeyProviderError {
+    kind: KeyProviderErrorKind,
+    key_id: Arc<str>,
+    key_version: Option<u32>,
+    source: Option<Cause>,
+}
+
+impl KeyProviderError {
+    /// An error of this kind about this key.
+    pub fn new(kind: KeyProviderErrorKind, key_id: &str) -> Self {
+        Self { kind, key_id: key_id.into(), key_version: None, source: None }
+    }
+
+    /// The same error with what caused it, for logs; `Display` never shows it.
+    #[must_use]
+    pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self { source: Some(Cause::new(source)), ..self }
+    }
+
+    /// The same error about one version of the key.
+    #[must_use]
+    pub fn with_key_version(self, version: u32) -> Self {
+        Self { key_version: Some(version), ..self }
+    }
+
+    /// What kind of refusal it was.
+    pub fn kind(&self) -> KeyProviderErrorKind {
+        self.kind
+    }
+
+    /// The key that was asked for, as it was named in the request.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The version of the key, where it is about one: always of a keyring.
+    pub fn key_version(&self) -> Option<u32> {
+        self.key_version
+    }
+
+    /// Whether the same call may succeed later without anyone changing anything.
+    pub fn is_transient(&self) -> bool {
+        matches!(self.kind, KeyProviderErrorKind::Throttled | KeyProviderErrorKind::Unavailable)
+    }
+}
+
+impl fmt::Display for KeyProviderError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "key {:?}", &*self.key_id)?;
+        if let Some(version) = self.key_version {
+            write!(f, " version {version}")?;
+        }
+        write!(f, ": {}", self.kind)
+    }
+}
+
+impl std::error::Error for KeyProviderError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        self.source.as_ref().map(|cause| cause as _)
+    }
+}
+
+/// The kinds of a [`KeyProviderError`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyProviderErrorKind {
+    /// There is no such key, or no such version of it.
+    #[error("no such key or version")]
+    NotFound,
+    /// The key or this version of it is disabled.
+    #[error("the key is disabled")]
+    Disabled,
+    /// The key waits for its deletion.
+    #[error("the key is pending deletion")]
+    PendingDeletion,
+    /// The requester may not use the key.
+    #[error("the requester may not use the key")]
+    AccessDenied,
+    /// Too many requests: try again later.
+    #[error("too many requests, try again later")]
+    Throttled,
+    /// The provider refuses the request or the wrapped key as such.
+    #[error("the provider refused the request")]
+    Rejected,
+    /// The provider cannot be reached, or does not answer.
+    #[error("the provider is unavailable, try again later")]
+    Unavailable,
+    /// The provider answered with another key than the one it was asked for.
+    #[error("the provider answered with another key")]
+    WrongKey,
+    /// The provider answered with a key or wrapped key of a length that the format does not take.
+    #[error("the provider answered with a key of another length")]
+    WrongLength,
+}

@@ -1,0 +1,240 @@
+//! Objects that arrive in parts: from many processes, in any order, some of them several times over.
+//!
+//! ```
+//! # fn main() -> atrest::Result<()> {
+//! # let sse = atrest::Sse::builder().keyring(atrest::Keyring::generate()?).build()?;
+//! # let sse = sse.blocking();
+//! use atrest::multipart::CompletedPart;
+//! use atrest::{Expected, ObjectName, PartNumber, SseS3, Unlock};
+//!
+//! let object = ObjectName::new("photos", "2026/cat.tiff")?;
+//! let upload = sse.begin_multipart(&object, b"upload-7", SseS3)?;
+//! let envelope = upload.envelope().clone(); // store it with the upload
+//!
+//! // On any node, in any order, any number of times:
+//! let expected = Expected::exactly(&envelope); // in earnest: remembered out of reach of whoever writes the store
+//! let upload = sse.resume_multipart(&object, b"upload-7", &envelope, &expected, Unlock::Server)?;
+//! let number = PartNumber::new(1)?;
+//! let (stored, receipt) = upload.encrypt_part(number, b"meow", b"the ETag that was answered")?;
+//!
+//! // To complete: what the client lists, and what the store has.
+//! let part = CompletedPart::new(number, b"the ETag that was answered", &receipt, &stored);
+//! let completed = sse.complete_multipart(&upload, Unlock::Server, [part])?;
+//! // Store completed.envelope and completed.manifest with the parts, all in one commit.
+//!
+//! let decryptor = sse.decryptor(&object, &completed.envelope, Unlock::Server)?.with_manifest(&completed.manifest)?;
+//! # let mut plain = bytes::BytesMut::new();
+//! # let mut reader = decryptor.sequential();
+//! # reader.push(&stored, &mut plain)?;
+//! # reader.finish_into(&mut plain)?;
+//! # assert_eq!(plain, b"meow"[..]);
+//! # Ok(()) }
+//! ```
+//!
+//! Every attempt at a part draws a salt of its own, so uploading a part again never repeats a key and nonce. Attempts are
+//! stored apart; the receipts say which of them the object is made of. To abort an upload, drop it, and remove what
+//! was stored. Of two completions that race the store takes one, by compare-and-swap on the upload's envelope.
+//!
+//! Spec: manual, format, "Multipart"; Amazon S3, "Uploading and copying objects using multipart upload".
+
+mod part_encryptor;
+mod receipt;
+
+pub use part_encryptor::PartEncryptor;
+pub use receipt::{CompletedPart, PartReceipt, Receipt};
+
+use std::fmt;
+use std::sync::Arc;
+
+use crate::crypto::Generator;
+use crate::envelope::Envelope;
+use crate::error::{Limit, PartError, Result};
+use crate::object::{ObjectName, PartNumber};
+use crate::stream::geometry::{Layers, Parts};
+use crate::stream::message::{DataKeys, MessageKeys, SALT_LEN};
+use crate::stream::parts::{PartRecord, part_context};
+use crate::stream::value::{Values, value_methods};
+use crate::stream::{Decryptor, Encryptor, each_layer::EachLayer};
+
+/// The smallest part that S3 takes, other than the last: 5 MiB. The library takes any.
+pub const MIN_PART_LEN: u64 = 5 << 20;
+/// The largest part that S3 takes: 5 GiB. The library takes any up to 2^52 - 1 bytes.
+pub const MAX_PART_LEN: u64 = 5 << 30;
+/// The most parts of an object in S3; the format takes 65,536.
+pub const MAX_PARTS: u32 = PartNumber::MAX;
+/// The largest object in S3: 50 TB. The format takes 2^56 bytes.
+pub const MAX_OBJECT_LEN: u64 = 50_000_000_000_000;
+
+/// A multipart upload under way: encrypts its parts.
+///
+/// A cheap handle, to be shared by as many threads as there are; whoever has the upload's envelope can
+/// [resume](crate::Sse::resume_multipart) it elsewhere. Dropping it aborts nothing that is stored.
+#[derive(Clone)]
+pub struct Upload {
+    shared: Arc<Shared>,
+    /// Of the upload as a whole: under no message's salt.
+    values: Values,
+}
+
+struct Shared {
+    object: ObjectName,
+    upload_id: Vec<u8>,
+    envelope: Envelope,
+    generator: Generator,
+}
+
+impl Upload {
+    pub(crate) fn new(
+        object: ObjectName,
+        upload_id: Vec<u8>,
+        envelope: Envelope,
+        keys: DataKeys,
+        generator: Generator,
+    ) -> Self {
+        let values = Values::new(Arc::new(keys), [0; SALT_LEN], generator.clone());
+        Self { shared: Arc::new(Shared { object, upload_id, envelope, generator }), values }
+    }
+
+    /// The envelope to store with the upload; it opens no object.
+    pub fn envelope(&self) -> &Envelope {
+        &self.shared.envelope
+    }
+
+    /// The object that is uploaded.
+    pub fn object(&self) -> &ObjectName {
+        &self.shared.object
+    }
+
+    /// The upload's id; empty where the object is unbound.
+    pub fn upload_id(&self) -> &[u8] {
+        &self.shared.upload_id
+    }
+
+    /// Begins an attempt at a part, under a salt of its own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Random`](crate::Error::Random).
+    pub fn part(&self, number: PartNumber) -> Result<PartEncryptor> {
+        self.part_of(number, None)
+    }
+
+    /// [`part`](Self::part) of so many bytes of plaintext: another length fails.
+    ///
+    /// # Errors
+    ///
+    /// As [`part`](Self::part); [`Limit::Message`].
+    pub fn part_of_len(&self, number: PartNumber, plaintext_len: u64) -> Result<PartEncryptor> {
+        if plaintext_len > self.layers().max_plaintext_len() {
+            return Err(Limit::Message.into());
+        }
+        self.part_of(number, Some(plaintext_len))
+    }
+
+    /// Encrypts a part that is in memory: its stored bytes, and its receipt with this label.
+    ///
+    /// # Errors
+    ///
+    /// As [`part`](Self::part) and [`PartEncryptor::finish`].
+    ///
+    /// # Performance
+    ///
+    /// Allocates the stored bytes; for large parts use [`part`](Self::part).
+    pub fn encrypt_part(&self, number: PartNumber, plaintext: &[u8], label: &[u8]) -> Result<(Vec<u8>, Receipt)> {
+        self.part_of_len(number, plaintext.len() as u64)?.all(plaintext, label)
+    }
+
+    /// What a receipt of this upload says: for listing the parts.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is no receipt of this upload.
+    pub fn open_receipt(&self, receipt: &Receipt) -> Result<PartReceipt> {
+        PartReceipt::open(&self.values, receipt)
+    }
+
+    value_methods! { values, "the upload as a whole" }
+
+    fn part_of(&self, number: PartNumber, plaintext_len: Option<u64>) -> Result<PartEncryptor> {
+        let message = MessageKeys::under(self.keys(), &self.salts()?, &part_context(number.get()));
+        let headers = message.headers();
+        Ok(PartEncryptor::new(
+            number,
+            Encryptor::new(message, &self.values, plaintext_len),
+            headers,
+            self.values.clone(),
+        ))
+    }
+
+    /// The records of the manifest of these parts, how many they are, and their total length.
+    //= manual/format.md#completing-and-the-manifest
+    pub(crate) fn list<'p>(&self, parts: impl IntoIterator<Item = CompletedPart<'p>>) -> Result<List> {
+        let (mut records, mut ends, mut before) = (Vec::new(), Vec::new(), 0);
+        for part in parts {
+            let number = part.number.get();
+            if number <= before {
+                return Err(PartError::Order(number).into());
+            }
+            let receipt = part.check(&self.values)?;
+            let end = ends.last().copied().unwrap_or(0u64).saturating_add(receipt.plaintext_len);
+            PartRecord { number, plaintext_end: end, salts: receipt.salts() }.encode(&mut records);
+            ends.push(end);
+            before = number;
+        }
+        let count = u32::try_from(ends.len()).map_err(|_| Limit::Multipart)?;
+        if count == 0 {
+            return Err(PartError::None.into());
+        }
+        let geometry = Parts::new(self.layers(), ends).ok_or(Limit::Multipart)?;
+        Ok(List { records, count, plaintext_len: geometry.plaintext_len() })
+    }
+
+    /// A fresh salt for each layer.
+    pub(crate) fn salts(&self) -> Result<EachLayer<[u8; SALT_LEN]>> {
+        self.keys().as_ref().try_map(|_| self.shared.generator.bytes())
+    }
+
+    pub(crate) fn values(&self) -> &Values {
+        &self.values
+    }
+
+    pub(crate) fn keys(&self) -> &DataKeys {
+        self.values.keys()
+    }
+
+    fn layers(&self) -> Layers {
+        self.keys().layers()
+    }
+}
+
+impl fmt::Debug for Upload {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upload")
+            .field("object", &self.shared.object)
+            .field("upload_id", &String::from_utf8_lossy(&self.shared.upload_id))
+            .field("envelope", &self.shared.envelope)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The parts that an object is made of, every one of them checked.
+pub(crate) struct List {
+    pub(crate) records: Vec<u8>,
+    pub(crate) count: u32,
+    pub(crate) plaintext_len: u64,
+}
+
+/// A multipart object, completed: what to store beside its parts.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CompletedUpload {
+    /// The object's envelope, in place of the upload's.
+    pub envelope: Envelope,
+    /// The manifest, as precious as the envelope: without it the object cannot be read.
+    pub manifest: Vec<u8>,
+    /// What decrypts the object, and seals values that belong to it as a whole.
+    pub decryptor: Decryptor,
+}
+
+const fn assert_shareable<T: Send + Sync + Clone + 'static>() {}
+const _: () = assert_shareable::<Upload>();

@@ -1,0 +1,182 @@
+//! What says that a part was uploaded: sealed, and handed back at completion.
+
+use std::fmt;
+
+use crate::error::{Error, Misuse, PartError, Result};
+use crate::object::PartNumber;
+use crate::stream::SealedValue;
+use crate::stream::each_layer::EachLayer;
+use crate::stream::geometry::Layers;
+use crate::stream::message::{HEADER_LEN, MessageHeader, SALT_LEN};
+use crate::stream::value::Values;
+
+/// The name under which receipts are sealed.
+const NAME: &str = "atrest/receipt";
+const MAX_LABEL_LEN: usize = 255;
+
+/// Says that one attempt at a part was uploaded, sealed: safe to store anywhere, 111 bytes and its label, in DSSE-KMS 208.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Receipt(SealedValue);
+
+impl Receipt {
+    /// A receipt as it was read from a store: any bytes; opening it tells.
+    pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
+        Self(SealedValue::from_bytes(bytes))
+    }
+
+    /// The bytes to store.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The bytes to store.
+    pub fn into_bytes(self) -> Vec<u8> {
+        self.0.into_bytes()
+    }
+
+    pub(super) fn seal(
+        values: &Values,
+        number: PartNumber,
+        plaintext_len: u64,
+        headers: &EachLayer<MessageHeader>,
+        label: &[u8],
+    ) -> Result<Self> {
+        if label.len() > MAX_LABEL_LEN {
+            return Err(Misuse::LabelTooLong.into());
+        }
+        let mut value = Vec::with_capacity(12 + 2 * HEADER_LEN + 2 + label.len());
+        value.extend_from_slice(&number.get().to_be_bytes());
+        value.extend_from_slice(&plaintext_len.to_be_bytes());
+        headers.iter().for_each(|header| value.extend_from_slice(header.as_bytes()));
+        value.extend_from_slice(&(label.len() as u16).to_be_bytes());
+        value.extend_from_slice(label);
+        values.seal_reserved(NAME, &value).map(Self)
+    }
+}
+
+impl fmt::Debug for Receipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Receipt({} bytes)", self.as_bytes().len())
+    }
+}
+
+/// What a receipt says, opened.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct PartReceipt {
+    /// The part's number.
+    pub number: PartNumber,
+    /// Its plaintext length in bytes.
+    pub plaintext_len: u64,
+    /// What the caller said of it: an S3 server the ETag it answered.
+    pub label: Vec<u8>,
+    headers: EachLayer<MessageHeader>,
+    values: Values,
+}
+
+impl PartReceipt {
+    //= manual/format.md#part-and-receipt
+    pub(super) fn open(upload: &Values, receipt: &Receipt) -> Result<Self> {
+        let value = upload.open_reserved(NAME, &receipt.0)?;
+        let layers = upload.keys().layers();
+        Self::parse(upload, layers, &value).ok_or(Error::Inauthentic)
+    }
+
+    fn parse(upload: &Values, layers: Layers, value: &[u8]) -> Option<Self> {
+        let (number, rest) = value.split_first_chunk()?;
+        let (plaintext_len, rest) = rest.split_first_chunk()?;
+        let (outer, rest) = rest.split_first_chunk()?;
+        let (inner, rest) = match layers {
+            Layers::One => (None, rest),
+            Layers::Two => rest.split_first_chunk().map(|(inner, rest)| (Some(*inner), rest))?,
+        };
+        let (label_len, label) = rest.split_first_chunk()?;
+        let plaintext_len = u64::from_be_bytes(*plaintext_len);
+        let well_formed = usize::from(u16::from_be_bytes(*label_len)) == label.len()
+            && label.len() <= MAX_LABEL_LEN
+            && plaintext_len <= layers.max_plaintext_len();
+        let headers = EachLayer { outer: *outer, inner }.map(MessageHeader::from_bytes);
+        well_formed.then_some(Self {
+            number: PartNumber::recorded(u32::from_be_bytes(*number))?,
+            plaintext_len,
+            label: label.to_vec(),
+            headers,
+            values: upload.of(headers.innermost().salt()),
+        })
+    }
+
+    /// Opens a value that was sealed with the part.
+    ///
+    /// # Errors
+    ///
+    /// As [`Decryptor::open_value`](crate::Decryptor::open_value).
+    pub fn open_value(&self, name: &str, sealed: &SealedValue) -> Result<Vec<u8>> {
+        self.values.open(name, sealed)
+    }
+
+    /// How many bytes the part takes as it is stored.
+    pub fn stored_len(&self) -> u64 {
+        // Its plaintext is within the bound of a message: `parse` saw to it.
+        self.headers.layers().ciphertext_len(self.plaintext_len).unwrap_or(u64::MAX)
+    }
+
+    pub(super) fn salts(&self) -> EachLayer<[u8; SALT_LEN]> {
+        self.headers.map(|header| header.salt())
+    }
+}
+
+impl fmt::Debug for PartReceipt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PartReceipt")
+            .field("number", &self.number)
+            .field("plaintext_len", &self.plaintext_len)
+            .field("label", &String::from_utf8_lossy(&self.label))
+            .finish_non_exhaustive()
+    }
+}
+
+/// A part as the client lists it at completion, with what the store has of it.
+#[derive(Clone, Copy, Debug)]
+pub struct CompletedPart<'a> {
+    pub(super) number: PartNumber,
+    label: &'a [u8],
+    receipt: &'a Receipt,
+    stored_len: u64,
+    stored_header: Option<&'a [u8; HEADER_LEN]>,
+}
+
+impl<'a> CompletedPart<'a> {
+    /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the length
+    /// and the first 56 are looked at.
+    pub fn new(number: PartNumber, label: &'a [u8], receipt: &'a Receipt, stored: &'a [u8]) -> Self {
+        let stored_header = stored.first_chunk();
+        Self { number, label, receipt, stored_len: stored.len() as u64, stored_header }
+    }
+
+    /// [`new`](Self::new) for a part that is not in memory: the length of its stored bytes, and the first 56 of them.
+    ///
+    /// # Security
+    ///
+    /// They keep another attempt at the part from being taken for this one, which no reader would open. Read them from
+    /// where the part will be read.
+    pub fn stored(
+        number: PartNumber,
+        label: &'a [u8],
+        receipt: &'a Receipt,
+        stored_len: u64,
+        stored_header: &'a [u8; 56],
+    ) -> Self {
+        Self { number, label, receipt, stored_len, stored_header: Some(stored_header) }
+    }
+
+    /// Checks the client's word and the store's against the receipt.
+    pub(super) fn check(&self, upload: &Values) -> Result<PartReceipt> {
+        let receipt = PartReceipt::open(upload, self.receipt)?;
+        if receipt.number != self.number || receipt.label != self.label {
+            return Err(PartError::Invalid(self.number.get()).into());
+        }
+        let is_stored =
+            self.stored_len == receipt.stored_len() && self.stored_header == Some(receipt.headers.outer.as_bytes());
+        if is_stored { Ok(receipt) } else { Err(Error::Inauthentic) }
+    }
+}

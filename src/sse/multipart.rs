@@ -1,0 +1,130 @@
+//! Multipart uploads: begun, resumed anywhere, completed.
+
+use zeroize::Zeroizing;
+
+use super::object::UPLOAD_DRAW;
+use super::wrapping::NewEnvelope;
+use super::{Expected, Named, Sse, Unlock};
+use crate::envelope::{Content, Envelope, ModeId};
+use crate::error::Result;
+use crate::mode::{Mode, any};
+use crate::multipart::{CompletedPart, CompletedUpload, Upload};
+use crate::object::ObjectName;
+use crate::stream::Decryptor;
+use crate::stream::manifest::seal_manifest;
+use crate::stream::message::MessageHeader;
+
+impl Sse {
+    /// Begins a multipart upload: store its [envelope](Upload::envelope) with what is kept of the upload.
+    ///
+    /// The id is the store's own for this upload, never used again for the same object; for an unbound object it is empty.
+    ///
+    /// # Errors
+    ///
+    /// As [`encryptor`](Self::encryptor); [`Misuse::UploadId`](crate::error::Misuse::UploadId).
+    /// [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit its fixed length.
+    pub async fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
+        let mode = any(mode);
+        let name = object.upload_context(upload_id)?;
+        let cryptos = self.check_written(&mode)?;
+        let keys = self.authorities(object).writing(&mode).await?;
+        self.check_written_kms_keys(&keys)?;
+
+        let mut drawn = Zeroizing::new([0; 2 * UPLOAD_DRAW]);
+        let drawn = self.draw(&mut drawn[..], cryptos, UPLOAD_DRAW)?;
+        let new = |content: Content| NewEnvelope {
+            object,
+            name: &name,
+            contents: cryptos.map(|_| content),
+            plaintext_len: None,
+            wrap_salts: drawn.wrap_salts,
+            kept: None,
+            len: self.shared.envelope_len,
+        };
+        if self.shared.envelope_len.is_some() {
+            // What would not fit in the end fails before a part is uploaded.
+            new(Content::LONGEST).wrap(&keys, &drawn.data_keys)?;
+        }
+        let envelope = new(Content::Upload).wrap(&keys, &drawn.data_keys)?;
+        let generator = self.shared.generator.clone();
+        Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope, drawn.data_keys, generator))
+    }
+
+    /// Takes up an upload from its stored envelope, on any machine.
+    ///
+    /// `expected` is what this very upload was begun with, and has to say its mode and, where it has one, its KMS key:
+    /// from a source out of reach of whoever writes the store, such as an upload id that the service signs.
+    ///
+    /// # Errors
+    ///
+    /// As [`decryptor`](Self::decryptor). [`Error::Unexpected`](crate::Error::Unexpected): it is not as expected, or of no
+    /// upload under way. [`Misuse::UploadId`](crate::error::Misuse::UploadId).
+    ///
+    /// # Security
+    ///
+    /// Without that source, whoever writes the store has the next parts encrypted under a KMS key of their own.
+    pub async fn resume_multipart(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        expected: &Expected,
+        unlock: Unlock<'_>,
+    ) -> Result<Upload> {
+        let named = Named::upload(object, upload_id);
+        named.context()?;
+        expected.says_all_of(envelope.mode())?;
+        let keys = self.expecting(expected.clone()).unlock(named, envelope, unlock, true).await?;
+        let generator = self.shared.generator.clone();
+        Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys, generator))
+    }
+
+    /// Completes an upload: the object's envelope, under today's primary, and its manifest. Both become visible together
+    /// with the parts, and the upload's envelope goes in the same commit, by compare-and-swap: of two completions that
+    /// race, one is stored.
+    ///
+    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Part`](crate::Error::Part): the list is not of the parts that were uploaded.
+    /// [`Error::Inauthentic`](crate::Error::Inauthentic): a receipt is not of this upload, or the stored part not of
+    /// the receipt. [`Limit::Multipart`](crate::error::Limit::Multipart). As [`encryptor`](Self::encryptor) and
+    /// [`decryptor`](Self::decryptor): SSE-C needs its key again.
+    pub async fn complete_multipart(
+        &self,
+        upload: &Upload,
+        unlock: Unlock<'_>,
+        parts: impl IntoIterator<Item = CompletedPart<'_>>,
+    ) -> Result<CompletedUpload> {
+        let (old, object) = (upload.envelope(), upload.object());
+        self.check(Named::upload(object, upload.upload_id()), old, unlock)?;
+        if let (ModeId::SseC, Unlock::CustomerKey(key)) = (old.mode(), unlock) {
+            old.verify_customer_key(key)?;
+        }
+        let list = upload.list(parts)?;
+        let keys = self.authorities(object).rewriting(old, unlock.customer_key(), true).await?;
+        self.check_written_kms_keys(&keys)?;
+
+        let manifest = seal_manifest(upload.values(), &upload.salts()?, &list.records)?;
+        let content = |manifest: MessageHeader| Content::Multipart {
+            parts: list.count,
+            plaintext_len: list.plaintext_len,
+            manifest,
+        };
+        let envelope = NewEnvelope {
+            object,
+            name: &object.wrap_context(b""),
+            contents: manifest.headers.map(content),
+            plaintext_len: None,
+            wrap_salts: self.wrap_salts(&keys)?,
+            kept: None,
+            len: self.len_after(old),
+        };
+        let envelope = envelope.wrap(&keys, upload.keys())?;
+        let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.values(), list.plaintext_len);
+        // What is handed out opens, or nothing is.
+        let decryptor = decryptor.with_manifest(&manifest.stored)?;
+        Ok(CompletedUpload { envelope, manifest: manifest.stored, decryptor })
+    }
+}

@@ -1,0 +1,56 @@
+//! One envelope from everything that goes into it.
+
+use super::Sse;
+use crate::envelope::{Content, Envelope};
+use crate::error::Result;
+use crate::mode::{LayerKey, WritingKeys, wrap};
+use crate::object::ObjectName;
+use crate::stream::each_layer::EachLayer;
+use crate::stream::message::DataKeys;
+
+/// What a new envelope says beside its keys.
+pub(super) struct NewEnvelope<'a> {
+    pub(super) object: &'a ObjectName,
+    /// What the wrap is bound to.
+    pub(super) name: &'a [u8],
+    pub(super) contents: EachLayer<Content>,
+    pub(super) plaintext_len: Option<u64>,
+    pub(super) wrap_salts: EachLayer<[u8; 32]>,
+    /// The inner layer as it was, where it has no new key.
+    pub(super) kept: Option<&'a Envelope>,
+    /// The length to bring it to.
+    pub(super) len: Option<usize>,
+}
+
+impl NewEnvelope<'_> {
+    /// Wraps the data keys of each layer, from the inside out: the outer wrap binds the inner envelope.
+    pub(super) fn wrap(self, keys: &WritingKeys<'_>, data_keys: &DataKeys) -> Result<Envelope> {
+        let layer =
+            |key: &LayerKey<'_>, salt, content| key.envelope(salt, self.object.is_bound(), content, self.plaintext_len);
+        let inner = keys.inner.as_ref().zip(data_keys.inner.as_ref());
+        let inner = match inner.zip(self.wrap_salts.inner.zip(self.contents.inner)) {
+            Some(((key, secret), (salt, content))) => {
+                let mut inner = layer(key, salt, content);
+                inner.inner_layer = true;
+                wrap(&mut inner, secret.crypto, key, self.name, &secret.data_key)?;
+                Some(inner)
+            }
+            None => self.kept.cloned(),
+        };
+        let mut envelope = layer(&keys.outer, self.wrap_salts.outer, self.contents.outer);
+        envelope.inner = inner.map(Box::new);
+        if let Some(len) = self.len {
+            envelope.pad_to(len)?;
+        }
+        wrap(&mut envelope, data_keys.outer.crypto, &keys.outer, self.name, &data_keys.outer.data_key)?;
+        Ok(envelope)
+    }
+}
+
+impl Sse {
+    /// A fresh salt for the wrap of each layer that is wrapped anew.
+    pub(super) fn wrap_salts(&self, keys: &WritingKeys<'_>) -> Result<EachLayer<[u8; 32]>> {
+        let inner = keys.inner.as_ref().map(|_| self.shared.generator.bytes()).transpose()?;
+        Ok(EachLayer { outer: self.shared.generator.bytes()?, inner })
+    }
+}

@@ -1,0 +1,48 @@
+//! One value for each layer of an object.
+
+use super::geometry::Layers;
+
+/// A value of the outer layer, which is the only one but in DSSE-KMS, and one of the inner layer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct EachLayer<T> {
+    pub(crate) outer: T,
+    pub(crate) inner: Option<T>,
+}
+
+impl<T> EachLayer<T> {
+    /// Of the only layer.
+    pub(crate) fn one(outer: T) -> Self {
+        Self { outer, inner: None }
+    }
+
+    pub(crate) fn layers(&self) -> Layers {
+        if self.inner.is_some() { Layers::Two } else { Layers::One }
+    }
+
+    /// The one next to the plaintext.
+    pub(crate) fn innermost(&self) -> &T {
+        self.inner.as_ref().unwrap_or(&self.outer)
+    }
+
+    pub(crate) fn as_ref(&self) -> EachLayer<&T> {
+        EachLayer { outer: &self.outer, inner: self.inner.as_ref() }
+    }
+
+    pub(crate) fn map<U>(self, mut each: impl FnMut(T) -> U) -> EachLayer<U> {
+        EachLayer { outer: each(self.outer), inner: self.inner.map(each) }
+    }
+
+    pub(crate) fn try_map<U, E>(self, mut each: impl FnMut(T) -> Result<U, E>) -> Result<EachLayer<U>, E> {
+        Ok(EachLayer { outer: each(self.outer)?, inner: self.inner.map(each).transpose()? })
+    }
+
+    /// This one's values with another's; both have the same layers.
+    pub(crate) fn zip<U>(self, other: EachLayer<U>) -> EachLayer<(T, U)> {
+        EachLayer { outer: (self.outer, other.outer), inner: self.inner.zip(other.inner) }
+    }
+
+    /// From the outer one inward.
+    pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
+        [Some(&self.outer), self.inner.as_ref()].into_iter().flatten()
+    }
+}

@@ -1,0 +1,137 @@
+//! The parts of a multipart object, as its manifest lists them.
+
+use std::ops::Range;
+
+use super::each_layer::EachLayer;
+use super::geometry::{Layers, Parts};
+use super::message::SALT_LEN;
+use crate::crypto::label;
+use crate::error::{Error, Limit, Result};
+use crate::object::PartNumber;
+
+/// What a manifest says of one part before its salts: number and plaintext end.
+const PLACE_LEN: usize = 12;
+
+/// Where one part of a multipart object lies.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub struct PartInfo {
+    /// Its number, as it was uploaded.
+    pub number: PartNumber,
+    /// Where it lies in the object's plaintext, in bytes; empty where the part is.
+    pub plaintext: Range<u64>,
+    /// Where it lies in the stored body, in bytes.
+    pub ciphertext: Range<u64>,
+}
+
+/// One part, as a manifest records it.
+#[derive(Clone)]
+pub(crate) struct PartRecord {
+    pub(crate) number: u32,
+    pub(crate) plaintext_end: u64,
+    pub(crate) salts: EachLayer<[u8; SALT_LEN]>,
+}
+
+/// The length of one record of a manifest.
+pub(crate) const fn record_len(layers: Layers) -> usize {
+    match layers {
+        Layers::One => PLACE_LEN + SALT_LEN,
+        Layers::Two => PLACE_LEN + 2 * SALT_LEN,
+    }
+}
+
+impl PartRecord {
+    pub(crate) fn encode(&self, records: &mut Vec<u8>) {
+        records.extend_from_slice(&self.number.to_be_bytes());
+        records.extend_from_slice(&self.plaintext_end.to_be_bytes());
+        self.salts.iter().for_each(|salt| records.extend_from_slice(salt));
+    }
+
+    /// A record from its bytes; `None` where they are fewer than one.
+    pub(crate) fn decode(layers: Layers, record: &[u8]) -> Option<Self> {
+        let (number, rest) = record.split_first_chunk()?;
+        let (plaintext_end, rest) = rest.split_first_chunk()?;
+        let (outer, rest) = rest.split_first_chunk()?;
+        let inner = match layers {
+            Layers::One => None,
+            Layers::Two => Some(*rest.first_chunk()?),
+        };
+        Some(Self {
+            number: u32::from_be_bytes(*number),
+            plaintext_end: u64::from_be_bytes(*plaintext_end),
+            salts: EachLayer { outer: *outer, inner },
+        })
+    }
+}
+
+/// The context of a part's message.
+pub(crate) fn part_context(number: u32) -> Vec<u8> {
+    [label::PART, &number.to_be_bytes()].concat()
+}
+
+/// Every part of an object: where it lies, and how its message is opened.
+pub(crate) struct PartTable {
+    geometry: Parts,
+    numbers: Vec<u32>,
+    /// The records, for their salts.
+    records: Vec<u8>,
+}
+
+impl PartTable {
+    /// From a manifest's records and what the envelope says of them.
+    ///
+    /// # Errors
+    ///
+    /// Inauthentic: they contradict the envelope, or themselves.
+    //= manual/format.md#completing-and-the-manifest
+    pub(crate) fn new(layers: Layers, records: Vec<u8>, count: u32, plaintext_len: u64) -> Result<Self> {
+        let decoded = || records.chunks(record_len(layers)).map(|record| PartRecord::decode(layers, record));
+        let mut numbers = Vec::with_capacity(records.len() / record_len(layers));
+        for record in decoded() {
+            let number = record.ok_or(Error::Inauthentic)?.number;
+            if number <= numbers.last().copied().unwrap_or(0) {
+                return Err(Error::Inauthentic);
+            }
+            numbers.push(number);
+        }
+        let ends = decoded().flatten().map(|record| record.plaintext_end);
+        let geometry = Parts::new(layers, ends).ok_or(Error::Inauthentic)?;
+        let agrees = u32::try_from(numbers.len()) == Ok(count) && geometry.plaintext_len() == plaintext_len;
+        if agrees { Ok(Self { geometry, numbers, records }) } else { Err(Error::Inauthentic) }
+    }
+
+    pub(crate) fn geometry(&self) -> &Parts {
+        &self.geometry
+    }
+
+    /// The index of the part with this number.
+    pub(crate) fn index_of_number(&self, number: u32) -> Option<usize> {
+        self.numbers.binary_search(&number).ok()
+    }
+
+    pub(crate) fn info(&self, index: usize) -> Option<PartInfo> {
+        Some(PartInfo {
+            number: PartNumber::recorded(*self.numbers.get(index)?)?,
+            plaintext: self.geometry.plaintext_range(index)?,
+            ciphertext: self.geometry.ciphertext_range(index)?,
+        })
+    }
+
+    pub(crate) fn record(&self, index: usize) -> Option<PartRecord> {
+        let layers = self.geometry.layers();
+        let start = index.checked_mul(record_len(layers))?;
+        PartRecord::decode(layers, self.records.get(start..)?)
+    }
+}
+
+impl std::fmt::Debug for PartTable {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "PartTable({} parts)", self.numbers.len())
+    }
+}
+
+/// The stored bytes of a manifest of so many parts.
+pub(crate) fn manifest_len(layers: Layers, parts: u32) -> Result<u64> {
+    let records = u64::from(parts).checked_mul(record_len(layers) as u64).ok_or(Limit::Multipart)?;
+    layers.ciphertext_len(records).ok_or(Limit::Multipart.into())
+}
