@@ -174,6 +174,19 @@ impl Sse {
         self.authorities(named.object).check_name(envelope.mode())
     }
 
+    /// Refuses what would be refused to any reader of the envelope, before anyone is asked for a key.
+    pub(crate) fn accepts(&self, object: &ObjectName, upload_id: Option<&[u8]>, envelope: &Envelope) -> Result<()> {
+        match self.check(Named { object, upload_id }, envelope, Unlock::Server) {
+            Err(Error::CustomerKey(CustomerKeyError::Required)) => Ok(()),
+            outcome => outcome,
+        }
+    }
+
+    /// The keyring that the builder was given.
+    pub(crate) fn keyring(&self) -> Option<&Keyring> {
+        self.shared.keyring.as_ref()
+    }
+
     fn check_mode(&self, mode: ModeId) -> Result<()> {
         let accepted =
             self.shared.accepts_mode(mode) && self.expected.iter().all(|expected| expected.accepts_mode(mode));
