@@ -1,9 +1,10 @@
 //! One verb for rotation, renames, copies, and changes of mode or key: the data is never touched.
 
 use super::{Sse, Unlock, Unlocked};
-use crate::envelope::{Envelope, ModeId};
-use crate::error::{Misuse, Result};
-use crate::mode::{AnyMode, LayerKey, Mode, WritingKeys, any, wrap};
+use crate::envelope::{Envelope, EnvelopeState, ModeId};
+use crate::error::{CustomerKeyError, Error, Misuse, Result};
+use crate::keys::Keyring;
+use crate::mode::{AnyMode, LayerKey, Mode, WritingKeys, any, unwrap, wrap};
 use crate::object::ObjectName;
 
 impl Sse {
@@ -93,6 +94,47 @@ impl Sse {
         mode: impl Mode,
     ) -> Result<Envelope> {
         self.rewrap_to(object, envelope, unlock, new_object, &any(mode), true).await
+    }
+
+    /// [`rewrap`](Self::rewrap) of a multipart upload that is under way.
+    ///
+    /// # Errors
+    ///
+    /// As [`rewrap`](Self::rewrap).
+    pub async fn rewrap_upload(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+    ) -> Result<Envelope> {
+        match self.check(object, envelope, unlock) {
+            Err(Error::UploadNotComplete) if envelope.state() == EnvelopeState::Upload => {}
+            outcome => return outcome.and(Err(Misuse::UnboundName.into())),
+        }
+        let (crypto, _) = self.shared.cryptos(envelope.mode())?;
+        let name = object.wrap_context(upload_id);
+        let kek = self.authorities(object).reading(envelope, unlock.customer_key()).await?;
+        let data_key = unwrap(envelope, crypto, &kek, &name)?;
+        let keys = self.authorities(object).rewriting(envelope, unlock.customer_key(), false).await?;
+        let salt = self.shared.generator.bytes()?;
+        let mut fresh = keys.outer.envelope(salt, object.is_bound(), envelope.content, envelope.plaintext_len);
+        fresh.inner = envelope.inner.clone();
+        wrap(&mut fresh, crypto, &keys.outer, &name, &data_key)?;
+        Ok(fresh)
+    }
+
+    /// The keyring that the builder was given.
+    pub(crate) fn keyring(&self) -> Option<&Keyring> {
+        self.shared.keyring.as_ref()
+    }
+
+    /// Refuses what would be refused to any reader of the envelope before anyone is asked for a key.
+    pub(crate) fn accepts(&self, object: &ObjectName, envelope: &Envelope) -> Result<()> {
+        match self.check(object, envelope, Unlock::Server) {
+            Err(Error::CustomerKey(CustomerKeyError::Required) | Error::UploadNotComplete) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     async fn rewrap_to(
