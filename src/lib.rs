@@ -80,6 +80,7 @@ mod keys;
 pub mod manual;
 mod mode;
 mod object;
+pub mod rotation;
 mod secret;
 mod sse;
 mod stream;
@@ -97,8 +98,8 @@ pub use stream::{ByteRange, Decryptor, Encryptor, Progress, RangePlan, RangeRead
 
 // Keys, and where they come from.
 pub use keys::{
-    EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KeyringFile, RootKey, UnwrappedKey,
-    VersionInfo, VersionState, WrappedKey,
+    EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KeyUsage, Keyring, KeyringFile, RootKey,
+    UnwrappedKey, VersionInfo, VersionState, WrappedKey,
 };
 pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};
 
