@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// Reading or writing a file of ours failed.
+/// Reading or writing failed: a file of ours, or the store of a sweep.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{doing}: {cause}")]
 pub struct IoError {
