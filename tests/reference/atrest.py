@@ -72,6 +72,13 @@ def gcm_open(key, nonce, sealed):
         raise Refused("Inauthentic", "the stored bytes, the key or the name are not those it was sealed with") from None
 
 
+def utf8(value, kind, what):
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Refused(kind, f"{what} is not UTF-8") from None
+
+
 class Cursor:
     """Takes bytes from the front; where they end too early, that is of the given kind."""
 
@@ -108,14 +115,12 @@ def ctx(name):
 
 
 def arn(name, bucket_key):
-    bucket, key = name[1:3]
-    try:
-        whole = f"arn:aws:s3:::{bucket.decode()}/{key.decode()}"
-    except UnicodeDecodeError:
-        raise Refused("Misuse", "with KMS keys, bucket and key are UTF-8") from None
-    need(b"/" not in bucket, "Misuse", "with KMS keys, a bucket holds no '/'")
-    need(len(whole.encode()) <= 65_535, "Misuse", "the ARN is at most 65,535 bytes")
-    return "arn:aws:s3:::" + bucket.decode() if bucket_key else whole
+    """What a KMS is shown of the name."""
+    bucket, key = (utf8(part, "Misuse", "with KMS keys: the name") for part in name[1:3])
+    of_object = f"arn:aws:s3:::{bucket}/{key}"
+    need("/" not in bucket, "Misuse", "with KMS keys, a bucket holds no '/'")
+    need(len(of_object.encode()) <= 65_535, "Misuse", "the ARN is at most 65,535 bytes")
+    return f"arn:aws:s3:::{bucket}" if bucket_key else of_object
 
 
 def verifier(prk, mode):
@@ -179,7 +184,6 @@ CHUNK = 16_384
 MOST = 2**52 - 1
 # The most plaintext of an object, by its number of layers: two of them make one message in another.
 MOST_OF = {1: MOST, 2: CHUNK * ((MOST - 56) // 16_400) + max((MOST - 56) % 16_400 - 16, -1)}
-CONTEXT_OF_OBJECT, CONTEXT_OF_MANIFEST = D + b"object\0", D + b"manifest\0"
 
 
 def ciphertext_len(p):
@@ -295,12 +299,9 @@ def envelope_len(b, inner=False):
 
 
 def key_id(value):
-    try:
-        text = value.decode()
-    except UnicodeDecodeError:
-        raise Refused("Malformed", "the key id is not UTF-8") from None
-    need(1 <= len(value) <= 2_048, "Malformed", "the key id is 1 to 2,048 bytes")
-    need(not re.search("[\0-\x1f\x7f-\x9f]", text), "Malformed", "the key id has a control character")
+    text = utf8(value, "Malformed", "the key id")
+    good = 1 <= len(value) <= 2_048 and not re.search("[\0-\x1f\x7f-\x9f]", text)
+    need(good, "Malformed", "the key id is 1 to 2,048 bytes without control characters")
     return text
 
 
@@ -312,10 +313,7 @@ def pairs(value):
     names = [name for name, _ in found]
     good = found and rest.is_at_end() and all(names) and names == sorted(set(names)) and b"aws:s3:arn" not in names
     need(good, "Malformed", "the encryption context is not in its one encoding")
-    try:
-        return {name.decode(): text.decode() for name, text in found}
-    except UnicodeDecodeError:
-        raise Refused("Malformed", "the encryption context is not UTF-8") from None
+    return {utf8(name, "Malformed", "a name"): utf8(text, "Malformed", "a value") for name, text in found}
 
 
 class Envelope:
@@ -422,7 +420,7 @@ def open_object(env, data_keys, body, manifest=None):
     layers = len(data_keys)
     if env.state == 1:
         need(manifest is None, "Misuse", "the object was not uploaded in parts, it has no manifest")
-        message = open_message(body, data_keys, CONTEXT_OF_OBJECT, [layer.message for layer in env.layers])
+        message = open_message(body, data_keys, D + b"object\0", [layer.message for layer in env.layers])
         known = env.plaintext_len is not None
         need(not known or message.size == env.plaintext_len, "Inauthentic", "the body has another length than recorded")
         return Object([message.size], lambda _: message, known)
@@ -445,7 +443,7 @@ def open_manifest(env, data_keys, manifest):
     """Number, plaintext length and salts of every part."""
     need(manifest is not None, "ManifestRequired", "the object was uploaded in parts")
     layers = len(data_keys)
-    message = open_message(manifest, data_keys, CONTEXT_OF_MANIFEST, [layer.manifest for layer in env.layers])
+    message = open_message(manifest, data_keys, D + b"manifest\0", [layer.manifest for layer in env.layers])
     need(message.size == env.parts * (12 + 24 * layers), "Inauthentic", "not as many records as parts")
     records, parts, last, end = Cursor(b"".join(message.whole()), "Inauthentic"), [], 0, 0
     while not records.is_at_end():
@@ -475,14 +473,11 @@ def load(keys, name, upload=False, envelope=None, manifest=None, body=(), inline
         manifest = Stored(open(manifest, "rb")) if manifest else None
         return env, keys.unlock(env, name), manifest, Stored(*(open(path, "rb") for path in body))
     if env.state == 3:
-        manifest = Section(whole, begins, manifest_len(env))
+        layers = len(env.layers)
+        manifest = Section(whole, begins, stored_len(env.parts * (12 + 24 * layers), layers))
         begins += manifest.size
         need(whole.size >= begins, "Truncated", "the manifest is cut")
     return env, keys.unlock(env, name), manifest, Section(whole, begins, whole.size - begins)
-
-
-def manifest_len(env):
-    return stored_len(env.parts * (12 + 24 * len(env.layers)), len(env.layers))
 
 
 # Sealed values and receipts
@@ -786,7 +781,8 @@ def arguments():
         secret("--customer-key", "for SSE-C"),
         option("--mode", "a mode that is accepted; may be repeated", choices=MODES.values(), action="append")]
     name = [
-        option("--bucket"), option("--key", "the object's name in the bucket"), option("--realm"), option("--version-id"),
+        option("--bucket"), option("--key", "the object's name in the bucket"),
+        option("--realm"), option("--version-id"),
         option("--names-in-hex", "these four, and the upload id, are in hex", action="store_true"),
         option("--unbound", "the object is bound to no name", action="store_true")]
     upload = [
