@@ -147,7 +147,6 @@ class Keys:
         fits = env.bound == (name is not None)
         need(fits, "Unexpected", f"the envelope is {'' if env.bound else 'not '}bound to a name")
         need(self.modes is None or MODES[env.mode] in self.modes, "Unexpected", f"{MODES[env.mode]} is not accepted")
-        need(env.mode != 4 or self.customer_key, "CustomerKeyRequired", "the object is SSE-C")
         for layer in env.layers:
             if layer.mode in (1, 3):
                 fits = self.keyring is not None and layer.key_id == self.keyring["key_id"]
@@ -155,8 +154,8 @@ class Keys:
             if layer.mode == 2:
                 fits = self.kms_keys is ANY or layer.key_id in (self.kms_keys or ())
                 need(fits, "Unexpected", f"{MODES[env.mode]} takes KMS key {layer.key_id!r}, which is not accepted")
-        if upload:
-            need(env.state == 2, "Unexpected", "this is no upload under way")
+        need(env.mode != 4 or self.customer_key, "CustomerKeyRequired", "the object is SSE-C")
+        need(not upload or env.state == 2, "Unexpected", "this is no upload under way")
         need(upload or env.state != 2, "UploadNotComplete", "the upload is not complete, there is no object yet")
         if name is not None and env.mode in (2, 3):
             arn(name, env.bucket_key)

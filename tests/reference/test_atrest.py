@@ -7,6 +7,8 @@ import contextlib
 import io
 import json
 import os
+import re
+import shlex
 import shutil
 import sys
 import tempfile
@@ -426,6 +428,22 @@ class TheProgram(Test):
         args = ["--names-in-hex", "--bucket", bucket, "--key", key, *(["--upload-id", upload_id] if upload_id else [])]
         master_key = self.file("master key", UNHEX(case["keks"][0]))
         return [*args, "--master-key", master_key, "--key-id", env.key_id, "--key-version", env.key_version]
+
+    def test_the_page_recovery_shows_what_is_printed(self):
+        page = (TESTS.parent / "src" / "manual" / "recovery.md").read_text()
+        for path in (TESTS / "golden" / "0.1.0").iterdir():
+            shutil.copy(path, self.folder)
+        request = json.loads(self.program("kms-request", self.folder / "sse-kms.envelope", *CAT))
+        self.file("kek", golden_kms(request))
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        shown = re.findall(r"^\$ atrest\.py ((?:.*\\\n)*.*)\n((?:[^$`\n].*\n)*)", page, re.MULTILINE)
+        shown = [(shlex.split(command.replace("\\\n", " ")), expected) for command, expected in shown if "film" not in command]
+        self.assertGreaterEqual(len(shown), 6)
+        for command, expected in shown:
+            self.folder.joinpath("cat.jpg").unlink(missing_ok=True)
+            printed = self.program(*command, status=int(expected.startswith("refused")))
+            self.assertTrue(printed.startswith(expected.partition("    ...\n")[0]), (printed, expected))
 
     def test_values_and_receipts_of_an_upload_and_of_its_object_open(self):
         accepted, refused = load("accept.json")["cases"], load("reject.json")["cases"]
