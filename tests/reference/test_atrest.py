@@ -257,6 +257,15 @@ def seal(data_keys, of, name, value):
     return value
 
 
+def seal_message(data_key, context, plaintext):
+    salt = os.urandom(24)
+    key, base_nonce, commitment = atrest.message_keys(data_key, context, salt)
+    chunks = range(len(plaintext) // atrest.CHUNK + 1)
+    nonces = [(int.from_bytes(base_nonce, "big") ^ i).to_bytes(12, "big") for i in chunks]
+    cut = [plaintext[atrest.CHUNK * i:atrest.CHUNK * (i + 1)] for i in chunks]
+    return salt + commitment + b"".join(atrest.AESGCM(key).encrypt(*pair, None) for pair in zip(nonces, cut))
+
+
 def seal_keyring(root_key, key_id, version, key):
     """A keyring of one version."""
     numbers = (1).to_bytes(8, "big") + version.to_bytes(4, "big") + (version + 1).to_bytes(4, "big") + b"\0\1"
@@ -264,6 +273,34 @@ def seal_keyring(root_key, key_id, version, key):
     header = b"\x89ARSF\r\n\x1a\1\1\0" + os.urandom(32)
     keys = atrest.expand(atrest.extract(header[-32:], root_key), atrest.D + b"file\0" + header, 76)
     return header + keys[44:] + atrest.AESGCM(keys[:32]).encrypt(keys[32:44], payload, None)
+
+
+class Messages(Test):
+    def opened(self, message, data_keys, headers):
+        return b"".join(atrest.open_message(stored(message), data_keys, b"context", headers).whole())
+
+    def test_an_empty_last_chunk_of_the_outer_layer_has_to_be_authentic_too(self):
+        inner = seal_message(bytes(32), b"context", plaintext(16_312))
+        self.assertEqual(len(inner), atrest.CHUNK)
+        outer = seal_message(b"k" * 32, b"context", inner)
+        keys, headers = [b"k" * 32, bytes(32)], [outer[:56], inner[:56]]
+        self.assertEqual(self.opened(outer, keys, headers), plaintext(16_312))
+        self.refused("Inauthentic", self.opened, outer[:-1] + bytes([outer[-1] ^ 1]), keys, headers)
+        self.refused("Truncated", self.opened, outer[:-16], keys, headers)
+
+    def test_a_commitment_that_is_not_the_data_keys_is_refused(self):
+        good = seal_message(bytes(32), b"context", plaintext(100))
+        self.assertEqual(self.opened(good, [bytes(32)], [good[:56]]), plaintext(100))
+        wrong = good[:55] + bytes([good[55] ^ 1]) + good[56:]
+        self.refused("Inauthentic", self.opened, wrong, [bytes(32)], [wrong[:56]])
+
+    def test_a_value_is_as_long_as_it_may_be_and_no_longer(self):
+        for data_keys in ([bytes(32)], [bytes(32), b"k" * 32]):
+            longest = seal(data_keys, bytes(24), "name", bytes(65_535))
+            self.assertEqual(len(longest), 65_535 + 41 * len(data_keys))
+            self.assertEqual(atrest.open_value(data_keys, bytes(24), "name", longest), bytes(65_535))
+            longer = seal(data_keys, bytes(24), "name", bytes(65_536))
+            self.refused("Inauthentic", atrest.open_value, data_keys, bytes(24), "name", longer)
 
 
 class TheProgram(Test):
@@ -438,7 +475,8 @@ class TheProgram(Test):
         self.addCleanup(os.chdir, os.getcwd())
         os.chdir(self.folder)
         shown = re.findall(r"^\$ atrest\.py ((?:.*\\\n)*.*)\n((?:[^$`\n].*\n)*)", page, re.MULTILINE)
-        shown = [(shlex.split(command.replace("\\\n", " ")), expected) for command, expected in shown if "film" not in command]
+        shown = [(shlex.split(command.replace("\\\n", " ")), expected)
+                 for command, expected in shown if "film" not in command]
         self.assertGreaterEqual(len(shown), 6)
         for command, expected in shown:
             self.folder.joinpath("cat.jpg").unlink(missing_ok=True)
@@ -510,12 +548,29 @@ class TheProgram(Test):
             stated["values"] = [{"name": "md5", "sealed": sealed.name, "of": "object", "value": b"its digest".hex()}]
             cases.append(stated)
 
+        case = next(c for c in load("reject.json")["cases"] if c["case"] == "an upload under way read with its id")
+        env, data_keys = unlock(case, upload=True)
+        keyring = seal_keyring(root_key, env.key_id, env.key_version, UNHEX(case["keks"][0]))
+        keyring, header = self.file("u.keyring", keyring), os.urandom(56)
+        record = (2).to_bytes(4, "big") + (9).to_bytes(8, "big") + header + atrest.lp(b"")
+        values = [("upload", bytes(24)), (2, header[:24])]
+        cases.append({
+            "case": "an upload", "root_key": "root", "keyring": keyring.name, "plaintext": None, "body": [],
+            "name": dict(zip(("realm", "bucket", "key", "version_id"), case["name"])),
+            "upload_id": case["name"][4],
+            "envelope": self.file("u.envelope", UNHEX(case["envelope"])).name,
+            "receipts": [{"sealed": self.file("u.receipt", seal(data_keys, bytes(24), "atrest/receipt", record)).name,
+                          "number": 2, "len": 9, "label": ""}],
+            "values": [{"name": "md5", "of": of, "value": "07",
+                        "sealed": self.file(f"u.{of}", seal(data_keys, salt, "md5", b"\7")).name} for of, salt in values]})
+
         def checked(cases, status):
             self.file("cases.json", json.dumps(cases).encode())
             return self.program("check", self.folder, status=status).splitlines()
 
         lines = checked(cases, 0)
-        self.assertEqual((len(lines), lines[-1]), (66, "65 opened, 0 failed"))
+        self.assertEqual((len(lines), lines[-1]), (67, "66 opened, 0 failed"))
+        self.assertEqual(lines[-2], "ok   an upload: sse-s3, upload under way")
         self.assertEqual(checked([], 1), ["0 opened, 0 failed"])
         of_parts = next(case for case in cases if case["receipts"])
         for field, wrong in [("plaintext", "root"), ("root_key", "cases.json"), ("keyring", "no file"), ("name", None),
