@@ -482,6 +482,7 @@ def load(keys, name, upload=False, envelope=None, manifest=None, body=(), inline
 # Sealed values and receipts
 
 def open_value(data_keys, of, name, sealed):
+    name = utf8(name.encode(errors="surrogateescape"), "Misuse", "the value's name")
     good = 1 <= len(name.encode()) <= 255 and not name.startswith("atrest/")
     need(good, "Misuse", "a value's name is 1 to 255 bytes, and not one that begins with atrest/")
     return open_reserved(data_keys, of, name, sealed)
@@ -568,7 +569,6 @@ def open_keyring(b, root_key=None, passphrase=None):
     return keyring
 
 
-
 # The program
 
 def read_secret(where):
@@ -621,7 +621,10 @@ def read_name(args):
         return None
     need(given[4] or not args.upload, "Misuse", "an upload that is bound to a name has an --upload-id")
     decode = bytes.fromhex if args.names_in_hex else os.fsencode
-    return check_name(tuple(decode(part or "") for part in given))
+    try:
+        return check_name(tuple(decode(part or "") for part in given))
+    except ValueError:
+        raise Refused("Misuse", "--names-in-hex: a name is not in hex") from None
 
 
 def read_stored(args):
@@ -658,14 +661,19 @@ def keyring_command(args):
     show({**keyring, "versions": versions})
 
 
+def read_envelope(args):
+    b = read_file(args.file)
+    return Envelope(b[:envelope_len(b)] if args.inline else b)
+
+
 def envelope_command(args):
     """what stands in an envelope: nothing of it is secret, and nothing of it has been authenticated"""
-    show(Envelope(read_file(args.envelope)).show())
+    show(read_envelope(args).show())
 
 
 def kms_request_command(args):
     """what to ask the KMS, so that it unwraps the key for --kek"""
-    env, name = Envelope(read_file(args.envelope)), read_name(args)
+    env, name = read_envelope(args), read_name(args)
     layer = env.layers[-1]
     need(env.bound == (name is not None), "Unexpected", "one of envelope and name is bound, the other is not")
     need(layer.mode == 2, "Unexpected", f"{MODES[env.mode]} asks no KMS")
@@ -793,8 +801,9 @@ def arguments():
     sealed = file("--sealed", "the sealed bytes", required=True)
 
     command(keyring_command, file("--keyring", required=True), *sealed_under)
-    command(envelope_command, option("envelope"))
-    command(kms_request_command, option("envelope"), *name)
+    alone = [option("file", "the envelope"), option("--inline", "it begins this inline container", action="store_true")]
+    command(envelope_command, *alone)
+    command(kms_request_command, *alone, *name)
     command(open_command, *stored, body, *name, *keys,
             option("--range", "first-last, first- or -n, counted as in HTTP"), file("--out", required=True))
     command(receipt_command, *stored, *name, *upload, *keys, sealed)

@@ -438,6 +438,28 @@ class TheProgram(Test):
             name = (b"", b"photos", b"cat.jpg", b"", b"")
             self.refused("KeyProvider" if refused else "Inauthentic", keys.unlock, env, name)
 
+    def test_an_inline_container_is_asked_for_its_kms_and_opened(self):
+        folder = TESTS / "golden" / "0.1.0"
+        good = self.golden(folder, "dsse-kms")
+        contained = (folder / "dsse-kms.envelope").read_bytes() + (folder / "dsse-kms.body").read_bytes()
+        inline = self.file("inline", contained)
+        for asked in (["envelope"], ["kms-request", *CAT]):
+            shown = self.program(*asked, inline, "--inline")
+            self.assertEqual(shown, self.program(*asked, folder / "dsse-kms.envelope"))
+            self.assert_refused("Malformed", *asked, inline)
+        self.program("open", "--inline", inline, *good[5:])
+        self.assertEqual(self.out.read_bytes(), plaintext(20_000))
+        self.out.unlink()
+        self.assert_refused("Misuse", "open", *good[5:])
+
+    def test_a_name_that_no_name_can_be_is_misuse(self):
+        good = self.golden(TESTS / "golden" / "0.1.0", "sse-s3")
+        self.assert_refused("Misuse", *good, "--names-in-hex")
+        self.assert_refused("Misuse", *good, "--realm", "r" * 65_536)
+        self.assert_refused("Misuse", *good, "--key", "")
+        for name in ["", "n" * 256, "atrest/receipt", "\udcff"]:
+            self.refused("Misuse", atrest.open_value, [bytes(32)], bytes(24), name, bytes(41))
+
     def test_a_range_and_a_body_in_several_files_open(self):
         case = next(case for case in load("accept.json")["cases"] if case["case"] == "sse-s3 multipart")
         env = Envelope(UNHEX(case["envelope"]))
@@ -562,7 +584,8 @@ class TheProgram(Test):
             "receipts": [{"sealed": self.file("u.receipt", seal(data_keys, bytes(24), "atrest/receipt", record)).name,
                           "number": 2, "len": 9, "label": ""}],
             "values": [{"name": "md5", "of": of, "value": "07",
-                        "sealed": self.file(f"u.{of}", seal(data_keys, salt, "md5", b"\7")).name} for of, salt in values]})
+                        "sealed": self.file(f"u.{of}", seal(data_keys, salt, "md5", b"\7")).name}
+                       for of, salt in values]})
 
         def checked(cases, status):
             self.file("cases.json", json.dumps(cases).encode())
