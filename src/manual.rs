@@ -1,4 +1,5 @@
-//! The manual: the stored format as a specification, keys, threats, how to use it in a storage service, and defaults.
+//! The manual: the stored format as a specification, keys, threats, how to use it in a storage service, defaults, and how
+//! to recover objects without the library.
 
 #[doc = include_str!("manual/format.md")]
 pub mod format {}
@@ -14,3 +15,6 @@ pub mod howto {}
 
 #[doc = include_str!("manual/defaults.md")]
 pub mod defaults {}
+
+#[doc = include_str!("manual/recovery.md")]
+pub mod recovery {}

@@ -1,0 +1,829 @@
+#!/usr/bin/env python3
+"""Opens what the library `atrest` has stored, without the library: a second implementation of the manual's page
+"format", in its order. The page "recovery" shows how it is used. It writes nothing but what it opened. It takes
+Python 3.9 and the package `cryptography` (44 or newer where a keyring is sealed under a passphrase).
+"""
+import argparse
+import base64
+import binascii
+import hmac
+import json
+import os
+import re
+import sys
+import tempfile
+from itertools import accumulate
+
+try:
+    from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
+    from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+except ImportError:
+    sys.exit("atrest.py needs the Python package `cryptography`: python3 -m pip install 'cryptography>=44'")
+
+MODES = {1: "sse-s3", 2: "sse-kms", 3: "dsse-kms", 4: "sse-c"}
+STATES = {1: "object", 2: "upload under way", 3: "multipart object"}
+BOUND, BUCKET_KEY, INNER = 1, 2, 4
+STATES_OF_VERSION = ["staged", "enabled", "disabled"]
+ANY = object()  # every KMS key is accepted
+
+
+class Refused(Exception):
+    """What the format refuses, by the name that the format gives it."""
+
+    def __init__(self, kind, why):
+        super().__init__(f"{kind}: {why}")
+        self.kind = kind
+
+
+def need(holds, kind, why):
+    if not holds:
+        raise Refused(kind, why)
+
+
+# Notation
+
+D = b"atrest/v1/"
+
+
+def lp(x):
+    return len(x).to_bytes(2, "big") + x
+
+
+def extract(salt, ikm):
+    return hmac.digest(salt, ikm, "sha512")
+
+
+def expand(prk, info, n):
+    out = block = b""
+    for counter in range(1, -(-n // 64) + 1):
+        block = hmac.digest(prk, block + info + bytes([counter]), "sha512")
+        out += block
+    return out[:n]
+
+
+def same(a, b):
+    return hmac.compare_digest(a, b)
+
+
+def gcm_open(key, nonce, sealed):
+    try:
+        return AESGCM(key).decrypt(nonce, sealed, None)
+    except InvalidTag:
+        raise Refused("Inauthentic", "the stored bytes, the key or the name are not those it was sealed with") from None
+
+
+def utf8(value, kind, what):
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        raise Refused(kind, f"{what} is not UTF-8") from None
+
+
+class Cursor:
+    """Takes bytes from the front; where they end too early, that is of the given kind."""
+
+    def __init__(self, data, kind):
+        self.data, self.kind, self.at = data, kind, 0
+
+    def take(self, n):
+        need(len(self.data) - self.at >= n, self.kind, "it ends too early")
+        self.at += n
+        return self.data[self.at - n:self.at]
+
+    def number(self, n):
+        return int.from_bytes(self.take(n), "big")
+
+    def lp(self):
+        return self.take(self.number(2))
+
+    def is_at_end(self):
+        return self.at == len(self.data)
+
+
+# Keys: names, unwrapping
+
+def check_name(name):
+    """A name is (realm, bucket, key, version id, upload id), all bytes; None is unbound."""
+    if name is not None:
+        need(name[1] and name[2], "Misuse", "bucket and key are not empty")
+        need(all(len(part) <= 65_535 for part in name), "Misuse", "a component of a name is at most 65,535 bytes")
+    return name
+
+
+def ctx(name):
+    return b"".join(lp(part) for part in name or [b""] * 5)
+
+
+def arn(name, bucket_key):
+    """What a KMS is shown of the name."""
+    bucket, key = (utf8(part, "Misuse", "with KMS keys: the name") for part in name[1:3])
+    of_object = f"arn:aws:s3:::{bucket}/{key}"
+    need("/" not in bucket, "Misuse", "with KMS keys, a bucket holds no '/'")
+    need(len(of_object.encode()) <= 65_535, "Misuse", "the ARN is at most 65,535 bytes")
+    return f"arn:aws:s3:::{bucket}" if bucket_key else of_object
+
+
+def verifier(prk, mode):
+    return expand(prk, D + b"verifier\0" + bytes([1, mode, 1]), 32)
+
+
+def unwrap(layer, kek, name):
+    prk = extract(layer.wrap_salt, kek)
+    kind = "CustomerKeyMismatch" if layer.mode == 4 else "Inauthentic"
+    need(same(verifier(prk, layer.mode), layer.verifier), kind, "the key is not the one that was used")
+    keys = expand(prk, D + b"wrap\0" + layer.header + ctx(name), 44)
+    return gcm_open(keys[:32], keys[32:], layer.wrapped_key)
+
+
+class Keys:
+    """What a reader brings, and with it what the reader accepts: a mode whose keys are not named is refused."""
+
+    def __init__(self, keyring=None, kek=None, customer_key=None, kms_keys=None, modes=None):
+        self.keyring, self.kek, self.customer_key = keyring, kek, customer_key
+        self.kms_keys, self.modes = kms_keys, modes
+
+    def accept(self, env, name, upload=False):
+        """Step 4: before any key is used."""
+        fits = env.bound == (name is not None)
+        need(fits, "Unexpected", f"the envelope is {'' if env.bound else 'not '}bound to a name")
+        need(self.modes is None or MODES[env.mode] in self.modes, "Unexpected", f"{MODES[env.mode]} is not accepted")
+        for layer in env.layers:
+            if layer.mode in (1, 3):
+                fits = self.keyring is not None and layer.key_id == self.keyring["key_id"]
+                need(fits, "Unexpected", f"{MODES[env.mode]} takes a keyring of key id {layer.key_id!r}")
+            if layer.mode == 2:
+                fits = self.kms_keys is ANY or layer.key_id in (self.kms_keys or ())
+                need(fits, "Unexpected", f"{MODES[env.mode]} takes KMS key {layer.key_id!r}, which is not accepted")
+        need(env.mode != 4 or self.customer_key, "CustomerKeyRequired", "the object is SSE-C")
+        need(not upload or env.state == 2, "Unexpected", "this is no upload under way")
+        need(upload or env.state != 2, "UploadNotComplete", "the upload is not complete, there is no object yet")
+        if name is not None and env.mode in (2, 3):
+            arn(name, env.bucket_key)
+
+    def unlock(self, env, name):
+        """Step 5: the data keys, from the outer layer inward."""
+        return [unwrap(layer, self.kek_of(layer), name) for layer in env.layers]
+
+    def kek_of(self, layer):
+        if layer.mode == 4:
+            return self.customer_key
+        if layer.mode == 2:
+            need(self.kek, "KeyProvider", "the unwrapped key-encryption key is missing: see kms-request")
+            return self.kek
+        version = self.keyring["versions"].get(layer.key_version)
+        need(version, "KeyProvider", f"the keyring has no version {layer.key_version}")
+        enabled = STATES_OF_VERSION[version["state"]] != "disabled"
+        need(enabled, "KeyProvider", f"version {layer.key_version} of the keyring is disabled")
+        return version["key"]
+
+
+# Messages
+
+CHUNK = 16_384
+MOST = 2**52 - 1
+# The most plaintext of an object, by its number of layers: two of them make one message in another.
+MOST_OF = {1: MOST, 2: CHUNK * ((MOST - 56) // 16_400) + max((MOST - 56) % 16_400 - 16, -1)}
+
+
+def ciphertext_len(p):
+    return 56 + p + 16 * (p // CHUNK + 1)
+
+
+def plaintext_len(c):
+    n, r = divmod(c - 56, 16_400)
+    need(c >= 72 and r >= 16, "Truncated", "no message has this length")
+    need(CHUNK * n + r - 16 <= MOST, "LimitExceeded", "no message is so long")
+    return CHUNK * n + r - 16
+
+
+def stored_len(p, layers):
+    return p if layers == 0 else ciphertext_len(stored_len(p, layers - 1))
+
+
+def message_keys(data_key, context, salt):
+    okm = expand(data_key, b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0" + salt + context, 76)
+    return okm[:32], okm[32:44], okm[44:]
+
+
+class Stored:
+    """Open files, one behind the other, read where asked. A source: it has a size and can be read."""
+
+    def __init__(self, *files):
+        self.files = [(file, file.seek(0, 2)) for file in files]
+        self.size = sum(size for _, size in self.files)
+
+    def read(self, at, n):
+        out = b""
+        for file, size in self.files:
+            if n > len(out) and at < size:
+                file.seek(at)
+                out += file.read(min(n - len(out), size - at))
+            at = max(at - size, 0)
+        need(len(out) == n, "Truncated", "the stored bytes end too early")
+        return out
+
+
+class Section:
+    """A piece of a source."""
+
+    def __init__(self, source, start, size):
+        self.source, self.start, self.size = source, start, size
+
+    def read(self, at, n):
+        return self.source.read(self.start + at, n)
+
+
+class Message:
+    """A message over a source, and itself a source, so that the inner layer of DSSE-KMS reads from the outer one."""
+
+    def __init__(self, source, data_key, context, header):
+        self.size = plaintext_len(source.size)
+        self.source, self.last, self.opened = source, self.size // CHUNK, (None, b"")
+        need(same(source.read(0, 56), header), "Inauthentic", "the message's header is not the one that was recorded")
+        self.key, self.base_nonce, commitment = message_keys(data_key, context, header[:24])
+        need(same(commitment, header[24:]), "Inauthentic", "the message is under another data key")
+
+    def chunk(self, i):
+        """The plaintext of one chunk, once it has authenticated."""
+        if self.opened[0] != i:
+            at = 56 + 16_400 * i
+            sealed = self.source.read(at, min(16_400, self.source.size - at))
+            nonce = int.from_bytes(self.base_nonce, "big") ^ i
+            self.opened = i, gcm_open(self.key, nonce.to_bytes(12, "big"), sealed)
+        return self.opened[1]
+
+    def pieces(self, start, end):
+        for i in range(start // CHUNK, -(-end // CHUNK)):
+            yield self.chunk(i)[max(start - CHUNK * i, 0):end - CHUNK * i]
+
+    def read(self, at, n):
+        return b"".join(self.pieces(at, at + n))
+
+    def verify_end(self):
+        self.chunk(self.last)
+        if isinstance(self.source, Message):
+            self.source.verify_end()
+
+    def whole(self):
+        yield from self.pieces(0, self.size)
+        self.verify_end()  # the last chunk may be empty, and still says that this is the end
+
+
+def open_message(source, data_keys, context, headers):
+    """One message, or a message in a message. The inner one has no say in whether the outer was cut."""
+    source = Message(source, data_keys[0], context, headers[0])
+    for data_key, header in zip(data_keys[1:], headers[1:]):
+        try:
+            source = Message(source, data_key, context, header)
+        except Refused as refused:
+            raise Refused("Inauthentic", f"the inner layer: {refused}") from None
+    return source
+
+
+# Envelope
+
+def envelope_len(b, inner=False):
+    """Steps 1 and 2 over the first 16 bytes: how long the whole envelope is."""
+    need(len(b) >= 16 and b[:8] == b"\x89ARST\r\n\x1a", "NotAnEnvelope", "it does not begin as an envelope does")
+    need(b[8] == 1, "UnsupportedVersion", f"version {b[8]}")
+    need(b[9] in MODES, "UnknownMode", f"mode {b[9]}")
+    need(b[10] in STATES, "UnknownState", f"state {b[10]}")
+    need(b[11] == 1, "UnknownSuite", f"suite {b[11]}")
+    flags = b[12] << 8 | b[13]
+    need(flags <= 7, "UnknownFlag", f"flags {flags:#06x}")
+    bucket_key, is_inner = bool(flags & BUCKET_KEY), bool(flags & INNER)
+    good = (b[9] == 2 or not (bucket_key or is_inner)) and not (bucket_key and (is_inner or not flags & BOUND))
+    need(good and is_inner == inner, "Malformed", f"flags {flags:#06x} where they cannot be")
+    return 80 + (b[14] << 8 | b[15]) + 48
+
+
+def key_id(value):
+    text = utf8(value, "Malformed", "the key id")
+    good = 1 <= len(value) <= 2_048 and not re.search("[\0-\x1f\x7f-\x9f]", text)
+    need(good, "Malformed", "the key id is 1 to 2,048 bytes without control characters")
+    return text
+
+
+def pairs(value):
+    need(len(value) <= 8_192, "Malformed", "the encryption context is over 8,192 bytes")
+    rest, found = Cursor(value, "Malformed"), []
+    for _ in range(rest.number(2)):
+        found.append((rest.lp(), rest.lp()))
+    names = [name for name, _ in found]
+    good = found and rest.is_at_end() and all(names) and names == sorted(set(names)) and b"aws:s3:arn" not in names
+    need(good, "Malformed", "the encryption context is not in its one encoding")
+    return {utf8(name, "Malformed", "a name"): utf8(text, "Malformed", "a value") for name, text in found}
+
+
+class Envelope:
+    def __init__(self, b, inner=False):
+        need(len(b) == envelope_len(b, inner), "Malformed", "the envelope has another length than it says")
+        self.mode, self.state, flags = b[9], b[10], b[13]
+        self.bound, self.bucket_key = bool(flags & BOUND), bool(flags & BUCKET_KEY)
+        self.wrap_salt, self.verifier, self.header, self.wrapped_key = b[16:48], b[48:80], b[:-48], b[-48:]
+        self.fields = f = self.split(Cursor(b[80:-48], "Malformed"))
+        need(all(1 <= kind <= 9 for kind in f), "UnknownField", f"fields {list(f)}")
+        always = {1: self.mode != 4, 2: self.mode in (1, 3), 3: self.mode == 2, 5: self.state == 1,
+                  6: self.state == 3, 7: self.mode == 3}
+        perhaps = {4: self.mode == 2, 8: self.state == 1, 9: not inner}
+        need(all((kind in f) == there for kind, there in always.items())
+             and all(kind not in f or may for kind, may in perhaps.items()), "Malformed", "a field too many or missing")
+
+        def sized(kind, n):
+            need(len(f.get(kind, bytes(n))) == n, "Malformed", f"field {kind} is {n} bytes long")
+            return f.get(kind, b"")
+
+        def number(value):
+            return int.from_bytes(value, "big") if value else None
+
+        self.key_id = key_id(f[1]) if 1 in f else None
+        self.key_version = number(sized(2, 4))
+        need(self.key_version != 0, "Malformed", "key versions start at 1")
+        need(1 <= len(f.get(3, b"-")) <= 6_144, "Malformed", "the wrapped KEK is 1 to 6,144 bytes")
+        self.pairs = pairs(f[4]) if 4 in f else {}
+        self.message, counts = sized(5, 56), sized(6, 68)
+        self.parts, self.total, self.manifest = number(counts[:4]), number(counts[4:12]), counts[12:]
+        good = not counts or 1 <= self.parts <= 65_536 and self.total <= 2**56
+        need(good, "Malformed", "the parts or their total are over a bound")
+        self.inner = self.read_inner(f[7]) if 7 in f else None
+        self.plaintext_len = number(sized(8, 8))
+        most = MOST_OF[2 if inner or self.inner else 1]
+        need((self.plaintext_len or 0) <= most, "Malformed", "the plaintext length is over its bound")
+        need(not any(f.get(9, b"")), "Malformed", "padding is zeros")
+        self.layers = [self] + ([self.inner] if self.inner else [])
+
+    @staticmethod
+    def split(rest):
+        fields, last = {}, -1
+        while not rest.is_at_end():
+            kind = rest.number(2)
+            need(kind > last, "Malformed", "the fields are not in ascending order")
+            fields[kind], last = rest.lp(), kind
+        return fields
+
+    def read_inner(self, value):
+        try:
+            need(len(value) <= 60_000, "Malformed", "it is over 60,000 bytes")
+            inner = Envelope(value, inner=True)
+        except Refused as refused:
+            raise Refused("Malformed", f"the inner envelope: {refused}") from None
+        agree = [(e.state, e.bound, e.parts, e.total, e.fields.get(8)) for e in (self, inner)]
+        need(agree[0] == agree[1], "Malformed", "the inner envelope contradicts the outer one")
+        return inner
+
+    def show(self):
+        """What stands in it, nothing of it authenticated and nothing of it secret."""
+        padding = self.fields.get(9)
+        shown = {"mode": MODES[self.mode], "state": STATES[self.state], "bound": self.bound,
+                 "bucket_key": self.bucket_key or None, "key_id": self.key_id, "key_version": self.key_version,
+                 "context": self.pairs or None, "message_header": self.message.hex() or None, "parts": self.parts,
+                 "total_len": self.total, "manifest_header": self.manifest.hex() or None,
+                 "plaintext_len": self.plaintext_len, "padding_len": None if padding is None else len(padding),
+                 "inner": self.inner.show() if self.inner else None}
+        return {name: value for name, value in shown.items() if value is not None}
+
+
+# Objects, multipart and inline ones included
+
+class Object:
+    """Plaintext in parts, each of them opened when it is needed; an object that is not multipart is one part."""
+
+    def __init__(self, sizes, part, len_is_known):
+        self.ends, self.part, self.len_is_known = list(accumulate(sizes)), part, len_is_known
+        self.size = self.ends[-1]
+
+    def whole(self):
+        for i in range(len(self.ends)):
+            yield from self.part(i).whole()
+
+    def range(self, text):
+        """`first-last`, `first-` or `-n`, as in HTTP. An end is believed only once it is authenticated."""
+        found = re.fullmatch(r"(\d*)-(\d*)", text)
+        need(found and text != "-", "Misuse", "a range is first-last, first- or -n")
+        first, last = (int(number) if number else None for number in found.groups())
+        need(first is None or last is None or first <= last, "Misuse", "the range ends before it begins")
+        if not self.len_is_known and (first is None or last is None or last >= self.size):
+            self.part(0).verify_end()
+        start = max(self.size - last, 0) if first is None else first
+        end = self.size if first is None or last is None else min(last + 1, self.size)
+        need(start < end, "RangeNotSatisfiable", f"the object has {self.size} bytes")
+        return self.pieces(start, end)
+
+    def pieces(self, start, end):
+        for i, (begins, ends) in enumerate(zip([0] + self.ends, self.ends)):
+            if begins < end and start < ends:
+                yield from self.part(i).pieces(max(start - begins, 0), min(end, ends) - begins)
+
+
+def open_object(env, data_keys, body, manifest=None):
+    layers = len(data_keys)
+    if env.state == 1:
+        need(manifest is None, "Misuse", "the object was not uploaded in parts, it has no manifest")
+        message = open_message(body, data_keys, D + b"object\0", [layer.message for layer in env.layers])
+        known = env.plaintext_len is not None
+        need(not known or message.size == env.plaintext_len, "Inauthentic", "the body has another length than recorded")
+        return Object([message.size], lambda _: message, known)
+    parts = open_manifest(env, data_keys, manifest)
+    ends = list(accumulate(stored_len(size, layers) for _, size, _ in parts))
+    need(body.size >= ends[-1], "Truncated", "the body is shorter than its parts")
+    need(body.size == ends[-1], "Inauthentic", "the body is longer than its parts")
+
+    def part(i):
+        number, size, salts = parts[i]
+        stored = stored_len(size, layers)
+        context = D + b"part\0" + number.to_bytes(4, "big")
+        headers = [salt + message_keys(key, context, salt)[2] for key, salt in zip(data_keys, salts)]
+        return open_message(Section(body, ends[i] - stored, stored), data_keys, context, headers)
+
+    return Object([size for _, size, _ in parts], part, True)
+
+
+def open_manifest(env, data_keys, manifest):
+    """Number, plaintext length and salts of every part."""
+    need(manifest is not None, "ManifestRequired", "the object was uploaded in parts")
+    layers = len(data_keys)
+    message = open_message(manifest, data_keys, D + b"manifest\0", [layer.manifest for layer in env.layers])
+    need(message.size == env.parts * (12 + 24 * layers), "Inauthentic", "not as many records as parts")
+    records, parts, last, end = Cursor(b"".join(message.whole()), "Inauthentic"), [], 0, 0
+    while not records.is_at_end():
+        number, next_end = records.number(4), records.number(8)
+        need(number > last and 0 <= next_end - end <= MOST_OF[layers], "Inauthentic", "a manifest that breaks a rule")
+        parts.append((number, next_end - end, [records.take(24) for _ in data_keys]))
+        last, end = number, next_end
+    need(end == env.total, "Inauthentic", "the parts do not add up to the total")
+    return parts
+
+
+def read_file(path, most=70_000):
+    """A small file; one that is longer than the format allows is seen to be wrong without the rest of it."""
+    with open(path, "rb") as file:
+        return file.read(most)
+
+
+def load(keys, name, upload=False, envelope=None, manifest=None, body=(), inline=None):
+    """Envelope, data keys, manifest and body of what lies in files of these names; all checks up to step 5."""
+    whole = Stored(open(inline, "rb")) if inline else None
+    if inline:
+        begins = envelope_len(whole.read(0, min(16, whole.size)))
+        need(whole.size >= begins, "Malformed", "the envelope is cut")
+    env = Envelope(whole.read(0, begins) if inline else read_file(envelope))
+    keys.accept(env, name, upload)
+    if not inline:
+        manifest = Stored(open(manifest, "rb")) if manifest else None
+        return env, keys.unlock(env, name), manifest, Stored(*(open(path, "rb") for path in body))
+    if env.state == 3:
+        layers = len(env.layers)
+        manifest = Section(whole, begins, stored_len(env.parts * (12 + 24 * layers), layers))
+        begins += manifest.size
+        need(whole.size >= begins, "Truncated", "the manifest is cut")
+    return env, keys.unlock(env, name), manifest, Section(whole, begins, whole.size - begins)
+
+
+# Sealed values and receipts
+
+def open_value(data_keys, of, name, sealed):
+    name = utf8(name.encode(errors="surrogateescape"), "Misuse", "the value's name")
+    good = 1 <= len(name.encode()) <= 255 and not name.startswith("atrest/")
+    need(good, "Misuse", "a value's name is 1 to 255 bytes, and not one that begins with atrest/")
+    return open_reserved(data_keys, of, name, sealed)
+
+
+def open_reserved(data_keys, of, name, sealed):
+    for data_key in data_keys:
+        need(len(sealed) >= 41 and sealed[0] == 1, "Inauthentic", "this is no sealed value")
+        keys = expand(data_key, D + b"value\0" + of + lp(name.encode()) + sealed[1:25], 44)
+        sealed = gcm_open(keys[:32], keys[32:], sealed[25:])
+    need(len(sealed) <= 65_535, "Inauthentic", "the value is over 65,535 bytes")
+    return sealed
+
+
+def open_receipt(data_keys, sealed):
+    rest = Cursor(open_reserved(data_keys, bytes(24), "atrest/receipt", sealed), "Inauthentic")
+    number, size, headers, label = rest.number(4), rest.number(8), [rest.take(56) for _ in data_keys], rest.lp()
+    good = number >= 1 and size <= MOST_OF[len(data_keys)] and len(label) <= 255 and rest.is_at_end()
+    need(good, "Inauthentic", "a receipt that breaks a rule")
+    return {"number": number, "len": size, "headers": headers, "label": label}
+
+
+def salt_of(of, env, data_keys, manifest=None, receipt=None):
+    """Which message a value describes: "object", "upload" (none), or the number of a part."""
+    if of == "upload":
+        return bytes(24)
+    if of == "object":
+        need(env.state != 2, "Misuse", "an upload under way has no message of its own")
+        return (env.layers[-1].message or env.layers[-1].manifest)[:24]
+    if receipt is not None:
+        need(receipt["number"] == of, "InvalidPart", f"the receipt is of part {receipt['number']}")
+        return receipt["headers"][-1][:24]
+    need(env.state != 1, "Misuse", "the object was not uploaded in parts")
+    need(env.state == 3, "Misuse", "a part of an upload under way is found by its receipt")
+    found = [salts[-1] for number, _, salts in open_manifest(env, data_keys, manifest) if number == of]
+    need(found, "InvalidPart", f"the object has no part {of}")
+    return found[0]
+
+
+# Sealed files
+
+def open_sealed_file(b, root_key=None, passphrase=None, kind=1):
+    need(b[:8] == b"\x89ARSF\r\n\x1a", "NotASealedFile", "it does not begin as a sealed file does")
+    need(len(b) >= 11, "Malformed", "it is too short")
+    need(b[8] == 1 and b[9] == kind and b[10] <= 1, "Unsupported", "its version, kind or key derivation")
+    rest = Cursor(b[11:], "Malformed")
+    if b[10] == 1:
+        memory, passes, lanes = cost = [rest.number(4) for _ in range(3)]
+        good = 19_456 <= memory <= 4 * 1024 * 1024 and 2 <= passes <= 64 and 1 <= lanes <= 64
+        need(good, "Unsupported", f"the cost of its key derivation, {cost}")
+    salt = rest.take(32)
+    header = b[:11 + rest.at]
+    need(len(b) >= len(header) + 48, "Malformed", "it is too short")
+    what, given = ("passphrase", passphrase) if b[10] else ("key", root_key)
+    need(given is not None, "WrongRootKey", f"it is sealed under a {what}")
+    root_key = argon2id(passphrase, salt, *cost) if b[10] else root_key
+    keys = expand(extract(salt, root_key), D + b"file\0" + header, 76)
+    need(same(keys[44:], rest.take(32)), "WrongRootKey", "the root key or passphrase is another one")
+    return gcm_open(keys[:32], keys[32:44], rest.data[rest.at:])
+
+
+def argon2id(passphrase, salt, memory, passes, lanes):
+    try:
+        from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+        return Argon2id(salt=salt, length=32, iterations=passes, lanes=lanes, memory_cost=memory).derive(passphrase)
+    except (ImportError, UnsupportedAlgorithm):
+        why = "the package `cryptography` here has no Argon2id: it takes version 44 or newer, over OpenSSL 3.2 or newer"
+        raise Refused("NotCompiled", why) from None
+
+
+def open_keyring(b, root_key=None, passphrase=None):
+    rest = Cursor(open_sealed_file(b, root_key, passphrase), "Malformed")
+    keyring = {"key_id": key_id(rest.lp()), "generation": rest.number(8), "primary": rest.number(4),
+               "next_version": rest.number(4), "versions": {}}
+    numbers = [0]
+    for _ in range(rest.number(2)):
+        numbers.append(rest.number(4))
+        keyring["versions"][numbers[-1]] = {"state": rest.number(1), "created": rest.number(8), "key": rest.take(32)}
+    versions, ascending = keyring["versions"], numbers + [keyring["next_version"]]
+    good = (rest.is_at_end() and versions and ascending == sorted(set(ascending))
+            and all(version["state"] <= 2 for version in versions.values())
+            and versions.get(keyring["primary"], {}).get("state") == 1)
+    need(good, "Malformed", "a keyring that breaks a rule")
+    return keyring
+
+
+# The program
+
+def read_secret(where):
+    """A file, or `env:NAME`: secrets do not belong on a command line."""
+    if not where.startswith("env:"):
+        return read_file(where)
+    need(where[4:] in os.environ, "Misuse", f"there is no {where}")
+    return os.fsencode(os.environ[where[4:]])
+
+
+def read_key(where):
+    secret = read_secret(where)
+    text = secret.strip()
+    try:
+        decoded = binascii.unhexlify(text) if len(text) == 64 else base64.b64decode(text, validate=True)
+    except ValueError:
+        decoded = b""
+    key = secret if len(secret) == 32 else decoded
+    need(len(key) == 32, "Misuse", f"{where}: a key is 32 bytes, or those in hex or base64")
+    return key
+
+
+def read_keyring(args):
+    root_key = read_key(args.root_key) if args.root_key else None
+    # The line end that an editor has put there is no part of the passphrase.
+    passphrase = re.sub(rb"\r?\n\Z", b"", read_secret(args.passphrase)) if args.passphrase else None
+    keyring = open_keyring(read_file(args.keyring, 1 << 24), root_key, passphrase)
+    need(args.key_id in (None, keyring["key_id"]), "Unexpected", f"the keyring is {keyring['key_id']!r}")
+    generation = keyring["generation"]
+    need(generation >= args.min_generation, "Unexpected", f"the keyring is of generation {generation}")
+    return keyring
+
+
+def read_keys(args):
+    keyring = read_keyring(args) if args.keyring else None
+    if args.master_key:
+        alone = args.key_id and args.key_version and not keyring
+        need(alone, "Misuse", "--master-key goes with --key-id and --key-version, and without --keyring")
+        version = {"state": 1, "key": read_key(args.master_key)}
+        keyring = {"key_id": args.key_id, "versions": {args.key_version: version}}
+    kek, customer_key = (read_key(where) if where else None for where in (args.kek, args.customer_key))
+    return Keys(keyring, kek, customer_key, ANY if args.any_kms_key else args.kms_key, args.mode)
+
+
+def read_name(args):
+    """The bytes that the shell has handed over."""
+    given = [args.realm, args.bucket, args.key, args.version_id, args.upload_id]
+    if args.unbound:
+        need(not any(given), "Misuse", "--unbound goes without a name")
+        return None
+    need(given[4] or not args.upload, "Misuse", "an upload that is bound to a name has an --upload-id")
+    decode = bytes.fromhex if args.names_in_hex else os.fsencode
+    try:
+        return check_name(tuple(decode(part or "") for part in given))
+    except ValueError:
+        raise Refused("Misuse", "--names-in-hex: a name is not in hex") from None
+
+
+def read_stored(args):
+    upload = args.upload or bool(args.upload_id)
+    need(args.envelope or args.inline, "Misuse", "an object is read from its --envelope, or --inline")
+    return load(read_keys(args), read_name(args), upload, args.envelope, args.manifest, args.body or (), args.inline)
+
+
+def write(path, pieces):
+    """The file has its name once all of it is there and authentic."""
+    need(not os.path.lexists(path), "Misuse", f"{path} is there already")
+    handle, unfinished = tempfile.mkstemp(prefix=".unfinished-", dir=os.path.dirname(path) or ".")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            written = sum(file.write(piece) for piece in pieces)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(unfinished, path)
+    except BaseException:
+        os.unlink(unfinished)
+        raise
+    return written
+
+
+def show(value):
+    print(json.dumps(value, indent=2))
+
+
+def keyring_command(args):
+    """what a sealed keyring holds, but not its keys"""
+    keyring = read_keyring(args)
+    versions = [{"version": number, "state": STATES_OF_VERSION[version["state"]], "created_ms": version["created"]}
+                for number, version in keyring["versions"].items()]
+    show({**keyring, "versions": versions})
+
+
+def read_envelope(args):
+    b = read_file(args.file)
+    return Envelope(b[:envelope_len(b)] if args.inline else b)
+
+
+def envelope_command(args):
+    """what stands in an envelope: nothing of it is secret, and nothing of it has been authenticated"""
+    show(read_envelope(args).show())
+
+
+def kms_request_command(args):
+    """what to ask the KMS, so that it unwraps the key for --kek"""
+    env, name = read_envelope(args), read_name(args)
+    layer = env.layers[-1]
+    need(env.bound == (name is not None), "Unexpected", "one of envelope and name is bound, the other is not")
+    need(layer.mode == 2, "Unexpected", f"{MODES[env.mode]} asks no KMS")
+    context = {**layer.pairs, "aws:s3:arn": arn(name, layer.bucket_key)} if name else layer.pairs
+    wrapped = base64.b64encode(layer.fields[3]).decode()
+    show({"key_id": layer.key_id, "encryption_context": context, "wrapped_key": wrapped})
+
+
+def open_command(args):
+    """an object, or a range of it"""
+    env, data_keys, manifest, body = read_stored(args)
+    opened = open_object(env, data_keys, body, manifest)
+    written = write(args.out, opened.range(args.range) if args.range else opened.whole())
+    print(f"{written} bytes, {MODES[env.mode]}, authentic")
+
+
+def receipt_command(args):
+    """the receipt of a part"""
+    receipt = open_receipt(read_stored(args)[1], read_file(args.sealed))
+    show({**receipt, "headers": [header.hex() for header in receipt["headers"]], "label": receipt["label"].hex()})
+
+
+def value_command(args):
+    """a sealed value, in hex or into a file"""
+    env, data_keys, manifest, _ = read_stored(args)
+    receipt = open_receipt(data_keys, read_file(args.receipt)) if args.receipt else None
+    of = salt_of(int(args.of) if args.of.isdigit() else args.of, env, data_keys, manifest, receipt)
+    value = open_value(data_keys, of, args.name, read_file(args.sealed))
+    if args.out:
+        write(args.out, [value])
+    else:
+        print(value.hex())
+
+
+def check_command(args):
+    """everything that FOLDER/cases.json lists, against what it says is in there"""
+    with open(os.path.join(args.folder, "cases.json"), "rb") as file:
+        cases = json.load(file)
+    failed = 0
+    for case in cases:
+        try:
+            print(f"ok   {case['case']}: {check(case, lambda name: name and os.path.join(args.folder, name))}")
+        except (Refused, OSError, KeyError, TypeError, ValueError) as error:
+            print(f"FAIL {case['case']}: {error!r}")
+            failed += 1
+    print(f"{len(cases) - failed} opened, {failed} failed")
+    return 0 if cases and not failed else 1
+
+
+def check(case, path):
+    keyring = open_keyring(read_file(path(case["keyring"])), read_key(path(case["root_key"])))
+    kek, customer_key = (read_key(path(case[key])) if case.get(key) else None for key in ("kek", "customer_key"))
+    upload_id, name, plaintext = case.get("upload_id"), case.get("name"), case.get("plaintext")
+    if name:
+        parts = [name.get(part) or "" for part in ("realm", "bucket", "key", "version_id")] + [upload_id or ""]
+        name = check_name(tuple(map(bytes.fromhex, parts)))
+    stored = {part: path(case.get(part)) for part in ("envelope", "manifest", "inline")}
+    stored["body"] = [path(file) for file in case.get("body") or ()]
+    upload = upload_id is not None or not plaintext
+    env, data_keys, manifest, body = load(Keys(keyring, kek, customer_key, ANY), name or None, upload, **stored)
+    if plaintext:
+        expected = Stored(open(path(plaintext), "rb"))
+        opened, at = open_object(env, data_keys, body, manifest), 0
+        need(opened.size == expected.size, "Differs", f"{opened.size} bytes opened, {expected.size} expected")
+        for piece in opened.whole():
+            need(piece == expected.read(at, len(piece)), "Differs", f"the plaintext from byte {at}")
+            at += len(piece)
+    receipts = {}
+    for stated in case.get("receipts") or ():
+        receipt = receipts[stated["number"]] = open_receipt(data_keys, read_file(path(stated["sealed"])))
+        found = [receipt["number"], receipt["len"], receipt["label"].hex()]
+        need(found == [stated["number"], stated["len"], stated["label"]], "Differs", f"the receipt says {found}")
+    for stated in case.get("values") or ():
+        of = salt_of(stated["of"], env, data_keys, manifest, receipts.get(stated["of"]))
+        value = open_value(data_keys, of, stated["name"], read_file(path(stated["sealed"])))
+        need(value.hex() == stated["value"], "Differs", f"the value {stated['name']!r} of {stated['of']}")
+    return f"{MODES[env.mode]}, {STATES[env.state]}"
+
+
+def arguments():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(run, *options):
+        name = run.__name__[:-len("_command")].replace("_", "-")
+        added = commands.add_parser(name, help=run.__doc__, description=run.__doc__, allow_abbrev=False)
+        added.set_defaults(run=run, upload=False, upload_id=None, manifest=None, body=None, inline=None)
+        for flag, rest in options:
+            added.add_argument(flag, **rest)
+
+    def option(flag, text=None, **rest):
+        return flag, {"help": text, **rest}
+
+    def file(flag, text=None, **rest):
+        return option(flag, text, metavar="FILE", **rest)
+
+    def secret(flag, text):
+        return option(flag, text, metavar="FILE|env:NAME")
+
+    sealed_under = [
+        secret("--root-key", "what the keyring is sealed under"),
+        secret("--passphrase", "the same, where it is a passphrase"),
+        option("--key-id", "the key id that is expected of the keyring", metavar="ID"),
+        option("--min-generation", "refuse an older keyring", metavar="N", type=int, default=0)]
+    keys = [
+        file("--keyring", "the sealed keyring, for SSE-S3 and DSSE-KMS"), *sealed_under,
+        secret("--master-key", "one key of the keyring, in place of it"),
+        option("--key-version", "which version of the keyring that key is", metavar="N", type=int),
+        secret("--kek", "what the KMS has unwrapped, for SSE-KMS and DSSE-KMS"),
+        option("--kms-key", "a KMS key that is accepted; may be repeated", metavar="ID", action="append"),
+        option("--any-kms-key", "accept every KMS key", action="store_true"),
+        secret("--customer-key", "for SSE-C"),
+        option("--mode", "a mode that is accepted; may be repeated", choices=MODES.values(), action="append")]
+    name = [
+        option("--bucket"), option("--key", "the object's name in the bucket"),
+        option("--realm"), option("--version-id"),
+        option("--names-in-hex", "these four, and the upload id, are in hex", action="store_true"),
+        option("--unbound", "the object is bound to no name", action="store_true")]
+    upload = [
+        option("--upload-id", "of an upload under way"),
+        option("--upload", "an upload under way that is bound to no name", action="store_true")]
+    stored = [file("--envelope"), file("--manifest", "of a multipart object"),
+              file("--inline", "envelope, manifest and body in one file")]
+    body = file("--body", "repeated in order where the parts lie apart", action="append")
+    sealed = file("--sealed", "the sealed bytes", required=True)
+
+    command(keyring_command, file("--keyring", required=True), *sealed_under)
+    alone = [option("file", "the envelope"), option("--inline", "it begins this inline container", action="store_true")]
+    command(envelope_command, *alone)
+    command(kms_request_command, *alone, *name)
+    command(open_command, *stored, body, *name, *keys,
+            option("--range", "first-last, first- or -n, counted as in HTTP"), file("--out", required=True))
+    command(receipt_command, *stored, *name, *upload, *keys, sealed)
+    command(value_command, *stored, *name, *upload, *keys, sealed, option("--name", "the value's name", required=True),
+            option("--of", "what it describes: object, upload, or the number of a part", required=True),
+            file("--receipt", "of that part, where the upload is under way"), file("--out"))
+    command(check_command, option("folder"))
+    return parser.parse_args()
+
+
+def main():
+    args = arguments()
+    try:
+        return args.run(args) or 0
+    except Refused as refused:
+        print(f"refused: {refused}", file=sys.stderr)
+    except OSError as error:
+        print(f"refused: Io: {error}", file=sys.stderr)
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,608 @@
+"""The program `atrest.py` against values computed by other implementations, and against files of the library.
+
+python3 tests/reference/test_atrest.py
+"""
+import base64
+import contextlib
+import io
+import json
+import os
+import re
+import shlex
+import shutil
+import sys
+import tempfile
+import unittest
+from pathlib import Path
+from unittest import mock
+
+import atrest
+from atrest import ANY, Envelope, Keys, Refused, Stored
+
+TESTS = Path(__file__).resolve().parent.parent
+DATA = TESTS / "vectors" / "data"
+UNHEX = bytes.fromhex
+
+
+def plaintext(n):
+    return bytes((7 * i + 13 * (i // 256) + 1) % 256 for i in range(n))
+
+
+def load(name):
+    return json.loads((DATA / name).read_bytes())
+
+
+def name_of(value):
+    return None if value is None else tuple(map(UNHEX, value))
+
+
+def stored(*pieces):
+    return Stored(*map(io.BytesIO, pieces))
+
+
+def keys_of(env, keks):
+    """These keys, whatever the key ids in the envelope are."""
+    keyring = kek = customer_key = None
+    for layer, key in zip(env.layers, map(UNHEX, keks)):
+        if layer.mode == 2:
+            kek = key
+        elif layer.mode == 4:
+            customer_key = key
+        else:
+            keyring = {"key_id": layer.key_id, "versions": {layer.key_version: {"state": 1, "key": key}}}
+    return Keys(keyring, kek, customer_key, ANY)
+
+
+def unlock(case, upload=False):
+    env, name = Envelope(UNHEX(case["envelope"])), name_of(case["name"])
+    keys = keys_of(env, case["keks"])
+    keys.accept(env, name, upload)
+    return env, keys.unlock(env, name)
+
+
+def opened(case):
+    env, data_keys = unlock(case)
+    manifest = stored(UNHEX(case["manifest"])) if "manifest" in case else None
+    return atrest.open_object(env, data_keys, stored(base64.b64decode(case["body"])), manifest)
+
+
+def whole(case):
+    return b"".join(opened(case).whole())
+
+
+class Test(unittest.TestCase):
+    def refused(self, kinds, call, *args):
+        with self.assertRaises(Refused) as caught:
+            call(*args)
+        self.assertIn(caught.exception.kind, kinds.split("|"))
+
+
+class TheVectors(Test):
+    def test_every_accepted_object_opens(self):
+        cases = load("accept.json")["cases"]
+        self.assertEqual(len(cases), 65)
+        self.assertEqual(sum("manifest" in case for case in cases), 8)
+        for case in cases:
+            with self.subTest(case["case"]):
+                self.assertEqual([key.hex() for key in unlock(case)[1]], case["data_keys"])
+                self.assertEqual(whole(case), plaintext(case["plaintext_len"]))
+
+    def test_every_rejected_object_is_refused_with_its_class(self):
+        cases = load("reject.json")["cases"]
+        self.assertEqual(len(cases), 180)
+        for case in cases:
+            with self.subTest(case["case"]):
+                self.refused(case["expect"], whole, case)
+
+    def test_every_range_is_the_slice_and_its_end_is_verified(self):
+        for case in load("accept.json")["cases"]:
+            expected, reader = plaintext(case["plaintext_len"]), opened(case)
+            n = len(expected)
+            ranges = [(0, 0), (0, n), (n // 3, 2 * n // 3), (16_383, 16_384), (n - 1, n - 1), (39_999, 40_001)]
+            for first, last in ranges:
+                if 0 <= first <= last:
+                    with self.subTest(case["case"], first=first, last=last):
+                        if first < n:
+                            self.assertEqual(b"".join(reader.range(f"{first}-{last}")), expected[first:last + 1])
+                            self.assertEqual(b"".join(reader.range(f"{first}-")), expected[first:])
+                            self.assertEqual(b"".join(reader.range(f"-{last + 1}")), expected[-(last + 1):])
+                        else:
+                            self.refused("RangeNotSatisfiable", reader.range, f"{first}-{last}")
+        case = next(case for case in load("accept.json")["cases"] if case["case"] == "sse-s3 50000 bytes")
+        body = bytearray(base64.b64decode(case["body"]))
+        body[-1] ^= 1
+        damaged = opened({**case, "body": base64.b64encode(body)})
+        self.assertEqual(b"".join(damaged.range("0-99")), plaintext(100))
+        for believing_the_end in ["-1", "0-50000", "60000-60001", "20000-"]:
+            self.refused("Inauthentic", damaged.range, believing_the_end)
+        for no_range in ["", "-", "2-1", "a-b", "1", "1-2-3"]:
+            self.refused("Misuse", damaged.range, no_range)
+
+    def test_every_receipt_opens_to_what_its_part_stored(self):
+        found = 0
+        for case in load("accept.json")["cases"]:
+            body, at = base64.b64decode(case["body"]), 0
+            for (number, size), sealed in zip(case.get("parts", []), case.get("receipts", [])):
+                data_keys = list(map(UNHEX, case["data_keys"]))
+                receipt = atrest.open_receipt(data_keys, UNHEX(sealed))
+                self.assertEqual((receipt["number"], receipt["len"]), (number, size))
+                self.assertEqual(receipt["label"], b"etag-%d" % number)
+                self.assertEqual(receipt["headers"][0], body[at:at + 56])
+                at += atrest.stored_len(size, len(data_keys))
+                found += 1
+        self.assertGreaterEqual(found, 16)
+
+    def test_the_wrap_of_an_upload_goes_through_every_stated_step(self):
+        case = load("derivations.json")["wrap"]
+        env, data_keys = unlock({**case, "keks": [case["kek"]]}, upload=True)
+        self.assertEqual(env.header.hex(), case["header"])
+        self.assertEqual(env.verifier.hex(), case["verifier"])
+        self.assertEqual([key.hex() for key in data_keys], [case["data_key"]])
+        prk = atrest.extract(UNHEX(case["wrap_salt"]), UNHEX(case["kek"]))
+        info = atrest.D + b"wrap\0" + env.header + UNHEX(case["ctx"])
+        self.assertEqual(atrest.expand(prk, info, 44).hex(), case["wk_wn"])
+        self.refused("UploadNotComplete", unlock, {**case, "keks": [case["kek"]]})
+
+    def test_verifiers_and_ctx_are_as_stated(self):
+        case = load("derivations.json")["verifiers_by_mode"]
+        for mode in range(1, 5):
+            prk = atrest.extract(UNHEX(case["wrap_salt"]), UNHEX(case["kek"]))
+            self.assertEqual(atrest.verifier(prk, mode).hex(), case[str(mode)])
+        cases = load("derivations.json")["ctx"]
+        self.assertEqual(len(cases), 4)
+        for case in cases:
+            self.assertEqual(atrest.ctx(name_of(case["name"])).hex(), case["ctx"])
+
+    def test_every_sealed_value_opens_and_every_wrong_one_is_refused(self):
+        def opened(case):
+            data_keys, of = list(map(UNHEX, case["data_keys"])), UNHEX(case["of"])
+            return atrest.open_value(data_keys, of, case["name"], UNHEX(case["sealed"]))
+
+        good, wrong = (load("derivations.json")[list_] for list_ in ("sealed_values", "wrong_sealed_values"))
+        self.assertEqual((len(good), len(wrong)), (4, 29))
+        for case in good:
+            self.assertEqual(opened(case).hex(), case["value"])
+            for reserved in ["", "atrest/receipt", "n" * 256]:
+                self.refused("Misuse", opened, {**case, "name": reserved})
+        for case in wrong:
+            with self.subTest(case["case"]):
+                self.refused(case["expect"], opened, case)
+
+    def test_every_wrong_receipt_is_refused(self):
+        cases = load("derivations.json")["wrong_receipts"]
+        self.assertEqual(len(cases), 6)
+        for case in cases:
+            with self.subTest(case["case"]):
+                data_keys = list(map(UNHEX, case["data_keys"]))
+                self.refused(case["expect"], atrest.open_receipt, data_keys, UNHEX(case["sealed"]))
+
+    def test_the_sealed_keyring_opens_and_every_wrong_one_is_refused(self):
+        derivations = load("derivations.json")
+        case = derivations["sealed_keyring"]
+        keyring = atrest.open_keyring(UNHEX(case["sealed"]), UNHEX(case["root_key"]))
+        versions = [{"version": number, **version, "key": version["key"].hex()}
+                    for number, version in keyring["versions"].items()]
+        self.assertEqual(versions, case["versions"])
+        for field in ("key_id", "generation", "primary", "next_version"):
+            self.assertEqual(keyring[field], case[field])
+        self.refused("Unsupported", atrest.open_sealed_file, UNHEX(case["sealed"]), UNHEX(case["root_key"]), None, 2)
+        self.refused("WrongRootKey", atrest.open_keyring, UNHEX(case["sealed"]), None, b"a passphrase")
+        self.assertEqual(len(derivations["wrong_sealed_files"]), 24)
+        for case in derivations["wrong_sealed_files"]:
+            with self.subTest(case["case"]):
+                self.refused(case["expect"], atrest.open_keyring, UNHEX(case["sealed"]), UNHEX(case["root_key"]))
+
+    def test_every_inline_container_opens_and_no_cut_of_it_does(self):
+        cases = load("derivations.json")["inline"]
+        self.assertEqual(len(cases), 2)
+        for case in cases:
+            contained = UNHEX(case["bytes"])
+            begins, manifest = case["envelope_len"], case["manifest_len"]
+            keys = keys_of(Envelope(contained[:begins]), case["keks"])
+
+            def opened(n):
+                with tempfile.TemporaryDirectory() as folder:
+                    path = Path(folder, "inline")
+                    path.write_bytes(contained[:n])
+                    env, data_keys, manifest, body = atrest.load(keys, None, inline=path)
+                    return b"".join(atrest.open_object(env, data_keys, body, manifest).whole())
+
+            self.assertEqual(opened(len(contained)), plaintext(case["plaintext_len"]))
+            self.refused("NotAnEnvelope", opened, 15)
+            self.refused("Malformed", opened, begins - 1)
+            self.refused("Truncated", opened, begins + manifest)
+            self.refused("Truncated", opened, begins + manifest // 2)
+            self.refused("Inauthentic|Truncated", opened, len(contained) - 1)
+
+    def test_lengths_are_as_stated_in_both_directions(self):
+        derivations = load("derivations.json")
+        self.assertEqual((len(derivations["bad_lengths"]), len(derivations["lengths"])), (90, 8))
+        for bad in derivations["bad_lengths"]:
+            self.refused("Truncated", atrest.plaintext_len, bad)
+        for plain, one, two in derivations["lengths"]:
+            self.assertEqual([atrest.stored_len(plain, layers) for layers in (1, 2)], [one, two])
+            self.assertEqual([atrest.plaintext_len(one), atrest.plaintext_len(two)], [plain, one])
+        self.assertEqual(atrest.plaintext_len(atrest.ciphertext_len(atrest.MOST)), atrest.MOST)
+        self.refused("LimitExceeded", atrest.plaintext_len, atrest.ciphertext_len(atrest.MOST + 1))
+        self.assertLessEqual(atrest.ciphertext_len(atrest.MOST_OF[2]), atrest.MOST)
+        self.assertGreater(atrest.ciphertext_len(atrest.MOST_OF[2] + 1), atrest.MOST)
+
+
+FULL = ["--bucket", "photos", "--key", "a//b/../c \u00e9", "--realm", "account-7", "--version-id", "v1"]
+CAT = ["--bucket", "photos", "--key", "cat.jpg"]
+EMPTY = ["--bucket", "photos", "--key", "empty"]
+GOLDEN = {"sse-s3": (20_000, CAT), "sse-s3-empty": (0, EMPTY), "sse-s3-chunk": (16_384, FULL),
+          "sse-s3-unbound": (100, ["--unbound"]), "sse-kms": (20_000, CAT), "sse-kms-unbound": (100, ["--unbound"]),
+          "dsse-kms": (20_000, CAT), "dsse-kms-chunk": (16_384, FULL),
+          "sse-c": (20_000, CAT), "sse-c-empty": (0, EMPTY)}
+GOLDEN_KMS = b"the only key of the golden kms!!"
+CUSTOMER_KEY = b"the customer's key, kept by them"
+PASSPHRASE = "golden passphrase \u00e9"
+
+
+def golden_kms(request):
+    """The KMS of the golden files: a wrapped key is a message whose context is the pairs."""
+    pairs = sorted(request["encryption_context"].items())
+    context = "".join(f"{len(name.encode())}:{name}={len(value.encode())}:{value};" for name, value in pairs).encode()
+    wrapped = base64.b64decode(request["wrapped_key"])
+    return atrest.Message(stored(wrapped), GOLDEN_KMS, context, wrapped[:56]).read(0, 32)
+
+
+def seal(data_keys, of, name, value):
+    """A sealed value."""
+    for data_key in reversed(data_keys):
+        salt = os.urandom(24)
+        keys = atrest.expand(data_key, atrest.D + b"value\0" + of + atrest.lp(name.encode()) + salt, 44)
+        value = b"\1" + salt + atrest.AESGCM(keys[:32]).encrypt(keys[32:], value, None)
+    return value
+
+
+def seal_message(data_key, context, plaintext):
+    salt = os.urandom(24)
+    key, base_nonce, commitment = atrest.message_keys(data_key, context, salt)
+    chunks = range(len(plaintext) // atrest.CHUNK + 1)
+    nonces = [(int.from_bytes(base_nonce, "big") ^ i).to_bytes(12, "big") for i in chunks]
+    cut = [plaintext[atrest.CHUNK * i:atrest.CHUNK * (i + 1)] for i in chunks]
+    return salt + commitment + b"".join(atrest.AESGCM(key).encrypt(*pair, None) for pair in zip(nonces, cut))
+
+
+def seal_keyring(root_key, key_id, version, key):
+    """A keyring of one version."""
+    numbers = (1).to_bytes(8, "big") + version.to_bytes(4, "big") + (version + 1).to_bytes(4, "big") + b"\0\1"
+    payload = atrest.lp(key_id.encode()) + numbers + version.to_bytes(4, "big") + b"\1" + bytes(8) + key
+    header = b"\x89ARSF\r\n\x1a\1\1\0" + os.urandom(32)
+    keys = atrest.expand(atrest.extract(header[-32:], root_key), atrest.D + b"file\0" + header, 76)
+    return header + keys[44:] + atrest.AESGCM(keys[:32]).encrypt(keys[32:44], payload, None)
+
+
+class Messages(Test):
+    def opened(self, message, data_keys, headers):
+        return b"".join(atrest.open_message(stored(message), data_keys, b"context", headers).whole())
+
+    def test_an_empty_last_chunk_of_the_outer_layer_has_to_be_authentic_too(self):
+        inner = seal_message(bytes(32), b"context", plaintext(16_312))
+        self.assertEqual(len(inner), atrest.CHUNK)
+        outer = seal_message(b"k" * 32, b"context", inner)
+        keys, headers = [b"k" * 32, bytes(32)], [outer[:56], inner[:56]]
+        self.assertEqual(self.opened(outer, keys, headers), plaintext(16_312))
+        self.refused("Inauthentic", self.opened, outer[:-1] + bytes([outer[-1] ^ 1]), keys, headers)
+        self.refused("Truncated", self.opened, outer[:-16], keys, headers)
+
+    def test_a_commitment_that_is_not_the_data_keys_is_refused(self):
+        good = seal_message(bytes(32), b"context", plaintext(100))
+        self.assertEqual(self.opened(good, [bytes(32)], [good[:56]]), plaintext(100))
+        wrong = good[:55] + bytes([good[55] ^ 1]) + good[56:]
+        self.refused("Inauthentic", self.opened, wrong, [bytes(32)], [wrong[:56]])
+
+    def test_a_value_is_as_long_as_it_may_be_and_no_longer(self):
+        for data_keys in ([bytes(32)], [bytes(32), b"k" * 32]):
+            longest = seal(data_keys, bytes(24), "name", bytes(65_535))
+            self.assertEqual(len(longest), 65_535 + 41 * len(data_keys))
+            self.assertEqual(atrest.open_value(data_keys, bytes(24), "name", longest), bytes(65_535))
+            longer = seal(data_keys, bytes(24), "name", bytes(65_536))
+            self.refused("Inauthentic", atrest.open_value, data_keys, bytes(24), "name", longer)
+
+
+class TheProgram(Test):
+    """As it is called, on the files that each version of the library has left."""
+
+    def setUp(self):
+        self.folder = Path(tempfile.mkdtemp())
+        self.addCleanup(shutil.rmtree, self.folder)
+        self.out = self.folder / "out"
+
+    def file(self, name, content):
+        path = self.folder / name
+        path.write_bytes(content)
+        return path
+
+    def program(self, *args, status=0):
+        """What was printed; on a refusal the reason."""
+        out, err = io.StringIO(), io.StringIO()
+        with mock.patch.object(sys, "argv", ["atrest.py", *map(str, args)]):
+            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+                self.assertEqual(atrest.main(), status, err.getvalue())
+        self.assertEqual(bool(err.getvalue()), status == 1 and args[0] != "check")
+        return err.getvalue() or out.getvalue()
+
+    def assert_refused(self, kind, *args):
+        self.assertTrue(self.program(*args, status=1).startswith(f"refused: {kind}: "), kind)
+        self.assertEqual([name for name in os.listdir(self.folder) if name == "out" or name.startswith(".")], [])
+
+    def golden(self, folder, name):
+        """The arguments that open a golden file."""
+        _, object_name = GOLDEN[name]
+        args = ["open", "--envelope", folder / f"{name}.envelope", "--body", folder / f"{name}.body", *object_name]
+        args += ["--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key", "--out", self.out]
+        if "kms" in name:
+            request = json.loads(self.program("kms-request", folder / f"{name}.envelope", *object_name))
+            args += ["--kek", self.file("kek", golden_kms(request)), "--kms-key", request["key_id"]]
+        if "sse-c" in name:
+            args += ["--customer-key", self.file("customer", base64.b64encode(CUSTOMER_KEY) + b"\n")]
+        return args
+
+    def test_every_file_that_the_library_ever_wrote_opens(self):
+        versions = [path for path in (TESTS / "golden").iterdir() if path.is_dir()]
+        self.assertGreaterEqual(len(versions), 1)
+        for folder in versions:
+            for name, (size, _) in GOLDEN.items():
+                with self.subTest(folder=folder.name, name=name):
+                    self.program(*self.golden(folder, name))
+                    self.assertEqual(self.out.read_bytes(), plaintext(size))
+                    self.out.unlink()
+
+    def test_a_keyring_is_shown_without_its_keys(self):
+        folder = TESTS / "golden" / "0.1.0"
+        sealed, root_key = (folder / "keyring.atrest").read_bytes(), (folder / "root.key").read_bytes()
+        shown = self.program("keyring", "--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key")
+        keyring = atrest.open_keyring(sealed, root_key)
+        states = [version["state"] for version in json.loads(shown)["versions"]]
+        self.assertEqual(states, ["enabled", "enabled", "staged"])
+        for version in keyring["versions"].values():
+            self.assertNotIn(version["key"].hex()[:8], shown)
+        with_hex = self.file("hex", root_key.hex().encode() + b"\n")
+        of_id = ["keyring", "--keyring", folder / "keyring.atrest", "--root-key", with_hex, "--key-id"]
+        self.assertEqual(self.program(*of_id, keyring["key_id"], "--min-generation", 3), shown)
+        self.assert_refused("Unexpected", *of_id, "another")
+        self.assert_refused("Unexpected", *of_id, keyring["key_id"], "--min-generation", 4)
+        self.assert_refused("Misuse", *of_id[:4], self.file("short", root_key[1:]))
+        self.assert_refused("Misuse", *of_id[:4], "env:NOT_THERE")
+        self.assert_refused("Io", *of_id[:4], self.folder / "not there")
+
+    def test_a_keyring_under_a_passphrase_opens(self):
+        folder = TESTS / "golden" / "0.1.0"
+        args = ["keyring", "--keyring", folder / "passphrase.atrest", "--passphrase"]
+        shown = json.loads(self.program(*args, self.file("passphrase", PASSPHRASE.encode() + b"\r\n")))
+        self.assertEqual(len(shown["versions"]), 3)
+        with mock.patch.dict(os.environ, {"GOLDEN": PASSPHRASE}):
+            self.assertEqual(json.loads(self.program(*args, "env:GOLDEN")), shown)
+        self.assert_refused("WrongRootKey", *args, self.file("wrong", b"golden passphrase e"))
+        self.assert_refused("WrongRootKey", *args[:-1], "--root-key", folder / "root.key")
+        with mock.patch.dict(sys.modules, {"cryptography.hazmat.primitives.kdf.argon2": None}):
+            self.assert_refused("NotCompiled", *args, self.folder / "passphrase")
+
+    def test_a_refused_object_leaves_no_file(self):
+        folder = TESTS / "golden" / "0.1.0"
+        good = self.golden(folder, "sse-s3")
+        self.assert_refused("Inauthentic", *[arg if arg != "cat.jpg" else "dog.jpg" for arg in good])
+        body = (folder / "sse-s3.body").read_bytes()
+        replaced = [arg if arg != folder / "sse-s3.body" else self.folder / "body" for arg in good]
+        self.file("body", body[:-1] + bytes([body[-1] ^ 1]))
+        self.assert_refused("Inauthentic", *replaced)
+        self.file("body", body[:56])
+        self.assert_refused("Truncated", *replaced)
+        self.out.write_bytes(b"precious")
+        self.assertIn("Misuse", self.program(*good, status=1))
+        self.assertEqual(self.out.read_bytes(), b"precious")
+
+    def test_nothing_is_accepted_that_was_not_named(self):
+        folder = TESTS / "golden" / "0.1.0"
+        for name in ("sse-kms", "dsse-kms"):
+            good = self.golden(folder, name)
+            at = good.index("--kms-key")
+            self.assert_refused("Unexpected", *good[:at], *good[at + 2:])
+            self.assert_refused("Unexpected", *good[:at + 1], "another", *good[at + 2:])
+            self.assert_refused("KeyProvider", *good[:at - 2], *good[at:])
+            self.assert_refused("Unexpected", *good, "--mode", "sse-s3", "--mode", "sse-c")
+            self.program(*good[:at], *good[at + 2:], "--any-kms-key", "--mode", name)
+            self.out.unlink()
+        good = self.golden(folder, "sse-s3")
+        at = good.index("--keyring")
+        self.assert_refused("Unexpected", *good[:at], *good[at + 4:])
+        self.assert_refused("Unexpected", *[arg for arg in good if arg not in CAT], "--unbound")
+        self.assert_refused("Misuse", *good, "--unbound")
+        good = self.golden(folder, "sse-c")
+        self.assert_refused("CustomerKeyRequired", *good[:-2])
+        self.assert_refused("CustomerKeyMismatch", *good[:-1], self.file("wrong", bytes(32)))
+        self.assert_refused("Unexpected", "kms-request", folder / "sse-s3.envelope", *CAT)
+        self.assert_refused("Misuse", "kms-request", folder / "sse-kms.envelope", "--bucket", "a/b", "--key", "c")
+
+    def test_one_key_of_the_keyring_is_enough(self):
+        folder = TESTS / "golden" / "0.1.0"
+        keyring = atrest.open_keyring((folder / "keyring.atrest").read_bytes(), (folder / "root.key").read_bytes())
+        good = self.golden(folder, "sse-s3")
+        at = good.index("--keyring")
+        master_key = self.file("key", keyring["versions"][1]["key"])
+        args = [*good[:at], *good[at + 4:], "--master-key", master_key, "--key-version"]
+        self.program(*args, 1, "--key-id", keyring["key_id"])
+        self.assertEqual(self.out.read_bytes(), plaintext(20_000))
+        self.out.unlink()
+        self.assert_refused("Misuse", *args, 1)
+        self.assert_refused("Unexpected", *args, 1, "--key-id", "another")
+        self.assert_refused("KeyProvider", *args, 2, "--key-id", keyring["key_id"])
+
+    def test_a_disabled_version_opens_nothing(self):
+        env = Envelope((TESTS / "golden" / "0.1.0" / "sse-s3.envelope").read_bytes())
+        for state, refused in [(0, False), (1, False), (2, True)]:
+            keys = Keys({"key_id": env.key_id, "versions": {env.key_version: {"state": state, "key": bytes(32)}}})
+            name = (b"", b"photos", b"cat.jpg", b"", b"")
+            self.refused("KeyProvider" if refused else "Inauthentic", keys.unlock, env, name)
+
+    def test_an_inline_container_is_asked_for_its_kms_and_opened(self):
+        folder = TESTS / "golden" / "0.1.0"
+        good = self.golden(folder, "dsse-kms")
+        contained = (folder / "dsse-kms.envelope").read_bytes() + (folder / "dsse-kms.body").read_bytes()
+        inline = self.file("inline", contained)
+        for asked in (["envelope"], ["kms-request", *CAT]):
+            shown = self.program(*asked, inline, "--inline")
+            self.assertEqual(shown, self.program(*asked, folder / "dsse-kms.envelope"))
+            self.assert_refused("Malformed", *asked, inline)
+        self.program("open", "--inline", inline, *good[5:])
+        self.assertEqual(self.out.read_bytes(), plaintext(20_000))
+        self.out.unlink()
+        self.assert_refused("Misuse", "open", *good[5:])
+
+    def test_a_name_that_no_name_can_be_is_misuse(self):
+        good = self.golden(TESTS / "golden" / "0.1.0", "sse-s3")
+        self.assert_refused("Misuse", *good, "--names-in-hex")
+        self.assert_refused("Misuse", *good, "--realm", "r" * 65_536)
+        self.assert_refused("Misuse", *good, "--key", "")
+        for name in ["", "n" * 256, "atrest/receipt", "\udcff"]:
+            self.refused("Misuse", atrest.open_value, [bytes(32)], bytes(24), name, bytes(41))
+
+    def test_a_range_and_a_body_in_several_files_open(self):
+        case = next(case for case in load("accept.json")["cases"] if case["case"] == "sse-s3 multipart")
+        env = Envelope(UNHEX(case["envelope"]))
+        body, pieces = base64.b64decode(case["body"]), []
+        for number, size in case["parts"]:
+            stored_len = atrest.ciphertext_len(size)
+            pieces += ["--body", self.file(f"part {number}", body[:stored_len])]
+            body = body[stored_len:]
+        envelope = self.file("envelope", UNHEX(case["envelope"]))
+        args = ["open", "--envelope", envelope, *pieces, *self.of_case(case), "--out", self.out]
+        self.assert_refused("ManifestRequired", *args)
+        args += ["--manifest", self.file("manifest", UNHEX(case["manifest"]))]
+        self.program(*args)
+        self.assertEqual(self.out.read_bytes(), plaintext(case["plaintext_len"]))
+        self.out.unlink()
+        self.assertIn("bytes, sse-s3, authentic", self.program(*args, "--range", "39990-40009"))
+        self.assertEqual(self.out.read_bytes(), plaintext(40_010)[39_990:])
+        self.out.unlink()
+        self.assert_refused("RangeNotSatisfiable", *args, "--range", f"{env.total}-")
+
+    def of_case(self, case):
+        """Name and keys of a case in SSE-S3."""
+        env = Envelope(UNHEX(case["envelope"]))
+        _, bucket, key, _, upload_id = case["name"]
+        args = ["--names-in-hex", "--bucket", bucket, "--key", key, *(["--upload-id", upload_id] if upload_id else [])]
+        master_key = self.file("master key", UNHEX(case["keks"][0]))
+        return [*args, "--master-key", master_key, "--key-id", env.key_id, "--key-version", env.key_version]
+
+    def test_the_page_recovery_shows_what_is_printed(self):
+        page = (TESTS.parent / "src" / "manual" / "recovery.md").read_text()
+        for path in (TESTS / "golden" / "0.1.0").iterdir():
+            shutil.copy(path, self.folder)
+        request = json.loads(self.program("kms-request", self.folder / "sse-kms.envelope", *CAT))
+        self.file("kek", golden_kms(request))
+        self.addCleanup(os.chdir, os.getcwd())
+        os.chdir(self.folder)
+        shown = re.findall(r"^\$ atrest\.py ((?:.*\\\n)*.*)\n((?:[^$`\n].*\n)*)", page, re.MULTILINE)
+        shown = [(shlex.split(command.replace("\\\n", " ")), expected)
+                 for command, expected in shown if "film" not in command]
+        self.assertGreaterEqual(len(shown), 6)
+        for command, expected in shown:
+            self.folder.joinpath("cat.jpg").unlink(missing_ok=True)
+            printed = self.program(*command, status=int(expected.startswith("refused")))
+            self.assertTrue(printed.startswith(expected.partition("    ...\n")[0]), (printed, expected))
+
+    def test_values_and_receipts_of_an_upload_and_of_its_object_open(self):
+        accepted, refused = load("accept.json")["cases"], load("reject.json")["cases"]
+        done = next(case for case in accepted if case["case"] == "sse-s3 multipart")
+        under_way = next(case for case in refused if case["case"] == "an upload under way read with its id")
+        for case in (done, under_way):
+            data_keys = list(map(UNHEX, case["data_keys"]))
+            header = os.urandom(56)
+            record = (2).to_bytes(4, "big") + (0).to_bytes(8, "big") + header + atrest.lp(b"tag")
+            receipt = self.file("receipt", seal(data_keys, bytes(24), "atrest/receipt", record))
+            args = ["--envelope", self.file("envelope", UNHEX(case["envelope"])), *self.of_case(case)]
+            args += ["--manifest", self.file("manifest", UNHEX(case["manifest"]))] if case is done else []
+            shown = json.loads(self.program("receipt", *args, "--sealed", receipt))
+            self.assertEqual(shown, {"number": 2, "len": 0, "headers": [header.hex()], "label": b"tag".hex()})
+            env = Envelope(UNHEX(case["envelope"]))
+            described = {"upload": bytes(24), "2": header[:24]}
+            if case is done:
+                described["object"] = env.manifest[:24]
+                described["1"] = base64.b64decode(case["body"])[:24]
+            for of, salt in described.items():
+                sealed = self.file("sealed", seal(data_keys, salt, "md5", b"value of " + of.encode()))
+                of_part = ["--receipt", receipt] if of == "2" else []
+                value = ["value", *args, *of_part, "--of", of, "--sealed", sealed, "--name"]
+                self.assertEqual(UNHEX(self.program(*value, "md5")), b"value of " + of.encode())
+                self.program(*value, "md5", "--out", self.out)
+                self.assertEqual(self.out.read_bytes(), b"value of " + of.encode())
+                self.out.unlink()
+                self.assert_refused("Inauthentic", *value, "crc32")
+                self.assert_refused("Misuse", *value, "atrest/receipt")
+            value = ["value", *args, "--sealed", self.folder / "sealed", "--name", "md5", "--of"]
+            self.assert_refused("InvalidPart", *value, 3, "--receipt", receipt)
+            self.assert_refused("InvalidPart" if case is done else "Misuse", *value, 77)
+        self.assert_refused("Misuse", *value, "object")
+        self.assert_refused("UploadNotComplete", "open", *args[:2], *self.of_case({**under_way, "name": done["name"]}),
+                            "--body", self.folder / "sealed", "--out", self.out)
+
+    def test_a_folder_of_cases_is_checked(self):
+        root_key, cases = os.urandom(32), []
+        self.file("root", root_key)
+        for at, case in enumerate(load("accept.json")["cases"]):
+            env, data_keys = unlock(case)
+            stated = {"case": case["case"], "root_key": "root", "keyring": f"{at}.keyring", "plaintext": f"{at}.plain"}
+            keks = {layer.mode: UNHEX(kek) for layer, kek in zip(env.layers, case["keks"])}
+            master_key = keks.get(1, keks.get(3, bytes(32)))
+            keyring = seal_keyring(root_key, env.key_id or "-", env.key_version or 1, master_key)
+            self.file(f"{at}.keyring", keyring)
+            self.file(f"{at}.plain", plaintext(case["plaintext_len"]))
+            for field, key in (("kek", keks.get(2)), ("customer_key", keks.get(4))):
+                stated[field] = key and self.file(f"{at}.{field}", key).name
+            manifest, body = UNHEX(case.get("manifest", "")), base64.b64decode(case["body"])
+            if at % 2:
+                stated["inline"] = self.file(f"{at}.inline", UNHEX(case["envelope"]) + manifest + body).name
+            else:
+                stated["envelope"] = self.file(f"{at}.envelope", UNHEX(case["envelope"])).name
+                stated["manifest"] = self.file(f"{at}.manifest", manifest).name if manifest else None
+                stated["body"] = [self.file(f"{at}.body", body).name]
+            stated["name"] = case["name"] and dict(zip(("realm", "bucket", "key", "version_id"), case["name"]))
+            stated["receipts"] = [
+                {"sealed": self.file(f"{at}.receipt.{number}", UNHEX(sealed)).name, "number": number, "len": size,
+                 "label": (b"etag-%d" % number).hex()}
+                for (number, size), sealed in zip(case.get("parts", []), case.get("receipts", []))]
+            of = (env.layers[-1].message or env.layers[-1].manifest)[:24]
+            sealed = self.file(f"{at}.value", seal(data_keys, of, "md5", b"its digest"))
+            stated["values"] = [{"name": "md5", "sealed": sealed.name, "of": "object", "value": b"its digest".hex()}]
+            cases.append(stated)
+
+        case = next(c for c in load("reject.json")["cases"] if c["case"] == "an upload under way read with its id")
+        env, data_keys = unlock(case, upload=True)
+        keyring = seal_keyring(root_key, env.key_id, env.key_version, UNHEX(case["keks"][0]))
+        keyring, header = self.file("u.keyring", keyring), os.urandom(56)
+        record = (2).to_bytes(4, "big") + (9).to_bytes(8, "big") + header + atrest.lp(b"")
+        values = [("upload", bytes(24)), (2, header[:24])]
+        cases.append({
+            "case": "an upload", "root_key": "root", "keyring": keyring.name, "plaintext": None, "body": [],
+            "name": dict(zip(("realm", "bucket", "key", "version_id"), case["name"])),
+            "upload_id": case["name"][4],
+            "envelope": self.file("u.envelope", UNHEX(case["envelope"])).name,
+            "receipts": [{"sealed": self.file("u.receipt", seal(data_keys, bytes(24), "atrest/receipt", record)).name,
+                          "number": 2, "len": 9, "label": ""}],
+            "values": [{"name": "md5", "of": of, "value": "07",
+                        "sealed": self.file(f"u.{of}", seal(data_keys, salt, "md5", b"\7")).name}
+                       for of, salt in values]})
+
+        def checked(cases, status):
+            self.file("cases.json", json.dumps(cases).encode())
+            return self.program("check", self.folder, status=status).splitlines()
+
+        lines = checked(cases, 0)
+        self.assertEqual((len(lines), lines[-1]), (67, "66 opened, 0 failed"))
+        self.assertEqual(lines[-2], "ok   an upload: sse-s3, upload under way")
+        self.assertEqual(checked([], 1), ["0 opened, 0 failed"])
+        of_parts = next(case for case in cases if case["receipts"])
+        for field, wrong in [("plaintext", "root"), ("root_key", "cases.json"), ("keyring", "no file"), ("name", None),
+                             ("values", [{**of_parts["values"][0], "value": ""}]),
+                             ("receipts", [{**of_parts["receipts"][0], "len": 7}]),
+                             ("receipts", [{**of_parts["receipts"][0], "label": ""}])]:
+            lines = checked([cases[0], {**of_parts, field: wrong}], 1)
+            self.assertEqual(lines[-1], "1 opened, 1 failed", field)
+
+
+if __name__ == "__main__":
+    unittest.main(warnings="ignore")
