@@ -95,6 +95,11 @@ fn compiled(backend: Backend) -> Result<Backend> {
     if backend.is_compiled() { Ok(backend) } else { Err(Feature::AwsLcRs.into()) }
 }
 
+/// What tells bytes from damaged ones, and not from forged ones.
+pub(crate) fn checksum(bytes: &[u8]) -> [u8; 8] {
+    *rust_crypto::sha512(bytes).first_chunk().expect("SHA-512 has 64 bytes")
+}
+
 /// Whether two public-length byte strings are equal, in time that tells nothing of where they differ.
 pub(crate) fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(left, right).into()

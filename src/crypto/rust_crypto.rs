@@ -4,7 +4,7 @@ use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use hmac::Mac;
 use hmac::digest::FixedOutput;
-use sha2::Sha512;
+use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 use super::NONCE_LEN;
@@ -40,6 +40,11 @@ impl AeadKey {
         let tag = tag.try_into().expect("a tag is 16 bytes");
         self.0.decrypt_inout_detached(nonce.into(), &[], buffer.into(), tag).is_ok()
     }
+}
+
+/// SHA-512 of public bytes.
+pub(super) fn sha512(bytes: &[u8]) -> [u8; 64] {
+    Sha512::digest(bytes).into()
 }
 
 /// The two states after the padded key: a message costs its own blocks and one more.

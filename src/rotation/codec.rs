@@ -10,13 +10,15 @@
 //!          LP(reason)
 //! ```
 //!
-//! Lengths and counts are u64; an option is 0, or 1 and the value.
+//! Lengths and counts are u64; an option is 0, or 1 and the value. The checksum is the beginning of SHA-512: against
+//! accidents alone.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use std::collections::BTreeMap;
 
 use super::cursor::{Cursor, Goal};
 use super::report::{Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Tally, VersionCounts};
+use crate::crypto::checksum;
 use crate::error::CursorError;
 use crate::keys::{KeyUsage, VersionState, VersionUsage};
 use crate::object::ObjectName;
@@ -39,7 +41,7 @@ pub(super) fn encode(kind: Kind, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
     writer.0.extend_from_slice(&[VERSION, kind as u8]);
     body(&mut writer);
     let checksum = checksum(&writer.0);
-    writer.u64(checksum);
+    writer.0.extend_from_slice(&checksum);
     writer.0
 }
 
@@ -57,17 +59,12 @@ pub(super) fn decode<T>(kind: Kind, bytes: &[u8], body: fn(&mut Reader<'_>) -> D
     }
     let (_, sum) = rest.split_last_chunk::<8>().ok_or(malformed("it ends too early"))?;
     let summed = bytes.get(..bytes.len().saturating_sub(sum.len())).unwrap_or_default();
-    if checksum(summed) != u64::from_be_bytes(*sum) {
+    if checksum(summed) != *sum {
         return Err(malformed("its checksum"));
     }
     let mut reader = Reader(summed.get(head.len()..).unwrap_or_default());
     let value = body(&mut reader)?;
     if reader.0.is_empty() { Ok(value) } else { Err(malformed("bytes behind its end")) }
-}
-
-/// FNV-1a: every change of a single byte gives another sum. Against accidents alone.
-fn checksum(bytes: &[u8]) -> u64 {
-    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 pub(super) struct Writer(Vec<u8>);

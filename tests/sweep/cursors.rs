@@ -5,6 +5,7 @@ use std::io;
 use atrest::error::{CursorError, Misuse, Unexpected};
 use atrest::rotation::{Cursor, Event, Report, Sweep};
 use atrest::{Error, SseKms, SseS3};
+use sha2::Digest;
 
 use crate::kit::{Store, object};
 use crate::support::{KMS_KEY, Service};
@@ -194,10 +195,8 @@ fn bytes_with_a_right_checksum_are_still_read_with_care_and_have_one_encoding() 
     let bytes = cursor.to_bytes();
     let body = &bytes[..bytes.len() - 8];
     let summed = |body: &[u8]| {
-        let sum = body
-            .iter()
-            .fold(0xcbf2_9ce4_8422_2325_u64, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3));
-        [body, &sum.to_be_bytes()].concat()
+        let sum = sha2::Sha512::digest(body);
+        [body, &sum[..8]].concat()
     };
     assert_eq!(summed(body), bytes);
     for at in 10..body.len() {
