@@ -11,10 +11,13 @@ use atrest::{Encrypted, Encryptor, Envelope, Error, SseC, SseS3, Unlock};
 use crate::kit::object;
 use crate::support::{C, Service, plain, seal};
 
+/// An envelope, if there is one, and a body.
+type Stored = (Option<Vec<u8>>, Vec<u8>);
+
 /// Bodies by key, each with its envelope if it has one.
 #[derive(Default)]
 pub(crate) struct Bodies {
-    stored: Mutex<BTreeMap<String, (Option<Vec<u8>>, Vec<u8>)>>,
+    stored: Mutex<BTreeMap<String, Stored>>,
     /// Somebody deletes, or writes in the clear, just before a commit.
     overtaken: Vec<&'static str>,
 }
@@ -36,7 +39,7 @@ impl PlainStore for Bodies {
 
 impl Bodies {
     fn listing(&self, lens: bool) -> Vec<io::Result<Entry>> {
-        let entry = |(key, (envelope, body)): (&String, &(Option<Vec<u8>>, Vec<u8>))| {
+        let entry = |(key, (envelope, body)): (&String, &Stored)| {
             let entry = match envelope {
                 Some(envelope) => Entry::object(object(key), &**envelope),
                 None => Entry::plain(object(key)),
