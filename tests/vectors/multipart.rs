@@ -9,7 +9,7 @@ use atrest::multipart::{CompletedPart, CompletedUpload, PartEncryptor, Receipt, 
 use atrest::{Backend, Decryptor, Envelope, EnvelopeState, Error, Expected, PartNumber, Sse};
 use atrest_reference::envelope::{MULTIPART, UPLOAD, field};
 use atrest_reference::multipart::{Part, RECEIPT, parse_manifest, upload_name};
-use atrest_reference::{kdf, message, value, wrap};
+use atrest_reference::{message, value, wrap};
 
 use crate::accept::{decryptor, for_each};
 use crate::cases::{Case, unlock};
@@ -287,11 +287,8 @@ fn every_multipart_object_is_written_again_byte_for_byte() {
             let records = records(case);
             // The salt of the upload's own wrap is nobody's to state; the data keys are the object's.
             let begin = case.data_keys().into_iter().flat_map(|key| [[9; 32], key].concat());
-            let drawn = [
-                begin.collect::<Vec<_>>(),
-                randomness_of_parts(case, &records),
-                randomness_of_completion(case),
-            ];
+            let drawn =
+                [begin.collect::<Vec<_>>(), randomness_of_parts(case, &records), randomness_of_completion(case)];
             let playback = Playback::of(&drawn.concat());
             let sse = case.sse(backend, Some(playback.clone()), fixed_len(case));
             let key = case.customer_key();
