@@ -5,9 +5,10 @@ use std::sync::Arc;
 
 use atrest::{
     AnyMode, Backend, CustomerKey, Decryptor, DsseKms, Encrypted, EncryptionContext, Envelope, KmsKeys, ObjectName,
-    Result, Sse, SseC, SseKms, SseS3, Unlock,
+    Result, Sse, SseC, SseKms, SseS3, Unlock, multipart::Receipt,
 };
 use atrest_reference::envelope::{Envelope as Layer, field};
+use atrest_reference::name::Name;
 use atrest_reference::parse;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Deserializer};
@@ -34,6 +35,11 @@ pub(crate) struct Case {
     #[serde(deserialize_with = "base64")]
     pub(crate) body: Vec<u8>,
     manifest: Option<Bytes>,
+    /// Number and plaintext length of each part.
+    #[serde(default)]
+    pub(crate) parts: Vec<(u32, usize)>,
+    #[serde(default)]
+    receipts: Vec<Bytes>,
     expect: Option<String>,
 }
 
@@ -61,8 +67,21 @@ impl Case {
         self.manifest.is_some()
     }
 
-    pub(crate) fn has_upload_id(&self) -> bool {
-        self.name.as_ref().is_some_and(|name| !name[4].0.is_empty())
+    pub(crate) fn manifest(&self) -> &[u8] {
+        self.manifest.as_ref().map(|manifest| &manifest.0[..]).unwrap_or_default()
+    }
+
+    pub(crate) fn receipts(&self) -> Vec<Receipt> {
+        self.receipts.iter().map(|receipt| Receipt::from_bytes(receipt.0.clone())).collect()
+    }
+
+    pub(crate) fn data_keys(&self) -> Vec<[u8; 32]> {
+        self.data_keys.iter().map(|key| key.0).collect()
+    }
+
+    /// The id of the upload that the case's name goes with, if it does.
+    pub(crate) fn upload_id(&self) -> Option<&[u8]> {
+        self.name.as_ref().map(|name| &name[4].0[..]).filter(|id| !id.is_empty())
     }
 
     /// DSSE-KMS needs both implementations, whichever has the outer layer.
@@ -75,7 +94,6 @@ impl Case {
     }
 
     pub(crate) fn object(&self) -> ObjectName {
-        assert!(!self.has_upload_id(), "the facade names no upload");
         match &self.name {
             None => ObjectName::unbound(),
             Some([realm, bucket, key, version_id, _]) => {
@@ -83,6 +101,18 @@ impl Case {
                 name.realm(&realm.0).and_then(|name| name.version_id(&version_id.0)).expect("a name")
             }
         }
+    }
+
+    /// As the oracle names it.
+    pub(crate) fn name(&self) -> Option<Name> {
+        let component = |name: &[Bytes; 5], at: usize| name[at].0.clone();
+        self.name.as_ref().map(|name| Name {
+            realm: component(name, 0),
+            bucket: component(name, 1),
+            key: component(name, 2),
+            version_id: component(name, 3),
+            upload_id: component(name, 4),
+        })
     }
 
     /// As the oracle reads it: the envelope, and in DSSE-KMS the inner one.
@@ -136,13 +166,19 @@ impl Case {
     pub(crate) fn decryptor(&self, backend: Backend) -> Result<Decryptor> {
         let key = self.customer_key();
         let envelope = Envelope::decode(self.envelope())?;
-        self.sse(backend, None, None).blocking().decryptor(&self.object(), &envelope, unlock(&key))
+        let decryptor = self.sse(backend, None, None).blocking().decryptor(&self.object(), &envelope, unlock(&key))?;
+        if self.is_multipart() { decryptor.with_manifest(self.manifest()) } else { Ok(decryptor) }
+    }
+
+    /// What is stored, as it is handed to be decrypted in one piece.
+    pub(crate) fn stored(&self) -> Result<Encrypted> {
+        let encrypted = Encrypted::new(Envelope::decode(self.envelope())?, self.body.clone());
+        Ok(if self.is_multipart() { encrypted.with_manifest(self.manifest()) } else { encrypted })
     }
 
     pub(crate) fn decrypt(&self, backend: Backend) -> Result<Vec<u8>> {
         let key = self.customer_key();
-        let encrypted = Encrypted::new(Envelope::decode(self.envelope())?, self.body.clone());
-        self.sse(backend, None, None).blocking().decrypt(&self.object(), &encrypted, unlock(&key))
+        self.sse(backend, None, None).blocking().decrypt(&self.object(), &self.stored()?, unlock(&key))
     }
 
     /// The mode to write the object in again.

@@ -3,8 +3,8 @@
 use atrest::error::{CustomerKeyError, EnvelopeError};
 use atrest::geometry::Layers;
 use atrest::{
-    CustomerKey, Encrypted, Envelope, EnvelopeState, Error, Keyring, ModeId, ObjectName, RootKey, Sse, Unlock,
-    VersionState,
+    CustomerKey, Encrypted, Envelope, EnvelopeState, Error, Expected, Keyring, ModeId, ObjectName, RootKey, Sse,
+    Unlock, VersionState,
 };
 use atrest_reference::envelope::SSE_C;
 use atrest_reference::name::Name;
@@ -16,7 +16,6 @@ use crate::kit::{C, OneKey, Playback, class, keyring, plaintext};
 
 #[derive(Deserialize)]
 struct Derivations {
-    wrap: Wrap,
     verifiers_by_mode: Verifiers,
     ctx: Vec<Ctx>,
     sealed_keyring: SealedKeyring,
@@ -24,12 +23,6 @@ struct Derivations {
     inline: Vec<Inline>,
     bad_lengths: Vec<u64>,
     lengths: Vec<[u64; 3]>,
-}
-
-#[derive(Deserialize)]
-struct Wrap {
-    kek: Hex<32>,
-    envelope: Bytes,
 }
 
 #[derive(Deserialize)]
@@ -94,20 +87,6 @@ fn derivations() -> Derivations {
 
 fn root_key(bytes: Hex<32>) -> RootKey {
     RootKey::from_bytes(&mut bytes.0.clone())
-}
-
-#[test]
-fn the_envelope_of_an_upload_is_read_and_opens_no_object() {
-    let wrap = derivations().wrap;
-    let envelope = Envelope::decode(&wrap.envelope.0).unwrap();
-    assert_eq!(envelope.state(), EnvelopeState::Upload);
-    assert_eq!(envelope.mode(), ModeId::SseS3);
-    assert_eq!((envelope.key_id(), envelope.key_version()), (Some("master"), Some(3)));
-    assert_eq!(envelope.encode(), wrap.envelope.0);
-    let sse = Sse::builder().keyring(keyring("master", 3, wrap.kek.0).unwrap()).build().unwrap();
-    let object = ObjectName::new("photos", "2026/cat é //..").unwrap();
-    let refused = sse.blocking().decryptor(&object, &envelope, Unlock::Server);
-    assert!(matches!(refused, Err(Error::UploadNotComplete)));
 }
 
 /// An object with the stated salt, as the oracle writes it; the oracle's verifiers are held to the same file.
@@ -184,20 +163,42 @@ fn every_name_is_bound_as_its_stated_ctx() {
         assert_eq!(atrest_reference::name::ctx(name.as_ref()), ctx.0);
         let object = match &name {
             None => ObjectName::unbound(),
-            Some(name) if !name.upload_id.is_empty() => continue,
             Some(name) => {
                 let object = ObjectName::new(&name.bucket, &name.key).unwrap();
                 object.realm(&name.realm).unwrap().version_id(&name.version_id).unwrap()
             }
         };
+        let upload_id = name.as_ref().map(|name| name.upload_id.clone()).filter(|id| !id.is_empty());
+        tried += 1;
+        if let Some(upload_id) = upload_id {
+            resumes(&object, &upload_id, name);
+            continue;
+        }
         let (envelope, body) = written(1, name, [1; 32], [2; 32]);
         let encrypted = Encrypted::new(Envelope::decode(&envelope).unwrap(), body);
         let sse = Sse::builder().keyring(keyring("key", 7, [1; 32]).unwrap()).build().unwrap();
         let opened = sse.blocking().decrypt(&object, &encrypted, Unlock::Server).unwrap();
         assert_eq!(opened, plaintext(100));
-        tried += 1;
     }
-    assert!(tried >= 2, "{tried} names");
+    assert_eq!(tried, 4);
+}
+
+/// The name of an upload is that of the object, and its id.
+fn resumes(object: &ObjectName, upload_id: &[u8], name: Option<Name>) {
+    let outer = Layer {
+        kek: [1; 32],
+        key_id: Some("key".to_owned()),
+        key_version: Some(7),
+        data_key: [3; 32],
+        ..Layer::default()
+    };
+    let write = Write { mode: 1, name, outer, inner: None, len_known: false, envelope_len: None };
+    let envelope = Envelope::decode(&atrest_reference::upload::begin(&write, upload_id).unwrap()).unwrap();
+    let sse = Sse::builder().keyring(keyring("key", 7, [1; 32]).unwrap()).build().unwrap().blocking();
+    let expected = Expected::exactly(&envelope);
+    sse.resume_multipart(object, upload_id, &envelope, &expected, Unlock::Server).unwrap();
+    let refused = sse.resume_multipart(object, b"another", &envelope, &expected, Unlock::Server);
+    assert!(matches!(refused, Err(Error::Inauthentic)), "{refused:?}");
 }
 
 #[test]
@@ -216,17 +217,29 @@ fn an_inline_object_is_split_where_stated_and_opens() {
         }
         let refused = Envelope::decode_inline(&bytes[..len - 1]);
         assert!(matches!(refused, Err(Error::Envelope(EnvelopeError::Malformed(_)))));
-        if case.manifest_len > 0 {
-            // The manifest that follows belongs to multipart.
-            assert_eq!(envelope.state(), EnvelopeState::Multipart);
-            continue;
-        }
+        let is_multipart = envelope.state() == EnvelopeState::Multipart;
+        assert_eq!(is_multipart, case.manifest_len > 0);
+        assert_eq!(envelope.manifest_len().unwrap_or(0), case.manifest_len as u64);
         let encrypted = Encrypted::from_inline(bytes).unwrap();
         assert_eq!(encrypted.to_inline(), *bytes);
         let key = (envelope.key_id().unwrap(), envelope.key_version().unwrap());
-        let sse = Sse::builder().keyring(keyring(key.0, key.1, case.keks[0].0).unwrap()).build().unwrap();
-        let opened = sse.blocking().decrypt(&ObjectName::unbound(), &encrypted, Unlock::Server).unwrap();
-        assert_eq!(opened, plaintext(case.plaintext_len));
+        let mut sse = Sse::builder().keyring(keyring(key.0, key.1, case.keks[0].0).unwrap());
+        if let (Some(key_id), Some(kek)) = (envelope.kms_key_id(), case.keks.get(1)) {
+            sse = sse.kms(OneKey::new(key_id, b"any", kek.0), atrest::KmsKeys::only([key_id]));
+        }
+        if is_multipart && !atrest::Backend::AwsLc.is_compiled() {
+            continue;
+        }
+        let sse = sse.build().unwrap().blocking();
+        let decrypt = |stored: &Encrypted| sse.decrypt(&ObjectName::unbound(), stored, Unlock::Server);
+        assert_eq!(decrypt(&encrypted).unwrap(), plaintext(case.plaintext_len));
+        for cut in [0, 1, 100, case.manifest_len].map(|more| len + more.min(case.manifest_len)) {
+            let cut = Encrypted::from_inline(&bytes[..cut]).unwrap();
+            assert!(matches!(decrypt(&cut), Err(Error::Truncated)));
+        }
+        let unlisted = Encrypted::new(envelope, encrypted.ciphertext);
+        let read = decrypt(&unlisted);
+        assert!(if is_multipart { matches!(read, Err(Error::ManifestRequired)) } else { read.is_ok() });
     }
 }
 

@@ -63,7 +63,7 @@ impl Sample {
         }
     }
 
-    fn builder(&self, backend: Backend) -> atrest::SseBuilder {
+    pub(crate) fn builder(&self, backend: Backend) -> atrest::SseBuilder {
         let mut sse = Sse::builder().backend(backend);
         for layer in [&self.write.outer].into_iter().chain(&self.write.inner) {
             let Some(key_id) = &layer.key_id else { continue };

@@ -16,7 +16,7 @@
 //! | [`message`] | Cobblestone-256 messages and their lengths |
 //! | [`envelope`], [`parse`], [`pairs`] | the envelope, both ways |
 //! | [`object`] | whole objects, one layer or two, inline or not |
-//! | [`multipart`] | manifests and receipts |
+//! | [`multipart`], [`upload`] | manifests and receipts; uploads and what they are completed to |
 //! | [`value`] | small sealed values |
 //! | [`sealed_file`] | sealed keyring files and the embedded KMS's wrapped KEK |
 
@@ -29,6 +29,7 @@ pub mod object;
 pub mod pairs;
 pub mod parse;
 pub mod sealed_file;
+pub mod upload;
 pub mod value;
 pub mod wrap;
 

@@ -52,68 +52,88 @@ pub struct Write {
 
 /// Envelope and body of an object in one message.
 pub fn encrypt(write: &Write, plaintext: &[u8]) -> Result<(Vec<u8>, Vec<u8>), Error> {
-    let name = write.name.as_ref();
-    if let Some(name) = name {
-        name.check()?;
-        if write.mode == SSE_KMS || write.mode == DSSE_KMS {
-            name.arn(write.outer.bucket_key)?;
-        }
-    }
-    let layers = if write.inner.is_some() { 2 } else { 1 };
-    if plaintext.len() as u64 > max_plaintext(layers) {
+    let layers = write.layers();
+    if plaintext.len() as u64 > max_plaintext(layers.len()) {
         return Err(Error::LimitExceeded);
     }
     let known = write.len_known.then_some(plaintext.len() as u64);
-    let bound = if name.is_some() { BOUND } else { 0 };
-
+    let content = |layer: &Layer| {
+        let message_header = header(&layer.data_key, &object_context(), &layer.message_salt);
+        let len = known.map(|len| (field::PLAINTEXT_LEN, len.to_be_bytes().to_vec()));
+        [(field::MESSAGE_HEADER, message_header.to_vec())].into_iter().chain(len).collect()
+    };
+    let envelope = write.envelope(OBJECT, write.name.as_ref(), content)?;
     let mut body = plaintext.to_vec();
-    let mut inner_envelope = None;
-    if let Some(inner) = &write.inner {
-        let envelope = layer_envelope(inner, SSE_KMS, bound | INNER, known, None)?;
-        inner_envelope = Some(wrapped(envelope, inner, name).encode());
-        body = seal(&inner.data_key, &object_context(), &inner.message_salt, &body);
+    for layer in layers.iter().rev() {
+        body = seal(&layer.data_key, &object_context(), &layer.message_salt, &body);
     }
-    let outer = &write.outer;
-    let bucket_key = if outer.bucket_key { BUCKET_KEY } else { 0 };
-    let mut envelope = layer_envelope(outer, write.mode, bound | bucket_key, known, inner_envelope)?;
-    if let Some(fixed) = write.envelope_len {
-        let unpadded = envelope.encode().len();
-        let padding = fixed.checked_sub(unpadded + 4).ok_or(Error::LimitExceeded)?;
-        if 80 + 48 + usize::from(u16::MAX) < fixed {
-            return Err(Error::LimitExceeded);
-        }
-        envelope.fields.insert(field::PADDING, vec![0; padding]);
-    }
-    let envelope = wrapped(envelope, outer, name).encode();
-    let body = seal(&outer.data_key, &object_context(), &outer.message_salt, &body);
     Ok((envelope, body))
+}
+
+impl Write {
+    /// The outer layer, and the inner one if there is one.
+    pub fn layers(&self) -> Vec<&Layer> {
+        [&self.outer].into_iter().chain(&self.inner).collect()
+    }
+
+    /// The data keys, from the outer layer inward.
+    pub fn data_keys(&self) -> Vec<[u8; 32]> {
+        self.layers().iter().map(|layer| layer.data_key).collect()
+    }
+
+    /// An envelope in any state, wrapped for this name; `content` gives the fields that tell what each layer holds.
+    pub fn envelope(
+        &self,
+        state: u8,
+        name: Option<&Name>,
+        content: impl Fn(&Layer) -> BTreeMap<u16, Vec<u8>>,
+    ) -> Result<Vec<u8>, Error> {
+        if let Some(name) = name {
+            name.check()?;
+            if self.mode == SSE_KMS || self.mode == DSSE_KMS {
+                name.arn(self.outer.bucket_key)?;
+            }
+        }
+        let bound = if name.is_some() { BOUND } else { 0 };
+        let bucket_key = if self.outer.bucket_key { BUCKET_KEY } else { 0 };
+        let mut envelope = layer_envelope(&self.outer, self.mode, state, bound | bucket_key, content(&self.outer))?;
+        if let Some(inner) = &self.inner {
+            let inner_envelope = layer_envelope(inner, SSE_KMS, state, bound | INNER, content(inner))?;
+            envelope.fields.insert(field::INNER_ENVELOPE, wrapped(inner_envelope, inner, name).encode());
+        }
+        if let Some(fixed) = self.envelope_len {
+            let unpadded = envelope.encode().len();
+            let padding = fixed.checked_sub(unpadded + 4).ok_or(Error::LimitExceeded)?;
+            if 80 + 48 + usize::from(u16::MAX) < fixed {
+                return Err(Error::LimitExceeded);
+            }
+            envelope.fields.insert(field::PADDING, vec![0; padding]);
+        }
+        Ok(wrapped(envelope, &self.outer, name).encode())
+    }
 }
 
 fn layer_envelope(
     layer: &Layer,
     mode: u8,
+    state: u8,
     flags: u16,
-    known_len: Option<u64>,
-    inner: Option<Vec<u8>>,
+    content: BTreeMap<u16, Vec<u8>>,
 ) -> Result<Envelope, Error> {
-    let message_header = header(&layer.data_key, &object_context(), &layer.message_salt);
     let values = [
         (field::KEY_ID, layer.key_id.as_ref().map(|id| id.as_bytes().to_vec())),
         (field::KEY_VERSION, layer.key_version.map(|version| version.to_be_bytes().to_vec())),
         (field::WRAPPED_KEK, layer.wrapped_kek.clone()),
         (field::CONTEXT, pairs::field(&layer.pairs)?),
-        (field::MESSAGE_HEADER, Some(message_header.to_vec())),
-        (field::INNER_ENVELOPE, inner),
-        (field::PLAINTEXT_LEN, known_len.map(|len| len.to_be_bytes().to_vec())),
     ];
     let present = values.into_iter().filter_map(|(kind, value)| Some((kind, value?)));
     Ok(Envelope {
         mode,
-        state: OBJECT,
+        state,
         flags,
         wrap_salt: layer.wrap_salt,
         verifier: verifier(&layer.kek, &layer.wrap_salt, mode),
-        fields: present.collect::<BTreeMap<_, _>>(),
+        fields: present.chain(content).collect::<BTreeMap<_, _>>(),
         wrapped_key: [0; 48],
     })
 }

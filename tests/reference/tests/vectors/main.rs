@@ -4,8 +4,9 @@ mod cases;
 mod derivations;
 
 use atrest_reference::envelope::{Envelope, field};
-use atrest_reference::multipart::{Receipt, open_receipt, seal_receipt};
+use atrest_reference::multipart::{Receipt, open_receipt, parse_manifest, seal_receipt};
 use atrest_reference::object::{Layer, Write, encrypt};
+use atrest_reference::upload::{Completed, complete};
 use atrest_reference::{Error, message, parse};
 
 use crate::cases::{Case, load};
@@ -86,8 +87,36 @@ fn layer_of(case: &Case, envelope: &Envelope, i: usize) -> Layer {
         bucket_key: envelope.flags & 2 != 0,
         wrap_salt: envelope.wrap_salt,
         data_key: case.data_keys[i],
-        message_salt: envelope.fields[&field::MESSAGE_HEADER][..24].try_into().expect("24 bytes"),
+        message_salt: match envelope.manifest() {
+            Some((_, _, header)) => header[..24].try_into().expect("24 bytes"),
+            None => envelope.fields[&field::MESSAGE_HEADER][..24].try_into().expect("24 bytes"),
+        },
     }
+}
+
+#[test]
+fn every_multipart_object_is_written_again_byte_for_byte() {
+    let mut written = 0;
+    for case in load("accept.json").iter().filter(|case| case.manifest.is_some()) {
+        let envelope = parse::decode(&case.envelope).expect(&case.name);
+        let layers = envelope.layers();
+        let fields: Vec<_> = layers.iter().filter_map(Envelope::manifest).collect();
+        let headers: Vec<_> = fields.iter().map(|field| field.2.clone()).collect();
+        let manifest = case.manifest.as_ref().expect("a multipart object");
+        let records = message::open_layers(&headers, &case.data_keys, &message::manifest_context(), manifest);
+        let records = parse_manifest(&records.expect(&case.name), layers.len(), fields[0].0, fields[0].1);
+        let mut plaintext = &case.plaintext()[..];
+        let parts = records.expect(&case.name).into_iter().map(|part| {
+            let (of_part, rest) = plaintext.split_at(part.len as usize);
+            plaintext = rest;
+            (part.number, of_part.to_vec(), part.salts)
+        });
+        let again = complete(&write_of(case), &parts.collect::<Vec<_>>()).expect(&case.name);
+        let stored = Completed { envelope: case.envelope.clone(), manifest: manifest.clone(), body: case.body.clone() };
+        assert_eq!(again, stored, "{}", case.name);
+        written += 1;
+    }
+    assert_eq!(written, 8);
 }
 
 #[test]
