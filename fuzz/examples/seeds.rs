@@ -6,6 +6,8 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use atrest::rotation::{Entry, EnvelopeStore, Event, StoreFuture, Sweep};
+use atrest::{Backend, ObjectName};
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::Value;
 
@@ -38,6 +40,44 @@ fn main() {
     for (at, (len, start, end)) in shapes.into_iter().cycle().take(20).enumerate() {
         let (switches, kind) = (at as u8 % 8, at as u8 / 5);
         plans.write(&plan(switches, len, kind, start, end));
+    }
+
+    let mut cursors = Seeds::new(fuzz, "cursor_decode");
+    sweeps(|saved| cursors.write(&saved[..saved.len() - 8]));
+}
+
+/// Cursors and reports of small sweeps, the checksum still behind them.
+fn sweeps(mut save: impl FnMut(&[u8]) + Send) {
+    let sse = atrest_fuzz::sse(Backend::fastest(), "master", 1, [1; 32], [2; 32]).expect("a keyring");
+    let entry = |at: usize| {
+        let name = ObjectName::new("photos", format!("{at}")).and_then(|name| name.realm("r")).expect("a name");
+        Ok(match at % 3 {
+            0 => Entry::plain(name),
+            1 => Entry::object(name, b"damaged".to_vec()),
+            _ => Entry::upload(name, b"an upload".to_vec(), b"damaged".to_vec()),
+        })
+    };
+    for entries in 0..4 {
+        let sweep = Sweep::new(&sse).checkpoint_every(1).on_event(|event| {
+            if let Event::Checkpoint(cursor) = event {
+                save(&cursor.to_bytes());
+            }
+        });
+        let report = sweep.rewrap_blocking((0..entries).map(entry), &Untouched).expect("a report");
+        save(&report.to_bytes());
+    }
+}
+
+/// A store that nothing here writes to.
+struct Untouched;
+
+impl EnvelopeStore for Untouched {
+    fn replace<'a>(&'a self, _: &'a Entry, _: &'a [u8], _: &'a [u8]) -> StoreFuture<'a, bool> {
+        unreachable!("nothing needs a rewrap")
+    }
+
+    fn read<'a>(&'a self, _: &'a Entry) -> StoreFuture<'a, Option<Vec<u8>>> {
+        unreachable!("nothing needs a rewrap")
     }
 }
 
