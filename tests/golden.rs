@@ -16,7 +16,7 @@ use std::sync::Arc;
 use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
     AnyMode, Backend, CustomerKey, DataKey, DsseKms, Encrypted, EncryptionContext, Envelope, GeneratedKey,
-    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, KeyringFile, KmsKeys, ModeId, ObjectName, RootKey,
+    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, RootKey,
     SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
 };
 use support::{backends, plain};
@@ -103,7 +103,10 @@ fn mode(id: ModeId) -> AnyMode {
 
 fn sse(directory: &Path, backend: Backend) -> Sse {
     let root_key = RootKey::open_file(directory.join("root.key")).unwrap();
-    let keyring = KeyringFile::open(directory.join("keyring.atrest"), &root_key).unwrap();
+    sse_on(KeyringFile::open(directory.join("keyring.atrest"), &root_key).unwrap(), backend)
+}
+
+fn sse_on(keyring: Keyring, backend: Backend) -> Sse {
     let builder = Sse::builder().keyring(keyring).kms(Arc::new(GoldenKms), KmsKeys::only([KMS_KEY]));
     builder.backend(backend).build().unwrap()
 }
@@ -114,7 +117,8 @@ fn a_new_version_writes_its_own_files_when_asked() {
     fs::create_dir(&directory).expect("golden files are written once");
     let root_key = RootKey::create_file(directory.join("root.key")).unwrap();
     let keyring = KeyringFile::create(directory.join("keyring.atrest"), &root_key).unwrap();
-    let sse = sse(&directory, Backend::fastest()).blocking();
+    // On this very handle, so that it follows the rotation below.
+    let sse = sse_on(keyring.clone(), Backend::fastest()).blocking();
     for (at, golden) in objects().into_iter().enumerate() {
         // The first objects are under version 1, the others under version 2; a third is staged.
         if at == 2 {
@@ -163,6 +167,9 @@ fn every_file_ever_written_opens() {
                 let decoded = Envelope::decode(&envelope).unwrap();
                 assert_eq!(decoded.encode(), envelope, "one encoding");
                 assert_eq!(decoded.mode(), golden.mode);
+                if !version.ends_with("0.1.0") && golden.file == "sse-s3-unbound" {
+                    assert_eq!(decoded.key_version(), Some(2), "what was written behind the rotation");
+                }
                 if golden.mode == ModeId::DsseKms && backends().len() < 2 {
                     continue;
                 }
