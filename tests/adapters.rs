@@ -1,10 +1,14 @@
 //! One boundary table of lengths and steps for every way in and out.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/parts.rs"]
+mod parts;
 mod support;
 
 #[path = "adapters/failing.rs"]
 mod failing;
+#[path = "adapters/parts.rs"]
+mod in_parts;
 
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;

@@ -1,6 +1,8 @@
 //! Every error there is, reached through the public API, and what each says.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/parts.rs"]
+mod parts;
 mod support;
 
 use std::error::Error as _;
@@ -8,13 +10,14 @@ use std::sync::Arc;
 
 use atrest::error::{
     CustomerKeyError, EnvelopeError, Feature, KeyProviderError, KeyProviderErrorKind as Kind, KeyringError, Limit,
-    Misuse, SealedFileError, Unexpected,
+    Misuse, PartError, SealedFileError, Unexpected,
 };
 use atrest::testing::MemoryKms;
 use atrest::{
-    Backend, EncryptionContext, Envelope, Error, Expected, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName,
+    Backend, EncryptionContext, Envelope, Error, Expected, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber,
     Requester, RootKey, Sse, SseKms, SseS3, Unlock,
 };
+use parts::{Part, attempt, number};
 use support::{C, Service, name, plain};
 
 fn kms_service() -> (Sse, Arc<MemoryKms>, String) {
@@ -255,34 +258,70 @@ fn nothing_is_encrypted_or_decrypted_where_nothing_was_configured() {
 }
 
 #[test]
-fn states_that_do_not_belong_to_a_read_are_named() {
-    // The states of multipart are written by a later version; these envelopes are the vectors'.
+fn states_that_do_not_belong_to_a_call_are_named() {
     let service = Service::new();
-    let cases: serde_json::Value = serde_json::from_str(include_str!("vectors/data/accept.json")).unwrap();
-    let multipart = cases["cases"].as_array().unwrap().iter().find(|case| case["case"] == "sse-c multipart").unwrap();
-    let hex = |value: &serde_json::Value| data_encoding::HEXLOWER.decode(value.as_str().unwrap().as_bytes()).unwrap();
-    let part = |at: usize| hex(&multipart["name"][at]);
-    let object = ObjectName::new(part(1), part(2)).unwrap();
-    let envelope = Envelope::decode(&hex(&multipart["envelope"])).unwrap();
-    let key = atrest::CustomerKey::from_slice(&mut hex(&multipart["keks"][0])).unwrap();
-    let refused = service.sse.blocking().decryptor(&object, &envelope, Unlock::CustomerKey(&key)).unwrap_err();
-    assert!(matches!(refused, Error::ManifestRequired), "{refused:?}");
-    assert_eq!(envelope.parts(), Some(multipart["parts"].as_array().unwrap().len() as u32));
-    let cases: serde_json::Value = serde_json::from_str(include_str!("vectors/data/reject.json")).unwrap();
-    let upload = cases["cases"].as_array().unwrap().iter();
-    let upload = upload.filter(|case| case["expect"] == "UploadNotComplete").map(|case| hex(&case["envelope"]));
-    for envelope in upload {
-        let envelope = Envelope::decode(&envelope).unwrap();
-        let keyring = Keyring::from_versions(
-            envelope.key_id().unwrap(),
-            envelope.key_version().unwrap(),
-            [(envelope.key_version().unwrap(), atrest::VersionState::Enabled, atrest::MasterKey::generate().unwrap())],
-        );
-        let sse = Sse::builder().keyring(keyring.unwrap()).build().unwrap();
-        let refused = sse.blocking().decryptor(&object, &envelope, Unlock::Server).unwrap_err();
+    for mode in service.modes() {
+        let upload = service.begin(&name(), &mode);
+        let unlock = service.unlock(mode.id());
+        let refused = service.decryptor(&name(), upload.envelope()).unwrap_err();
         assert!(matches!(refused, Error::UploadNotComplete), "{refused:?}");
-        assert!(matches!(sse.blocking().rewrap(&object, &envelope, Unlock::Server), Err(Error::UploadNotComplete)));
+        let refused = service.sse.blocking().rewrap(&name(), upload.envelope(), unlock);
+        assert!(matches!(refused, Err(Error::UploadNotComplete)));
+
+        let stored = service.put(&name(), &mode, &[(1, 10), (2, 20)]);
+        assert_eq!((stored.envelope().parts(), stored.envelope().plaintext_len()), (Some(2), Some(30)));
+        let unlisted = service.decryptor(&name(), stored.envelope()).unwrap();
+        let refused = unlisted.sequential().update(&stored.body(), &mut [0; 100]).unwrap_err();
+        assert!(matches!(refused, Error::ManifestRequired), "{refused:?}");
+        let refused = service.resume(&name(), stored.envelope()).unwrap_err();
+        assert!(matches!(refused, Error::Unexpected(Unexpected::State)), "{refused:?}");
     }
+}
+
+#[test]
+fn what_is_wrong_with_parts_is_named() {
+    let part_error = |error: Error| match error {
+        Error::Part(error) => error,
+        other => panic!("{other:?}"),
+    };
+    let service = Service::new();
+    let upload = service.begin(&name(), &SseS3.into());
+    let [one, two] = [1, 2].map(|number| attempt(&upload, number, 0, 10));
+    assert_eq!(part_error(PartNumber::new(0).unwrap_err()), PartError::Number(0));
+    assert_eq!(part_error(PartNumber::new(10_001).unwrap_err()), PartError::Number(10_001));
+    assert_eq!(part_error(service.complete(&upload, &[]).unwrap_err()), PartError::None);
+    assert_eq!(part_error(service.complete(&upload, &[two.clone(), one.clone()]).unwrap_err()), PartError::Order(1));
+    let relabelled = Part { label: b"another".to_vec(), ..two.clone() };
+    assert_eq!(part_error(service.complete(&upload, &[one.clone(), relabelled]).unwrap_err()), PartError::Invalid(2));
+    let completed = service.complete(&upload, &[one, two]).unwrap();
+    assert_eq!(part_error(completed.decryptor.part(number(3)).unwrap_err()), PartError::NotFound(3));
+    let unlisted = service.decryptor(&name(), &completed.envelope).unwrap();
+    assert_eq!(part_error(unlisted.manifest_page(2..9).unwrap_err()), PartError::None);
+}
+
+#[test]
+fn misuse_and_limits_of_uploads_and_values_are_named() {
+    let service = Service::new();
+    let begin = |object: &ObjectName, id: &[u8]| service.sse.blocking().begin_multipart(object, id, SseS3);
+    for (object, id) in [(name(), &b""[..]), (name(), &[0; 65_536]), (ObjectName::unbound(), b"id")] {
+        assert!(matches!(begin(&object, id), Err(Error::Misuse(Misuse::UploadId))));
+    }
+    let upload = begin(&name(), b"id").unwrap();
+    let refused = upload.encrypt_part(number(1), b"", &[0; 256]).map(drop);
+    assert!(matches!(refused, Err(Error::Misuse(Misuse::LabelTooLong))));
+    let refused = upload.seal_value("atrest/receipt", b"");
+    assert!(matches!(refused, Err(Error::Misuse(Misuse::ValueName))));
+    let refused = upload.seal_value("n", &[0; 65_536]);
+    assert!(matches!(refused, Err(Error::LimitExceeded(Limit::Value))));
+    let parts: Vec<_> = (1..=65_537)
+        .map(|at| {
+            let number = PartNumber::beyond_s3(at).unwrap();
+            let (stored, receipt) = upload.encrypt_part(number, b"", b"").unwrap();
+            Part { number, label: vec![], receipt, stored, plain: vec![] }
+        })
+        .collect();
+    let refused = service.complete(&upload, &parts).map(drop);
+    assert!(matches!(refused, Err(Error::LimitExceeded(Limit::Multipart))), "{refused:?}");
 }
 
 #[test]
@@ -299,7 +338,7 @@ fn a_missing_feature_is_named() {
 fn errors_say_what_to_do_and_can_be_kept() {
     let directory = tempfile::tempdir().unwrap();
     let missing = KeyringFile::open(directory.path().join("none"), &RootKey::generate().unwrap()).unwrap_err();
-    let samples: [(Error, &str); 9] = [
+    let samples: [(Error, &str); 12] = [
         (missing, "cannot be read"),
         (CustomerKeyError::Required.into(), "required"),
         (Error::ManifestRequired, "manifest"),
@@ -309,6 +348,9 @@ fn errors_say_what_to_do_and_can_be_kept() {
         (Unexpected::Mode.into(), "builder"),
         (Limit::EnvelopeLen(100).into(), "100"),
         (Misuse::RewrapCrossesCustomerKey.into(), "rewrap_as_revoking_nothing"),
+        (PartError::Invalid(7).into(), "part 7"),
+        (PartError::Order(7).into(), "ascending"),
+        (Misuse::UploadId.into(), "unbound object has none"),
     ];
     for (error, says) in samples {
         let kept: Error = error.clone();

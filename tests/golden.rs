@@ -1,21 +1,23 @@
 //! Files that were written once and open for ever.
 //!
 //! `tests/golden/VERSION/` holds a root key, a sealed keyring, and an envelope and a body for each object below, written
-//! by that version. They are never changed. A new version adds a folder of its own:
+//! by that version; from 0.2.0 on also multipart objects and sealed values. They are never changed. A new version adds a folder of its own:
 //! `ATREST_GOLDEN_NEW=tests/golden/VERSION cargo test --test golden` writes one that is not there yet.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "golden/multipart.rs"]
+mod multipart;
 mod support;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
     AnyMode, Backend, CustomerKey, DataKey, DsseKms, Encrypted, EncryptionContext, Envelope, GeneratedKey,
-    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, KeyringFile, KmsKeys, ModeId, ObjectName, RootKey, Sse, SseC,
-    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
+    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, RootKey,
+    SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
 };
 use support::{backends, plain};
 
@@ -101,7 +103,10 @@ fn mode(id: ModeId) -> AnyMode {
 
 fn sse(directory: &Path, backend: Backend) -> Sse {
     let root_key = RootKey::open_file(directory.join("root.key")).unwrap();
-    let keyring = KeyringFile::open(directory.join("keyring.atrest"), &root_key).unwrap();
+    sse_on(KeyringFile::open(directory.join("keyring.atrest"), &root_key).unwrap(), backend)
+}
+
+fn sse_on(keyring: Keyring, backend: Backend) -> Sse {
     let builder = Sse::builder().keyring(keyring).kms(Arc::new(GoldenKms), KmsKeys::only([KMS_KEY]));
     builder.backend(backend).build().unwrap()
 }
@@ -112,7 +117,8 @@ fn a_new_version_writes_its_own_files_when_asked() {
     fs::create_dir(&directory).expect("golden files are written once");
     let root_key = RootKey::create_file(directory.join("root.key")).unwrap();
     let keyring = KeyringFile::create(directory.join("keyring.atrest"), &root_key).unwrap();
-    let sse = sse(&directory, Backend::fastest()).blocking();
+    // On this very handle, so that it follows the rotation below.
+    let sse = sse_on(keyring.clone(), Backend::fastest()).blocking();
     for (at, golden) in objects().into_iter().enumerate() {
         // The first objects are under version 1, the others under version 2; a third is staged.
         if at == 2 {
@@ -125,10 +131,13 @@ fn a_new_version_writes_its_own_files_when_asked() {
         };
         let mut body = bytes::BytesMut::new();
         encryptor.push(&plain(golden.len), &mut body).unwrap();
+        let value = encryptor.seal_value("md5", golden.file.as_bytes()).unwrap();
         encryptor.finish_into(&mut body).unwrap();
+        fs::write(directory.join(format!("{}.value", golden.file)), value.as_bytes()).unwrap();
         fs::write(directory.join(format!("{}.envelope", golden.file)), envelope.encode()).unwrap();
         fs::write(directory.join(format!("{}.body", golden.file)), body).unwrap();
     }
+    multipart::write(&directory, &sse);
     keyring.stage().unwrap();
     #[cfg(feature = "passphrase")]
     fs::write(directory.join("passphrase.atrest"), keyring.seal(&RootKey::from_passphrase(PASSPHRASE)).unwrap())
@@ -136,12 +145,18 @@ fn a_new_version_writes_its_own_files_when_asked() {
     fs::remove_file(directory.join("keyring.atrest.lock")).unwrap();
 }
 
+/// The folder of every version.
+fn versions() -> Vec<PathBuf> {
+    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
+    let versions = fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir());
+    let versions: Vec<_> = versions.collect();
+    assert!(versions.iter().any(|version| version.ends_with("0.1.0")), "there are golden files");
+    versions
+}
+
 #[test]
 fn every_file_ever_written_opens() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    let mut versions = 0;
-    for version in fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
-        versions += 1;
+    for version in versions() {
         for backend in backends() {
             let sse = sse(&version, backend).blocking();
             for golden in objects() {
@@ -152,25 +167,33 @@ fn every_file_ever_written_opens() {
                 let decoded = Envelope::decode(&envelope).unwrap();
                 assert_eq!(decoded.encode(), envelope, "one encoding");
                 assert_eq!(decoded.mode(), golden.mode);
+                if !version.ends_with("0.1.0") && golden.file == "sse-s3-unbound" {
+                    assert_eq!(decoded.key_version(), Some(2), "what was written behind the rotation");
+                }
                 if golden.mode == ModeId::DsseKms && backends().len() < 2 {
                     continue;
                 }
                 let key = customer_key();
                 let unlock = if golden.mode == ModeId::SseC { Unlock::CustomerKey(&key) } else { Unlock::Server };
+                let value = version.join(format!("{}.value", golden.file));
+                // The first version had none.
+                if !version.ends_with("0.1.0") {
+                    let sealed = SealedValue::from_bytes(fs::read(value).unwrap());
+                    let decryptor = sse.decryptor(&golden.object, &decoded, unlock).unwrap();
+                    assert_eq!(decryptor.open_value("md5", &sealed).unwrap(), golden.file.as_bytes());
+                }
                 let stored = Encrypted::new(decoded, body);
                 let plaintext = sse.decrypt(&golden.object, &stored, unlock).unwrap();
                 assert!(plaintext == plain(golden.len), "{} on {backend:?}", golden.file);
             }
         }
     }
-    assert!(versions > 0, "there are golden files");
 }
 
 #[test]
 #[cfg(feature = "passphrase")]
 fn every_keyring_ever_sealed_under_a_passphrase_opens() {
-    let golden = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden");
-    for version in fs::read_dir(golden).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_dir()) {
+    for version in versions() {
         let sealed = fs::read(version.join("passphrase.atrest")).unwrap();
         let keyring = atrest::Keyring::from_sealed(&sealed, &RootKey::from_passphrase(PASSPHRASE)).unwrap();
         let root_key = RootKey::open_file(version.join("root.key")).unwrap();

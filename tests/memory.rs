@@ -1,6 +1,8 @@
 //! Memory: nothing is allocated in `update` once it is warm, and little at all for objects of any size.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/parts.rs"]
+mod parts;
 mod support;
 
 use std::io::{Cursor, Read, Write};
@@ -99,5 +101,92 @@ fn no_length_that_a_store_claims_is_allocated() {
             assert!(plan.decrypt(&stored.ciphertext).is_err());
         });
         assert!(allocated.bytes_max < 200_000, "{mode:?}: {allocated:?}");
+    }
+}
+
+#[test]
+fn an_object_of_many_parts_is_read_in_less_than_a_mebibyte_of_heap() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let lens: Vec<_> = (1..=200).map(|number| (number, 80_000 + number as usize)).collect();
+        let stored = service.put(&name(), &mode, &lens);
+        let (body, len) = (stored.body(), stored.plain().len());
+        let allocated = measure(|| {
+            let decryptor = service.reader(&name(), stored.envelope(), &stored.completed.manifest).unwrap();
+            let mut reader = DecryptReader::new(decryptor.clone(), Cursor::new(&body));
+            let (mut piece, mut read) = (vec![0; C], 0);
+            loop {
+                match reader.read(&mut piece).unwrap() {
+                    0 => break,
+                    more => read += more,
+                }
+            }
+            assert_eq!(read, len);
+            let plan = decryptor.range(1.., body.len() as u64).unwrap();
+            let (mut reader, mut read, span) = (plan.reader(), 0, plan.fetch_span());
+            for mut fetched in body[span.start as usize..span.end as usize].chunks(100_000) {
+                while !fetched.is_empty() {
+                    let progress = reader.update(fetched, &mut piece).unwrap();
+                    fetched = &fetched[progress.read..];
+                    read += progress.written;
+                }
+            }
+            let mut rest = vec![0; reader.finish_len()];
+            read += reader.finish(&mut rest).unwrap();
+            assert_eq!(read, len - 1);
+        });
+        assert!(allocated.bytes_max < MIB as u64, "{mode:?}: {allocated:?}");
+    }
+}
+
+#[test]
+fn a_manifest_of_ten_thousand_parts_takes_what_is_said_and_a_page_of_it_little() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let lens: Vec<_> = (1..=10_000).map(|number| (number, 1)).collect();
+        let stored = service.put(&name(), &mode, &lens);
+        let (envelope, manifest) = (stored.envelope(), &stored.completed.manifest);
+        let unlisted = service.decryptor(&name(), envelope).unwrap();
+        let each = if mode.id() == atrest::ModeId::DsseKms { 84 } else { 60 };
+        let mut listed = None;
+        let allocated = measure(|| listed = Some(unlisted.with_manifest(manifest).unwrap()));
+        // What stays, and what opening it takes on the way: a vector that grows holds its old memory too.
+        assert!(allocated.bytes_current < 10_000 * each * 5 / 4, "{mode:?}: {allocated:?}");
+        assert!(allocated.bytes_max < 3 * MIB as u64, "{mode:?}: {allocated:?}");
+        let listed = listed.unwrap();
+        let allocated = measure(|| {
+            let plan = listed.range(5_000..5_004, listed.ciphertext_len().unwrap()).unwrap();
+            assert_eq!(plan.fetches().len(), 4);
+        });
+        assert!(allocated.bytes_max < 10_000, "{mode:?}: {allocated:?}");
+        let allocated = measure(|| {
+            let page = unlisted.manifest_page(5_000..5_001).unwrap();
+            let fetch = page.fetch();
+            assert_eq!(page.open(&manifest[fetch.start as usize..fetch.end as usize]).unwrap().len(), 1);
+        });
+        assert!(allocated.bytes_max < 200_000, "{mode:?}: {allocated:?}");
+    }
+}
+
+#[test]
+fn update_of_parts_allocates_for_each_part_alone() {
+    let service = Service::new();
+    let mut output = vec![0; 200_000];
+    for mode in service.modes() {
+        let stored = service.put(&name(), &mode, &[(1, 300_000), (2, 300_000)]);
+        let mut reader = stored.completed.decryptor.sequential();
+        let part_len = stored.parts[0].stored.len();
+        for part in stored.body().chunks(part_len) {
+            for (round, mut piece) in part.chunks(60_000).enumerate() {
+                while !piece.is_empty() {
+                    let mut progress = Default::default();
+                    let allocated = measure(|| progress = reader.update(piece, &mut output).unwrap());
+                    let last = round == part_len / 60_000;
+                    assert!(round == 0 || last || allocated.count_total == 0, "{mode:?} round {round}: {allocated:?}");
+                    piece = &piece[progress.read..];
+                }
+            }
+        }
+        reader.finish(&mut output).unwrap();
     }
 }

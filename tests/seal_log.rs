@@ -4,9 +4,10 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::Command;
+use std::sync::{Arc, Mutex};
 
 use atrest::testing::SealLog;
-use atrest::{Backend, Keyring, ObjectName, Sse, SseS3};
+use atrest::{AnyMode, Backend, DsseKms, Keyring, KmsKeys, ObjectName, PartNumber, Sse, SseKms, SseS3};
 
 /// Runs one test of this file in a process of its own that logs to this file.
 fn logged(test: &str, log: &std::path::Path) {
@@ -76,6 +77,88 @@ fn child_with_a_stuck_generator_and_the_same_plaintext() {
         let builder = Sse::builder().keyring(Keyring::generate().unwrap()).generator(|| Stuck);
         encrypt_twice(builder.build().unwrap(), b"meow");
     }
+}
+
+/// A generator that after its first draw gives the same bytes for ever: what begins the upload is random, and every salt
+/// behind it repeats.
+#[derive(Clone, Default)]
+struct Repeating(Arc<Mutex<usize>>);
+
+impl rand_core::TryRng for Repeating {
+    type Error = std::convert::Infallible;
+
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Ok(7)
+    }
+
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Ok(7)
+    }
+
+    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+        let mut drawn = self.0.lock().unwrap();
+        let first = *drawn == 0;
+        bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte = if first { at as u8 ^ 0x5C } else { 7 });
+        *drawn += 1;
+        Ok(())
+    }
+}
+
+impl rand_core::TryCryptoRng for Repeating {}
+
+/// PITFALL: a part's key made from its number alone, so that uploading it again repeats key and nonce.
+fn upload_the_same_part_twice(sse: &Sse, mode: AnyMode) {
+    let object = ObjectName::new("photos", "cat").unwrap();
+    let upload = sse.blocking().begin_multipart(&object, b"upload-1", mode).unwrap();
+    let number = PartNumber::new(3).unwrap();
+    for plaintext in [b"meow", b"purr"] {
+        // The labels differ too: a receipt is a sealed value with a salt of its own.
+        upload.encrypt_part(number, plaintext, plaintext).unwrap();
+    }
+}
+
+#[test]
+fn child_that_uploads_a_part_twice_with_other_bytes() {
+    if is_child() {
+        for backend in [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()) {
+            let kms = Arc::new(atrest::testing::MemoryKms::new());
+            let key_id = kms.create_key("app").unwrap();
+            let builder = Sse::builder().keyring(Keyring::generate().unwrap()).backend(backend);
+            let sse = builder.kms(kms, KmsKeys::all()).build().unwrap();
+            upload_the_same_part_twice(&sse, SseS3.into());
+            upload_the_same_part_twice(&sse, SseKms::new(&*key_id).into());
+            if Backend::AwsLc.is_compiled() {
+                upload_the_same_part_twice(&sse, DsseKms::new(&*key_id).into());
+            }
+        }
+    }
+}
+
+#[test]
+fn child_that_uploads_a_part_twice_under_a_salt_that_repeats() {
+    if is_child() {
+        let repeating = Repeating::default();
+        let builder = Sse::builder().keyring(Keyring::generate().unwrap());
+        upload_the_same_part_twice(&builder.generator(move || repeating.clone()).build().unwrap(), SseS3.into());
+    }
+}
+
+#[test]
+fn the_same_part_twice_with_other_bytes_repeats_nothing() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    logged("child_that_uploads_a_part_twice_with_other_bytes", log.path());
+    let seen = SealLog::read(log.path()).unwrap();
+    // For each of the two modes of one layer on one backend at least: a wrap, two parts and two receipts.
+    assert!(seen.seals >= 10 && seen.repeated == 0 && seen.broken == 0, "{seen:?}");
+}
+
+#[test]
+fn a_salt_that_repeats_for_the_same_part_is_seen() {
+    let log = tempfile::NamedTempFile::new().unwrap();
+    logged("child_that_uploads_a_part_twice_under_a_salt_that_repeats", log.path());
+    let seen = SealLog::read(log.path()).unwrap();
+    // The part, and its receipt.
+    assert!(seen.broken >= 2, "{seen:?}");
 }
 
 #[test]

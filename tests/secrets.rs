@@ -1,14 +1,17 @@
 //! No key, nothing made from a key and no plaintext in what is shown or stored.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/parts.rs"]
+mod parts;
 mod support;
 
 use std::fmt::Debug;
 
 use atrest::{
-    CustomerKey, DataKey, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyRequest, Keyring, MasterKey, Requester,
-    RootKey, SseKms, UnwrappedKey, VersionState, WrappedKey,
+    CustomerKey, DataKey, Encrypted, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyRequest, Keyring, MasterKey,
+    Requester, RootKey, SseKms, UnwrappedKey, VersionState, WrappedKey,
 };
+use parts::Part;
 use support::{C, Service, name};
 
 /// Bytes that are easily found again, as numbers, as hex and as text.
@@ -55,6 +58,53 @@ fn no_debug_of_what_is_in_use_shows_a_key() {
         for window in stored[16..80].windows(6) {
             let numbers = format!("{window:?}");
             assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn no_debug_of_an_upload_its_parts_and_its_values_shows_a_key_a_salt_or_what_was_sealed() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let upload = service.begin(&name(), &mode);
+        let encryptor = upload.part(parts::number(7)).unwrap();
+        let secret = std::str::from_utf8(&SECRET[4..21]).unwrap();
+        let value = upload.seal_value("name", secret.as_bytes()).unwrap();
+        let (stored, receipt) = upload.encrypt_part(parts::number(1), secret.as_bytes(), b"etag").unwrap();
+        let part = Part {
+            number: parts::number(1),
+            label: b"etag".to_vec(),
+            receipt,
+            stored,
+            plain: secret.as_bytes().to_vec(),
+        };
+        let completed = service.complete(&upload, std::slice::from_ref(&part)).unwrap();
+        let unlisted = service.decryptor(&name(), &completed.envelope).unwrap();
+        let (decryptor, page) = (&completed.decryptor, unlisted.manifest_page(0..1).unwrap());
+        let fetch = page.fetch();
+        let listed = page.open(&completed.manifest[fetch.start as usize..fetch.end as usize]).unwrap();
+        let mut reader = decryptor.sequential();
+        // Half of the part's only chunk is staged, and nothing of it is out.
+        reader.update(&part.stored[..part.stored.len() / 2], &mut [0; 8]).unwrap();
+        let plan = decryptor.range(0..3, part.stored.len() as u64).unwrap();
+        let encrypted = Encrypted::new(completed.envelope.clone(), part.stored.clone());
+        let encrypted = encrypted.with_manifest(completed.manifest.clone());
+        let opened = upload.open_receipt(&part.receipt).unwrap();
+        let shown = [
+            format!("{upload:?} {encryptor:?} {value:?} {:?} {opened:?} {:?}", part.receipt, part.number),
+            format!("{unlisted:?} {decryptor:?} {page:?} {listed:?} {reader:?} {plan:?} {:?}", plan.reader()),
+            format!("{:?} {:?}", decryptor.parts().unwrap(), decryptor.part_decryptor(parts::number(1)).unwrap()),
+            format!("{completed:?} {encrypted:?} {:?}", part.listed()),
+        ];
+        for shown in shown {
+            assert!(!shown.contains(secret) && !shown.contains("not-to-be"), "{shown}");
+            assert!(!shown.contains("110, 111, 116"), "{shown}");
+            let secrets =
+                [&completed.envelope.encode()[16..80], &part.stored, part.receipt.as_bytes(), value.as_bytes()];
+            for window in secrets.iter().flat_map(|bytes| bytes.windows(6)) {
+                let numbers = format!("{window:?}");
+                assert!(!shown.contains(numbers.trim_matches(['[', ']'])), "{shown}");
+            }
         }
     }
 }
