@@ -6,7 +6,7 @@
 
 use std::error::Error;
 
-use atrest::{Encrypted, KeyringFile, ObjectName, RootKey, Sse, SseS3, Unlock};
+use atrest::{Encrypted, KeyUsage, KeyringFile, ObjectName, RootKey, Sse, SseS3, Unlock};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
@@ -23,21 +23,28 @@ fn main() -> Result<(), Box<dyn Error>> {
     let new_version = keyring.rotate()?;
     println!("rotated from version {old_version} to {new_version}");
 
-    // 2. Every envelope under the old version is wrapped again. It is small, and the only thing that changes: the
+    // 2. What is there from now on is counted; everything in the store belongs in it. (Over a whole store a `Sweep` of
+    //    `atrest::rotation` does this and the next step.)
+    let mut usage = KeyUsage::begin(&keyring);
+
+    // 3. Every envelope under the old version is wrapped again. It is small, and the only thing that changes: the
     //    body is not even an argument. Store the new envelope in place of the one you read, and only of that one.
     assert!(sse.needs_rewrap(&envelope));
     let fresh = sse.blocking().rewrap(&object, &envelope, Unlock::Server)?;
     assert!(!sse.needs_rewrap(&fresh));
     println!("rewrapped to version {:?}", fresh.key_version());
+    usage.add(new_version, 1, 0);
+    usage.finish();
 
-    // 3. When nothing is left under it, the old version is disabled. Should something have been forgotten, it
+    // 4. When nothing is left under it, the old version is disabled. Should something have been forgotten, it
     //    fails loudly now, and `enable` brings it back.
     keyring.disable(old_version)?;
     let forgotten = sse.blocking().decryptor(&object, &envelope, Unlock::Server);
     println!("the old envelope now: {}", forgotten.err().ok_or("opened under a disabled version")?);
 
-    // 4. After a while without complaints it is retired, for good. (How long a while: the manual, on keys.)
-    keyring.retire(old_version)?;
+    // 5. After a while without complaints it is retired, for good; the usage is the proof that nothing is lost with it.
+    //    (How long a while: the manual, on keys.)
+    keyring.retire(old_version, &usage)?;
 
     let plaintext = sse.blocking().decrypt(&object, &Encrypted::new(fresh, ciphertext), Unlock::Server)?;
     assert_eq!(plaintext, b"meow");

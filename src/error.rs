@@ -1,10 +1,14 @@
 //! Every error of the library, grouped by what its reader does next.
 
 mod cause;
+mod cursor;
 mod key_provider;
+mod keyring;
 
 pub use cause::{Cause, IoError};
+pub use cursor::CursorError;
 pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
+pub use keyring::KeyringError;
 
 /// What can go wrong, as a result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -17,7 +21,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// |---|---|
 /// | alarm: the store's bytes are not what was written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
 /// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
-/// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile) |
+/// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile), [`Cursor`](Self::Cursor) |
 /// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Random`](Self::Random), [`Io`](Self::Io) |
 /// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring) |
 /// | fix the build or the code | [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse) |
@@ -57,6 +61,9 @@ pub enum Error {
     /// The sealed keyring cannot be opened.
     #[error(transparent)]
     SealedFile(#[from] SealedFileError),
+    /// The saved bytes of a sweep cannot be understood: begin it anew.
+    #[error(transparent)]
+    Cursor(#[from] CursorError),
     /// The key provider, or the keyring in its place, did not give the key.
     #[error(transparent)]
     KeyProvider(#[from] KeyProviderError),
@@ -229,27 +236,6 @@ pub enum Limit {
     Keyring,
 }
 
-/// Why a keyring refuses a change of one of its versions.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[non_exhaustive]
-pub enum KeyringError {
-    /// The keyring has no version of this number.
-    #[error("the keyring has no version {0}")]
-    VersionUnknown(u32),
-    /// The version is the primary: make another one primary first.
-    #[error("version {0} is the primary; activate or rotate to another first")]
-    VersionIsPrimary(u32),
-    /// The version is disabled: enable it first.
-    #[error("version {0} is disabled; enable it first")]
-    VersionDisabled(u32),
-    /// The version is not disabled; disable it, wait, then retire it.
-    #[error("version {0} is not disabled; disable it, wait, then retire it")]
-    VersionNotDisabled(u32),
-    /// The file changed under this change, by someone who did not take its lock.
-    #[error("the keyring file was changed by someone else meanwhile; try again")]
-    Conflict,
-}
-
 /// A cargo feature that the call needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
@@ -317,6 +303,13 @@ pub enum Misuse {
     /// The versions that a keyring is built from break its rules.
     #[error("a keyring has versions from 1 to 2^32 - 2, each once, and an enabled primary among them")]
     KeyringVersions,
+    /// Two entries of a sweep in a row have the same position, and resuming after one would pass over the other: give
+    /// each its own.
+    #[error("two entries in a row have the same position; give each its own, or resuming would pass one over")]
+    SamePosition,
+    /// The entry has an envelope: there is nothing in the clear to encrypt.
+    #[error("the entry has an envelope, there is nothing in the clear to encrypt")]
+    NotPlain,
     /// A keyring file's path has no file name.
     #[error("the path of a keyring file names a file")]
     Path,

@@ -81,6 +81,7 @@ pub mod manual;
 mod mode;
 pub mod multipart;
 mod object;
+pub mod rotation;
 mod secret;
 mod sse;
 mod stream;
@@ -101,8 +102,8 @@ pub use stream::{
 
 // Keys, and where they come from.
 pub use keys::{
-    EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KeyringFile, RootKey, UnwrappedKey,
-    VersionInfo, VersionState, WrappedKey,
+    EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KeyUsage, Keyring, KeyringFile, RootKey,
+    UnwrappedKey, VersionInfo, VersionState, WrappedKey,
 };
 pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};
 

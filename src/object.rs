@@ -88,6 +88,16 @@ impl ObjectName {
         &self.key
     }
 
+    /// The realm's bytes, empty where none was given.
+    pub fn realm_bytes(&self) -> &[u8] {
+        &self.realm
+    }
+
+    /// The version id's bytes, empty where none was given.
+    pub fn version_id_bytes(&self) -> &[u8] {
+        &self.version_id
+    }
+
     /// Every component, each behind its length: what the wrap of a data key is bound to.
     pub(crate) fn wrap_context(&self, upload_id: &[u8]) -> Vec<u8> {
         let components = [&self.realm[..], &self.bucket, &self.key, &self.version_id, upload_id];

@@ -5,11 +5,13 @@ mod support;
 
 #[path = "rotation/files.rs"]
 mod files;
+#[path = "rotation/retire.rs"]
+mod retire;
 #[path = "rotation/rewraps.rs"]
 mod rewraps;
 
 use atrest::error::{KeyProviderErrorKind, KeyringError, Misuse};
-use atrest::{Encrypted, Error, Keyring, MasterKey, RootKey, Sse, SseS3, Unlock, VersionState};
+use atrest::{Encrypted, Error, KeyUsage, Keyring, MasterKey, RootKey, Sse, SseS3, Unlock, VersionState};
 use support::name;
 
 fn sse(keyring: &Keyring) -> Sse {
@@ -69,7 +71,7 @@ fn a_disabled_version_opens_nothing_until_it_is_enabled_and_a_retired_one_never_
     keyring.enable(1).unwrap();
     assert_eq!(read().unwrap(), b"meow");
     keyring.disable(1).unwrap();
-    keyring.retire(1).unwrap();
+    keyring.retire_losing_what_it_wraps(1).unwrap();
     assert_eq!(kind(read().unwrap_err()), KeyProviderErrorKind::NotFound);
     assert_eq!(keyring.rotate().unwrap(), 3, "a number is never used again");
 }
@@ -82,10 +84,11 @@ fn a_keyring_refuses_what_would_lose_data() {
         other => panic!("{other:?}"),
     };
     assert_eq!(refused(keyring.disable(1)), KeyringError::VersionIsPrimary(1));
-    assert_eq!(refused(keyring.retire(1)), KeyringError::VersionNotDisabled(1));
+    assert_eq!(refused(keyring.retire_losing_what_it_wraps(1)), KeyringError::VersionNotDisabled(1));
     assert_eq!(refused(keyring.activate(9)), KeyringError::VersionUnknown(9));
     keyring.rotate().unwrap();
-    assert_eq!(refused(keyring.retire(1)), KeyringError::VersionNotDisabled(1));
+    assert_eq!(refused(keyring.retire(1, &KeyUsage::begin(&keyring))), KeyringError::VersionNotDisabled(1));
+    assert_eq!(refused(keyring.retire_losing_what_it_wraps(1)), KeyringError::VersionNotDisabled(1));
     keyring.disable(1).unwrap();
     assert_eq!(refused(keyring.activate(1)), KeyringError::VersionDisabled(1));
     assert_eq!(keyring.primary(), 2, "what was refused changed nothing");

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use super::keyring_state::{State, Version, VersionState, now};
 use super::root_key::RootKey;
+use super::usage::KeyUsage;
 use super::{is_key_id, sealed_keyring};
 use crate::error::{KeyProviderError, KeyProviderErrorKind, Limit, Misuse, Result};
 use crate::secret::MasterKey;
@@ -206,18 +207,38 @@ impl Keyring {
         self.change(|state| state.enable(version)).map(drop)
     }
 
-    /// Destroys a disabled version, or one that was staged and never used. Its number is never used again.
+    /// Destroys a disabled version that wraps nothing any more, or one that was staged and never used. Its number is
+    /// never used again.
+    ///
+    /// The usage is the proof: a [sweep](crate::rotation) or an inventory gives one, an index of your own another. It
+    /// has to be of a walk that came to its end, and began when the version no longer was the primary.
     ///
     /// # Security
     ///
-    /// Whatever is still wrapped under it is lost for ever. First: another primary; wait for every node to have read it
-    /// and for every write begun before to end; rewrap all versions of all objects, and all uploads; disable; wait.
+    /// Whatever is still wrapped under it is lost for ever. What no usage can show: nodes that have not read the keyring
+    /// since, and writes that began before. Make another version the primary; wait for both; sweep all versions of all
+    /// objects, and all uploads; disable; wait; retire.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is not disabled, or the usage
+    /// counts anything under it, or proves nothing of it. Of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
+    pub fn retire(&self, version: u32, usage: &KeyUsage) -> Result<()> {
+        self.change(|state| state.retire(version, usage)).map(drop)
+    }
+
+    /// Destroys a disabled version, or a staged one, whatever is still wrapped under it. Its number is never used again.
+    ///
+    /// # Security
+    ///
+    /// Every object and upload that is still wrapped under it is lost for ever. [`retire`](Self::retire) asks for a proof
+    /// that there is none.
     ///
     /// # Errors
     ///
     /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is not disabled; of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
-    pub fn retire(&self, version: u32) -> Result<()> {
-        self.change(|state| state.retire(version)).map(drop)
+    pub fn retire_losing_what_it_wraps(&self, version: u32) -> Result<()> {
+        self.change(|state| state.retire_losing(version)).map(drop)
     }
 
     /// Has the next version's number be at least this one: after a backup was restored, one above every version found

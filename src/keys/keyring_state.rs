@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::usage::KeyUsage;
 use crate::crypto::Generator;
 use crate::error::{Error, KeyringError, Limit, Result, Unexpected};
 use crate::secret::MasterKey;
@@ -111,12 +112,30 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn retire(&mut self, number: u32) -> Result<()> {
-        if self.version(number)?.state == VersionState::Enabled {
-            return Err(KeyringError::VersionNotDisabled(number).into());
+    /// Removes a version of which the usage proves that nothing is under it; a staged one needs no proof.
+    pub(super) fn retire(&mut self, number: u32, usage: &KeyUsage) -> Result<()> {
+        let staged = self.retirable(number)? == VersionState::Staged;
+        if usage.key_id != self.key_id {
+            return Err(KeyringError::UsageOfOtherKeyring.into());
+        }
+        if !staged {
+            usage.check_unused(self, number)?;
         }
         self.versions.remove(&number);
         Ok(())
+    }
+
+    pub(super) fn retire_losing(&mut self, number: u32) -> Result<()> {
+        self.retirable(number)?;
+        self.versions.remove(&number);
+        Ok(())
+    }
+
+    fn retirable(&mut self, number: u32) -> Result<VersionState> {
+        match self.version(number)?.state {
+            VersionState::Enabled => Err(KeyringError::VersionNotDisabled(number).into()),
+            state => Ok(state),
+        }
     }
 
     fn version(&mut self, number: u32) -> Result<&mut Version, Error> {

@@ -8,6 +8,7 @@ mod provider;
 mod root_key;
 mod sealed_file;
 mod sealed_keyring;
+mod usage;
 mod wrap;
 #[cfg(feature = "testing")]
 pub(crate) mod wrapped_kek;
@@ -18,6 +19,8 @@ pub use keyring_file::KeyringFile;
 pub use keyring_state::VersionState;
 pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 pub use root_key::RootKey;
+pub use usage::KeyUsage;
+pub(crate) use usage::VersionUsage;
 pub(crate) use wrap::{WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};
 
 /// The most bytes of a key id.

@@ -3,7 +3,8 @@
 use super::wrapping::NewEnvelope;
 use super::{Named, Sse, Unlock};
 use crate::envelope::{Envelope, ModeId};
-use crate::error::{Misuse, Result};
+use crate::error::{CustomerKeyError, Error, Misuse, Result};
+use crate::keys::Keyring;
 use crate::mode::{AnyMode, Mode, WritingKeys, any};
 use crate::object::ObjectName;
 use crate::stream::message::DataKeys;
@@ -112,6 +113,19 @@ impl Sse {
         mode: impl Mode,
     ) -> Result<Envelope> {
         self.rewrap_to(object, envelope, unlock, new_object, &any(mode), true).await
+    }
+
+    /// The keyring that the builder was given.
+    pub(crate) fn keyring(&self) -> Option<&Keyring> {
+        self.shared.keyring.as_ref()
+    }
+
+    /// Refuses what would be refused to any reader of the envelope before anyone is asked for a key.
+    pub(crate) fn accepts(&self, object: &ObjectName, envelope: &Envelope) -> Result<()> {
+        match self.check(Named::object(object), envelope, Unlock::Server) {
+            Err(Error::CustomerKey(CustomerKeyError::Required) | Error::UploadNotComplete) => Ok(()),
+            outcome => outcome,
+        }
     }
 
     async fn rewrap_to(

@@ -1,0 +1,345 @@
+//! The bytes of cursors and reports; one encoding of each, and nothing else is accepted.
+//!
+//! ```text
+//! magic(8) version kind body checksum(8)
+//! cursor   goal || option(LP(position)) || report
+//! report   complete || 9 x u64 || further(48) || u64 n || n x (u32 version || 48) || option(usage) || u64 n || n x problem
+//! usage    LP(key id) || u64 generation || u32 primary || u64 unclear || finished ||
+//!          u64 n || n x (u32 version || state || u64 objects || u64 uploads)
+//! problem  LP(realm) || LP(bucket) || LP(key) || LP(version id) || option(LP(upload id)) || kind || option(u32 version) ||
+//!          LP(reason)
+//! ```
+//!
+//! Lengths and counts are u64; an option is 0, or 1 and the value.
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+use std::collections::BTreeMap;
+
+use super::cursor::{Cursor, Goal};
+use super::report::{Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Tally, VersionCounts};
+use crate::error::CursorError;
+use crate::keys::{KeyUsage, VersionState, VersionUsage};
+use crate::object::ObjectName;
+
+const MAGIC: [u8; 8] = *b"\x89ARSW\r\n\x1a";
+const VERSION: u8 = 1;
+/// What a keyring holds at the most.
+const MAX_KEYRING_VERSIONS: usize = 65_535;
+
+type Decoded<T> = Result<T, CursorError>;
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Cursor = 1,
+    Report = 2,
+}
+
+pub(super) fn encode(kind: Kind, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
+    let mut writer = Writer(MAGIC.to_vec());
+    writer.0.extend_from_slice(&[VERSION, kind as u8]);
+    body(&mut writer);
+    let checksum = checksum(&writer.0);
+    writer.u64(checksum);
+    writer.0
+}
+
+pub(super) fn decode<T>(kind: Kind, bytes: &[u8], body: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<T> {
+    let (head, rest) = bytes.split_first_chunk::<10>().ok_or(CursorError::NotACursor)?;
+    let [magic @ .., version, found] = *head;
+    if magic != MAGIC {
+        return Err(CursorError::NotACursor);
+    }
+    if version != VERSION {
+        return Err(CursorError::UnsupportedVersion(version));
+    }
+    if found != kind as u8 {
+        return Err(CursorError::NotACursor);
+    }
+    let (_, sum) = rest.split_last_chunk::<8>().ok_or(malformed("it ends too early"))?;
+    let summed = bytes.get(..bytes.len().saturating_sub(sum.len())).unwrap_or_default();
+    if checksum(summed) != u64::from_be_bytes(*sum) {
+        return Err(malformed("its checksum"));
+    }
+    let mut reader = Reader(summed.get(head.len()..).unwrap_or_default());
+    let value = body(&mut reader)?;
+    if reader.0.is_empty() { Ok(value) } else { Err(malformed("bytes behind its end")) }
+}
+
+/// FNV-1a: every change of a single byte gives another sum. Against accidents alone.
+fn checksum(bytes: &[u8]) -> u64 {
+    bytes.iter().fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
+}
+
+pub(super) struct Writer(Vec<u8>);
+
+impl Writer {
+    pub(super) fn cursor(&mut self, cursor: &Cursor) {
+        self.u8(match cursor.goal {
+            Goal::Rewrap => 1,
+            Goal::Encrypt => 2,
+        });
+        self.option(cursor.position.as_deref(), Self::bytes);
+        self.report(&cursor.report);
+    }
+
+    pub(super) fn report(&mut self, report: &Report) {
+        self.u8(report.complete.into());
+        let counts = report.counts;
+        self.u64(counts.entries);
+        outcomes(&counts).into_iter().for_each(|count| self.u64(count));
+        self.version_counts(&report.further_versions);
+        self.len(report.versions.len());
+        for (number, counts) in &report.versions {
+            self.u32(*number);
+            self.version_counts(counts);
+        }
+        self.option(report.usage.as_ref(), Self::usage);
+        self.len(report.problems.len());
+        report.problems.iter().for_each(|problem| self.problem(problem));
+    }
+
+    fn version_counts(&mut self, counts: &VersionCounts) {
+        for tally in [counts.rewrapped, counts.current, counts.problems] {
+            self.u64(tally.objects);
+            self.u64(tally.uploads);
+        }
+    }
+
+    fn usage(&mut self, usage: &KeyUsage) {
+        self.bytes(usage.key_id.as_bytes());
+        self.u64(usage.generation);
+        self.u32(usage.primary);
+        self.u64(usage.unclear);
+        self.u8(usage.finished.into());
+        self.len(usage.versions.len());
+        for (number, version) in &usage.versions {
+            self.u32(*number);
+            self.u8(match version.state {
+                VersionState::Staged => 0,
+                VersionState::Enabled => 1,
+                VersionState::Disabled => 2,
+            });
+            self.u64(version.objects);
+            self.u64(version.uploads);
+        }
+    }
+
+    fn problem(&mut self, problem: &Problem) {
+        let name = &problem.name;
+        for component in [name.realm_bytes(), name.bucket(), name.key(), name.version_id_bytes()] {
+            self.bytes(component);
+        }
+        self.option(problem.upload_id.as_deref(), Self::bytes);
+        self.u8(kind_number(problem.kind));
+        self.option(problem.version, Self::u32);
+        self.bytes(problem.reason.as_bytes());
+    }
+
+    fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
+        self.u8(value.is_some().into());
+        if let Some(value) = value {
+            write(self, value);
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.len(bytes.len());
+        self.0.extend_from_slice(bytes);
+    }
+
+    fn len(&mut self, len: usize) {
+        self.u64(u64::try_from(len).unwrap_or(u64::MAX)); // no usize is longer than 64 bits
+    }
+
+    fn u64(&mut self, number: u64) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn u32(&mut self, number: u32) {
+        self.0.extend_from_slice(&number.to_be_bytes());
+    }
+
+    fn u8(&mut self, number: u8) {
+        self.0.push(number);
+    }
+}
+
+pub(super) struct Reader<'a>(&'a [u8]);
+
+pub(super) fn cursor(reader: &mut Reader<'_>) -> Decoded<Cursor> {
+    let goal = match reader.array()? {
+        [1] => Goal::Rewrap,
+        [2] => Goal::Encrypt,
+        _ => return Err(malformed("what its sweep is for")),
+    };
+    let position = reader.option(Reader::bytes)?.map(<[u8]>::to_vec);
+    let report = report(reader)?;
+    if report.complete || (report.counts.entries > 0) != position.is_some() {
+        return Err(malformed("its position and its report say different things"));
+    }
+    Ok(Cursor { goal, position, report })
+}
+
+pub(super) fn report(reader: &mut Reader<'_>) -> Decoded<Report> {
+    let complete = reader.bool()?;
+    let counts = counts(reader)?;
+    let further_versions = version_counts(reader)?;
+    let versions = reader.versions(MAX_KEYRING_VERSIONS.saturating_add(MAX_OTHER_VERSIONS), version_counts)?;
+    let usage = reader.option(usage)?;
+    if usage.as_ref().is_some_and(|usage| usage.finished != complete) {
+        return Err(malformed("its usage and its report say different things"));
+    }
+    let len = reader.len(MAX_PROBLEMS)?;
+    if u64::try_from(len).unwrap_or(u64::MAX) != counts.problems.min(MAX_PROBLEMS as u64) {
+        return Err(malformed("the number of its problems"));
+    }
+    let problems = (0..len).map(|_| problem(reader)).collect::<Decoded<_>>()?;
+    Ok(Report { complete, counts, versions, further_versions, problems, usage })
+}
+
+fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
+    let mut next = || reader.u64();
+    let counts = Counts {
+        entries: next()?,
+        rewrapped: next()?,
+        encrypted: next()?,
+        current: next()?,
+        plain: next()?,
+        sse_kms: next()?,
+        sse_c: next()?,
+        gone: next()?,
+        problems: next()?,
+    };
+    let sum = outcomes(&counts).into_iter().try_fold(0_u64, u64::checked_add);
+    if sum == Some(counts.entries) { Ok(counts) } else { Err(malformed("its counts do not add up")) }
+}
+
+/// What adds up to the number of entries.
+fn outcomes(counts: &Counts) -> [u64; 8] {
+    let Counts { entries: _, rewrapped, encrypted, current, plain, sse_kms, sse_c, gone, problems } = *counts;
+    [rewrapped, encrypted, current, plain, sse_kms, sse_c, gone, problems]
+}
+
+fn version_counts(reader: &mut Reader<'_>) -> Decoded<VersionCounts> {
+    let mut tally = || Ok(Tally { objects: reader.u64()?, uploads: reader.u64()? });
+    Ok(VersionCounts { rewrapped: tally()?, current: tally()?, problems: tally()? })
+}
+
+fn usage(reader: &mut Reader<'_>) -> Decoded<KeyUsage> {
+    let key_id = reader.text()?;
+    let generation = reader.u64()?;
+    let primary = reader.u32()?;
+    let unclear = reader.u64()?;
+    let finished = reader.bool()?;
+    let versions = reader.versions(MAX_KEYRING_VERSIONS, |reader| {
+        let state = match reader.array()? {
+            [0] => VersionState::Staged,
+            [1] => VersionState::Enabled,
+            [2] => VersionState::Disabled,
+            _ => return Err(malformed("the state of a version")),
+        };
+        Ok(VersionUsage { state, objects: reader.u64()?, uploads: reader.u64()? })
+    })?;
+    Ok(KeyUsage { key_id, generation, primary, versions, unclear, finished })
+}
+
+fn problem(reader: &mut Reader<'_>) -> Decoded<Problem> {
+    let [realm, bucket, key, version_id] = [reader.bytes()?, reader.bytes()?, reader.bytes()?, reader.bytes()?];
+    let name = if [realm, bucket, key, version_id].iter().all(|component| component.is_empty()) {
+        Ok(ObjectName::unbound())
+    } else {
+        ObjectName::new(bucket, key).and_then(|name| name.realm(realm)?.version_id(version_id))
+    };
+    let name = name.map_err(|_| malformed("the name of a problem"))?;
+    let upload_id = reader.option(Reader::bytes)?.map(<[u8]>::to_vec);
+    let [number] = reader.array()?;
+    let kind = KINDS.into_iter().find(|kind| kind_number(*kind) == number).ok_or(malformed("the kind of a problem"))?;
+    let version = reader.option(Reader::u32)?;
+    Ok(Problem { name, upload_id, kind, version, reason: reader.text()? })
+}
+
+const KINDS: [ProblemKind; 8] = [
+    ProblemKind::Damaged,
+    ProblemKind::Inauthentic,
+    ProblemKind::VersionDisabled,
+    ProblemKind::VersionUnknown,
+    ProblemKind::Unexpected,
+    ProblemKind::KeyProvider,
+    ProblemKind::Store,
+    ProblemKind::Other,
+];
+
+fn kind_number(kind: ProblemKind) -> u8 {
+    match kind {
+        ProblemKind::Damaged => 1,
+        ProblemKind::Inauthentic => 2,
+        ProblemKind::VersionDisabled => 3,
+        ProblemKind::VersionUnknown => 4,
+        ProblemKind::Unexpected => 5,
+        ProblemKind::KeyProvider => 6,
+        ProblemKind::Store => 7,
+        ProblemKind::Other => 8,
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Values by version, strictly ascending.
+    fn versions<T>(&mut self, most: usize, value: fn(&mut Self) -> Decoded<T>) -> Decoded<BTreeMap<u32, T>> {
+        let mut versions = BTreeMap::new();
+        for _ in 0..self.len(most)? {
+            let number = self.u32()?;
+            if versions.last_key_value().is_some_and(|(last, _)| *last >= number) {
+                return Err(malformed("its versions are not in order"));
+            }
+            versions.insert(number, value(self)?);
+        }
+        Ok(versions)
+    }
+
+    fn option<T>(&mut self, value: fn(&mut Self) -> Decoded<T>) -> Decoded<Option<T>> {
+        if self.bool()? { value(self).map(Some) } else { Ok(None) }
+    }
+
+    fn bool(&mut self) -> Decoded<bool> {
+        match self.array()? {
+            [0] => Ok(false),
+            [1] => Ok(true),
+            _ => Err(malformed("a flag is neither 0 nor 1")),
+        }
+    }
+
+    fn text(&mut self) -> Decoded<String> {
+        let text = std::str::from_utf8(self.bytes()?).map_err(|_| malformed("a text is not UTF-8"))?;
+        Ok(text.to_owned())
+    }
+
+    fn bytes(&mut self) -> Decoded<&'a [u8]> {
+        let len = self.len(usize::MAX)?;
+        let (bytes, rest) = self.0.split_at_checked(len).ok_or(malformed("it ends too early"))?;
+        self.0 = rest;
+        Ok(bytes)
+    }
+
+    fn len(&mut self, most: usize) -> Decoded<usize> {
+        let len = usize::try_from(self.u64()?).ok().filter(|len| *len <= most);
+        len.ok_or(malformed("a length or a number of things"))
+    }
+
+    fn u64(&mut self) -> Decoded<u64> {
+        self.array().map(u64::from_be_bytes)
+    }
+
+    fn u32(&mut self) -> Decoded<u32> {
+        self.array().map(u32::from_be_bytes)
+    }
+
+    fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
+        let (bytes, rest) = self.0.split_first_chunk().ok_or(malformed("it ends too early"))?;
+        self.0 = rest;
+        Ok(*bytes)
+    }
+}
+
+fn malformed(what: &'static str) -> CursorError {
+    CursorError::Malformed(what)
+}

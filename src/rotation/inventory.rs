@@ -1,0 +1,257 @@
+//! How everything in a store is encrypted, line by line.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::pin;
+
+use futures_core::Stream;
+use futures_util::{StreamExt, stream};
+use pollster::block_on;
+
+use super::entry::Entry;
+use super::table::{self, Field, Fields, Status, columns};
+use super::totals::Totals;
+use super::work::Under;
+use crate::envelope::{Envelope, EnvelopeState, ModeId};
+use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result};
+use crate::keys::VersionState;
+use crate::sse::Sse;
+
+/// A walk over all that a store holds, that says how each object is encrypted and changes nothing.
+///
+/// No key is asked for and nothing is opened. As of a [`Sweep`](super::Sweep), the listing holds every object, every
+/// version of it and every upload, and is begun no earlier than the walk.
+///
+/// ```
+/// # fn main() -> atrest::Result<()> {
+/// use atrest::rotation::{Entry, Inventory, Row};
+/// use atrest::{Keyring, ObjectName, Sse, SseS3};
+///
+/// # let sse = Sse::builder().keyring(Keyring::generate()?).build()?;
+/// let name = ObjectName::new("photos", "2026/cat 1.jpg")?;
+/// let stored = sse.blocking().encrypt(&name, SseS3, b"meow")?;
+/// let entry = Entry::object(name, stored.envelope.encode()).with_stored_len(stored.ciphertext.len() as u64);
+///
+/// let mut csv = String::from(Row::CSV_HEADER);
+/// let totals = Inventory::new(&sse).run_blocking([Ok(entry)], |row| {
+///     csv.push_str(&row.to_csv());
+///     Ok(())
+/// })?;
+/// assert!(csv.contains(",photos,2026/cat%201.jpg,,,SSE-S3,"));
+/// print!("{}{}", csv, totals.to_csv());
+/// # Ok(()) }
+/// ```
+///
+/// # Security
+///
+/// What a row says of mode, key and plaintext length stands in the envelope and is not authenticated: whoever writes the
+/// store wrote it. Only opening an object tells whether it is true.
+#[derive(Clone, Debug)]
+pub struct Inventory<'a> {
+    sse: &'a Sse,
+}
+
+impl<'a> Inventory<'a> {
+    /// An inventory against what this handle accepts.
+    pub fn new(sse: &'a Sse) -> Self {
+        Self { sse }
+    }
+
+    /// Gives every entry as a row, in the order of the listing, and then the totals.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]: the listing failed, or the receiver of the rows. The same and [`Error::SealedFile`]: the keyring's
+    /// file, which is read again first.
+    pub async fn run(
+        self,
+        entries: impl Stream<Item = io::Result<Entry>>,
+        mut on_row: impl FnMut(&Row<'_>) -> io::Result<()>,
+    ) -> Result<Totals> {
+        if let Some(keyring) = self.sse.keyring() {
+            keyring.reload()?;
+        }
+        let mut versions = Versions::of(self.sse);
+        let mut totals = Totals::begin(self.sse);
+        let mut entries = pin!(entries);
+        while let Some(entry) = entries.next().await {
+            let entry = entry.map_err(|error| IoError::new("the listing failed", error))?;
+            let row = Row::of(self.sse, &mut versions, &entry);
+            totals.add(self.sse, &row);
+            on_row(&row).map_err(|error| IoError::new("a row of the inventory could not be written", error))?;
+        }
+        totals.complete();
+        Ok(totals)
+    }
+
+    /// [`run`](Self::run) for those who have no runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn run_blocking(
+        self,
+        entries: impl IntoIterator<Item = io::Result<Entry>>,
+        on_row: impl FnMut(&Row<'_>) -> io::Result<()>,
+    ) -> Result<Totals> {
+        block_on(self.run(stream::iter(entries), on_row))
+    }
+}
+
+/// One entry of an [`Inventory`].
+#[derive(Clone, Debug)]
+pub struct Row<'a> {
+    entry: &'a Entry,
+    envelope: Option<Envelope>,
+    problem: Option<Error>,
+}
+
+impl<'a> Row<'a> {
+    /// The first line of a CSV file of rows.
+    pub const CSV_HEADER: &'static str = columns!(
+        "realm",
+        "bucket",
+        "key",
+        "version_id",
+        "upload_id",
+        "status",
+        "bucket_key",
+        "key_id",
+        "key_version",
+        "inner_key_id",
+        "stored_len",
+        "plaintext_len",
+        "problem",
+    );
+
+    fn of(sse: &Sse, versions: &mut Versions, entry: &'a Entry) -> Self {
+        match entry.envelope().map(Envelope::decode) {
+            None => Self { entry, envelope: None, problem: None },
+            Some(Err(error)) => Self { entry, envelope: None, problem: Some(error) },
+            Some(Ok(envelope)) => {
+                let problem = versions.problem(sse, entry, &envelope);
+                Self { entry, envelope: Some(envelope), problem }
+            }
+        }
+    }
+
+    /// The entry, as it was listed.
+    pub fn entry(&self) -> &'a Entry {
+        self.entry
+    }
+
+    /// Its envelope, if it has one that this release reads.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.envelope.as_ref()
+    }
+
+    /// How it is stored.
+    pub fn status(&self) -> Status {
+        match (&self.envelope, self.entry.envelope()) {
+            (Some(envelope), _) => Status::Encrypted(envelope.mode()),
+            (None, Some(_)) => Status::Damaged,
+            (None, None) => Status::NotSse,
+        }
+    }
+
+    /// Whether its key-encryption key serves a bucket; of SSE-KMS alone.
+    pub fn bucket_key(&self) -> Option<bool> {
+        let envelope = self.envelope.as_ref().filter(|envelope| envelope.mode() == ModeId::SseKms)?;
+        Some(envelope.has_bucket_key())
+    }
+
+    /// The keyring's id or the KMS key's; of DSSE-KMS the keyring's.
+    pub fn key_id(&self) -> Option<&str> {
+        self.envelope.as_ref()?.key_id()
+    }
+
+    /// The version of the keyring.
+    pub fn key_version(&self) -> Option<u32> {
+        self.envelope.as_ref()?.key_version()
+    }
+
+    /// The KMS key's id of DSSE-KMS.
+    pub fn inner_key_id(&self) -> Option<&str> {
+        self.envelope.as_ref()?.inner()?.key_id()
+    }
+
+    /// The length of the plaintext in bytes: as the envelope claims it, or else as the stored length has it.
+    pub fn plaintext_len(&self) -> Option<u64> {
+        let stored_len = self.entry.stored_len();
+        match &self.envelope {
+            Some(envelope) => envelope.plaintext_len().or_else(|| {
+                let stored_len = stored_len.filter(|_| envelope.state() == EnvelopeState::Object)?;
+                envelope.mode().plaintext_len(stored_len)
+            }),
+            None => stored_len.filter(|_| self.status() == Status::NotSse),
+        }
+    }
+
+    /// Why it could not be opened, as far as that can be told without its key: it is damaged, not accepted here, or under
+    /// a version of the keyring that is disabled or retired.
+    pub fn problem(&self) -> Option<&Error> {
+        self.problem.as_ref()
+    }
+
+    /// The row as a line of CSV with its end: RFC 4180, names percent-encoded as in the S3 inventory.
+    pub fn to_csv(&self) -> String {
+        self.line(table::csv)
+    }
+
+    /// The row as a line of JSON with its end, the columns of [`CSV_HEADER`](Self::CSV_HEADER) as its fields; names
+    /// percent-encoded.
+    pub fn to_json(&self) -> String {
+        self.line(table::json)
+    }
+
+    fn line(&self, write: fn(&Fields<'_>) -> String) -> String {
+        let name = self.entry.name();
+        let status = self.status().to_string();
+        let problem = self.problem.as_ref().map(Error::to_string);
+        write(&[
+            ("realm", Field::name(name.realm_bytes())),
+            ("bucket", Field::name(name.bucket())),
+            ("key", Field::name(name.key())),
+            ("version_id", Field::name(name.version_id_bytes())),
+            ("upload_id", Field::name(self.entry.upload_id().unwrap_or_default())),
+            ("status", Field::Text(&status)),
+            ("bucket_key", self.bucket_key().map_or(Field::None, Field::Enabled)),
+            ("key_id", Field::text(self.key_id())),
+            ("key_version", Field::number(self.key_version().map(u64::from))),
+            ("inner_key_id", Field::text(self.inner_key_id())),
+            ("stored_len", Field::number(self.entry.stored_len())),
+            ("plaintext_len", Field::number(self.plaintext_len())),
+            ("problem", Field::text(problem.as_deref())),
+        ])
+    }
+}
+
+/// The versions of the keyring, read again where one is not known.
+struct Versions(BTreeMap<u32, VersionState>);
+
+impl Versions {
+    fn of(sse: &Sse) -> Self {
+        let versions = sse.keyring().into_iter().flat_map(|keyring| keyring.versions());
+        Self(versions.map(|version| (version.number, version.state)).collect())
+    }
+
+    fn problem(&mut self, sse: &Sse, entry: &Entry, envelope: &Envelope) -> Option<Error> {
+        if let Err(error) = sse.accepts(entry.name(), envelope) {
+            return Some(error);
+        }
+        if entry.upload_id().is_none() && envelope.state() == EnvelopeState::Upload {
+            return Some(Error::UploadNotComplete);
+        }
+        let version = Under::of(sse, envelope).version()?;
+        if !self.0.contains_key(&version) {
+            *self = Self::of(sse); // it may have been made meanwhile
+        }
+        let kind = match self.0.get(&version) {
+            None => KeyProviderErrorKind::NotFound,
+            Some(VersionState::Disabled) => KeyProviderErrorKind::Disabled,
+            Some(VersionState::Staged | VersionState::Enabled) => return None,
+        };
+        let key_id = envelope.key_id().unwrap_or_default();
+        Some(KeyProviderError::new(kind, key_id).with_key_version(version).into())
+    }
+}

@@ -1,0 +1,249 @@
+//! One walk that changes what it finds.
+
+use std::fmt;
+use std::future::{Future, ready};
+use std::io;
+use std::pin::pin;
+use std::time::Duration;
+
+use futures_core::Stream;
+use futures_util::{StreamExt, stream};
+use pollster::block_on;
+
+use super::cursor::{Cursor, Goal};
+use super::entry::{Entry, EnvelopeStore, PlainStore};
+use super::pace::Pace;
+use super::report::Report;
+use super::work::{Outcome, Verb, Worker};
+use crate::error::{IoError, Misuse, Result};
+use crate::mode::{Mode, any};
+use crate::sse::Sse;
+
+/// What a sweep tells as it goes.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// An entry is done; in the order of the listing.
+    #[non_exhaustive]
+    Entry {
+        /// The entry, as it was listed.
+        entry: &'a Entry,
+        /// What came of it.
+        outcome: &'a Outcome,
+    },
+    /// Every entry up to here is done: the moment to store the cursor.
+    Checkpoint(&'a Cursor),
+}
+
+/// A walk over all that a store holds, to rewrap it or to encrypt what is in the clear.
+///
+/// The caller lists; whatever order the listing has, it has it again when it is resumed. Every object, every version of
+/// it and every multipart upload under way belongs in it, and it is begun no earlier than the sweep. Running a sweep
+/// again does no harm: what is done is left as it is.
+///
+/// # Performance
+///
+/// One task; entries are held in memory for as long as they are in flight. Rewrapping one in SSE-S3 takes some
+/// microseconds; for more than one core run a sweep for each part of the listing.
+pub struct Sweep<'a> {
+    sse: &'a Sse,
+    concurrency: usize,
+    checkpoint_every: u64,
+    all: bool,
+    pace: Option<Pace<'a>>,
+    resume: Option<Cursor>,
+    on_event: Option<Box<OnEvent<'a>>>,
+}
+
+type OnEvent<'a> = dyn FnMut(Event<'_>) + Send + 'a;
+
+impl<'a> Sweep<'a> {
+    /// A sweep with this service's keys, on behalf of whomever the handle is.
+    pub fn new(sse: &'a Sse) -> Self {
+        Self { sse, concurrency: 16, checkpoint_every: 1_000, all: false, pace: None, resume: None, on_event: None }
+    }
+
+    /// How many entries are in flight at once, all in this one task; 16 if not given. 0 counts as 1.
+    #[must_use]
+    pub fn concurrency(self, entries: usize) -> Self {
+        Self { concurrency: entries.max(1), ..self }
+    }
+
+    /// Begins no more than so many rewraps or encryptions in a second; as many as it can if not given. 0 counts as 1.
+    ///
+    /// The timer is the caller's: `|wait| tokio::time::sleep(wait)`, or without a runtime
+    /// `|wait| { std::thread::sleep(wait); std::future::ready(()) }`. It is asked at most a hundred times a second.
+    #[must_use]
+    pub fn rate_limit<F>(self, per_second: u32, timer: impl Fn(Duration) -> F + Send + Sync + 'a) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        Self { pace: Some(Pace::new(per_second, timer)), ..self }
+    }
+
+    /// Goes on where a sweep of the same kind was, with its counts; the listing begins after the cursor's position.
+    #[must_use]
+    pub fn resume(self, cursor: Cursor) -> Self {
+        Self { resume: Some(cursor), ..self }
+    }
+
+    /// How many entries there are from one checkpoint to the next; 1,000 if not given. 0 counts as 1.
+    #[must_use]
+    pub fn checkpoint_every(self, entries: u64) -> Self {
+        Self { checkpoint_every: entries.max(1), ..self }
+    }
+
+    /// Rewraps everything that can be, and not only what needs it: fresh keys from the KMS too, in DSSE-KMS for both
+    /// layers of an object.
+    #[must_use]
+    pub fn all(self) -> Self {
+        Self { all: true, ..self }
+    }
+
+    /// Tells of every entry and every checkpoint, as it happens: for a log, a progress bar, and to store cursors.
+    #[must_use]
+    pub fn on_event(self, on_event: impl FnMut(Event<'_>) + Send + 'a) -> Self {
+        Self { on_event: Some(Box::new(on_event)), ..self }
+    }
+
+    /// Rewraps what is not under the keyring's primary, each by compare-and-swap; a swap that was lost is tried again on
+    /// what is there then, up to eight times.
+    ///
+    /// What cannot be rewrapped is reported by name and left as it is: damaged envelopes, those under a version that is
+    /// disabled or retired, those of another keyring.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io): the listing failed; a last checkpoint says where. The same and
+    /// [`Error::SealedFile`](crate::Error::SealedFile): the keyring's file, which is read again first.
+    /// [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep) and
+    /// [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId): the cursor is not of such a sweep.
+    /// [`Misuse::SamePosition`]. What goes wrong with one entry is no error, but in the report.
+    pub async fn rewrap(
+        self,
+        entries: impl Stream<Item = io::Result<Entry>>,
+        store: &dyn EnvelopeStore,
+    ) -> Result<Report> {
+        let verb = Verb::Rewrap { all: self.all, store };
+        self.walk(Goal::Rewrap, verb, entries).await
+    }
+
+    /// [`rewrap`](Self::rewrap) for those who have no runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rewrap_blocking(
+        self,
+        entries: impl IntoIterator<Item = io::Result<Entry>>,
+        store: &dyn EnvelopeStore,
+    ) -> Result<Report> {
+        block_on(self.rewrap(stream::iter(entries), store))
+    }
+
+    /// Encrypts what is in the clear; what has an envelope is left as it is, and counted.
+    ///
+    /// # Errors
+    ///
+    /// As [`rewrap`](Self::rewrap).
+    ///
+    /// # Security
+    ///
+    /// What was in the clear may have been read and copied before. An object that is written in the clear while the sweep
+    /// runs is found by the next one only: have writers encrypt first.
+    pub async fn encrypt_plain(
+        self,
+        mode: impl Mode,
+        entries: impl Stream<Item = io::Result<Entry>>,
+        store: &dyn PlainStore,
+    ) -> Result<Report> {
+        let verb = Verb::Encrypt { mode: any(mode), store };
+        self.walk(Goal::Encrypt, verb, entries).await
+    }
+
+    /// [`encrypt_plain`](Self::encrypt_plain) for those who have no runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn encrypt_plain_blocking(
+        self,
+        mode: impl Mode,
+        entries: impl IntoIterator<Item = io::Result<Entry>>,
+        store: &dyn PlainStore,
+    ) -> Result<Report> {
+        block_on(self.encrypt_plain(mode, stream::iter(entries), store))
+    }
+
+    async fn walk(self, goal: Goal, verb: Verb<'_>, entries: impl Stream<Item = io::Result<Entry>>) -> Result<Report> {
+        if let Some(keyring) = self.sse.keyring() {
+            keyring.reload()?;
+        }
+        let positions_matter = self.on_event.is_some() || self.resume.is_some();
+        let mut cursor = match self.resume {
+            Some(cursor) => {
+                cursor.check(goal, self.sse)?;
+                cursor
+            }
+            None => Cursor::begin(goal, self.sse),
+        };
+        let mut on_event = self.on_event.unwrap_or_else(|| Box::new(|_| {}));
+        let worker = Worker { sse: self.sse, verb, pace: self.pace };
+        let work = |listed: io::Result<Entry>| async {
+            match listed {
+                Ok(entry) => Ok(worker.work(entry).await),
+                Err(error) => Err(error),
+            }
+        };
+        // After an error nothing more is begun, so that nothing is dropped half done.
+        let listing = entries.scan(false, |failed, listed| {
+            let over = *failed;
+            *failed = listed.is_err();
+            ready((!over).then_some(listed))
+        });
+        let mut done = pin!(listing.map(work).buffered(self.concurrency));
+        let mut since_checkpoint = 0;
+        let mut failure = None;
+        while let Some(done) = done.next().await {
+            let done = match done {
+                Ok(done) => done,
+                Err(error) => {
+                    failure = Some(IoError::new("the listing failed", error));
+                    break;
+                }
+            };
+            let position = done.entry.position();
+            if positions_matter && cursor.position() == Some(position) {
+                return Err(Misuse::SamePosition.into());
+            }
+            cursor.move_to(position);
+            cursor.report.add(&done);
+            on_event(Event::Entry { entry: &done.entry, outcome: &done.outcome });
+            since_checkpoint += 1;
+            if since_checkpoint == self.checkpoint_every {
+                since_checkpoint = 0;
+                on_event(Event::Checkpoint(&cursor));
+            }
+        }
+        if since_checkpoint > 0 {
+            on_event(Event::Checkpoint(&cursor));
+        }
+        if let Some(failure) = failure {
+            return Err(failure.into());
+        }
+        cursor.report.complete();
+        Ok(cursor.report)
+    }
+}
+
+impl fmt::Debug for Sweep<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Sweep")
+            .field("sse", &self.sse)
+            .field("concurrency", &self.concurrency)
+            .field("checkpoint_every", &self.checkpoint_every)
+            .field("all", &self.all)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,129 @@
+//! Fields of a table, as CSV (RFC 4180) and as JSON lines.
+
+use std::fmt::{self, Write};
+
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+
+use crate::envelope::ModeId;
+
+/// How an object is stored, as the S3 inventory calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Status {
+    /// It has an envelope of this mode.
+    Encrypted(ModeId),
+    /// It has no envelope: it is in the clear.
+    NotSse,
+    /// What it has in the place of an envelope is none that this release reads.
+    Damaged,
+}
+
+/// `SSE-S3`, `SSE-KMS`, `DSSE-KMS`, `SSE-C`, `NOT-SSE` or `DAMAGED`.
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Encrypted(mode) => mode.fmt(f),
+            Self::NotSse => f.pad("NOT-SSE"),
+            Self::Damaged => f.pad("DAMAGED"),
+        }
+    }
+}
+
+/// What a name keeps as it is; every other byte is `%` and two digits.
+const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
+
+/// A line: the name of each column and what stands in it.
+pub(super) type Fields<'a> = [(&'static str, Field<'a>)];
+
+/// One field of a line.
+pub(super) enum Field<'a> {
+    /// Any bytes.
+    Name(&'a [u8]),
+    Text(&'a str),
+    Number(u64),
+    /// In CSV in the words of the S3 inventory.
+    Enabled(bool),
+    None,
+}
+
+impl<'a> Field<'a> {
+    pub(super) fn name(bytes: &'a [u8]) -> Self {
+        if bytes.is_empty() { Self::None } else { Self::Name(bytes) }
+    }
+
+    pub(super) fn text(text: Option<&'a str>) -> Self {
+        text.map_or(Self::None, Self::Text)
+    }
+
+    pub(super) fn number(number: Option<u64>) -> Self {
+        number.map_or(Self::None, Self::Number)
+    }
+}
+
+// A String takes whatever is written: none of these writes fails.
+
+pub(super) fn csv(fields: &Fields<'_>) -> String {
+    let mut line = String::new();
+    for (at, (_, field)) in fields.iter().enumerate() {
+        if at > 0 {
+            line.push(',');
+        }
+        match field {
+            Field::Name(bytes) => line.extend(percent_encode(bytes, NAME)),
+            Field::Text(text) => csv_text(&mut line, text),
+            Field::Number(number) => drop(write!(line, "{number}")),
+            Field::Enabled(enabled) => line.push_str(if *enabled { "ENABLED" } else { "DISABLED" }),
+            Field::None => {}
+        }
+    }
+    line.push_str("\r\n");
+    line
+}
+
+fn csv_text(line: &mut String, text: &str) {
+    if !text.contains([',', '"', '\r', '\n']) {
+        return line.push_str(text);
+    }
+    line.push('"');
+    line.push_str(&text.replace('"', "\"\""));
+    line.push('"');
+}
+
+pub(super) fn json(fields: &Fields<'_>) -> String {
+    let mut line = String::from("{");
+    for (at, (name, field)) in fields.iter().enumerate() {
+        if at > 0 {
+            line.push(',');
+        }
+        let _ = write!(line, "\"{name}\":");
+        match field {
+            Field::Name(bytes) => drop(write!(line, "\"{}\"", percent_encode(bytes, NAME))),
+            Field::Text(text) => json_text(&mut line, text),
+            Field::Number(number) => drop(write!(line, "{number}")),
+            Field::Enabled(enabled) => drop(write!(line, "{enabled}")),
+            Field::None => line.push_str("null"),
+        }
+    }
+    line.push_str("}\n");
+    line
+}
+
+fn json_text(line: &mut String, text: &str) {
+    line.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => line.extend(['\\', c]),
+            c if c < ' ' => drop(write!(line, "\\u{:04x}", u32::from(c))),
+            c => line.push(c),
+        }
+    }
+    line.push('"');
+}
+
+/// The names of the columns, as the first line of a CSV file.
+macro_rules! columns {
+    ($first:literal $(, $rest:literal)* $(,)?) => {
+        concat!($first $(, ",", $rest)*, "\r\n")
+    };
+}
+pub(super) use columns;
