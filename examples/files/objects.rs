@@ -289,7 +289,7 @@ pub(crate) fn sync_directory(directory: &Path) -> Outcome<()> {
 }
 
 /// The names in a directory, but for hidden ones (file managers leave such).
-fn file_names(directory: &Path) -> Outcome<Vec<String>> {
+pub(crate) fn file_names(directory: &Path) -> Outcome<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).about(directory.display())? {
         let name = entry?.file_name().to_string_lossy().into_owned();

@@ -1,6 +1,6 @@
 //! An object that is being read: whole, a range of it, or one of its parts.
 
-use std::io::{Read, Write};
+use std::io::Write;
 
 use atrest::{ByteRange, Decryptor, Envelope, PartNumber, SequentialDecryptor, Unlock};
 

@@ -1,6 +1,8 @@
 //! The places between two writes where a killed program makes a difference. `FILES_STOP_AT=NAME` has it end there as if
 //! it had been killed: with it the tests visit every one of them.
 
+use crate::failure::{Failure, Outcome};
+
 /// Declares the steps, so that a name and its place cannot go apart.
 macro_rules! steps {
     ($($(#[$doc:meta])* $step:ident = $name:literal,)*) => {
@@ -60,6 +62,16 @@ steps! {
     PlainEncrypted = "plain-encrypted",
     /// What lay in the clear is removed.
     PlainRemoved = "plain-removed",
+}
+
+/// Refuses a name that is none, which would have nothing stop.
+pub(crate) fn check() -> Outcome<()> {
+    match std::env::var_os("FILES_STOP_AT") {
+        Some(name) if !Step::NAMES.iter().any(|known| name == *known) => {
+            Err(Failure::usage(format!("FILES_STOP_AT is one of: {}", Step::NAMES.join(" "))))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The program has come to a step; here it ends where `FILES_STOP_AT` says so.

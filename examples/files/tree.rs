@@ -9,8 +9,15 @@ use crate::failure::{About, Outcome};
 
 pub(crate) enum Found {
     /// A file; its name is its path below the directory, with `/` between.
-    File { name: String, path: PathBuf, len: u64 },
-    Skipped { path: PathBuf, why: Why },
+    File {
+        name: String,
+        path: PathBuf,
+        len: u64,
+    },
+    Skipped {
+        path: PathBuf,
+        why: Why,
+    },
 }
 
 /// Why something is not stored.

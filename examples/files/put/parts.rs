@@ -103,7 +103,8 @@ impl Work<'_> {
         let mut queue = self.queue.lock().map_err(|_| panicked())?;
         let (number, file, receipt) = match &mut *queue {
             Queue::File { path, start, len, part_len, next } => {
-                if *start >= *len {
+                // An object without a byte still has a part.
+                if *start >= *len && *next > 1 {
                     return Ok(false);
                 }
                 let number = take_number(next, *part_len)?;
@@ -117,7 +118,6 @@ impl Work<'_> {
                 self.encrypt(encryptor, source.take(plaintext_len))?
             }
             Queue::Stream { stream, part_len, next } => {
-                // An object without a byte still has a part.
                 if *next > 1 && stream.fill_buf()?.is_empty() {
                     return Ok(false);
                 }
