@@ -147,7 +147,14 @@ fn command(words: &mut Words) -> Outcome<Command> {
             mode: words.put_mode()?,
             parts: parts(words)?,
             from: match words.len() {
-                1 => PutFrom::Directory(words.path("DIR")?),
+                1 => {
+                    let directory = words.path("DIR")?;
+                    // A store is made only for a put that makes sense.
+                    if !directory.is_dir() {
+                        return Err(missing("PATH or - (or a DIR that is there)"));
+                    }
+                    PutFrom::Directory(directory)
+                }
                 _ => PutFrom::One {
                     name: words.text("NAME")?,
                     source: words.endpoint().ok_or_else(|| missing("PATH or -"))?,

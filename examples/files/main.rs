@@ -48,7 +48,7 @@ use store::Store;
 const DEFAULT_STORE: &str = "atrest-store";
 
 fn main() -> ExitCode {
-    let outcome = steps::check().and_then(|()| cli::parse(std::env::args_os())).and_then(run);
+    let outcome = check_stop().and_then(|()| cli::parse(std::env::args_os())).and_then(run);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -58,6 +58,17 @@ fn main() -> ExitCode {
             }
             failure.exit_code()
         }
+    }
+}
+
+/// A name that is none would have nothing stop.
+fn check_stop() -> Outcome<()> {
+    let known = steps::Step::NAMES;
+    match std::env::var_os("FILES_STOP_AT") {
+        Some(name) if !known.iter().any(|known| name == *known) => {
+            Err(Failure::usage(format!("FILES_STOP_AT is one of: {}", known.join(" "))))
+        }
+        _ => Ok(()),
     }
 }
 

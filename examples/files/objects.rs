@@ -144,6 +144,7 @@ impl Objects {
             return Ok(false);
         }
         self.write_record(name, &Record { envelope: new.to_vec(), ..record })?;
+        reach(Step::EnvelopeReplaced);
         Ok(true)
     }
 

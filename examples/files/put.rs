@@ -2,7 +2,6 @@
 
 mod parts;
 
-use std::fs;
 use std::io::Write;
 use std::path::Path;
 
@@ -54,9 +53,6 @@ pub(crate) fn put(store: &Store, put: Put, out: &mut impl Write) -> Outcome<()> 
 }
 
 fn put_directory(store: &Store, put: &Put, directory: &Path, out: &mut impl Write) -> Outcome<()> {
-    if !fs::metadata(directory).about(directory.display())?.is_dir() {
-        return Err(Failure::usage(format!("missing: PATH or -, or else {} is no directory", directory.display())));
-    }
     let found = tree::walk(directory, Some(store.directory()))?;
     let bar = progress::of_bytes("put", Some(found.iter().map(Found::len).sum()));
     let (mut stored, mut failed) = (0, 0);

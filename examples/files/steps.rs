@@ -1,8 +1,6 @@
 //! The places between two writes where a killed program makes a difference. `FILES_STOP_AT=NAME` has it end there as if
 //! it had been killed: with it the tests visit every one of them.
 
-use crate::failure::{Failure, Outcome};
-
 /// Declares the steps, so that a name and its place cannot go apart.
 macro_rules! steps {
     ($($(#[$doc:meta])* $step:ident = $name:literal,)*) => {
@@ -38,6 +36,8 @@ steps! {
     RecordWritten = "record-written",
     /// The new record is in the place of the old one, whose body is still there.
     RecordReplaced = "record-replaced",
+    /// The new envelope of a rewrap is in the place of the old one.
+    EnvelopeReplaced = "envelope-replaced",
     /// The old body is removed.
     OldBodyRemoved = "old-body-removed",
     /// An upload's directory is there, without anything that says of what.
@@ -62,16 +62,6 @@ steps! {
     PlainEncrypted = "plain-encrypted",
     /// What lay in the clear is removed.
     PlainRemoved = "plain-removed",
-}
-
-/// Refuses a name that is none, which would have nothing stop.
-pub(crate) fn check() -> Outcome<()> {
-    match std::env::var_os("FILES_STOP_AT") {
-        Some(name) if !Step::NAMES.iter().any(|known| name == *known) => {
-            Err(Failure::usage(format!("FILES_STOP_AT is one of: {}", Step::NAMES.join(" "))))
-        }
-        _ => Ok(()),
-    }
 }
 
 /// The program has come to a step; here it ends where `FILES_STOP_AT` says so.

@@ -102,6 +102,7 @@ impl Objects {
                 let record = UploadRecord { envelope: new.to_vec(), ..upload };
                 let file = self.uploads.join(id.as_str()).join("upload");
                 self.replace_file(&file, record.encode().as_bytes())?;
+                reach(Step::EnvelopeReplaced);
                 Ok(true)
             }
             _ => Ok(false),
