@@ -14,6 +14,7 @@
 //! after a rotation, is the last step alone.
 
 mod body;
+mod directory;
 mod uploads;
 
 use std::collections::HashSet;
@@ -24,6 +25,7 @@ use std::path::{Path, PathBuf};
 use atrest::Envelope;
 
 pub(crate) use body::Body;
+pub(crate) use directory::{file_names, sync_directory};
 pub(crate) use uploads::NewUpload;
 
 use crate::failure::{About, Failure, Outcome};
@@ -278,25 +280,4 @@ impl Drop for NewBody {
         // After a commit it has moved, and there is nothing to remove.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// Makes the names in a directory durable, as `File::sync_all` does with the bytes in a file.
-pub(crate) fn sync_directory(directory: &Path) -> Outcome<()> {
-    #[cfg(unix)]
-    File::open(directory)?.sync_all().about(directory.display())?;
-    #[cfg(not(unix))]
-    let _ = directory;
-    Ok(())
-}
-
-/// The names in a directory, but for hidden ones (file managers leave such).
-pub(crate) fn file_names(directory: &Path) -> Outcome<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory).about(directory.display())? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }
