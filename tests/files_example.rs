@@ -2,10 +2,16 @@
 
 #[path = "files_example/damage.rs"]
 mod damage;
+#[path = "files_example/directories.rs"]
+mod directories;
 #[path = "files_example/keys.rs"]
 mod keys;
+#[path = "files_example/parts.rs"]
+mod parts;
 #[path = "files_example/program.rs"]
 mod program;
+#[path = "files_example/sweeps.rs"]
+mod sweeps;
 #[path = "files_example/writers.rs"]
 mod writers;
 

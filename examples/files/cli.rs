@@ -1,37 +1,24 @@
 //! The command line: words in, one [`Command`] out.
 
+mod values;
+mod words;
+
 use std::ffi::OsString;
 use std::path::PathBuf;
 
-use atrest::ByteRange;
-use lexopt::prelude::*;
+use atrest::{ByteRange, PartNumber};
+
+pub(crate) use values::size_text;
 
 use crate::failure::{Failure, Outcome};
-use crate::kms::DEFAULT_ALIAS;
+use crate::put::Parts;
+use words::{Words, missing};
 
-pub(crate) const HELP: &str = "\
-files [--store DIR] COMMAND      an encrypted object store in a directory (default: ./atrest-store)
+pub(crate) const HELP: &str = include_str!("cli/help.txt");
 
-  put [--mode MODE] NAME PATH|-  store a file, or standard input, under a name
-      --mode sse-s3              under the store's master key (the default)
-      --mode sse-kms             under a KMS key: --key-id ID (default: alias/default)
-      --mode dsse-kms            in two layers, one of each: --key-id ID
-      --mode sse-c               under a key of your own: --customer-key FILE
-  get NAME [PATH|-]              write it to a file (default: its own name, here), once all of it has verified
-  cat [--range RANGE] NAME       write it to standard output; RANGE is A-B (both included), A- or -N
-  ls                             list what is stored, as the envelopes say
-  stat NAME                      what is known of an object
-  verify [NAME]                  read and authenticate everything
-  rotate                         write new objects under a new master key
-  rewrap [--all]                 renew the envelopes that need it, or all; no body is touched
-  gc                             remove what killed writers left behind
-  kms-create NAME                make the KMS key files-kms:NAME, also known as alias/NAME
-  customer-key FILE              make a customer key
-  demo PATH                      the whole story, on a file of yours
-
-get, cat, stat, verify and rewrap take --customer-key FILE too; verify and rewrap take several.
-Exit code: 0 done, 1 failed or not authentic, 2 wrong usage.
-";
+/// Enough to keep a disk busy while others encrypt.
+const DEFAULT_THREADS: usize = 4;
+const MAX_THREADS: usize = 64;
 
 /// A command line, understood.
 pub(crate) struct Invocation {
@@ -44,12 +31,18 @@ pub(crate) enum Command {
     Help,
     Put(Put),
     Get(Get),
+    GetAll(GetAll),
     Cat(Cat),
     Ls,
     Stat(Stat),
     Verify(Verify),
+    Inventory(Format),
+    EncryptExisting(EncryptExisting),
     Rotate,
     Rewrap(Rewrap),
+    Disable { version: u32 },
+    Enable { version: u32 },
+    Retire { version: u32 },
     Gc,
     KmsCreate { name: String },
     CustomerKey { path: PathBuf },
@@ -57,9 +50,14 @@ pub(crate) enum Command {
 }
 
 pub(crate) struct Put {
-    pub(crate) name: String,
+    pub(crate) from: PutFrom,
     pub(crate) mode: PutMode,
-    pub(crate) source: Endpoint,
+    pub(crate) parts: Option<Parts>,
+}
+
+pub(crate) enum PutFrom {
+    One { name: String, source: Endpoint },
+    Directory(PathBuf),
 }
 
 /// The mode of a new object, with what it takes.
@@ -76,10 +74,22 @@ pub(crate) struct Get {
     pub(crate) key_file: Option<PathBuf>,
 }
 
+pub(crate) struct GetAll {
+    pub(crate) target: PathBuf,
+    pub(crate) key_files: Vec<PathBuf>,
+}
+
 pub(crate) struct Cat {
     pub(crate) name: String,
-    pub(crate) range: Option<ByteRange>,
+    pub(crate) what: What,
     pub(crate) key_file: Option<PathBuf>,
+}
+
+/// How much of an object.
+pub(crate) enum What {
+    All,
+    Range(ByteRange),
+    Part(PartNumber),
 }
 
 pub(crate) struct Stat {
@@ -90,6 +100,19 @@ pub(crate) struct Stat {
 pub(crate) struct Verify {
     /// All objects where there is none.
     pub(crate) name: Option<String>,
+    pub(crate) key_files: Vec<PathBuf>,
+}
+
+/// How an inventory is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    Table,
+    Csv,
+    Json,
+}
+
+pub(crate) struct EncryptExisting {
+    pub(crate) mode: PutMode,
     pub(crate) key_files: Vec<PathBuf>,
 }
 
@@ -111,152 +134,95 @@ pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<In
     if words.help {
         return Ok(Invocation { store, command: Command::Help });
     }
-    let command = words.command()?;
+    let command = command(&mut words)?;
     words.nothing_left()?;
     Ok(Invocation { store, command })
 }
 
-/// The words of a command line, sorted; a command takes what is its own, and what is left is an error.
-#[derive(Default)]
-struct Words {
-    plain: std::collections::VecDeque<OsString>,
-    help: bool,
-    all: bool,
-    store: Option<PathBuf>,
-    mode: Option<String>,
-    key_id: Option<String>,
-    range: Option<String>,
-    key_files: Vec<PathBuf>,
-}
-
-impl Words {
-    fn read(mut parser: lexopt::Parser) -> Outcome<Self> {
-        let mut words = Self::default();
-        while let Some(argument) = parser.next()? {
-            match argument {
-                Value(word) => words.plain.push_back(word),
-                Short('h') | Long("help") => words.help = true,
-                Long("all") => words.all = true,
-                Long("store") => words.store = Some(parser.value()?.into()),
-                Long("mode") => words.mode = Some(parser.value()?.string()?),
-                Long("key-id") => words.key_id = Some(parser.value()?.string()?),
-                Long("range") => words.range = Some(parser.value()?.string()?),
-                Long("customer-key") => words.key_files.push(parser.value()?.into()),
-                other => return Err(other.unexpected().into()),
-            }
+fn command(words: &mut Words) -> Outcome<Command> {
+    let verb = words.text("a command")?;
+    Ok(match verb.as_str() {
+        "help" => Command::Help,
+        "put" => Command::Put(Put {
+            mode: words.put_mode()?,
+            parts: parts(words)?,
+            from: match words.len() {
+                1 => {
+                    let directory = words.path("DIR")?;
+                    // A store is made only for a put that makes sense.
+                    if !directory.is_dir() {
+                        return Err(missing("PATH or - (or a DIR that is there)"));
+                    }
+                    PutFrom::Directory(directory)
+                }
+                _ => PutFrom::One {
+                    name: words.text("NAME")?,
+                    source: words.endpoint().ok_or_else(|| missing("PATH or -"))?,
+                },
+            },
+        }),
+        "get" if words.switch("all") => {
+            Command::GetAll(GetAll { target: words.path("DIR")?, key_files: words.key_files() })
         }
-        Ok(words)
-    }
-
-    fn command(&mut self) -> Outcome<Command> {
-        let verb = self.text("a command")?;
-        Ok(match verb.as_str() {
-            "help" => Command::Help,
-            "put" => Command::Put(Put {
-                mode: self.put_mode()?,
-                name: self.text("NAME")?,
-                source: self.endpoint().ok_or_else(|| missing("PATH or -"))?,
-            }),
-            "get" => {
-                Command::Get(Get { name: self.text("NAME")?, target: self.endpoint(), key_file: self.key_file()? })
-            }
-            "cat" => Command::Cat(Cat {
-                name: self.text("NAME")?,
-                range: self.range.take().as_deref().map(parse_range).transpose()?,
-                key_file: self.key_file()?,
-            }),
-            "ls" => Command::Ls,
-            "stat" => Command::Stat(Stat { name: self.text("NAME")?, key_file: self.key_file()? }),
-            "verify" => Command::Verify(Verify {
-                name: if self.plain.is_empty() { None } else { Some(self.text("NAME")?) },
-                key_files: std::mem::take(&mut self.key_files),
-            }),
-            "rotate" => Command::Rotate,
-            "rewrap" => Command::Rewrap(Rewrap {
-                all: std::mem::take(&mut self.all),
-                key_files: std::mem::take(&mut self.key_files),
-            }),
-            "gc" => Command::Gc,
-            "kms-create" => Command::KmsCreate { name: self.text("NAME")? },
-            "customer-key" => Command::CustomerKey { path: self.path("FILE")? },
-            "demo" => Command::Demo { path: self.path("PATH")? },
-            other => return Err(Failure::usage(format!("no such command: {other}"))),
-        })
-    }
-
-    fn put_mode(&mut self) -> Outcome<PutMode> {
-        let mode = self.mode.take();
-        let kms_key = |words: &mut Self| words.key_id.take().unwrap_or_else(|| DEFAULT_ALIAS.to_owned());
-        Ok(match mode.as_deref().unwrap_or("sse-s3") {
-            "sse-s3" => PutMode::SseS3,
-            "sse-kms" => PutMode::SseKms { key_id: kms_key(self) },
-            "dsse-kms" => PutMode::DsseKms { key_id: kms_key(self) },
-            "sse-c" => PutMode::SseC { key_file: self.key_file()?.ok_or_else(|| missing("--customer-key FILE"))? },
-            other => return Err(Failure::usage(format!("no such mode: {other}"))),
-        })
-    }
-
-    fn key_file(&mut self) -> Outcome<Option<PathBuf>> {
-        let key_file = self.key_files.pop();
-        if !self.key_files.is_empty() {
-            return Err(Failure::usage("more than one --customer-key"));
+        "get" => Command::Get(Get { name: words.text("NAME")?, target: words.endpoint(), key_file: words.key_file()? }),
+        "cat" => Command::Cat(Cat { name: words.text("NAME")?, what: what(words)?, key_file: words.key_file()? }),
+        "ls" => Command::Ls,
+        "stat" => Command::Stat(Stat { name: words.text("NAME")?, key_file: words.key_file()? }),
+        "verify" => Command::Verify(Verify {
+            name: if words.len() == 0 { None } else { Some(words.text("NAME")?) },
+            key_files: words.key_files(),
+        }),
+        "inventory" => Command::Inventory(match (words.switch("csv"), words.switch("json")) {
+            (false, false) => Format::Table,
+            (true, false) => Format::Csv,
+            (false, true) => Format::Json,
+            (true, true) => return Err(Failure::usage("--csv or --json, not both")),
+        }),
+        "encrypt-existing" => {
+            // Several keys may open what is there; one of them encrypts what is not.
+            let key_files = words.key_files_too();
+            let mode = words.put_mode()?;
+            words.key_files();
+            Command::EncryptExisting(EncryptExisting { mode, key_files })
         }
-        Ok(key_file)
-    }
-
-    fn endpoint(&mut self) -> Option<Endpoint> {
-        let word = self.plain.pop_front()?;
-        Some(if word == "-" { Endpoint::Standard } else { Endpoint::File(word.into()) })
-    }
-
-    fn path(&mut self, what: &str) -> Outcome<PathBuf> {
-        self.plain.pop_front().map(PathBuf::from).ok_or_else(|| missing(what))
-    }
-
-    fn text(&mut self, what: &str) -> Outcome<String> {
-        let word = self.plain.pop_front().ok_or_else(|| missing(what))?;
-        word.into_string().map_err(|word| Failure::usage(format!("{what} is not UTF-8: {}", word.display())))
-    }
-
-    /// An option that the command does not know is a mistake, never ignored: `--mode` on `get` may be meant.
-    fn nothing_left(self) -> Outcome<()> {
-        let left = if let Some(word) = self.plain.front() {
-            word.display().to_string()
-        } else if self.all {
-            "--all".to_owned()
-        } else if self.mode.is_some() {
-            "--mode".to_owned()
-        } else if self.key_id.is_some() {
-            "--key-id".to_owned()
-        } else if self.range.is_some() {
-            "--range".to_owned()
-        } else if !self.key_files.is_empty() {
-            "--customer-key".to_owned()
-        } else {
-            return Ok(());
-        };
-        Err(Failure::usage(format!("does not belong to this command: {left}")))
-    }
-}
-
-/// `A-B` (both included), `A-` or `-N`, as in the HTTP header.
-fn parse_range(text: &str) -> Outcome<ByteRange> {
-    let wrong = || Failure::usage(format!("not a range: {text} (A-B, A- or -N)"));
-    let number = |digits: &str| digits.parse::<u64>().map_err(|_| wrong());
-    let (first, last) = text.split_once('-').ok_or_else(wrong)?;
-    Ok(match (first, last) {
-        ("", suffix_len) => ByteRange::last(number(suffix_len)?),
-        (first, "") => (number(first)?..).into(),
-        (first, last) => {
-            let (first, last) = (number(first)?, number(last)?);
-            if first > last {
-                return Err(wrong());
-            }
-            (first..=last).into()
-        }
+        "rotate" => Command::Rotate,
+        "rewrap" => Command::Rewrap(Rewrap { all: words.switch("all"), key_files: words.key_files() }),
+        "disable" => Command::Disable { version: words.number("VERSION")? },
+        "enable" => Command::Enable { version: words.number("VERSION")? },
+        "retire" => Command::Retire { version: words.number("VERSION")? },
+        "gc" => Command::Gc,
+        "kms-create" => Command::KmsCreate { name: words.text("NAME")? },
+        "customer-key" => Command::CustomerKey { path: words.path("FILE")? },
+        "demo" => Command::Demo { path: words.path("PATH")? },
+        other => return Err(Failure::usage(format!("no such command: {other}"))),
     })
 }
 
-fn missing(what: &str) -> Failure {
-    Failure::usage(format!("missing: {what}"))
+fn parts(words: &mut Words) -> Outcome<Option<Parts>> {
+    let Some(len) = words.value("part-size") else {
+        return Ok(None);
+    };
+    let len = values::parse_part_len(&len)?;
+    let threads = match words.value("threads") {
+        None => DEFAULT_THREADS,
+        Some(text) => match text.parse() {
+            Ok(threads @ 1..=MAX_THREADS) => threads,
+            _ => return Err(Failure::usage(format!("1 to {MAX_THREADS} threads, and not {text}"))),
+        },
+    };
+    Ok(Some(Parts { len, threads }))
+}
+
+fn what(words: &mut Words) -> Outcome<What> {
+    Ok(match (words.value("range"), words.value("part")) {
+        (None, None) => What::All,
+        (Some(range), None) => What::Range(values::parse_range(&range)?),
+        (None, Some(number)) => {
+            let parsed = number.parse().ok().and_then(|number| PartNumber::new(number).ok());
+            What::Part(parsed.ok_or_else(|| {
+                Failure::usage(format!("a part is a number of 1 to {}, and not {number}", PartNumber::MAX))
+            })?)
+        }
+        (Some(_), Some(_)) => return Err(Failure::usage("--range or --part, not both")),
+    })
 }

@@ -3,24 +3,27 @@
 
 mod checks;
 mod original;
+mod parts;
 
-use std::fs;
+use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use atrest::error::CustomerKeyError;
 use atrest::{Error, ModeId, Unlock};
+use indicatif::ProgressBar;
 
 use crate::cli::PutMode;
-use crate::commands::{open_object, open_with_keys, put_mode, put_stream};
 use crate::customer_key::{self, KeyBunch};
 use crate::failure::{About, Failure, Outcome};
 use crate::kms::DEFAULT_ALIAS;
-use crate::maintenance::rewrap_one;
+use crate::open_object::{OpenObject, RangeRead};
+use crate::put::{put_mode, put_whole};
 use crate::report::{Table, grouped, mode_name};
+use crate::rewrap::rewrap_one;
+use crate::same_as::SameAs;
 use crate::store::Store;
-use crate::streams::{self, RangeRead};
-use checks::{Fingerprint, SameAs, with_flipped_bit};
+use checks::{Fingerprint, with_flipped_bit};
 use original::Original;
 
 /// How much of the file's middle is read as a range.
@@ -55,6 +58,7 @@ pub(crate) fn run(path: &Path, directory: Option<PathBuf>, out: &mut impl Write)
     demo.put_in_every_mode(&key_file, out)?;
     demo.read_back(out)?;
     demo.read_a_range(out)?;
+    demo.put_in_parts(out)?;
     demo.bring_another_customer_key(out)?;
     demo.flip_a_bit(out)?;
     demo.rotate_and_rewrap(out)?;
@@ -100,21 +104,23 @@ impl Demo {
             PutMode::SseC { key_file: key_file.to_owned() },
         ];
         for mode in modes {
-            let mode = put_mode(&self.store, mode)?;
+            let mode = put_mode(&self.store, &mode)?;
             let (id, name) = (mode.id(), mode_name(mode.id()));
-            let len = put_stream(&self.store, name, mode, self.original.open()?, Some(self.original.len))?;
+            let len = put_whole(&self.store, name, mode, self.original.source(), &ProgressBar::hidden())?;
             check(len == self.original.len, "a put took another length than the file has")?;
 
             let stored = self.store.objects().open(name)?;
-            check(stored.record.envelope.mode() == id, "an envelope of another mode than was asked for")?;
-            let expected = id.ciphertext_len(len);
-            check(expected == Some(stored.body_len), "a body of another length than geometry says")?;
+            let body_len = stored.body.stored_len()?;
+            check(stored.envelope.mode() == id, "an envelope of another mode than was asked for")?;
+            check(id.ciphertext_len(len) == Some(body_len), "a body of another length than geometry says")?;
             self.rows.push(Row {
                 mode: id,
                 name,
-                body_len: stored.body_len,
-                body_fingerprint: self.fingerprint.of(stored.body)?,
-                envelope_len: stored.record.envelope.encode().len(),
+                body_len,
+                body_fingerprint: self
+                    .fingerprint
+                    .of(File::open(self.store.objects().body_path(&stored.record.body))?)?,
+                envelope_len: stored.record.envelope.len(),
                 read_len: 0,
                 range: None,
                 rotation: "",
@@ -134,9 +140,8 @@ impl Demo {
         let start = self.original.len / 2;
         let end = self.original.len.min(start + RANGE_LEN);
         for row in &mut self.rows {
-            let (stored, decryptor) = open_with_keys(&self.store, row.name, &self.keys)?;
-            let mut same = SameAs::new(self.original.open_at(start)?);
-            match streams::decrypt_range(&decryptor, start..end, &stored.body, &mut same) {
+            let object = OpenObject::open_with_keys(&self.store, row.name, &self.keys)?;
+            match object.decrypt_range(start..end, SameAs::new(self.original.open_at(start)?)) {
                 Ok(read) => {
                     check(read.plaintext_len == end - start, "a range of another length than was asked for")?;
                     row.range = Some(read);
@@ -160,7 +165,7 @@ impl Demo {
     fn bring_another_customer_key(&self, out: &mut impl Write) -> Outcome<()> {
         let another = atrest::CustomerKey::generate()?;
         for row in self.rows.iter().filter(|row| row.mode == ModeId::SseC) {
-            let outcome = open_object(&self.store, row.name, Unlock::CustomerKey(&another)).map(drop);
+            let outcome = OpenObject::open(&self.store, row.name, Unlock::CustomerKey(&another)).map(drop);
             let expected = |error: &Error| matches!(error, Error::CustomerKey(CustomerKeyError::Mismatch));
             check_refused(outcome, expected, "a wrong customer key was not refused")?;
         }
@@ -186,6 +191,7 @@ impl Demo {
         check(new_version > old_version, "a rotation that made no new version")?;
         let sse = self.store.sse();
         let mut rewrapped = Vec::new();
+        rewrap_one(&self.store, parts::NAME, &self.keys, false)?;
         for row in &mut self.rows {
             let before = self.store.objects().record(row.name)?;
             let fresh = rewrap_one(&self.store, row.name, &self.keys, false)?;
@@ -194,9 +200,10 @@ impl Demo {
             let under_master_key = matches!(row.mode, ModeId::SseS3 | ModeId::DsseKms);
             check(fresh.is_some() == under_master_key, "a rewrap of the wrong envelopes")?;
             check((after.record.envelope != before.envelope) == under_master_key, "the wrong envelopes changed")?;
-            check(!sse.needs_rewrap(&after.record.envelope), "an envelope is still under the old version")?;
+            check(!sse.needs_rewrap(&after.envelope), "an envelope is still under the old version")?;
             check(after.record.body == before.body, "a rewrap wrote a new body")?;
-            check(self.fingerprint.of(after.body)? == row.body_fingerprint, "a rewrap changed a body")?;
+            let fingerprint = self.fingerprint.of(File::open(self.store.objects().body_path(&after.record.body))?)?;
+            check(fingerprint == row.body_fingerprint, "a rewrap changed a body")?;
 
             row.rotation = match row.mode {
                 ModeId::SseS3 => "envelope rewrapped, body untouched",
@@ -223,8 +230,8 @@ impl Demo {
                 keyring.disable(version.number)?;
             }
         }
-        for row in &self.rows {
-            read_and_compare(&self.store, &self.keys, &self.original, row.name)?;
+        for name in self.rows.iter().map(|row| row.name).chain([parts::NAME]) {
+            read_and_compare(&self.store, &self.keys, &self.original, name)?;
         }
         step(out, "disable the old version and get it all again", "identical in all four")
     }
@@ -253,8 +260,8 @@ impl Demo {
 
 /// Reads a whole object, comparing it with the file as it comes.
 fn read_and_compare(store: &Store, keys: &KeyBunch, original: &Original, name: &str) -> Outcome<u64> {
-    let (stored, decryptor) = open_with_keys(store, name, keys)?;
-    let len = streams::decrypt(&decryptor, stored.body, SameAs::new(original.open()?))?;
+    let object = OpenObject::open_with_keys(store, name, keys)?;
+    let len = object.decrypt(SameAs::new(original.open()?))?;
     check(len == original.len, "another length was read than was put")?;
     Ok(len)
 }

@@ -98,6 +98,13 @@ impl From<io::Error> for Failure {
     }
 }
 
+impl From<Failure> for io::Error {
+    /// For the library, which asks a store for `io::Error`.
+    fn from(failure: Failure) -> Self {
+        Self::other(failure.to_string())
+    }
+}
+
 impl From<lexopt::Error> for Failure {
     fn from(error: lexopt::Error) -> Self {
         Self::usage(error.to_string())

@@ -5,24 +5,36 @@
 //! ```
 //!
 //! shows all of it on a file of yours. `files help` lists the other commands. To read the program, start with
-//! `commands.rs` (what a store does with an object), go on to `store.rs` (where the keys are) and `objects.rs`
-//! (how a write becomes visible, all at once or not at all); `kms.rs` is a key provider.
+//! `put.rs` and `open_object.rs` (what a store does with an object), go on to `store.rs` (where the keys are) and
+//! `objects.rs` (how a write becomes visible, all at once or not at all). `put/parts.rs` puts in parts, `sweeps.rs` is
+//! what rewraps, inventories and the encryption of old files walk over, `kms.rs` is a key provider.
 //!
 //! It needs the default features alone. What a real service would do differently: its root key lies somewhere
 //! else than beside the data, and so does its KMS.
 
 mod cli;
-mod commands;
 mod customer_key;
 mod demo;
 mod failure;
+mod inventory;
 mod kms;
 mod maintenance;
 mod objects;
+mod open_object;
+mod plain;
+mod progress;
+mod put;
+mod read;
 mod record;
 mod report;
+mod rewrap;
+mod same_as;
+mod source;
+mod steps;
 mod store;
 mod streams;
+mod sweeps;
+mod tree;
 
 use std::io::{self, Write};
 use std::path::PathBuf;
@@ -36,7 +48,7 @@ use store::Store;
 const DEFAULT_STORE: &str = "atrest-store";
 
 fn main() -> ExitCode {
-    let outcome = cli::parse(std::env::args_os()).and_then(run);
+    let outcome = check_stop().and_then(|()| cli::parse(std::env::args_os())).and_then(run);
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -49,22 +61,39 @@ fn main() -> ExitCode {
     }
 }
 
+/// A name that is none would have nothing stop.
+fn check_stop() -> Outcome<()> {
+    let known = steps::Step::NAMES;
+    match std::env::var_os("FILES_STOP_AT") {
+        Some(name) if !known.iter().any(|known| name == *known) => {
+            Err(Failure::usage(format!("FILES_STOP_AT is one of: {}", known.join(" "))))
+        }
+        _ => Ok(()),
+    }
+}
+
 fn run(invocation: Invocation) -> Outcome<()> {
     let Invocation { store, command } = invocation;
     let directory = || store.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_STORE));
     let existing = || Store::open(&directory());
-    let out = &mut io::stdout().lock();
+    let out = &mut io::stdout();
 
     match command {
         Command::Help => out.write_all(cli::HELP.as_bytes())?,
-        Command::Put(put) => commands::put(&Store::open_or_create(&directory())?, put, out)?,
-        Command::Get(get) => commands::get(&existing()?, get, out)?,
-        Command::Cat(cat) => commands::cat(&existing()?, cat, out)?,
-        Command::Ls => commands::ls(&existing()?, out)?,
-        Command::Stat(stat) => commands::stat(&existing()?, stat, out)?,
+        Command::Put(put) => put::put(&Store::open_or_create(&directory())?, put, out)?,
+        Command::Get(get) => read::get(&existing()?, get, out)?,
+        Command::GetAll(get) => read::get_all(&existing()?, get, out)?,
+        Command::Cat(cat) => read::cat(&existing()?, cat, out)?,
+        Command::Ls => read::ls(&existing()?, out)?,
+        Command::Stat(stat) => read::stat(&existing()?, stat, out)?,
         Command::Verify(verify) => maintenance::verify(&existing()?, verify, out)?,
+        Command::Inventory(format) => inventory::inventory(&existing()?, format, out)?,
+        Command::EncryptExisting(command) => plain::encrypt_existing(&existing()?, command, out)?,
         Command::Rotate => maintenance::rotate(&existing()?, out)?,
-        Command::Rewrap(rewrap) => maintenance::rewrap(&existing()?, rewrap, out)?,
+        Command::Rewrap(rewrap) => rewrap::rewrap(&existing()?, rewrap, out)?,
+        Command::Disable { version } => maintenance::disable(&existing()?, version, out)?,
+        Command::Enable { version } => maintenance::enable(&existing()?, version, out)?,
+        Command::Retire { version } => maintenance::retire(&existing()?, version, out)?,
         Command::Gc => maintenance::gc(&existing()?, out)?,
         Command::KmsCreate { name } => {
             let store = Store::open_or_create(&directory())?;

@@ -1,16 +1,16 @@
-//! What keeps a store healthy: verify, rotate, rewrap, gc.
+//! What keeps a store healthy: verify, rotate and what follows, gc.
 
 use std::io::{self, Write};
 
-use atrest::Envelope;
-
-use crate::cli::{Rewrap, Verify};
-use crate::commands::open_with_keys;
+use crate::cli::Verify;
 use crate::customer_key::KeyBunch;
 use crate::failure::{About, Failure, Outcome};
+use crate::open_object::OpenObject;
+use crate::progress;
 use crate::report::{grouped, mode_name, printable};
+use crate::steps::{Step, reach};
 use crate::store::Store;
-use crate::streams;
+use crate::sweeps::last_report;
 
 pub(crate) fn verify(store: &Store, verify: Verify, out: &mut impl Write) -> Outcome<()> {
     let keys = KeyBunch::read(&verify.key_files)?;
@@ -18,87 +18,80 @@ pub(crate) fn verify(store: &Store, verify: Verify, out: &mut impl Write) -> Out
         Some(name) => vec![name],
         None => store.objects().names()?,
     };
+    let bar = progress::of_objects("verify", names.len());
     let mut failed = 0;
     for name in &names {
-        match verify_one(store, name, &keys).about(printable(name)) {
-            Ok((mode, len)) => writeln!(out, "ok      {mode:<8}  {len:>15}  {}", printable(name))?,
+        let line = match verify_one(store, name, &keys).about(printable(name)) {
+            Ok((mode, len)) => format!("ok      {mode:<8}  {len:>15}  {}", printable(name)),
             Err(failure) => {
                 failed += 1;
-                writeln!(out, "FAILED  {failure}")?;
+                format!("FAILED  {failure}")
             }
-        }
+        };
+        bar.suspend(|| writeln!(out, "{line}"))?;
+        bar.inc(1);
     }
+    bar.finish_and_clear();
     writeln!(out, "{} of {} verified", names.len() - failed, names.len())?;
-    all_done(failed, "did not verify")
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::rule(format!("{failed} did not verify"))),
+    }
 }
 
 /// Reads the whole object, and throws away what it says.
 fn verify_one(store: &Store, name: &str, keys: &KeyBunch) -> Outcome<(&'static str, String)> {
-    let (stored, decryptor) = open_with_keys(store, name, keys)?;
-    let len = streams::decrypt(&decryptor, stored.body, io::sink())?;
-    Ok((mode_name(stored.record.envelope.mode()), grouped(len)))
+    let object = OpenObject::open_with_keys(store, name, keys)?;
+    let len = object.decrypt(io::sink())?;
+    Ok((mode_name(object.envelope.mode()), grouped(len)))
 }
 
 /// From here on, new objects are under a new version of the master key; the old ones still open.
 pub(crate) fn rotate(store: &Store, out: &mut impl Write) -> Outcome<()> {
-    let version = store.keyring().rotate()?;
+    let version = {
+        let _no_commit_meanwhile = store.objects().lock_exclusive()?;
+        store.keyring().rotate()?
+    };
+    reach(Step::Rotated);
     writeln!(out, "the primary is now version {version}")?;
     let sse = store.sse();
     let is_outdated = |name: &String| {
-        let record = store.objects().record(name);
-        record.is_ok_and(|record| sse.needs_rewrap(&record.envelope))
+        let envelope = store.objects().record(name).and_then(|record| record.envelope());
+        envelope.is_ok_and(|envelope| sse.needs_rewrap(&envelope))
     };
     let outdated = store.objects().names()?.iter().filter(|name| is_outdated(name)).count();
     writeln!(out, "envelopes to rewrap: {outdated}")?;
     Ok(())
 }
 
-pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut impl Write) -> Outcome<()> {
-    let keys = KeyBunch::read(&rewrap.key_files)?;
-    let (mut rewrapped, mut failed) = (0, 0);
-    for name in store.objects().names()? {
-        match rewrap_one(store, &name, &keys, rewrap.all).about(printable(&name)) {
-            Ok(None) => {}
-            Ok(Some(envelope)) => {
-                rewrapped += 1;
-                writeln!(out, "rewrapped  {:<8}  {}", mode_name(envelope.mode()), printable(&name))?;
-            }
-            Err(failure) => {
-                failed += 1;
-                writeln!(out, "FAILED     {failure}")?;
-            }
-        }
-    }
-    writeln!(out, "{rewrapped} rewrapped")?;
-    all_done(failed, "could not be rewrapped")
+/// Takes a version out of use; `enable` takes it back. What is still under it fails from now on, and is not lost.
+pub(crate) fn disable(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
+    store.keyring().disable(version)?;
+    writeln!(out, "version {version} is disabled; `verify` tells whether anything is missed, `enable` takes it back")?;
+    Ok(())
 }
 
-/// Gives one object a fresh envelope, and returns it; `None` where it needs none.
-pub(crate) fn rewrap_one(store: &Store, name: &str, keys: &KeyBunch, always: bool) -> Outcome<Option<Envelope>> {
-    let (sse, object) = (store.sse(), store.object(name)?);
-    loop {
-        let record = store.objects().record(name)?;
-        if !always && !sse.needs_rewrap(&record.envelope) {
-            return Ok(None);
-        }
-        let unlock = keys.unlock(&record.envelope)?;
-        let fresh = sse.blocking().rewrap(&object, &record.envelope, unlock)?;
-        // Someone wrote the object in the meantime? Then this envelope belongs to a body that is gone: look again.
-        if store.objects().replace_envelope(name, &record, fresh.clone())? {
-            return Ok(Some(fresh));
-        }
-    }
+pub(crate) fn enable(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
+    store.keyring().enable(version)?;
+    writeln!(out, "version {version} is enabled")?;
+    Ok(())
+}
+
+/// Destroys a version, with the last rewrap's count as the proof that nothing is under it any more.
+pub(crate) fn retire(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
+    let report = last_report(store)?;
+    let usage = report.usage().ok_or_else(|| Failure::rule("the last rewrap counted nothing"))?;
+    store.keyring().retire(version, usage)?;
+    writeln!(out, "version {version} is gone for ever")?;
+    Ok(())
 }
 
 pub(crate) fn gc(store: &Store, out: &mut impl Write) -> Outcome<()> {
     let swept = store.objects().gc()?;
-    writeln!(out, "removed {} temporary files and {} bodies of nobody", swept.temporary, swept.bodies)?;
+    writeln!(
+        out,
+        "removed {} temporary files and {} bodies of nobody, {} uploads",
+        swept.temporary, swept.bodies, swept.uploads
+    )?;
     Ok(())
-}
-
-fn all_done(failed: usize, what: &str) -> Outcome<()> {
-    match failed {
-        0 => Ok(()),
-        _ => Err(Failure::rule(format!("{failed} {what}"))),
-    }
 }

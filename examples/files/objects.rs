@@ -2,14 +2,20 @@
 //!
 //! ```text
 //! records/<base32 of the name>.record    small; names the body and holds the envelope
-//! bodies/<random>                        what the library wrote, and nothing else
+//! bodies/<random>                        what the library wrote, and nothing else: a file,
+//!                                        or a directory of parts and their manifest
+//! uploads/<random>/                      parts under way (objects/uploads.rs)
 //! tmp/<random>                           being written, locked by its writer
 //! lock                                   held, for an instant, by whoever changes what is visible
 //! ```
 //!
-//! A put writes its body under `tmp/`, syncs it, moves it to `bodies/`, and only then replaces the record. That
-//! rename is the moment when the new object is there and the old one gone. A new envelope for the same body, as
+//! A put writes its body under `tmp/` or `uploads/`, syncs it, moves it to `bodies/`, and only then replaces the record.
+//! That rename is the moment when the new object is there and the old one gone. A new envelope for the same body, as
 //! after a rotation, is the last step alone.
+
+mod body;
+mod directory;
+mod uploads;
 
 use std::collections::HashSet;
 use std::fs::{self, File, OpenOptions};
@@ -18,13 +24,19 @@ use std::path::{Path, PathBuf};
 
 use atrest::Envelope;
 
+pub(crate) use body::Body;
+pub(crate) use directory::{file_names, sync_directory};
+pub(crate) use uploads::NewUpload;
+
 use crate::failure::{About, Failure, Outcome};
 use crate::record::{self, BodyName, Record};
+use crate::steps::{Step, reach};
 
 #[derive(Debug)]
 pub(crate) struct Objects {
     records: PathBuf,
     bodies: PathBuf,
+    uploads: PathBuf,
     tmp: PathBuf,
     lock: PathBuf,
 }
@@ -33,8 +45,8 @@ pub(crate) struct Objects {
 #[derive(Debug)]
 pub(crate) struct StoredObject {
     pub(crate) record: Record,
-    pub(crate) body: File,
-    pub(crate) body_len: u64,
+    pub(crate) envelope: Envelope,
+    pub(crate) body: Body,
 }
 
 /// A body that is being written. Dropped, it leaves nothing; killed, it leaves a file that the next put removes.
@@ -45,10 +57,25 @@ pub(crate) struct NewBody {
     file: File,
 }
 
+/// A body that is written, and where.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Prepared<'a> {
+    name: &'a BodyName,
+    path: &'a Path,
+}
+
+/// Which object a commit may take the place of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum InPlaceOf {
+    Anything,
+    Nothing,
+}
+
 /// What [`Objects::gc`] removed.
 #[derive(Debug)]
 pub(crate) struct Swept {
     pub(crate) temporary: usize,
+    pub(crate) uploads: usize,
     pub(crate) bodies: usize,
 }
 
@@ -57,6 +84,7 @@ impl Objects {
         Self {
             records: store.join("records"),
             bodies: store.join("bodies"),
+            uploads: store.join("uploads"),
             tmp: store.join("tmp"),
             lock: store.join("lock"),
         }
@@ -65,7 +93,7 @@ impl Objects {
     /// The empty directories of a new store.
     pub(crate) fn create(store: &Path) -> Outcome<()> {
         let objects = Self::new(store.to_owned());
-        for directory in [&objects.records, &objects.bodies, &objects.tmp] {
+        for directory in [&objects.records, &objects.bodies, &objects.uploads, &objects.tmp] {
             fs::create_dir(directory)?;
         }
         File::create_new(&objects.lock)?;
@@ -79,33 +107,46 @@ impl Objects {
         self.create_temporary()
     }
 
-    /// Makes a finished body and its envelope the object of this name, in place of the one there was.
-    pub(crate) fn commit(&self, name: &str, body: NewBody, envelope: Envelope) -> Outcome<()> {
-        body.file.sync_all()?;
-
+    /// Makes a finished body and its envelope the object of this name, and says whether: not where there is one that it
+    /// may not replace. The envelope is asked for under the store's lock, so that no rotation comes between.
+    pub(crate) fn commit(
+        &self,
+        name: &str,
+        body: Prepared<'_>,
+        place: InPlaceOf,
+        envelope: impl FnOnce() -> Outcome<Envelope>,
+    ) -> Outcome<bool> {
         let _lock = self.lock_exclusive()?;
+        if place == InPlaceOf::Nothing && self.exists(name)? {
+            return Ok(false);
+        }
         let replaced = self.record(name);
-        let record = Record { body: body.name.clone(), envelope };
-        fs::rename(&body.path, self.body_path(&record.body))?;
+        let record = Record { body: body.name.clone(), envelope: envelope()?.encode() };
+        fs::rename(body.path, self.body_path(&record.body))?;
         sync_directory(&self.bodies)?;
+        reach(Step::BodyMoved);
         self.write_record(name, &record)?;
+        reach(Step::RecordReplaced);
 
         // Only now, and a failure loses nothing: `gc` tries again. A record that could not be read has kept its
         // body from us; that one is left to `gc` too.
         if let Ok(replaced) = replaced {
-            let _ = fs::remove_file(self.body_path(&replaced.body));
+            let _ = body::remove(&self.body_path(&replaced.body));
+            reach(Step::OldBodyRemoved);
         }
-        Ok(())
+        Ok(true)
     }
 
-    /// Compare-and-swap: gives the object a new envelope if its record is still the one that was read. The body
-    /// is not opened.
-    pub(crate) fn replace_envelope(&self, name: &str, read: &Record, envelope: Envelope) -> Outcome<bool> {
+    /// Compare-and-swap: gives the object a new envelope if it still has the old one, and with it the body that it
+    /// belongs to, which is not opened.
+    pub(crate) fn replace_envelope(&self, name: &str, old: &[u8], new: &[u8]) -> Outcome<bool> {
         let _lock = self.lock_exclusive()?;
-        if self.record(name)? != *read {
+        let record = self.record(name)?;
+        if record.envelope != old {
             return Ok(false);
         }
-        self.write_record(name, &Record { body: read.body.clone(), envelope })?;
+        self.write_record(name, &Record { envelope: new.to_vec(), ..record })?;
+        reach(Step::EnvelopeReplaced);
         Ok(true)
     }
 
@@ -114,18 +155,25 @@ impl Objects {
         let lock = File::open(&self.lock)?;
         lock.lock_shared()?;
         let record = self.record(name)?;
-        let body = File::open(self.body_path(&record.body)).about(format!("{name}: its body"))?;
-        let body_len = body.metadata()?.len();
-        Ok(StoredObject { record, body, body_len })
+        let envelope = record.envelope().about(name)?;
+        let body = Body::open(self.body_path(&record.body)).about(format!("{name}: its body"))?;
+        Ok(StoredObject { record, envelope, body })
     }
 
     pub(crate) fn record(&self, name: &str) -> Outcome<Record> {
-        let path = self.records.join(record::file_name(name)?);
-        match fs::read(path) {
-            Ok(bytes) => Record::decode(&bytes).about(name),
+        Record::decode(&self.record_bytes(name)?).about(name)
+    }
+
+    /// A record as it is stored, damaged or not.
+    pub(crate) fn record_bytes(&self, name: &str) -> Outcome<Vec<u8>> {
+        match fs::read(self.records.join(record::file_name(name)?)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::rule("no such object")).about(name),
-            Err(error) => Err(error).about(name),
+            outcome => outcome.about(name),
         }
+    }
+
+    pub(crate) fn exists(&self, name: &str) -> Outcome<bool> {
+        Ok(self.records.join(record::file_name(name)?).try_exists()?)
     }
 
     /// All names, sorted.
@@ -144,10 +192,10 @@ impl Objects {
         self.bodies.join(body.as_str())
     }
 
-    /// Removes what killed writers left: temporary files, and bodies that no record names.
+    /// Removes what killed writers left: temporary files, uploads, and bodies that no record names.
     pub(crate) fn gc(&self) -> Outcome<Swept> {
         let _lock = self.lock_exclusive()?;
-        let temporary = self.sweep_temporary()?;
+        let (temporary, uploads) = (self.sweep_temporary()?, self.sweep_uploads()?);
 
         // One record that cannot be read, and no body is known to be nobody's: then none is removed.
         let mut in_use = HashSet::new();
@@ -156,22 +204,28 @@ impl Objects {
         }
         let mut bodies = 0;
         for file_name in file_names(&self.bodies)? {
-            if BodyName::parse(&file_name).is_some_and(|body| !in_use.contains(&body)) {
-                fs::remove_file(self.bodies.join(file_name))?;
+            let of_nobody = BodyName::parse(&file_name).is_some_and(|body| !in_use.contains(&body));
+            if of_nobody && body::remove(&self.bodies.join(file_name))? {
                 bodies += 1;
             }
         }
-        Ok(Swept { temporary, bodies })
+        Ok(Swept { temporary, uploads, bodies })
     }
 
-    /// The commit: complete and synced under another name first, so that the record is the old or the new one at
-    /// every instant.
+    /// The commit.
     fn write_record(&self, name: &str, record: &Record) -> Outcome<()> {
+        self.replace_file(&self.records.join(record::file_name(name)?), record.encode().as_bytes())
+    }
+
+    /// Complete and synced under another name first, so that the file is the old or the new one at every instant. To be
+    /// called under the store's lock.
+    pub(crate) fn replace_file(&self, path: &Path, bytes: &[u8]) -> Outcome<()> {
         let mut new = self.create_temporary()?;
-        new.file.write_all(record.encode().as_bytes())?;
+        new.file.write_all(bytes)?;
         new.file.sync_all()?;
-        fs::rename(&new.path, self.records.join(record::file_name(name)?))?;
-        sync_directory(&self.records)
+        reach(Step::RecordWritten);
+        fs::rename(&new.path, path)?;
+        path.parent().map_or(Ok(()), sync_directory)
     }
 
     /// To be called under the store's lock: else the file could be swept before its own lock is taken.
@@ -181,6 +235,7 @@ impl Objects {
         let file = File::create_new(&path)?;
         let new = NewBody { name, path, file };
         new.file.lock()?;
+        reach(Step::TemporaryMade);
         Ok(new)
     }
 
@@ -200,7 +255,7 @@ impl Objects {
     }
 
     /// Released when the file is dropped, or its process ends.
-    fn lock_exclusive(&self) -> Outcome<File> {
+    pub(crate) fn lock_exclusive(&self) -> Outcome<File> {
         let lock = OpenOptions::new().write(true).open(&self.lock).about(self.lock.display())?;
         lock.lock()?;
         Ok(lock)
@@ -211,6 +266,13 @@ impl NewBody {
     pub(crate) fn file(&self) -> &File {
         &self.file
     }
+
+    /// For the commit: everything is written, and on the disk.
+    pub(crate) fn prepared(&self) -> Outcome<Prepared<'_>> {
+        self.file.sync_all()?;
+        reach(Step::BodyWritten);
+        Ok(Prepared { name: &self.name, path: &self.path })
+    }
 }
 
 impl Drop for NewBody {
@@ -218,25 +280,4 @@ impl Drop for NewBody {
         // After a commit it has moved, and there is nothing to remove.
         let _ = fs::remove_file(&self.path);
     }
-}
-
-/// Makes the names in a directory durable, as `File::sync_all` does with the bytes in a file.
-pub(crate) fn sync_directory(directory: &Path) -> Outcome<()> {
-    #[cfg(unix)]
-    File::open(directory)?.sync_all().about(directory.display())?;
-    #[cfg(not(unix))]
-    let _ = directory;
-    Ok(())
-}
-
-/// The names in a directory, but for hidden ones (file managers leave such).
-fn file_names(directory: &Path) -> Outcome<Vec<String>> {
-    let mut names = Vec::new();
-    for entry in fs::read_dir(directory).about(directory.display())? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') {
-            names.push(name);
-        }
-    }
-    Ok(names)
 }

@@ -2,7 +2,15 @@
 //!
 //! ```text
 //! atrest-files 1
-//! body 5f0c...            the file in bodies/
+//! body 5f0c...            the file in bodies/, or the directory with the parts
+//! envelope iUFSU1QNCh...  base64
+//! ```
+//!
+//! and for an upload under way:
+//!
+//! ```text
+//! atrest-upload 1
+//! name Y2F0LmpwZw==       base64
 //! envelope iUFSU1QNCh...  base64
 //! ```
 //!
@@ -16,15 +24,25 @@ use crate::failure::{Failure, Outcome};
 /// Names are at most this long: in base32 they are file names, which end at 255 bytes.
 const MAX_NAME_LEN: usize = 150;
 
-const FIRST_LINE: &str = "atrest-files 1";
+const RECORD_FIRST_LINE: &str = "atrest-files 1";
+const UPLOAD_FIRST_LINE: &str = "atrest-upload 1";
 const RECORD_SUFFIX: &str = ".record";
 
 /// An object's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// The name of the file in `bodies/`.
+    /// What its body is called in `bodies/`.
     pub(crate) body: BodyName,
-    pub(crate) envelope: Envelope,
+    /// The envelope as it is stored, which is what a compare-and-swap compares.
+    pub(crate) envelope: Vec<u8>,
+}
+
+/// An upload's record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct UploadRecord {
+    /// The name of the object that is uploaded.
+    pub(crate) name: String,
+    pub(crate) envelope: Vec<u8>,
 }
 
 /// 32 hex digits, drawn at random for every body that is written.
@@ -49,22 +67,44 @@ impl BodyName {
 
 impl Record {
     pub(crate) fn encode(&self) -> String {
-        let envelope = BASE64.encode(&self.envelope.encode());
-        format!("{FIRST_LINE}\nbody {}\nenvelope {envelope}\n", self.body.as_str())
+        encode(RECORD_FIRST_LINE, "body", self.body.as_str(), &self.envelope)
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Outcome<Self> {
-        let fields = std::str::from_utf8(bytes).ok().and_then(|text| {
-            let rest = text.strip_prefix(FIRST_LINE)?.strip_prefix("\nbody ")?;
-            let (body, rest) = rest.split_once("\nenvelope ")?;
-            Some((BodyName::parse(body)?, rest.strip_suffix('\n')?))
-        });
-        let (body, envelope) = fields.ok_or_else(|| Failure::rule("damaged record"))?;
-        let envelope = BASE64
-            .decode(envelope.as_bytes())
-            .map_err(|_| Failure::rule("damaged record: the envelope is not base64"))?;
-        Ok(Self { body, envelope: Envelope::decode(&envelope)? })
+        let (body, envelope) = decode(RECORD_FIRST_LINE, "body", bytes).ok_or_else(damaged)?;
+        Ok(Self { body: BodyName::parse(body).ok_or_else(damaged)?, envelope })
     }
+
+    pub(crate) fn envelope(&self) -> Outcome<Envelope> {
+        Ok(Envelope::decode(&self.envelope)?)
+    }
+}
+
+impl UploadRecord {
+    pub(crate) fn encode(&self) -> String {
+        encode(UPLOAD_FIRST_LINE, "name", &BASE64.encode(self.name.as_bytes()), &self.envelope)
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Outcome<Self> {
+        let (name, envelope) = decode(UPLOAD_FIRST_LINE, "name", bytes).ok_or_else(damaged)?;
+        let name = BASE64.decode(name.as_bytes()).ok().and_then(|name| String::from_utf8(name).ok());
+        Ok(Self { name: name.ok_or_else(damaged)?, envelope })
+    }
+}
+
+fn encode(first_line: &str, field: &str, value: &str, envelope: &[u8]) -> String {
+    format!("{first_line}\n{field} {value}\nenvelope {}\n", BASE64.encode(envelope))
+}
+
+fn decode<'a>(first_line: &str, field: &str, bytes: &'a [u8]) -> Option<(&'a str, Vec<u8>)> {
+    let rest = std::str::from_utf8(bytes).ok()?.strip_prefix(first_line)?;
+    let rest = rest.strip_prefix('\n')?.strip_prefix(field)?.strip_prefix(' ')?;
+    let (value, rest) = rest.split_once("\nenvelope ")?;
+    Some((value, BASE64.decode(rest.strip_suffix('\n')?.as_bytes()).ok()?))
+}
+
+fn damaged() -> Failure {
+    Failure::rule("damaged record")
 }
 
 /// The file name of an object's record: two objects never share one, and none leads out of its directory.

@@ -5,29 +5,35 @@
 //!     keys/root.key        the root key, 0600: opens the keyring. A real service keeps it elsewhere.
 //!     keys/master.atrest   the keyring, sealed: the master key in all its versions
 //!     kms/                 the key management service (kms.rs). A real one is elsewhere, too.
-//!     records/ bodies/ tmp/ lock    the objects (objects.rs)
+//!     records/ bodies/ uploads/ tmp/ lock    the objects (objects.rs)
+//!     sweep/               how far a rewrap has come, and what the last one found
+//!     plain/               what an older program left in the clear (plain.rs)
 //! ```
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use atrest::{Keyring, KeyringFile, KmsKeys, ObjectName, RootKey, Sse};
+use atrest::{Envelope, Keyring, KeyringFile, KmsKeys, ObjectName, RootKey, Sse, Unlock};
 
 use crate::failure::{About, Failure, Outcome};
 use crate::kms::FileKms;
-use crate::objects::{Objects, sync_directory};
-use crate::record::random_hex;
+use crate::objects::{InPlaceOf, NewUpload, Objects, Prepared, sync_directory};
+use crate::plain::PlainFiles;
+use crate::record::{BodyName, random_hex};
+use crate::steps::{Step, reach};
 
 const FIRST_LINE: &str = "atrest-store 1";
 
 #[derive(Debug)]
 pub(crate) struct Store {
+    directory: PathBuf,
     id: String,
     keyring: Keyring,
     kms: Arc<FileKms>,
     sse: Sse,
     objects: Objects,
+    plain: PlainFiles,
 }
 
 impl Store {
@@ -54,7 +60,15 @@ impl Store {
         let kms = Arc::new(FileKms::open(directory.join("kms"))?);
         let sse = Sse::builder().keyring(keyring.clone()).kms(kms.clone(), KmsKeys::all()).build()?;
 
-        Ok(Self { id: id.to_owned(), keyring, kms, sse, objects: Objects::new(directory.to_owned()) })
+        Ok(Self {
+            directory: directory.to_owned(),
+            id: id.to_owned(),
+            keyring,
+            kms,
+            sse,
+            objects: Objects::new(directory.to_owned()),
+            plain: PlainFiles::new(directory.join("plain")),
+        })
     }
 
     /// The store in this directory, which is made on first use: where there is nothing, or an empty directory.
@@ -80,6 +94,10 @@ impl Store {
         Ok(ObjectName::new("files", name)?.realm(&self.id)?)
     }
 
+    pub(crate) fn directory(&self) -> &Path {
+        &self.directory
+    }
+
     pub(crate) fn keyring(&self) -> &Keyring {
         &self.keyring
     }
@@ -90,6 +108,51 @@ impl Store {
 
     pub(crate) fn objects(&self) -> &Objects {
         &self.objects
+    }
+
+    pub(crate) fn plain(&self) -> &PlainFiles {
+        &self.plain
+    }
+
+    /// Makes a body and its envelope an object. Whoever rotates holds the same lock, so nothing that comes to be there
+    /// after a rotation is under the version from before: a rewrap that begins then leaves nothing out.
+    pub(crate) fn commit(&self, name: &str, body: Prepared<'_>, place: InPlaceOf, envelope: Envelope) -> Outcome<bool> {
+        let object = self.object(name)?;
+        self.objects.commit(name, body, place, || {
+            self.keyring.reload()?;
+            match self.sse.needs_rewrap(&envelope) {
+                true => Ok(self.sse.blocking().rewrap(&object, &envelope, Unlock::Server)?),
+                false => Ok(envelope),
+            }
+        })
+    }
+
+    /// Begins an upload, as [`commit`](Self::commit) ends one.
+    pub(crate) fn new_upload(&self, id: BodyName, name: &str, envelope: &Envelope) -> Outcome<NewUpload> {
+        let (object, upload_id) = (self.object(name)?, id.as_str().to_owned());
+        self.objects.new_upload(id, name, || {
+            self.keyring.reload()?;
+            match self.sse.needs_rewrap(envelope) {
+                true => {
+                    let sse = self.sse.blocking();
+                    Ok(sse.rewrap_upload(&object, upload_id.as_bytes(), envelope, Unlock::Server)?)
+                }
+                false => Ok(envelope.clone()),
+            }
+        })
+    }
+
+    /// Removes what lies in the clear under a name that a put has overwritten.
+    pub(crate) fn remove_plain(&self, name: &str) -> Outcome<()> {
+        if let Some(path) = self.plain.find(name)? {
+            fs::remove_file(&path).about(path.display())?;
+        }
+        Ok(())
+    }
+
+    /// Where a file of this name lies that a sweep keeps.
+    pub(crate) fn sweep_file(&self, name: &str) -> PathBuf {
+        self.directory.join("sweep").join(name)
     }
 }
 
@@ -109,12 +172,14 @@ fn create(directory: &Path) -> Outcome<()> {
     let keyring = KeyringFile::create(keys.join("master.atrest"), &root_key)?;
     FileKms::create(&new.path().join("kms"))?;
     Objects::create(new.path())?;
+    fs::create_dir(new.path().join("sweep"))?;
 
     let config = format!("{FIRST_LINE}\nid {}\nkeyring {}\n", random_hex()?, keyring.key_id());
     let config_file = new.path().join("store");
     fs::write(&config_file, config)?;
     File::open(&config_file)?.sync_all()?;
     sync_directory(new.path())?;
+    reach(Step::StoreBuilt);
 
     match fs::rename(new.path(), directory) {
         Ok(()) => {

@@ -77,14 +77,22 @@ impl Program {
     }
 
     pub(crate) fn spawn<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Child {
-        Command::new(executable())
-            .current_dir(self.directory.path())
-            .args(arguments)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("the example starts")
+        self.command(arguments).spawn().expect("the example starts")
+    }
+
+    /// Runs the program until it comes to a step between two writes, where it ends as if it had been killed.
+    #[track_caller]
+    pub(crate) fn stop_at<S: AsRef<OsStr>>(&self, step: &str, arguments: impl IntoIterator<Item = S>) -> Run {
+        let run = Run::from(self.command(arguments).env("FILES_STOP_AT", step).output().expect("the example starts"));
+        assert!(!matches!(run.code, Some(0..=2)), "{step} was not reached: {:?} {}", run.code, run.stderr);
+        run
+    }
+
+    fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
+        let mut command = Command::new(executable());
+        command.current_dir(self.directory.path()).args(arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
     }
 
     /// Stores bytes under a name, in a mode.

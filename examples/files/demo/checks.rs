@@ -8,34 +8,6 @@ use std::path::Path;
 
 use crate::failure::{About, Outcome};
 
-/// A writer that takes only the bytes that a file holds, in constant memory.
-pub(super) struct SameAs<R> {
-    expected: R,
-    buffer: Vec<u8>,
-}
-
-impl<R: Read> SameAs<R> {
-    pub(super) fn new(expected: R) -> Self {
-        Self { expected, buffer: vec![0; 64 * 1024] }
-    }
-}
-
-impl<R: Read> Write for SameAs<R> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let len = bytes.len().min(self.buffer.len());
-        let expected = &mut self.buffer[..len];
-        self.expected.read_exact(expected)?;
-        if *expected != bytes[..len] {
-            return Err(io::Error::other("what was read is not what was put"));
-        }
-        Ok(len)
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 /// Tells in 64 bits whether a file is still the same: the standard library's keyed hash, with a key of this run.
 #[derive(Default)]
 pub(super) struct Fingerprint(RandomState);

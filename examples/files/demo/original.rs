@@ -5,6 +5,7 @@ use std::io::{Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::failure::{About, Failure, Outcome};
+use crate::source::Source;
 
 pub(super) struct Original {
     path: PathBuf,
@@ -23,6 +24,11 @@ impl Original {
 
     pub(super) fn open(&self) -> Outcome<File> {
         File::open(&self.path).about(self.path.display())
+    }
+
+    /// The same for a put.
+    pub(super) fn source(&self) -> Source {
+        Source::File { path: self.path.clone(), len: self.len }
     }
 
     pub(super) fn open_at(&self, start: u64) -> Outcome<File> {

@@ -1,0 +1,58 @@
+//! How everything in the store is encrypted, as the envelopes say: a table, or what other programs read.
+
+use std::io::{self, Write};
+
+use atrest::rotation::{Inventory, Row, Totals};
+
+use crate::cli::Format;
+use crate::failure::Outcome;
+use crate::report::{Table, grouped, printable};
+use crate::store::Store;
+use crate::sweeps::{entries, places};
+
+/// Opens nothing: nothing here is authenticated. `verify` does that.
+pub(crate) fn inventory(store: &Store, format: Format, out: &mut impl Write) -> Outcome<()> {
+    let places = places(store, None)?;
+    if format == Format::Csv {
+        out.write_all(Row::CSV_HEADER.as_bytes())?;
+    }
+    let totals = Inventory::new(store.sse()).run_blocking(entries(store, &places, true), |row| match format {
+        Format::Table => writeln!(out, "{}", line(row)),
+        Format::Csv => out.write_all(row.to_csv().as_bytes()),
+        Format::Json => out.write_all(row.to_json().as_bytes()),
+    })?;
+    match format {
+        Format::Table => writeln!(out, "\n{}", table(&totals))?,
+        // Apart from the rows, so that those are one table.
+        Format::Csv => io::stderr().write_all(totals.to_csv().as_bytes())?,
+        Format::Json => io::stderr().write_all(totals.to_json().as_bytes())?,
+    }
+    Ok(())
+}
+
+fn line(row: &Row<'_>) -> String {
+    let len = row.plaintext_len().map_or_else(|| "?".to_owned(), grouped);
+    let name = printable(&String::from_utf8_lossy(row.entry().name().key()));
+    let upload = if row.entry().upload_id().is_some() { " (upload)" } else { "" };
+    let problem = row.problem().map(|problem| format!(": {problem}")).unwrap_or_default();
+    format!("{:<8}  {len:>15}  {name}{upload}{problem}", row.status())
+}
+
+fn table(totals: &Totals) -> Table {
+    let heading = ["status", "key", "version", "objects", "uploads", "stored", "plaintext", "problems"];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    for total in totals.totals() {
+        let inner = total.inner_key_id.as_ref().map(|key_id| format!(" around {key_id}")).unwrap_or_default();
+        rows.push(vec![
+            total.status.to_string(),
+            total.key_id.as_ref().map(|key_id| format!("{key_id}{inner}")).unwrap_or_default(),
+            total.key_version.map(|version| version.to_string()).unwrap_or_default(),
+            grouped(total.objects),
+            grouped(total.uploads),
+            grouped(total.stored_len),
+            grouped(total.plaintext_len),
+            grouped(total.problems),
+        ]);
+    }
+    Table(rows)
+}

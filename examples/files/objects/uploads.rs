@@ -1,0 +1,185 @@
+//! Uploads under way: parts that are no object yet.
+//!
+//! ```text
+//! uploads/<id>/lock        held by the writer for as long as it lives
+//!              upload      the object's name and the upload's envelope; a rewrap replaces it
+//!              receipts    a line for each part that is stored
+//!              body/       the parts, in the end the manifest; the commit moves it to bodies/<id>
+//! ```
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{ErrorKind, Read, Write};
+use std::path::PathBuf;
+use std::sync::Mutex;
+
+use atrest::multipart::Receipt;
+use atrest::{Envelope, PartNumber};
+use data_encoding::BASE64;
+
+use super::body::{MANIFEST, part_name, parts_len};
+use super::{Objects, Prepared, file_names, sync_directory};
+use crate::failure::{About, Failure, Outcome};
+use crate::record::{BodyName, UploadRecord};
+use crate::steps::{Step, reach};
+
+/// An upload of this process. Dropped before its commit, it leaves nothing; killed, it leaves a directory for `gc`.
+#[derive(Debug)]
+pub(crate) struct NewUpload {
+    id: BodyName,
+    directory: PathBuf,
+    body: PathBuf,
+    receipts: Mutex<File>,
+    _lock: File,
+}
+
+/// A part that is stored, as completion asks for it.
+#[derive(Debug)]
+pub(crate) struct StoredPart {
+    pub(crate) number: PartNumber,
+    pub(crate) receipt: Receipt,
+    pub(crate) stored_len: u64,
+    /// The first bytes of what is stored.
+    pub(crate) header: [u8; 56],
+}
+
+impl Objects {
+    /// Begins an upload under an id that was drawn for it. The envelope is asked for under the store's lock.
+    pub(crate) fn new_upload(
+        &self,
+        id: BodyName,
+        name: &str,
+        envelope: impl FnOnce() -> Outcome<Envelope>,
+    ) -> Outcome<NewUpload> {
+        let _lock = self.lock_exclusive()?;
+        fs::create_dir_all(&self.uploads)?;
+        self.sweep_uploads()?;
+
+        let directory = self.uploads.join(id.as_str());
+        fs::create_dir(&directory)?;
+        reach(Step::UploadMade);
+        let lock = File::create_new(directory.join("lock"))?;
+        lock.lock()?;
+        let body = directory.join("body");
+        fs::create_dir(&body)?;
+        let receipts = Mutex::new(File::create_new(directory.join("receipts"))?);
+        let upload = NewUpload { id, directory, body, receipts, _lock: lock };
+        let record = UploadRecord { name: name.to_owned(), envelope: envelope()?.encode() };
+        self.replace_file(&upload.directory.join("upload"), record.encode().as_bytes())?;
+        sync_directory(&self.uploads)?;
+        reach(Step::UploadBegun);
+        Ok(upload)
+    }
+
+    /// The ids of all uploads, sorted.
+    pub(crate) fn upload_ids(&self) -> Outcome<Vec<BodyName>> {
+        if !self.uploads.is_dir() {
+            return Ok(Vec::new());
+        }
+        let mut names = file_names(&self.uploads)?;
+        names.sort();
+        Ok(names.iter().filter_map(|name| BodyName::parse(name)).collect())
+    }
+
+    /// What is known of an upload; `None` where it has ended, or was killed before it was one.
+    pub(crate) fn upload(&self, id: &BodyName) -> Outcome<Option<UploadRecord>> {
+        match fs::read(self.uploads.join(id.as_str()).join("upload")) {
+            Ok(bytes) => UploadRecord::decode(&bytes).map(Some).about(format!("upload {}", id.as_str())),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// How many bytes of an upload's parts are stored.
+    pub(crate) fn upload_len(&self, id: &BodyName) -> Outcome<u64> {
+        parts_len(&self.uploads.join(id.as_str()).join("body"))
+    }
+
+    /// Compare-and-swap of an upload's envelope. Its writer goes on and does not notice.
+    pub(crate) fn replace_upload_envelope(&self, id: &BodyName, old: &[u8], new: &[u8]) -> Outcome<bool> {
+        let _lock = self.lock_exclusive()?;
+        match self.upload(id)? {
+            Some(upload) if upload.envelope == old => {
+                let record = UploadRecord { envelope: new.to_vec(), ..upload };
+                let file = self.uploads.join(id.as_str()).join("upload");
+                self.replace_file(&file, record.encode().as_bytes())?;
+                reach(Step::EnvelopeReplaced);
+                Ok(true)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    /// Removes the uploads whose writers are gone. To be called under the store's lock.
+    pub(super) fn sweep_uploads(&self) -> Outcome<usize> {
+        let mut swept = 0;
+        for id in self.upload_ids()? {
+            let directory = self.uploads.join(id.as_str());
+            let lock = OpenOptions::new().write(true).open(directory.join("lock"));
+            if lock.is_ok_and(|lock| lock.try_lock().is_err()) {
+                continue;
+            }
+            fs::remove_dir_all(&directory)?;
+            swept += 1;
+        }
+        Ok(swept)
+    }
+}
+
+impl NewUpload {
+    /// A new file for a part's stored bytes.
+    pub(crate) fn part_file(&self, number: PartNumber) -> Outcome<File> {
+        Ok(File::create_new(self.body.join(part_name(number)))?)
+    }
+
+    /// Notes that a part is stored: only now does it count.
+    pub(crate) fn add_part(&self, number: PartNumber, stored: &File, receipt: &Receipt) -> Outcome<()> {
+        stored.sync_all()?;
+        reach(Step::PartWritten);
+        let line = format!("{number} {}\n", BASE64.encode(receipt.as_bytes()));
+        let mut receipts = self.receipts.lock().map_err(|_| Failure::rule("another thread failed"))?;
+        receipts.write_all(line.as_bytes())?; // not synced: an upload outlives no crash, its parts have to outlive the commit
+        reach(Step::PartStored);
+        Ok(())
+    }
+
+    /// Every part that is stored, in order of number, as any other process would find them.
+    pub(crate) fn parts(&self) -> Outcome<Vec<StoredPart>> {
+        let lines = fs::read_to_string(self.directory.join("receipts"))?;
+        let mut parts = lines.lines().map(|line| self.part(line)).collect::<Outcome<Vec<_>>>()?;
+        parts.sort_by_key(|part| part.number);
+        Ok(parts)
+    }
+
+    fn part(&self, line: &str) -> Outcome<StoredPart> {
+        let fields = line.split_once(' ').and_then(|(number, receipt)| {
+            Some((number.parse().ok()?, Receipt::from_bytes(BASE64.decode(receipt.as_bytes()).ok()?)))
+        });
+        let (number, receipt) = fields.ok_or_else(|| Failure::rule("a damaged line of receipts"))?;
+        let number = PartNumber::new(number)?;
+        let mut stored = File::open(self.body.join(part_name(number)))?;
+        let mut header = [0; 56];
+        stored.read_exact(&mut header)?;
+        Ok(StoredPart { number, receipt, stored_len: stored.metadata()?.len(), header })
+    }
+
+    /// Stores the manifest beside the parts: what the commit needs is complete and synced.
+    pub(crate) fn add_manifest(&self, manifest: &[u8]) -> Outcome<()> {
+        let mut file = File::create_new(self.body.join(MANIFEST))?;
+        file.write_all(manifest)?;
+        file.sync_all()?;
+        sync_directory(&self.body)?;
+        reach(Step::ManifestWritten);
+        Ok(())
+    }
+
+    /// For the commit, which moves it all at once.
+    pub(crate) fn prepared(&self) -> Prepared<'_> {
+        Prepared { name: &self.id, path: &self.body }
+    }
+}
+
+impl Drop for NewUpload {
+    fn drop(&mut self) {
+        let _ = fs::remove_dir_all(&self.directory);
+    }
+}

@@ -1,0 +1,133 @@
+//! New envelopes for old objects, by the library's sweep.
+
+use std::io::Write;
+
+use atrest::rotation::{Event, Outcome as Done, Report, Sweep};
+use atrest::{Envelope, ModeId};
+
+use crate::cli::Rewrap;
+use crate::customer_key::KeyBunch;
+use crate::failure::{About, Failure, Outcome};
+use crate::progress;
+use crate::report::{grouped, mode_name, printable};
+use crate::store::Store;
+use crate::sweeps::{SweepFiles, entries, places};
+
+/// How many entries a killed rewrap looks at once more, at the most.
+const CHECKPOINT_EVERY: u64 = 100;
+
+pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut (impl Write + Send)) -> Outcome<()> {
+    let keys = KeyBunch::read(&rewrap.key_files)?;
+    let files = SweepFiles::new(store, rewrap.all);
+    let cursor = files.cursor();
+    if let Some(cursor) = &cursor {
+        writeln!(out, "going on after {} entries", grouped(cursor.report().counts().entries))?;
+    }
+    let places = places(store, cursor.as_ref().and_then(|cursor| cursor.position()))?;
+    let bar = progress::of_objects("rewrap", places.len());
+    let (mut rewrapped, mut said) = (0, Ok(()));
+    let mut sweep = Sweep::new(store.sse()).checkpoint_every(CHECKPOINT_EVERY).on_event(|event| {
+        let told = match event {
+            Event::Entry { entry, outcome, .. } => {
+                bar.inc(1);
+                rewrapped += u64::from(matches!(outcome, Done::Rewrapped { .. }));
+                match line(entry, outcome) {
+                    Some(line) => bar.suspend(|| writeln!(out, "{line}")).map_err(Failure::from),
+                    None => Ok(()),
+                }
+            }
+            Event::Checkpoint(cursor) => files.save_cursor(cursor),
+            _ => Ok(()),
+        };
+        // The sweep goes on whatever happens here; the first failure is the one that counts.
+        if said.is_ok() {
+            said = told;
+        }
+    });
+    if rewrap.all {
+        sweep = sweep.all();
+    }
+    if let Some(cursor) = cursor {
+        sweep = sweep.resume(cursor);
+    }
+    let report = sweep.rewrap_blocking(entries(store, &places, false), store)?;
+    said?;
+    files.finish(&report)?;
+    bar.finish_and_clear();
+
+    let mut failed = report.counts().problems;
+    if rewrap.all {
+        for (name, outcome) in rewrap_under_customer_keys(store, &keys)? {
+            match outcome.about(printable(&name)) {
+                Ok(()) => {
+                    rewrapped += 1;
+                    writeln!(out, "rewrapped  {:<8}  {}", mode_name(ModeId::SseC), printable(&name))?;
+                }
+                Err(failure) => {
+                    failed += 1;
+                    writeln!(out, "FAILED     {failure}")?;
+                }
+            }
+        }
+    }
+    summary(&report, rewrapped, out)?;
+    match failed {
+        0 => Ok(()),
+        _ => Err(Failure::rule(format!("{failed} could not be rewrapped"))),
+    }
+}
+
+fn line(entry: &atrest::rotation::Entry, outcome: &Done) -> Option<String> {
+    let name = printable(&String::from_utf8_lossy(entry.name().key()));
+    let upload = if entry.upload_id().is_some() { " (upload)" } else { "" };
+    match outcome {
+        Done::Rewrapped { .. } => {
+            let mode = entry.envelope().and_then(|envelope| Envelope::decode(envelope).ok()).map(|e| e.mode());
+            Some(format!("rewrapped  {:<8}  {name}{upload}", mode.map_or("", mode_name)))
+        }
+        Done::Problem(error) => Some(format!("FAILED     {name}{upload}: {error}")),
+        _ => None,
+    }
+}
+
+fn summary(report: &Report, rewrapped: u64, out: &mut impl Write) -> Outcome<()> {
+    writeln!(out, "{rewrapped} rewrapped")?;
+    for (version, objects, uploads) in report.usage().into_iter().flat_map(|usage| usage.versions()) {
+        writeln!(out, "under version {version}: {} objects, {} uploads", grouped(objects), grouped(uploads))?;
+    }
+    if report.counts().plain > 0 {
+        writeln!(out, "in the clear: {}; `encrypt-existing` encrypts them", grouped(report.counts().plain))?;
+    }
+    Ok(())
+}
+
+/// A sweep has no customer keys; whoever brings some has their objects done one by one.
+fn rewrap_under_customer_keys(store: &Store, keys: &KeyBunch) -> Outcome<Vec<(String, Outcome<()>)>> {
+    let mut done = Vec::new();
+    for name in store.objects().names()? {
+        let envelope = store.objects().record(&name).and_then(|record| record.envelope());
+        // What cannot be read the sweep has reported.
+        if envelope.is_ok_and(|envelope| envelope.mode() == ModeId::SseC) {
+            let outcome = rewrap_one(store, &name, keys, true).map(drop);
+            done.push((name, outcome));
+        }
+    }
+    Ok(done)
+}
+
+/// Gives one object a fresh envelope, and returns it; `None` where it needs none.
+pub(crate) fn rewrap_one(store: &Store, name: &str, keys: &KeyBunch, always: bool) -> Outcome<Option<Envelope>> {
+    let (sse, object) = (store.sse(), store.object(name)?);
+    loop {
+        let record = store.objects().record(name)?;
+        let envelope = record.envelope()?;
+        if !always && !sse.needs_rewrap(&envelope) {
+            return Ok(None);
+        }
+        let fresh = sse.blocking().rewrap(&object, &envelope, keys.unlock(&envelope)?)?;
+        // Someone wrote the object in the meantime? Then this envelope belongs to a body that is gone: look again.
+        if store.objects().replace_envelope(name, &record.envelope, &fresh.encode())? {
+            return Ok(Some(fresh));
+        }
+    }
+}

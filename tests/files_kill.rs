@@ -1,0 +1,134 @@
+//! The `files` example, killed: at every step between two writes, and at any moment. Whatever it was doing, everything
+//! that had been acknowledged is there, what was being written is the old or the new, whole, and the next run succeeds.
+
+#[path = "files_example/program.rs"]
+#[allow(dead_code)]
+mod program;
+#[path = "../examples/files/steps.rs"]
+#[allow(dead_code)]
+mod steps;
+#[path = "files_kill/world.rs"]
+mod world;
+
+use std::collections::BTreeSet;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use program::Run;
+use steps::Step;
+use world::{Task, World};
+
+/// Where each task stops, in the order in which it comes there.
+const STOPS: &[(Task, &[&str])] = &[
+    (Task::FirstPut, &["store-built", "temporary-made", "body-written", "body-moved", "record-written"]),
+    (
+        Task::Put,
+        &["temporary-made", "body-written", "body-moved", "record-written", "record-replaced", "old-body-removed"],
+    ),
+    (
+        Task::PutInParts,
+        &[
+            "upload-made",
+            "temporary-made",
+            "record-written",
+            "upload-begun",
+            "part-written",
+            "part-stored",
+            "manifest-written",
+            "body-moved",
+            "record-replaced",
+            "old-body-removed",
+            "upload-committed",
+        ],
+    ),
+    (Task::PutDirectory, &["body-written", "body-moved", "record-written", "record-replaced", "old-body-removed"]),
+    (Task::Rotate, &["rotated"]),
+    (Task::Rewrap, &["temporary-made", "record-written", "envelope-replaced", "cursor-stored", "report-stored"]),
+    (
+        Task::EncryptExisting,
+        &[
+            "temporary-made",
+            "body-written",
+            "body-moved",
+            "record-written",
+            "record-replaced",
+            "plain-encrypted",
+            "plain-removed",
+        ],
+    ),
+];
+
+#[test]
+fn a_program_that_stops_between_any_two_steps_loses_nothing() {
+    let mut visited = BTreeSet::new();
+    for (task, stops) in STOPS {
+        let mut world = World::new(*task);
+        for step in *stops {
+            let attempt = world.attempt(*task);
+            let run = world.program.stop_at(step, &attempt.arguments);
+            world.check_after(&attempt, &run, step);
+            visited.insert(*step);
+
+            let run = world.program.run(&attempt.arguments);
+            assert_eq!(run.code, Some(0), "{task:?} after {step}: {}", run.stderr);
+            world.check_after(&attempt, &run, step);
+            // A first put is the first once.
+            if *task == Task::FirstPut {
+                world = World::new(*task);
+            }
+        }
+    }
+    let all: BTreeSet<_> = Step::NAMES.iter().copied().collect();
+    assert_eq!(visited, all, "every step is visited");
+}
+
+#[test]
+fn a_program_that_is_killed_at_any_moment_loses_nothing() {
+    let rounds = std::env::var("FILES_KILL_ROUNDS").map_or(40, |rounds| rounds.parse().expect("a number"));
+    let mut worlds: Vec<_> = STOPS.iter().map(|(task, _)| (*task, World::new(*task), Duration::ZERO)).collect();
+    for (task, world, took) in &mut worlds {
+        *took = run_to_the_end(*task, world);
+    }
+    let mut killed = 0;
+    for round in 0..rounds {
+        let at = round % worlds.len();
+        let (task, world, took) = &mut worlds[at];
+        if *task == Task::FirstPut {
+            *world = World::new(*task);
+        }
+        let attempt = world.attempt(*task);
+        let delay = took.mul_f64(random_fraction());
+        let mut child = world.program.spawn(&attempt.arguments);
+        thread::sleep(delay);
+        let _ = child.kill(); // it may have come to its end
+        let run = Run::from(child.wait_with_output().expect("it has ended"));
+        killed += usize::from(run.code.is_none());
+        world.check_after(&attempt, &run, &format!("{delay:?}"));
+
+        let run = world.program.run(&attempt.arguments);
+        assert_eq!(run.code, Some(0), "{task:?} after {delay:?}: {}", run.stderr);
+        world.check_after(&attempt, &run, &format!("{delay:?}"));
+    }
+    #[cfg(unix)]
+    assert!(killed * 4 > rounds, "only {killed} of {rounds} were killed before their end");
+    #[cfg(not(unix))]
+    let _ = killed;
+}
+
+fn run_to_the_end(task: Task, world: &mut World) -> Duration {
+    let attempt = world.attempt(task);
+    let began = Instant::now();
+    let run = world.program.run(&attempt.arguments);
+    let took = began.elapsed();
+    assert_eq!(run.code, Some(0), "{task:?}: {}", run.stderr);
+    world.check_after(&attempt, &run, "its end");
+    took
+}
+
+/// Somewhere from 0 to 1, somewhere else in every run.
+fn random_fraction() -> f64 {
+    let random = RandomState::new().build_hasher().finish();
+    (random % 10_000) as f64 / 10_000.0
+}

@@ -1,0 +1,230 @@
+//! A store, what it has acknowledged, and the checks after a program was killed.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+
+use crate::program::{CHUNK_LEN, MODES, Program, Run, all_files, customer_key_for, pattern};
+
+/// What the program is killed at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Task {
+    /// Into a store that is not there yet.
+    FirstPut,
+    Put,
+    PutInParts,
+    PutDirectory,
+    Rotate,
+    Rewrap,
+    EncryptExisting,
+}
+
+/// One call of the program, to be killed and then repeated.
+pub(crate) struct Attempt {
+    pub(crate) arguments: Vec<String>,
+    task: Task,
+    /// What is there under these names when it has come to its end.
+    writes: BTreeMap<String, Vec<u8>>,
+}
+
+pub(crate) struct World {
+    pub(crate) program: Program,
+    /// What is stored, as far as that has been acknowledged or seen.
+    objects: BTreeMap<String, Vec<u8>>,
+    /// What an older program left in the clear.
+    plain: BTreeMap<String, Vec<u8>>,
+    /// The highest version that was ever said to be the primary.
+    primary: u32,
+    attempts: usize,
+}
+
+impl World {
+    /// For all but a first put, a store with an object in every mode and one in parts.
+    pub(crate) fn new(task: Task) -> Self {
+        let mut world =
+            Self { program: Program::new(), objects: BTreeMap::new(), plain: BTreeMap::new(), primary: 1, attempts: 0 };
+        if task != Task::FirstPut {
+            for mode in MODES {
+                let bytes = pattern(CHUNK_LEN + mode.len());
+                world.program.put(mode, mode, &bytes);
+                world.objects.insert((*mode).to_owned(), bytes);
+            }
+            let attempt = world.attempt(Task::PutInParts);
+            world.program.ok(&attempt.arguments);
+            world.objects.extend(attempt.writes);
+        }
+        world
+    }
+
+    /// The next call, with contents that were never there before.
+    pub(crate) fn attempt(&mut self, task: Task) -> Attempt {
+        self.attempts += 1;
+        let contents = |len: usize| pattern(len + self.attempts)[self.attempts..].to_vec();
+        let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
+        let mut writes = BTreeMap::new();
+        let arguments = match task {
+            Task::FirstPut | Task::Put => {
+                writes.insert("sse-s3".to_owned(), contents(300_000));
+                words(&["put", "sse-s3", "source"])
+            }
+            Task::PutInParts => {
+                writes.insert("in-parts".to_owned(), contents(300_000));
+                words(&["put", "--part-size", "40000", "--threads", "3", "in-parts", "source"])
+            }
+            Task::PutDirectory => {
+                for number in 0..4 {
+                    let name = format!("directory/{number}");
+                    let bytes = contents(20_000 * (number + 1));
+                    let path = self.program.path("sources").join(&name);
+                    fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+                    fs::write(&path, &bytes).expect("written");
+                    writes.insert(name, bytes);
+                }
+                words(&["put", "--part-size", "50000", "sources"])
+            }
+            Task::Rotate => words(&["rotate"]),
+            Task::Rewrap => {
+                self.rotate();
+                words(&["rewrap"])
+            }
+            Task::EncryptExisting => {
+                for number in 0..3 {
+                    let name = format!("old/{}-{number}", self.attempts);
+                    let bytes = contents(20_000 * (number + 1));
+                    let path = self.plain_path(&name);
+                    fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+                    fs::write(&path, &bytes).expect("written");
+                    self.plain.insert(name.clone(), bytes.clone());
+                    writes.insert(name, bytes);
+                }
+                words(&["encrypt-existing"])
+            }
+        };
+        if let [(_, bytes)] = &writes.iter().collect::<Vec<_>>()[..] {
+            fs::write(self.program.path("source"), bytes).expect("written");
+        }
+        Attempt { arguments, task, writes }
+    }
+
+    /// Whatever happened to the program: everything that was acknowledged is there, and nothing is half there.
+    #[track_caller]
+    pub(crate) fn check_after(&mut self, attempt: &Attempt, run: &Run, at: &str) {
+        let task = attempt.task;
+        let done = run.code == Some(0);
+        let said = String::from_utf8_lossy(&run.stdout).into_owned();
+        if !self.program.path("atrest-store").exists() {
+            assert!(!done && task == Task::FirstPut, "{task:?} at {at}: the store is gone");
+            return;
+        }
+        let names: BTreeSet<_> = self.objects.keys().chain(attempt.writes.keys()).cloned().collect();
+        for name in names {
+            let found = self.cat(&name);
+            let new = attempt.writes.get(&name);
+            let old = self.objects.get(&name);
+            let is_new = new.is_some() && found.as_ref() == new;
+            if new.is_some() && (done || acknowledged(&said, &name)) {
+                assert!(is_new, "{task:?} at {at}: {name} is not what was acknowledged");
+            } else {
+                assert!(is_new || found.as_ref() == old, "{task:?} at {at}: {name} is neither the old nor the new");
+            }
+            if let Some(bytes) = found {
+                self.objects.insert(name, bytes);
+            }
+        }
+        self.check_plain(task, done, at);
+        self.check_versions(task, done, &said, at);
+        self.check_inventory(task, at);
+
+        self.program.ok(["gc"]);
+        assert_eq!(self.program.files("tmp").len() + self.program.files("uploads").len(), 0, "{task:?} at {at}");
+        let bodies = fs::read_dir(self.program.path("atrest-store/bodies")).expect("there").count();
+        assert_eq!(bodies, self.objects.len(), "{task:?} at {at}: bodies of nobody");
+        let verified = self.program.ok_text(["verify", "--customer-key", "customer.key"]);
+        let all = self.objects.len();
+        assert!(verified.ends_with(&format!("{all} of {all} verified\n")), "{task:?} at {at}: {verified}");
+    }
+
+    /// What lay in the clear is still there, or is an object; both for a moment, and never neither.
+    fn check_plain(&mut self, task: Task, done: bool, at: &str) {
+        for (name, bytes) in &self.plain {
+            let encrypted = self.objects.get(name) == Some(bytes);
+            match fs::read(self.plain_path(name)) {
+                Ok(found) => {
+                    assert!(!done, "{task:?} at {at}: {name} still lies in the clear");
+                    assert_eq!(found, *bytes, "{task:?} at {at}: {name}");
+                }
+                Err(_) => assert!(encrypted, "{task:?} at {at}: {name} is lost"),
+            }
+        }
+    }
+
+    /// The primary never goes back, and a rewrap that came to its end has left nothing under an older version.
+    fn check_versions(&mut self, task: Task, done: bool, said: &str, at: &str) {
+        if let Some(primary) = primary_in(said) {
+            assert!(primary > self.primary, "{task:?} at {at}: {primary} after {}", self.primary);
+            self.primary = primary;
+        }
+        if task == Task::Rewrap && done {
+            for row in self.inventory() {
+                let version = &row["key_version"];
+                assert!(version.is_null() || *version == self.primary, "{task:?} at {at}: {row}");
+            }
+        }
+    }
+
+    /// It lists what there is, encrypted or not, and finds nothing to complain of.
+    fn check_inventory(&self, task: Task, at: &str) {
+        let (mut encrypted, mut in_the_clear) = (BTreeSet::new(), BTreeSet::new());
+        for row in self.inventory() {
+            assert!(row["problem"].is_null(), "{task:?} at {at}: {row}");
+            if !row["upload_id"].is_null() {
+                continue; // of a writer that was killed
+            }
+            let name = row["key"].as_str().expect("a name").to_owned();
+            let set = if row["status"] == "NOT-SSE" { &mut in_the_clear } else { &mut encrypted };
+            assert!(set.insert(name), "{task:?} at {at}: {row} twice");
+        }
+        assert_eq!(encrypted, self.objects.keys().cloned().collect(), "{task:?} at {at}");
+        let plain = self.program.path("atrest-store/plain");
+        let files = if plain.exists() { all_files(&plain).len() } else { 0 };
+        assert_eq!(in_the_clear.len(), files, "{task:?} at {at}");
+    }
+
+    fn inventory(&self) -> Vec<serde_json::Value> {
+        let rows = self.program.ok_text(["inventory", "--json"]);
+        rows.lines().map(|row| serde_json::from_str(row).expect("JSON")).collect()
+    }
+
+    fn rotate(&mut self) {
+        let said = self.program.ok_text(["rotate"]);
+        self.primary = primary_in(&said).expect("it says which");
+    }
+
+    /// An object's contents; `None` where there is none.
+    fn cat(&self, name: &str) -> Option<Vec<u8>> {
+        let mut arguments = vec!["cat", name];
+        arguments.extend(customer_key_for(name));
+        let run = self.program.run(arguments);
+        if run.code != Some(0) {
+            assert!(run.stderr.contains("no such object"), "{name}: {}", run.stderr);
+            return None;
+        }
+        Some(run.stdout)
+    }
+
+    fn plain_path(&self, name: &str) -> std::path::PathBuf {
+        self.program.path("atrest-store/plain").join(name)
+    }
+}
+
+/// Whether the program has said of an object that it is stored.
+fn acknowledged(said: &str, name: &str) -> bool {
+    let complete = &said[..said.rfind('\n').map_or(0, |end| end + 1)];
+    complete.lines().any(|line| {
+        line.starts_with(&format!("stored {name}: ")) || (line.starts_with("encrypted ") && line.ends_with(name))
+    })
+}
+
+fn primary_in(said: &str) -> Option<u32> {
+    let version = said.lines().find_map(|line| line.strip_prefix("the primary is now version "))?;
+    Some(version.parse().expect("a number"))
+}
