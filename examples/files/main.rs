@@ -10,7 +10,7 @@
 //! what rewraps, inventories and the encryption of old files walk over, `kms.rs` is a key provider.
 //!
 //! It needs the default features alone. What a real service would do differently: its root key lies somewhere
-//! else than beside the data, and so does its KMS.
+//! else than beside the data, and so does its KMS. For its tests, `FILES_STOP_AT` has it end between two writes (`steps.rs`).
 
 mod cli;
 mod customer_key;

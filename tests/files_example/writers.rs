@@ -92,9 +92,11 @@ fn an_object_of_any_size_takes_the_same_memory() {
     const LEN: usize = 64 << 20;
     const MOST: u64 = 16 << 20;
     let program = Program::new();
-    for mode in MODES {
+    let ways: [&[&str]; 2] = [&[], &["--part-size", "20M"]];
+    for (mode, way) in MODES.iter().flat_map(|mode| ways.map(|way| (mode, way))) {
         let mut put = vec!["put", "--mode", mode, "large", "-"];
         put.extend(customer_key_for(mode));
+        put.extend(way);
         let mut child = program.spawn(put);
         let mut stdin = child.stdin.take().expect("a pipe");
         let piece = pattern(1 << 20);

@@ -131,7 +131,8 @@ pub(super) fn parts_len(directory: &Path) -> Outcome<u64> {
     let mut len = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        if entry.file_name() != MANIFEST {
+        // Hidden ones are nobody's: file managers leave such.
+        if entry.file_name() != MANIFEST && !entry.file_name().as_encoded_bytes().starts_with(b".") {
             len += entry.metadata()?.len();
         }
     }
