@@ -182,6 +182,14 @@ impl Sse {
         }
     }
 
+    /// Sees what other processes did to the keyring before something is written that is older than this call.
+    fn refresh_keyring(&self, mode: ModeId) -> Result<()> {
+        match (mode, &self.shared.keyring) {
+            (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) => keyring.refresh(),
+            _ => Ok(()),
+        }
+    }
+
     /// The keyring that the builder was given.
     pub(crate) fn keyring(&self) -> Option<&Keyring> {
         self.shared.keyring.as_ref()

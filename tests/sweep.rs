@@ -121,6 +121,7 @@ fn what_cannot_be_rewrapped_is_reported_by_name_and_left_as_it_is() {
             if let Event::Entry { entry, outcome, .. } = event {
                 told.push((String::from_utf8(entry.name().key().to_vec()).unwrap(), word(outcome)));
             }
+            Ok(())
         })
         .rewrap_blocking(store.listing(), &store)
         .unwrap();
@@ -240,6 +241,7 @@ fn events_come_in_the_order_of_the_listing_however_long_each_takes() {
         if let Event::Entry { entry, .. } = event {
             keys.push(entry.position().to_vec());
         }
+        Ok(())
     });
     sweep.rewrap_blocking(store.listing(), &store).unwrap();
     assert!(keys.is_sorted() && keys.len() == 30);
@@ -287,6 +289,7 @@ fn an_error_of_the_listing_ends_the_sweep_after_a_last_checkpoint() {
             if let Event::Checkpoint(cursor) = event {
                 last = Some(cursor.clone());
             }
+            Ok(())
         })
         .rewrap_blocking(listing, &store);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
@@ -308,7 +311,10 @@ fn a_sweep_can_be_spawned_on_a_runtime_with_a_stream_and_a_store_of_its_own() {
     let mut seen = 0;
     let sweep = Sweep::new(&service.sse)
         .rate_limit(1_000, |_| std::future::ready(()))
-        .on_event(|_| seen += 1)
+        .on_event(|_| {
+            seen += 1;
+            Ok(())
+        })
         .rewrap(stream::iter(store.listing()), &store);
     assert_eq!(pollster::block_on(spawnable(sweep)).unwrap().counts().rewrapped, 1);
     assert_eq!(seen, 2);
@@ -376,6 +382,7 @@ fn an_entry_that_is_not_accepted_here_is_told_as_such() {
         if let Event::Entry { outcome: atrest::rotation::Outcome::Problem(error), .. } = event {
             told = Some(error.clone());
         }
+        Ok(())
     });
     sweep.rewrap_blocking([Ok(entry)], &store).unwrap();
     assert!(matches!(told, Some(Error::Unexpected(Unexpected::Bound))), "{told:?}");
@@ -386,4 +393,20 @@ fn an_entry_that_is_not_accepted_here_is_told_as_such() {
         let report = Sweep::new(&keyring_alone).rewrap_blocking(store.listing(), &store).unwrap();
         assert_eq!((report.counts().rewrapped, report.problems()[0].kind()), (1, ProblemKind::Unexpected));
     }
+}
+
+#[test]
+fn an_event_that_is_answered_with_an_error_ends_the_sweep() {
+    let service = Service::new();
+    let mut store = Store::default();
+    for key in ["1", "2", "3"] {
+        store.put(&service, key, SseS3);
+    }
+    service.keyring.rotate().unwrap();
+    let sweep = Sweep::new(&service.sse).concurrency(1).checkpoint_every(2).on_event(|event| match event {
+        Event::Checkpoint(_) => Err(io::ErrorKind::StorageFull.into()),
+        _ => Ok(()),
+    });
+    let outcome = sweep.rewrap_blocking(store.listing(), &store);
+    assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
 }

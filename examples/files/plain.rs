@@ -117,12 +117,11 @@ pub(crate) fn encrypt_existing(store: &Store, command: EncryptExisting, out: &mu
 
     let mode = put_mode(store, &command.mode)?;
     let bar = progress::of_objects("encrypt", places.len());
-    let mut said = Ok(());
     let report = Sweep::new(store.sse())
         .concurrency(1)
         .on_event(|event| {
             let Event::Entry { entry, outcome, .. } = event else {
-                return;
+                return Ok(());
             };
             let name = printable(&String::from_utf8_lossy(entry.name().key()));
             let line = match outcome {
@@ -134,11 +133,10 @@ pub(crate) fn encrypt_existing(store: &Store, command: EncryptExisting, out: &mu
                 _ => format!("changed    {:>15}  {name}", ""),
             };
             bar.inc(1);
-            said = std::mem::replace(&mut said, Ok(())).and_then(|()| bar.suspend(|| writeln!(out, "{line}")));
+            bar.suspend(|| writeln!(out, "{line}"))
         })
         .encrypt_plain_blocking(mode, entries(store, &places, true), store)?;
     bar.finish_and_clear();
-    said?;
     writeln!(out, "{encrypted} encrypted, {removed} removed that were encrypted already")?;
     // What was written meanwhile by someone else is left for the next time.
     match failed + report.counts().problems + report.counts().gone {

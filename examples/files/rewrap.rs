@@ -1,6 +1,6 @@
 //! New envelopes for old objects, by the library's sweep.
 
-use std::io::Write;
+use std::io::{self, Write};
 
 use atrest::rotation::{Event, Outcome as Done, Report, Sweep};
 use atrest::{Envelope, ModeId};
@@ -25,24 +25,15 @@ pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut (impl Write + Send
     }
     let places = places(store, cursor.as_ref().and_then(|cursor| cursor.position()))?;
     let bar = progress::of_objects("rewrap", places.len());
-    let (mut rewrapped, mut said) = (0, Ok(()));
-    let mut sweep = Sweep::new(store.sse()).checkpoint_every(CHECKPOINT_EVERY).on_event(|event| {
-        let told = match event {
-            Event::Entry { entry, outcome, .. } => {
-                bar.inc(1);
-                rewrapped += u64::from(matches!(outcome, Done::Rewrapped { .. }));
-                match line(entry, outcome) {
-                    Some(line) => bar.suspend(|| writeln!(out, "{line}")).map_err(Failure::from),
-                    None => Ok(()),
-                }
-            }
-            Event::Checkpoint(cursor) => files.save_cursor(cursor),
-            _ => Ok(()),
-        };
-        // The sweep goes on whatever happens here; the first failure is the one that counts.
-        if said.is_ok() {
-            said = told;
+    let mut rewrapped = 0;
+    let mut sweep = Sweep::new(store.sse()).checkpoint_every(CHECKPOINT_EVERY).on_event(|event| match event {
+        Event::Entry { entry, outcome, .. } => {
+            bar.inc(1);
+            rewrapped += u64::from(matches!(outcome, Done::Rewrapped { .. }));
+            line(entry, outcome).map_or(Ok(()), |line| bar.suspend(|| writeln!(out, "{line}")))
         }
+        Event::Checkpoint(cursor) => files.save_cursor(cursor).map_err(|failure| io::Error::other(failure.to_string())),
+        _ => Ok(()),
     });
     if rewrap.all {
         sweep = sweep.all();
@@ -51,7 +42,6 @@ pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut (impl Write + Send
         sweep = sweep.resume(cursor);
     }
     let report = sweep.rewrap_blocking(entries(store, &places, false), store)?;
-    said?;
     files.finish(&report)?;
     bar.finish_and_clear();
 

@@ -307,11 +307,7 @@ impl Keyring {
         // Another process may have made it, or enabled it again.
         let usable = |state: &State| state.versions.get(&version).is_some_and(|v| v.state != VersionState::Disabled);
         if !usable(&state) {
-            // What is wrong with the keyring's file is no verdict on the object: it is never given as Inauthentic.
-            self.reload().map_err(|error| {
-                let unavailable = KeyProviderError::new(KeyProviderErrorKind::Unavailable, &state.key_id);
-                unavailable.with_key_version(version).with_source(error)
-            })?;
+            self.refresh_for(version)?;
             state = self.state();
         }
         let refused = |kind| Err(KeyProviderError::new(kind, &state.key_id).with_key_version(version).into());
@@ -320,6 +316,19 @@ impl Keyring {
             Some(found) if found.state == VersionState::Disabled => refused(KeyProviderErrorKind::Disabled),
             Some(found) => Ok(found.key.clone()),
         }
+    }
+
+    /// [`reload`](Self::reload) on the way to something else.
+    pub(crate) fn refresh(&self) -> Result<()> {
+        self.refresh_for(self.primary())
+    }
+
+    /// What is wrong with the keyring's file is no verdict on an object: it is never given as Inauthentic.
+    fn refresh_for(&self, version: u32) -> Result<()> {
+        self.reload().map_err(|error| {
+            let unavailable = KeyProviderError::new(KeyProviderErrorKind::Unavailable, &self.key_id());
+            unavailable.with_key_version(version).with_source(error).into()
+        })
     }
 
     fn in_memory(state: State) -> Self {

@@ -85,6 +85,11 @@ impl KeyUsage {
         &self.key_id
     }
 
+    /// The version that was the primary when the walk began.
+    pub fn primary(&self) -> u32 {
+        self.primary
+    }
+
     /// Whether the walk came to its end.
     pub fn is_finished(&self) -> bool {
         self.finished

@@ -55,7 +55,7 @@ pub struct Sweep<'a> {
     on_event: Option<Box<OnEvent<'a>>>,
 }
 
-type OnEvent<'a> = dyn FnMut(Event<'_>) + Send + 'a;
+type OnEvent<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + Send + 'a;
 
 impl<'a> Sweep<'a> {
     /// A sweep with this service's keys, on behalf of whomever the handle is.
@@ -100,9 +100,10 @@ impl<'a> Sweep<'a> {
         Self { all: true, ..self }
     }
 
-    /// Tells of every entry and every checkpoint, as it happens: for a log, a progress bar, and to store cursors.
+    /// Tells of every entry and every checkpoint, as it happens: for a log, a progress bar, and to store cursors. An error
+    /// ends the sweep: a cursor that cannot be stored is no checkpoint.
     #[must_use]
-    pub fn on_event(self, on_event: impl FnMut(Event<'_>) + Send + 'a) -> Self {
+    pub fn on_event(self, on_event: impl FnMut(Event<'_>) -> io::Result<()> + Send + 'a) -> Self {
         Self { on_event: Some(Box::new(on_event)), ..self }
     }
 
@@ -114,7 +115,8 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the listing failed; a last checkpoint says where. The same and
+    /// [`Error::Io`](crate::Error::Io): the listing failed, and a last checkpoint says where; or an event was answered with
+    /// an error. The same and
     /// [`Error::SealedFile`](crate::Error::SealedFile): the keyring's file, which is read again first.
     /// [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep) and
     /// [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId): the cursor is not of such a sweep.
@@ -187,7 +189,7 @@ impl<'a> Sweep<'a> {
             }
             None => Cursor::begin(goal, self.sse),
         };
-        let mut on_event = self.on_event.unwrap_or_else(|| Box::new(|_| {}));
+        let mut on_event = self.on_event.unwrap_or_else(|| Box::new(|_| Ok(())));
         let worker = Worker { sse: self.sse, verb, pace: self.pace };
         let work = |listed: io::Result<Entry>| async {
             match listed {
@@ -218,15 +220,15 @@ impl<'a> Sweep<'a> {
             }
             cursor.move_to(position);
             cursor.report.add(&done);
-            on_event(Event::Entry { entry: &done.entry, outcome: &done.outcome });
+            on_event(Event::Entry { entry: &done.entry, outcome: &done.outcome }).map_err(stopped)?;
             since_checkpoint += 1;
             if since_checkpoint == self.checkpoint_every {
                 since_checkpoint = 0;
-                on_event(Event::Checkpoint(&cursor));
+                on_event(Event::Checkpoint(&cursor)).map_err(stopped)?;
             }
         }
         if since_checkpoint > 0 {
-            on_event(Event::Checkpoint(&cursor));
+            on_event(Event::Checkpoint(&cursor)).map_err(stopped)?;
         }
         if let Some(failure) = failure {
             return Err(failure.into());
@@ -234,6 +236,10 @@ impl<'a> Sweep<'a> {
         cursor.report.complete();
         Ok(cursor.report)
     }
+}
+
+fn stopped(error: io::Error) -> IoError {
+    IoError::new("the sweep was stopped where it tells of its events", error)
 }
 
 impl fmt::Debug for Sweep<'_> {

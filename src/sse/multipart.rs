@@ -79,7 +79,8 @@ impl Sse {
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys, generator))
     }
 
-    /// Completes an upload: the object's envelope, under today's primary, and its manifest. Both become visible together
+    /// Completes an upload: the object's envelope, under today's primary (a keyring file that has changed is read again
+    /// first), and its manifest. Both become visible together
     /// with the parts, and the upload's envelope goes in the same commit, by compare-and-swap: of two completions that
     /// race, one is stored.
     ///
@@ -103,6 +104,7 @@ impl Sse {
             old.verify_customer_key(key)?;
         }
         let list = upload.list(parts)?;
+        self.refresh_keyring(old.mode())?;
         let keys = self.authorities(object).rewriting(old, unlock.customer_key(), true).await?;
         self.check_written_kms_keys(&keys)?;
 

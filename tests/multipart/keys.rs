@@ -1,7 +1,8 @@
 //! Keys that change while an upload is under way, and after it.
 
 use atrest::error::{KeyProviderErrorKind, Misuse};
-use atrest::{AnyMode, Encrypted, Error, ModeId, ObjectName, SseC, SseKms, SseS3, Unlock};
+use atrest::multipart::CompletedPart;
+use atrest::{AnyMode, Encrypted, Error, ModeId, ObjectName, PartNumber, SseC, SseKms, SseS3, Unlock};
 
 use crate::everywhere;
 use crate::parts::{attempt, id_of, number};
@@ -160,4 +161,29 @@ fn a_disabled_version_stops_an_upload_from_being_resumed_and_an_enabled_one_does
         service.resume(&name(), upload.envelope()).unwrap().part(number(1)).unwrap();
         retire_the_old_one(&service);
     }
+}
+
+#[test]
+fn completion_sees_a_rotation_by_another_process() {
+    let directory = tempfile::tempdir().unwrap();
+    let root_key = atrest::RootKey::create_file(directory.path().join("root.key")).unwrap();
+    let path = directory.path().join("keyring.atrest");
+    let keyring = atrest::KeyringFile::create(&path, &root_key).unwrap();
+    let sse = atrest::Sse::builder().keyring(keyring).build().unwrap();
+    let object = name();
+    let upload = sse.blocking().begin_multipart(&object, b"upload", SseS3).unwrap();
+    let one = PartNumber::new(1).unwrap();
+    let (stored, receipt) = upload.encrypt_part(one, b"meow", b"").unwrap();
+
+    let elsewhere = atrest::KeyringFile::open(&path, &root_key).unwrap();
+    let rotated = elsewhere.rotate().unwrap();
+    elsewhere.disable(1).unwrap();
+    let part = [CompletedPart::new(one, b"", &receipt, &stored)];
+    let completed = sse.blocking().complete_multipart(&upload, Unlock::Server, part).unwrap();
+    assert_eq!(completed.envelope.key_version(), Some(rotated));
+
+    std::fs::remove_file(&path).unwrap();
+    let part = [CompletedPart::new(one, b"", &receipt, &stored)];
+    let refused = sse.blocking().complete_multipart(&upload, Unlock::Server, part).unwrap_err();
+    assert!(matches!(refused, atrest::Error::KeyProvider(error) if error.is_transient()), "no keyring, no new object");
 }

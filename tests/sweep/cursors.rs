@@ -41,6 +41,7 @@ fn interrupted(service: &Service, store: &Store, after: usize) -> Option<Cursor>
         if let Event::Checkpoint(cursor) = event {
             last = Some(cursor.clone());
         }
+        Ok(())
     });
     assert!(sweep.rewrap_blocking(listing, store).is_err());
     last
@@ -81,6 +82,7 @@ fn a_cursor_from_before_a_crash_passes_over_nothing() {
         if let Event::Checkpoint(cursor) = event {
             cursors.push(cursor.clone());
         }
+        Ok(())
     });
     let whole = sweep.rewrap_blocking(store.listing(), &store).unwrap();
     let positions: Vec<_> = cursors.iter().map(|cursor| cursor.report().counts().entries).collect();
@@ -152,7 +154,7 @@ fn positions_that_do_not_tell_two_entries_apart_are_refused_where_they_could_pas
             Ok(atrest::rotation::Entry::object(name, store.envelope("a")))
         })
     };
-    let refused = Sweep::new(&service.sse).on_event(|_| {}).rewrap_blocking(versions(), &store).unwrap_err();
+    let refused = Sweep::new(&service.sse).on_event(|_| Ok(())).rewrap_blocking(versions(), &store).unwrap_err();
     assert!(matches!(refused, Error::Misuse(Misuse::SamePosition)));
     assert_eq!(Sweep::new(&service.sse).rewrap_blocking(versions(), &store).unwrap().counts().entries, 2);
     let cursor = interrupted(&service, &store, 1).unwrap();

@@ -67,6 +67,7 @@ fn what_is_in_the_clear_is_encrypted_and_what_has_an_envelope_is_left_as_it_is()
             if let Event::Entry { outcome, .. } = event {
                 events.push(crate::kit::word(outcome));
             }
+            Ok(())
         });
         let report = sweep.encrypt_plain_blocking(SseS3, bodies.listing(lens), &bodies).unwrap();
         assert_eq!(events, ["encrypted", "encrypted", "problem", "current", "gone"]);
@@ -117,6 +118,7 @@ fn a_body_that_is_not_as_long_as_it_was_listed_is_a_problem_and_stays_as_it_is()
         if let Event::Entry { outcome: Outcome::Problem(error), .. } = event {
             told = Some(error.clone());
         }
+        Ok(())
     });
     let entry = Entry::plain(object("a")).with_stored_len(3);
     let report = sweep.encrypt_plain_blocking(SseS3, [Ok(entry)], &bodies).unwrap();

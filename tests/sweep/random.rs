@@ -95,10 +95,13 @@ proptest! {
         let rest = listing.split_off(cut);
         let mut told = Vec::new();
         let mut cursors: Vec<Cursor> = Vec::new();
-        let mut on_event = |event: Event<'_>| match event {
-            Event::Entry { outcome, .. } => told.push(word(outcome)),
-            Event::Checkpoint(cursor) => cursors.push(cursor.clone()),
-            _ => {}
+        let mut on_event = |event: Event<'_>| {
+            match event {
+                Event::Entry { outcome, .. } => told.push(word(outcome)),
+                Event::Checkpoint(cursor) => cursors.push(cursor.clone()),
+                _ => {}
+            }
+            Ok(())
         };
         let sweep = || Sweep::new(&service.sse).concurrency(concurrency).checkpoint_every(every);
         sweep().on_event(&mut on_event).rewrap_blocking(listing, &store).unwrap();
@@ -108,7 +111,13 @@ proptest! {
             Some(cursor) => sweep().resume(cursor),
             None => sweep(),
         };
-        let report = second.on_event(|event| if let Event::Entry { outcome, .. } = event { told.push(word(outcome)) })
+        let report = second
+            .on_event(|event| {
+                if let Event::Entry { outcome, .. } = event {
+                    told.push(word(outcome));
+                }
+                Ok(())
+            })
             .rewrap_blocking(rest, &store)
             .unwrap();
 
