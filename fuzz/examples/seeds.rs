@@ -35,6 +35,10 @@ fn main() {
         }
     }
 
+    let derivations = fs::read_to_string(vectors.join("derivations.json")).expect("the vectors are there");
+    let derivations: Value = serde_json::from_str(&derivations).expect("JSON");
+    manifests(&mut Seeds::new(fuzz, "manifest_open"), &accepted, &derivations);
+
     let mut plans = Seeds::new(fuzz, "range_plan");
     let shapes = [(0, 0, 0), (1, 0, 1), (16_384, 16_383, 16_385), (40_000, 100, 33_000), (49_151, 7, 7)];
     for (at, (len, start, end)) in shapes.into_iter().cycle().take(20).enumerate() {
@@ -78,6 +82,32 @@ impl EnvelopeStore for Untouched {
 
     fn read<'a>(&'a self, _: &'a Entry) -> StoreFuture<'a, Option<Vec<u8>>> {
         unreachable!("nothing needs a rewrap")
+    }
+}
+
+/// As `manifest_open` reads them: manifests, receipts and values as they are stored, honest records and honest receipts.
+fn manifests(seeds: &mut Seeds, accepted: &[Value], derivations: &Value) {
+    for (at, case) in accepted.iter().filter(|case| case.get("manifest").is_some()).enumerate() {
+        let (layers, at) = (case["data_keys"].as_array().expect("keys").len(), at as u8);
+        let switches = (at & 1) | if layers == 2 { 2 } else { 0 };
+        seeds.write(&[&[switches, 0], &hex(&case["manifest"])[..]].concat());
+        seeds.write(&[&[switches, 1], &hex(&case["receipts"][0])[..]].concat());
+        let (mut records, mut end) = (Vec::new(), 0);
+        let parts = case["parts"].as_array().expect("parts");
+        for part in parts {
+            end += part[1].as_u64().expect("a length");
+            let number = part[0].as_u64().expect("a number") as u32;
+            records.extend([&number.to_be_bytes()[..], &end.to_be_bytes(), &vec![7; 24 * layers]].concat());
+        }
+        let count = u32::try_from(parts.len()).expect("few");
+        let head = [&count.to_be_bytes()[..], &end.to_be_bytes(), &(end / 3).to_be_bytes(), &(end / 2).to_be_bytes()];
+        seeds.write(&[&[switches, 3], &head.concat()[..], &records].concat());
+        let receipt = [&3_u32.to_be_bytes()[..], &end.to_be_bytes(), &vec![6; 56 * layers], b"\0\x04etag"];
+        seeds.write(&[&[switches, 4], &receipt.concat()[..]].concat());
+    }
+    for value in derivations["sealed_values"].as_array().expect("values") {
+        let two = value["data_keys"].as_array().expect("keys").len() == 2;
+        seeds.write(&[&[if two { 2 } else { 0 }, 2], &hex(&value["sealed"])[..]].concat());
     }
 }
 
