@@ -49,7 +49,7 @@ impl KeyProvider for Vault {
             let kek = KeyEncryptionKey::generate().map_err(failed)?;
             let name = bound_to(request.context()).map_err(failed)?;
             let wrapped = key.encrypt(&name, SseS3, kek.expose_secret()).await.map_err(failed)?;
-            Ok(GeneratedKey::new(request.key_id(), wrapped.to_inline(), kek))
+            Ok(GeneratedKey::new(request.key_id(), wrapped.to_inline().map_err(failed)?, kek))
         })
     }
 

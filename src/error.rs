@@ -114,8 +114,8 @@ pub enum CustomerKeyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PartError {
-    /// A part number is 1 to 10,000.
-    #[error("a part number is 1 to 10,000, and not {0}")]
+    /// A part number is at least 1, and in S3 at most 10,000.
+    #[error("a part number is at least 1, and in S3 at most 10,000: {0} is none")]
     Number(u32),
     /// The receipt is of another part, or of an attempt that was answered with another label.
     #[error("part {0} is not the one that was uploaded: its number or label is not the receipt's")]
@@ -126,9 +126,12 @@ pub enum PartError {
     /// An upload is completed with at least one part.
     #[error("an upload is completed with at least one part")]
     None,
-    /// The object has no such part.
+    /// The object has no part of this number.
     #[error("the object has no part {0}")]
     NotFound(u32),
+    /// No part of the object is on that page of its manifest.
+    #[error("no part of the object is on that page of its manifest")]
+    Page,
 }
 
 /// Bytes that are no envelope of this version of the format.

@@ -10,9 +10,9 @@
 //! let object = ObjectName::new("photos", "2026/cat.tiff")?;
 //! let upload = sse.begin_multipart(&object, b"upload-7", SseS3)?;
 //! let envelope = upload.envelope().clone(); // store it with the upload
+//! let expected = Expected::exactly(upload.envelope()); // remember it out of reach of whoever writes the store
 //!
 //! // On any node, in any order, any number of times:
-//! let expected = Expected::exactly(&envelope); // in earnest: remembered out of reach of whoever writes the store
 //! let upload = sse.resume_multipart(&object, b"upload-7", &envelope, &expected, Unlock::Server)?;
 //! let number = PartNumber::new(1)?;
 //! let (stored, receipt) = upload.encrypt_part(number, b"meow", b"the ETag that was answered")?;
@@ -33,7 +33,8 @@
 //!
 //! Every attempt at a part draws a salt of its own, so uploading a part again never repeats a key and nonce. Attempts are
 //! stored apart; the receipts say which of them the object is made of. To abort an upload, drop it, and remove what
-//! was stored. Of two completions that race the store takes one, by compare-and-swap on the upload's envelope.
+//! was stored. Of two completions that race the store takes one, by compare-and-swap on the upload's envelope; where a
+//! sweep has rewrapped that meanwhile, resume from the new one and complete again.
 //!
 //! Spec: manual, format, "Multipart"; Amazon S3, "Uploading and copying objects using multipart upload".
 
@@ -50,20 +51,25 @@ use crate::crypto::Generator;
 use crate::envelope::Envelope;
 use crate::error::{Limit, PartError, Result};
 use crate::object::{ObjectName, PartNumber};
-use crate::stream::geometry::{Layers, Parts};
+use crate::stream::geometry::{self, Layers, Parts};
 use crate::stream::message::{DataKeys, MessageKeys, SALT_LEN};
 use crate::stream::parts::{PartRecord, part_context};
 use crate::stream::value::{Values, value_methods};
 use crate::stream::{Decryptor, Encryptor, each_layer::EachLayer};
 
-/// The smallest part that S3 takes, other than the last: 5 MiB. The library takes any.
-pub const MIN_PART_LEN: u64 = 5 << 20;
-/// The largest part that S3 takes: 5 GiB. The library takes any up to 2^52 - 1 bytes.
-pub const MAX_PART_LEN: u64 = 5 << 30;
-/// The most parts of an object in S3; the format takes 65,536.
-pub const MAX_PARTS: u32 = PartNumber::MAX;
-/// The largest object in S3: 50 TB. The format takes 2^56 bytes.
-pub const MAX_OBJECT_LEN: u64 = 50_000_000_000_000;
+/// What Amazon S3 allows; the library takes more, and its own bounds are in [`geometry`](crate::geometry).
+///
+/// Spec: Amazon S3, "Amazon S3 multipart upload limits".
+pub mod s3_limits {
+    /// The smallest part but for the last: 5 MiB.
+    pub const MIN_PART_LEN: u64 = 5 << 20;
+    /// The largest part: 5 GiB.
+    pub const MAX_PART_LEN: u64 = 5 << 30;
+    /// The most parts of an object, and the highest number of one.
+    pub const MAX_PARTS: u32 = crate::object::PartNumber::S3_MAX;
+    /// The largest object: 50 TB.
+    pub const MAX_OBJECT_LEN: u64 = 50_000_000_000_000;
+}
 
 /// A multipart upload under way: encrypts its parts.
 ///
@@ -153,7 +159,8 @@ impl Upload {
         PartReceipt::open(&self.values, receipt)
     }
 
-    value_methods! { values, "the upload as a whole" }
+    // Of no message's salt: the object that the upload becomes has another, and values of its own.
+    value_methods! { values, "the upload while it is under way (for the object that it becomes seal them again, with [`CompletedUpload::decryptor`])" }
 
     fn part_of(&self, number: PartNumber, plaintext_len: Option<u64>) -> Result<PartEncryptor> {
         let message = MessageKeys::under(self.keys(), &self.salts()?, &part_context(number.get()));
@@ -174,6 +181,9 @@ impl Upload {
             let number = part.number.get();
             if number <= before {
                 return Err(PartError::Order(number).into());
+            }
+            if ends.len() == geometry::MAX_PARTS {
+                return Err(Limit::Multipart.into());
             }
             let receipt = part.check(&self.values)?;
             let end = ends.last().copied().unwrap_or(0u64).saturating_add(receipt.plaintext_len);

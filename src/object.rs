@@ -150,7 +150,7 @@ pub struct PartNumber(NonZeroU32);
 
 impl PartNumber {
     /// The highest number that Amazon S3 takes.
-    pub const MAX: u32 = 10_000;
+    pub const S3_MAX: u32 = 10_000;
 
     /// The number of a part as S3 takes it: 1 to 10,000.
     ///
@@ -158,7 +158,7 @@ impl PartNumber {
     ///
     /// [`PartError::Number`].
     pub fn new(number: u32) -> Result<Self> {
-        Self::beyond_s3(number).ok().filter(|_| number <= Self::MAX).ok_or(PartError::Number(number).into())
+        Self::beyond_s3(number).ok().filter(|_| number <= Self::S3_MAX).ok_or(PartError::Number(number).into())
     }
 
     /// The number of a part for stores that are not bound to S3's limit: any but 0. An object still has at most 65,536 parts.

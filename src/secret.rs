@@ -109,6 +109,13 @@ secrets! {
 impl DataKey {
     /// Another allocation of the same key, wiped like the first.
     pub(crate) fn duplicate(&self) -> Self {
-        Self(Secret(Box::new(Zeroizing::new(*self.expose_secret()))))
+        let copied = Secret::filled_by(|bytes| {
+            bytes.copy_from_slice(self.expose_secret());
+            Ok::<_, std::convert::Infallible>(())
+        });
+        match copied {
+            Ok(secret) => Self(secret),
+            Err(never) => match never {},
+        }
     }
 }

@@ -144,7 +144,7 @@ impl Sse {
 
     /// Refuses what is not accepted here, before anyone is asked for a key.
     //= manual/format.md#what-the-reader-demands
-    fn check(&self, named: Named<'_>, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
+    fn check(&self, named: Named<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
         match (named.object.is_bound(), envelope.is_bound()) {
             (true, false) => return Err(Unexpected::Unbound.into()),
             (false, true) => return Err(Unexpected::Bound.into()),
@@ -160,8 +160,8 @@ impl Sse {
             self.check_kms_key(key_id)?;
         }
         match (envelope.mode(), unlock) {
-            (ModeId::SseC, Unlock::Server) => return Err(CustomerKeyError::Required.into()),
-            (ModeId::SseS3 | ModeId::SseKms | ModeId::DsseKms, Unlock::CustomerKey(_)) => {
+            (ModeId::SseC, Some(Unlock::Server)) => return Err(CustomerKeyError::Required.into()),
+            (ModeId::SseS3 | ModeId::SseKms | ModeId::DsseKms, Some(Unlock::CustomerKey(_))) => {
                 return Err(CustomerKeyError::NotExpected.into());
             }
             _ => {}
@@ -176,10 +176,7 @@ impl Sse {
 
     /// Refuses what would be refused to any reader of the envelope, before anyone is asked for a key.
     pub(crate) fn accepts(&self, object: &ObjectName, upload_id: Option<&[u8]>, envelope: &Envelope) -> Result<()> {
-        match self.check(Named { object, upload_id }, envelope, Unlock::Server) {
-            Err(Error::CustomerKey(CustomerKeyError::Required)) => Ok(()),
-            outcome => outcome,
-        }
+        self.check(Named { object, upload_id }, envelope, None)
     }
 
     /// Sees what other processes did to the keyring before something is written that is older than this call.
@@ -225,7 +222,7 @@ impl Sse {
         inner_too: bool,
     ) -> Result<DataKeys> {
         let name = named.context()?;
-        self.check(named, envelope, unlock)?;
+        self.check(named, envelope, Some(unlock))?;
         let (outer, inner) = self.shared.cryptos(envelope.mode())?;
         let authorities = self.authorities(named.object);
         let kek = authorities.reading(envelope, unlock.customer_key()).await?;

@@ -149,7 +149,7 @@ fn a_body_may_begin_in_the_middle_of_a_file() {
     let service = Service::new();
     for mode in service.modes() {
         let stored = service.sse.blocking().encrypt(&name(), mode, &plain(C + 5)).unwrap();
-        let container = stored.to_inline();
+        let container = stored.to_inline().unwrap();
         let mut file = Cursor::new(container);
         let len = stored.envelope.encoded_len() as u64;
         file.set_position(len);

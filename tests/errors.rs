@@ -296,7 +296,7 @@ fn what_is_wrong_with_parts_is_named() {
     let completed = service.complete(&upload, &[one, two]).unwrap();
     assert_eq!(part_error(completed.decryptor.part(number(3)).unwrap_err()), PartError::NotFound(3));
     let unlisted = service.decryptor(&name(), &completed.envelope).unwrap();
-    assert_eq!(part_error(unlisted.manifest_page(2..9).unwrap_err()), PartError::None);
+    assert_eq!(part_error(unlisted.manifest_page(2..9).unwrap_err()), PartError::Page);
 }
 
 #[test]

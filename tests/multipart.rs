@@ -73,7 +73,7 @@ fn an_upload_goes_through_many_hands_in_any_order_and_is_read_in_every_way() {
         for service in [service, &there] {
             assert!(service.decrypt(object, &stored.with_body(body.clone())).unwrap() == plain);
         }
-        let inline = atrest::Encrypted::from_inline(&stored.with_body(body.clone()).to_inline()).unwrap();
+        let inline = atrest::Encrypted::from_inline(&stored.with_body(body.clone()).to_inline().unwrap()).unwrap();
         assert!(service.decrypt(object, &inline).unwrap() == plain, "in one piece");
         let reader = service.reader(object, stored.envelope(), &stored.completed.manifest).unwrap();
         for decryptor in [reader, stored.completed.decryptor.clone()] {

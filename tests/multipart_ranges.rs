@@ -254,7 +254,7 @@ proptest! {
         let all = reader(&service, &stored).parts().unwrap();
         let within = all.get(from as usize..(from + more).min(all.len() as u32).max(from) as usize).unwrap_or_default();
         match unlisted.manifest_page(from..from + more) {
-            Err(Error::Part(atrest::error::PartError::None)) => prop_assert!(within.is_empty()),
+            Err(Error::Part(atrest::error::PartError::Page)) => prop_assert!(within.is_empty()),
             Err(error) => prop_assert!(false, "{:?}", error),
             Ok(page) => {
                 let fetch = page.fetch();

@@ -19,7 +19,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use atrest::error::{KeyringError, Unexpected};
-use atrest::rotation::{Entry, Event, ProblemKind, Sweep};
+use atrest::rotation::{Entry, EnvelopeStore, Event, ProblemKind, StoreFuture, Sweep};
 use atrest::{DsseKms, Envelope, Error, Keyring, ObjectName, Sse, SseKms, SseS3, Unlock};
 use futures_util::stream;
 use kit::{Store, object, word};
@@ -409,4 +409,69 @@ fn an_event_that_is_answered_with_an_error_ends_the_sweep() {
     });
     let outcome = sweep.rewrap_blocking(store.listing(), &store);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
+}
+
+#[test]
+fn a_sweep_gives_up_on_a_store_that_is_down_and_a_resumed_one_does_what_was_left() {
+    let service = Service::new();
+    let mut store = Store::default();
+    let keys: Vec<String> = (10..40).map(|at| at.to_string()).collect();
+    for key in &keys {
+        store.put(&service, key, SseS3);
+    }
+    service.keyring.rotate().unwrap();
+    let down = Down { store: &store, from: "20" };
+    let mut last = None;
+    let sweep = Sweep::new(&service.sse).concurrency(4).checkpoint_every(3).give_up_after(5).on_event(|event| {
+        if let Event::Checkpoint(cursor) = event {
+            last = Some(cursor.clone());
+        }
+        Ok(())
+    });
+    let outcome = sweep.rewrap_blocking(store.listing(), &down);
+    assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::HostUnreachable));
+    let last = last.unwrap();
+    assert_eq!((last.position(), last.report().counts().problems), (Some(&b"19"[..]), 0));
+    let rest = store.listing().into_iter().filter(|entry| entry.as_ref().unwrap().position() > &b"19"[..]);
+    let report = Sweep::new(&service.sse).resume(last).rewrap_blocking(rest, &store).unwrap();
+    assert_eq!((report.counts().rewrapped, report.counts().problems), (30, 0));
+}
+
+/// A store of which the entries from a key on cannot be reached.
+struct Down<'a> {
+    store: &'a Store,
+    from: &'static str,
+}
+
+impl EnvelopeStore for Down<'_> {
+    fn replace<'a>(&'a self, entry: &'a Entry, old: &'a [u8], new: &'a [u8]) -> StoreFuture<'a, bool> {
+        if entry.name().key() >= self.from.as_bytes() {
+            return Box::pin(async { Err(io::ErrorKind::HostUnreachable.into()) });
+        }
+        self.store.replace(entry, old, new)
+    }
+
+    fn read<'a>(&'a self, entry: &'a Entry) -> StoreFuture<'a, Option<Vec<u8>>> {
+        self.store.read(entry)
+    }
+}
+
+#[test]
+fn the_cursor_of_a_sweep_goes_on_with_no_sweep_for_more() {
+    let service = Service::new();
+    let mut store = Store::default();
+    for key in ["1", "2"] {
+        store.put(&service, key, SseS3);
+    }
+    let mut cursors = Vec::new();
+    let sweep = Sweep::new(&service.sse).checkpoint_every(1).on_event(|event| {
+        if let Event::Checkpoint(cursor) = event {
+            cursors.push(cursor.clone());
+        }
+        Ok(())
+    });
+    sweep.rewrap_blocking(store.listing(), &store).unwrap();
+    let rest = store.listing().into_iter().skip(1);
+    let refused = Sweep::new(&service.sse).all().resume(cursors.remove(0)).rewrap_blocking(rest, &store);
+    assert!(matches!(refused, Err(Error::Cursor(atrest::error::CursorError::OtherSweep))));
 }

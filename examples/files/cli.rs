@@ -220,7 +220,7 @@ fn what(words: &mut Words) -> Outcome<What> {
         (None, Some(number)) => {
             let parsed = number.parse().ok().and_then(|number| PartNumber::new(number).ok());
             What::Part(parsed.ok_or_else(|| {
-                Failure::usage(format!("a part is a number of 1 to {}, and not {number}", PartNumber::MAX))
+                Failure::usage(format!("a part is a number of 1 to {}, and not {number}", PartNumber::S3_MAX))
             })?)
         }
         (Some(_), Some(_)) => return Err(Failure::usage("--range or --part, not both")),

@@ -98,7 +98,7 @@ impl KeyProvider for FileKms {
             let kek = KeyEncryptionKey::generate().map_err(unavailable)?;
             let name = wrapped_key_name(&id, request.context()).map_err(unavailable)?;
             let wrapped = sse.encrypt(&name, SseS3, kek.expose_secret()).await.map_err(unavailable)?;
-            Ok(GeneratedKey::new(id, wrapped.to_inline(), kek))
+            Ok(GeneratedKey::new(id, wrapped.to_inline().map_err(unavailable)?, kek))
         })
     }
 

@@ -207,8 +207,7 @@ impl Keyring {
         self.change(|state| state.enable(version)).map(drop)
     }
 
-    /// Destroys a disabled version that wraps nothing any more, or one that was staged and never used. Its number is
-    /// never used again.
+    /// Destroys a disabled or staged version that wraps nothing any more. Its number is never used again.
     ///
     /// The usage is the proof: a [sweep](crate::rotation) or an inventory gives one, an index of your own another. It
     /// has to be of a walk that came to its end, and began when the version no longer was the primary.

@@ -112,15 +112,14 @@ impl State {
         Ok(())
     }
 
-    /// Removes a version of which the usage proves that nothing is under it; a staged one needs no proof.
+    /// Removes a version of which the usage proves that nothing is under it. A staged one too: in a keyring that was
+    /// restored from a backup it may have been the primary since.
     pub(super) fn retire(&mut self, number: u32, usage: &KeyUsage) -> Result<()> {
-        let staged = self.retirable(number)? == VersionState::Staged;
+        self.retirable(number)?;
         if usage.key_id != self.key_id {
             return Err(KeyringError::UsageOfOtherKeyring.into());
         }
-        if !staged {
-            usage.check_unused(self, number)?;
-        }
+        usage.check_unused(self, number)?;
         self.versions.remove(&number);
         Ok(())
     }
@@ -131,10 +130,10 @@ impl State {
         Ok(())
     }
 
-    fn retirable(&mut self, number: u32) -> Result<VersionState> {
+    fn retirable(&mut self, number: u32) -> Result<()> {
         match self.version(number)?.state {
             VersionState::Enabled => Err(KeyringError::VersionNotDisabled(number).into()),
-            state => Ok(state),
+            VersionState::Staged | VersionState::Disabled => Ok(()),
         }
     }
 

@@ -26,6 +26,11 @@ use crate::error::{KeyringError, Result};
 /// ```
 ///
 /// Versions that the keyring did not have when the walk began are not counted: no usage from before retires one.
+///
+/// # Security
+///
+/// After a keyring was restored from a backup or rebuilt from its versions, throw away every usage, report and cursor from
+/// before: what they say of its versions is another history, and not always told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUsage {
     pub(crate) key_id: String,
@@ -132,7 +137,8 @@ impl KeyUsage {
     ///
     /// A keyring does not remember its former primaries, but it counts its changes, and each change is one of one
     /// version. To become the primary and then be disabled takes two changes of that version. So it was not the primary if
-    /// at most one change is left over when every other version has had the least number of changes that it shows.
+    /// at most one change is left over when every other version has had the least number of changes that it shows. Fewer
+    /// changes than show are the history of another keyring: one restored from a backup, or rebuilt.
     fn may_have_been_primary_since(&self, now: &State, version: u32) -> bool {
         let numbers = self.versions.keys().chain(now.versions.keys().filter(|n| !self.versions.contains_key(*n)));
         let others = numbers.filter(|number| **number != version).map(|number| {
@@ -140,8 +146,12 @@ impl KeyUsage {
             least_changes(before, now.versions.get(number).map(|version| version.state))
         });
         let explained: u64 = others.sum();
+        let Some(before) = self.versions.get(&version) else {
+            return true;
+        };
+        let own = least_changes(Some(before.state), now.versions.get(&version).map(|version| version.state));
         match now.generation.checked_sub(self.generation) {
-            Some(changes) => changes > explained.saturating_add(1),
+            Some(changes) => !(explained.saturating_add(own)..=explained.saturating_add(1)).contains(&changes),
             None => true,
         }
     }

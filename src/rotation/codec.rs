@@ -74,6 +74,7 @@ impl Writer {
         self.u8(match cursor.goal {
             Goal::Rewrap => 1,
             Goal::Encrypt => 2,
+            Goal::RewrapAll => 3,
         });
         self.option(cursor.position.as_deref(), Self::bytes);
         self.report(&cursor.report);
@@ -167,6 +168,7 @@ pub(super) fn cursor(reader: &mut Reader<'_>) -> Decoded<Cursor> {
     let goal = match reader.array()? {
         [1] => Goal::Rewrap,
         [2] => Goal::Encrypt,
+        [3] => Goal::RewrapAll,
         _ => return Err(malformed("what its sweep is for")),
     };
     let position = reader.option(Reader::bytes)?.map(<[u8]>::to_vec);

@@ -19,6 +19,7 @@ pub struct Cursor {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Goal {
     Rewrap,
+    RewrapAll,
     Encrypt,
 }
 

@@ -1,5 +1,6 @@
 //! What a walk finds, and what a store brings.
 
+use std::fmt;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
@@ -9,7 +10,7 @@ use crate::object::ObjectName;
 use crate::stream::Encryptor;
 
 /// What a walk finds under one name.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     name: ObjectName,
     upload_id: Option<Vec<u8>>,
@@ -72,6 +73,18 @@ impl Entry {
     /// What the listing goes on after.
     pub fn position(&self) -> &[u8] {
         self.position.as_deref().unwrap_or(self.name.key())
+    }
+}
+
+/// Without the envelope, in which things made from keys stand.
+impl fmt::Debug for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Entry")
+            .field("name", &self.name)
+            .field("upload_id", &self.upload_id.as_deref().map(String::from_utf8_lossy))
+            .field("envelope_len", &self.envelope.as_ref().map(Vec::len))
+            .field("stored_len", &self.stored_len)
+            .finish_non_exhaustive()
     }
 }
 

@@ -14,7 +14,7 @@ use super::totals::Totals;
 use super::work::Under;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result};
-use crate::keys::VersionState;
+use crate::keys::{Keyring, VersionState};
 use crate::sse::Sse;
 
 /// A walk over all that a store holds, that says how each object is encrypted and changes nothing.
@@ -227,12 +227,32 @@ impl<'a> Row<'a> {
 }
 
 /// The versions of the keyring, read again where one is not known.
-struct Versions(BTreeMap<u32, VersionState>);
+struct Versions {
+    known: BTreeMap<u32, VersionState>,
+    /// How often the keyring's file may still be read again: an envelope can name any version.
+    reloads: u32,
+}
 
 impl Versions {
     fn of(sse: &Sse) -> Self {
+        let mut versions = Self { known: BTreeMap::new(), reloads: 100 };
+        versions.read(sse);
+        versions
+    }
+
+    fn read(&mut self, sse: &Sse) {
         let versions = sse.keyring().into_iter().flat_map(|keyring| keyring.versions());
-        Self(versions.map(|version| (version.number, version.state)).collect())
+        self.known = versions.map(|version| (version.number, version.state)).collect();
+    }
+
+    /// Sees versions that others have made meanwhile.
+    fn reload(&mut self, sse: &Sse) -> Result<()> {
+        if let Some(reloads) = self.reloads.checked_sub(1) {
+            self.reloads = reloads;
+            sse.keyring().map_or(Ok(()), Keyring::reload)?;
+            self.read(sse);
+        }
+        Ok(())
     }
 
     fn problem(&mut self, sse: &Sse, entry: &Entry, envelope: &Envelope) -> Option<Error> {
@@ -240,10 +260,12 @@ impl Versions {
             return Some(error);
         }
         let version = Under::of(sse, envelope).version()?;
-        if !self.0.contains_key(&version) {
-            *self = Self::of(sse); // it may have been made meanwhile
+        if !self.known.contains_key(&version)
+            && let Err(error) = self.reload(sse)
+        {
+            return Some(error);
         }
-        let kind = match self.0.get(&version) {
+        let kind = match self.known.get(&version) {
             None => KeyProviderErrorKind::NotFound,
             Some(VersionState::Disabled) => KeyProviderErrorKind::Disabled,
             Some(VersionState::Staged | VersionState::Enabled) => return None,

@@ -139,7 +139,7 @@ impl Report {
         codec::encode(Kind::Report, |writer| writer.report(self))
     }
 
-    /// Whether the walk came to the end of the listing.
+    /// Whether the walk came to the end of the listing. [Problems](Counts::problems) may be left all the same.
     pub fn is_complete(&self) -> bool {
         self.complete
     }

@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::{Future, ready};
 use std::io;
 use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_core::Stream;
@@ -14,8 +15,8 @@ use super::cursor::{Cursor, Goal};
 use super::entry::{Entry, EnvelopeStore, PlainStore};
 use super::pace::Pace;
 use super::report::Report;
-use super::work::{Outcome, Verb, Worker};
-use crate::error::{IoError, Misuse, Result};
+use super::work::{Done, Outcome, Verb, Worker};
+use crate::error::{Error, IoError, Misuse, Result};
 use crate::mode::{Mode, any};
 use crate::sse::Sse;
 
@@ -49,6 +50,7 @@ pub struct Sweep<'a> {
     sse: &'a Sse,
     concurrency: usize,
     checkpoint_every: u64,
+    give_up_after: u64,
     all: bool,
     pace: Option<Pace<'a>>,
     resume: Option<Cursor>,
@@ -60,7 +62,16 @@ type OnEvent<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + Send + 'a;
 impl<'a> Sweep<'a> {
     /// A sweep with this service's keys, on behalf of whomever the handle is.
     pub fn new(sse: &'a Sse) -> Self {
-        Self { sse, concurrency: 16, checkpoint_every: 1_000, all: false, pace: None, resume: None, on_event: None }
+        Self {
+            sse,
+            concurrency: 16,
+            checkpoint_every: 1_000,
+            give_up_after: 100,
+            all: false,
+            pace: None,
+            resume: None,
+            on_event: None,
+        }
     }
 
     /// How many entries are in flight at once, all in this one task; 16 if not given. 0 counts as 1.
@@ -93,6 +104,13 @@ impl<'a> Sweep<'a> {
         Self { checkpoint_every: entries.max(1), ..self }
     }
 
+    /// Gives up after so many entries in a row for which the store failed or a key provider was not to be had; 100 if not
+    /// given. 0 counts as 1. The last checkpoint is then the one before them, so that a resumed sweep does them.
+    #[must_use]
+    pub fn give_up_after(self, entries: u64) -> Self {
+        Self { give_up_after: entries.max(1), ..self }
+    }
+
     /// Rewraps everything that can be, and not only what needs it: fresh keys from the KMS too, in DSSE-KMS for both
     /// layers of an object.
     #[must_use]
@@ -115,9 +133,9 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the listing failed, and a last checkpoint says where; or an event was answered with
-    /// an error. The same and
-    /// [`Error::SealedFile`](crate::Error::SealedFile): the keyring's file, which is read again first.
+    /// [`Error::Io`]: the listing failed, and a last checkpoint says where; or an event was answered with an error. It and
+    /// [`Error::KeyProvider`]: the sweep [gave up](Self::give_up_after). The same and
+    /// [`Error::SealedFile`]: the keyring's file, which is read again first.
     /// [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep) and
     /// [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId): the cursor is not of such a sweep.
     /// [`Misuse::SamePosition`]. What goes wrong with one entry is no error, but in the report.
@@ -127,7 +145,8 @@ impl<'a> Sweep<'a> {
         store: &dyn EnvelopeStore,
     ) -> Result<Report> {
         let verb = Verb::Rewrap { all: self.all, store };
-        self.walk(Goal::Rewrap, verb, entries).await
+        let goal = if self.all { Goal::RewrapAll } else { Goal::Rewrap };
+        self.walk(goal, verb, entries).await
     }
 
     /// [`rewrap`](Self::rewrap) for those who have no runtime.
@@ -181,15 +200,22 @@ impl<'a> Sweep<'a> {
         if let Some(keyring) = self.sse.keyring() {
             keyring.reload()?;
         }
-        let positions_matter = self.on_event.is_some() || self.resume.is_some();
-        let mut cursor = match self.resume {
+        let cursor = match self.resume {
             Some(cursor) => {
                 cursor.check(goal, self.sse)?;
-                cursor
+                Some(cursor)
             }
-            None => Cursor::begin(goal, self.sse),
+            None => None,
         };
-        let mut on_event = self.on_event.unwrap_or_else(|| Box::new(|_| Ok(())));
+        let mut progress = Progress {
+            positions_matter: self.on_event.is_some() || cursor.is_some(),
+            cursor: cursor.unwrap_or_else(|| Cursor::begin(goal, self.sse)),
+            on_event: self.on_event.unwrap_or_else(|| Box::new(|_| Ok(()))),
+            checkpoint_every: self.checkpoint_every,
+            since_checkpoint: 0,
+            give_up_after: self.give_up_after,
+            failing: None,
+        };
         let worker = Worker { sse: self.sse, verb, pace: self.pace };
         let work = |listed: io::Result<Entry>| async {
             match listed {
@@ -197,44 +223,87 @@ impl<'a> Sweep<'a> {
                 Err(error) => Err(error),
             }
         };
-        // After an error nothing more is begun, so that nothing is dropped half done.
-        let listing = entries.scan(false, |failed, listed| {
-            let over = *failed;
-            *failed = listed.is_err();
-            ready((!over).then_some(listed))
+        // After an error nothing more is begun, and what was is waited for: nothing is dropped half done.
+        let over = AtomicBool::new(false);
+        let listing = entries.take_while(|_| ready(!over.load(Ordering::Relaxed))).inspect(|listed| {
+            over.fetch_or(listed.is_err(), Ordering::Relaxed);
         });
         let mut done = pin!(listing.map(work).buffered(self.concurrency));
-        let mut since_checkpoint = 0;
         let mut failure = None;
         while let Some(done) = done.next().await {
-            let done = match done {
-                Ok(done) => done,
-                Err(error) => {
-                    failure = Some(IoError::new("the listing failed", error));
-                    break;
-                }
+            if failure.is_some() {
+                continue;
+            }
+            let taken = match done {
+                Ok(done) => progress.take(&done),
+                Err(error) => Err(IoError::new("the listing failed", error).into()),
             };
-            let position = done.entry.position();
-            if positions_matter && cursor.position() == Some(position) {
-                return Err(Misuse::SamePosition.into());
-            }
-            cursor.move_to(position);
-            cursor.report.add(&done);
-            on_event(Event::Entry { entry: &done.entry, outcome: &done.outcome }).map_err(stopped)?;
-            since_checkpoint += 1;
-            if since_checkpoint == self.checkpoint_every {
-                since_checkpoint = 0;
-                on_event(Event::Checkpoint(&cursor)).map_err(stopped)?;
+            if let Err(error) = taken {
+                over.store(true, Ordering::Relaxed);
+                failure = Some(error);
             }
         }
-        if since_checkpoint > 0 {
-            on_event(Event::Checkpoint(&cursor)).map_err(stopped)?;
+        progress.finish(failure)
+    }
+}
+
+/// How far a walk has come, and who is told.
+struct Progress<'a> {
+    cursor: Cursor,
+    on_event: Box<OnEvent<'a>>,
+    positions_matter: bool,
+    checkpoint_every: u64,
+    since_checkpoint: u64,
+    give_up_after: u64,
+    /// Where the walk was before the store or the key provider began to fail, and how many entries ago.
+    failing: Option<(Cursor, u64)>,
+}
+
+impl Progress<'_> {
+    fn take(&mut self, done: &Done) -> Result<()> {
+        let position = done.entry.position();
+        if self.positions_matter && self.cursor.position() == Some(position) {
+            return Err(Misuse::SamePosition.into());
         }
-        if let Some(failure) = failure {
-            return Err(failure.into());
-        }
-        cursor.report.complete();
-        Ok(cursor.report)
+        let failing = match (&done.outcome, self.failing.take()) {
+            (Outcome::Problem(error), before) if is_outage(error) => {
+                let (cursor, entries) = before.unwrap_or_else(|| (self.cursor.clone(), 0));
+                if entries.saturating_add(1) >= self.give_up_after {
+                    self.cursor = cursor;
+                    self.since_checkpoint = 1;
+                    return Err(error.clone());
+                }
+                Some((cursor, entries.saturating_add(1)))
+            }
+            _ => None,
+        };
+        self.failing = failing;
+        self.cursor.move_to(position);
+        self.cursor.report.add(done);
+        (self.on_event)(Event::Entry { entry: &done.entry, outcome: &done.outcome }).map_err(stopped)?;
+        self.since_checkpoint = self.since_checkpoint.saturating_add(1);
+        if self.since_checkpoint >= self.checkpoint_every { self.checkpoint() } else { Ok(()) }
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        self.since_checkpoint = 0;
+        Ok((self.on_event)(Event::Checkpoint(&self.cursor)).map_err(stopped)?)
+    }
+
+    fn finish(mut self, failure: Option<Error>) -> Result<Report> {
+        let told = if self.since_checkpoint > 0 { self.checkpoint() } else { Ok(()) };
+        failure.map_or(told, Err)?;
+        self.cursor.report.complete();
+        Ok(self.cursor.report)
+    }
+}
+
+/// Whether a problem says more of the store or the key provider than of the entry.
+fn is_outage(error: &Error) -> bool {
+    match error {
+        Error::KeyProvider(error) => error.is_transient(),
+        Error::Io(_) => true,
+        _ => false,
     }
 }
 
@@ -248,6 +317,7 @@ impl fmt::Debug for Sweep<'_> {
             .field("sse", &self.sse)
             .field("concurrency", &self.concurrency)
             .field("checkpoint_every", &self.checkpoint_every)
+            .field("give_up_after", &self.give_up_after)
             .field("all", &self.all)
             .field("resume", &self.resume)
             .finish_non_exhaustive()

@@ -26,6 +26,10 @@ impl KmsKeys {
         Self(None)
     }
 
+    fn is_one(&self) -> bool {
+        self.0.as_ref().is_some_and(|only| only.len() == 1)
+    }
+
     pub(super) fn accept(&self, key_id: &str) -> bool {
         self.0.as_ref().is_none_or(|only| only.contains(key_id))
     }
@@ -70,13 +74,16 @@ impl Expected {
         Self { kms_keys: Some(keys), ..self }
     }
 
-    /// Whether it says which mode is expected, and where that has one which KMS key.
-    pub(super) fn says_all_of(&self, mode: ModeId) -> Result<()> {
-        match (&self.modes, &self.kms_keys, mode) {
-            (None, _, _) => Err(Unexpected::Mode.into()),
-            (_, None, ModeId::SseKms | ModeId::DsseKms) => Err(Unexpected::KmsKey.into()),
-            _ => Ok(()),
+    /// Whether it says of one envelope what that is: one mode, and where that has one, one KMS key.
+    pub(super) fn says_which(&self, mode: ModeId) -> Result<()> {
+        if self.modes.as_ref().is_none_or(|modes| *modes != [mode]) {
+            return Err(Unexpected::Mode.into());
         }
+        let kms_key = matches!(mode, ModeId::SseKms | ModeId::DsseKms);
+        if kms_key && self.kms_keys.as_ref().is_none_or(|keys| !keys.is_one()) {
+            return Err(Unexpected::KmsKey.into());
+        }
+        Ok(())
     }
 
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {

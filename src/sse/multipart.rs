@@ -52,8 +52,8 @@ impl Sse {
 
     /// Takes up an upload from its stored envelope, on any machine.
     ///
-    /// `expected` is what this very upload was begun with, and has to say its mode and, where it has one, its KMS key:
-    /// from a source out of reach of whoever writes the store, such as an upload id that the service signs.
+    /// `expected` is what this very upload was begun with: one mode and, where it has one, one KMS key, from a source out
+    /// of reach of whoever writes the store, such as an upload id that the service signs.
     ///
     /// # Errors
     ///
@@ -73,7 +73,7 @@ impl Sse {
     ) -> Result<Upload> {
         let named = Named::upload(object, upload_id);
         named.context()?;
-        expected.says_all_of(envelope.mode())?;
+        expected.says_which(envelope.mode())?;
         let keys = self.expecting(expected.clone()).unlock(named, envelope, unlock, true).await?;
         let generator = self.shared.generator.clone();
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys, generator))
@@ -82,7 +82,8 @@ impl Sse {
     /// Completes an upload: the object's envelope, under today's primary (a keyring file that has changed is read again
     /// first), and its manifest. Both become visible together
     /// with the parts, and the upload's envelope goes in the same commit, by compare-and-swap: of two completions that
-    /// race, one is stored.
+    /// race, one is stored. Where another upload's envelope stands there, it was rewrapped meanwhile: resume from that one
+    /// and complete again; the receipts are as good.
     ///
     /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine.
     ///
@@ -99,7 +100,7 @@ impl Sse {
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());
-        self.check(Named::upload(object, upload.upload_id()), old, unlock)?;
+        self.check(Named::upload(object, upload.upload_id()), old, Some(unlock))?;
         if let (ModeId::SseC, Unlock::CustomerKey(key)) = (old.mode(), unlock) {
             old.verify_customer_key(key)?;
         }

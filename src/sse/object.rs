@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 use super::Sse;
 use super::wrapping::NewEnvelope;
 use crate::crypto::{Crypto, Generator, label};
-use crate::envelope::{Content, Envelope};
+use crate::envelope::{Content, Envelope, EnvelopeState};
 use crate::error::{Error, Limit, Result};
 use crate::mode::{AnyMode, LayerKey, WritingKeys};
 use crate::object::ObjectName;
@@ -43,11 +43,20 @@ impl Encrypted {
     }
 
     /// Envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an envelope.
-    pub fn to_inline(&self) -> Vec<u8> {
-        let mut container = self.envelope.encode();
-        container.extend_from_slice(self.manifest.as_deref().unwrap_or_default());
-        container.extend_from_slice(&self.ciphertext);
-        container
+    ///
+    /// # Errors
+    ///
+    /// [`Error::ManifestRequired`]: the object was uploaded in parts, and there is no manifest, or one of another length.
+    /// [`Error::UploadNotComplete`].
+    pub fn to_inline(&self) -> Result<Vec<u8>> {
+        if self.envelope.state() == EnvelopeState::Upload {
+            return Err(Error::UploadNotComplete);
+        }
+        let manifest = self.manifest.as_deref().unwrap_or_default();
+        if self.envelope.manifest_len().unwrap_or(0) != manifest.len() as u64 {
+            return Err(Error::ManifestRequired);
+        }
+        Ok([&self.envelope.encode(), manifest, &self.ciphertext].concat())
     }
 
     /// An object from one piece. One that ends within its manifest is [`Error::Truncated`] once it is decrypted.

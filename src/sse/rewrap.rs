@@ -51,7 +51,7 @@ impl Sse {
     }
 
     /// [`rewrap`](Self::rewrap) of the envelope of a multipart upload under way, so that it survives the retirement of a key
-    /// version. Parts that are being encrypted go on.
+    /// version. Of DSSE-KMS the outer layer alone. Parts that are being encrypted go on.
     ///
     /// # Errors
     ///
@@ -124,7 +124,7 @@ impl Sse {
         across_customer_key: bool,
     ) -> Result<Envelope> {
         // What the store's writer put there is unexpected before it is a mistake of the caller's.
-        self.check(Named::object(object), envelope, unlock)?;
+        self.check(Named::object(object), envelope, Some(unlock))?;
         if !across_customer_key && (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC) {
             return Err(Misuse::RewrapCrossesCustomerKey.into());
         }

@@ -178,7 +178,10 @@ impl Rest {
             pass.room(written);
             return Ok(());
         }
-        self.buffer.resize(self.buffer.len().max(len), 0);
+        if self.buffer.len() < len {
+            wipe(&mut self.buffer);
+            self.buffer = vec![0; len];
+        }
         let kept = reader.finish(&mut self.buffer)?;
         self.pending = 0..kept;
         Ok(())

@@ -34,12 +34,12 @@ pub struct Decryptor {
 #[derive(Clone, Debug)]
 enum Body {
     Message(EachLayer<Arc<MessageKey>>),
-    /// Parts, listed in a manifest with these headers that was not given yet.
-    Unlisted {
-        parts: u32,
+    /// So many parts, listed in a manifest with these headers; and the list, once it was given.
+    Parts {
+        count: u32,
         manifest: EachLayer<MessageHeader>,
+        table: Option<Arc<PartTable>>,
     },
-    Parts(Arc<PartTable>),
 }
 
 impl Decryptor {
@@ -51,13 +51,13 @@ impl Decryptor {
 
     /// Of a body of parts, as the envelope describes their manifest.
     pub(crate) fn of_parts(
-        parts: u32,
+        count: u32,
         manifest: EachLayer<MessageHeader>,
         values: &Values,
         plaintext_len: u64,
     ) -> Self {
         let values = values.of(manifest.innermost().salt());
-        Self { values, body: Body::Unlisted { parts, manifest }, plaintext_len: Some(plaintext_len) }
+        Self { values, body: Body::Parts { count, manifest, table: None }, plaintext_len: Some(plaintext_len) }
     }
 
     /// The plaintext length in bytes, if it is authenticated: it was known when encryption began, the object was uploaded
@@ -71,8 +71,7 @@ impl Decryptor {
     pub fn ciphertext_len(&self) -> Option<u64> {
         match &self.body {
             Body::Message(_) => self.layers().ciphertext_len(self.plaintext_len?),
-            Body::Unlisted { .. } => None,
-            Body::Parts(table) => Some(table.geometry().ciphertext_len()),
+            Body::Parts { table, .. } => Some(table.as_ref()?.geometry().ciphertext_len()),
         }
     }
 
@@ -89,15 +88,15 @@ impl Decryptor {
                 let inner = keys.inner.as_ref().map(|_| Extent::whole(inner_len));
                 BodyReader::Message(message_readers(keys, EachLayer { outer: Extent::whole(outer_len), inner }))
             }
-            Body::Unlisted { .. } => BodyReader::Unlisted,
-            Body::Parts(table) => self.parts_reader(table, PartsExtent::whole(table.geometry())),
+            Body::Parts { table: None, .. } => BodyReader::Unlisted,
+            Body::Parts { table: Some(table), .. } => self.parts_reader(table, PartsExtent::whole(table.geometry())),
         }
     }
 
     pub(super) fn message_reader(&self, extents: EachLayer<Extent>) -> BodyReader {
         match &self.body {
             Body::Message(keys) => BodyReader::Message(message_readers(keys, extents)),
-            Body::Unlisted { .. } | Body::Parts(_) => BodyReader::Unlisted,
+            Body::Parts { .. } => BodyReader::Unlisted,
         }
     }
 
@@ -113,22 +112,22 @@ impl Decryptor {
     pub(super) fn table(&self) -> Result<Option<&Arc<PartTable>>> {
         match &self.body {
             Body::Message(_) => Ok(None),
-            Body::Unlisted { .. } => Err(Error::ManifestRequired),
-            Body::Parts(table) => Ok(Some(table)),
+            Body::Parts { table, .. } => table.as_ref().map(Some).ok_or(Error::ManifestRequired),
         }
     }
 
-    /// How many parts there are and the headers of their manifest, until it is given.
-    pub(super) fn unlisted(&self) -> Option<(u32, &EachLayer<MessageHeader>)> {
+    /// How many parts there are, and the headers of their manifest.
+    pub(super) fn manifest(&self) -> Option<(u32, EachLayer<MessageHeader>)> {
         match &self.body {
-            Body::Unlisted { parts, manifest } => Some((*parts, manifest)),
-            Body::Message(_) | Body::Parts(_) => None,
+            Body::Message(_) => None,
+            Body::Parts { count, manifest, .. } => Some((*count, *manifest)),
         }
     }
 
     /// The same, knowing its parts.
-    pub(super) fn listing(&self, table: PartTable) -> Self {
-        Self { body: Body::Parts(Arc::new(table)), ..self.clone() }
+    pub(super) fn listing(&self, table: PartTable) -> Option<Self> {
+        let (count, manifest) = self.manifest()?;
+        Some(Self { body: Body::Parts { count, manifest, table: Some(Arc::new(table)) }, ..self.clone() })
     }
 
     /// The same, knowing its length, which was verified.

@@ -25,17 +25,17 @@ impl Decryptor {
     /// Allocates some 60 bytes for each part, in DSSE-KMS 84. Who needs a few parts of thousands reads a
     /// [page](Self::manifest_page).
     pub fn with_manifest(&self, manifest: &[u8]) -> Result<Self> {
-        let (parts, headers) = self.unlisted().ok_or(Error::Inauthentic)?;
+        let (parts, headers) = self.manifest().ok_or(Error::Inauthentic)?;
         if manifest.is_empty() {
             return Err(Error::Truncated);
         }
         if in_object(manifest.len()) != manifest_len(self.layers(), parts)? {
             return Err(Error::Inauthentic);
         }
-        let records = self.manifest_of(headers)?.sequential().all(manifest)?;
+        let records = self.manifest_of(&headers)?.sequential().all(manifest)?;
         // The total that the envelope authenticates; a manifest that says otherwise is another one.
         let total = self.plaintext_len().ok_or(Error::Inauthentic)?;
-        Ok(self.listing(PartTable::new(self.layers(), records, parts, total)?))
+        self.listing(PartTable::new(self.layers(), records, parts, total)?).ok_or(Error::Inauthentic)
     }
 
     /// Every part of the object in order, none where it was not uploaded in parts.
@@ -75,19 +75,18 @@ impl Decryptor {
     ///
     /// # Errors
     ///
-    /// [`PartError::None`]: no part is among them, or the object was not uploaded in parts. A decryptor that has its
-    /// manifest needs no pages: [`parts`](Self::parts).
+    /// [`PartError::Page`]: no part is among them, or the object was not uploaded in parts.
     pub fn manifest_page(&self, parts: Range<u32>) -> Result<ManifestPage> {
-        let (count, headers) = self.unlisted().ok_or(PartError::None)?;
+        let (count, headers) = self.manifest().ok_or(PartError::Page)?;
         let parts = parts.start..parts.end.min(count);
         if parts.is_empty() {
-            return Err(PartError::None.into());
+            return Err(PartError::Page.into());
         }
         // The record before the first says where the first part begins.
         let first = parts.start.saturating_sub(1);
         let record = record_len(self.layers()) as u64;
         let bytes = u64::from(first).saturating_mul(record)..u64::from(parts.end).saturating_mul(record);
-        let manifest = self.manifest_of(headers)?.knowing(Some(u64::from(count).saturating_mul(record)));
+        let manifest = self.manifest_of(&headers)?.knowing(Some(u64::from(count).saturating_mul(record)));
         let plan = manifest.range(bytes, manifest_len(self.layers(), count)?)?;
         Ok(ManifestPage { object: self.clone(), plan, first, parts, count })
     }

@@ -93,6 +93,12 @@ fn resuming_states_the_mode_and_the_kms_key_of_this_very_upload() {
         };
         let has_kms_key = matches!(mode.id(), ModeId::SseKms | ModeId::DsseKms);
         assert_eq!(resume(Expected::new()), Some(Unexpected::Mode), "nothing was said");
+        let anything = Expected::new().modes(ModeId::ALL).kms_keys(KmsKeys::all());
+        assert_eq!(resume(anything), Some(Unexpected::Mode), "which mode of all was not said");
+        if matches!(mode.id(), ModeId::SseKms | ModeId::DsseKms) {
+            let any_key = Expected::new().modes([mode.id()]).kms_keys(KmsKeys::all());
+            assert_eq!(resume(any_key), Some(Unexpected::KmsKey), "which key of all was not said");
+        }
         assert_eq!(resume(Expected::new().kms_keys(KmsKeys::all())), Some(Unexpected::Mode), "no mode was said");
         for other in ModeId::ALL.into_iter().filter(|other| *other != mode.id()) {
             let expected = Expected::new().modes([other]).kms_keys(KmsKeys::all());

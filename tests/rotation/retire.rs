@@ -133,15 +133,43 @@ fn one_walk_retires_every_version_that_it_found_unused() {
 }
 
 #[test]
-fn a_staged_version_that_was_never_used_needs_no_proof() {
+fn a_staged_version_is_retired_with_the_same_proof() {
     let keyring = rotated();
+    let before = of_nothing(&keyring);
     for _ in 0..2 {
         keyring.stage().unwrap();
     }
-    keyring.retire(3, &KeyUsage::begin(&keyring)).unwrap();
+    assert_eq!(refused(keyring.retire(3, &before)), KeyringError::UsageOutdated(3), "it was not there");
+    assert_eq!(refused(keyring.retire(3, &KeyUsage::begin(&keyring))), KeyringError::UsageUnfinished);
+    keyring.retire(3, &of_nothing(&keyring)).unwrap();
     assert_eq!(refused(keyring.retire(4, &of_nothing(&rotated()))), KeyringError::UsageOfOtherKeyring);
     keyring.retire_losing_what_it_wraps(4).unwrap();
     assert_eq!(keyring.versions().len(), 2);
+}
+
+/// A backup from between staging and activating holds the version as staged, and objects are under it all the same.
+#[test]
+fn a_version_that_is_staged_again_in_a_restored_keyring_is_not_retired_from_under_its_objects() {
+    let keyring = Keyring::generate().unwrap();
+    let staged = keyring.stage().unwrap();
+    let restored = clone(&keyring);
+    let mut usage = KeyUsage::begin(&restored);
+    usage.add(staged, 1, 0);
+    usage.finish();
+    let in_use = KeyringError::VersionInUse { version: staged, objects: 1, uploads: 0 };
+    assert_eq!(refused(restored.retire(staged, &usage)), in_use);
+}
+
+#[test]
+fn a_usage_of_another_history_of_the_keyring_retires_nothing() {
+    let rebuilt = |states: [VersionState; 2], primary| {
+        let key = |byte: u8| atrest::MasterKey::from_bytes(&mut [byte; 32]);
+        let versions = [(1, states[0], key(1)), (2, states[1], key(2))];
+        Keyring::from_versions("atrest-rebuilt", primary, versions).unwrap()
+    };
+    let usage = of_nothing(&rebuilt([VersionState::Enabled; 2], 2));
+    let now = rebuilt([VersionState::Disabled, VersionState::Enabled], 2);
+    assert_eq!(refused(now.retire(1, &usage)), KeyringError::UsageOutdated(1), "no change explains the difference");
 }
 
 /// Everything that a keyring can be asked for, in any order, against a note of when each version was last written under.

@@ -105,7 +105,8 @@ fn stored_bytes_hold_no_trace_of_the_plaintext_or_the_keys() {
         let sample = Sample::of_mode(mode, 14, canary.repeat(1_000));
         for backend in backends() {
             let stored = sample.sse(backend).blocking();
-            let stored = stored.encrypt(&sample.object(), sample.mode(), &sample.plaintext).unwrap().to_inline();
+            let stored =
+                stored.encrypt(&sample.object(), sample.mode(), &sample.plaintext).unwrap().to_inline().unwrap();
             let keys = [sample.write.outer.kek, sample.write.inner.as_ref().map_or([204; 32], |inner| inner.kek)];
             for secret in [&canary[..16], &keys[0][..8], &keys[1][..8]] {
                 assert!(!stored.windows(secret.len()).any(|window| window == secret), "mode {mode}");

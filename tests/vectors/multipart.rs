@@ -116,7 +116,7 @@ fn every_page_of_a_manifest_names_its_parts_and_opens_them() {
             }
         }
         for empty in [0..0, count..count + 1, u32::MAX..u32::MAX] {
-            assert!(matches!(unlisted.manifest_page(empty), Err(Error::Part(PartError::None))));
+            assert!(matches!(unlisted.manifest_page(empty), Err(Error::Part(PartError::Page))));
         }
     });
 }

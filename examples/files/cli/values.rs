@@ -1,7 +1,7 @@
 //! Values of options: ranges and sizes.
 
 use atrest::ByteRange;
-use atrest::multipart::MAX_PART_LEN;
+use atrest::multipart::s3_limits::MAX_PART_LEN;
 
 use crate::failure::{Failure, Outcome};
 

@@ -11,7 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 
 use atrest::io::EncryptWriter;
-use atrest::multipart::{CompletedPart, MAX_PARTS, PartEncryptor, Receipt, Upload};
+use atrest::multipart::s3_limits::MAX_PARTS;
+use atrest::multipart::{CompletedPart, PartEncryptor, Receipt, Upload};
 use atrest::{AnyMode, Envelope, PartNumber, Unlock};
 use indicatif::ProgressBar;
 
