@@ -245,3 +245,56 @@ fn an_error_of_the_listing_or_of_whoever_takes_the_rows_ends_the_inventory() {
     let outcome = Inventory::new(&service.sse).run_blocking([Ok(Entry::plain(name("a")))], full);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
 }
+
+#[test]
+fn a_version_that_another_process_makes_during_the_walk_is_no_problem() {
+    let directory = tempfile::tempdir().unwrap();
+    let root_key = atrest::RootKey::create_file(directory.path().join("root.key")).unwrap();
+    let path = directory.path().join("keyring.atrest");
+    let keyring = atrest::KeyringFile::create(&path, &root_key).unwrap();
+    let sse = Sse::builder().keyring(keyring).build().unwrap();
+    let elsewhere = atrest::KeyringFile::open(&path, &root_key).unwrap();
+    let entries = ["a", "b"].map(|key| {
+        let elsewhere = elsewhere.clone();
+        move || {
+            let version = elsewhere.rotate().unwrap();
+            let other = Sse::builder().keyring(elsewhere).build().unwrap();
+            let stored = other.blocking().encrypt(&name(key), SseS3, b"meow").unwrap();
+            assert_eq!(stored.envelope.key_version(), Some(version));
+            Ok(Entry::object(name(key), stored.envelope.encode()))
+        }
+    });
+    let mut rows = 0;
+    let listing = entries.into_iter().map(|entry| entry());
+    Inventory::new(&sse)
+        .run_blocking(listing, |row| {
+            assert!(row.problem().is_none(), "{:?}", row.problem());
+            rows += 1;
+            Ok(())
+        })
+        .unwrap();
+    assert_eq!(rows, 2);
+}
+
+#[test]
+fn an_upload_that_is_listed_as_an_object_is_a_problem_in_every_mode() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let upload = service.sse.blocking().begin_multipart(&name("a"), b"upload", mode).unwrap();
+        let envelope = upload.envelope().encode();
+        let written = inventory(
+            &service.sse,
+            vec![Entry::object(name("a"), envelope.clone()), Entry::upload(name("a"), b"upload", envelope)],
+        );
+        let problem = written.csv[0].last().unwrap();
+        assert!(problem.contains("not complete"), "{problem}");
+        assert_eq!(written.csv[1].last().unwrap(), "");
+    }
+}
+
+#[test]
+fn no_debug_of_an_entry_shows_what_stands_in_its_envelope() {
+    let service = Service::new();
+    let shown = format!("{:?}", stored(&service, &name("a"), SseS3));
+    assert!(shown.contains("envelope_len") && !shown.contains("137, 65, 82"), "{shown}");
+}

@@ -287,3 +287,28 @@ fn four_kib_of_many_small_parts_fetch_one_or_two_of_them() {
         }
     }
 }
+
+#[test]
+fn one_read_at_an_offset_is_one_read_of_the_source_however_many_parts_it_crosses() {
+    struct Counting(Vec<u8>, std::sync::atomic::AtomicU32);
+
+    impl atrest::io::ReadAt for Counting {
+        fn read_at(&self, buffer: &mut [u8], offset: u64) -> std::io::Result<usize> {
+            self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            self.0.read_at(buffer, offset)
+        }
+    }
+
+    let service = Service::new();
+    for mode in service.modes() {
+        let parts: Vec<_> = (1..=100).map(|number| (number, (number % 3) as usize)).collect();
+        let stored = service.put(&name(), &mode, &parts);
+        let source = Counting(stored.body(), Default::default());
+        let len = source.0.len() as u64;
+        let reader = DecryptAt::new(stored.completed.decryptor.clone(), &source, 0..len);
+        let mut plain = vec![0; stored.plain().len()];
+        reader.read_exact_at(&mut plain, 0).unwrap();
+        assert!(plain == stored.plain());
+        assert_eq!(source.1.load(std::sync::atomic::Ordering::Relaxed), 1, "{mode:?}");
+    }
+}

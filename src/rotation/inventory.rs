@@ -194,6 +194,11 @@ impl<'a> Row<'a> {
     }
 
     /// The row as a line of CSV with its end: RFC 4180, names percent-encoded as in the S3 inventory.
+    ///
+    /// # Security
+    ///
+    /// Key ids stand as the envelope has them, and whoever writes the store writes envelopes: a spreadsheet may take one
+    /// for a formula. Import it as text.
     pub fn to_csv(&self) -> String {
         self.line(table::csv)
     }

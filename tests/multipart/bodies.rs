@@ -229,3 +229,20 @@ fn what_did_not_authenticate_is_wiped_from_the_callers_memory() {
         assert!(mode.id() != ModeId::DsseKms || stored.len() == 100 + 144);
     }
 }
+
+#[test]
+fn a_container_without_its_manifest_is_not_made() {
+    everywhere(|service, mode, object| {
+        let upload = service.begin(object, mode);
+        let one = attempt(&upload, 1, 0, 100);
+        let completed = service.complete(&upload, std::slice::from_ref(&one)).unwrap();
+        let whole = Encrypted::new(completed.envelope.clone(), one.stored.clone());
+        assert!(matches!(whole.to_inline(), Err(Error::ManifestRequired)));
+        let cut = whole.clone().with_manifest(&completed.manifest[1..]);
+        assert!(matches!(cut.to_inline(), Err(Error::ManifestRequired)));
+        let inline = whole.with_manifest(completed.manifest).to_inline().unwrap();
+        assert_eq!(service.decrypt(object, &Encrypted::from_inline(&inline).unwrap()).unwrap(), one.plain);
+        let under_way = Encrypted::new(upload.envelope().clone(), one.stored);
+        assert!(matches!(under_way.to_inline(), Err(Error::UploadNotComplete)));
+    });
+}
