@@ -62,7 +62,8 @@ fn multipart(criterion: &mut Criterion) {
         });
         let decryptor = unlisted.with_manifest(&completed.manifest).expect("its manifest");
         let (len, stored) = (u64::from(PARTS) * 4, decryptor.ciphertext_len().expect("it is known"));
-        for (what, range) in [("within-a-part", len / 2..len / 2 + 3), ("across-two", len / 2 - 2..len / 2 + 2)] {
+        let (within, across) = (len / 2..len / 2 + 3, len / 2 - 2..len / 2 + 2);
+        for (what, range) in [("within-a-part", within), ("across-two", across), ("across-all", 1..len - 1)] {
             group.bench_function(name(&format!("plan/10000-parts/{what}")), |bencher| {
                 bencher.iter(|| decryptor.range(range.clone(), stored).expect("a plan"));
             });

@@ -74,6 +74,20 @@ impl PartsExtent {
         Self { parts: 0..parts.len(), bytes: 0..parts.plaintext_len(), header: true, to_end: true }
     }
 
+    /// Where what is read of each part lies in the stored body.
+    pub(crate) fn fetches(&self, parts: &Parts) -> Vec<Range<u64>> {
+        let last = self.parts.end.saturating_sub(1);
+        let fetch = |index: usize| {
+            // PERF: what lies between the first part and the last is read whole, and needs no more than a look-up.
+            if index > self.parts.start && index < last {
+                parts.ciphertext_range(index)
+            } else {
+                Some(self.of_part(parts, index)?.1)
+            }
+        };
+        self.parts.clone().filter_map(fetch).collect()
+    }
+
     /// What of one part is read, and where that lies in the stored body.
     pub(crate) fn of_part(&self, parts: &Parts, index: usize) -> Option<(EachLayer<Extent>, Range<u64>)> {
         let (plaintext, stored) = (parts.plaintext_range(index)?, parts.ciphertext_range(index)?);

@@ -200,8 +200,8 @@ impl RangePlan {
                 let first = parts.index_of(bytes.start).unwrap_or(last);
                 let end = if bytes.is_empty() { None } else { parts.index_of(bytes.end.saturating_sub(1)) };
                 let indices = first..end.unwrap_or(last).saturating_add(1);
-                let extent = PartsExtent { parts: indices.clone(), bytes, header: false, to_end };
-                let fetches = indices.filter_map(|index| Some(extent.of_part(parts, index)?.1)).collect();
+                let extent = PartsExtent { parts: indices, bytes, header: false, to_end };
+                let fetches = extent.fetches(parts);
                 (Reading::Parts(table.clone(), extent), fetches)
             }
         };
