@@ -49,6 +49,9 @@
 //! and does no I/O: [`Encryptor`] and [`Decryptor`] work in the caller's memory, in one pass. The adapters for
 //! `std::io` are in [`io`].
 //!
+//! Objects that arrive in parts are in [`multipart`]. Checksums and ETags that must not lie in the clear are sealed beside
+//! the object: [`Encryptor::seal_value`]. To rewrap, list or encrypt all that a store holds: [`rotation`].
+//!
 //! # Should I use this?
 //!
 //! Yes, if you write something that stores other people's bytes and should encrypt them as S3 does. Not to hand a file to
