@@ -57,7 +57,7 @@ use crate::stream::parts::{PartRecord, part_context};
 use crate::stream::value::{Values, value_methods};
 use crate::stream::{Decryptor, Encryptor, each_layer::EachLayer};
 
-/// What Amazon S3 allows; the library takes more, and its own bounds are in [`geometry`](crate::geometry).
+/// What Amazon S3 allows; the library takes more, and its own bounds are in [`geometry`].
 ///
 /// Spec: Amazon S3, "Amazon S3 multipart upload limits".
 pub mod s3_limits {
