@@ -36,9 +36,14 @@ struct Case {
 fn case() -> impl Strategy<Value = Case> {
     let len = prop_oneof![select(vec![0, 1, C - 1, C, C + 1, 2 * C]), 0..40_000_usize];
     let part = (len, any::<[[u8; 24]; 2]>(), vec(any::<u8>(), 0..256), any::<[[u8; 24]; 2]>());
-    (select(modes()), any::<u8>(), any::<bool>(), any::<bool>(), btree_map(1..u32::MAX, part, 1..5)).prop_map(
-        |(mode, seed, bound, fixed, parts)| {
-            let mut write = write_of_mode(mode, seed);
+    // Of each layer: a data key of its own, so that no two cases ever share a key and a nonce.
+    let random = any::<[([u8; 32], [u8; 32], [u8; 24]); 2]>();
+    (select(modes()), random, any::<bool>(), any::<bool>(), btree_map(1..u32::MAX, part, 1..5)).prop_map(
+        |(mode, random, bound, fixed, parts)| {
+            let mut write = write_of_mode(mode, 0);
+            for (layer, random) in [Some(&mut write.outer), write.inner.as_mut()].into_iter().flatten().zip(random) {
+                (layer.wrap_salt, layer.data_key, layer.message_salt) = random;
+            }
             if !bound {
                 write.name = None;
             }
