@@ -2,6 +2,8 @@
 """Opens what the library `atrest` has stored, without the library: a second implementation of the manual's page
 "format", in its order. The page "recovery" shows how it is used. It writes nothing but what it opened. It takes
 Python 3.9 and the package `cryptography` (44 or newer where a keyring is sealed under a passphrase).
+
+In the place of arguments, @FILE stands for those in FILE, one a line. What itself begins with @ is written --key=@home.
 """
 import argparse
 import base64
@@ -10,9 +12,12 @@ import hmac
 import json
 import os
 import re
+import signal
 import sys
 import tempfile
+from bisect import bisect_right
 from itertools import accumulate
+from stat import S_ISREG
 
 try:
     from cryptography.exceptions import InvalidTag, UnsupportedAlgorithm
@@ -43,6 +48,7 @@ def need(holds, kind, why):
 # Notation
 
 D = b"atrest/v1/"
+same = hmac.compare_digest
 
 
 def lp(x):
@@ -59,10 +65,6 @@ def expand(prk, info, n):
         block = hmac.digest(prk, block + info + bytes([counter]), "sha512")
         out += block
     return out[:n]
-
-
-def same(a, b):
-    return hmac.compare_digest(a, b)
 
 
 def gcm_open(key, nonce, sealed):
@@ -206,20 +208,29 @@ def message_keys(data_key, context, salt):
 
 
 class Stored:
-    """Open files, one behind the other, read where asked. A source: it has a size and can be read."""
+    """Files, one behind the other. A source: it has a size and can be read. There may be more of them than a process
+    can hold open, so only the last one read stays open."""
 
-    def __init__(self, *files):
-        self.files = [(file, file.seek(0, 2)) for file in files]
-        self.size = sum(size for _, size in self.files)
+    def __init__(self, *paths):
+        self.paths, self.starts = paths, [0]
+        for path in paths:
+            found = os.stat(path)
+            need(S_ISREG(found.st_mode), "Misuse", f"{path} is a folder or a pipe, not a file")
+            self.starts.append(self.starts[-1] + found.st_size)
+        self.size, self.last, self.file = self.starts[-1], None, None
 
     def read(self, at, n):
         out = b""
-        for file, size in self.files:
-            if n > len(out) and at < size:
-                file.seek(at)
-                out += file.read(min(n - len(out), size - at))
-            at = max(at - size, 0)
-        need(len(out) == n, "Truncated", "the stored bytes end too early")
+        while len(out) < n:
+            i = bisect_right(self.starts, at + len(out)) - 1
+            if i != self.last:
+                if self.file:
+                    self.file.close()
+                self.last, self.file = i, open(self.paths[i], "rb")
+            self.file.seek(at + len(out) - self.starts[i])
+            piece = self.file.read(n - len(out))
+            need(piece, "Truncated", "the stored bytes end too early")
+            out += piece
         return out
 
 
@@ -398,7 +409,7 @@ class Object:
 
     def range(self, text):
         """`first-last`, `first-` or `-n`, as in HTTP. An end is believed only once it is authenticated."""
-        found = re.fullmatch(r"(\d*)-(\d*)", text)
+        found = re.fullmatch("([0-9]{0,99})-([0-9]{0,99})", text)
         need(found and text != "-", "Misuse", "a range is first-last, first- or -n")
         first, last = (int(number) if number else None for number in found.groups())
         need(first is None or last is None or first <= last, "Misuse", "the range ends before it begins")
@@ -425,8 +436,8 @@ def open_object(env, data_keys, body, manifest=None):
         return Object([message.size], lambda _: message, known)
     parts = open_manifest(env, data_keys, manifest)
     ends = list(accumulate(stored_len(size, layers) for _, size, _ in parts))
-    need(body.size >= ends[-1], "Truncated", "the body is shorter than its parts")
-    need(body.size == ends[-1], "Inauthentic", "the body is longer than its parts")
+    kind = "Truncated" if body.size < ends[-1] else "Inauthentic"
+    need(body.size == ends[-1], kind, f"the body is of {body.size} bytes, its {len(parts)} parts take {ends[-1]}")
 
     def part(i):
         number, size, salts = parts[i]
@@ -462,15 +473,14 @@ def read_file(path, most=70_000):
 
 def load(keys, name, upload=False, envelope=None, manifest=None, body=(), inline=None):
     """Envelope, data keys, manifest and body of what lies in files of these names; all checks up to step 5."""
-    whole = Stored(open(inline, "rb")) if inline else None
     if inline:
+        whole = Stored(inline)
         begins = envelope_len(whole.read(0, min(16, whole.size)))
         need(whole.size >= begins, "Malformed", "the envelope is cut")
     env = Envelope(whole.read(0, begins) if inline else read_file(envelope))
     keys.accept(env, name, upload)
     if not inline:
-        manifest = Stored(open(manifest, "rb")) if manifest else None
-        return env, keys.unlock(env, name), manifest, Stored(*(open(path, "rb") for path in body))
+        return env, keys.unlock(env, name), Stored(manifest) if manifest else None, Stored(*body)
     if env.state == 3:
         layers = len(env.layers)
         manifest = Section(whole, begins, stored_len(env.parts * (12 + 24 * layers), layers))
@@ -592,6 +602,7 @@ def read_key(where):
 
 
 def read_keyring(args):
+    need(args.root_key or args.passphrase, "Misuse", "--root-key is missing, or --passphrase in its place")
     root_key = read_key(args.root_key) if args.root_key else None
     # The line end that an editor has put there is no part of the passphrase.
     passphrase = re.sub(rb"\r?\n\Z", b"", read_secret(args.passphrase)) if args.passphrase else None
@@ -684,6 +695,7 @@ def kms_request_command(args):
 
 def open_command(args):
     """an object, or a range of it"""
+    need(args.body or args.inline, "Misuse", "--body is missing")
     env, data_keys, manifest, body = read_stored(args)
     opened = open_object(env, data_keys, body, manifest)
     written = write(args.out, opened.range(args.range) if args.range else opened.whole())
@@ -698,6 +710,8 @@ def receipt_command(args):
 
 def value_command(args):
     """a sealed value, in hex or into a file"""
+    good = re.fullmatch("object|upload|[0-9]{1,99}", args.of)
+    need(good, "Misuse", "--of is object, upload or the number of a part")
     env, data_keys, manifest, _ = read_stored(args)
     receipt = open_receipt(data_keys, read_file(args.receipt)) if args.receipt else None
     of = salt_of(int(args.of) if args.of.isdigit() else args.of, env, data_keys, manifest, receipt)
@@ -735,12 +749,10 @@ def check(case, path):
     upload = upload_id is not None or not plaintext
     env, data_keys, manifest, body = load(Keys(keyring, kek, customer_key, ANY), name or None, upload, **stored)
     if plaintext:
-        expected = Stored(open(path(plaintext), "rb"))
-        opened, at = open_object(env, data_keys, body, manifest), 0
-        need(opened.size == expected.size, "Differs", f"{opened.size} bytes opened, {expected.size} expected")
-        for piece in opened.whole():
-            need(piece == expected.read(at, len(piece)), "Differs", f"the plaintext from byte {at}")
-            at += len(piece)
+        with open(path(plaintext), "rb") as expected:
+            for piece in open_object(env, data_keys, body, manifest).whole():
+                need(piece == expected.read(len(piece)), "Differs", f"the plaintext before byte {expected.tell()}")
+            need(not expected.read(1), "Differs", "the plaintext is shorter than expected")
     receipts = {}
     for stated in case.get("receipts") or ():
         receipt = receipts[stated["number"]] = open_receipt(data_keys, read_file(path(stated["sealed"])))
@@ -754,7 +766,8 @@ def check(case, path):
 
 
 def arguments():
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    layout = argparse.RawDescriptionHelpFormatter
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout, fromfile_prefix_chars="@")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(run, *options):
@@ -797,7 +810,7 @@ def arguments():
         option("--upload", "an upload under way that is bound to no name", action="store_true")]
     stored = [file("--envelope"), file("--manifest", "of a multipart object"),
               file("--inline", "envelope, manifest and body in one file")]
-    body = file("--body", "repeated in order where the parts lie apart", action="append")
+    body = file("--body", "several, in order, where the parts lie apart; many in an @FILE", nargs="+", action="extend")
     sealed = file("--sealed", "the sealed bytes", required=True)
 
     command(keyring_command, file("--keyring", required=True), *sealed_under)
@@ -815,6 +828,7 @@ def arguments():
 
 
 def main():
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no unfinished file stays
     args = arguments()
     try:
         return args.run(args) or 0

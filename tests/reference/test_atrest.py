@@ -8,16 +8,18 @@ import io
 import json
 import os
 import re
-import shlex
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 import unittest
+from itertools import accumulate
 from pathlib import Path
 from unittest import mock
 
 import atrest
-from atrest import ANY, Envelope, Keys, Refused, Stored
+from atrest import ANY, Envelope, Keys, Refused, lp
 
 TESTS = Path(__file__).resolve().parent.parent
 DATA = TESTS / "vectors" / "data"
@@ -36,8 +38,14 @@ def name_of(value):
     return None if value is None else tuple(map(UNHEX, value))
 
 
-def stored(*pieces):
-    return Stored(*map(io.BytesIO, pieces))
+class Memory:
+    """Stored bytes that lie in no file."""
+
+    def __init__(self, data):
+        self.data, self.size = data, len(data)
+
+    def read(self, at, n):
+        return self.data[at:at + n]
 
 
 def keys_of(env, keks):
@@ -62,8 +70,8 @@ def unlock(case, upload=False):
 
 def opened(case):
     env, data_keys = unlock(case)
-    manifest = stored(UNHEX(case["manifest"])) if "manifest" in case else None
-    return atrest.open_object(env, data_keys, stored(base64.b64decode(case["body"])), manifest)
+    manifest = Memory(UNHEX(case["manifest"])) if "manifest" in case else None
+    return atrest.open_object(env, data_keys, Memory(base64.b64decode(case["body"])), manifest)
 
 
 def whole(case):
@@ -115,7 +123,7 @@ class TheVectors(Test):
         self.assertEqual(b"".join(damaged.range("0-99")), plaintext(100))
         for believing_the_end in ["-1", "0-50000", "60000-60001", "20000-"]:
             self.refused("Inauthentic", damaged.range, believing_the_end)
-        for no_range in ["", "-", "2-1", "a-b", "1", "1-2-3"]:
+        for no_range in ["", "-", "2-1", "a-b", "1", "1-2-3", "\u0661-", "-\u00b2", "9" * 5_000 + "-"]:
             self.refused("Misuse", damaged.range, no_range)
 
     def test_every_receipt_opens_to_what_its_part_stored(self):
@@ -235,6 +243,12 @@ GOLDEN = {"sse-s3": (20_000, CAT), "sse-s3-empty": (0, EMPTY), "sse-s3-chunk": (
           "sse-s3-unbound": (100, ["--unbound"]), "sse-kms": (20_000, CAT), "sse-kms-unbound": (100, ["--unbound"]),
           "dsse-kms": (20_000, CAT), "dsse-kms-chunk": (16_384, FULL),
           "sse-c": (20_000, CAT), "sse-c-empty": (0, EMPTY)}
+PARTS_NAME = ["--bucket", "photos", "--key", "parts \u00e9", "--realm", "account-7"]
+GOLDEN_MULTIPART = {"multipart-sse-s3": PARTS_NAME, "multipart-sse-s3-unbound": ["--unbound"],
+                    "multipart-sse-kms": PARTS_NAME, "multipart-dsse-kms": PARTS_NAME, "multipart-sse-c": PARTS_NAME}
+GOLDEN_PARTS = {1: 20_000, 2: 0, 7: 16_384, 10_000: 5}
+GOLDEN_VALUE = b"what must not lie in the clear"
+GOLDEN_UPLOAD_ID = os.fsdecode(b"golden upload \xff")
 GOLDEN_KMS = b"the only key of the golden kms!!"
 CUSTOMER_KEY = b"the customer's key, kept by them"
 PASSPHRASE = "golden passphrase \u00e9"
@@ -245,14 +259,14 @@ def golden_kms(request):
     pairs = sorted(request["encryption_context"].items())
     context = "".join(f"{len(name.encode())}:{name}={len(value.encode())}:{value};" for name, value in pairs).encode()
     wrapped = base64.b64decode(request["wrapped_key"])
-    return atrest.Message(stored(wrapped), GOLDEN_KMS, context, wrapped[:56]).read(0, 32)
+    return atrest.Message(Memory(wrapped), GOLDEN_KMS, context, wrapped[:56]).read(0, 32)
 
 
 def seal(data_keys, of, name, value):
     """A sealed value."""
     for data_key in reversed(data_keys):
         salt = os.urandom(24)
-        keys = atrest.expand(data_key, atrest.D + b"value\0" + of + atrest.lp(name.encode()) + salt, 44)
+        keys = atrest.expand(data_key, atrest.D + b"value\0" + of + lp(name.encode()) + salt, 44)
         value = b"\1" + salt + atrest.AESGCM(keys[:32]).encrypt(keys[32:], value, None)
     return value
 
@@ -269,15 +283,32 @@ def seal_message(data_key, context, plaintext):
 def seal_keyring(root_key, key_id, version, key):
     """A keyring of one version."""
     numbers = (1).to_bytes(8, "big") + version.to_bytes(4, "big") + (version + 1).to_bytes(4, "big") + b"\0\1"
-    payload = atrest.lp(key_id.encode()) + numbers + version.to_bytes(4, "big") + b"\1" + bytes(8) + key
+    payload = lp(key_id.encode()) + numbers + version.to_bytes(4, "big") + b"\1" + bytes(8) + key
     header = b"\x89ARSF\r\n\x1a\1\1\0" + os.urandom(32)
     keys = atrest.expand(atrest.extract(header[-32:], root_key), atrest.D + b"file\0" + header, 76)
     return header + keys[44:] + atrest.AESGCM(keys[:32]).encrypt(keys[32:44], payload, None)
 
 
+def seal_multipart(data_key, kek, key_id, name, parts):
+    """In SSE-S3 under version 1: the envelope, the manifest and what is stored of each part."""
+    u32 = [number.to_bytes(4, "big") for number in range(len(parts) + 1)]
+    stored = [seal_message(data_key, atrest.D + b"part\0" + u32[at], part) for at, part in enumerate(parts, 1)]
+    ends = [end.to_bytes(8, "big") for end in accumulate(map(len, parts))]
+    records = b"".join(number + end + part[:24] for number, end, part in zip(u32[1:], ends, stored))
+    manifest = seal_message(data_key, atrest.D + b"manifest\0", records)
+    fields = {1: key_id.encode(), 2: (1).to_bytes(4, "big"), 6: u32[-1] + ends[-1] + manifest[:56]}
+    fields = b"".join(kind.to_bytes(2, "big") + lp(value) for kind, value in fields.items())
+    salt = os.urandom(32)
+    prk = atrest.extract(salt, kek)
+    begins = b"\x89ARST\r\n\x1a\1\1\3\1\0" + bytes([name is not None])
+    header = begins + len(fields).to_bytes(2, "big") + salt + atrest.verifier(prk, 1) + fields
+    keys = atrest.expand(prk, atrest.D + b"wrap\0" + header + atrest.ctx(name), 44)
+    return header + atrest.AESGCM(keys[:32]).encrypt(keys[32:], data_key, None), manifest, stored
+
+
 class Messages(Test):
     def opened(self, message, data_keys, headers):
-        return b"".join(atrest.open_message(stored(message), data_keys, b"context", headers).whole())
+        return b"".join(atrest.open_message(Memory(message), data_keys, b"context", headers).whole())
 
     def test_an_empty_last_chunk_of_the_outer_layer_has_to_be_authentic_too(self):
         inner = seal_message(bytes(32), b"context", plaintext(16_312))
@@ -326,30 +357,96 @@ class TheProgram(Test):
         return err.getvalue() or out.getvalue()
 
     def assert_refused(self, kind, *args):
-        self.assertTrue(self.program(*args, status=1).startswith(f"refused: {kind}: "), kind)
+        self.assertRegex(self.program(*args, status=1), f"^refused: {kind}\\b")
         self.assertEqual([name for name in os.listdir(self.folder) if name == "out" or name.startswith(".")], [])
 
     def golden(self, folder, name):
         """The arguments that open a golden file."""
         _, object_name = GOLDEN[name]
-        args = ["open", "--envelope", folder / f"{name}.envelope", "--body", folder / f"{name}.body", *object_name]
-        args += ["--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key", "--out", self.out]
-        if "kms" in name:
-            request = json.loads(self.program("kms-request", folder / f"{name}.envelope", *object_name))
+        envelope, body = folder / f"{name}.envelope", folder / f"{name}.body"
+        args = ["open", "--envelope", envelope, "--body", body, *object_name, "--out", self.out]
+        return [*args, *self.golden_keys(envelope, object_name)]
+
+    def golden_keys(self, envelope, object_name):
+        folder, args = envelope.parent, []
+        if "sse-c" not in envelope.name:
+            args = ["--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key"]
+        if "kms" in envelope.name:
+            request = json.loads(self.program("kms-request", envelope, *object_name))
             args += ["--kek", self.file("kek", golden_kms(request)), "--kms-key", request["key_id"]]
-        if "sse-c" in name:
+        if "sse-c" in envelope.name:
             args += ["--customer-key", self.file("customer", base64.b64encode(CUSTOMER_KEY) + b"\n")]
         return args
 
     def test_every_file_that_the_library_ever_wrote_opens(self):
         versions = [path for path in (TESTS / "golden").iterdir() if path.is_dir()]
-        self.assertGreaterEqual(len(versions), 1)
+        self.assertGreaterEqual(len(versions), 2)
         for folder in versions:
-            for name, (size, _) in GOLDEN.items():
-                with self.subTest(folder=folder.name, name=name):
-                    self.program(*self.golden(folder, name))
-                    self.assertEqual(self.out.read_bytes(), plaintext(size))
+            opened = set()
+
+            def noting(path, *mode):
+                opened.add(Path(path))
+                return open(path, *mode)
+
+            with mock.patch.object(atrest, "open", noting, create=True):
+                self.golden_objects_open(folder)
+                self.golden_keyrings_open(folder)
+                if folder.name != "0.1.0":  # The first version had none.
+                    self.golden_multipart_objects_open(folder)
+            self.assertEqual([path.name for path in folder.iterdir() if path not in opened], [])
+
+    def golden_objects_open(self, folder):
+        for name, (size, object_name) in GOLDEN.items():
+            with self.subTest(folder=folder.name, name=name):
+                args = self.golden(folder, name)
+                self.program(*args)
+                self.assertEqual(self.out.read_bytes(), plaintext(size))
+                self.out.unlink()
+                if folder.name != "0.1.0":  # The first version had none.
+                    at = args.index("--body")
+                    value = ["value", *args[1:at], *args[at + 2:], "--of", "object", "--name", "md5", "--sealed"]
+                    self.program(*value, folder / f"{name}.value")
+                    self.assertEqual(self.out.read_bytes(), name.encode())
                     self.out.unlink()
+
+    def golden_keyrings_open(self, folder):
+        passphrase = self.file("passphrase", PASSPHRASE.encode())
+        of_key = self.program("keyring", "--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key")
+        of_phrase = self.program("keyring", "--keyring", folder / "passphrase.atrest", "--passphrase", passphrase)
+        shown = map(json.loads, (of_key, of_phrase))
+        self.assertEqual(*([keyring["key_id"], keyring["versions"]] for keyring in shown))
+
+    def golden_multipart_objects_open(self, folder):
+        for name, object_name in GOLDEN_MULTIPART.items():
+            with self.subTest(folder=folder.name, name=name):
+                def file(what):
+                    return folder / f"{name}.{what}"
+
+                of_object = ["--envelope", file("envelope"), "--manifest", file("manifest"), *object_name]
+                of_object += self.golden_keys(file("envelope"), object_name)
+                parts = [file(f"part-{number}") for number in GOLDEN_PARTS]
+                self.program("open", *of_object, "--body", *parts, "--out", self.out)
+                self.assertEqual(self.out.read_bytes(), plaintext(sum(GOLDEN_PARTS.values())))
+                self.out.unlink()
+                self.assert_golden_value(of_object, "object", file("value-object"))
+                for number in GOLDEN_PARTS:
+                    self.assert_golden_value(of_object, number, file(f"value-part-{number}"))
+
+                under_way = ["--upload"] if name.endswith("unbound") else ["--upload-id", GOLDEN_UPLOAD_ID]
+                of_upload = ["--envelope", file("upload"), *object_name, *under_way]
+                of_upload += self.golden_keys(file("upload"), object_name)
+                self.assert_golden_value(of_upload, "upload", file("value-upload"))
+                for (number, size), part in zip(GOLDEN_PARTS.items(), parts):
+                    receipt = file(f"receipt-{number}")
+                    shown = json.loads(self.program("receipt", *of_upload, "--sealed", receipt))
+                    self.assertEqual((shown["number"], shown["len"]), (number, size))
+                    self.assertEqual(UNHEX(shown["label"]), b'"etag-%d"' % number)
+                    self.assertEqual(UNHEX(shown["headers"][0]), part.read_bytes()[:56])
+                    self.assert_golden_value([*of_upload, "--receipt", receipt], number, file(f"value-part-{number}"))
+
+    def assert_golden_value(self, args, of, sealed):
+        shown = self.program("value", *args, "--of", of, "--name", "md5", "--sealed", sealed)
+        self.assertEqual(UNHEX(shown), GOLDEN_VALUE)
 
     def test_a_keyring_is_shown_without_its_keys(self):
         folder = TESTS / "golden" / "0.1.0"
@@ -489,21 +586,105 @@ class TheProgram(Test):
         return [*args, "--master-key", master_key, "--key-id", env.key_id, "--key-version", env.key_version]
 
     def test_the_page_recovery_shows_what_is_printed(self):
-        page = (TESTS.parent / "src" / "manual" / "recovery.md").read_text()
-        for path in (TESTS / "golden" / "0.1.0").iterdir():
-            shutil.copy(path, self.folder)
-        request = json.loads(self.program("kms-request", self.folder / "sse-kms.envelope", *CAT))
-        self.file("kek", golden_kms(request))
-        self.addCleanup(os.chdir, os.getcwd())
-        os.chdir(self.folder)
-        shown = re.findall(r"^\$ atrest\.py ((?:.*\\\n)*.*)\n((?:[^$`\n].*\n)*)", page, re.MULTILINE)
-        shown = [(shlex.split(command.replace("\\\n", " ")), expected)
-                 for command, expected in shown if "film" not in command]
-        self.assertGreaterEqual(len(shown), 6)
-        for command, expected in shown:
-            self.folder.joinpath("cat.jpg").unlink(missing_ok=True)
-            printed = self.program(*command, status=int(expected.startswith("refused")))
-            self.assertTrue(printed.startswith(expected.partition("    ...\n")[0]), (printed, expected))
+        page = (TESTS.parent / "src" / "manual" / "recovery.md").read_text(encoding="utf-8")
+        golden, store = self.folder / "golden", self.folder / "store"
+        shutil.copytree(TESTS / "golden" / "0.2.0", golden)
+        self.example_store(store)
+        program = self.file("atrest.py", f'#!/bin/sh\nexec "{sys.executable}" "{atrest.__file__}" "$@"\n'.encode())
+        program.chmod(0o700)
+        blocks, place = re.findall(r"^```text\n(\$ .*?)^```", page, re.MULTILINE | re.DOTALL), golden
+        self.assertGreaterEqual(len(blocks), 9)
+        for block in blocks:
+            place = store if block.startswith("$ cd DIR\n") else place
+            commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block, re.MULTILINE)
+            printed = re.sub(r"^\$ (?:.*\\\n)*.*\n", "", block, flags=re.MULTILINE).replace("\n\n", "\n")
+            pattern = "".join("(?s:.*)" if line.strip() == "..." else re.escape(line) + "\n"
+                              for line in printed.splitlines())
+            path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
+            run = subprocess.run(["sh", "-c", "".join(commands).replace("cd DIR\n", "")], cwd=place, text=True,
+                                 encoding="utf-8", env={**os.environ, "PATH": path, "PYTHONUTF8": "1"},
+                                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+            self.assertRegex(run.stdout, rf"\A{pattern}\Z", block)
+        self.assertEqual((golden / "cat.jpg").read_bytes(), plaintext(20_000))
+        self.assertEqual((golden / "piece").read_bytes(), plaintext(20_010)[19_990:])
+        self.assertEqual((store / "film").read_bytes(), plaintext(40_000))
+
+    def example_store(self, store):
+        """What the example `files` leaves of an object that was put in parts."""
+        root_key, kek, store_id, body = os.urandom(32), os.urandom(32), os.urandom(16).hex(), os.urandom(16).hex()
+        whole = plaintext(40_000)
+        name = (store_id.encode(), b"files", b"film", b"", b"")
+        envelope, manifest, parts = seal_multipart(os.urandom(32), kek, "key", name, [whole[:16_384], whole[16_384:]])
+        record = f"atrest-files 1\nbody {body}\nenvelope {base64.b64encode(envelope).decode()}\n"
+        files = {"store": f"atrest-store 1\nid {store_id}\nkeyring key\n".encode(), "keys/root.key": root_key,
+                 "keys/master.atrest": seal_keyring(root_key, "key", 1, kek),
+                 f"records/{base64.b32encode(b'film').decode().rstrip('=')}.record": record.encode(),
+                 f"bodies/{body}/manifest": manifest,
+                 **{f"bodies/{body}/{number:05}": part for number, part in enumerate(parts, 1)}}
+        for path, content in files.items():
+            (store / path).parent.mkdir(parents=True, exist_ok=True)
+            (store / path).write_bytes(content)
+
+    def test_more_parts_open_than_a_process_can_hold_files(self):
+        import resource
+        data_key, kek, whole = os.urandom(32), os.urandom(32), plaintext(10_000)
+        cut = [whole[5 * i:5 * i + 5] for i in range(2_000)]
+        cut[7:9] = [b"".join(cut[7:9]), b""]
+        envelope, manifest, parts = seal_multipart(data_key, kek, "key", None, cut)
+        paths = [str(self.file(f"part {number}", part)) for number, part in enumerate(parts, 1)]
+        args = ["open", "--unbound", "--envelope", self.file("envelope", envelope), "--out", self.out]
+        args += ["--manifest", self.file("manifest", manifest)]
+        args += ["--master-key", self.file("key", kek), "--key-id", "key", "--key-version", 1]
+        bodies = f"@{self.file('bodies', os.linesep.join(['--body', *paths]).encode())}"
+        limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+        self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, limits)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (50, limits[1]))
+        self.program(*args, bodies)
+        self.assertEqual(self.out.read_bytes(), whole)
+        self.out.unlink()
+        self.program(*args, bodies, "--range", "31-9000")
+        self.assertEqual(self.out.read_bytes(), whole[31:9_001])
+        self.out.unlink()
+        lacking = self.program(*args, "--body", *paths[:1_999], status=1)
+        there, all_of_them = (sum(map(len, pieces)) for pieces in (parts[:1_999], parts))
+        self.assertIn(f"Truncated: the body is of {there} bytes, its 2000 parts take {all_of_them}", lacking)
+        self.assert_refused("Inauthentic: the body is of", *args, "--body", *paths, paths[8])
+        self.assert_refused("Inauthentic", *args, "--body", paths[1], paths[0], *paths[2:])
+        self.assert_refused(f"Misuse: {re.escape(str(self.folder))}", *args, "--body", paths[0], self.folder)
+
+    def test_a_file_that_becomes_shorter_meanwhile_is_truncated(self):
+        paths = [self.file("1", b"abc"), self.file("2", b""), self.file("3", b"defg")]
+        stored = atrest.Stored(*paths)
+        self.assertEqual([stored.read(at, n) for at, n in [(0, 7), (2, 2), (3, 1), (7, 0), (0, 1), (6, 1)]],
+                         [b"abcdefg", b"cd", b"d", b"", b"a", b"g"])
+        paths[0].write_bytes(b"ab")
+        self.refused("Truncated", stored.read, 1, 3)
+
+    def test_what_is_missing_is_named(self):
+        folder = TESTS / "golden" / "0.2.0"
+        good = self.golden(folder, "sse-s3")
+        for flag in ("--body", "--root-key"):
+            at = good.index(flag)
+            self.assert_refused(f"Misuse: {flag} is missing", *good[:at], *good[at + 2:])
+        self.assert_refused("Misuse: --root-key is missing", "keyring", "--keyring", folder / "keyring.atrest")
+        at = good.index("--body")
+        value = ["value", *good[1:at], *good[at + 2:], "--name", "md5", "--sealed", folder / "sse-s3.value"]
+        for wrong in ("\u00b2", "\u0661", "-1", "part", "", "1" * 5_000):
+            self.assert_refused("Misuse: --of", *value, f"--of={wrong}")
+
+    def test_a_program_that_is_stopped_leaves_no_file(self):
+        good = self.golden(TESTS / "golden" / "0.2.0", "sse-s3")
+        self.addCleanup(signal.signal, signal.SIGTERM, signal.signal(signal.SIGTERM, signal.SIG_IGN))
+
+        def stopped(_):
+            yield b"the first piece"
+            self.assertTrue([name for name in os.listdir(self.folder) if name.startswith(".")])
+            os.kill(os.getpid(), signal.SIGTERM)
+            yield b"another"
+
+        with mock.patch.object(atrest.Object, "whole", stopped), self.assertRaises(KeyboardInterrupt):
+            self.program(*good)
+        self.assertEqual([name for name in os.listdir(self.folder) if name == "out" or name.startswith(".")], [])
 
     def test_values_and_receipts_of_an_upload_and_of_its_object_open(self):
         accepted, refused = load("accept.json")["cases"], load("reject.json")["cases"]
@@ -512,7 +693,7 @@ class TheProgram(Test):
         for case in (done, under_way):
             data_keys = list(map(UNHEX, case["data_keys"]))
             header = os.urandom(56)
-            record = (2).to_bytes(4, "big") + (0).to_bytes(8, "big") + header + atrest.lp(b"tag")
+            record = (2).to_bytes(4, "big") + (0).to_bytes(8, "big") + header + lp(b"tag")
             receipt = self.file("receipt", seal(data_keys, bytes(24), "atrest/receipt", record))
             args = ["--envelope", self.file("envelope", UNHEX(case["envelope"])), *self.of_case(case)]
             args += ["--manifest", self.file("manifest", UNHEX(case["manifest"]))] if case is done else []
@@ -574,7 +755,7 @@ class TheProgram(Test):
         env, data_keys = unlock(case, upload=True)
         keyring = seal_keyring(root_key, env.key_id, env.key_version, UNHEX(case["keks"][0]))
         keyring, header = self.file("u.keyring", keyring), os.urandom(56)
-        record = (2).to_bytes(4, "big") + (9).to_bytes(8, "big") + header + atrest.lp(b"")
+        record = (2).to_bytes(4, "big") + (9).to_bytes(8, "big") + header + lp(b"")
         values = [("upload", bytes(24)), (2, header[:24])]
         cases.append({
             "case": "an upload", "root_key": "root", "keyring": keyring.name, "plaintext": None, "body": [],
@@ -596,7 +777,9 @@ class TheProgram(Test):
         self.assertEqual(lines[-2], "ok   an upload: sse-s3, upload under way")
         self.assertEqual(checked([], 1), ["0 opened, 0 failed"])
         of_parts = next(case for case in cases if case["receipts"])
-        for field, wrong in [("plaintext", "root"), ("root_key", "cases.json"), ("keyring", "no file"), ("name", None),
+        longer = self.file("longer", (self.folder / of_parts["plaintext"]).read_bytes() + b"!").name
+        for field, wrong in [("plaintext", "root"), ("plaintext", longer), ("root_key", "cases.json"),
+                             ("keyring", "no file"), ("name", None),
                              ("values", [{**of_parts["values"][0], "value": ""}]),
                              ("receipts", [{**of_parts["receipts"][0], "len": 7}]),
                              ("receipts", [{**of_parts["receipts"][0], "label": ""}])]:
