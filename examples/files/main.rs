@@ -80,7 +80,7 @@ fn run(invocation: Invocation) -> Outcome<()> {
 
     match command {
         Command::Help => out.write_all(cli::HELP.as_bytes())?,
-        Command::Put(put) => put::put(&Store::open_or_create(&directory())?, put, out)?,
+        Command::Put(put) => put::put(|| Store::open_or_create(&directory()), put, out)?,
         Command::Get(get) => read::get(&existing()?, get, out)?,
         Command::GetAll(get) => read::get_all(&existing()?, get, out)?,
         Command::Cat(cat) => read::cat(&existing()?, cat, out)?,
