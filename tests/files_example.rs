@@ -157,7 +157,9 @@ fn wrong_usage_is_told_apart_from_failure() {
     for arguments in wrong {
         program.fails(2, arguments);
     }
-    assert!(program.ok_text(["help"]).contains("demo PATH"));
+    let help = program.ok_text(["help"]);
+    assert!(help.contains("demo PATH"));
+    assert!(help.lines().all(|line| line.len() <= 120), "{help}");
 }
 
 #[cfg(feature = "aws-lc-rs")]
