@@ -119,7 +119,25 @@ fn what_is_not_there_is_said_to_be_missing() {
     }
     program.fails(1, ["put", "object", "no-such-file"]);
     program.fails(1, ["put", "object", "."]);
+    let said = program.fails(1, ["get", "object", "no/such"]);
+    assert!(said.starts_with("files: no: ") && !said.contains("tmp"), "{said}");
+    assert!(program.fails(1, ["get", "object", "source/such"]).starts_with("files: source: is not a directory"));
+    assert!(program.fails(1, ["get", "--all", "source"]).starts_with("files: source: is not a directory"));
     assert_eq!(program.cat("sse-s3", "object"), b"here");
+}
+
+#[test]
+fn a_put_that_cannot_be_makes_no_store() {
+    let program = Program::new();
+    fs::write(program.path("source"), pattern(100_001)).expect("written");
+    for put in [&["put", "object", "no-such-file"][..], &["put", "", "source"], &["put", "object", "."]] {
+        program.fails(1, put);
+    }
+    let said = program.fails(1, ["put", "--part-size", "10", "object", "source"]);
+    assert!(said.starts_with("files: object: more than 10000 parts"), "{said}");
+    program.fails(2, ["put", "--part-size", "0", "object", "source"]);
+    assert!(!program.path("atrest-store").exists());
+    program.ok(["put", "--part-size", "11", "object", "source"]);
 }
 
 #[test]
@@ -139,7 +157,9 @@ fn wrong_usage_is_told_apart_from_failure() {
     for arguments in wrong {
         program.fails(2, arguments);
     }
-    assert!(program.ok_text(["help"]).contains("demo PATH"));
+    let help = program.ok_text(["help"]);
+    assert!(help.contains("demo PATH"));
+    assert!(help.lines().all(|line| line.len() <= 120), "{help}");
 }
 
 #[cfg(feature = "aws-lc-rs")]

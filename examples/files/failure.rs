@@ -46,6 +46,10 @@ impl Failure {
         }
     }
 
+    fn is_not_found(&self) -> bool {
+        matches!(&self.cause, Cause::Io(error) if error.kind() == io::ErrorKind::NotFound)
+    }
+
     pub(crate) fn is_usage(&self) -> bool {
         matches!(self.cause, Cause::Usage(_))
     }
@@ -108,6 +112,14 @@ impl From<Failure> for io::Error {
 impl From<lexopt::Error> for Failure {
     fn from(error: lexopt::Error) -> Self {
         Self::usage(error.to_string())
+    }
+}
+
+/// `None` where what it was about is not there: somebody else may remove it at any moment.
+pub(crate) fn unless_gone<T>(outcome: Result<T, impl Into<Failure>>) -> Outcome<Option<T>> {
+    match outcome.map_err(Into::into) {
+        Err(failure) if failure.is_not_found() => Ok(None),
+        outcome => outcome.map(Some),
     }
 }
 

@@ -6,6 +6,7 @@ use atrest::rotation::{Inventory, Row, Totals};
 
 use crate::cli::Format;
 use crate::failure::Outcome;
+use crate::progress;
 use crate::report::{Table, grouped, printable};
 use crate::store::Store;
 use crate::sweeps::{entries, places};
@@ -16,11 +17,16 @@ pub(crate) fn inventory(store: &Store, format: Format, out: &mut impl Write) -> 
     if format == Format::Csv {
         out.write_all(Row::CSV_HEADER.as_bytes())?;
     }
-    let totals = Inventory::new(store.sse()).run_blocking(entries(store, &places, true), |row| match format {
-        Format::Table => writeln!(out, "{}", line(row)),
-        Format::Csv => out.write_all(row.to_csv().as_bytes()),
-        Format::Json => out.write_all(row.to_json().as_bytes()),
+    let bar = progress::of_objects("inventory", places.len());
+    let totals = Inventory::new(store.sse()).run_blocking(entries(store, &places, true), |row| {
+        bar.inc(1);
+        bar.suspend(|| match format {
+            Format::Table => writeln!(out, "{}", line(row)),
+            Format::Csv => out.write_all(row.to_csv().as_bytes()),
+            Format::Json => out.write_all(row.to_json().as_bytes()),
+        })
     })?;
+    bar.finish_and_clear();
     match format {
         Format::Table => writeln!(out, "\n{}", table(&totals))?,
         // Apart from the rows, so that those are one table.

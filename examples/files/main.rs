@@ -63,10 +63,10 @@ fn main() -> ExitCode {
 
 /// A name that is none would have nothing stop.
 fn check_stop() -> Outcome<()> {
-    let known = steps::Step::NAMES;
     match std::env::var_os("FILES_STOP_AT") {
-        Some(name) if !known.iter().any(|known| name == *known) => {
-            Err(Failure::usage(format!("FILES_STOP_AT is one of: {}", known.join(" "))))
+        Some(stop) if stop.to_str().and_then(steps::parse).is_none() => {
+            let names = steps::Step::NAMES.join(" ");
+            Err(Failure::usage(format!("FILES_STOP_AT is one of these, or NAME:2 for the second time: {names}")))
         }
         _ => Ok(()),
     }
@@ -80,7 +80,7 @@ fn run(invocation: Invocation) -> Outcome<()> {
 
     match command {
         Command::Help => out.write_all(cli::HELP.as_bytes())?,
-        Command::Put(put) => put::put(&Store::open_or_create(&directory())?, put, out)?,
+        Command::Put(put) => put::put(|| Store::open_or_create(&directory()), put, out)?,
         Command::Get(get) => read::get(&existing()?, get, out)?,
         Command::GetAll(get) => read::get_all(&existing()?, get, out)?,
         Command::Cat(cat) => read::cat(&existing()?, cat, out)?,

@@ -79,8 +79,9 @@ impl OpenObject {
 
     /// Decrypts one part into `target`, without looking at the others.
     pub(crate) fn decrypt_part(&self, number: PartNumber, mut target: impl Write) -> Outcome<u64> {
+        let files = self.body.part_files()?;
         let mut reader = self.decryptor.part_decryptor(number)?.sequential();
-        let pumped_len = pump(self.body.part(number)?, &mut target, |input, output| reader.update(input, output))?;
+        let pumped_len = pump(files.open(number)?, &mut target, |input, output| reader.update(input, output))?;
         Ok(pumped_len + finish(reader, target)?)
     }
 

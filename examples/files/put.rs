@@ -39,17 +39,25 @@ pub(crate) struct Stored {
     pub(crate) parts: Option<usize>,
 }
 
-pub(crate) fn put(store: &Store, put: Put, out: &mut impl Write) -> Outcome<()> {
+/// The store is asked for once the put makes sense: one that does not makes none.
+pub(crate) fn put(store: impl FnOnce() -> Outcome<Store>, put: Put, out: &mut impl Write) -> Outcome<()> {
     match &put.from {
         PutFrom::One { name, source } => {
             let source = Source::open(source)?;
+            check(name, &source, put.parts)?;
             let bar = progress::of_bytes(printable(name), source.known_len());
-            let stored = put_one(store, name, &put, source, &bar)?;
+            let stored = put_one(&store()?, name, &put, source, &bar)?;
             bar.finish_and_clear();
             say(name, put.mode.mode_name(), stored, out)
         }
-        PutFrom::Directory(directory) => put_directory(store, &put, directory, out),
+        PutFrom::Directory(directory) => put_directory(&store()?, &put, directory, out),
     }
+}
+
+/// Refuses now what would be refused after all of the source was read, or with a part of it stored.
+fn check(name: &str, source: &Source, parts: Option<Parts>) -> Outcome<()> {
+    record::file_name(name)?;
+    parts.map_or(Ok(()), |parts| parts::check_count(source, parts.len)).about(printable(name))
 }
 
 fn put_directory(store: &Store, put: &Put, directory: &Path, out: &mut impl Write) -> Outcome<()> {
@@ -117,7 +125,7 @@ pub(crate) fn put_whole(
     source: Source,
     bar: &ProgressBar,
 ) -> Outcome<u64> {
-    record::file_name(name)?; // refused now, or after all of `source` was read
+    check(name, &source, None)?;
     let object = store.object(name)?;
     let sse = store.sse().blocking();
     // A length that is told beforehand is authenticated with the envelope: every later read knows it at once.
@@ -146,7 +154,7 @@ pub(crate) fn put_in_parts(
     parts: Parts,
     bar: &ProgressBar,
 ) -> Outcome<Stored> {
-    record::file_name(name)?;
+    check(name, &source, Some(parts))?;
     let upload = parts::begin(store, name, mode.into())?;
     let len = parts::store_all(&upload, source, parts, bar).about(printable(name))?;
     let (count, envelope) = parts::complete(store, &upload, customer_key::unlock(key)).about(printable(name))?;

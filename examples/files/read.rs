@@ -36,6 +36,9 @@ pub(crate) fn get(store: &Store, get: Get, out: &mut impl Write) -> Outcome<()> 
 /// Into a new directory, so that nothing is replaced, and nothing that is there leads somewhere else.
 pub(crate) fn get_all(store: &Store, get: GetAll, out: &mut impl Write) -> Outcome<()> {
     let keys = KeyBunch::read(&get.key_files)?;
+    if fs::metadata(&get.target).is_ok_and(|metadata| !metadata.is_dir()) {
+        return Err(Failure::rule("is not a directory")).about(get.target.display());
+    }
     if fs::read_dir(&get.target).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Failure::rule("is there, and not empty")).about(get.target.display());
     }
@@ -142,7 +145,14 @@ fn decrypt_to_file(object: &OpenObject, path: &Path, bar: &ProgressBar) -> Outco
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     };
-    let unverified = tempfile::NamedTempFile::new_in(directory).about(directory.display())?;
+    let metadata = fs::metadata(directory).about(directory.display())?;
+    if !metadata.is_dir() {
+        return Err(Failure::rule("is not a directory")).about(directory.display());
+    }
+    // Its own error names a file that nobody has asked for.
+    let unverified = tempfile::NamedTempFile::new_in(directory)
+        .map_err(|error| Failure::rule(format!("no file can be made there: {}", error.kind())))
+        .about(directory.display())?;
     let len = object.decrypt(bar.wrap_write(unverified.as_file()))?;
     unverified.as_file().sync_all()?;
     unverified.persist(path).map_err(|error| error.error).about(path.display())?;

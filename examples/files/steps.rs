@@ -1,5 +1,7 @@
 //! The places between two writes where a killed program makes a difference. `FILES_STOP_AT=NAME` has it end there as if
-//! it had been killed: with it the tests visit every one of them.
+//! it had been killed, `NAME:2` when it comes there for the second time: with it the tests visit every one of them.
+
+use std::sync::atomic::{AtomicU32, Ordering};
 
 /// Declares the steps, so that a name and its place cannot go apart.
 macro_rules! steps {
@@ -58,15 +60,31 @@ steps! {
     CursorStored = "cursor-stored",
     /// The report of a sweep is stored, and its cursor is still there.
     ReportStored = "report-stored",
+    /// A put is complete, and what it overwrites still lies in the clear.
+    PlainOverwritten = "plain-overwritten",
     /// What lay in the clear is encrypted, and still lies in the clear as well.
     PlainEncrypted = "plain-encrypted",
     /// What lay in the clear is removed.
     PlainRemoved = "plain-removed",
 }
 
+/// The name and the number of `NAME` or `NAME:2`; `None` for anything else.
+pub(crate) fn parse(stop: &str) -> Option<(&'static str, u32)> {
+    let (name, time) = match stop.split_once(':') {
+        Some((name, time)) => (name, time.parse().ok().filter(|time| *time > 0)?),
+        None => (stop, 1),
+    };
+    Step::NAMES.iter().find(|known| **known == name).map(|name| (*name, time))
+}
+
 /// The program has come to a step; here it ends where `FILES_STOP_AT` says so.
 pub(crate) fn reach(step: Step) {
-    if std::env::var_os("FILES_STOP_AT").is_some_and(|name| name == step.name()) {
+    static TIMES: AtomicU32 = AtomicU32::new(0);
+    let stop = std::env::var("FILES_STOP_AT").ok();
+    let Some((_, time)) = stop.as_deref().and_then(parse).filter(|(name, _)| *name == step.name()) else {
+        return;
+    };
+    if TIMES.fetch_add(1, Ordering::Relaxed) + 1 == time {
         std::process::abort();
     }
 }

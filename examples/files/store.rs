@@ -145,6 +145,7 @@ impl Store {
     /// Removes what lies in the clear under a name that a put has overwritten.
     pub(crate) fn remove_plain(&self, name: &str) -> Outcome<()> {
         if let Some(path) = self.plain.find(name)? {
+            reach(Step::PlainOverwritten);
             fs::remove_file(&path).about(path.display())?;
         }
         Ok(())

@@ -7,7 +7,7 @@ use atrest::rotation::{Cursor, Entry, EnvelopeStore, Report, StoreFuture};
 
 use crate::failure::{About, Failure, Outcome};
 use crate::objects::file_names;
-use crate::record::{BodyName, Record};
+use crate::record::{BodyName, Record, UploadRecord};
 use crate::steps::{Step, reach};
 use crate::store::Store;
 use crate::tree::Found;
@@ -47,12 +47,17 @@ impl Place {
             }
             Self::Plain { name, len } => (Entry::plain(store.object(name)?), Some(*len)),
             Self::Upload { id } => {
-                let Some(upload) = objects.upload(id)? else {
+                let Some(bytes) = objects.upload_bytes(id)? else {
                     return Ok(None);
                 };
-                let object = store.object(&upload.name)?;
+                let upload = UploadRecord::decode(&bytes).and_then(|upload| Ok((store.object(&upload.name)?, upload)));
+                let (object, envelope) = match upload {
+                    Ok((object, upload)) => (object, upload.envelope),
+                    // Nobody knows of what it is: it is listed under its own path, with bytes that are no envelope.
+                    Err(_) => (store.object(&format!("uploads/{}", id.as_str()))?, bytes),
+                };
                 let len = with_len.then(|| objects.upload_len(id).ok()).flatten();
-                (Entry::upload(object, id.as_str(), upload.envelope), len)
+                (Entry::upload(object, id.as_str(), envelope), len)
             }
         };
         let entry = entry.with_position(self.position());

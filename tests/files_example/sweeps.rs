@@ -113,6 +113,39 @@ fn an_inventory_says_how_everything_is_encrypted() {
 }
 
 #[test]
+fn a_damaged_upload_is_named_and_the_rest_is_listed_and_rewrapped() {
+    let program = Program::new();
+    for mode in MODES {
+        program.put(mode, mode, b"meow");
+    }
+    program.stop_at("part-stored", ["put", "--part-size", "10", "object", "source"]);
+    let uploads = program.files("uploads");
+    let record = uploads.iter().find(|path| path.ends_with("upload")).expect("there");
+    let good = fs::read_to_string(record).expect("read");
+    let (first, rest) = good.split_once("name ").expect("a name");
+    let (_, envelope) = rest.split_once('\n').expect("an envelope");
+    let nameless = format!("{first}name \n{envelope}");
+    let cut = good.len() - 9;
+    for damaged in ["", "not a record", &good[..20], &good[..cut], &format!("{}\n", &good[..cut]), &nameless] {
+        fs::write(record, damaged).expect("written");
+        let rows = program.rows();
+        assert_eq!(rows.len(), MODES.len() + 1, "{damaged:?}");
+        let row = rows.last().expect("some");
+        assert_eq!(row["status"], "DAMAGED", "{damaged:?}");
+        assert!(row["upload_id"].is_string() && row["problem"].is_string(), "{row}");
+
+        program.ok(["rotate"]);
+        let run = program.run(["rewrap"]);
+        let said = String::from_utf8_lossy(&run.stdout);
+        assert_eq!(run.code, Some(1), "{damaged:?}: {said}");
+        assert!(said.contains("rewrapped  sse-s3    sse-s3\n") && said.contains(" (upload): "), "{said}");
+        assert!(run.stderr.contains("1 could not be rewrapped"), "{}", run.stderr);
+    }
+    program.ok(["gc"]);
+    program.ok(["rewrap"]);
+}
+
+#[test]
 fn what_lay_in_the_clear_is_encrypted_and_then_removed() {
     for mode in MODES {
         let program = Program::new();

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::io::Write;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use crate::program::{Program, Run, pattern};
 
@@ -52,6 +53,44 @@ fn puts_of_one_name_at_once_leave_one_of_them_whole() {
     assert_eq!(object.len(), 50_000);
     assert!(object.iter().all(|byte| *byte == object[0]));
     program.only_file("bodies");
+}
+
+#[test]
+fn writers_in_parts_and_sweeps_do_not_trip_over_each_other() {
+    const WRITERS: usize = 3;
+    let program = Program::new();
+    let bytes = pattern(60_000);
+    program.put("sse-s3", "source", &bytes);
+    let busy = AtomicUsize::new(WRITERS);
+    std::thread::scope(|scope| {
+        for writer in 0..WRITERS {
+            let (program, busy, name) = (&program, &busy, format!("object {writer}"));
+            scope.spawn(move || {
+                let _done = Done(busy);
+                for _ in 0..25 {
+                    program.ok(["put", "--part-size", "20000", &name, "source"]);
+                }
+            });
+        }
+        while busy.load(Ordering::SeqCst) > 0 {
+            program.ok(["gc"]);
+            program.ok(["rewrap", "--all"]);
+        }
+    });
+    for writer in 0..WRITERS {
+        assert_eq!(program.cat("sse-s3", &format!("object {writer}")), bytes);
+    }
+    program.ok(["gc"]);
+    assert!(program.files("uploads").is_empty());
+}
+
+/// Counts a writer as done however it ends, so that nobody waits for one that failed.
+struct Done<'a>(&'a AtomicUsize);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
 }
 
 #[test]

@@ -49,8 +49,9 @@ impl World {
                 world.objects.insert((*mode).to_owned(), bytes);
             }
             let attempt = world.attempt(Task::PutInParts);
-            world.program.ok(&attempt.arguments);
-            world.objects.extend(attempt.writes);
+            let run = world.program.run(&attempt.arguments);
+            assert_eq!(run.code, Some(0), "{}", run.stderr);
+            world.check_after(&attempt, &run, "its beginning");
         }
         world
     }
@@ -58,16 +59,21 @@ impl World {
     /// The next call, with contents that were never there before.
     pub(crate) fn attempt(&mut self, task: Task) -> Attempt {
         self.attempts += 1;
-        let contents = |len: usize| pattern(len + self.attempts)[self.attempts..].to_vec();
+        let attempts = self.attempts;
+        let contents = |len: usize| pattern(len + attempts)[attempts..].to_vec();
         let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
         let mut writes = BTreeMap::new();
         let arguments = match task {
             Task::FirstPut | Task::Put => {
                 writes.insert("sse-s3".to_owned(), contents(300_000));
+                if task == Task::Put {
+                    self.leave_in_the_clear("sse-s3", contents(1_000));
+                }
                 words(&["put", "sse-s3", "source"])
             }
             Task::PutInParts => {
                 writes.insert("in-parts".to_owned(), contents(300_000));
+                self.leave_in_the_clear("in-parts", contents(1_000));
                 words(&["put", "--part-size", "40000", "--threads", "3", "in-parts", "source"])
             }
             Task::PutDirectory => {
@@ -88,12 +94,9 @@ impl World {
             }
             Task::EncryptExisting => {
                 for number in 0..3 {
-                    let name = format!("old/{}-{number}", self.attempts);
+                    let name = format!("old/{attempts}-{number}");
                     let bytes = contents(20_000 * (number + 1));
-                    let path = self.plain_path(&name);
-                    fs::create_dir_all(path.parent().expect("it has one")).expect("made");
-                    fs::write(&path, &bytes).expect("written");
-                    self.plain.insert(name.clone(), bytes.clone());
+                    self.leave_in_the_clear(&name, bytes.clone());
                     writes.insert(name, bytes);
                 }
                 words(&["encrypt-existing"])
@@ -130,7 +133,7 @@ impl World {
                 self.objects.insert(name, bytes);
             }
         }
-        self.check_plain(task, done, at);
+        self.check_plain(attempt, done, at);
         self.check_versions(task, done, &said, at);
         self.check_inventory(task, at);
 
@@ -143,18 +146,24 @@ impl World {
         assert!(verified.ends_with(&format!("{all} of {all} verified\n")), "{task:?} at {at}: {verified}");
     }
 
-    /// What lay in the clear is still there, or is an object; both for a moment, and never neither.
-    fn check_plain(&mut self, task: Task, done: bool, at: &str) {
-        for (name, bytes) in &self.plain {
-            let encrypted = self.objects.get(name) == Some(bytes);
-            match fs::read(self.plain_path(name)) {
+    /// What lay in the clear is still there, or is an object, or was overwritten by one; both for a moment, and never
+    /// neither.
+    fn check_plain(&mut self, attempt: &Attempt, done: bool, at: &str) {
+        let task = attempt.task;
+        let mut left = BTreeMap::new();
+        for (name, bytes) in std::mem::take(&mut self.plain) {
+            let object = self.objects.get(&name);
+            let replaced = object.is_some() && (object == Some(&bytes) || object == attempt.writes.get(&name));
+            match fs::read(self.plain_path(&name)) {
                 Ok(found) => {
                     assert!(!done, "{task:?} at {at}: {name} still lies in the clear");
-                    assert_eq!(found, *bytes, "{task:?} at {at}: {name}");
+                    assert_eq!(found, bytes, "{task:?} at {at}: {name}");
+                    left.insert(name, bytes);
                 }
-                Err(_) => assert!(encrypted, "{task:?} at {at}: {name} is lost"),
+                Err(_) => assert!(replaced, "{task:?} at {at}: {name} is lost"),
             }
         }
+        self.plain = left;
     }
 
     /// The primary never goes back, and a rewrap that came to its end has left nothing under an older version.
@@ -187,6 +196,13 @@ impl World {
         let plain = self.program.path("atrest-store/plain");
         let files = if plain.exists() { all_files(&plain).len() } else { 0 };
         assert_eq!(in_the_clear.len(), files, "{task:?} at {at}");
+    }
+
+    fn leave_in_the_clear(&mut self, name: &str, bytes: Vec<u8>) {
+        let path = self.plain_path(name);
+        fs::create_dir_all(path.parent().expect("it has one")).expect("made");
+        fs::write(&path, &bytes).expect("written");
+        self.plain.insert(name.to_owned(), bytes);
     }
 
     fn inventory(&self) -> Vec<serde_json::Value> {

@@ -100,17 +100,18 @@ impl Body {
         Ok(())
     }
 
-    /// The stored bytes of one part.
-    pub(crate) fn part(&self, number: PartNumber) -> Outcome<File> {
+    /// The parts of one that has some.
+    pub(crate) fn part_files(&self) -> Outcome<&PartFiles> {
         match self {
             Self::Whole(_) => Err(Failure::rule("was not put in parts")),
-            Self::Parts(files) => files.open(number),
+            Self::Parts(files) => Ok(files),
         }
     }
 }
 
 impl PartFiles {
-    fn open(&self, number: PartNumber) -> Outcome<File> {
+    /// The stored bytes of one part.
+    pub(crate) fn open(&self, number: PartNumber) -> Outcome<File> {
         File::open(self.directory.join(part_name(number))).about(format!("part {number}"))
     }
 }

@@ -8,7 +8,7 @@
 //! ```
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{ErrorKind, Read, Write};
+use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::sync::Mutex;
 
@@ -18,7 +18,7 @@ use data_encoding::BASE64;
 
 use super::body::{MANIFEST, part_name, parts_len};
 use super::{Objects, Prepared, file_names, sync_directory};
-use crate::failure::{About, Failure, Outcome};
+use crate::failure::{About, Failure, Outcome, unless_gone};
 use crate::record::{BodyName, UploadRecord};
 use crate::steps::{Step, reach};
 
@@ -82,11 +82,13 @@ impl Objects {
 
     /// What is known of an upload; `None` where it has ended, or was killed before it was one.
     pub(crate) fn upload(&self, id: &BodyName) -> Outcome<Option<UploadRecord>> {
-        match fs::read(self.uploads.join(id.as_str()).join("upload")) {
-            Ok(bytes) => UploadRecord::decode(&bytes).map(Some).about(format!("upload {}", id.as_str())),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(error.into()),
-        }
+        let bytes = self.upload_bytes(id)?;
+        bytes.map(|bytes| UploadRecord::decode(&bytes)).transpose().about(format!("upload {}", id.as_str()))
+    }
+
+    /// The record of an upload as it is stored, damaged or not.
+    pub(crate) fn upload_bytes(&self, id: &BodyName) -> Outcome<Option<Vec<u8>>> {
+        unless_gone(fs::read(self.uploads.join(id.as_str()).join("upload"))).about(format!("upload {}", id.as_str()))
     }
 
     /// How many bytes of an upload's parts are stored.
@@ -101,7 +103,11 @@ impl Objects {
             Some(upload) if upload.envelope == old => {
                 let record = UploadRecord { envelope: new.to_vec(), ..upload };
                 let file = self.uploads.join(id.as_str()).join("upload");
-                self.replace_file(&file, record.encode().as_bytes())?;
+                let replaced = self.replace_file(&file, record.encode().as_bytes());
+                // Its writer may end meanwhile. What it has not removed then, `gc` does.
+                if unless_gone(replaced)?.is_none() {
+                    return Ok(false);
+                }
                 reach(Step::EnvelopeReplaced);
                 Ok(true)
             }
@@ -109,17 +115,18 @@ impl Objects {
         }
     }
 
-    /// Removes the uploads whose writers are gone. To be called under the store's lock.
+    /// Removes the uploads whose writers are gone. To be called under the store's lock, which a writer does not ask for
+    /// when it removes its own: what it has removed may be missing at any point here.
     pub(super) fn sweep_uploads(&self) -> Outcome<usize> {
         let mut swept = 0;
         for id in self.upload_ids()? {
             let directory = self.uploads.join(id.as_str());
-            let lock = OpenOptions::new().write(true).open(directory.join("lock"));
-            if lock.is_ok_and(|lock| lock.try_lock().is_err()) {
+            let lock = unless_gone(OpenOptions::new().write(true).open(directory.join("lock")))?;
+            if lock.is_some_and(|lock| lock.try_lock().is_err()) {
                 continue;
             }
-            fs::remove_dir_all(&directory)?;
-            swept += 1;
+            let removed = unless_gone(fs::remove_dir_all(&directory)).about(directory.display())?;
+            swept += usize::from(removed.is_some());
         }
         Ok(swept)
     }

@@ -42,7 +42,7 @@ pub(super) fn begin(store: &Store, name: &str, mode: AnyMode) -> Outcome<NewPart
 pub(super) fn store_all(upload: &NewParts, source: Source, parts: Parts, bar: &ProgressBar) -> Outcome<u64> {
     let work = Work {
         upload,
-        queue: Mutex::new(Queue::new(source, parts.len)?),
+        queue: Mutex::new(Queue::new(source, parts.len)),
         stored_len: AtomicU64::new(0),
         failed: AtomicBool::new(false),
         bar,
@@ -146,19 +146,24 @@ impl Work<'_> {
 }
 
 impl Queue {
-    fn new(source: Source, part_len: u64) -> Outcome<Self> {
+    fn new(source: Source, part_len: u64) -> Self {
         match source {
-            Source::File { path, len } => {
-                if len.div_ceil(part_len) > u64::from(MAX_PARTS) {
-                    let enough = size_text(len.div_ceil(u64::from(MAX_PARTS)));
-                    return Err(too_many(part_len, &format!("--part-size {enough} is enough")));
-                }
-                Ok(Self::File { path, start: 0, len, part_len, next: 1 })
-            }
+            Source::File { path, len } => Self::File { path, start: 0, len, part_len, next: 1 },
             Source::Stream(stream) => {
-                Ok(Self::Stream { stream: BufReader::with_capacity(256 * 1024, stream), part_len, next: 1 })
+                Self::Stream { stream: BufReader::with_capacity(256 * 1024, stream), part_len, next: 1 }
             }
         }
+    }
+}
+
+/// Whether a file is not too long for parts of this length. Of anything else nobody knows.
+pub(super) fn check_count(source: &Source, part_len: u64) -> Outcome<()> {
+    match source.known_len() {
+        Some(len) if len.div_ceil(part_len) > u64::from(MAX_PARTS) => {
+            let enough = size_text(len.div_ceil(u64::from(MAX_PARTS)));
+            Err(too_many(part_len, &format!("--part-size {enough} is enough")))
+        }
+        _ => Ok(()),
     }
 }
 
