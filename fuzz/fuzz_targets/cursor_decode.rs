@@ -4,7 +4,7 @@
 
 use std::sync::Once;
 
-use atrest::rotation::{Cursor, EnvelopeStore, Entry, Report, StoreFuture, Sweep};
+use atrest::rotation::{Cursor, Entry, EnvelopeStore, Report, StoreFuture, Sweep};
 use atrest::{Keyring, Sse};
 use libfuzzer_sys::fuzz_target;
 use sha2::{Digest, Sha512};

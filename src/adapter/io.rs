@@ -28,10 +28,12 @@
 mod decrypt_at;
 mod decrypt_reader;
 mod encrypt_writer;
+mod joined;
 
 pub use decrypt_at::{DecryptAt, ReadAt};
 pub use decrypt_reader::DecryptReader;
 pub use encrypt_writer::EncryptWriter;
+pub use joined::Joined;
 
 use std::io::{Error as StdError, ErrorKind};
 

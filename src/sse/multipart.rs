@@ -80,10 +80,11 @@ impl Sse {
     }
 
     /// Completes an upload: the object's envelope, under today's primary (a keyring file that has changed is read again
-    /// first), and its manifest. Both become visible together
-    /// with the parts, and the upload's envelope goes in the same commit, by compare-and-swap: of two completions that
-    /// race, one is stored. Where another upload's envelope stands there, it was rewrapped meanwhile: resume from that one
-    /// and complete again; the receipts are as good.
+    /// first), and its manifest.
+    ///
+    /// Both become visible together with the parts, and the upload's envelope goes in the same commit, by
+    /// compare-and-swap: of two completions that race, one is stored. Where another envelope of the upload stands there,
+    /// it was rewrapped meanwhile: resume from that one and complete again; the receipts are as good.
     ///
     /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine.
     ///
