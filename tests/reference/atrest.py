@@ -722,49 +722,6 @@ def value_command(args):
         print(value.hex())
 
 
-def check_command(args):
-    """everything that FOLDER/cases.json lists, against what it says is in there"""
-    with open(os.path.join(args.folder, "cases.json"), "rb") as file:
-        cases = json.load(file)
-    failed = 0
-    for case in cases:
-        try:
-            print(f"ok   {case['case']}: {check(case, lambda name: name and os.path.join(args.folder, name))}")
-        except (Refused, OSError, KeyError, TypeError, ValueError) as error:
-            print(f"FAIL {case['case']}: {error!r}")
-            failed += 1
-    print(f"{len(cases) - failed} opened, {failed} failed")
-    return 0 if cases and not failed else 1
-
-
-def check(case, path):
-    keyring = open_keyring(read_file(path(case["keyring"])), read_key(path(case["root_key"])))
-    kek, customer_key = (read_key(path(case[key])) if case.get(key) else None for key in ("kek", "customer_key"))
-    upload_id, name, plaintext = case.get("upload_id"), case.get("name"), case.get("plaintext")
-    if name:
-        parts = [name.get(part) or "" for part in ("realm", "bucket", "key", "version_id")] + [upload_id or ""]
-        name = check_name(tuple(map(bytes.fromhex, parts)))
-    stored = {part: path(case.get(part)) for part in ("envelope", "manifest", "inline")}
-    stored["body"] = [path(file) for file in case.get("body") or ()]
-    upload = upload_id is not None or not plaintext
-    env, data_keys, manifest, body = load(Keys(keyring, kek, customer_key, ANY), name or None, upload, **stored)
-    if plaintext:
-        with open(path(plaintext), "rb") as expected:
-            for piece in open_object(env, data_keys, body, manifest).whole():
-                need(piece == expected.read(len(piece)), "Differs", f"the plaintext before byte {expected.tell()}")
-            need(not expected.read(1), "Differs", "the plaintext is shorter than expected")
-    receipts = {}
-    for stated in case.get("receipts") or ():
-        receipt = receipts[stated["number"]] = open_receipt(data_keys, read_file(path(stated["sealed"])))
-        found = [receipt["number"], receipt["len"], receipt["label"].hex()]
-        need(found == [stated["number"], stated["len"], stated["label"]], "Differs", f"the receipt says {found}")
-    for stated in case.get("values") or ():
-        of = salt_of(stated["of"], env, data_keys, manifest, receipts.get(stated["of"]))
-        value = open_value(data_keys, of, stated["name"], read_file(path(stated["sealed"])))
-        need(value.hex() == stated["value"], "Differs", f"the value {stated['name']!r} of {stated['of']}")
-    return f"{MODES[env.mode]}, {STATES[env.state]}"
-
-
 def arguments():
     layout = argparse.RawDescriptionHelpFormatter
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout, fromfile_prefix_chars="@")
@@ -823,7 +780,6 @@ def arguments():
     command(value_command, *stored, *name, *upload, *keys, sealed, option("--name", "the value's name", required=True),
             option("--of", "what it describes: object, upload, or the number of a part", required=True),
             file("--receipt", "of that part, where the upload is under way"), file("--out"))
-    command(check_command, option("folder"))
     return parser.parse_args()
 
 
