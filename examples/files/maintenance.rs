@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use crate::cli::Verify;
 use crate::customer_key::KeyBunch;
-use crate::failure::{About, Failure, Outcome};
+use crate::failure::{Failure, Outcome};
 use crate::open_object::OpenObject;
 use crate::progress;
 use crate::report::{grouped, mode_name, printable};
@@ -18,20 +18,10 @@ pub(crate) fn verify(store: &Store, verify: Verify, out: &mut impl Write) -> Out
         Some(name) => vec![name],
         None => store.objects().names()?,
     };
-    let bar = progress::of_objects("verify", names.len());
-    let mut failed = 0;
-    for name in &names {
-        let line = match verify_one(store, name, &keys).about(printable(name)) {
-            Ok((mode, len)) => format!("ok      {mode:<8}  {len:>15}  {}", printable(name)),
-            Err(failure) => {
-                failed += 1;
-                format!("FAILED  {failure}")
-            }
-        };
-        bar.suspend(|| writeln!(out, "{line}"))?;
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
+    let failed = progress::of_each("verify", &names, out, |name| {
+        let (mode, len) = verify_one(store, name, &keys)?;
+        Ok(format!("ok      {mode:<8}  {len:>15}  {}", printable(name)))
+    })?;
     writeln!(out, "{} of {} verified", names.len() - failed, names.len())?;
     match failed {
         0 => Ok(()),

@@ -44,20 +44,10 @@ pub(crate) fn get_all(store: &Store, get: GetAll, out: &mut impl Write) -> Outco
     }
     fs::create_dir_all(&get.target).about(get.target.display())?;
     let names = store.objects().names()?;
-    let bar = progress::of_objects("get", names.len());
-    let mut failed = 0;
-    for name in &names {
-        let line = match get_one_of_all(store, name, &get.target, &keys).about(printable(name)) {
-            Ok(len) => format!("wrote   {}: {} bytes, verified", printable(name), grouped(len)),
-            Err(failure) => {
-                failed += 1;
-                format!("FAILED  {failure}")
-            }
-        };
-        bar.suspend(|| writeln!(out, "{line}"))?;
-        bar.inc(1);
-    }
-    bar.finish_and_clear();
+    let failed = progress::of_each("get", &names, out, |name| {
+        let len = get_one_of_all(store, name, &get.target, &keys)?;
+        Ok(format!("wrote   {}: {} bytes, verified", printable(name), grouped(len)))
+    })?;
     writeln!(out, "{} of {} written", names.len() - failed, names.len())?;
     match failed {
         0 => Ok(()),

@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::each_layer::EachLayer;
 use super::message::{DataKeys, LayerSecret, SALT_LEN};
 use crate::crypto::{AeadKey, Generator, NONCE_LEN, Prk, TAG_LEN, label};
 use crate::error::{Error, Limit, Misuse, Result};
@@ -96,21 +95,15 @@ impl Values {
     /// Seals a value under a name of the library's own.
     //= manual/format.md#sealed-values
     pub(crate) fn seal_reserved(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
-        let salts: [[u8; SALT_LEN]; 2] = match &self.keys.inner {
-            // One draw for both: a call to the operating system costs as much as three derivations.
-            Some(_) => {
-                let drawn: [u8; 2 * SALT_LEN] = self.generator.bytes()?;
-                let (outer, inner) = drawn.split_at(SALT_LEN);
-                [outer.try_into().expect("24 of 48 bytes"), inner.try_into().expect("24 of 48 bytes")]
-            }
-            None => [self.generator.bytes()?, [0; SALT_LEN]],
-        };
-        let salts = EachLayer { outer: salts[0], inner: self.keys.inner.as_ref().map(|_| salts[1]) };
+        // One draw for both layers: a call to the operating system costs as much as three derivations.
+        let mut drawn = [[0; SALT_LEN]; 2];
+        let keys: &DataKeys = &self.keys;
+        self.generator.fill(drawn[..keys.iter().count()].as_flattened_mut())?;
+        let mut salts = drawn.iter();
+        let layers = keys.as_ref().map(|layer| (layer, salts.next().expect("a salt for each layer")));
         let mut sealed = value.to_vec();
-        for (layer, salt) in
-            [self.keys.inner.as_ref().zip(salts.inner), Some((&self.keys.outer, salts.outer))].into_iter().flatten()
-        {
-            sealed = self.seal_layer(layer, name, &salt, &Zeroizing::new(sealed));
+        for (layer, salt) in layers.iter().rev() {
+            sealed = self.seal_layer(layer, name, salt, &Zeroizing::new(sealed));
         }
         Ok(SealedValue(sealed))
     }
