@@ -3,11 +3,13 @@
 mod cause;
 mod cursor;
 mod key_provider;
+mod key_store;
 mod keyring;
 
 pub use cause::{Cause, IoError};
 pub use cursor::CursorError;
 pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
+pub use key_store::KeyStoreError;
 pub use keyring::KeyringError;
 
 /// What can go wrong, as a result.
@@ -23,7 +25,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
 /// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile), [`Cursor`](Self::Cursor) |
 /// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Random`](Self::Random), [`Io`](Self::Io) |
-/// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring) |
+/// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring), [`KeyStore`](Self::KeyStore) |
 /// | fix the build or the code | [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse) |
 ///
 /// A stream that failed gives the same error for ever.
@@ -76,12 +78,18 @@ pub enum Error {
     /// The keyring refuses the change.
     #[error(transparent)]
     Keyring(#[from] KeyringError),
+    /// The embedded KMS refuses to open its store, or to change it.
+    #[error(transparent)]
+    KeyStore(#[from] KeyStoreError),
     /// The random generator failed; nothing was encrypted.
     #[error("the random generator failed, nothing was encrypted")]
     Random(#[source] Cause),
     /// A keyring or root key file, or the store of a sweep, could not be read or written.
     #[error(transparent)]
     Io(#[from] IoError),
+    /// A
+    #[error("{0}")]
+    Audit(IoError),
     /// What was asked for needs a cargo feature that this build lacks.
     #[error(transparent)]
     NotCompiled(#[from] Feature),
@@ -204,8 +212,11 @@ pub enum Unexpected {
     /// The keyring's id is not the one that was expected.
     #[error("the keyring has another key id than the one expected")]
     KeyringId,
-    /// The keyring's generation is below one that was seen.
-    #[error("the keyring is older than one that was seen: an old file was put back")]
+    /// The key store's id is not the one that was expected.
+    #[error("the key store has another id than the one expected")]
+    KeyStoreId,
+    /// The generation of the keyring or key store is below one that was seen.
+    #[error("the keyring or key store is older than one that was seen: an old file was put back")]
     Generation,
 }
 
@@ -313,8 +324,8 @@ pub enum Misuse {
     /// The entry has an envelope: there is nothing in the clear to encrypt.
     #[error("the entry has an envelope, there is nothing in the clear to encrypt")]
     NotPlain,
-    /// A keyring file's path has no file name.
-    #[error("the path of a keyring file names a file")]
+    /// The path of a keyring file or key store has no file name.
+    #[error("the path of a keyring file or key store names a file")]
     Path,
 }
 

@@ -75,11 +75,14 @@
 #![doc(test(attr(deny(unused_must_use))))]
 
 mod adapter;
+pub mod audit;
 mod crypto;
 mod envelope;
 pub mod error;
 pub mod hazmat;
 mod keys;
+#[cfg(feature = "embedded-kms")]
+pub mod kms;
 pub mod manual;
 mod mode;
 pub mod multipart;

@@ -22,7 +22,10 @@ pub(crate) mod label {
     /// Key, base nonce and commitment of a message; C2SP's label, not ours.
     pub(crate) const MESSAGE: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
     /// A key-encryption key wrapped by a KMS of ours.
-    #[cfg_attr(not(any(test, feature = "testing")), expect(dead_code, reason = "only the memory KMS wraps one so far"))]
+    #[cfg_attr(
+        not(any(test, feature = "embedded-kms", feature = "testing")),
+        expect(dead_code, reason = "wrapped by the embedded KMS and the memory KMS")
+    )]
     pub(crate) const KMS: &[u8] = b"atrest/v1/kms\0";
     /// A small sealed value.
     pub(crate) const VALUE: &[u8] = b"atrest/v1/value\0";

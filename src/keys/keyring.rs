@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
-use super::keyring_state::{State, Version, VersionState, now};
+use super::keyring_state::{State, Version, VersionState, now, time};
 use super::root_key::RootKey;
 use super::usage::KeyUsage;
 use super::{is_key_id, sealed_keyring};
@@ -42,7 +42,7 @@ struct Shared {
 }
 
 /// Where a keyring is kept.
-pub(super) trait Storage: Send + Sync {
+pub(crate) trait Storage: Send + Sync {
     /// Applies a change to what is stored now, stores the outcome, and gives it.
     fn update(&self, seen: &State, change: &dyn Fn(&mut State) -> Result<()>) -> Result<State>;
 
@@ -151,7 +151,7 @@ impl Keyring {
         let info = |(number, version): (&u32, &Version)| VersionInfo {
             number: *number,
             state: version.state,
-            created: created(version),
+            created: time(version.created),
         };
         self.state().versions.iter().map(info).collect()
     }
@@ -279,12 +279,12 @@ impl Keyring {
         Ok(())
     }
 
-    pub(super) fn stored_in(state: State, storage: impl Storage + 'static) -> Self {
+    pub(crate) fn stored_in(state: State, storage: impl Storage + 'static) -> Self {
         let state = RwLock::new(Arc::new(state));
         Self(Arc::new(Shared { state, changing: Mutex::new(()), storage: Box::new(storage) }))
     }
 
-    pub(super) fn state(&self) -> Arc<State> {
+    pub(crate) fn state(&self) -> Arc<State> {
         self.0.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -356,12 +356,6 @@ impl fmt::Debug for Keyring {
             .field("generation", &state.generation)
             .finish_non_exhaustive()
     }
-}
-
-/// A time that no clock of this machine reaches is its beginning.
-fn created(version: &Version) -> SystemTime {
-    let since = Duration::from_millis(version.created);
-    SystemTime::UNIX_EPOCH.checked_add(since).unwrap_or(SystemTime::UNIX_EPOCH)
 }
 
 /// The storage of a keyring that is stored nowhere, or by its caller.

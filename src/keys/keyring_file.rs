@@ -1,15 +1,14 @@
 //! A keyring in a sealed file that processes and nodes share.
 
-use std::fs::{self, File, OpenOptions};
-use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::keyring::{Keyring, Storage};
 use super::keyring_state::State;
-use super::root_key::{RootKey, directory_of, sync_directory_of, write_new};
+use super::root_key::RootKey;
 use super::sealed_keyring;
-use crate::error::{Error, IoError, KeyringError, Misuse, Result, Unexpected};
+use super::stored_file::StoredFile;
+use crate::error::{Error, KeyringError, Result, Unexpected};
 
 /// A [`Keyring`] in a sealed file: how to create one, and how to open one.
 ///
@@ -91,10 +90,8 @@ impl KeyringFile {
     ///
     /// As [`open`](Self::open), and [`Unexpected`].
     pub fn open_expecting(self, root_key: &RootKey) -> Result<Keyring> {
-        // A link is followed once: the file it leads to is what is locked and replaced.
-        let path = fs::canonicalize(&self.path).map_err(|e| IoError::new("the keyring file cannot be read", e))?;
-        let storage = Storing::new(path, root_key)?;
-        let sealed = storage.read_sealed()?;
+        let storage = Storing::new(StoredFile::existing(&self.path)?, root_key);
+        let sealed = storage.file.read()?;
         let state = storage.open(&sealed)?;
         if self.key_id.is_some_and(|expected| expected != state.key_id) {
             return Err(Unexpected::KeyringId.into());
@@ -107,25 +104,15 @@ impl KeyringFile {
     }
 
     fn store(self, state: State, root_key: &RootKey) -> Result<Keyring> {
-        let name = self.path.file_name().ok_or(Misuse::Path)?;
-        let directory = fs::canonicalize(directory_of(&self.path));
-        let directory = directory.map_err(|e| IoError::new("the keyring file's directory cannot be opened", e))?;
-        let storage = Storing::new(directory.join(name), root_key)?;
-        let _lock = storage.lock()?;
-        if fs::symlink_metadata(&storage.path).is_ok() {
-            let exists = io::Error::from(io::ErrorKind::AlreadyExists);
-            return Err(IoError::new("the keyring file is there already and is not replaced", exists).into());
-        }
-        storage.write(&state)?;
+        let storage = Storing::new(StoredFile::to_be(&self.path)?, root_key);
+        let _lock = storage.file.lock()?;
+        storage.write(&state, StoredFile::create)?;
         Ok(Keyring::stored_in(state, storage))
     }
 }
 
 struct Storing {
-    path: PathBuf,
-    /// Where a new file is written before it takes the old one's place; under the lock nobody else uses it.
-    temporary: PathBuf,
-    lock: PathBuf,
+    file: StoredFile,
     root_key: RootKey,
     seen: Mutex<Seen>,
 }
@@ -141,36 +128,8 @@ struct Seen {
 }
 
 impl Storing {
-    fn new(path: PathBuf, root_key: &RootKey) -> Result<Self> {
-        let beside = |suffix: &str| {
-            let mut name = path.file_name().ok_or(Misuse::Path)?.to_owned();
-            name.push(suffix);
-            Ok::<_, Error>(path.with_file_name(name))
-        };
-        Ok(Self {
-            temporary: beside(".tmp")?,
-            lock: beside(".lock")?,
-            path,
-            root_key: root_key.clone(),
-            seen: Mutex::default(),
-        })
-    }
-
-    fn lock(&self) -> Result<File> {
-        let locked = (|| {
-            let mut options = OpenOptions::new();
-            options.create(true).truncate(false).write(true);
-            #[cfg(unix)]
-            std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-            let file = options.open(&self.lock)?;
-            file.lock()?;
-            Ok(file)
-        })();
-        locked.map_err(|error| IoError::new("the keyring file cannot be locked", error).into())
-    }
-
-    fn read_sealed(&self) -> Result<Vec<u8>> {
-        fs::read(&self.path).map_err(|error| IoError::new("the keyring file cannot be read", error).into())
+    fn new(file: StoredFile, root_key: &RootKey) -> Self {
+        Self { file, root_key: root_key.clone(), seen: Mutex::default() }
     }
 
     fn open(&self, sealed: &[u8]) -> Result<State> {
@@ -181,14 +140,10 @@ impl Storing {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces the file in one step. The caller holds the lock.
-    fn write(&self, state: &State) -> Result<()> {
+    /// Has the file hold this state. The caller holds the lock.
+    fn write(&self, state: &State, put: fn(&StoredFile, &[u8]) -> Result<()>) -> Result<()> {
         let sealed = sealed_keyring::seal(state, &self.root_key)?;
-        // A crash may have left one behind.
-        let _ = fs::remove_file(&self.temporary);
-        write_new(&self.temporary, &sealed)?;
-        let replaced = fs::rename(&self.temporary, &self.path).and_then(|()| sync_directory_of(&self.path));
-        replaced.map_err(|error| IoError::new("the keyring file cannot be replaced", error))?;
+        put(&self.file, &sealed)?;
         *self.seen() = Seen { current: sealed, refused: None };
         Ok(())
     }
@@ -196,19 +151,19 @@ impl Storing {
 
 impl Storage for Storing {
     fn update(&self, seen: &State, change: &dyn Fn(&mut State) -> Result<()>) -> Result<State> {
-        let _lock = self.lock()?;
-        let sealed = self.read_sealed()?;
+        let _lock = self.file.lock()?;
+        let sealed = self.file.read()?;
         let changed = self.open(&sealed)?.not_before(seen)?.changed(change)?;
         // Whoever ignores the lock is noticed as far as a file system lets us.
-        if self.read_sealed()? != sealed {
+        if self.file.read()? != sealed {
             return Err(KeyringError::Conflict.into());
         }
-        self.write(&changed)?;
+        self.write(&changed, StoredFile::replace)?;
         Ok(changed)
     }
 
     fn load(&self, seen: &State) -> Result<Option<State>> {
-        let sealed = self.read_sealed()?;
+        let sealed = self.file.read()?;
         match &*self.seen() {
             known if known.current == sealed => return Ok(None),
             Seen { refused: Some((refused, error)), .. } if *refused == sealed => return Err(error.clone()),

@@ -2,29 +2,30 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
+use super::is_key_id;
 use super::usage::KeyUsage;
 use crate::crypto::Generator;
-use crate::error::{Error, KeyringError, Limit, Result, Unexpected};
+use crate::error::{Error, KeyringError, Limit, Result, SealedFileError, Unexpected};
 use crate::secret::MasterKey;
 
 /// Everything a keyring is, at one moment.
 #[derive(Clone)]
-pub(super) struct State {
-    pub(super) key_id: String,
-    pub(super) generation: u64,
-    pub(super) primary: u32,
-    pub(super) next_version: u32,
-    pub(super) versions: BTreeMap<u32, Version>,
+pub(crate) struct State {
+    pub(crate) key_id: String,
+    pub(crate) generation: u64,
+    pub(crate) primary: u32,
+    pub(crate) next_version: u32,
+    pub(crate) versions: BTreeMap<u32, Version>,
 }
 
 #[derive(Clone)]
-pub(super) struct Version {
-    pub(super) state: VersionState,
+pub(crate) struct Version {
+    pub(crate) state: VersionState,
     /// Milliseconds since 1970.
-    pub(super) created: u64,
-    pub(super) key: Arc<MasterKey>,
+    pub(crate) created: u64,
+    pub(crate) key: Arc<MasterKey>,
 }
 
 /// What a version of a keyring is good for.
@@ -41,7 +42,7 @@ pub enum VersionState {
 
 impl State {
     /// A new keyring with one version.
-    pub(super) fn generate() -> Result<Self> {
+    pub(crate) fn generate() -> Result<Self> {
         use std::fmt::Write;
 
         let mut key_id = String::from("atrest-");
@@ -54,8 +55,38 @@ impl State {
         Ok(state)
     }
 
+    /// The state that a sealed file tells of.
+    ///
+    /// # Errors
+    ///
+    /// A rule of the format is broken.
+    pub(crate) fn stored(
+        key_id: String,
+        generation: u64,
+        primary: u32,
+        next_version: u32,
+        versions: impl IntoIterator<Item = (u32, Version)>,
+    ) -> Result<Self, SealedFileError> {
+        if !is_key_id(&key_id) {
+            return Err(SealedFileError::Malformed("its key id"));
+        }
+        let mut state = Self { key_id, generation, primary, next_version, versions: BTreeMap::new() };
+        let mut last = 0;
+        for (number, version) in versions {
+            if number <= last || number >= next_version || state.versions.len() >= usize::from(u16::MAX) {
+                return Err(SealedFileError::Malformed("the number of a version"));
+            }
+            last = number;
+            state.versions.insert(number, version);
+        }
+        match state.versions.get(&primary) {
+            Some(version) if version.state == VersionState::Enabled => Ok(state),
+            _ => Err(SealedFileError::Malformed("its primary is not there and enabled")),
+        }
+    }
+
     /// The state after a change, one generation on.
-    pub(super) fn changed(&self, change: &dyn Fn(&mut Self) -> Result<()>) -> Result<Self> {
+    pub(crate) fn changed(&self, change: &dyn Fn(&mut Self) -> Result<()>) -> Result<Self> {
         let mut changed = self.clone();
         change(&mut changed)?;
         changed.generation = changed.generation.checked_add(1).ok_or(Limit::Keyring)?;
@@ -142,8 +173,18 @@ impl State {
     }
 }
 
-/// Milliseconds since 1970; a clock before that is at its beginning.
-pub(super) fn now() -> u64 {
-    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+/// Milliseconds since 1970, by the clock of this machine.
+pub(crate) fn now() -> u64 {
+    millis(SystemTime::now())
+}
+
+/// Milliseconds since 1970; a time before that is at its beginning.
+pub(crate) fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+/// A time that no clock of this machine reaches is its beginning.
+pub(crate) fn time(millis: u64) -> SystemTime {
+    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -1,16 +1,17 @@
 //! Keys that wrap keys: whose they are, how they wrap, how they rotate.
 
 mod context;
-mod keyring;
+pub(crate) mod keyring;
 mod keyring_file;
-mod keyring_state;
+pub(crate) mod keyring_state;
 mod provider;
 mod root_key;
-mod sealed_file;
+pub(crate) mod sealed_file;
 mod sealed_keyring;
+pub(crate) mod stored_file;
 mod usage;
 mod wrap;
-#[cfg(feature = "testing")]
+#[cfg(any(feature = "embedded-kms", feature = "testing"))]
 pub(crate) mod wrapped_kek;
 
 pub use context::EncryptionContext;

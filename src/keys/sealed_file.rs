@@ -17,14 +17,16 @@ const KDF_ARGON2ID: u8 = 1;
 /// What a sealed file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     Keyring = 1,
+    #[cfg(feature = "embedded-kms")]
+    KeyStore = 2,
 }
 
 /// Seals a payload under a fresh salt.
 ///
 /// Spec: manual, format, "Sealed files".
-pub(super) fn seal(kind: Kind, root: &RootKey, generator: &Generator, payload: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn seal(kind: Kind, root: &RootKey, generator: &Generator, payload: &[u8]) -> Result<Vec<u8>> {
     let mut file = Vec::with_capacity(MAGIC.len() + 15 + SALT_LEN + COMMITMENT_LEN + payload.len() + TAG_LEN);
     file.extend_from_slice(&MAGIC);
     file.extend_from_slice(&[VERSION, kind as u8]);
@@ -57,7 +59,7 @@ pub(super) fn seal(kind: Kind, root: &RootKey, generator: &Generator, payload: &
 /// # Errors
 ///
 /// In the order of the manual: not a sealed file, malformed, unsupported, malformed again, another root key, inauthentic.
-pub(super) fn open(kind: Kind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn open(kind: Kind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let rest = file.strip_prefix(&MAGIC).ok_or(SealedFileError::NotASealedFile)?;
     let (&[version, stored_kind, kdf], rest) = rest.split_first_chunk().ok_or(TOO_SHORT)?;
     if version != VERSION {

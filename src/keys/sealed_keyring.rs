@@ -6,12 +6,10 @@
 //! ```
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::is_key_id;
 use super::keyring_state::{State, Version, VersionState};
 use super::root_key::RootKey;
 use super::sealed_file::{self, Kind};
@@ -68,17 +66,9 @@ fn decode(payload: &[u8]) -> Result<State> {
     let primary = u32::from_be_bytes(reader.array()?);
     let next_version = u32::from_be_bytes(reader.array()?);
     let count = u16::from_be_bytes(reader.array()?);
-    if !is_key_id(key_id) {
-        return Err(malformed("its key id").into());
-    }
-    let mut versions = BTreeMap::new();
-    let mut last = 0;
+    let mut versions = Vec::new();
     for _ in 0..count {
         let number = u32::from_be_bytes(reader.array()?);
-        if number <= last || number >= next_version {
-            return Err(malformed("the number of a version").into());
-        }
-        last = number;
         let state = match reader.array()? {
             [0] => VersionState::Staged,
             [1] => VersionState::Enabled,
@@ -91,15 +81,12 @@ fn decode(payload: &[u8]) -> Result<State> {
             key.copy_from_slice(bytes);
             Ok::<(), SealedFileError>(())
         })?;
-        versions.insert(number, Version { state, created, key: Arc::new(MasterKey::from_secret(key)) });
+        versions.push((number, Version { state, created, key: Arc::new(MasterKey::from_secret(key)) }));
     }
     if !reader.0.is_empty() {
         return Err(malformed("bytes behind its versions").into());
     }
-    if versions.get(&primary).is_none_or(|version| version.state != VersionState::Enabled) {
-        return Err(malformed("its primary is not there and enabled").into());
-    }
-    Ok(State { key_id: key_id.to_owned(), generation, primary, next_version, versions })
+    Ok(State::stored(key_id.to_owned(), generation, primary, next_version, versions)?)
 }
 
 struct Reader<'a>(&'a [u8]);

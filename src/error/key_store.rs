@@ -1,0 +1,48 @@
+//! Why a key store of the embedded KMS refuses.
+
+use std::time::Duration;
+
+/// Why the embedded KMS refuses to open its store, or to change it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum KeyStoreError {
+    /// The store is open already, in another process or elsewhere in this one.
+    #[error("the key store is open already, in another process or elsewhere in this one; one at a time may use it")]
+    InUse,
+    /// Only the store's owner may do this.
+    #[error("only the owner of the key store may do this")]
+    NotTheOwner,
+    /// The clock is behind the time of the last change: mend it, or take its time as right with `accept_clock`.
+    #[error("the clock is {0:?} behind the last change of the key store; mend it, or accept its time (accept_clock)")]
+    ClockWentBack(Duration),
+    /// There is a key of this id.
+    #[error("there is a key of this id already")]
+    KeyExists,
+    /// There is an alias of this name.
+    #[error("there is an alias of this name already; move it instead")]
+    AliasExists,
+    /// There is no alias of this name.
+    #[error("there is no alias of this name")]
+    AliasUnknown,
+    /// An alias is not one that the store takes.
+    #[error("an alias is alias/ and 1 to 250 of the characters a-z A-Z 0-9 / _ -, and alias/aws/ belongs to the KMS")]
+    AliasName,
+    /// The key does not wait for its deletion.
+    #[error("the key is not pending deletion")]
+    NotPendingDeletion,
+    /// A key waits 7 to 30 days for its deletion.
+    #[error("a key waits 7 to 30 days for its deletion")]
+    WaitingPeriod,
+    /// A key is rotated every 1 to 3,650 days.
+    #[error("a key is rotated every 1 to 3650 days")]
+    RotationPeriod,
+    /// The key has no version of this number.
+    #[error("the key has no version {0}")]
+    VersionUnknown(u32),
+    /// What is imported is not 32 bytes of key material under the wrapping key.
+    #[error("what is imported is not 32 bytes of key material that AES-KWP wrapped under this key")]
+    KeyMaterial,
+    /// A text or a number is not one that the store takes.
+    #[error("the key store takes {0}")]
+    Invalid(&'static str),
+}

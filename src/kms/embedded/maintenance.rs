@@ -1,0 +1,114 @@
+//! What time brings: rotation by age, and deletion.
+
+use std::fmt;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use super::EmbeddedKms;
+use super::key::KeyOrigin;
+use super::record::{Doing, Touched};
+use crate::audit::AuditOperation;
+use crate::crypto::Generator;
+use crate::error::{IoError, Limit, Result};
+
+/// What [`EmbeddedKms::maintain`] did, by the ARNs of the keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Maintained {
+    /// Keys that have a new version.
+    pub rotated: Vec<String>,
+    /// Keys that are gone.
+    pub deleted: Vec<String>,
+}
+
+impl EmbeddedKms {
+    /// Rotates the keys whose newest version is as old as their rotation allows, and deletes those whose waiting time is
+    /// over: call it once a day or more often, or have [a thread](Self::maintain_every) do so. Where nothing is due nothing is written.
+    ///
+    /// # Security
+    ///
+    /// Goes by the clock of this machine: one that is weeks ahead deletes keys weeks too early. Nothing else ever deletes one.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyStoreError::ClockWentBack`](crate::error::KeyStoreError::ClockWentBack); [`Error::Io`](crate::Error::Io);
+    /// [`Error::Audit`](crate::Error::Audit): nothing was done then.
+    pub fn maintain(&self) -> Result<Maintained> {
+        let now = self.store().now()?;
+        let due = |key: &super::key::Key| key.rotation_is_due(now) || key.deletion_is_due(now);
+        if !self.store().state().keys.values().any(|key| due(key)) {
+            return Ok(Maintained::default());
+        }
+        self.store().change(|state| {
+            let mut maintained = Maintained::default();
+            let due: Vec<_> = state.keys.values().filter(|key| due(key)).cloned().collect();
+            for key in due {
+                let operation = if key.deletion_is_due(now) {
+                    state.delete(key.id);
+                    maintained.deleted.push(key.arn.clone());
+                    AuditOperation::DeleteKey
+                } else {
+                    let found = state.key_mut(key.id).expect("it is due");
+                    let material = Generator::default().secret()?;
+                    found.rotate(now, KeyOrigin::Generated, material).ok_or(Limit::Keyring)?;
+                    maintained.rotated.push(key.arn.clone());
+                    AuditOperation::RotateKeyByAge
+                };
+                let owner = state.owner.clone();
+                let doing = Doing { operation, requester: &owner, key_id: None, context: None };
+                self.record(doing, &Touched { key: Some(key), version: None }, || None)?;
+            }
+            Ok(maintained)
+        })
+    }
+
+    /// Starts a thread that calls [`maintain`](Self::maintain) now and then once in every period, and hands each outcome on, until the guard is
+    /// dropped.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io): the thread cannot be started.
+    pub fn maintain_every(
+        &self,
+        period: Duration,
+        mut outcome: impl FnMut(Result<Maintained>) + Send + 'static,
+    ) -> Result<Maintenance> {
+        let (stop, stopped) = mpsc::channel();
+        let kms = self.clone();
+        let maintaining = move || {
+            loop {
+                outcome(kms.maintain());
+                if stopped.recv_timeout(period) != Err(RecvTimeoutError::Timeout) {
+                    return;
+                }
+            }
+        };
+        let thread = thread::Builder::new().name("atrest-kms".to_owned()).spawn(maintaining);
+        let thread = thread.map_err(|error| IoError::new("the thread for maintenance cannot be started", error))?;
+        Ok(Maintenance { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+/// A thread that maintains a KMS; dropping this stops it and waits for it.
+#[must_use = "the thread stops when this is dropped"]
+pub struct Maintenance {
+    /// Dropped before the thread is waited for.
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Drop for Maintenance {
+    fn drop(&mut self) {
+        self.stop = None;
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+            let _ = thread.join(); // it only panics where the caller's function does
+        }
+    }
+}
+
+impl fmt::Debug for Maintenance {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Maintenance(..)")
+    }
+}

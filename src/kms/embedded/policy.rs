@@ -1,0 +1,99 @@
+//! Who may do what with a key.
+
+use std::collections::BTreeSet;
+
+use crate::object::Requester;
+
+/// What a requester may do with a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Permission {
+    /// Have keys generated under it: to write objects.
+    Generate,
+    /// Have keys unwrapped under it: to read objects.
+    Unwrap,
+    /// Describe and change it: its state, its names, its rotation, its policy.
+    Administer,
+}
+
+/// Which requesters may do what with a key; whom it does not name may not.
+///
+/// A key without a policy may be used by the store's owner alone. One with a policy may be used by those whom it names, and
+/// the owner is one of them only if it says so; but the owner may administer every key, so that none is ever out of reach.
+///
+/// ```
+/// use atrest::Requester;
+/// use atrest::kms::{KeyPolicy, Permission};
+/// let (alice, backup) = (Requester::new("alice"), Requester::new("backup"));
+/// let policy = KeyPolicy::new()
+///     .allow(Permission::Generate, [&alice])
+///     .allow(Permission::Unwrap, [&alice, &backup]);
+/// assert!(policy.allows(Permission::Unwrap, &backup));
+/// assert!(!policy.allows(Permission::Generate, &backup));
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct KeyPolicy {
+    pub(super) generate: Requesters,
+    pub(super) unwrap: Requesters,
+    pub(super) administer: Requesters,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Requesters {
+    Everyone,
+    Only(BTreeSet<String>),
+}
+
+impl Default for Requesters {
+    fn default() -> Self {
+        Self::Only(BTreeSet::new())
+    }
+}
+
+impl KeyPolicy {
+    /// Nobody may do anything.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// And these requesters may do this.
+    #[must_use]
+    pub fn allow<'a>(mut self, permission: Permission, requesters: impl IntoIterator<Item = &'a Requester>) -> Self {
+        if let Requesters::Only(names) = self.requesters_mut(permission) {
+            names.extend(requesters.into_iter().map(|requester| requester.as_str().to_owned()));
+        }
+        self
+    }
+
+    /// And everyone may do this, whoever they are.
+    ///
+    /// # Security
+    ///
+    /// [`Requester::anonymous`] too. Where requests of strangers reach the KMS, this gives them the key.
+    #[must_use]
+    pub fn allow_everyone(mut self, permission: Permission) -> Self {
+        *self.requesters_mut(permission) = Requesters::Everyone;
+        self
+    }
+
+    /// Whether the requester may do this.
+    pub fn allows(&self, permission: Permission, requester: &Requester) -> bool {
+        let requesters = match permission {
+            Permission::Generate => &self.generate,
+            Permission::Unwrap => &self.unwrap,
+            Permission::Administer => &self.administer,
+        };
+        match requesters {
+            Requesters::Everyone => true,
+            Requesters::Only(names) => names.contains(requester.as_str()),
+        }
+    }
+
+    fn requesters_mut(&mut self, permission: Permission) -> &mut Requesters {
+        match permission {
+            Permission::Generate => &mut self.generate,
+            Permission::Unwrap => &mut self.unwrap,
+            Permission::Administer => &mut self.administer,
+        }
+    }
+}

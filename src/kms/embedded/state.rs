@@ -1,0 +1,229 @@
+//! Everything that a key store holds, at one moment, and how it changes.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use uuid::Uuid;
+
+use super::key::{Key, KeyInfo, KeyOrigin, Life, NewKey, Version};
+use super::policy::Permission;
+use crate::crypto::Generator;
+use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Limit, Result};
+use crate::keys::keyring_state::State as KeyringState;
+use crate::object::Requester;
+use crate::secret::Secret;
+
+/// The alias of the key that is used where a request names none; made on first use.
+///
+/// Spec: AWS KMS, "AWS managed keys".
+pub const DEFAULT_ALIAS: &str = "alias/aws/s3";
+
+const ALIAS_PREFIX: &str = "alias/";
+/// Aliases that only the KMS itself makes.
+const OWN_ALIAS_PREFIX: &str = "alias/aws/";
+const MAX_ALIAS_LEN: usize = 256;
+const MAX_TAGS: usize = 50;
+const MAX_ROTATION_DAYS: u32 = 3_650;
+
+#[derive(Clone)]
+pub(super) struct State {
+    pub(super) id: Uuid,
+    pub(super) generation: u64,
+    /// The latest time that the store has seen, in milliseconds since 1970.
+    pub(super) written: u64,
+    pub(super) owner: Requester,
+    pub(super) region: String,
+    pub(super) account: String,
+    pub(super) keyring: KeyringState,
+    pub(super) keys: BTreeMap<Uuid, Arc<Key>>,
+    pub(super) aliases: BTreeMap<String, Uuid>,
+}
+
+impl State {
+    /// A new store with a keyring and no KMS key.
+    pub(super) fn new(owner: Requester, region: String, account: String, now: u64) -> Result<Self> {
+        Ok(Self {
+            id: new_id()?,
+            generation: 1,
+            written: now,
+            owner,
+            region,
+            account,
+            keyring: KeyringState::generate()?,
+            keys: BTreeMap::new(),
+            aliases: BTreeMap::new(),
+        })
+    }
+
+    /// The ARN of what has this name in the store: `key/ID` or `alias/NAME`.
+    pub(super) fn arn(&self, of: &str) -> String {
+        format!("arn:aws:kms:{}:{}:{of}", self.region, self.account)
+    }
+
+    /// The key that a key id, an ARN of a key or alias, or an alias leads to; of no name at all the default one.
+    pub(super) fn resolve(&self, named: &str) -> Option<&Arc<Key>> {
+        let local = match named.strip_prefix("arn:aws:kms:") {
+            Some(rest) => {
+                let rest = rest.strip_prefix(&*self.region)?.strip_prefix(':')?;
+                let rest = rest.strip_prefix(&*self.account)?.strip_prefix(':')?;
+                rest.strip_prefix("key/").or(Some(rest).filter(|rest| rest.starts_with(ALIAS_PREFIX)))?
+            }
+            None if named.is_empty() => DEFAULT_ALIAS,
+            None => named,
+        };
+        let id = match self.aliases.get(local) {
+            Some(id) => *id,
+            None => parse_id(local)?,
+        };
+        self.keys.get(&id)
+    }
+
+    /// [`resolve`](Self::resolve), or that there is no such key.
+    pub(super) fn key(&self, named: &str) -> Result<&Arc<Key>, KeyProviderError> {
+        self.resolve(named).ok_or_else(|| KeyProviderError::new(KeyProviderErrorKind::NotFound, named))
+    }
+
+    /// Whether the requester may do this with the key, now.
+    pub(super) fn allows(&self, key: &Key, permission: Permission, requester: &Requester) -> bool {
+        let is_owner = *requester == self.owner;
+        match &key.policy {
+            None => is_owner,
+            Some(policy) => policy.allows(permission, requester) || (is_owner && permission == Permission::Administer),
+        }
+    }
+
+    /// Adds a key with these names, of this material or fresh one; gives its id.
+    pub(super) fn add(&mut self, new: NewKey, material: Option<Secret>, now: u64) -> Result<Uuid> {
+        let id = match &new.id {
+            Some(id) => parse_id(id).ok_or(KeyStoreError::Invalid("a UUID in lower case as a key id"))?,
+            None => new_id()?,
+        };
+        if self.keys.contains_key(&id) {
+            return Err(KeyStoreError::KeyExists.into());
+        }
+        check_description(&new.description)?;
+        check_tags(&new.tags)?;
+        new.rotation_days.map_or(Ok(()), check_rotation_days)?;
+        let (origin, material) = match material {
+            Some(material) => (KeyOrigin::Imported, material),
+            None => (KeyOrigin::Generated, Generator::default().secret()?),
+        };
+        let key = Key {
+            id,
+            arn: self.arn(&format!("key/{id}")),
+            created: now,
+            description: new.description,
+            tags: new.tags,
+            life: Life::Enabled,
+            rotation_days: new.rotation_days,
+            policy: new.policy,
+            quota: new.quota,
+            versions: vec![Version { number: 1, created: now, origin, material: Arc::new(material) }],
+        };
+        self.keys.insert(id, Arc::new(key));
+        new.aliases.into_iter().try_for_each(|alias| self.add_alias(alias, id))?;
+        Ok(id)
+    }
+
+    /// Adds the key that is used where a request names none.
+    pub(super) fn add_default(&mut self, policy: Option<super::KeyPolicy>, now: u64) -> Result<Uuid> {
+        let new = NewKey { policy, ..NewKey::new() };
+        let id = self.add(new.description("The default key of this store for S3"), None, now)?;
+        self.aliases.insert(DEFAULT_ALIAS.to_owned(), id);
+        Ok(id)
+    }
+
+    pub(super) fn add_alias(&mut self, alias: String, id: Uuid) -> Result<()> {
+        check_alias(&alias)?;
+        if self.aliases.contains_key(&alias) {
+            return Err(KeyStoreError::AliasExists.into());
+        }
+        self.aliases.insert(alias, id);
+        Ok(())
+    }
+
+    /// The key to be changed.
+    pub(super) fn key_mut(&mut self, id: Uuid) -> Option<&mut Key> {
+        self.keys.get_mut(&id).map(Arc::make_mut)
+    }
+
+    /// Destroys a key and the names that lead to it.
+    pub(super) fn delete(&mut self, id: Uuid) {
+        self.keys.remove(&id);
+        self.aliases.retain(|_, key| *key != id);
+    }
+
+    pub(super) fn info(&self, key: &Key) -> KeyInfo {
+        let aliases = self.aliases.iter().filter(|(_, id)| **id == key.id);
+        key.info(aliases.map(|(alias, _)| alias.clone()).collect())
+    }
+
+    /// What there is to know of each key that this picks.
+    pub(super) fn infos(&self, picked: impl Fn(&Key) -> bool) -> Vec<KeyInfo> {
+        let mut aliases: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
+        for (alias, id) in &self.aliases {
+            aliases.entry(*id).or_default().push(alias.clone());
+        }
+        let picked = self.keys.values().filter(|key| picked(key));
+        picked.map(|key| key.info(aliases.remove(&key.id).unwrap_or_default())).collect()
+    }
+
+    /// The state after a change, one generation on.
+    pub(super) fn next(&self, now: u64) -> Result<Self> {
+        let generation = self.generation.checked_add(1).ok_or(Limit::Keyring)?;
+        Ok(Self { generation, written: self.written.max(now), ..self.clone() })
+    }
+}
+
+/// A random UUID, version 4.
+fn new_id() -> Result<Uuid> {
+    Ok(uuid::Builder::from_random_bytes(Generator::default().bytes()?).into_uuid())
+}
+
+/// An id in the one way in which it is written.
+pub(super) fn parse_id(text: &str) -> Option<Uuid> {
+    let id = Uuid::try_parse(text).ok()?;
+    (id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text).then_some(id)
+}
+
+/// An alias that the KMS does not keep for itself.
+pub(super) fn check_alias(alias: &str) -> Result<()> {
+    if is_alias(alias) && !alias.starts_with(OWN_ALIAS_PREFIX) { Ok(()) } else { Err(KeyStoreError::AliasName.into()) }
+}
+
+pub(super) fn is_alias(alias: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'/' | b'_' | b'-');
+    let name = alias.strip_prefix(ALIAS_PREFIX);
+    alias.len() <= MAX_ALIAS_LEN && name.is_some_and(|name| !name.is_empty() && name.bytes().all(allowed))
+}
+
+pub(super) fn check_description(description: &str) -> Result<()> {
+    const WHAT: &str = "a description of at most 8,192 bytes";
+    if description.len() <= 8_192 { Ok(()) } else { Err(KeyStoreError::Invalid(WHAT).into()) }
+}
+
+pub(super) fn check_tags(tags: &BTreeMap<String, String>) -> Result<()> {
+    const WHAT: &str = "up to 50 tags, their names of 1 to 128 bytes and their values of at most 256";
+    let fit = tags.iter().all(|(name, value)| (1..=128).contains(&name.len()) && value.len() <= 256);
+    if fit && tags.len() <= MAX_TAGS { Ok(()) } else { Err(KeyStoreError::Invalid(WHAT).into()) }
+}
+
+pub(super) fn check_rotation_days(days: u32) -> Result<()> {
+    if (1..=MAX_ROTATION_DAYS).contains(&days) { Ok(()) } else { Err(KeyStoreError::RotationPeriod.into()) }
+}
+
+pub(super) fn check_owner(owner: &Requester) -> Result<()> {
+    const WHAT: &str = "an owner of 1 to 2,048 bytes that is not the anonymous requester";
+    let named = (1..=2_048).contains(&owner.as_str().len()) && *owner != Requester::anonymous();
+    if named { Ok(()) } else { Err(KeyStoreError::Invalid(WHAT).into()) }
+}
+
+pub(super) fn check_account(region: &str, account: &str) -> Result<()> {
+    const WHAT: &str = "a region of 1 to 64 of a-z 0-9 - and an account of 12 digits";
+    let in_region = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let fit = (1..=64).contains(&region.len())
+        && region.bytes().all(in_region)
+        && account.len() == 12
+        && account.bytes().all(|byte| byte.is_ascii_digit());
+    if fit { Ok(()) } else { Err(KeyStoreError::Invalid(WHAT).into()) }
+}

@@ -1,0 +1,104 @@
+//! The store's file and what it holds, changed together.
+
+use std::fs::File;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::{Duration, SystemTime};
+
+use super::payload;
+use super::state::State;
+use crate::error::{KeyStoreError, Result};
+use crate::keys::RootKey;
+use crate::keys::keyring::Storage;
+use crate::keys::keyring_state::{State as KeyringState, millis};
+use crate::keys::stored_file::StoredFile;
+
+/// What tells the time; a test brings its own.
+pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// How far the clock may be behind the last change: what it takes to bring a clock in line.
+const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
+
+/// One open store. Nobody else has it open: its lock is held for as long as this lives.
+pub(super) struct Store {
+    state: RwLock<Arc<State>>,
+    /// Held for the whole of a change, so that two come one after the other.
+    changing: Mutex<()>,
+    file: StoredFile,
+    _lock: File,
+    root_key: RootKey,
+    clock: Clock,
+}
+
+impl Store {
+    /// A new store in a new file.
+    pub(super) fn create(file: StoredFile, state: State, root_key: &RootKey, clock: Clock) -> Result<Self> {
+        let lock = locked(&file)?;
+        file.create(&payload::seal(&state, root_key)?)?;
+        Ok(Self::of(file, lock, state, root_key, clock))
+    }
+
+    /// The store of a file.
+    pub(super) fn open(file: StoredFile, root_key: &RootKey, clock: Clock) -> Result<Self> {
+        let lock = locked(&file)?;
+        let state = payload::open(&file.read()?, root_key)?;
+        Ok(Self::of(file, lock, state, root_key, clock))
+    }
+
+    fn of(file: StoredFile, lock: File, state: State, root_key: &RootKey, clock: Clock) -> Self {
+        let state = RwLock::new(Arc::new(state));
+        Self { state, changing: Mutex::new(()), file, _lock: lock, root_key: root_key.clone(), clock }
+    }
+
+    /// What the store holds now.
+    pub(super) fn state(&self) -> Arc<State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn time(&self) -> SystemTime {
+        (self.clock)()
+    }
+
+    /// Changes what is stored, and then what is seen; where either fails, nothing changes.
+    ///
+    /// After an error of the file itself the new state may have reached the disk all the same; the next change replaces it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.state().next(millis(self.time()))?;
+        let outcome = change(&mut state)?;
+        self.file.replace(&payload::seal(&state, &self.root_key)?)?;
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        Ok(outcome)
+    }
+
+    /// The time in milliseconds since 1970, for what will be judged by it later.
+    ///
+    /// # Errors
+    ///
+    /// The clock is behind the store.
+    pub(super) fn now(&self) -> Result<u64> {
+        let (now, written) = (millis(self.time()), self.state().written);
+        let behind = Duration::from_millis(written.saturating_sub(now));
+        if behind > CLOCK_TOLERANCE { Err(KeyStoreError::ClockWentBack(behind).into()) } else { Ok(now) }
+    }
+}
+
+fn locked(file: &StoredFile) -> Result<File> {
+    file.try_lock()?.ok_or(KeyStoreError::InUse.into())
+}
+
+/// The keyring of a store is changed as the store is.
+pub(super) struct KeyringIn(pub(super) Arc<Store>);
+
+impl Storage for KeyringIn {
+    fn update(&self, _: &KeyringState, change: &dyn Fn(&mut KeyringState) -> Result<()>) -> Result<KeyringState> {
+        self.0.change(|state| {
+            state.keyring = state.keyring.changed(change)?;
+            Ok(state.keyring.clone())
+        })
+    }
+
+    /// Nobody else changes it.
+    fn load(&self, _: &KeyringState) -> Result<Option<KeyringState>> {
+        Ok(None)
+    }
+}
