@@ -1,0 +1,270 @@
+//! Every operation on a key, in every state of it, by everyone: one table.
+
+use std::time::Duration;
+
+use atrest::error::{KeyProviderErrorKind as Kind, KeyStoreError};
+use atrest::kms::{EmbeddedKms, KeyPolicy, NewKey, Permission};
+use atrest::{Error, KeyEncryptionKey, Requester, RootKey, WrappedKey};
+use tempfile::TempDir;
+
+use crate::kit::{Store, generate, owner, unwrap};
+
+const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
+
+/// What a call came to, as far as the table tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Outcome {
+    Done,
+    Kms(Kind),
+    Store(KeyStoreError),
+}
+use Outcome::{Done, Kms};
+
+const DISABLED: Outcome = Kms(Kind::Disabled);
+const PENDING: Outcome = Kms(Kind::PendingDeletion);
+const DENIED: Outcome = Kms(Kind::AccessDenied);
+const NOT_PENDING: Outcome = Outcome::Store(KeyStoreError::NotPendingDeletion);
+
+/// Who may do it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Takes {
+    The(Permission),
+    Ownership,
+}
+use Takes::{Ownership, The};
+
+struct Operation {
+    name: &'static str,
+    takes: Takes,
+    /// What it comes to for whoever may: in an enabled key, a disabled one, one that is pending deletion.
+    outcomes: [Outcome; 3],
+    run: fn(&World, &Requester) -> Result<(), Error>,
+}
+
+const ADMINISTER: Takes = The(Permission::Administer);
+
+#[rustfmt::skip]
+const OPERATIONS: &[Operation] = &[
+    Operation { name: "generate", takes: The(Permission::Generate), outcomes: [Done, DISABLED, PENDING],
+        run: |w, by| Ok(drop(generate(&w.kms, w.key, by)?)) },
+    Operation { name: "unwrap", takes: The(Permission::Unwrap), outcomes: [Done, DISABLED, PENDING],
+        run: |w, by| Ok(drop(unwrap(&w.kms, w.key, &w.wrapped, by)?)) },
+    Operation { name: "describe", takes: ADMINISTER, outcomes: [Done, Done, Done],
+        run: |w, by| w.kms.requested_by(by.clone()).describe_key(w.key).map(drop) },
+    Operation { name: "set description", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).set_description(w.key, "for photos") },
+    Operation { name: "set tag", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).set_tag(w.key, "team", "photos") },
+    Operation { name: "remove tag", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).remove_tag(w.key, "team") },
+    Operation { name: "create alias", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).create_alias("alias/new", w.key) },
+    Operation { name: "move alias", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).move_alias("alias/everyones", w.key) },
+    Operation { name: "delete alias", takes: ADMINISTER, outcomes: [Done, Done, Done],
+        run: |w, by| w.kms.requested_by(by.clone()).delete_alias("alias/key") },
+    Operation { name: "enable", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).enable_key(w.key) },
+    Operation { name: "disable", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).disable_key(w.key) },
+    Operation { name: "schedule deletion", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).schedule_deletion(w.key, WEEK).map(drop) },
+    Operation { name: "cancel deletion", takes: ADMINISTER, outcomes: [NOT_PENDING, NOT_PENDING, Done],
+        run: |w, by| w.kms.requested_by(by.clone()).cancel_deletion(w.key) },
+    Operation { name: "rotate", takes: ADMINISTER, outcomes: [Done, DISABLED, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).rotate_key(w.key).map(drop) },
+    Operation { name: "set rotation", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).set_rotation(w.key, Some(90)) },
+    Operation { name: "set policy", takes: ADMINISTER, outcomes: [Done, Done, Done],
+        run: |w, by| w.kms.requested_by(by.clone()).set_policy(w.key, None) },
+    Operation { name: "set quota", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).set_quota(w.key, None) },
+    Operation { name: "export", takes: Ownership, outcomes: [Done, Done, Done],
+        run: |w, by| w.kms.requested_by(by.clone()).export_key(w.key, 1, &w.wrapping_key).map(drop) },
+    Operation { name: "import a version", takes: Ownership, outcomes: [Done, DISABLED, PENDING],
+        run: |w, by| w.kms.requested_by(by.clone()).import_key_version(w.key, &w.wrapping_key, &w.exported).map(drop) },
+];
+
+/// What takes the owner, whatever the keys are.
+#[rustfmt::skip]
+const OWNERS: &[(&str, fn(&World, &Requester) -> Result<(), Error>)] = &[
+    ("create", |w, by| w.kms.requested_by(by.clone()).create_key(NewKey::new()).map(drop)),
+    ("create many", |w, by| w.kms.requested_by(by.clone()).create_keys([NewKey::new(), NewKey::new()]).map(drop)),
+    ("import", |w, by| w.kms.requested_by(by.clone()).import_key(NewKey::new(), &w.wrapping_key, &w.exported).map(drop)),
+    ("back up", |w, by| w.kms.requested_by(by.clone()).backup(&RootKey::generate()?).map(drop)),
+    ("accept the clock", |w, by| w.kms.requested_by(by.clone()).accept_clock()),
+];
+
+#[derive(Clone, Copy, Debug)]
+enum KeyState {
+    Enabled,
+    Disabled,
+    PendingDeletion,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Policy {
+    None,
+    Named,
+    Everyone,
+    Nobody,
+}
+
+const REQUESTERS: [&str; 6] = ["owner", "writer", "reader", "admin", "stranger", "anonymous"];
+
+/// Who may, by the policies below: written out, and not asked of the library.
+fn may(requester: &str, takes: Takes, policy: Policy) -> bool {
+    match (takes, policy) {
+        (Ownership, _) => requester == "owner",
+        (The(_), Policy::Everyone) => true,
+        (The(_), Policy::None) => requester == "owner",
+        (The(Permission::Administer), Policy::Nobody) => requester == "owner",
+        (The(_), Policy::Nobody) => false,
+        (The(Permission::Generate), Policy::Named) => requester == "writer",
+        (The(Permission::Unwrap), Policy::Named) => requester == "reader",
+        (The(_), Policy::Named) => requester == "admin" || requester == "owner",
+    }
+}
+
+fn policy(policy: Policy) -> Option<KeyPolicy> {
+    let permissions = [(Permission::Generate, "writer"), (Permission::Unwrap, "reader"), (Permission::Administer, "admin")];
+    match policy {
+        Policy::None => None,
+        Policy::Nobody => Some(KeyPolicy::new()),
+        Policy::Named => Some(permissions.iter().fold(KeyPolicy::new(), |policy, (permission, name)| {
+            policy.allow(*permission, [&Requester::new(*name)])
+        })),
+        Policy::Everyone => Some(
+            permissions.iter().fold(KeyPolicy::new(), |policy, (permission, _)| policy.allow_everyone(*permission)),
+        ),
+    }
+}
+
+struct World {
+    kms: EmbeddedKms,
+    /// How the key is named in the call.
+    key: &'static str,
+    wrapped: WrappedKey,
+    wrapping_key: KeyEncryptionKey,
+    exported: Vec<u8>,
+    _directory: TempDir,
+}
+
+/// A store with a key in some state, to be had again and again.
+struct Template {
+    root_key: RootKey,
+    backup: Vec<u8>,
+    wrapped: WrappedKey,
+    wrapping_key: [u8; 32],
+    exported: Vec<u8>,
+}
+
+impl Template {
+    fn new(state: KeyState, allowed: Policy) -> Self {
+        let store = Store::new();
+        let admin = store.admin();
+        let everyones = NewKey::new().alias("alias/everyones").policy(policy(Policy::Everyone).unwrap());
+        let key = &admin.create_keys([everyones, NewKey::new().alias("alias/key")]).unwrap()[1].arn;
+        let wrapped = generate(&store.kms, key, &owner()).unwrap().wrapped().clone();
+        let wrapping_key = *KeyEncryptionKey::generate().unwrap().expose_secret();
+        let exported = admin.export_key(key, 1, &KeyEncryptionKey::from_bytes(&mut wrapping_key.clone())).unwrap();
+        admin.set_policy(key, policy(allowed)).unwrap();
+        match state {
+            KeyState::Enabled => {}
+            KeyState::Disabled => admin.disable_key(key).unwrap(),
+            KeyState::PendingDeletion => drop(admin.schedule_deletion(key, WEEK).unwrap()),
+        }
+        let root_key = RootKey::generate().unwrap();
+        Self { backup: admin.backup(&root_key).unwrap(), root_key, wrapped, wrapping_key, exported }
+    }
+
+    fn world(&self) -> World {
+        let directory = tempfile::tempdir().unwrap();
+        let at = EmbeddedKms::at(directory.path().join("kms.atrest"));
+        World {
+            kms: at.restore(&self.backup, &self.root_key, &self.root_key).unwrap(),
+            key: "alias/key",
+            wrapped: self.wrapped.clone(),
+            wrapping_key: KeyEncryptionKey::from_bytes(&mut self.wrapping_key.clone()),
+            exported: self.exported.clone(),
+            _directory: directory,
+        }
+    }
+}
+
+fn outcome(result: Result<(), Error>) -> Outcome {
+    match result {
+        Ok(()) => Done,
+        Err(Error::KeyProvider(error)) => Kms(error.kind()),
+        Err(Error::KeyStore(error)) => Outcome::Store(error),
+        Err(other) => panic!("an error that is not in the table: {other:?}"),
+    }
+}
+
+#[test]
+fn every_operation_is_done_or_refused_by_the_state_of_the_key_and_by_who_asks() {
+    let mut cases = 0;
+    for (at, state) in [KeyState::Enabled, KeyState::Disabled, KeyState::PendingDeletion].into_iter().enumerate() {
+        for allowed in [Policy::None, Policy::Named, Policy::Everyone, Policy::Nobody] {
+            let template = Template::new(state, allowed);
+            let mut world = template.world();
+            for operation in OPERATIONS {
+                for name in REQUESTERS {
+                    let generation = world.kms.generation();
+                    let expected = match (may(name, operation.takes, allowed), operation.takes) {
+                        (true, _) => operation.outcomes[at],
+                        (false, The(_)) => DENIED,
+                        (false, Ownership) => Outcome::Store(KeyStoreError::NotTheOwner),
+                    };
+                    let requester =
+                        if name == "anonymous" { Requester::anonymous() } else { Requester::new(name) };
+                    let got = outcome((operation.run)(&world, &requester));
+                    assert_eq!(got, expected, "{} a key {state:?} with {allowed:?} by {name}", operation.name);
+                    if got != Done {
+                        assert_eq!(world.kms.generation(), generation, "what is refused changes nothing");
+                    } else if world.kms.generation() > generation {
+                        world = template.world();
+                    }
+                    cases += 1;
+                }
+            }
+        }
+    }
+    assert_eq!(cases, 3 * 4 * 19 * 6);
+}
+
+#[test]
+fn what_is_the_owners_is_nobody_elses() {
+    let world = Template::new(KeyState::Enabled, Policy::Everyone).world();
+    for (name, run) in OWNERS {
+        for requester in REQUESTERS {
+            let expected =
+                if requester == "owner" { Done } else { Outcome::Store(KeyStoreError::NotTheOwner) };
+            assert_eq!(outcome(run(&world, &Requester::new(requester))), expected, "{name} by {requester}");
+        }
+    }
+}
+
+const UNKNOWN: [&str; 6] = [
+    "alias/none",
+    "none",
+    "",
+    "00000000-0000-4000-8000-000000000000",
+    "arn:aws:kms:local:000000000000:key/00000000-0000-4000-8000-000000000000",
+    "arn:aws:kms:elsewhere:000000000000:alias/key",
+];
+
+#[test]
+fn a_key_that_is_not_there_is_not_found_whoever_asks() {
+    let template = Template::new(KeyState::Enabled, Policy::Everyone);
+    for operation in OPERATIONS.iter().filter(|operation| operation.name != "delete alias") {
+        let mut world = template.world();
+        for named in UNKNOWN {
+            world.key = named;
+            // Whoever names no key and may have one made gets it.
+            let made = named.is_empty() && operation.name == "generate";
+            let expected = if made { Done } else { Kms(Kind::NotFound) };
+            assert_eq!(outcome((operation.run)(&world, &owner())), expected, "{} {named:?}", operation.name);
+        }
+    }
+}
