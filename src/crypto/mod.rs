@@ -10,6 +10,8 @@ mod aws_lc;
 #[path = "aws_lc_absent.rs"]
 mod aws_lc;
 pub(crate) mod kdf;
+#[cfg(feature = "embedded-kms")]
+pub(crate) mod key_wrap;
 mod mac;
 pub(crate) mod passphrase;
 pub(crate) mod random;
