@@ -58,7 +58,7 @@ pub enum Error {
     /// The envelope cannot be understood.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
-    /// The sealed keyring cannot be opened.
+    /// The sealed keyring, or the file of a wrapped root key, cannot be opened.
     #[error(transparent)]
     SealedFile(#[from] SealedFileError),
     /// The saved bytes of a sweep cannot be understood: begin it anew.
@@ -79,7 +79,7 @@ pub enum Error {
     /// The random generator failed; nothing was encrypted.
     #[error("the random generator failed, nothing was encrypted")]
     Random(#[source] Cause),
-    /// A keyring or root key file, or the store of a sweep, could not be read or written.
+    /// A keyring or root key file, an environment variable, or the store of a sweep could not be read or written.
     #[error(transparent)]
     Io(#[from] IoError),
     /// What was asked for needs a cargo feature that this build lacks.
@@ -164,11 +164,11 @@ pub enum EnvelopeError {
     Malformed(&'static str),
 }
 
-/// Bytes that are no sealed keyring, or one under another root key.
+/// Bytes that are no sealed keyring and no wrapped root key, or a keyring under another root key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealedFileError {
-    /// The bytes do not begin as a sealed file does.
+    /// The bytes do not begin as a sealed file, or as the file of a wrapped root key, does.
     #[error("not a sealed file")]
     NotASealedFile,
     /// The file, or what was sealed in it, breaks a rule of the format.
@@ -313,8 +313,8 @@ pub enum Misuse {
     /// The entry has an envelope: there is nothing in the clear to encrypt.
     #[error("the entry has an envelope, there is nothing in the clear to encrypt")]
     NotPlain,
-    /// A keyring file's path has no file name.
-    #[error("the path of a keyring file names a file")]
+    /// The path of a keyring or root key file has no file name.
+    #[error("the path of a keyring or root key file names a file")]
     Path,
 }
 

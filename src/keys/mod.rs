@@ -12,6 +12,7 @@ mod usage;
 mod wrap;
 #[cfg(feature = "testing")]
 pub(crate) mod wrapped_kek;
+mod wrapped_root_key;
 
 pub use context::EncryptionContext;
 pub use keyring::{Keyring, VersionInfo};
