@@ -60,7 +60,7 @@ pub enum Error {
     /// The envelope cannot be understood.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
-    /// The sealed keyring cannot be opened.
+    /// The sealed keyring, or the file of a wrapped root key, cannot be opened.
     #[error(transparent)]
     SealedFile(#[from] SealedFileError),
     /// The saved bytes of a sweep cannot be understood: begin it anew.
@@ -84,7 +84,7 @@ pub enum Error {
     /// The random generator failed; nothing was encrypted.
     #[error("the random generator failed, nothing was encrypted")]
     Random(#[source] Cause),
-    /// A keyring or root key file, or the store of a sweep, could not be read or written.
+    /// A keyring or root key file, an environment variable, or the store of a sweep could not be read or written.
     #[error(transparent)]
     Io(#[from] IoError),
     /// A
@@ -172,11 +172,11 @@ pub enum EnvelopeError {
     Malformed(&'static str),
 }
 
-/// Bytes that are no sealed keyring, or one under another root key.
+/// Bytes that are no sealed keyring and no wrapped root key, or a keyring under another root key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealedFileError {
-    /// The bytes do not begin as a sealed file does.
+    /// The bytes do not begin as a sealed file, or as the file of a wrapped root key, does.
     #[error("not a sealed file")]
     NotASealedFile,
     /// The file, or what was sealed in it, breaks a rule of the format.
@@ -324,8 +324,8 @@ pub enum Misuse {
     /// The entry has an envelope: there is nothing in the clear to encrypt.
     #[error("the entry has an envelope, there is nothing in the clear to encrypt")]
     NotPlain,
-    /// The path of a keyring file or key store has no file name.
-    #[error("the path of a keyring file or key store names a file")]
+    /// The path of a keyring file, root key file or key store has no file name.
+    #[error("the path of a keyring file, root key file or key store names a file")]
     Path,
 }
 

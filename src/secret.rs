@@ -106,6 +106,12 @@ secrets! {
     DataKey, Misuse::KeyLength;
 }
 
+impl KeyEncryptionKey {
+    pub(crate) fn into_secret(self) -> Secret {
+        self.0
+    }
+}
+
 impl DataKey {
     /// Another allocation of the same key, wiped like the first.
     pub(crate) fn duplicate(&self) -> Self {

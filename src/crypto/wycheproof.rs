@@ -83,6 +83,81 @@ fn hkdf_sha_512_agrees_with_wycheproof() {
     assert!(seen >= 50, "{seen} cases apply");
 }
 
+#[cfg(feature = "embedded-kms")]
+#[test]
+fn aes_kwp_agrees_with_wycheproof() {
+    use super::key_wrap::{unwrap, unwrap_any, wrap, wrap_any};
+    use wycheproof::keywrap;
+
+    let set = keywrap::TestSet::load(keywrap::TestName::AesKeyWrapWithPadding).expect("the crate brings its vectors");
+    let (mut seen, mut of_a_key) = (0, 0);
+    for group in set.test_groups.iter().filter(|group| group.key_size == 256) {
+        for case in &group.tests {
+            seen += 1;
+            let key = case.key[..].try_into().expect("256 bits");
+            let valid = case.result == TestResult::Valid;
+            // Ours takes a key of 32 bytes and nothing else.
+            let opened = unwrap(key, &case.ct).ok().map(|material| material.expose().to_vec());
+            assert_eq!(opened, Some(case.pt.to_vec()).filter(|pt| valid && pt.len() == 32), "{}", case.tc_id);
+            if let (true, Ok(material)) = (valid, <&[u8; 32]>::try_from(&case.pt[..])) {
+                of_a_key += 1;
+                assert_eq!(wrap(key, material)[..], case.ct[..], "{}", case.tc_id);
+            }
+            // The crate underneath takes any length; of nothing at all it is not asked.
+            if case.ct.len() > 8 {
+                let mut material = vec![0xAA; case.ct.len() - 8];
+                let len = unwrap_any(key, &case.ct, &mut material);
+                assert_eq!(len, valid.then_some(case.pt.len()), "{}", case.tc_id);
+                let mut wrapped = vec![0; case.ct.len()];
+                if let Some(len) = len {
+                    assert_eq!(material[..len], case.pt[..], "{}", case.tc_id);
+                    wrap_any(key, &case.pt, &mut wrapped);
+                    assert_eq!(wrapped, case.ct[..], "{}", case.tc_id);
+                } else {
+                    assert!(material.iter().all(|byte| *byte == 0), "what failed is wiped");
+                }
+            }
+        }
+    }
+    assert!(seen >= 90 && of_a_key >= 3, "{seen} and {of_a_key} cases apply");
+}
+
+#[cfg(feature = "embedded-kms")]
+#[test]
+fn wrapped_key_material_opens_whole_under_its_own_key_and_not_otherwise() {
+    use super::key_wrap::{WRAPPED_LEN, unwrap, wrap, wrap_any};
+
+    let (key, material) = ([0x4B; 32], std::array::from_fn(|at| at as u8));
+    let wrapped = wrap(&key, &material);
+    assert_eq!(unwrap(&key, &wrapped).expect("it is whole").expose(), &material);
+    let refused = |key: &[u8; 32], wrapped: &[u8]| {
+        assert!(matches!(unwrap(key, wrapped), Err(crate::Error::Inauthentic)), "{wrapped:?}");
+    };
+    refused(&[0x4C; 32], &wrapped);
+    for at in 0..WRAPPED_LEN {
+        for bit in 0..8 {
+            let mut changed = wrapped;
+            changed[at] ^= 1 << bit;
+            refused(&key, &changed);
+        }
+        refused(&key, &wrapped[..at]);
+    }
+    refused(&key, &[&wrapped[..], &[0; 8]].concat());
+    // Shorter material is padded to the same length, and is no key.
+    for len in 25..32 {
+        let mut wrapped = [0; WRAPPED_LEN];
+        wrap_any(&key, &material[..len], &mut wrapped);
+        refused(&key, &wrapped);
+    }
+}
+
+#[cfg(feature = "embedded-kms")]
+#[test]
+fn the_expanded_wrapping_key_is_wiped() {
+    fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
+    is_wiped::<aes_kw::KwpAes256>();
+}
+
 #[test]
 fn no_label_is_the_beginning_of_another() {
     let all = [

@@ -4,7 +4,7 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// Reading or writing failed: a file of ours, or the store of a sweep.
+/// Reading or writing failed: a file of ours, an environment variable, or the store of a sweep.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{doing}: {cause}")]
 pub struct IoError {

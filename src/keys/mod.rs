@@ -13,6 +13,7 @@ mod usage;
 mod wrap;
 #[cfg(any(feature = "embedded-kms", feature = "testing"))]
 pub(crate) mod wrapped_kek;
+mod wrapped_root_key;
 
 pub use context::EncryptionContext;
 pub use keyring::{Keyring, VersionInfo};

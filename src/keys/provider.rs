@@ -5,10 +5,13 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::EncryptionContext;
-use crate::error::KeyProviderError;
+use super::{EncryptionContext, is_key_id};
+use crate::error::{KeyProviderError, KeyProviderErrorKind};
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
+
+/// The most bytes of a wrapped key.
+pub(super) const MAX_WRAPPED_LEN: usize = 6_144;
 
 /// What a key provider answers in its own time.
 pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>> + Send + 'static>>;
@@ -124,6 +127,17 @@ impl GeneratedKey {
     pub fn kek(&self) -> &KeyEncryptionKey {
         &self.kek
     }
+
+    /// Itself, if its id and its wrapped key can be stored; `asked` is the key as the request named it.
+    pub(crate) fn checked(self, asked: &str) -> Result<Self, KeyProviderError> {
+        if !is_key_id(&self.key_id) {
+            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked));
+        }
+        if !(1..=MAX_WRAPPED_LEN).contains(&self.wrapped.as_bytes().len()) {
+            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongLength, asked));
+        }
+        Ok(self)
+    }
 }
 
 /// A key-encryption key as its provider wrapped it; bytes that mean something to the provider alone.
@@ -172,5 +186,13 @@ impl UnwrappedKey {
     /// The key.
     pub fn kek(&self) -> &KeyEncryptionKey {
         &self.kek
+    }
+
+    /// The key, if the KMS key that answered is the one that was asked.
+    pub(crate) fn answered_by(self, asked: &str) -> Result<KeyEncryptionKey, KeyProviderError> {
+        if self.key_id != asked {
+            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked));
+        }
+        Ok(self.kek)
     }
 }

@@ -1,15 +1,18 @@
 //! The root key, which seals keyrings.
 
+use std::env;
+use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::sync::Arc;
 
+use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use crate::crypto::Generator;
-use crate::error::{Error, IoError, Result};
+use crate::error::{Error, IoError, Misuse, Result};
 use crate::secret::{KEY_LEN, Secret};
 
 /// What a keyring is sealed under: 32 random bytes, or a passphrase.
@@ -44,7 +47,7 @@ impl RootKey {
     ///
     /// [`Error::Random`](crate::Error::Random): the operating system gave none.
     pub fn generate() -> Result<Self> {
-        Ok(Self(Arc::new(Kind::Key(Generator::default().secret()?))))
+        Ok(Self::from_secret(Generator::default().secret()?))
     }
 
     /// A fresh key in a new file of 32 bytes that its owner alone may read (mode 0600 where there are modes).
@@ -55,7 +58,7 @@ impl RootKey {
     pub fn create_file(path: impl AsRef<Path>) -> Result<Self> {
         let secret = Generator::default().secret()?;
         write_new(path.as_ref(), secret.expose())?;
-        Ok(Self(Arc::new(Kind::Key(secret))))
+        Ok(Self::from_secret(secret))
     }
 
     /// The key of a file that [`create_file`](Self::create_file) made.
@@ -77,6 +80,67 @@ impl RootKey {
         let key = <&mut [u8; KEY_LEN]>::try_from(bytes.as_mut_slice());
         key.map(Self::from_bytes)
             .map_err(|_| IoError::new("a root key file is 32 bytes", ErrorKind::InvalidData.into()).into())
+    }
+
+    /// The key of a file that [`create_file`](Self::create_file) made or, where there is no file, a fresh key in a new one.
+    ///
+    /// Whoever starts at the same moment gets the same key: the new file takes its name whole, by a hard link, and never
+    /// another's. A crash leaves no file of that name or a whole one; a `NAME.*.tmp` it may leave is of no use.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_file`](Self::open_file), a missing file aside; and the new file cannot be written, or its file system
+    /// has no hard links. [`Misuse::Path`]: the path names no file.
+    ///
+    /// # Security
+    ///
+    /// A key that is made anew where the old one was lost opens nothing, and hides the loss until something has to be
+    /// opened. Use this only where what is under the root key is opened at the same start and by a call that never
+    /// makes a new one in the place of an old one: [`KeyringFile::open`](crate::KeyringFile::open) then gives
+    /// `WrongRootKey`, and [`KeyringFile::create`](crate::KeyringFile::create) refuses to replace a file.
+    pub fn open_or_create_file(path: impl AsRef<Path>) -> Result<Self> {
+        let path = path.as_ref();
+        match Self::open_file(path) {
+            Err(Error::Io(error)) if error.kind() == ErrorKind::NotFound => {}
+            opened => return opened,
+        }
+        let secret = Generator::default().secret()?;
+        match link_new(path, secret.expose()) {
+            // Somebody was faster: theirs is the key.
+            Err(Error::Io(error)) if error.kind() == ErrorKind::AlreadyExists => Self::open_file(path),
+            linked => linked.map(|()| Self::from_secret(secret)),
+        }
+    }
+
+    /// The key in an environment variable: 32 bytes in base64, padded (44 characters), white space around it allowed.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io): the variable is not set (kind `NotFound`), or its value is anything else (kind
+    /// `InvalidData`). No error shows any of the value.
+    ///
+    /// # Security
+    ///
+    /// The copies made here are wiped; the variable itself stays. It is inherited by every process that this one
+    /// starts, it can be read by whoever may inspect the process, and it tends to be printed when something fails. A
+    /// file that the service alone may read is better kept.
+    pub fn from_env(name: impl AsRef<OsStr>) -> Result<Self> {
+        let value = env::var_os(name).ok_or_else(|| {
+            IoError::new("the root key's environment variable is not set", ErrorKind::NotFound.into())
+        })?;
+        // What is not Unicode is wiped too, and is no base64.
+        let value = Zeroizing::new(value.into_encoded_bytes());
+        let secret = Secret::filled_by(|key| match Base64::decode(value.trim_ascii(), key) {
+            Ok(decoded) if decoded.len() == KEY_LEN => Ok(()),
+            _ => Err(ErrorKind::InvalidData),
+        });
+        let refused =
+            |kind: ErrorKind| IoError::new("a root key's environment variable is 32 bytes in base64", kind.into());
+        Ok(Self::from_secret(secret.map_err(refused)?))
+    }
+
+    pub(super) fn from_secret(secret: Secret) -> Self {
+        Self(Arc::new(Kind::Key(secret)))
     }
 
     pub(super) fn kind(&self) -> &Kind {
@@ -104,6 +168,20 @@ pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
         let _ = fs::remove_file(path); // the first error is the one to tell
         failed(error).into()
     })
+}
+
+/// As [`write_new`], and whoever finds the file finds all of it: it is written under a name of its own and linked, which
+/// no file that is there lets happen.
+fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut name = path.file_name().ok_or(Misuse::Path)?.to_owned();
+    let own = u64::from_be_bytes(Generator::default().bytes()?);
+    name.push(format!(".{own:016x}.tmp"));
+    let temporary = path.with_file_name(name);
+    write_new(&temporary, bytes)?;
+    let linked = fs::hard_link(&temporary, path);
+    let _ = fs::remove_file(&temporary); // left behind it would harm nobody
+    let linked = linked.and_then(|()| sync_directory_of(path));
+    linked.map_err(|error| IoError::new("a new key file cannot be linked to its name", error).into())
 }
 
 /// Has a new name reach the disk.

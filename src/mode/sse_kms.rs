@@ -4,11 +4,10 @@ use super::Authorities;
 use super::layer::{Kek, LayerKey};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
-use crate::keys::{EncryptionContext, KeyRequest, WrappedKey, is_key_id};
+use crate::keys::{EncryptionContext, KeyRequest, WrappedKey};
 use crate::object::ObjectName;
 
 const ARN_PREFIX: &str = "arn:aws:s3:::";
-const MAX_WRAPPED_LEN: usize = 6_144;
 
 /// SSE-KMS: under a key of the KMS on the builder, which is asked once for each object.
 ///
@@ -39,19 +38,11 @@ impl SseKms {
     /// A fresh key-encryption key under this KMS key.
     pub(super) async fn writing(&self, authorities: &Authorities<'_>, bucket_key: bool) -> Result<LayerKey<'static>> {
         let request = request(authorities, &self.key_id, &self.context, bucket_key);
-        let generated = authorities.kms()?.generate_key(request).await?;
-        let refused = |kind| Err(Error::from(KeyProviderError::new(kind, &self.key_id)));
-        if !is_key_id(&generated.key_id) {
-            return refused(KeyProviderErrorKind::WrongKey);
-        }
-        let wrapped = generated.wrapped.as_bytes();
-        if !(1..=MAX_WRAPPED_LEN).contains(&wrapped.len()) {
-            return refused(KeyProviderErrorKind::WrongLength);
-        }
+        let generated = authorities.kms()?.generate_key(request).await?.checked(&self.key_id)?;
         Ok(LayerKey {
             mode: ModeId::SseKms,
             key_version: None,
-            wrapped_kek: Some(wrapped.to_vec()),
+            wrapped_kek: Some(generated.wrapped.as_bytes().to_vec()),
             context: Some(self.context.clone()).filter(|context| !context.is_empty()),
             bucket_key,
             key_id: Some(generated.key_id),
@@ -79,10 +70,7 @@ pub(super) async fn reading(authorities: &Authorities<'_>, envelope: &Envelope) 
     let none = EncryptionContext::new();
     let request = request(authorities, key_id, envelope.context().unwrap_or(&none), envelope.has_bucket_key());
     let unwrapped = authorities.kms()?.unwrap_key(WrappedKey::new(wrapped), request).await?;
-    if unwrapped.key_id != key_id {
-        return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, key_id).into());
-    }
-    Ok(Kek::Kms(unwrapped.kek))
+    Ok(Kek::Kms(unwrapped.answered_by(key_id)?))
 }
 
 /// Whether the object's ARN says which object it is: bucket and key are text, the bucket ends where it ends, and all of

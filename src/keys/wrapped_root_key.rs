@@ -1,0 +1,137 @@
+//! A root key that a key provider unwraps at each start.
+//!
+//! ```text
+//! atrest-root-key 1
+//! arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab
+//! AQIDAHjR...                                                            base64 of the wrapped key
+//! ```
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use base64ct::{Base64, Encoding};
+use pollster::block_on;
+
+use super::provider::MAX_WRAPPED_LEN;
+use super::root_key::{RootKey, write_new};
+use super::{EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
+use crate::error::{IoError, Result, SealedFileError, Unexpected};
+use crate::object::Requester;
+
+const PREFIX: &str = "atrest-root-key ";
+const VERSION: &str = "1";
+/// Longer than any that is written: 2,048 bytes of key id and the base64 of 6,144 are about 10 KiB.
+const MAX_FILE_LEN: usize = 16 * 1024;
+/// The pair that the provider is shown, and binds the key to.
+const PURPOSE: (&str, &str) = ("atrest:purpose", "root key");
+
+/// Kept by a key provider: the root key is a key-encryption key that it generates, and its wrapped form lies in a file.
+///
+/// There is no async form: a root key is opened once, at the start, and a provider works without a runtime. Inside one,
+/// call these where blocking is allowed.
+impl RootKey {
+    /// A fresh key from a key provider, such as an HSM or a cloud's KMS, under the KMS key that `key_id` names; a new file
+    /// keeps it wrapped, and with it the resolved id. Waits on this thread for the provider.
+    ///
+    /// ```no_run
+    /// # fn main() -> atrest::Result<()> {
+    /// # let hsm: std::sync::Arc<dyn atrest::KeyProvider> = todo!();
+    /// use atrest::{Requester, RootKey};
+    /// let requester = Requester::new("storage-service");
+    /// // Once.
+    /// RootKey::create_wrapped("keys/root.wrapped", hsm.clone(), "alias/storage-root", &requester)?;
+    /// // At every start, with the id that the alias stands for; it is the second line of the file.
+    /// let key_id = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    /// let root_key = RootKey::open_wrapped("keys/root.wrapped", hsm, key_id, &requester)?;
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`Error::KeyProvider`](crate::Error::KeyProvider): the provider refused, or answered with what cannot be stored.
+    /// [`Error::Io`](crate::Error::Io): there is a file already, or it cannot be written.
+    ///
+    /// # Security
+    ///
+    /// Give the root key a KMS key of its own, one that objects are not written under. The file holds no secret; it has
+    /// mode 0600 all the same. Lost is lost: back it up with what it seals.
+    pub fn create_wrapped(
+        path: impl AsRef<Path>,
+        provider: Arc<dyn KeyProvider>,
+        key_id: &str,
+        requester: &Requester,
+    ) -> Result<Self> {
+        let generated = block_on(provider.generate_key(request(key_id, requester)?))?.checked(key_id)?;
+        let wrapped = Base64::encode_string(generated.wrapped.as_bytes());
+        let file = format!("{PREFIX}{VERSION}\n{}\n{wrapped}\n", generated.key_id);
+        write_new(path.as_ref(), file.as_bytes())?;
+        Ok(Self::from_secret(generated.kek.into_secret()))
+    }
+
+    /// The key of a file that [`create_wrapped`](Self::create_wrapped) made, unwrapped by the key provider under the KMS
+    /// key of this id: its resolved id, and not an alias. Waits on this thread for the provider.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`](crate::Error::Io): the file is missing or cannot be read; no other is made in its place.
+    /// [`Error::SealedFile`](crate::Error::SealedFile): it is damaged. [`Unexpected::KmsKey`]: it names another KMS key.
+    /// [`Error::KeyProvider`](crate::Error::KeyProvider): the provider refused, or answered with another key.
+    ///
+    /// # Security
+    ///
+    /// The caller says which KMS key it is, because the file does not get to: whoever can write its directory could name
+    /// one of their own, and bring a store to go with it.
+    pub fn open_wrapped(
+        path: impl AsRef<Path>,
+        provider: Arc<dyn KeyProvider>,
+        key_id: &str,
+        requester: &Requester,
+    ) -> Result<Self> {
+        let file = read(path.as_ref())?;
+        let (named, wrapped) = parse(&file)?;
+        if named != key_id {
+            return Err(Unexpected::KmsKey.into());
+        }
+        let unwrapped = block_on(provider.unwrap_key(WrappedKey::new(wrapped), request(key_id, requester)?))?;
+        Ok(Self::from_secret(unwrapped.answered_by(key_id)?.into_secret()))
+    }
+}
+
+fn request(key_id: &str, requester: &Requester) -> Result<KeyRequest> {
+    let context = EncryptionContext::new().with(PURPOSE.0, PURPOSE.1)?;
+    Ok(KeyRequest::new(key_id, context, requester.clone()))
+}
+
+fn read(path: &Path) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more than there may be, so that too long is seen as that.
+    let read = File::open(path).and_then(|file| file.take(MAX_FILE_LEN as u64 + 1).read_to_end(&mut bytes));
+    read.map_err(|error| IoError::new("the file of the wrapped root key cannot be read", error))?;
+    Ok(bytes)
+}
+
+/// The key id and the wrapped key; every pair of them has one encoding, and nothing else is taken.
+fn parse(file: &[u8]) -> Result<(&str, Vec<u8>), SealedFileError> {
+    let malformed = SealedFileError::Malformed;
+    let rest = file.strip_prefix(PREFIX.as_bytes()).ok_or(SealedFileError::NotASealedFile)?;
+    if file.len() > MAX_FILE_LEN {
+        return Err(malformed("it is too long"));
+    }
+    let rest = std::str::from_utf8(rest).map_err(|_| malformed("it is not UTF-8"))?;
+    let (version, rest) = rest.split_once('\n').ok_or(malformed("it is too short"))?;
+    if version != VERSION {
+        return Err(SealedFileError::Unsupported("its version"));
+    }
+    let lines = rest.strip_suffix('\n').and_then(|rest| rest.split_once('\n'));
+    let (key_id, wrapped) = lines.ok_or(malformed("it is not three lines"))?;
+    if !is_key_id(key_id) {
+        return Err(malformed("its key id"));
+    }
+    let wrapped = Base64::decode_vec(wrapped).map_err(|_| malformed("its wrapped key is not base64"))?;
+    if !(1..=MAX_WRAPPED_LEN).contains(&wrapped.len()) {
+        return Err(malformed("the length of its wrapped key"));
+    }
+    Ok((key_id, wrapped))
+}
