@@ -127,13 +127,16 @@ fn may(requester: &str, takes: Takes, policy: Policy) -> bool {
 }
 
 fn policy(policy: Policy) -> Option<KeyPolicy> {
-    let permissions = [(Permission::Generate, "writer"), (Permission::Unwrap, "reader"), (Permission::Administer, "admin")];
+    let permissions =
+        [(Permission::Generate, "writer"), (Permission::Unwrap, "reader"), (Permission::Administer, "admin")];
     match policy {
         Policy::None => None,
         Policy::Nobody => Some(KeyPolicy::new()),
-        Policy::Named => Some(permissions.iter().fold(KeyPolicy::new(), |policy, (permission, name)| {
-            policy.allow(*permission, [&Requester::new(*name)])
-        })),
+        Policy::Named => {
+            Some(permissions.iter().fold(KeyPolicy::new(), |policy, (permission, name)| {
+                policy.allow(*permission, [&Requester::new(*name)])
+            }))
+        }
         Policy::Everyone => Some(
             permissions.iter().fold(KeyPolicy::new(), |policy, (permission, _)| policy.allow_everyone(*permission)),
         ),
@@ -216,8 +219,7 @@ fn every_operation_is_done_or_refused_by_the_state_of_the_key_and_by_who_asks() 
                         (false, The(_)) => DENIED,
                         (false, Ownership) => Outcome::Store(KeyStoreError::NotTheOwner),
                     };
-                    let requester =
-                        if name == "anonymous" { Requester::anonymous() } else { Requester::new(name) };
+                    let requester = if name == "anonymous" { Requester::anonymous() } else { Requester::new(name) };
                     let got = outcome((operation.run)(&world, &requester));
                     assert_eq!(got, expected, "{} a key {state:?} with {allowed:?} by {name}", operation.name);
                     if got != Done {
@@ -238,8 +240,7 @@ fn what_is_the_owners_is_nobody_elses() {
     let world = Template::new(KeyState::Enabled, Policy::Everyone).world();
     for (name, run) in OWNERS {
         for requester in REQUESTERS {
-            let expected =
-                if requester == "owner" { Done } else { Outcome::Store(KeyStoreError::NotTheOwner) };
+            let expected = if requester == "owner" { Done } else { Outcome::Store(KeyStoreError::NotTheOwner) };
             assert_eq!(outcome(run(&world, &Requester::new(requester))), expected, "{name} by {requester}");
         }
     }
