@@ -1,6 +1,6 @@
 """The program `atrest.py` against values computed by other implementations, and against files of the library.
 
-python3 tests/reference/test_atrest.py
+python3 -m unittest discover tests/reference
 """
 import base64
 import contextlib
@@ -14,22 +14,15 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from itertools import accumulate
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
 
 import atrest
 import check_cases
-from atrest import ANY, Envelope, Keys, Refused, lp
-
-TESTS = Path(__file__).resolve().parent.parent
-DATA = TESTS / "vectors" / "data"
-UNHEX = bytes.fromhex
-
-
-def plaintext(n):
-    return bytes((7 * i + 13 * (i // 256) + 1) % 256 for i in range(n))
+from atrest import ANY, Envelope, Keys, lp
+from kit import (CAT, DATA, KMS_KEYS, KMS_NAME, PASSPHRASE, TESTS, UNHEX, Memory, ProgramTest, Test, key_store,
+                 plaintext, seal, seal_file, seal_keyring, seal_message, seal_multipart, seal_under)
 
 
 def load(name):
@@ -38,16 +31,6 @@ def load(name):
 
 def name_of(value):
     return None if value is None else tuple(map(UNHEX, value))
-
-
-class Memory:
-    """Stored bytes that lie in no file."""
-
-    def __init__(self, data):
-        self.data, self.size = data, len(data)
-
-    def read(self, at, n):
-        return self.data[at:at + n]
 
 
 def keys_of(env, keks):
@@ -78,13 +61,6 @@ def opened(case):
 
 def whole(case):
     return b"".join(opened(case).whole())
-
-
-class Test(unittest.TestCase):
-    def refused(self, kinds, call, *args):
-        with self.assertRaises(Refused) as caught:
-            call(*args)
-        self.assertIn(caught.exception.kind, kinds.split("|"))
 
 
 class TheVectors(Test):
@@ -259,7 +235,6 @@ class TheVectors(Test):
 
 
 FULL = ["--bucket", "photos", "--key", "a//b/../c \u00e9", "--realm", "account-7", "--version-id", "v1"]
-CAT = ["--bucket", "photos", "--key", "cat.jpg"]
 EMPTY = ["--bucket", "photos", "--key", "empty"]
 GOLDEN = {"sse-s3": (20_000, CAT), "sse-s3-empty": (0, EMPTY), "sse-s3-chunk": (16_384, FULL),
           "sse-s3-unbound": (100, ["--unbound"]), "sse-kms": (20_000, CAT), "sse-kms-unbound": (100, ["--unbound"]),
@@ -273,7 +248,6 @@ GOLDEN_VALUE = b"what must not lie in the clear"
 GOLDEN_UPLOAD_ID = os.fsdecode(b"golden upload \xff")
 GOLDEN_KMS = b"the only key of the golden kms!!"
 CUSTOMER_KEY = b"the customer's key, kept by them"
-PASSPHRASE = "golden passphrase \u00e9"
 
 
 def golden_kms(request):
@@ -282,125 +256,6 @@ def golden_kms(request):
     context = "".join(f"{len(name.encode())}:{name}={len(value.encode())}:{value};" for name, value in pairs).encode()
     wrapped = base64.b64decode(request["wrapped_key"])
     return atrest.Message(Memory(wrapped), GOLDEN_KMS, context, wrapped[:56]).read(0, 32)
-
-
-def seal(data_keys, of, name, value):
-    """A sealed value."""
-    for data_key in reversed(data_keys):
-        salt = os.urandom(24)
-        keys = atrest.expand(data_key, atrest.D + b"value\0" + of + lp(name.encode()) + salt, 44)
-        value = b"\1" + salt + atrest.AESGCM(keys[:32]).encrypt(keys[32:], value, None)
-    return value
-
-
-def seal_message(data_key, context, plaintext):
-    salt = os.urandom(24)
-    key, base_nonce, commitment = atrest.message_keys(data_key, context, salt)
-    chunks = range(len(plaintext) // atrest.CHUNK + 1)
-    nonces = [(int.from_bytes(base_nonce, "big") ^ i).to_bytes(12, "big") for i in chunks]
-    cut = [plaintext[atrest.CHUNK * i:atrest.CHUNK * (i + 1)] for i in chunks]
-    return salt + commitment + b"".join(atrest.AESGCM(key).encrypt(*pair, None) for pair in zip(nonces, cut))
-
-
-def seal_file(kind, payload, root_key=None, passphrase=None):
-    """A sealed file; under a passphrase at the least cost that is accepted."""
-    cost = [] if root_key else [19_456, 2, 1]
-    header = b"\x89ARSF\r\n\x1a\1" + bytes([kind, len(cost) > 0]) + b"".join(n.to_bytes(4, "big") for n in cost)
-    header += os.urandom(32)
-    root_key = root_key or atrest.argon2id(passphrase, header[-32:], *cost)
-    keys = atrest.expand(atrest.extract(header[-32:], root_key), atrest.D + b"file\0" + header, 76)
-    return header + keys[44:] + atrest.AESGCM(keys[:32]).encrypt(keys[32:44], payload, None)
-
-
-def seal_keyring(root_key, key_id, version, key):
-    """A keyring of one version."""
-    numbers = (1).to_bytes(8, "big") + version.to_bytes(4, "big") + (version + 1).to_bytes(4, "big") + b"\0\1"
-    return seal_file(1, lp(key_id.encode()) + numbers + version.to_bytes(4, "big") + b"\1" + bytes(8) + key, root_key)
-
-
-def seal_envelope(mode, state, flags, fields, kek, data_key, name):
-    fields = b"".join(kind.to_bytes(2, "big") + lp(value) for kind, value in sorted(fields.items()))
-    salt = os.urandom(32)
-    prk = atrest.extract(salt, kek)
-    begins = b"\x89ARST\r\n\x1a\1" + bytes([mode, state, 1, 0, flags | (name is not None)])
-    header = begins + len(fields).to_bytes(2, "big") + salt + atrest.verifier(prk, mode) + fields
-    keys = atrest.expand(prk, atrest.D + b"wrap\0" + header + atrest.ctx(name), 44)
-    return header + atrest.AESGCM(keys[:32]).encrypt(keys[32:], data_key, None)
-
-
-def seal_multipart(data_key, kek, key_id, name, parts):
-    """In SSE-S3 under version 1: the envelope, the manifest and what is stored of each part."""
-    u32 = [number.to_bytes(4, "big") for number in range(len(parts) + 1)]
-    stored = [seal_message(data_key, atrest.D + b"part\0" + u32[at], part) for at, part in enumerate(parts, 1)]
-    ends = [end.to_bytes(8, "big") for end in accumulate(map(len, parts))]
-    records = b"".join(number + end + part[:24] for number, end, part in zip(u32[1:], ends, stored))
-    manifest = seal_message(data_key, atrest.D + b"manifest\0", records)
-    fields = {1: key_id.encode(), 2: (1).to_bytes(4, "big"), 6: u32[-1] + ends[-1] + manifest[:56]}
-    return seal_envelope(1, 3, 0, fields, kek, data_key, name), manifest, stored
-
-
-KMS_KEYS = {number: f"00000000-0000-4000-8000-{number:012}" for number in (1, 2, 3)}
-KMS_NAME = (b"", b"photos", b"cat.jpg", b"", b"")
-
-
-def kms_key_id(number):
-    return f"arn:aws:kms:local:000000000000:key/{KMS_KEYS[number]}"
-
-
-def key_store():
-    """The payload of a key store with a keyring and a key in every state, which has all its members."""
-    def versions(*numbers, **more):
-        return [{"number": number, "created": 1_795_280_404_123, **more,
-                 "key": base64.b64encode(os.urandom(32)).decode()} for number in numbers]
-
-    def key(number, state, **more):
-        return {"id": KMS_KEYS[number], "created": 1_795_280_404_123, "description": "", "tags": {"team": "photos \u00e9"},
-                "state": state, **more, "versions": versions(1, 2, origin="generated")}
-
-    return {
-        "version": 1, "id": "6b3c0000-0000-4000-8000-000000000000", "generation": 17, "written": 1_795_280_404_123,
-        "owner": "service", "region": "local", "account": "000000000000",
-        "keyring": {"key_id": "atrest-7", "generation": 3, "primary": 2, "next_version": 3,
-                    "versions": versions(1, state="disabled") + versions(2, state="enabled")},
-        "keys": [key(1, "enabled", rotation_days=365, quota={"per_second": 100, "burst": 200},
-                     policy={"generate": ["alice"], "unwrap": "everyone", "administer": []}),
-                 key(2, "disabled"), key(3, "pending-deletion", deletion=1_795_280_404_123)],
-        "aliases": {"alias/app": KMS_KEYS[1], "alias/aws/s3": KMS_KEYS[2]}}
-
-
-def key_of(holder, version):
-    return base64.b64decode(next(of["key"] for of in holder["versions"] if of["number"] == version))
-
-
-def wrap_kek(store, number, version, name, pairs, kek):
-    """As the embedded KMS wraps it under a key of the store."""
-    bound = {"aws:s3:arn": f"arn:aws:s3:::{name[1].decode()}/{name[2].decode()}"} if name else {}
-    pairs = sorted((text.encode(), value.encode()) for text, value in {**pairs, **bound}.items())
-    salt, begins = os.urandom(32), version.to_bytes(4, "big")
-    info = atrest.D + b"kms\0" + begins + lp(kms_key_id(number).encode()) + len(pairs).to_bytes(2, "big")
-    info += b"".join(lp(text) + lp(value) for text, value in pairs)
-    keys = atrest.expand(atrest.extract(salt, key_of(store["keys"][number - 1], version)), info, 44)
-    return b"\1" + begins + salt + atrest.AESGCM(keys[:32]).encrypt(keys[32:], kek, None)
-
-
-def seal_under(store, mode, number, plaintext, name=KMS_NAME, version=2):
-    """An object under the keyring of the store and one of its KMS keys: envelope and body."""
-    fields, body, inner = {}, plaintext, mode == "dsse-kms"
-    if mode != "sse-s3":
-        data_key, kek = os.urandom(32), os.urandom(32)
-        body = seal_message(data_key, atrest.D + b"object\0", body)
-        wrapped = wrap_kek(store, number, version, name, {"team": "photos"}, kek)
-        context = (1).to_bytes(2, "big") + lp(b"team") + lp(b"photos")
-        fields = {1: kms_key_id(number).encode(), 3: wrapped, 4: context, 5: body[:56]}
-        envelope = seal_envelope(2, 1, atrest.INNER if inner else 0, fields, kek, data_key, name)
-        fields = {7: envelope}
-    if mode != "sse-kms":
-        data_key, keyring = os.urandom(32), store["keyring"]
-        body = seal_message(data_key, atrest.D + b"object\0", body)
-        fields.update({1: keyring["key_id"].encode(), 2: version.to_bytes(4, "big"), 5: body[:56]})
-        kek = key_of(keyring, version)
-        envelope = seal_envelope(3 if inner else 1, 1, 0, fields, kek, data_key, name)
-    return envelope, body
 
 
 class Messages(Test):
@@ -431,33 +286,8 @@ class Messages(Test):
             self.refused("Inauthentic", atrest.open_value, data_keys, bytes(24), "name", longer)
 
 
-class TheProgram(Test):
-    """As it is called, on the files that each version of the library has left."""
-
-    def setUp(self):
-        self.folder = Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.out = self.folder / "out"
-
-    def file(self, name, content):
-        path = self.folder / name
-        path.write_bytes(content)
-        return path
-
-    def program(self, *args, status=0):
-        """What was printed; on a refusal the reason. What is noted beside it is in `notes`."""
-        out, err = io.StringIO(), io.StringIO()
-        with mock.patch.object(sys, "argv", ["atrest.py", *map(str, args)]):
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                self.assertEqual(atrest.main(), status, err.getvalue())
-        said = err.getvalue().splitlines(keepends=True)
-        self.notes = [line for line in said if line.startswith("note: ")]
-        self.assertEqual(len(said) - len(self.notes), status)
-        return "".join(said[len(self.notes):]) or out.getvalue()
-
-    def assert_refused(self, kind, *args):
-        self.assertRegex(self.program(*args, status=1), f"^refused: {kind}\\b")
-        self.assertEqual([name for name in os.listdir(self.folder) if name == "out" or name.startswith(".")], [])
+class TheProgram(ProgramTest):
+    """On the files that each version of the library has left, among others."""
 
     def golden(self, folder, name):
         """The arguments that open a golden file."""
@@ -626,182 +456,6 @@ class TheProgram(Test):
         self.assert_refused("Misuse", *args, 1)
         self.assert_refused("Unexpected", *args, 1, "--key-id", "another")
         self.assert_refused("KeyProvider", *args, 2, "--key-id", keyring["key_id"])
-
-    def sealed_store(self, store):
-        return self.file("store.atrest", seal_file(2, json.dumps(store).encode(), b"r" * 32))
-
-    def under(self, store, mode, number, size=20_000, **more):
-        """The arguments that open an object under a key of the store, but for the KMS key that is accepted."""
-        envelope, body = seal_under(store, mode, number, plaintext(size), **more)
-        return ["open", "--envelope", self.file("envelope", envelope), "--body", self.file("body", body),
-                *(["--unbound"] if "name" in more else CAT), "--out", self.out, "--key-store", self.sealed_store(store),
-                "--root-key", self.file("root", b"r" * 32)]
-
-    def test_objects_open_through_a_key_store(self):
-        store = key_store()
-        for mode in ("sse-s3", "sse-kms", "dsse-kms"):
-            for more in ({}, {"name": None}):
-                args = self.under(store, mode, 1, **more)
-                accepted = [] if mode == "sse-s3" else ["--kms-key", kms_key_id(1)]
-                if accepted:
-                    self.assert_refused("Unexpected", *args)
-                    self.assert_refused("Unexpected", *args, "--kms-key", kms_key_id(2))
-                    self.assert_refused("Unexpected", *args, "--kms-key", "alias/app")
-                self.assertIn(f"20000 bytes, {mode}", self.program(*args, *accepted, "--min-generation", 17))
-                self.assertEqual((self.out.read_bytes(), self.notes), (plaintext(20_000), []))
-                self.out.unlink()
-                self.assert_refused("Unexpected", *args, *accepted, "--min-generation", 18)
-                self.assert_refused("Unexpected", *args, *accepted, "--key-id", "another")
-                self.assert_refused("Misuse", *args, *accepted, "--master-key", self.folder / "root")
-        args = [*self.under(store, "sse-kms", 1, version=1), "--any-kms-key"]
-        self.program(*args)
-        self.assertEqual(self.out.read_bytes(), plaintext(20_000))
-
-    def test_a_key_store_under_a_passphrase_opens(self):
-        store = key_store()
-        args = [*self.under(store, "dsse-kms", 1)[:-2], "--any-kms-key"]
-        self.file("store.atrest", seal_file(2, json.dumps(store).encode(), None, PASSPHRASE.encode()))
-        passphrase = self.file("passphrase", PASSPHRASE.encode() + b"\n")
-        self.program(*args, "--passphrase", passphrase)
-        self.assertEqual(self.out.read_bytes(), plaintext(20_000))
-        self.out.unlink()
-        self.assert_refused("WrongRootKey", *args, "--passphrase", self.file("wrong", b"golden passphrase e"))
-        self.assert_refused("WrongRootKey", *args, "--root-key", self.folder / "root")
-        self.assert_refused("Misuse: --root-key is missing", *args)
-
-    def test_a_keyring_of_its_own_goes_before_that_of_the_key_store(self):
-        store = key_store()
-        args = [*self.under(store, "dsse-kms", 1), "--any-kms-key"]
-        elsewhere = {**store, "keyring": {**store["keyring"], "key_id": "another"}}
-        self.sealed_store(elsewhere)
-        self.assert_refused("Unexpected", *args)
-        keyring = seal_keyring(b"r" * 32, "atrest-7", 2, key_of(store["keyring"], 2))
-        self.program(*args, "--keyring", self.file("keyring", keyring), "--key-id", "atrest-7")
-        self.assertEqual(self.out.read_bytes(), plaintext(20_000))
-
-    def test_kms_keys_that_a_service_would_refuse_open_and_are_named(self):
-        store = key_store()
-        for number, state in [(1, None), (2, "disabled"), (3, "pending-deletion")]:
-            for mode in ("sse-kms", "dsse-kms"):
-                self.program(*self.under(store, mode, number), "--any-kms-key")
-                self.assertEqual(self.out.read_bytes(), plaintext(20_000))
-                self.out.unlink()
-                named = f"note: KMS key '{kms_key_id(number)}' is {state}, a service would refuse it\n"
-                self.assertEqual(self.notes, [named] if state else [])
-
-    def test_a_kms_key_or_version_that_the_key_store_lacks_is_of_the_key_provider(self):
-        store = key_store()
-        for mode in ("sse-kms", "dsse-kms"):
-            args = [*self.under(store, mode, 1), "--any-kms-key"]
-            self.sealed_store({**store, "keys": store["keys"][1:], "aliases": {}})
-            self.assert_refused("KeyProvider: .*--key-store", *args)
-            first = {**store["keys"][0], "versions": store["keys"][0]["versions"][:1]}
-            self.sealed_store({**store, "keys": [first, *store["keys"][1:]]})
-            self.assert_refused("KeyProvider: .*no version 2", *args)
-            other = {**first, "versions": key_store()["keys"][0]["versions"]}
-            self.sealed_store({**store, "keys": [other, *store["keys"][1:]]})
-            self.assert_refused("Inauthentic", *args)
-        self.assert_refused("KeyProvider: version 1 of the keyring is disabled",
-                            *self.under(store, "sse-s3", 1, version=1))
-
-    def test_a_key_store_is_shown_without_its_keys(self):
-        store = key_store()
-        args = ["key-store", "--root-key", self.file("root", b"r" * 32), "--key-store", self.sealed_store(store)]
-        shown = self.program(*args)
-        for holder in [store["keyring"], *store["keys"]]:
-            for version in holder["versions"]:
-                self.assertNotIn(version["key"][:8], shown)
-        shown = json.loads(shown)
-        self.assertEqual({key_id: key["state"] for key_id, key in shown["keys"].items()},
-                         dict(zip(map(kms_key_id, KMS_KEYS), ["enabled", "disabled", "pending-deletion"])))
-        self.assertEqual(shown["aliases"], store["aliases"])
-        self.assertEqual(shown["keyring"]["versions"][0],
-                         {"version": 1, "state": "disabled", "created_ms": 1_795_280_404_123})
-        self.assertEqual(shown["keys"][kms_key_id(1)]["versions"][1],
-                         {"version": 2, "origin": "generated", "created_ms": 1_795_280_404_123})
-        self.assert_refused("Unsupported", "keyring", *args[1:3], "--keyring", self.folder / "store.atrest")
-        self.file("store.atrest", seal_keyring(b"r" * 32, "key", 1, bytes(32)))
-        self.assert_refused("Unsupported", *args)
-
-    def test_a_key_store_that_breaks_a_rule_is_refused(self):
-        def refused(payload, kind="Malformed", why=None):
-            with self.subTest(why or payload[:100]):
-                self.refused(kind, atrest.open_key_store, seal_file(2, payload, b"r" * 32), b"r" * 32)
-
-        def opens(store):
-            atrest.open_key_store(seal_file(2, json.dumps(store).encode(), b"r" * 32), b"r" * 32)
-
-        def places(value, path=()):
-            """All members and items, however deep."""
-            for at in list(value) if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ():
-                yield (*path, at)
-                yield from places(value[at], (*path, at))
-
-        def changed(path, change):
-            store = json.loads(json.dumps(whole))
-            holder = store
-            for at in path[:-1]:
-                holder = holder[at]
-            change(holder, path[-1])
-            return json.dumps(store).encode()
-
-        def set_to(value):
-            return lambda holder, at: holder.__setitem__(at, value)
-
-        whole, members = key_store(), 0
-        opens(whole)
-        opens({**whole, "keys": [], "aliases": {}})
-        optional = {"rotation_days", "policy", "quota", "team", "alias/app", "alias/aws/s3"}
-        for path in places(whole):
-            for wrong in (None, 1.5, -1, [[]]):
-                refused(changed(path, set_to(wrong)), why=(path, wrong))
-            if isinstance(path[-1], str):
-                members += 1
-                if path[-1] in optional:
-                    opens(json.loads(changed(path, dict.__delitem__)))
-                else:
-                    refused(changed(path, dict.__delitem__), why=path)
-        self.assertEqual(members, 79)
-        key, version, ring = ("keys", 0), ("keys", 0, "versions", 0), ("keyring",)
-        for path, value in [
-                (("id",), whole["id"].upper()), (("id",), whole["id"] + "\n"), (("id",), "6b3c"),
-                (("version",), 2**64), (("version",), "1"), (("version",), True), (("generation",), 2**64), (("generation",), True), (("written",), "1"), (("owner",), "\ud800"),
-                (("region",), "a:b"), (("region",), ""), (("account",), "1" * 65), (("more",), 1),
-                ((*key, "more"), ""), ((*key, "state"), "staged"), ((*key, "state"), "pending-deletion"),
-                ((*key, "deletion"), 1), ((*key, "id"), KMS_KEYS[2]), ((*key, "id"), KMS_KEYS[3].replace("3", "9")),
-                ((*key, "rotation_days"), 0), ((*key, "rotation_days"), 2**32), ((*key, "tags"), {"a": 1}),
-                ((*key, "policy", "unwrap"), "alice"), ((*key, "policy", "more"), []), ((*key, "policy"), {}),
-                ((*key, "quota", "burst"), 0), ((*key, "versions"), []),
-                ((*version, "number"), 0), ((*version, "number"), 2), ((*version, "number"), 3),
-                ((*version, "number"), 2**32), ((*version, "origin"), "found"), ((*version, "more"), 1),
-                ((*version, "key"), base64.b64encode(bytes(31)).decode()),
-                ((*version, "key"), base64.b64encode(bytes(33)).decode()),
-                ((*version, "key"), "A" * 43), ((*version, "key"), "A" * 42 + "B="), ((*version, "key"), "_" * 43 + "="),
-                ((*ring, "key_id"), ""), ((*ring, "key_id"), "\n"), ((*ring, "key_id"), "k" * 2_049),
-                ((*ring, "primary"), 1), ((*ring, "primary"), 3), ((*ring, "next_version"), 2),
-                ((*ring, "versions"), []), ((*ring, "versions", 0, "number"), 2),
-                ((*ring, "versions", 0, "state"), "retired"),
-                (("aliases", "alias/"), KMS_KEYS[1]), (("aliases", "app"), KMS_KEYS[1]),
-                (("aliases", "alias/" + "a" * 251), KMS_KEYS[1]), (("aliases", "alias/\u00e9"), KMS_KEYS[1]),
-                (("aliases", "alias/app"), "00000000-0000-4000-8000-000000000009")]:
-            refused(changed(path, set_to(value)), why=(path, value))
-        for newer in (2, 0, 2**64 - 1):
-            refused(changed(("version",), set_to(newer)), "Unsupported")
-        refused(json.dumps({"version": 2}).encode(), "Unsupported")
-        sound = json.dumps(whole)
-        for payload in ["", "{}", "[]", "1", "null", sound[:-1], sound + "1", "\ufeff" + sound, "[" * 100_000,
-                        sound.replace('"owner"', '"owner": "service", "owner"'),
-                        sound.replace('"team"', '"team": "", "team"'),
-                        sound.replace('"generation": 17', '"generation": 17.0'),
-                        sound.replace('"generation": 17', '"generation": ' + "9" * 5_000)]:
-            self.assertNotEqual(payload, sound)
-            refused(payload.encode())
-        refused(sound.encode("utf-16"))
-        refused(sound.encode().replace(b"service", b"\xff"))
-        sealed = seal_file(2, sound.encode(), b"r" * 32)
-        for at in range(len(sealed)):
-            damaged = sealed[:at] + bytes([sealed[at] ^ 1]) + sealed[at + 1:]
-            self.refused("NotASealedFile|Unsupported|WrongRootKey|Inauthentic", atrest.open_key_store, damaged, b"r" * 32)
 
     def test_a_disabled_version_opens_nothing(self):
         env = Envelope((TESTS / "golden" / "0.1.0" / "sse-s3.envelope").read_bytes())
