@@ -1,10 +1,12 @@
 //! Every error of the library, grouped by what its reader does next.
 
+mod audit;
 mod cause;
 mod cursor;
 mod key_provider;
 mod keyring;
 
+pub use audit::AuditError;
 pub use cause::{Cause, IoError};
 pub use cursor::CursorError;
 pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
@@ -22,7 +24,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | alarm: the store's bytes are not what was written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
 /// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
 /// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile), [`Cursor`](Self::Cursor) |
-/// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Random`](Self::Random), [`Io`](Self::Io) |
+/// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit), [`Random`](Self::Random), [`Io`](Self::Io) |
 /// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring) |
 /// | fix the build or the code | [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse) |
 ///
@@ -67,6 +69,9 @@ pub enum Error {
     /// The key provider, or the keyring in its place, did not give the key.
     #[error(transparent)]
     KeyProvider(#[from] KeyProviderError),
+    /// What was to be done could not be put on record.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// What was stored is not what this reader accepts.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
@@ -79,7 +84,7 @@ pub enum Error {
     /// The random generator failed; nothing was encrypted.
     #[error("the random generator failed, nothing was encrypted")]
     Random(#[source] Cause),
-    /// A keyring or root key file, or the store of a sweep, could not be read or written.
+    /// A keyring or root key file, the file of an audit trail, or the store of a sweep could not be read or written.
     #[error(transparent)]
     Io(#[from] IoError),
     /// What was asked for needs a cargo feature that this build lacks.
