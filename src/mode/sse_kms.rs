@@ -37,6 +37,11 @@ impl SseKms {
         &self.key_id
     }
 
+    /// The caller's pairs.
+    pub(super) fn pairs(&self) -> &EncryptionContext {
+        &self.context
+    }
+
     /// A fresh key-encryption key under this KMS key.
     pub(super) async fn writing(&self, authorities: &Authorities<'_>, bucket_key: bool) -> Result<LayerKey<'static>> {
         let request = request(authorities, &self.key_id, &self.context, bucket_key);
