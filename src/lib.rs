@@ -49,6 +49,9 @@
 //! and does no I/O: [`Encryptor`] and [`Decryptor`] work in the caller's memory, in one pass. The adapters for
 //! `std::io` are in [`io`].
 //!
+//! Without a KMS elsewhere, the embedded one of the feature `embedded-kms` keeps KMS keys and the keyring in one sealed file:
+//! [`manual::kms`]. Who did what with which key is in the trail of [`audit`].
+//!
 //! Objects that arrive in parts are in [`multipart`]. Checksums and ETags that must not lie in the clear are sealed beside
 //! the object: [`Encryptor::seal_value`]. To rewrap, list or encrypt all that a store holds: [`rotation`]. What was done
 //! with which object and key, for whom, and what was refused: [`audit`].
@@ -69,9 +72,10 @@
 //!
 //! - `aws-lc-rs` (default): AES-256-GCM four to five times faster, and DSSE-KMS, which needs two implementations; needs a C
 //!   compiler.
+//! - `embedded-kms`: a KMS of one's own in one sealed file, [`kms`](manual::kms).
 //! - `audit-json`: the audit trail as a file of JSON lines, shaped like AWS CloudTrail's records.
 //! - `tracing`: the audit trail as events of `tracing`.
-//! - `passphrase`: keyring files under a passphrase.
+//! - `passphrase`: keyring files and key stores under a passphrase.
 //! - `testing`: a memory KMS, the conformance suite for key providers, and the log that watches for a repeated nonce.
 //!
 //! Features only add: what is there without one is the same with it, to the last field, variant and stored byte.

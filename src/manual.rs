@@ -1,11 +1,14 @@
-//! The manual: the stored format as a specification, keys, threats, how to use it in a storage service, the audit trail,
-//! defaults, and how to recover objects without the library.
+//! The manual: the stored format as a specification, keys, the embedded KMS, threats, how to use it all in a storage
+//! service, the audit trail, defaults, and how to recover objects without the library.
 
 #[doc = include_str!("manual/format.md")]
 pub mod format {}
 
 #[doc = include_str!("manual/keys.md")]
 pub mod keys {}
+
+#[doc = include_str!("manual/kms.md")]
+pub mod kms {}
 
 #[doc = include_str!("manual/threats.md")]
 pub mod threats {}

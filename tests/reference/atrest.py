@@ -598,7 +598,7 @@ KEY = "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="  # 32 bytes in their one encoding
 REQUESTERS = ("everyone", [TEXT])
 KEY_STORE = {
     "version": NUMBER, "id": ID, "generation": NUMBER, "written": NUMBER, "owner": TEXT,
-    "region": "[A-Za-z0-9-]{1,64}", "account": "[A-Za-z0-9-]{1,64}",
+    "region": "[a-z0-9-]{1,64}", "account": "[0-9]{12}",
     "keyring": {"key_id": TEXT, "generation": NUMBER, "primary": VERSION, "next_version": VERSION, "versions": [
         {"number": VERSION, "state": tuple(STATES_OF_VERSION.values()), "created": NUMBER, "key": KEY}]},
     "keys": [{
