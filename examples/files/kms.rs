@@ -111,14 +111,13 @@ impl Kms {
 
     /// The KMS key that an object is to be written under: the one that was named, or the default one.
     pub(crate) fn key_to_write_under(&self, named: Option<&str>) -> Outcome<String> {
-        let key_id = match self {
-            Self::Files { .. } => named.unwrap_or(file_kms::DEFAULT_ALIAS),
-            Self::Embedded(_) => named.unwrap_or(embedded::DEFAULT_ALIAS),
-        };
-        match self {
-            Self::Files { kms, .. } if key_id == file_kms::DEFAULT_ALIAS => kms.ensure_default_key()?,
-            // The embedded KMS makes its own when it is asked for it.
-            _ => {}
+        let key_id = named.unwrap_or(match self {
+            Self::Files { .. } => file_kms::DEFAULT_ALIAS,
+            Self::Embedded(embedded) => embedded.default_key(),
+        });
+        // The embedded KMS makes its own when it is first asked for it.
+        if let (Self::Files { kms, .. }, file_kms::DEFAULT_ALIAS) = (self, key_id) {
+            kms.ensure_default_key()?;
         }
         Ok(key_id.to_owned())
     }

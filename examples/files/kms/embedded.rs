@@ -16,11 +16,9 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-pub(crate) use atrest::kms::DEFAULT_ALIAS;
-
 use atrest::audit::{AuditTrail, JsonLines};
 use atrest::error::KeyStoreError;
-use atrest::kms::{EmbeddedKms, KeyAdmin};
+use atrest::kms::{DEFAULT_ALIAS, EmbeddedKms, KeyAdmin};
 use atrest::{Error, Keyring, KmsKeys, Requester, RootKey, Sse, SseBuilder};
 
 use crate::failure::{About, Failure, Outcome};
@@ -63,6 +61,11 @@ impl Embedded {
         let kms = Arc::new(self.kms.clone());
         let sse = builder.kms(kms, KmsKeys::all()).audit(self.trail.clone()).build()?;
         Ok(sse.requested_by(self.requester.clone()))
+    }
+
+    /// The key that is used where none is named.
+    pub(crate) fn default_key(&self) -> &'static str {
+        DEFAULT_ALIAS
     }
 
     fn admin(&self) -> KeyAdmin {

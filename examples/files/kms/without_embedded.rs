@@ -10,8 +10,6 @@ use crate::cli::Words;
 use crate::failure::{Failure, Outcome};
 use crate::store::StoreOptions;
 
-pub(crate) const DEFAULT_ALIAS: &str = "";
-
 #[derive(Debug)]
 pub(crate) enum Embedded {}
 
@@ -32,6 +30,10 @@ impl Embedded {
 
     pub(crate) fn open(_: &Path, _: &str, _: &RootKey, _: Option<&str>) -> Outcome<Self> {
         Err(not_built())
+    }
+
+    pub(crate) fn default_key(&self) -> &'static str {
+        match *self {}
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {
