@@ -1,88 +1,125 @@
-//! tmp
-use crate::error::*;
-use crate::keys::EncryptionContext;
-use crate::object::Requester;
+//! The audit trail: what was done with keys and objects and for whom, and what was refused.
+//!
+//! ```
+//! # fn main() -> atrest::Result<()> {
+//! use std::sync::Arc;
+//! use atrest::audit::{AuditOperation, AuditTrail, MemorySink};
+//! use atrest::{Keyring, ObjectName, Requester, Sse, SseS3};
+//!
+//! let sink = Arc::new(MemorySink::new());
+//! let sse = Sse::builder().keyring(Keyring::generate()?).audit(AuditTrail::new(sink.clone())).build()?;
+//!
+//! let alice = sse.requested_by(Requester::new("arn:aws:iam::111122223333:user/alice"));
+//! alice.blocking().encrypt(&ObjectName::new("photos", "cat.jpg")?, SseS3, b"meow")?;
+//!
+//! let events = sink.events();
+//! assert_eq!(events[0].operation(), AuditOperation::EncryptObject);
+//! assert_eq!(events[0].key_version(), Some(1));
+//! assert!(events[0].error().is_none());
+//! # Ok(()) }
+//! ```
+//!
+//! There is one event for every object that was encrypted, opened or rewrapped, and for every call of a KMS that keeps a
+//! trail; also where it was refused, whyever. No event holds a key, plaintext, or anything made from one. The manual's
+//! page [audit](crate::manual::audit) says what stands where.
+//!
+//! A sink is a trait of one method. Beside [`MemorySink`] there are, with the cargo feature `audit-json`, `JsonLines`, a
+//! file of records in the shape of AWS CloudTrail's, and with the feature `tracing` `TracingSink`, for a service's own
+//! logs.
+
+mod event;
+#[cfg(feature = "audit-json")]
+mod json_lines;
+mod memory;
+#[cfg(any(feature = "audit-json", feature = "tracing"))]
+mod names;
+mod operation;
+#[cfg(feature = "audit-json")]
+mod record;
+#[cfg(feature = "tracing")]
+mod tracing_sink;
+
+pub use event::AuditEvent;
+#[cfg(feature = "audit-json")]
+pub use json_lines::{Fsync, JsonLines, JsonLinesOptions};
+pub use memory::MemorySink;
+pub use operation::AuditOperation;
+#[cfg(feature = "tracing")]
+pub use tracing_sink::TracingSink;
+
+use std::fmt;
+use std::io;
 use std::sync::Arc;
-use std::time::SystemTime;
-/// s
+
+use crate::error::{AuditError, Result};
+
+/// Where events go.
+///
+/// ```
+/// use std::io::{self, Write};
+/// use atrest::audit::{AuditEvent, AuditSink};
+///
+/// struct Stderr;
+///
+/// impl AuditSink for Stderr {
+///     fn record(&self, event: &AuditEvent) -> io::Result<()> {
+///         writeln!(io::stderr(), "{} {}", event.requester().as_str(), event.operation())
+///     }
+/// }
+/// ```
 pub trait AuditSink: Send + Sync + 'static {
-    /// r
-    fn record(&self, event: &AuditEvent) -> std::io::Result<()>;
+    /// Returns once the event is as safe as the sink promises.
+    ///
+    /// # Errors
+    ///
+    /// It is not known to be: unless the trail is [`best_effort`](AuditTrail::best_effort), what the event tells of is
+    /// then not given out.
+    ///
+    /// # Performance
+    ///
+    /// Called on the thread that does the work, within async calls too. Nothing is given out before it returns.
+    fn record(&self, event: &AuditEvent) -> io::Result<()>;
 }
-/// t
+
+/// A sink, and what happens to an operation whose event cannot be recorded. Cheap to clone.
 #[derive(Clone)]
-pub struct AuditTrail(Arc<dyn AuditSink>);
+pub struct AuditTrail {
+    sink: Arc<dyn AuditSink>,
+    best_effort: bool,
+}
+
 impl AuditTrail {
-    /// n
+    /// A trail into this sink: an operation whose event cannot be recorded fails, with
+    /// [`Error::Audit`](crate::Error::Audit).
     pub fn new(sink: Arc<dyn AuditSink>) -> Self {
-        Self(sink)
+        Self { sink, best_effort: false }
     }
+
+    /// The same, but an event that cannot be recorded is passed over.
+    ///
+    /// # Security
+    ///
+    /// Whoever can fill the sink's disk then works unseen.
+    #[must_use]
+    pub fn best_effort(self) -> Self {
+        Self { best_effort: true, ..self }
+    }
+
+    /// Puts an event on record.
+    ///
+    /// # Errors
+    ///
+    /// The sink failed, and the trail is not best effort.
     pub(crate) fn record(&self, event: &AuditEvent) -> Result<()> {
-        self.0.record(event).map_err(|e| Error::Audit(IoError::new("audit", e)))
+        match self.sink.record(event) {
+            Err(error) if !self.best_effort => Err(AuditError::new(error).into()),
+            _ => Ok(()),
+        }
     }
 }
-/// e
-#[derive(Clone, Debug)]
-#[allow(dead_code)]
-pub struct AuditEvent {
-    time: SystemTime,
-    requester: Requester,
-    operation: AuditOperation,
-    k: Option<String>,
-    a: Option<(String, Option<u32>)>,
-    c: Option<EncryptionContext>,
-    e: Option<Error>,
-}
-impl AuditEvent {
-    pub(crate) fn new(time: SystemTime, requester: Requester, operation: AuditOperation) -> Self {
-        Self { time, requester, operation, k: None, a: None, c: None, e: None }
+
+impl fmt::Debug for AuditTrail {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditTrail").field("best_effort", &self.best_effort).finish_non_exhaustive()
     }
-    pub(crate) fn with_requested_key_id(mut self, k: &str) -> Self {
-        self.k = Some(k.to_owned());
-        self
-    }
-    pub(crate) fn with_key(mut self, k: &str, v: Option<u32>) -> Self {
-        self.a = Some((k.to_owned(), v));
-        self
-    }
-    pub(crate) fn with_context(mut self, k: &EncryptionContext) -> Self {
-        self.c = Some(k.clone());
-        self
-    }
-    pub(crate) fn with_error(mut self, k: Option<Error>) -> Self {
-        self.e = k;
-        self
-    }
-}
-/// o
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-#[allow(missing_docs)]
-pub enum AuditOperation {
-    GenerateKey,
-    UnwrapKey,
-    CreateKey,
-    DescribeKey,
-    ListKeys,
-    SetDescription,
-    SetTag,
-    RemoveTag,
-    CreateAlias,
-    MoveAlias,
-    DeleteAlias,
-    ListAliases,
-    EnableKey,
-    DisableKey,
-    ScheduleDeletion,
-    CancelDeletion,
-    DeleteKey,
-    RotateKey,
-    RotateKeyByAge,
-    SetRotation,
-    SetPolicy,
-    SetQuota,
-    ImportKey,
-    ExportKey,
-    Backup,
-    AcceptClock,
 }

@@ -1,11 +1,13 @@
 //! Every error of the library, grouped by what its reader does next.
 
+mod audit;
 mod cause;
 mod cursor;
 mod key_provider;
 mod key_store;
 mod keyring;
 
+pub use audit::AuditError;
 pub use cause::{Cause, IoError};
 pub use cursor::CursorError;
 pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
@@ -24,7 +26,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | alarm: the store's bytes are not what was written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
 /// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
 /// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile), [`Cursor`](Self::Cursor) |
-/// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Random`](Self::Random), [`Io`](Self::Io) |
+/// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit), [`Random`](Self::Random), [`Io`](Self::Io) |
 /// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring), [`KeyStore`](Self::KeyStore) |
 /// | fix the build or the code | [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse) |
 ///
@@ -69,6 +71,9 @@ pub enum Error {
     /// The key provider, or the keyring in its place, did not give the key.
     #[error(transparent)]
     KeyProvider(#[from] KeyProviderError),
+    /// What was to be done could not be put on record.
+    #[error(transparent)]
+    Audit(#[from] AuditError),
     /// What was stored is not what this reader accepts.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
@@ -84,12 +89,9 @@ pub enum Error {
     /// The random generator failed; nothing was encrypted.
     #[error("the random generator failed, nothing was encrypted")]
     Random(#[source] Cause),
-    /// A keyring or root key file, an environment variable, or the store of a sweep could not be read or written.
+    /// A file of keys or of an audit trail, an environment variable, or the store of a sweep could not be read or written.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// A
-    #[error("{0}")]
-    Audit(IoError),
     /// What was asked for needs a cargo feature that this build lacks.
     #[error(transparent)]
     NotCompiled(#[from] Feature),

@@ -50,7 +50,8 @@
 //! `std::io` are in [`io`].
 //!
 //! Objects that arrive in parts are in [`multipart`]. Checksums and ETags that must not lie in the clear are sealed beside
-//! the object: [`Encryptor::seal_value`]. To rewrap, list or encrypt all that a store holds: [`rotation`].
+//! the object: [`Encryptor::seal_value`]. To rewrap, list or encrypt all that a store holds: [`rotation`]. What was done
+//! with which object and key, for whom, and what was refused: [`audit`].
 //!
 //! # Should I use this?
 //!
@@ -68,10 +69,12 @@
 //!
 //! - `aws-lc-rs` (default): AES-256-GCM four to five times faster, and DSSE-KMS, which needs two implementations; needs a C
 //!   compiler.
+//! - `audit-json`: the audit trail as a file of JSON lines, shaped like AWS CloudTrail's records.
+//! - `tracing`: the audit trail as events of `tracing`.
 //! - `passphrase`: keyring files under a passphrase.
 //! - `testing`: a memory KMS, the conformance suite for key providers, and the log that watches for a repeated nonce.
 //!
-//! Features only add: no type, field or variant depends on one, and the bytes are the same with and without.
+//! Features only add: what is there without one is the same with it, to the last field, variant and stored byte.
 #![doc(test(attr(deny(unused_must_use))))]
 
 mod adapter;

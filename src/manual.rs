@@ -1,5 +1,5 @@
-//! The manual: the stored format as a specification, keys, threats, how to use it in a storage service, defaults, and how
-//! to recover objects without the library.
+//! The manual: the stored format as a specification, keys, threats, how to use it in a storage service, the audit trail,
+//! defaults, and how to recover objects without the library.
 
 #[doc = include_str!("manual/format.md")]
 pub mod format {}
@@ -12,6 +12,9 @@ pub mod threats {}
 
 #[doc = include_str!("manual/howto.md")]
 pub mod howto {}
+
+#[doc = include_str!("manual/audit.md")]
+pub mod audit {}
 
 #[doc = include_str!("manual/defaults.md")]
 pub mod defaults {}

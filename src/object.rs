@@ -4,6 +4,8 @@ use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
+
 use crate::error::{Misuse, PartError, Result};
 
 /// The name an object is bound to: a copy of the stored bytes under another name does not open.
@@ -143,6 +145,9 @@ impl fmt::Debug for ObjectName {
         shown.finish()
     }
 }
+
+/// What a name keeps as it is where it is written in ASCII; every other byte is `%` and two digits.
+pub(crate) const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The number of a part of a multipart upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -1,5 +1,6 @@
 //! The one door: encrypts, decrypts and rewraps.
 
+mod audited;
 mod blocking;
 mod builder;
 mod expected;
@@ -14,14 +15,19 @@ pub use expected::{Expected, KmsKeys, Unlock};
 pub use object::Encrypted;
 
 use std::fmt;
+use std::mem;
 use std::sync::Arc;
 
+use zeroize::Zeroizing;
+
+use audited::Deed;
 use builder::Shared;
 
+use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
-use crate::mode::{Authorities, Mode, any, unwrap};
+use crate::mode::{AnyMode, Authorities, Mode, any, unwrap};
 use crate::object::{ObjectName, Requester};
 use crate::stream::message::{DataKeys, LayerSecret};
 use crate::stream::{Decryptor, Encryptor};
@@ -29,7 +35,7 @@ use crate::stream::{Decryptor, Encryptor};
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
 /// A cheap handle: clones share one state, and what was built on a keyring follows its rotations. Nothing here does
-/// I/O but the key provider, and a keyring file that is read again where an envelope names a version that is not known
+/// I/O but the key provider, the sink of an audit trail, and a keyring file that is read again where an envelope names a version that is not known
 /// or disabled (with a passphrase, and only if it has changed, at the price of Argon2id); under [`blocking`](Self::blocking) every call is synchronous.
 ///
 /// # Security
@@ -78,8 +84,9 @@ impl Sse {
     /// [`Error::KeyProvider`]; [`Error::Unexpected`]: this handle would not read it again; [`Error::Random`];
     /// [`Error::LimitExceeded`]; [`Error::NotCompiled`]: DSSE-KMS without both implementations;
     /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): with KMS keys, a name that has no ARN.
+    /// [`Error::Audit`]: it could not be put on record.
     pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
-        self.encryptor_of(object, &any(mode), None).await
+        self.begin_encryption(object, any(mode), None).await
     }
 
     /// [`encryptor`](Self::encryptor) for a plaintext whose length in bytes is known: readers know it then before they
@@ -94,7 +101,7 @@ impl Sse {
         mode: impl Mode,
         plaintext_len: u64,
     ) -> Result<(Envelope, Encryptor)> {
-        self.encryptor_of(object, &any(mode), Some(plaintext_len)).await
+        self.begin_encryption(object, any(mode), Some(plaintext_len)).await
     }
 
     /// Encrypts an object that is in memory.
@@ -107,8 +114,13 @@ impl Sse {
     ///
     /// Allocates the ciphertext; for large objects use [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
-        let (envelope, encryptor) = self.encryptor_of(object, &any(mode), Some(plaintext.len() as u64)).await?;
-        Ok(Encrypted::new(envelope, encryptor.all(plaintext)?))
+        let mode = any(mode);
+        let deed = Deed::writing(AuditOperation::EncryptObject, object, &mode);
+        let encrypting = async {
+            let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext.len() as u64)).await?;
+            Ok(Encrypted::new(envelope, encryptor.all(plaintext)?))
+        };
+        self.audited(deed, encrypting, |encrypted| Some(&encrypted.envelope)).await
     }
 
     /// Unlocks an object: what decrypts its body, wholly or by ranges; of one that was uploaded in parts once it has been
@@ -119,10 +131,11 @@ impl Sse {
     /// [`Error::Unexpected`] and [`Error::CustomerKey`] before any key provider is asked; [`Error::KeyProvider`];
     /// [`Error::Inauthentic`]: envelope, key and name do not belong together; [`Error::UploadNotComplete`];
     /// [`Error::NotCompiled`]; [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). A keyring file that has to be
-    /// read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`.
+    /// read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`. [`Error::Audit`]: it could not be put
+    /// on record.
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let keys = self.unlock(Named::object(object), envelope, unlock, true).await?;
-        object::decryptor(envelope, keys, self.shared.generator.clone())
+        let deed = Deed::reading(AuditOperation::DecryptObject, object, envelope);
+        self.audited(deed, self.decryptor_of(object, envelope, unlock), |_| None).await
     }
 
     /// Decrypts an object that is in memory.
@@ -135,11 +148,33 @@ impl Sse {
     ///
     /// Allocates the plaintext; for large objects use [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let mut decryptor = self.decryptor(object, &encrypted.envelope, unlock).await?;
-        if let Some(manifest) = &encrypted.manifest {
-            decryptor = decryptor.with_manifest(manifest)?;
-        }
-        decryptor.sequential().all(&encrypted.ciphertext)
+        let deed = Deed::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
+        let decrypting = async {
+            let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
+            if let Some(manifest) = &encrypted.manifest {
+                decryptor = decryptor.with_manifest(manifest)?;
+            }
+            decryptor.sequential().all(&encrypted.ciphertext).map(Zeroizing::new)
+        };
+        // What cannot be put on record is wiped.
+        let mut plaintext = self.audited(deed, decrypting, |_| None).await?;
+        Ok(mem::take(&mut *plaintext))
+    }
+
+    async fn begin_encryption(
+        &self,
+        object: &ObjectName,
+        mode: AnyMode,
+        plaintext_len: Option<u64>,
+    ) -> Result<(Envelope, Encryptor)> {
+        let deed = Deed::writing(AuditOperation::EncryptObject, object, &mode);
+        let beginning = self.encryptor_of(object, &mode, plaintext_len);
+        self.audited(deed, beginning, |(envelope, _)| Some(envelope)).await
+    }
+
+    async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
+        let keys = self.unlock(Named::object(object), envelope, unlock, true).await?;
+        object::decryptor(envelope, keys, self.shared.generator.clone())
     }
 
     /// Refuses what is not accepted here, before anyone is asked for a key.

@@ -1,6 +1,8 @@
 //! The embedded KMS: who may do what with which key, what lies in its file, and what becomes of it when things go wrong.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "kms/audit.rs"]
+mod audit;
 #[path = "kms/faults.rs"]
 mod faults;
 #[path = "kms/keys.rs"]

@@ -1,7 +1,9 @@
 //! A file of sealed bytes that is only ever replaced whole, under a lock.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, OpenOptions, TryLockError};
+#[cfg(feature = "embedded-kms")]
+use std::fs::TryLockError;
+use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -39,18 +41,18 @@ impl StoredFile {
         Ok(Self { temporary: beside(".tmp"), lock: beside(".lock"), path })
     }
 
-    /// Waits for the lock, and holds it until the file that it gives is dropped.
-    pub(crate) fn lock(&self) -> Result<File> {
-        let locked = self.open_lock().and_then(|file| file.lock().map(|()| file));
+    /// Waits for the lock.
+    pub(crate) fn lock(&self) -> Result<Lock> {
+        let locked = self.open_lock().and_then(|file| file.lock().map(|()| Lock(file)));
         locked.map_err(cannot_be_locked)
     }
 
     /// The lock, unless somebody holds it.
     #[cfg(feature = "embedded-kms")]
-    pub(crate) fn try_lock(&self) -> Result<Option<File>> {
+    pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
         let file = self.open_lock().map_err(cannot_be_locked)?;
         match file.try_lock() {
-            Ok(()) => Ok(Some(file)),
+            Ok(()) => Ok(Some(Lock(file))),
             Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(cannot_be_locked(error)),
         }
@@ -84,6 +86,16 @@ impl StoredFile {
         write_new(&self.temporary, sealed)?;
         let replaced = fs::rename(&self.temporary, &self.path).and_then(|()| sync_directory_of(&self.path));
         replaced.map_err(|error| IoError::new("the sealed file cannot be replaced", error).into())
+    }
+}
+
+/// A lock, until it is dropped.
+pub(crate) struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing is not enough: a process that is being started elsewhere in this one has the file open too, for a moment.
+        let _ = self.0.unlock();
     }
 }
 

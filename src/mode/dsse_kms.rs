@@ -9,7 +9,8 @@ use crate::keys::{EncryptionContext, Keyring};
 /// both on the builder, and the cargo feature `aws-lc-rs`.
 ///
 /// Spec: Amazon S3, "Using dual-layer server-side encryption with AWS KMS keys (DSSE-KMS)"; CNSSP-15.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// The default names no key, as that of [`SseKms`] does.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DsseKms(SseKms);
 
 impl DsseKms {

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
-use crate::keys::{KeyProvider, Keyring};
+use crate::keys::{EncryptionContext, KeyProvider, Keyring};
 use crate::object::{ObjectName, Requester};
 use crate::secret::CustomerKey;
 
@@ -71,6 +71,16 @@ impl AnyMode {
             Self::DsseKms(_) => ModeId::DsseKms,
             Self::SseC(_) => ModeId::SseC,
         }
+    }
+
+    /// The KMS key as it was named and the caller's pairs, where the mode has them.
+    pub(crate) fn kms_key(&self) -> Option<(&str, &EncryptionContext)> {
+        let mode = match self {
+            Self::SseKms(mode) => mode,
+            Self::DsseKms(mode) => mode.inner(),
+            Self::SseS3(_) | Self::SseC(_) => return None,
+        };
+        Some((mode.key_id(), mode.pairs()))
     }
 }
 

@@ -11,8 +11,10 @@ const ARN_PREFIX: &str = "arn:aws:s3:::";
 
 /// SSE-KMS: under a key of the KMS on the builder, which is asked once for each object.
 ///
+/// The default names no key: it is for the KMS to have a default one, as the embedded KMS has `alias/aws/s3`.
+///
 /// Spec: Amazon S3, "Using server-side encryption with AWS KMS keys (SSE-KMS)".
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct SseKms {
     key_id: String,
     context: EncryptionContext,
@@ -33,6 +35,11 @@ impl SseKms {
     /// The KMS key, as it was named.
     pub fn key_id(&self) -> &str {
         &self.key_id
+    }
+
+    /// The caller's pairs.
+    pub(super) fn pairs(&self) -> &EncryptionContext {
+        &self.context
     }
 
     /// A fresh key-encryption key under this KMS key.

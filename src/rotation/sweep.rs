@@ -104,8 +104,8 @@ impl<'a> Sweep<'a> {
         Self { checkpoint_every: entries.max(1), ..self }
     }
 
-    /// Gives up after so many entries in a row for which the store failed or a key provider was not to be had; 100 if not
-    /// given. 0 counts as 1. The last checkpoint is then the one before them, so that a resumed sweep does them.
+    /// Gives up after so many entries in a row for which the store failed, or a key provider or the audit trail was not to be
+    /// had; 100 if not given. 0 counts as 1. The last checkpoint is then the one before them, so that a resumed sweep does them.
     #[must_use]
     pub fn give_up_after(self, entries: u64) -> Self {
         Self { give_up_after: entries.max(1), ..self }
@@ -134,7 +134,7 @@ impl<'a> Sweep<'a> {
     /// # Errors
     ///
     /// [`Error::Io`]: the listing failed, and a last checkpoint says where; or an event was answered with an error. It and
-    /// [`Error::KeyProvider`]: the sweep [gave up](Self::give_up_after). The same and
+    /// [`Error::KeyProvider`], [`Error::Audit`]: the sweep [gave up](Self::give_up_after). The same and
     /// [`Error::SealedFile`]: the keyring's file, which is read again first.
     /// [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep) and
     /// [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId): the cursor is not of such a sweep.
@@ -298,11 +298,11 @@ impl Progress<'_> {
     }
 }
 
-/// Whether a problem says more of the store or the key provider than of the entry.
+/// Whether a problem says more of the store, the key provider or the audit trail than of the entry.
 fn is_outage(error: &Error) -> bool {
     match error {
         Error::KeyProvider(error) => error.is_transient(),
-        Error::Io(_) => true,
+        Error::Io(_) | Error::Audit(_) => true,
         _ => false,
     }
 }

@@ -2,9 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
+use percent_encoding::percent_encode;
 
 use crate::envelope::ModeId;
+use crate::object::NAME;
 
 /// How an object is stored, as the S3 inventory calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -28,9 +29,6 @@ impl fmt::Display for Status {
         }
     }
 }
-
-/// What a name keeps as it is; every other byte is `%` and two digits.
-const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// A line: the name of each column and what stands in it.
 pub(super) type Fields<'a> = [(&'static str, Field<'a>)];

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Sse;
 use super::expected::KmsKeys;
+use crate::audit::AuditTrail;
 use crate::crypto::random::TryCryptoRng;
 use crate::crypto::{Backend, Crypto, Generator};
 use crate::envelope::ModeId;
@@ -17,6 +18,7 @@ pub(super) struct Shared {
     pub(super) keyring: Option<Keyring>,
     pub(super) kms: Option<Arc<dyn KeyProvider>>,
     pub(super) kms_keys: KmsKeys,
+    pub(super) audit: Option<AuditTrail>,
     pub(super) backend: Backend,
     pub(super) generator: Generator,
     pub(super) envelope_len: Option<usize>,
@@ -54,6 +56,7 @@ impl Shared {
 pub struct SseBuilder {
     keyring: Option<Keyring>,
     kms: Option<(Arc<dyn KeyProvider>, KmsKeys)>,
+    audit: Option<AuditTrail>,
     backend: Option<Backend>,
     generator: Generator,
     envelope_len: Option<usize>,
@@ -76,6 +79,21 @@ impl SseBuilder {
     #[must_use]
     pub fn kms(self, provider: Arc<dyn KeyProvider>, keys: KmsKeys) -> Self {
         Self { kms: Some((provider, keys)), ..self }
+    }
+
+    /// Where it is put on record what is done with objects: each one that is encrypted, opened or rewrapped, and each upload
+    /// that is begun, resumed or completed, is one event, done or refused.
+    ///
+    /// A stream is on record when it begins; how it ends is not. Nothing is recorded of a call that is dropped before it
+    /// is done: it has given out nothing.
+    ///
+    /// # Errors
+    ///
+    /// From then on every such call can fail with [`Error::Audit`](crate::Error::Audit), unless the trail is
+    /// [`best_effort`](AuditTrail::best_effort); it gives out nothing then.
+    #[must_use]
+    pub fn audit(self, trail: AuditTrail) -> Self {
+        Self { audit: Some(trail), ..self }
     }
 
     /// The implementation of AES-256-GCM; [`Backend::fastest`] if not given. DSSE-KMS runs its outer layer on this one
@@ -120,6 +138,7 @@ impl SseBuilder {
             keyring: self.keyring,
             kms,
             kms_keys: kms_keys.unwrap_or_else(|| KmsKeys::only::<&str>([])),
+            audit: self.audit,
             backend,
             generator: self.generator,
             envelope_len: self.envelope_len,
@@ -133,6 +152,7 @@ impl fmt::Debug for SseBuilder {
         f.debug_struct("SseBuilder")
             .field("keyring", &self.keyring)
             .field("kms", &self.kms.as_ref().map(|(_, keys)| keys))
+            .field("audit", &self.audit)
             .field("backend", &self.backend)
             .field("envelope_len", &self.envelope_len)
             .finish_non_exhaustive()

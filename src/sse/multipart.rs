@@ -2,12 +2,14 @@
 
 use zeroize::Zeroizing;
 
+use super::audited::Deed;
 use super::object::UPLOAD_DRAW;
 use super::wrapping::NewEnvelope;
 use super::{Expected, Named, Sse, Unlock};
+use crate::audit::AuditOperation;
 use crate::envelope::{Content, Envelope, ModeId};
 use crate::error::Result;
-use crate::mode::{Mode, any};
+use crate::mode::{AnyMode, Mode, any};
 use crate::multipart::{CompletedPart, CompletedUpload, Upload};
 use crate::object::ObjectName;
 use crate::stream::Decryptor;
@@ -25,9 +27,14 @@ impl Sse {
     /// [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit its fixed length.
     pub async fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
         let mode = any(mode);
+        let deed = Deed::writing(AuditOperation::BeginMultipart, object, &mode);
+        self.audited(deed, self.begin_upload(object, upload_id, &mode), |upload| Some(upload.envelope())).await
+    }
+
+    async fn begin_upload(&self, object: &ObjectName, upload_id: &[u8], mode: &AnyMode) -> Result<Upload> {
         let name = object.upload_context(upload_id)?;
-        let cryptos = self.check_written(&mode)?;
-        let keys = self.authorities(object).writing(&mode).await?;
+        let cryptos = self.check_written(mode)?;
+        let keys = self.authorities(object).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
         let mut drawn = Zeroizing::new([0; 2 * UPLOAD_DRAW]);
@@ -71,6 +78,18 @@ impl Sse {
         expected: &Expected,
         unlock: Unlock<'_>,
     ) -> Result<Upload> {
+        let deed = Deed::reading(AuditOperation::ResumeMultipart, object, envelope);
+        self.audited(deed, self.resume_upload(object, upload_id, envelope, expected, unlock), |_| None).await
+    }
+
+    async fn resume_upload(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        expected: &Expected,
+        unlock: Unlock<'_>,
+    ) -> Result<Upload> {
         let named = Named::upload(object, upload_id);
         named.context()?;
         expected.says_which(envelope.mode())?;
@@ -95,6 +114,16 @@ impl Sse {
     /// the receipt. [`Limit::Multipart`](crate::error::Limit::Multipart). As [`encryptor`](Self::encryptor) and
     /// [`decryptor`](Self::decryptor): SSE-C needs its key again.
     pub async fn complete_multipart(
+        &self,
+        upload: &Upload,
+        unlock: Unlock<'_>,
+        parts: impl IntoIterator<Item = CompletedPart<'_>>,
+    ) -> Result<CompletedUpload> {
+        let deed = Deed::reading(AuditOperation::CompleteMultipart, upload.object(), upload.envelope());
+        self.audited(deed, self.complete_upload(upload, unlock, parts), |completed| Some(&completed.envelope)).await
+    }
+
+    async fn complete_upload(
         &self,
         upload: &Upload,
         unlock: Unlock<'_>,

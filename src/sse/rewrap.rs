@@ -1,7 +1,9 @@
 //! One verb for rotation, renames, copies, and changes of mode or key: the data is never touched.
 
+use super::audited::Deed;
 use super::wrapping::NewEnvelope;
 use super::{Named, Sse, Unlock};
+use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
 use crate::mode::{AnyMode, Mode, WritingKeys, any};
@@ -90,7 +92,7 @@ impl Sse {
         new_object: &ObjectName,
         mode: impl Mode,
     ) -> Result<Envelope> {
-        self.rewrap_to(object, envelope, unlock, new_object, &any(mode), false).await
+        self.rewrap_into(object, envelope, unlock, new_object, any(mode), false).await
     }
 
     /// [`rewrap_as`](Self::rewrap_as), and into or out of SSE-C too.
@@ -111,7 +113,21 @@ impl Sse {
         new_object: &ObjectName,
         mode: impl Mode,
     ) -> Result<Envelope> {
-        self.rewrap_to(object, envelope, unlock, new_object, &any(mode), true).await
+        self.rewrap_into(object, envelope, unlock, new_object, any(mode), true).await
+    }
+
+    async fn rewrap_into(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        new_object: &ObjectName,
+        mode: AnyMode,
+        across_customer_key: bool,
+    ) -> Result<Envelope> {
+        let deed = Deed::writing(AuditOperation::RewrapObject, new_object, &mode).out_of(object);
+        let rewrapping = self.rewrap_to(object, envelope, unlock, new_object, &mode, across_customer_key);
+        self.audited(deed, rewrapping, |envelope| Some(envelope)).await
     }
 
     async fn rewrap_to(
@@ -147,9 +163,13 @@ impl Sse {
         unlock: Unlock<'_>,
         both_layers: bool,
     ) -> Result<Envelope> {
-        let unlocked = self.unlock(named, envelope, unlock, both_layers).await?;
-        let keys = self.authorities(named.object).rewriting(envelope, unlock.customer_key(), both_layers).await?;
-        self.wrap_anew(envelope, &unlocked, &keys, named)
+        let deed = Deed::reading(AuditOperation::RewrapObject, named.object, envelope);
+        let rewrapping = async {
+            let unlocked = self.unlock(named, envelope, unlock, both_layers).await?;
+            let keys = self.authorities(named.object).rewriting(envelope, unlock.customer_key(), both_layers).await?;
+            self.wrap_anew(envelope, &unlocked, &keys, named)
+        };
+        self.audited(deed, rewrapping, |envelope| Some(envelope)).await
     }
 
     /// The same content under other keys and a fresh salt each; an inner layer without a new key stays as it is.

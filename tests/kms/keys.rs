@@ -36,7 +36,9 @@ fn a_key_answers_to_its_id_its_arn_and_its_aliases_and_is_recorded_by_its_arn() 
     // One way to write each.
     let upper = key.id.to_uppercase();
     let others = [&*upper, &key.id[1..], "ALIAS/app", "alias/App", "arn:aws:kms:eu-central-1:111122223333:app", "app"];
-    for named in others.into_iter().chain([&*key.id.replace('-', ""), &*format!("arn:aws:kms:eu-central-1::key/{}", key.id)]) {
+    for named in
+        others.into_iter().chain([&*key.id.replace('-', ""), &*format!("arn:aws:kms:eu-central-1::key/{}", key.id)])
+    {
         assert_eq!(generate(&store.kms, named, &owner()).unwrap_err().kind(), Kind::NotFound, "{named}");
     }
 }
@@ -244,7 +246,10 @@ fn what_is_no_name_no_tag_and_no_number_is_refused_by_name() {
         let waiting = Duration::from_secs(days * 86_400);
         assert_eq!(refused(admin.schedule_deletion(&key, waiting)), KeyStoreError::WaitingPeriod);
     }
-    assert_eq!(refused(admin.export_key(&key, 2, &atrest::KeyEncryptionKey::generate().unwrap())), KeyStoreError::VersionUnknown(2));
+    assert_eq!(
+        refused(admin.export_key(&key, 2, &atrest::KeyEncryptionKey::generate().unwrap())),
+        KeyStoreError::VersionUnknown(2)
+    );
     // All or none.
     let before = admin.list_keys().unwrap();
     assert_eq!(refused(admin.create_keys([NewKey::new(), NewKey::new().id(&key)])), KeyStoreError::KeyExists);
@@ -261,7 +266,13 @@ fn a_store_has_an_owner_with_a_name_and_arns_that_can_be_read() {
         let created = at().create(&root_key, Requester::new(owner));
         assert!(matches!(refused(created), KeyStoreError::Invalid(_)), "{owner}");
     }
-    for (region, account) in [("", "000000000000"), ("a:b", "000000000000"), ("A", "000000000000"), ("a", "00000000000"), ("a", "00000000000a")] {
+    for (region, account) in [
+        ("", "000000000000"),
+        ("a:b", "000000000000"),
+        ("A", "000000000000"),
+        ("a", "00000000000"),
+        ("a", "00000000000a"),
+    ] {
         let created = at().region_and_account(region, account).create(&root_key, owner());
         assert!(matches!(refused(created), KeyStoreError::Invalid(_)), "{region} {account}");
     }

@@ -1,7 +1,9 @@
 //! Every operation on a key, in every state of it, by everyone: one table.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use atrest::audit::{AuditOperation as Event, AuditTrail, MemorySink};
 use atrest::error::{KeyProviderErrorKind as Kind, KeyStoreError};
 use atrest::kms::{EmbeddedKms, KeyPolicy, NewKey, Permission};
 use atrest::{Error, KeyEncryptionKey, Requester, RootKey, WrappedKey};
@@ -35,6 +37,7 @@ use Takes::{Ownership, The};
 
 struct Operation {
     name: &'static str,
+    event: Event,
     takes: Takes,
     /// What it comes to for whoever may: in an enabled key, a disabled one, one that is pending deletion.
     outcomes: [Outcome; 3],
@@ -45,43 +48,43 @@ const ADMINISTER: Takes = The(Permission::Administer);
 
 #[rustfmt::skip]
 const OPERATIONS: &[Operation] = &[
-    Operation { name: "generate", takes: The(Permission::Generate), outcomes: [Done, DISABLED, PENDING],
+    Operation { name: "generate", event: Event::GenerateKey, takes: The(Permission::Generate), outcomes: [Done, DISABLED, PENDING],
         run: |w, by| Ok(drop(generate(&w.kms, w.key, by)?)) },
-    Operation { name: "unwrap", takes: The(Permission::Unwrap), outcomes: [Done, DISABLED, PENDING],
+    Operation { name: "unwrap", event: Event::UnwrapKey, takes: The(Permission::Unwrap), outcomes: [Done, DISABLED, PENDING],
         run: |w, by| Ok(drop(unwrap(&w.kms, w.key, &w.wrapped, by)?)) },
-    Operation { name: "describe", takes: ADMINISTER, outcomes: [Done, Done, Done],
+    Operation { name: "describe", event: Event::DescribeKey, takes: ADMINISTER, outcomes: [Done, Done, Done],
         run: |w, by| w.kms.requested_by(by.clone()).describe_key(w.key).map(drop) },
-    Operation { name: "set description", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "set description", event: Event::SetDescription, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).set_description(w.key, "for photos") },
-    Operation { name: "set tag", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "set tag", event: Event::SetTag, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).set_tag(w.key, "team", "photos") },
-    Operation { name: "remove tag", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "remove tag", event: Event::RemoveTag, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).remove_tag(w.key, "team") },
-    Operation { name: "create alias", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "create alias", event: Event::CreateAlias, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).create_alias("alias/new", w.key) },
-    Operation { name: "move alias", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "move alias", event: Event::MoveAlias, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).move_alias("alias/everyones", w.key) },
-    Operation { name: "delete alias", takes: ADMINISTER, outcomes: [Done, Done, Done],
+    Operation { name: "delete alias", event: Event::DeleteAlias, takes: ADMINISTER, outcomes: [Done, Done, Done],
         run: |w, by| w.kms.requested_by(by.clone()).delete_alias("alias/key") },
-    Operation { name: "enable", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "enable", event: Event::EnableKey, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).enable_key(w.key) },
-    Operation { name: "disable", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "disable", event: Event::DisableKey, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).disable_key(w.key) },
-    Operation { name: "schedule deletion", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "schedule deletion", event: Event::ScheduleDeletion, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).schedule_deletion(w.key, WEEK).map(drop) },
-    Operation { name: "cancel deletion", takes: ADMINISTER, outcomes: [NOT_PENDING, NOT_PENDING, Done],
+    Operation { name: "cancel deletion", event: Event::CancelDeletion, takes: ADMINISTER, outcomes: [NOT_PENDING, NOT_PENDING, Done],
         run: |w, by| w.kms.requested_by(by.clone()).cancel_deletion(w.key) },
-    Operation { name: "rotate", takes: ADMINISTER, outcomes: [Done, DISABLED, PENDING],
+    Operation { name: "rotate", event: Event::RotateKey, takes: ADMINISTER, outcomes: [Done, DISABLED, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).rotate_key(w.key).map(drop) },
-    Operation { name: "set rotation", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "set rotation", event: Event::SetRotation, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).set_rotation(w.key, Some(90)) },
-    Operation { name: "set policy", takes: ADMINISTER, outcomes: [Done, Done, Done],
+    Operation { name: "set policy", event: Event::SetPolicy, takes: ADMINISTER, outcomes: [Done, Done, Done],
         run: |w, by| w.kms.requested_by(by.clone()).set_policy(w.key, None) },
-    Operation { name: "set quota", takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "set quota", event: Event::SetQuota, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).set_quota(w.key, None) },
-    Operation { name: "export", takes: Ownership, outcomes: [Done, Done, Done],
+    Operation { name: "export", event: Event::ExportKey, takes: Ownership, outcomes: [Done, Done, Done],
         run: |w, by| w.kms.requested_by(by.clone()).export_key(w.key, 1, &w.wrapping_key).map(drop) },
-    Operation { name: "import a version", takes: Ownership, outcomes: [Done, DISABLED, PENDING],
+    Operation { name: "import a version", event: Event::ImportKey, takes: Ownership, outcomes: [Done, DISABLED, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).import_key_version(w.key, &w.wrapping_key, &w.exported).map(drop) },
 ];
 
@@ -127,13 +130,16 @@ fn may(requester: &str, takes: Takes, policy: Policy) -> bool {
 }
 
 fn policy(policy: Policy) -> Option<KeyPolicy> {
-    let permissions = [(Permission::Generate, "writer"), (Permission::Unwrap, "reader"), (Permission::Administer, "admin")];
+    let permissions =
+        [(Permission::Generate, "writer"), (Permission::Unwrap, "reader"), (Permission::Administer, "admin")];
     match policy {
         Policy::None => None,
         Policy::Nobody => Some(KeyPolicy::new()),
-        Policy::Named => Some(permissions.iter().fold(KeyPolicy::new(), |policy, (permission, name)| {
-            policy.allow(*permission, [&Requester::new(*name)])
-        })),
+        Policy::Named => {
+            Some(permissions.iter().fold(KeyPolicy::new(), |policy, (permission, name)| {
+                policy.allow(*permission, [&Requester::new(*name)])
+            }))
+        }
         Policy::Everyone => Some(
             permissions.iter().fold(KeyPolicy::new(), |policy, (permission, _)| policy.allow_everyone(*permission)),
         ),
@@ -147,6 +153,7 @@ struct World {
     wrapped: WrappedKey,
     wrapping_key: KeyEncryptionKey,
     exported: Vec<u8>,
+    trail: Arc<MemorySink>,
     _directory: TempDir,
 }
 
@@ -180,13 +187,15 @@ impl Template {
 
     fn world(&self) -> World {
         let directory = tempfile::tempdir().unwrap();
-        let at = EmbeddedKms::at(directory.path().join("kms.atrest"));
+        let trail = Arc::new(MemorySink::new());
+        let at = EmbeddedKms::at(directory.path().join("kms.atrest")).audit(AuditTrail::new(trail.clone()));
         World {
             kms: at.restore(&self.backup, &self.root_key, &self.root_key).unwrap(),
             key: "alias/key",
             wrapped: self.wrapped.clone(),
             wrapping_key: KeyEncryptionKey::from_bytes(&mut self.wrapping_key.clone()),
             exported: self.exported.clone(),
+            trail,
             _directory: directory,
         }
     }
@@ -216,10 +225,19 @@ fn every_operation_is_done_or_refused_by_the_state_of_the_key_and_by_who_asks() 
                         (false, The(_)) => DENIED,
                         (false, Ownership) => Outcome::Store(KeyStoreError::NotTheOwner),
                     };
-                    let requester =
-                        if name == "anonymous" { Requester::anonymous() } else { Requester::new(name) };
+                    let requester = if name == "anonymous" { Requester::anonymous() } else { Requester::new(name) };
                     let got = outcome((operation.run)(&world, &requester));
                     assert_eq!(got, expected, "{} a key {state:?} with {allowed:?} by {name}", operation.name);
+                    let events = world.trail.events();
+                    let event = &events[0];
+                    assert_eq!((events.len(), event.operation()), (1, operation.event), "{}", operation.name);
+                    assert_eq!(event.requester(), &requester);
+                    assert_eq!(event.error().cloned().map_or(Done, |error| outcome(Err(error))), expected);
+                    // Whose key it was is known, unless it was not looked for.
+                    let found = operation.takes != Ownership || expected != Outcome::Store(KeyStoreError::NotTheOwner);
+                    assert_eq!(event.key_id().is_some(), found, "{} {event:?}", operation.name);
+                    assert!(event.requested_key_id().is_some());
+                    world.trail.clear();
                     if got != Done {
                         assert_eq!(world.kms.generation(), generation, "what is refused changes nothing");
                     } else if world.kms.generation() > generation {
@@ -238,8 +256,7 @@ fn what_is_the_owners_is_nobody_elses() {
     let world = Template::new(KeyState::Enabled, Policy::Everyone).world();
     for (name, run) in OWNERS {
         for requester in REQUESTERS {
-            let expected =
-                if requester == "owner" { Done } else { Outcome::Store(KeyStoreError::NotTheOwner) };
+            let expected = if requester == "owner" { Done } else { Outcome::Store(KeyStoreError::NotTheOwner) };
             assert_eq!(outcome(run(&world, &Requester::new(requester))), expected, "{name} by {requester}");
         }
     }

@@ -68,7 +68,10 @@ fn a_key_is_deleted_after_its_waiting_time_and_only_by_maintenance() {
     let generated = generate(&store.kms, &saved, &owner()).unwrap();
     let due = admin.schedule_deletion(&key, 7 * DAY).unwrap();
     assert_eq!(due, SystemTime::UNIX_EPOCH + START + 7 * DAY);
-    assert_eq!(admin.describe_key(&key).unwrap().state, admin.list_keys().unwrap().iter().find(|k| k.arn == key).unwrap().state);
+    assert_eq!(
+        admin.describe_key(&key).unwrap().state,
+        admin.list_keys().unwrap().iter().find(|k| k.arn == key).unwrap().state
+    );
     admin.schedule_deletion(&saved, 7 * DAY).unwrap();
     clock.set(7 * DAY - Duration::from_secs(1));
     assert_eq!(store.kms.maintain().unwrap(), Maintained::default());
@@ -81,6 +84,7 @@ fn a_key_is_deleted_after_its_waiting_time_and_only_by_maintenance() {
     for named in [&*key, "alias/app"] {
         assert_eq!(generate(&store.kms, named, &owner()).unwrap_err().kind(), Kind::NotFound);
     }
+    drop(admin);
     let store = store.reopened();
     assert_eq!(store.admin().list_keys().unwrap().len(), 1);
     assert!(store.admin().list_aliases().unwrap().is_empty());
@@ -114,7 +118,11 @@ fn a_clock_that_jumps_back_stops_what_writes_a_time_down_and_nothing_else() {
     went_back(admin.import_key(NewKey::new(), &wrapping_key, &exported).map(drop));
     went_back(admin.import_key_version(&key, &wrapping_key, &exported).map(drop));
     went_back(store.kms.maintain().map(drop));
-    assert_eq!(generate(&store.kms, "", &owner()).unwrap_err().kind(), Kind::Unavailable, "the default key is not made");
+    assert_eq!(
+        generate(&store.kms, "", &owner()).unwrap_err().kind(),
+        Kind::Unavailable,
+        "the default key is not made"
+    );
     assert_eq!(admin.list_keys().unwrap(), before);
     // What cannot wait works: keys are used, and disabled.
     unwrap(&store.kms, &key, generated.wrapped(), &owner()).unwrap();
@@ -123,6 +131,7 @@ fn a_clock_that_jumps_back_stops_what_writes_a_time_down_and_nothing_else() {
     store.kms.keyring().rotate().unwrap();
     // None of these has made the store forget.
     went_back(admin.rotate_key(&key).map(drop));
+    drop(admin);
     let store = store.reopened();
     unwrap(&store.kms, &key, generated.wrapped(), &owner()).unwrap();
 }

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Opens what the library `atrest` has stored, without the library: a second implementation of the manual's page
 "format", in its order. The page "recovery" shows how it is used. It writes nothing but what it opened. It takes
-Python 3.9 and the package `cryptography` (44 or newer where a keyring is sealed under a passphrase).
+Python 3.9 and the package `cryptography` (44 or newer where keys are sealed under a passphrase).
 
 In the place of arguments, @FILE stands for those in FILE, one a line. What itself begins with @ is written --key=@home.
 """
@@ -28,7 +28,7 @@ except ImportError:
 MODES = {1: "sse-s3", 2: "sse-kms", 3: "dsse-kms", 4: "sse-c"}
 STATES = {1: "object", 2: "upload under way", 3: "multipart object"}
 BOUND, BUCKET_KEY, INNER = 1, 2, 4
-STATES_OF_VERSION = ["staged", "enabled", "disabled"]
+STATES_OF_VERSION = {0: "staged", 1: "enabled", 2: "disabled"}
 ANY = object()  # every KMS key is accepted
 
 
@@ -67,9 +67,9 @@ def expand(prk, info, n):
     return out[:n]
 
 
-def gcm_open(key, nonce, sealed):
+def gcm_open(key_and_nonce, sealed):
     try:
-        return AESGCM(key).decrypt(nonce, sealed, None)
+        return AESGCM(key_and_nonce[:32]).decrypt(key_and_nonce[32:], sealed, None)
     except InvalidTag:
         raise Refused("Inauthentic", "the stored bytes, the key or the name are not those it was sealed with") from None
 
@@ -117,12 +117,16 @@ def ctx(name):
 
 
 def arn(name, bucket_key):
-    """What a KMS is shown of the name."""
     bucket, key = (utf8(part, "Misuse", "with KMS keys: the name") for part in name[1:3])
     of_object = f"arn:aws:s3:::{bucket}/{key}"
     need("/" not in bucket, "Misuse", "with KMS keys, a bucket holds no '/'")
     need(len(of_object.encode()) <= 65_535, "Misuse", "the ARN is at most 65,535 bytes")
     return f"arn:aws:s3:::{bucket}" if bucket_key else of_object
+
+
+def shown_pairs(layer, name):
+    """What a KMS is shown."""
+    return {**layer.pairs, "aws:s3:arn": arn(name, layer.bucket_key)} if name else layer.pairs
 
 
 def verifier(prk, mode):
@@ -133,16 +137,15 @@ def unwrap(layer, kek, name):
     prk = extract(layer.wrap_salt, kek)
     kind = "CustomerKeyMismatch" if layer.mode == 4 else "Inauthentic"
     need(same(verifier(prk, layer.mode), layer.verifier), kind, "the key is not the one that was used")
-    keys = expand(prk, D + b"wrap\0" + layer.header + ctx(name), 44)
-    return gcm_open(keys[:32], keys[32:], layer.wrapped_key)
+    return gcm_open(expand(prk, D + b"wrap\0" + layer.header + ctx(name), 44), layer.wrapped_key)
 
 
 class Keys:
     """What a reader brings, and with it what the reader accepts: a mode whose keys are not named is refused."""
 
-    def __init__(self, keyring=None, kek=None, customer_key=None, kms_keys=None, modes=None):
+    def __init__(self, keyring=None, kek=None, customer_key=None, kms_keys=None, modes=None, embedded=()):
         self.keyring, self.kek, self.customer_key = keyring, kek, customer_key
-        self.kms_keys, self.modes = kms_keys, modes
+        self.kms_keys, self.modes, self.embedded = kms_keys, modes, dict(embedded)
 
     def accept(self, env, name, upload=False):
         """Step 4: before any key is used."""
@@ -164,17 +167,18 @@ class Keys:
 
     def unlock(self, env, name):
         """Step 5: the data keys, from the outer layer inward."""
-        return [unwrap(layer, self.kek_of(layer), name) for layer in env.layers]
+        return [unwrap(layer, self.kek_of(layer, name), name) for layer in env.layers]
 
-    def kek_of(self, layer):
+    def kek_of(self, layer, name):
         if layer.mode == 4:
             return self.customer_key
         if layer.mode == 2:
-            need(self.kek, "KeyProvider", "the unwrapped key-encryption key is missing: see kms-request")
-            return self.kek
+            found = self.kek or layer.key_id in self.embedded
+            need(found, "KeyProvider", "the unwrapped key-encryption key is missing: see kms-request, or --key-store")
+            return self.kek or unwrap_kek(self.embedded[layer.key_id], layer, shown_pairs(layer, name))
         version = self.keyring["versions"].get(layer.key_version)
         need(version, "KeyProvider", f"the keyring has no version {layer.key_version}")
-        enabled = STATES_OF_VERSION[version["state"]] != "disabled"
+        enabled = version["state"] != "disabled"
         need(enabled, "KeyProvider", f"version {layer.key_version} of the keyring is disabled")
         return version["key"]
 
@@ -260,7 +264,7 @@ class Message:
             at = 56 + 16_400 * i
             sealed = self.source.read(at, min(16_400, self.source.size - at))
             nonce = int.from_bytes(self.base_nonce, "big") ^ i
-            self.opened = i, gcm_open(self.key, nonce.to_bytes(12, "big"), sealed)
+            self.opened = i, gcm_open(self.key + nonce.to_bytes(12, "big"), sealed)
         return self.opened[1]
 
     def pieces(self, start, end):
@@ -501,8 +505,7 @@ def open_value(data_keys, of, name, sealed):
 def open_reserved(data_keys, of, name, sealed):
     for data_key in data_keys:
         need(len(sealed) >= 41 and sealed[0] == 1, "Inauthentic", "this is no sealed value")
-        keys = expand(data_key, D + b"value\0" + of + lp(name.encode()) + sealed[1:25], 44)
-        sealed = gcm_open(keys[:32], keys[32:], sealed[25:])
+        sealed = gcm_open(expand(data_key, D + b"value\0" + of + lp(name.encode()) + sealed[1:25], 44), sealed[25:])
     need(len(sealed) <= 65_535, "Inauthentic", "the value is over 65,535 bytes")
     return sealed
 
@@ -551,7 +554,7 @@ def open_sealed_file(b, root_key=None, passphrase=None, kind=1):
     root_key = argon2id(passphrase, salt, *cost) if b[10] else root_key
     keys = expand(extract(salt, root_key), D + b"file\0" + header, 76)
     need(same(keys[44:], rest.take(32)), "WrongRootKey", "the root key or passphrase is another one")
-    return gcm_open(keys[:32], keys[32:44], rest.data[rest.at:])
+    return gcm_open(keys[:44], rest.data[rest.at:])
 
 
 def argon2id(passphrase, salt, memory, passes, lanes):
@@ -566,17 +569,106 @@ def argon2id(passphrase, salt, memory, passes, lanes):
 def open_keyring(b, root_key=None, passphrase=None):
     rest = Cursor(open_sealed_file(b, root_key, passphrase), "Malformed")
     keyring = {"key_id": key_id(rest.lp()), "generation": rest.number(8), "primary": rest.number(4),
-               "next_version": rest.number(4), "versions": {}}
-    numbers = [0]
-    for _ in range(rest.number(2)):
-        numbers.append(rest.number(4))
-        keyring["versions"][numbers[-1]] = {"state": rest.number(1), "created": rest.number(8), "key": rest.take(32)}
-    versions, ascending = keyring["versions"], numbers + [keyring["next_version"]]
-    good = (rest.is_at_end() and versions and ascending == sorted(set(ascending))
-            and all(version["state"] <= 2 for version in versions.values())
-            and versions.get(keyring["primary"], {}).get("state") == 1)
+               "next_version": rest.number(4)}
+    keyring["versions"] = by_number([
+        {"number": rest.number(4), "state": STATES_OF_VERSION.get(rest.number(1)), "created": rest.number(8),
+         "key": rest.take(32)} for _ in range(rest.number(2))])
+    need(rest.is_at_end(), "Malformed", "something follows the keyring")
+    return check_keyring(keyring)
+
+
+def by_number(versions):
+    numbers = [version.pop("number") for version in versions]
+    good = numbers and [0] + numbers == sorted({0, *numbers})
+    need(good, "Malformed", "no version, or versions that are not in ascending order")
+    return dict(zip(numbers, versions))
+
+
+def check_keyring(keyring):
+    versions = keyring["versions"]
+    good = (max(versions) < keyring["next_version"] and all(version["state"] for version in versions.values())
+            and versions.get(keyring["primary"], {}).get("state") == "enabled")
     need(good, "Malformed", "a keyring that breaks a rule")
     return keyring
+
+
+TEXT, NUMBER, VERSION = ".*", range(2**64), range(1, 2**32)
+ID = "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+KEY = "[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]="  # 32 bytes in their one encoding
+REQUESTERS = ("everyone", [TEXT])
+KEY_STORE = {
+    "version": NUMBER, "id": ID, "generation": NUMBER, "written": NUMBER, "owner": TEXT,
+    "region": "[A-Za-z0-9-]{1,64}", "account": "[A-Za-z0-9-]{1,64}",
+    "keyring": {"key_id": TEXT, "generation": NUMBER, "primary": VERSION, "next_version": VERSION, "versions": [
+        {"number": VERSION, "state": tuple(STATES_OF_VERSION.values()), "created": NUMBER, "key": KEY}]},
+    "keys": [{
+        "id": ID, "created": NUMBER, "description": TEXT, "tags": {"*": TEXT},
+        "state": ("enabled", "disabled", "pending-deletion"), "deletion?": NUMBER, "rotation_days?": VERSION,
+        "policy?": {"generate": REQUESTERS, "unwrap": REQUESTERS, "administer": REQUESTERS},
+        "quota?": {"per_second": VERSION, "burst": VERSION},
+        "versions": [{"number": VERSION, "created": NUMBER, "origin": ("generated", "imported"), "key": KEY}]}],
+    "aliases": {"*": ID}}
+
+
+def fits(value, shape):
+    """A shape is a pattern, a range, a choice, a list of one shape, or an object: `?` ends the name of a member that
+    may be left out, `*` is members of any name."""
+    if isinstance(shape, tuple):
+        return any(fits(value, choice) for choice in shape)
+    if isinstance(shape, str):
+        return isinstance(value, str) and bool(re.fullmatch(shape, value, re.DOTALL))
+    if isinstance(shape, range):
+        return type(value) is int and value in shape
+    if isinstance(shape, list):
+        return isinstance(value, list) and all(fits(item, shape[0]) for item in value)
+    if not isinstance(value, dict) or "*" in shape:
+        return isinstance(value, dict) and all(fits(item, shape["*"]) for item in value.values())
+    may, must = {name.rstrip("?"): of for name, of in shape.items()}, {name for name in shape if name[-1] != "?"}
+    return must <= value.keys() <= may.keys() and all(fits(item, may[name]) for name, item in value.items())
+
+
+def each_once(members):
+    need(len(dict(members)) == len(members), "Malformed", "a member is there twice")
+    return dict(members)
+
+
+def open_key_store(b, root_key=None, passphrase=None):
+    """Its KMS keys by the key ids that stand in envelopes."""
+    try:
+        payload = open_sealed_file(b, root_key, passphrase, kind=2).decode()
+        store = json.loads(payload, object_pairs_hook=each_once)
+        json.dumps(store, ensure_ascii=False).encode()  # JSON can name text that is not Unicode.
+    except (ValueError, RecursionError):
+        raise Refused("Malformed", "the payload is not JSON in UTF-8") from None
+    version = store.get("version") if isinstance(store, dict) else None
+    need(version == 1 or not fits(version, NUMBER), "Unsupported", f"its payload is of version {version}")
+    need(fits(store, KEY_STORE), "Malformed", "a member is missing, unknown or not what it has to be")
+    keyring, keys = store["keyring"], store["keys"]
+    ids = [key["id"] for key in keys]
+    good = (ids == sorted(set(ids)) and set(store["aliases"].values()) <= set(ids)
+            and all(re.fullmatch("alias/[A-Za-z0-9/_-]{1,250}", alias) for alias in store["aliases"])
+            and all((key["state"] == "pending-deletion") == ("deletion" in key) for key in keys))
+    need(good, "Malformed", "a key store that breaks a rule")
+    for holder in [keyring, *keys]:
+        for version in holder["versions"]:
+            version["key"] = base64.b64decode(version["key"])
+        holder["versions"] = by_number(holder["versions"])
+    key_id(keyring["key_id"].encode())
+    check_keyring(keyring)
+    return {**store, "keys": {f"arn:aws:kms:{store['region']}:{store['account']}:key/{key['id']}": key for key in keys}}
+
+
+def unwrap_kek(key, layer, pairs):
+    """What the embedded KMS has wrapped."""
+    wrapped = Cursor(layer.fields[3], "Malformed")
+    good = wrapped.number(1) == 1 and len(wrapped.data) == 85
+    need(good, "Malformed", "the wrapped key-encryption key is not one of the embedded KMS")
+    number, salt, sealed = wrapped.take(4), wrapped.take(32), wrapped.take(48)
+    version = key["versions"].get(int.from_bytes(number, "big"))
+    need(version, "KeyProvider", f"KMS key {layer.key_id!r} has no version {int.from_bytes(number, 'big')}")
+    pairs = [lp(name.encode()) + lp(value.encode()) for name, value in sorted(pairs.items())]
+    info = D + b"kms\0" + number + lp(layer.key_id.encode()) + len(pairs).to_bytes(2, "big") + b"".join(pairs)
+    return gcm_open(expand(extract(salt, version["key"]), info, 44), sealed)
 
 
 # The program
@@ -601,27 +693,34 @@ def read_key(where):
     return key
 
 
-def read_keyring(args):
+def read_sealed(args, path, open_with):
     need(args.root_key or args.passphrase, "Misuse", "--root-key is missing, or --passphrase in its place")
     root_key = read_key(args.root_key) if args.root_key else None
     # The line end that an editor has put there is no part of the passphrase.
     passphrase = re.sub(rb"\r?\n\Z", b"", read_secret(args.passphrase)) if args.passphrase else None
-    keyring = open_keyring(read_file(args.keyring, 1 << 24), root_key, passphrase)
+    opened = open_with(read_file(path, 1 << 30), root_key, passphrase)
+    generation = opened["generation"]
+    need(generation >= args.min_generation, "Unexpected", f"{path} is of generation {generation}")
+    return opened
+
+
+def read_keyring(args, key_store=None):
+    keyring = read_sealed(args, args.keyring, open_keyring) if args.keyring else key_store["keyring"]
     need(args.key_id in (None, keyring["key_id"]), "Unexpected", f"the keyring is {keyring['key_id']!r}")
-    generation = keyring["generation"]
-    need(generation >= args.min_generation, "Unexpected", f"the keyring is of generation {generation}")
     return keyring
 
 
 def read_keys(args):
-    keyring = read_keyring(args) if args.keyring else None
+    key_store = read_sealed(args, args.key_store, open_key_store) if args.key_store else None
+    keyring = read_keyring(args, key_store) if args.keyring or key_store else None
     if args.master_key:
         alone = args.key_id and args.key_version and not keyring
-        need(alone, "Misuse", "--master-key goes with --key-id and --key-version, and without --keyring")
-        version = {"state": 1, "key": read_key(args.master_key)}
+        need(alone, "Misuse", "--master-key goes with --key-id and --key-version, without --keyring and --key-store")
+        version = {"state": "enabled", "key": read_key(args.master_key)}
         keyring = {"key_id": args.key_id, "versions": {args.key_version: version}}
     kek, customer_key = (read_key(where) if where else None for where in (args.kek, args.customer_key))
-    return Keys(keyring, kek, customer_key, ANY if args.any_kms_key else args.kms_key, args.mode)
+    accepted = ANY if args.any_kms_key else args.kms_key
+    return Keys(keyring, kek, customer_key, accepted, args.mode, key_store["keys"] if key_store else {})
 
 
 def read_name(args):
@@ -641,7 +740,13 @@ def read_name(args):
 def read_stored(args):
     upload = args.upload or bool(args.upload_id)
     need(args.envelope or args.inline, "Misuse", "an object is read from its --envelope, or --inline")
-    return load(read_keys(args), read_name(args), upload, args.envelope, args.manifest, args.body or (), args.inline)
+    keys = read_keys(args)
+    loaded = load(keys, read_name(args), upload, args.envelope, args.manifest, args.body or (), args.inline)
+    for layer in loaded[0].layers:
+        state = keys.embedded.get(layer.key_id, {}).get("state", "enabled")
+        if state != "enabled":
+            print(f"note: KMS key {layer.key_id!r} is {state}, a service would refuse it", file=sys.stderr)
+    return loaded
 
 
 def write(path, pieces):
@@ -666,10 +771,20 @@ def show(value):
 
 def keyring_command(args):
     """what a sealed keyring holds, but not its keys"""
-    keyring = read_keyring(args)
-    versions = [{"version": number, "state": STATES_OF_VERSION[version["state"]], "created_ms": version["created"]}
-                for number, version in keyring["versions"].items()]
-    show({**keyring, "versions": versions})
+    show(without_keys(read_keyring(args)))
+
+
+def key_store_command(args):
+    """what a sealed key store holds, but not its keys"""
+    store = read_sealed(args, args.key_store, open_key_store)
+    keys = {key_id: without_keys(key) for key_id, key in store["keys"].items()}
+    show({**store, "keyring": without_keys(store["keyring"]), "keys": keys})
+
+
+def without_keys(holder):
+    versions = [{"version": number, **{name: version[name] for name in ("state", "origin") if name in version},
+                 "created_ms": version["created"]} for number, version in holder["versions"].items()]
+    return {**holder, "versions": versions}
 
 
 def read_envelope(args):
@@ -688,9 +803,8 @@ def kms_request_command(args):
     layer = env.layers[-1]
     need(env.bound == (name is not None), "Unexpected", "one of envelope and name is bound, the other is not")
     need(layer.mode == 2, "Unexpected", f"{MODES[env.mode]} asks no KMS")
-    context = {**layer.pairs, "aws:s3:arn": arn(name, layer.bucket_key)} if name else layer.pairs
     wrapped = base64.b64encode(layer.fields[3]).decode()
-    show({"key_id": layer.key_id, "encryption_context": context, "wrapped_key": wrapped})
+    show({"key_id": layer.key_id, "encryption_context": shown_pairs(layer, name), "wrapped_key": wrapped})
 
 
 def open_command(args):
@@ -744,12 +858,13 @@ def arguments():
         return option(flag, text, metavar="FILE|env:NAME")
 
     sealed_under = [
-        secret("--root-key", "what the keyring is sealed under"),
+        secret("--root-key", "what keyring and key store are sealed under"),
         secret("--passphrase", "the same, where it is a passphrase"),
         option("--key-id", "the key id that is expected of the keyring", metavar="ID"),
-        option("--min-generation", "refuse an older keyring", metavar="N", type=int, default=0)]
+        option("--min-generation", "refuse an older keyring or key store", metavar="N", type=int, default=0)]
     keys = [
-        file("--keyring", "the sealed keyring, for SSE-S3 and DSSE-KMS"), *sealed_under,
+        file("--keyring", "the sealed keyring, for SSE-S3 and DSSE-KMS"),
+        file("--key-store", "the embedded KMS's, with KMS keys and a keyring"), *sealed_under,
         secret("--master-key", "one key of the keyring, in place of it"),
         option("--key-version", "which version of the keyring that key is", metavar="N", type=int),
         secret("--kek", "what the KMS has unwrapped, for SSE-KMS and DSSE-KMS"),
@@ -771,6 +886,7 @@ def arguments():
     sealed = file("--sealed", "the sealed bytes", required=True)
 
     command(keyring_command, file("--keyring", required=True), *sealed_under)
+    command(key_store_command, file("--key-store", required=True), *sealed_under)
     alone = [option("file", "the envelope"), option("--inline", "it begins this inline container", action="store_true")]
     command(envelope_command, *alone)
     command(kms_request_command, *alone, *name)

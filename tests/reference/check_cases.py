@@ -7,8 +7,8 @@ import json
 import os
 import sys
 
-from atrest import (ANY, MODES, STATES, Keys, Refused, check_name, load, need, open_keyring, open_object, open_receipt,
-                    open_value, read_file, read_key, salt_of)
+from atrest import (ANY, MODES, STATES, Keys, Refused, check_name, load, need, open_key_store, open_keyring,
+                    open_object, open_receipt, open_value, read_file, read_key, salt_of)
 
 
 def main(folder):
@@ -26,7 +26,12 @@ def main(folder):
 
 
 def check(case, path):
-    keyring = open_keyring(read_file(path(case["keyring"])), read_key(path(case["root_key"])))
+    root_key, embedded = read_key(path(case["root_key"])), {}
+    if "key_store" in case:
+        key_store = open_key_store(read_file(path(case["key_store"]), 1 << 30), root_key)
+        keyring, embedded = key_store["keyring"], key_store["keys"]
+    else:
+        keyring = open_keyring(read_file(path(case["keyring"])), root_key)
     kek, customer_key = (read_key(path(case[key])) if case.get(key) else None for key in ("kek", "customer_key"))
     upload_id, name, plaintext = case.get("upload_id"), case.get("name"), case.get("plaintext")
     if name:
@@ -35,7 +40,8 @@ def check(case, path):
     stored = {part: path(case.get(part)) for part in ("envelope", "manifest", "inline")}
     stored["body"] = [path(file) for file in case.get("body") or ()]
     upload = upload_id is not None or not plaintext
-    env, data_keys, manifest, body = load(Keys(keyring, kek, customer_key, ANY), name or None, upload, **stored)
+    keys = Keys(keyring, kek, customer_key, ANY, embedded=embedded)
+    env, data_keys, manifest, body = load(keys, name or None, upload, **stored)
     if plaintext:
         with open(path(plaintext), "rb") as expected:
             for piece in open_object(env, data_keys, body, manifest).whole():

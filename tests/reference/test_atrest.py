@@ -1,6 +1,6 @@
 """The program `atrest.py` against values computed by other implementations, and against files of the library.
 
-python3 tests/reference/test_atrest.py
+python3 -m unittest discover tests/reference
 """
 import base64
 import contextlib
@@ -14,21 +14,15 @@ import subprocess
 import sys
 import tempfile
 import unittest
-from itertools import accumulate
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import atrest
 import check_cases
-from atrest import ANY, Envelope, Keys, Refused, lp
-
-TESTS = Path(__file__).resolve().parent.parent
-DATA = TESTS / "vectors" / "data"
-UNHEX = bytes.fromhex
-
-
-def plaintext(n):
-    return bytes((7 * i + 13 * (i // 256) + 1) % 256 for i in range(n))
+from atrest import ANY, Envelope, Keys, lp
+from kit import (CAT, DATA, KMS_KEYS, KMS_NAME, PASSPHRASE, TESTS, UNHEX, Memory, ProgramTest, Test, key_store,
+                 plaintext, seal, seal_file, seal_keyring, seal_message, seal_multipart, seal_under)
 
 
 def load(name):
@@ -37,16 +31,6 @@ def load(name):
 
 def name_of(value):
     return None if value is None else tuple(map(UNHEX, value))
-
-
-class Memory:
-    """Stored bytes that lie in no file."""
-
-    def __init__(self, data):
-        self.data, self.size = data, len(data)
-
-    def read(self, at, n):
-        return self.data[at:at + n]
 
 
 def keys_of(env, keks):
@@ -58,7 +42,7 @@ def keys_of(env, keks):
         elif layer.mode == 4:
             customer_key = key
         else:
-            keyring = {"key_id": layer.key_id, "versions": {layer.key_version: {"state": 1, "key": key}}}
+            keyring = {"key_id": layer.key_id, "versions": {layer.key_version: {"state": "enabled", "key": key}}}
     return Keys(keyring, kek, customer_key, ANY)
 
 
@@ -77,13 +61,6 @@ def opened(case):
 
 def whole(case):
     return b"".join(opened(case).whole())
-
-
-class Test(unittest.TestCase):
-    def refused(self, kinds, call, *args):
-        with self.assertRaises(Refused) as caught:
-            call(*args)
-        self.assertIn(caught.exception.kind, kinds.split("|"))
 
 
 class TheVectors(Test):
@@ -191,7 +168,8 @@ class TheVectors(Test):
         keyring = atrest.open_keyring(UNHEX(case["sealed"]), UNHEX(case["root_key"]))
         versions = [{"version": number, **version, "key": version["key"].hex()}
                     for number, version in keyring["versions"].items()]
-        self.assertEqual(versions, case["versions"])
+        stated = [{**version, "state": atrest.STATES_OF_VERSION[version["state"]]} for version in case["versions"]]
+        self.assertEqual(versions, stated)
         for field in ("key_id", "generation", "primary", "next_version"):
             self.assertEqual(keyring[field], case[field])
         self.refused("Unsupported", atrest.open_sealed_file, UNHEX(case["sealed"]), UNHEX(case["root_key"]), None, 2)
@@ -200,6 +178,25 @@ class TheVectors(Test):
         for case in derivations["wrong_sealed_files"]:
             with self.subTest(case["case"]):
                 self.refused(case["expect"], atrest.open_keyring, UNHEX(case["sealed"]), UNHEX(case["root_key"]))
+
+    def test_every_wrapped_kek_of_the_embedded_kms_opens_and_no_changed_one_does(self):
+        cases = load("derivations.json")["kms_blobs"]
+        self.assertEqual(len(cases), 2)
+        for case in cases:
+            def opened(blob, pairs=case["pairs"], key_id=case["key_id"], version=case["version"]):
+                key = {"versions": {version: {"key": UNHEX(case["kms_key"])}}}
+                return atrest.unwrap_kek(key, SimpleNamespace(key_id=key_id, fields={3: blob}), dict(pairs))
+
+            blob = UNHEX(case["blob"])
+            self.assertEqual(opened(blob).hex(), case["kek"])
+            self.refused("Inauthentic", opened, blob, [*case["pairs"], ["b", ""]])
+            self.refused("Inauthentic", opened, blob, case["pairs"], case["key_id"] + "0")
+            self.refused("KeyProvider", opened, blob, case["pairs"], case["key_id"], case["version"] + 1)
+            for at in range(len(blob)):
+                kind = "Malformed" if at == 0 else "KeyProvider" if at < 5 else "Inauthentic"
+                self.refused(kind, opened, blob[:at] + bytes([blob[at] ^ 1]) + blob[at + 1:])
+            for wrong in (b"", blob[:1], blob[:84], blob + b"\0"):
+                self.refused("Malformed", opened, wrong)
 
     def test_every_inline_container_opens_and_no_cut_of_it_does(self):
         cases = load("derivations.json")["inline"]
@@ -238,7 +235,6 @@ class TheVectors(Test):
 
 
 FULL = ["--bucket", "photos", "--key", "a//b/../c \u00e9", "--realm", "account-7", "--version-id", "v1"]
-CAT = ["--bucket", "photos", "--key", "cat.jpg"]
 EMPTY = ["--bucket", "photos", "--key", "empty"]
 GOLDEN = {"sse-s3": (20_000, CAT), "sse-s3-empty": (0, EMPTY), "sse-s3-chunk": (16_384, FULL),
           "sse-s3-unbound": (100, ["--unbound"]), "sse-kms": (20_000, CAT), "sse-kms-unbound": (100, ["--unbound"]),
@@ -252,7 +248,6 @@ GOLDEN_VALUE = b"what must not lie in the clear"
 GOLDEN_UPLOAD_ID = os.fsdecode(b"golden upload \xff")
 GOLDEN_KMS = b"the only key of the golden kms!!"
 CUSTOMER_KEY = b"the customer's key, kept by them"
-PASSPHRASE = "golden passphrase \u00e9"
 
 
 def golden_kms(request):
@@ -261,50 +256,6 @@ def golden_kms(request):
     context = "".join(f"{len(name.encode())}:{name}={len(value.encode())}:{value};" for name, value in pairs).encode()
     wrapped = base64.b64decode(request["wrapped_key"])
     return atrest.Message(Memory(wrapped), GOLDEN_KMS, context, wrapped[:56]).read(0, 32)
-
-
-def seal(data_keys, of, name, value):
-    """A sealed value."""
-    for data_key in reversed(data_keys):
-        salt = os.urandom(24)
-        keys = atrest.expand(data_key, atrest.D + b"value\0" + of + lp(name.encode()) + salt, 44)
-        value = b"\1" + salt + atrest.AESGCM(keys[:32]).encrypt(keys[32:], value, None)
-    return value
-
-
-def seal_message(data_key, context, plaintext):
-    salt = os.urandom(24)
-    key, base_nonce, commitment = atrest.message_keys(data_key, context, salt)
-    chunks = range(len(plaintext) // atrest.CHUNK + 1)
-    nonces = [(int.from_bytes(base_nonce, "big") ^ i).to_bytes(12, "big") for i in chunks]
-    cut = [plaintext[atrest.CHUNK * i:atrest.CHUNK * (i + 1)] for i in chunks]
-    return salt + commitment + b"".join(atrest.AESGCM(key).encrypt(*pair, None) for pair in zip(nonces, cut))
-
-
-def seal_keyring(root_key, key_id, version, key):
-    """A keyring of one version."""
-    numbers = (1).to_bytes(8, "big") + version.to_bytes(4, "big") + (version + 1).to_bytes(4, "big") + b"\0\1"
-    payload = lp(key_id.encode()) + numbers + version.to_bytes(4, "big") + b"\1" + bytes(8) + key
-    header = b"\x89ARSF\r\n\x1a\1\1\0" + os.urandom(32)
-    keys = atrest.expand(atrest.extract(header[-32:], root_key), atrest.D + b"file\0" + header, 76)
-    return header + keys[44:] + atrest.AESGCM(keys[:32]).encrypt(keys[32:44], payload, None)
-
-
-def seal_multipart(data_key, kek, key_id, name, parts):
-    """In SSE-S3 under version 1: the envelope, the manifest and what is stored of each part."""
-    u32 = [number.to_bytes(4, "big") for number in range(len(parts) + 1)]
-    stored = [seal_message(data_key, atrest.D + b"part\0" + u32[at], part) for at, part in enumerate(parts, 1)]
-    ends = [end.to_bytes(8, "big") for end in accumulate(map(len, parts))]
-    records = b"".join(number + end + part[:24] for number, end, part in zip(u32[1:], ends, stored))
-    manifest = seal_message(data_key, atrest.D + b"manifest\0", records)
-    fields = {1: key_id.encode(), 2: (1).to_bytes(4, "big"), 6: u32[-1] + ends[-1] + manifest[:56]}
-    fields = b"".join(kind.to_bytes(2, "big") + lp(value) for kind, value in fields.items())
-    salt = os.urandom(32)
-    prk = atrest.extract(salt, kek)
-    begins = b"\x89ARST\r\n\x1a\1\1\3\1\0" + bytes([name is not None])
-    header = begins + len(fields).to_bytes(2, "big") + salt + atrest.verifier(prk, 1) + fields
-    keys = atrest.expand(prk, atrest.D + b"wrap\0" + header + atrest.ctx(name), 44)
-    return header + atrest.AESGCM(keys[:32]).encrypt(keys[32:], data_key, None), manifest, stored
 
 
 class Messages(Test):
@@ -335,31 +286,8 @@ class Messages(Test):
             self.refused("Inauthentic", atrest.open_value, data_keys, bytes(24), "name", longer)
 
 
-class TheProgram(Test):
-    """As it is called, on the files that each version of the library has left."""
-
-    def setUp(self):
-        self.folder = Path(tempfile.mkdtemp())
-        self.addCleanup(shutil.rmtree, self.folder)
-        self.out = self.folder / "out"
-
-    def file(self, name, content):
-        path = self.folder / name
-        path.write_bytes(content)
-        return path
-
-    def program(self, *args, status=0):
-        """What was printed; on a refusal the reason."""
-        out, err = io.StringIO(), io.StringIO()
-        with mock.patch.object(sys, "argv", ["atrest.py", *map(str, args)]):
-            with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
-                self.assertEqual(atrest.main(), status, err.getvalue())
-        self.assertEqual(bool(err.getvalue()), status == 1)
-        return err.getvalue() or out.getvalue()
-
-    def assert_refused(self, kind, *args):
-        self.assertRegex(self.program(*args, status=1), f"^refused: {kind}\\b")
-        self.assertEqual([name for name in os.listdir(self.folder) if name == "out" or name.startswith(".")], [])
+class TheProgram(ProgramTest):
+    """On the files that each version of the library has left, among others."""
 
     def golden(self, folder, name):
         """The arguments that open a golden file."""
@@ -531,7 +459,7 @@ class TheProgram(Test):
 
     def test_a_disabled_version_opens_nothing(self):
         env = Envelope((TESTS / "golden" / "0.1.0" / "sse-s3.envelope").read_bytes())
-        for state, refused in [(0, False), (1, False), (2, True)]:
+        for state, refused in [("staged", False), ("enabled", False), ("disabled", True)]:
             keys = Keys({"key_id": env.key_id, "versions": {env.key_version: {"state": state, "key": bytes(32)}}})
             name = (b"", b"photos", b"cat.jpg", b"", b"")
             self.refused("KeyProvider" if refused else "Inauthentic", keys.unlock, env, name)
@@ -588,27 +516,41 @@ class TheProgram(Test):
 
     def test_the_page_recovery_shows_what_is_printed(self):
         page = (TESTS.parent / "src" / "manual" / "recovery.md").read_text(encoding="utf-8")
-        golden, store = self.folder / "golden", self.folder / "store"
+        golden, kept, store = (self.folder / name for name in ("golden", "kept", "store"))
         shutil.copytree(TESTS / "golden" / "0.2.0", golden)
+        self.example_key_store(kept)
         self.example_store(store)
         program = self.file("atrest.py", f'#!/bin/sh\nexec "{sys.executable}" "{atrest.__file__}" "$@"\n'.encode())
         program.chmod(0o700)
         blocks, place = re.findall(r"^```text\n(\$ .*?)^```", page, re.MULTILINE | re.DOTALL), golden
-        self.assertGreaterEqual(len(blocks), 9)
+        self.assertGreaterEqual(len(blocks), 11)
         for block in blocks:
-            place = store if block.startswith("$ cd DIR\n") else place
+            there = re.match(r"\$ cd (KEPT|DIR)\n", block)
+            place = {"KEPT": kept, "DIR": store}[there[1]] if there else place
             commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block, re.MULTILINE)
             printed = re.sub(r"^\$ (?:.*\\\n)*.*\n", "", block, flags=re.MULTILINE).replace("\n\n", "\n")
             pattern = "".join("(?s:.*)" if line.strip() == "..." else re.escape(line) + "\n"
                               for line in printed.splitlines())
             path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
-            run = subprocess.run(["sh", "-c", "".join(commands).replace("cd DIR\n", "")], cwd=place, text=True,
+            run = subprocess.run(["sh", "-c", re.sub("^cd .*\n", "", "".join(commands))], cwd=place, text=True,
                                  encoding="utf-8", env={**os.environ, "PATH": path, "PYTHONUTF8": "1"},
                                  stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
             self.assertRegex(run.stdout, rf"\A{pattern}\Z", block)
         self.assertEqual((golden / "cat.jpg").read_bytes(), plaintext(20_000))
         self.assertEqual((golden / "piece").read_bytes(), plaintext(20_010)[19_990:])
+        self.assertEqual((kept / "cat.jpg").read_bytes(), plaintext(20_000))
         self.assertEqual((store / "film").read_bytes(), plaintext(40_000))
+
+    def example_key_store(self, kept):
+        """A key store of one key, which is disabled, and an object under it."""
+        kept.mkdir()
+        store = key_store()
+        store["keys"], store["aliases"] = [{**store["keys"][0], "state": "disabled"}], {"alias/app": KMS_KEYS[1]}
+        envelope, body = seal_under(store, "dsse-kms", 1, plaintext(20_000))
+        sealed = seal_file(2, json.dumps(store).encode(), b"r" * 32)
+        for name, content in [("kms.atrest", sealed), ("root.key", b"r" * 32), ("cat.envelope", envelope),
+                              ("cat.body", body)]:
+            (kept / name).write_bytes(content)
 
     def example_store(self, store):
         """What the example `files` leaves of an object that was put in parts."""
@@ -769,6 +711,16 @@ class TheProgram(Test):
                         "sealed": self.file(f"u.{of}", seal(data_keys, salt, "md5", b"\7")).name}
                        for of, salt in values]})
 
+        store = key_store()
+        self.file("store", seal_file(2, json.dumps(store).encode(), root_key))
+        for mode in ("sse-s3", "sse-kms", "dsse-kms"):
+            envelope, body = seal_under(store, mode, 1, plaintext(100))
+            cases.append({
+                "case": f"embedded {mode}", "root_key": "root", "key_store": "store",
+                "name": {"bucket": KMS_NAME[1].hex(), "key": KMS_NAME[2].hex()},
+                "inline": self.file(f"{mode}.inline", envelope + body).name,
+                "plaintext": self.file("100", plaintext(100)).name})
+
         def checked(cases, status):
             self.file("cases.json", json.dumps(cases).encode())
             out = io.StringIO()
@@ -777,10 +729,12 @@ class TheProgram(Test):
             return out.getvalue().splitlines()
 
         lines = checked(cases, 0)
-        self.assertEqual((len(lines), lines[-1]), (67, "66 opened, 0 failed"))
-        self.assertEqual(lines[-2], "ok   an upload: sse-s3, upload under way")
+        self.assertEqual((len(lines), lines[-1]), (70, "69 opened, 0 failed"))
+        self.assertEqual(lines[-5], "ok   an upload: sse-s3, upload under way")
+        self.assertEqual(lines[-2], "ok   embedded dsse-kms: dsse-kms, object")
         self.assertEqual(checked([], 1), ["0 opened, 0 failed"])
         of_parts = next(case for case in cases if case["receipts"])
+        self.assertEqual(checked([{**cases[-1], "key_store": "0.keyring"}], 1)[-1], "0 opened, 1 failed")
         longer = self.file("longer", (self.folder / of_parts["plaintext"]).read_bytes() + b"!").name
         for field, wrong in [("plaintext", "root"), ("plaintext", longer), ("root_key", "cases.json"),
                              ("keyring", "no file"), ("name", None),

@@ -147,13 +147,13 @@ impl KeyAdmin {
         })
     }
 
-    /// Has a new alias lead to a key.
+    /// Has a new alias lead to a key. On record as the alias by name, and the key.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::AliasExists`], [`KeyStoreError::AliasName`].
     pub fn create_alias(&self, alias: &str, key: &str) -> Result<()> {
-        self.changing(Operation::CreateAlias, Some(key), |state, touched| {
+        self.changing(Operation::CreateAlias, Some(alias), |state, touched| {
             let id = self.administered_alive(state, key, touched)?;
             state.add_alias(alias.to_owned(), id)
         })
@@ -165,8 +165,8 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::AliasUnknown`], [`KeyStoreError::AliasName`].
     pub fn move_alias(&self, alias: &str, key: &str) -> Result<()> {
-        self.changing(Operation::MoveAlias, Some(key), |state, touched| {
-            self.aliased(state, alias)?;
+        self.changing(Operation::MoveAlias, Some(alias), |state, touched| {
+            self.aliased(state, alias, &mut Touched::default())?;
             let id = self.administered_alive(state, key, touched)?;
             state.aliases.insert(alias.to_owned(), id);
             Ok(())
@@ -180,8 +180,7 @@ impl KeyAdmin {
     /// See [`KeyAdmin`]; [`KeyStoreError::AliasUnknown`], [`KeyStoreError::AliasName`].
     pub fn delete_alias(&self, alias: &str) -> Result<()> {
         self.changing(Operation::DeleteAlias, Some(alias), |state, touched| {
-            let id = self.aliased(state, alias)?;
-            touch(state, id, touched);
+            self.aliased(state, alias, touched)?;
             state.aliases.remove(alias);
             Ok(())
         })
@@ -378,12 +377,12 @@ impl KeyAdmin {
     }
 
     /// The key that an alias leads to, if the requester may administer it.
-    fn aliased(&self, state: &State, alias: &str) -> Result<Uuid> {
+    fn aliased(&self, state: &State, alias: &str, touched: &mut Touched) -> Result<Uuid> {
         check_alias(alias)?;
         if !state.aliases.contains_key(alias) {
             return Err(KeyStoreError::AliasUnknown.into());
         }
-        self.administered(state, alias, &mut Touched::default())
+        self.administered(state, alias, touched)
     }
 }
 

@@ -1,6 +1,5 @@
 //! The store's file and what it holds, changed together.
 
-use std::fs::File;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -10,7 +9,7 @@ use crate::error::{KeyStoreError, Result};
 use crate::keys::RootKey;
 use crate::keys::keyring::Storage;
 use crate::keys::keyring_state::{State as KeyringState, millis};
-use crate::keys::stored_file::StoredFile;
+use crate::keys::stored_file::{Lock, StoredFile};
 
 /// What tells the time; a test brings its own.
 pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -24,7 +23,7 @@ pub(super) struct Store {
     /// Held for the whole of a change, so that two come one after the other.
     changing: Mutex<()>,
     file: StoredFile,
-    _lock: File,
+    _lock: Lock,
     root_key: RootKey,
     clock: Clock,
 }
@@ -44,7 +43,7 @@ impl Store {
         Ok(Self::of(file, lock, state, root_key, clock))
     }
 
-    fn of(file: StoredFile, lock: File, state: State, root_key: &RootKey, clock: Clock) -> Self {
+    fn of(file: StoredFile, lock: Lock, state: State, root_key: &RootKey, clock: Clock) -> Self {
         let state = RwLock::new(Arc::new(state));
         Self { state, changing: Mutex::new(()), file, _lock: lock, root_key: root_key.clone(), clock }
     }
@@ -82,7 +81,7 @@ impl Store {
     }
 }
 
-fn locked(file: &StoredFile) -> Result<File> {
+fn locked(file: &StoredFile) -> Result<Lock> {
     file.try_lock()?.ok_or(KeyStoreError::InUse.into())
 }
 

@@ -1,0 +1,38 @@
+//! Events in memory.
+
+use std::io;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::{AuditEvent, AuditSink};
+
+/// Keeps every event in memory: for tests, and for programs that show what they did.
+#[derive(Debug, Default)]
+pub struct MemorySink(Mutex<Vec<AuditEvent>>);
+
+impl MemorySink {
+    /// A sink without events.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Every event since the beginning, or since the last [`clear`](Self::clear), in order.
+    pub fn events(&self) -> Vec<AuditEvent> {
+        self.lock().clone()
+    }
+
+    /// Forgets every event.
+    pub fn clear(&self) {
+        self.lock().clear();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<AuditEvent>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl AuditSink for MemorySink {
+    fn record(&self, event: &AuditEvent) -> io::Result<()> {
+        self.lock().push(event.clone());
+        Ok(())
+    }
+}

@@ -1,0 +1,134 @@
+//! What can stand in a trail.
+
+use std::fmt;
+
+macro_rules! operations {
+    ($($(#[$doc:meta])* $name:ident => $event:literal,)*) => {
+        /// What was done, or was to be done. `Display` gives the name of CloudTrail's event.
+        ///
+        /// Spec: AWS KMS, "Logging AWS KMS API calls with AWS CloudTrail"; Amazon S3, "Amazon S3 CloudTrail events".
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
+        pub enum AuditOperation {
+            $($(#[$doc])* $name,)*
+        }
+
+        impl AuditOperation {
+            /// Every operation there is.
+            pub const ALL: &'static [Self] = &[$(Self::$name),*];
+
+            pub(super) fn event_name(self) -> &'static str {
+                match self {
+                    $(Self::$name => $event,)*
+                }
+            }
+        }
+    };
+}
+
+operations! {
+    /// An object was encrypted, or its encryption begun: `PutObject`.
+    EncryptObject => "PutObject",
+    /// An object was unlocked, or decrypted as a whole: `GetObject`.
+    DecryptObject => "GetObject",
+    /// The data key of an object or upload was wrapped anew: `UpdateObjectEncryption`.
+    RewrapObject => "UpdateObjectEncryption",
+    /// A multipart upload was begun: `CreateMultipartUpload`.
+    BeginMultipart => "CreateMultipartUpload",
+    /// A multipart upload was taken up, to encrypt parts: `UploadPart`.
+    ResumeMultipart => "UploadPart",
+    /// A multipart upload was completed: `CompleteMultipartUpload`.
+    CompleteMultipart => "CompleteMultipartUpload",
+    /// A key-encryption key was made under a KMS key: `GenerateDataKey`.
+    GenerateKey => "GenerateDataKey",
+    /// A key-encryption key was unwrapped: `Decrypt`.
+    UnwrapKey => "Decrypt",
+    /// `CreateKey`.
+    CreateKey => "CreateKey",
+    /// `DescribeKey`.
+    DescribeKey => "DescribeKey",
+    /// `ListKeys`.
+    ListKeys => "ListKeys",
+    /// `UpdateKeyDescription`.
+    SetDescription => "UpdateKeyDescription",
+    /// `TagResource`.
+    SetTag => "TagResource",
+    /// `UntagResource`.
+    RemoveTag => "UntagResource",
+    /// `CreateAlias`.
+    CreateAlias => "CreateAlias",
+    /// `UpdateAlias`.
+    MoveAlias => "UpdateAlias",
+    /// `DeleteAlias`.
+    DeleteAlias => "DeleteAlias",
+    /// `ListAliases`.
+    ListAliases => "ListAliases",
+    /// `EnableKey`.
+    EnableKey => "EnableKey",
+    /// `DisableKey`.
+    DisableKey => "DisableKey",
+    /// `ScheduleKeyDeletion`.
+    ScheduleDeletion => "ScheduleKeyDeletion",
+    /// `CancelKeyDeletion`.
+    CancelDeletion => "CancelKeyDeletion",
+    /// A key was deleted, its waiting period being over: `DeleteKey`.
+    DeleteKey => "DeleteKey",
+    /// A key was rotated because somebody asked for it: `RotateKeyOnDemand`.
+    RotateKey => "RotateKeyOnDemand",
+    /// A key was rotated because of its age: `RotateKey`.
+    RotateKeyByAge => "RotateKey",
+    /// The age at which a key is rotated was set: `EnableKeyRotation`.
+    SetRotation => "EnableKeyRotation",
+    /// `PutKeyPolicy`.
+    SetPolicy => "PutKeyPolicy",
+    /// `PutKeyQuota`, which AWS does not have.
+    SetQuota => "PutKeyQuota",
+    /// `ImportKeyMaterial`.
+    ImportKey => "ImportKeyMaterial",
+    /// `ExportKeyMaterial`, which AWS does not have.
+    ExportKey => "ExportKeyMaterial",
+    /// `BackupKeyStore`, which AWS does not have.
+    Backup => "BackupKeyStore",
+    /// The time of a clock that had been ahead was taken as right: `AcceptClock`, which AWS does not have.
+    AcceptClock => "AcceptClock",
+}
+
+impl AuditOperation {
+    /// Whether it changes nothing that is stored, in CloudTrail's sense: making a key for someone and unwrapping one do not.
+    pub fn is_read_only(self) -> bool {
+        matches!(
+            self,
+            Self::DecryptObject
+                | Self::GenerateKey
+                | Self::UnwrapKey
+                | Self::DescribeKey
+                | Self::ListKeys
+                | Self::ListAliases
+        )
+    }
+
+    /// Whether it is an [`Sse`](crate::Sse)'s, about an object, and not a KMS's, about a key.
+    pub fn is_of_objects(self) -> bool {
+        matches!(
+            self,
+            Self::EncryptObject
+                | Self::DecryptObject
+                | Self::RewrapObject
+                | Self::BeginMultipart
+                | Self::ResumeMultipart
+                | Self::CompleteMultipart
+        )
+    }
+
+    /// Whether a KMS does it by itself, asked by nobody.
+    #[cfg(feature = "audit-json")]
+    pub(super) fn is_by_itself(self) -> bool {
+        matches!(self, Self::DeleteKey | Self::RotateKeyByAge)
+    }
+}
+
+impl fmt::Display for AuditOperation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.event_name())
+    }
+}

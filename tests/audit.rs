@@ -1,0 +1,26 @@
+//! The audit trail: one event for each thing done or refused, nothing given out without it, and what the sinks write.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[path = "support/parts.rs"]
+mod parts;
+mod support;
+
+#[path = "audit/failing.rs"]
+mod failing;
+#[cfg(feature = "audit-json")]
+#[path = "audit/json_lines.rs"]
+mod json_lines;
+#[path = "audit/kit.rs"]
+mod kit;
+#[path = "audit/objects.rs"]
+mod objects;
+#[cfg(feature = "audit-json")]
+#[path = "audit/records.rs"]
+mod records;
+#[path = "audit/secrets.rs"]
+mod secrets;
+#[path = "audit/sweeps.rs"]
+mod sweeps;
+#[cfg(feature = "tracing")]
+#[path = "audit/to_tracing.rs"]
+mod to_tracing;

@@ -1,0 +1,200 @@
+//! A service with a trail, and everything that can be done with it.
+
+use std::sync::{Arc, Mutex};
+
+use atrest::audit::{AuditEvent, AuditOperation, AuditSink, AuditTrail, MemorySink};
+use atrest::error::{KeyProviderError, KeyProviderErrorKind};
+use atrest::multipart::Upload;
+use atrest::{
+    AnyMode, Backend, DsseKms, Encrypted, EncryptionContext, Expected, GeneratedKey, KeyFuture, KeyProvider,
+    KeyRequest, KmsKeys, ModeId, ObjectName, Requester, Result, Sse, SseBuilder, SseKms, SseS3, Unlock, UnwrappedKey,
+    WrappedKey,
+};
+
+use crate::parts::{Part, attempt};
+use crate::support::{KMS_KEY, Service, TableKms, name};
+
+pub(crate) const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
+
+/// The KMS of the service, with a switch.
+#[derive(Default)]
+pub(crate) struct Gate {
+    kms: Arc<TableKms>,
+    pub(crate) refuses: Mutex<Option<KeyProviderErrorKind>>,
+}
+
+impl Gate {
+    fn check(&self, request: &KeyRequest) -> Result<(), KeyProviderError> {
+        let refused = |kind| Err(KeyProviderError::new(kind, request.key_id()));
+        self.refuses.lock().unwrap().map_or(Ok(()), refused)
+    }
+}
+
+impl KeyProvider for Gate {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        Box::pin(async move {
+            self.check(&request)?;
+            self.kms.clone().generate_key(request).await
+        })
+    }
+
+    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        Box::pin(async move {
+            self.check(&request)?;
+            self.kms.clone().unwrap_key(wrapped, request).await
+        })
+    }
+}
+
+/// A service with a trail in memory, on behalf of Alice.
+pub(crate) struct Audited {
+    pub(crate) service: Service,
+    pub(crate) sink: Arc<MemorySink>,
+    pub(crate) gate: Arc<Gate>,
+}
+
+impl Audited {
+    pub(crate) fn new() -> Self {
+        let (sink, gate) = (Arc::new(MemorySink::new()), Arc::new(Gate::default()));
+        let mut service = Service::with(|builder| {
+            let builder = builder.kms(gate.clone(), KmsKeys::only([KMS_KEY]));
+            builder.audit(AuditTrail::new(sink.clone()))
+        });
+        service.sse = service.sse.requested_by(Requester::new(ALICE));
+        Self { service, sink, gate }
+    }
+
+    /// The same keys and no trail: for what is to be there before.
+    pub(crate) fn silent(&self) -> Service {
+        self.with_trail(|builder| builder)
+    }
+
+    /// The same keys and another sink.
+    pub(crate) fn recording_into(&self, sink: Arc<dyn AuditSink>) -> Service {
+        self.with_trail(|builder| builder.audit(AuditTrail::new(sink)))
+    }
+
+    pub(crate) fn with_trail(&self, change: impl FnOnce(SseBuilder) -> SseBuilder) -> Service {
+        let builder = Sse::builder().keyring(self.service.keyring.clone());
+        let builder = builder.kms(self.gate.clone(), KmsKeys::only([KMS_KEY]));
+        Service {
+            sse: change(builder).build().unwrap().requested_by(Requester::new(ALICE)),
+            keyring: self.service.keyring.clone(),
+            kms: self.service.kms.clone(),
+            customer_key: self.service.customer_key.clone(),
+        }
+    }
+
+    /// The modes of this build, those under a KMS key with a context.
+    pub(crate) fn modes(&self) -> Vec<AnyMode> {
+        let mut modes = vec![AnyMode::from(SseS3), SseKms::new("alias/app").context(context()).into()];
+        modes.push(self.service.sse_c());
+        if Backend::AwsLc.is_compiled() {
+            modes.push(DsseKms::new("alias/app").context(context()).into());
+        }
+        modes
+    }
+
+    /// The only event since the last time.
+    pub(crate) fn event(&self) -> AuditEvent {
+        let events = self.sink.events();
+        self.sink.clear();
+        assert_eq!(events.len(), 1, "{events:#?}");
+        events.into_iter().next().unwrap()
+    }
+
+    /// The key that an event of this mode names, with its version.
+    pub(crate) fn key(&self, mode: ModeId) -> (Option<String>, Option<u32>) {
+        match mode {
+            ModeId::SseS3 => (Some(self.service.keyring.key_id()), Some(self.service.keyring.primary())),
+            ModeId::SseKms | ModeId::DsseKms => (Some(KMS_KEY.into()), None),
+            _ => (None, None),
+        }
+    }
+}
+
+pub(crate) fn context() -> EncryptionContext {
+    EncryptionContext::new().with("team", "the-team-of-photos").unwrap()
+}
+
+pub(crate) fn moved() -> ObjectName {
+    ObjectName::new("photos", "2027/cat.jpg").unwrap()
+}
+
+/// What the calls work on: written beforehand, by a service with the same keys and no trail.
+pub(crate) struct World {
+    service: Service,
+    mode: AnyMode,
+    stored: Encrypted,
+    upload: Upload,
+    parts: Vec<Part>,
+}
+
+impl World {
+    pub(crate) fn new(service: Service, mode: &AnyMode) -> Self {
+        let stored = service.sse.blocking().encrypt(&name(), mode.clone(), b"meow").unwrap();
+        let upload = service.begin(&name(), mode);
+        let parts = vec![attempt(&upload, 1, 0, 10)];
+        Self { service, mode: mode.clone(), stored, upload, parts }
+    }
+
+    fn unlock(&self) -> Unlock<'_> {
+        self.service.unlock(self.mode.id())
+    }
+}
+
+/// A name, what it is in a trail, and the call.
+pub(crate) type Call = (&'static str, AuditOperation, fn(&Sse, &World) -> Result<()>);
+
+/// Every call of an `Sse` that is an event.
+pub(crate) const CALLS: [Call; 13] = [
+    ("encrypt", AuditOperation::EncryptObject, |sse, world| {
+        sse.blocking().encrypt(&name(), world.mode.clone(), b"meow").map(drop)
+    }),
+    ("encryptor", AuditOperation::EncryptObject, |sse, world| {
+        sse.blocking().encryptor(&name(), world.mode.clone()).map(drop)
+    }),
+    ("encryptor_of_len", AuditOperation::EncryptObject, |sse, world| {
+        sse.blocking().encryptor_of_len(&name(), world.mode.clone(), 4).map(drop)
+    }),
+    ("decrypt", AuditOperation::DecryptObject, |sse, world| {
+        sse.blocking().decrypt(&name(), &world.stored, world.unlock()).map(drop)
+    }),
+    ("decryptor", AuditOperation::DecryptObject, |sse, world| {
+        sse.blocking().decryptor(&name(), &world.stored.envelope, world.unlock()).map(drop)
+    }),
+    ("rewrap", AuditOperation::RewrapObject, |sse, world| {
+        sse.blocking().rewrap(&name(), &world.stored.envelope, world.unlock()).map(drop)
+    }),
+    ("rewrap_both_layers", AuditOperation::RewrapObject, |sse, world| {
+        sse.blocking().rewrap_both_layers(&name(), &world.stored.envelope, world.unlock()).map(drop)
+    }),
+    ("rewrap_upload", AuditOperation::RewrapObject, |sse, world| {
+        sse.blocking().rewrap_upload(&name(), b"upload-1", world.upload.envelope(), world.unlock()).map(drop)
+    }),
+    ("rewrap_as", AuditOperation::RewrapObject, |sse, world| {
+        let (envelope, mode) = (&world.stored.envelope, world.mode.clone());
+        sse.blocking().rewrap_as(&name(), envelope, world.unlock(), &name(), mode).map(drop)
+    }),
+    ("rewrap_as_revoking_nothing", AuditOperation::RewrapObject, |sse, world| {
+        let (envelope, mode) = (&world.stored.envelope, world.mode.clone());
+        sse.blocking().rewrap_as_revoking_nothing(&name(), envelope, world.unlock(), &name(), mode).map(drop)
+    }),
+    ("begin_multipart", AuditOperation::BeginMultipart, |sse, world| {
+        sse.blocking().begin_multipart(&name(), b"upload-1", world.mode.clone()).map(drop)
+    }),
+    ("resume_multipart", AuditOperation::ResumeMultipart, |sse, world| {
+        let envelope = world.upload.envelope();
+        let expected = Expected::exactly(envelope);
+        sse.blocking().resume_multipart(&name(), b"upload-1", envelope, &expected, world.unlock()).map(drop)
+    }),
+    ("complete_multipart", AuditOperation::CompleteMultipart, |sse, world| {
+        let parts = world.parts.iter().map(Part::listed);
+        sse.blocking().complete_multipart(&world.upload, world.unlock(), parts).map(drop)
+    }),
+];
+
+/// Whether a call names its key itself, and does not go by an envelope.
+pub(crate) fn names_its_key(what: &str) -> bool {
+    what.starts_with("encrypt") || what.starts_with("rewrap_as") || what == "begin_multipart"
+}

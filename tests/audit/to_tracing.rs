@@ -1,0 +1,105 @@
+//! Events of `tracing`.
+
+use std::fmt::Debug;
+use std::sync::{Arc, Mutex};
+
+use atrest::audit::TracingSink;
+use atrest::{Expected, ObjectName, SseKms, SseS3};
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
+
+use crate::kit::{ALICE, Audited, context};
+use crate::support::{KMS_KEY, name};
+
+/// Level and fields of every event of the trail.
+#[derive(Clone, Default)]
+pub(crate) struct Seen(Arc<Mutex<Vec<(Level, Fields)>>>);
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Fields(Vec<(&'static str, String)>);
+
+impl Seen {
+    pub(crate) fn lines(&self) -> Vec<(Level, Fields)> {
+        self.0.lock().unwrap().clone()
+    }
+}
+
+impl Visit for Fields {
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.push((field.name(), format!("{value:?}")));
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.push((field.name(), value.to_owned()));
+    }
+}
+
+impl Subscriber for Seen {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "atrest::audit"
+    }
+
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn event(&self, event: &Event<'_>) {
+        let mut fields = Fields::default();
+        event.record(&mut fields);
+        self.0.lock().unwrap().push((*event.metadata().level(), fields));
+    }
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
+}
+
+fn fields(fields: &[(&'static str, &str)]) -> Vec<(&'static str, String)> {
+    fields.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+#[test]
+fn what_was_done_is_information_and_what_was_refused_a_warning_with_all_that_is_known_as_fields() {
+    let audited = Audited::new();
+    let sse = audited.recording_into(Arc::new(TracingSink::new())).sse;
+    let seen = Seen::default();
+    tracing::subscriber::with_default(seen.clone(), || {
+        sse.blocking().encrypt(&name(), SseKms::new("alias/app").context(context()), b"meow").unwrap();
+        sse.blocking().encrypt(&ObjectName::new("photos", b"\xFF cat").unwrap(), SseS3, b"meow").unwrap();
+        sse.expecting(Expected::new().modes([])).blocking().encrypt(&name(), SseS3, b"meow").unwrap_err();
+    });
+    let seen = seen.lines();
+    assert_eq!(seen.len(), 3);
+    assert_eq!(seen[0].0, Level::INFO);
+    let expected = fields(&[
+        ("operation", "PutObject"),
+        ("requester", ALICE),
+        ("mode", "SSE-KMS"),
+        ("bucket", "photos"),
+        ("key", "2026/cat.jpg"),
+        ("requested_key_id", "alias/app"),
+        ("key_id", KMS_KEY),
+        ("context", "{\"team\": \"the-team-of-photos\"}"),
+    ]);
+    assert_eq!(seen[0].1.0, expected);
+    let keyring = audited.service.keyring.key_id();
+    let expected = fields(&[
+        ("operation", "PutObject"),
+        ("requester", ALICE),
+        ("mode", "SSE-S3"),
+        ("bucket", "photos"),
+        ("key", "%FF%20cat"),
+        ("encoding", "url"),
+        ("key_id", &keyring),
+        ("key_version", "1"),
+    ]);
+    assert_eq!(seen[1].1.0, expected);
+    assert_eq!(seen[2].0, Level::WARN);
+    let error = &seen[2].1.0.last().unwrap();
+    assert!(error.0 == "error" && error.1.contains("the mode is not accepted"), "{error:?}");
+}

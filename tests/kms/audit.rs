@@ -1,0 +1,255 @@
+//! The trail of the KMS: what it holds, what it never holds, and what happens where it cannot be written.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, SystemTime};
+
+use atrest::audit::{AuditEvent, AuditOperation as Event, AuditSink, AuditTrail, MemorySink};
+use atrest::error::{Error, KeyProviderErrorKind as Kind};
+use atrest::kms::{DEFAULT_ALIAS, EmbeddedKms, NewKey};
+use atrest::{KeyEncryptionKey, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, Unlock};
+use atrest_reference::sealed_file::open_file;
+use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+
+use crate::kit::{Store, context, generate, owner, unwrap};
+
+/// A sink that refuses while it is told to.
+#[derive(Default)]
+struct Switched {
+    full: AtomicBool,
+    events: MemorySink,
+}
+
+impl AuditSink for Switched {
+    fn record(&self, event: &AuditEvent) -> io::Result<()> {
+        if self.full.load(Ordering::SeqCst) {
+            return Err(io::Error::from(io::ErrorKind::StorageFull));
+        }
+        self.events.record(event)
+    }
+}
+
+#[test]
+fn a_use_of_a_key_says_who_used_which_version_for_what() {
+    let sink = Arc::new(MemorySink::new());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    let key = store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    store.admin().rotate_key("alias/app").unwrap();
+    sink.clear();
+    let before = SystemTime::now();
+    let generated = generate(&store.kms, "alias/app", &owner()).unwrap();
+    unwrap(&store.kms, &key.arn, generated.wrapped(), &owner()).unwrap();
+    unwrap(&store.kms, &key.arn, generated.wrapped(), &Requester::new("mallory")).unwrap_err();
+    generate(&store.kms, "alias/none", &owner()).unwrap_err();
+    let events = sink.events();
+    let told: Vec<_> = events
+        .iter()
+        .map(|event| {
+            let error = event.error().map(|error| match error {
+                Error::KeyProvider(error) => error.kind(),
+                other => panic!("{other:?}"),
+            });
+            (
+                event.operation(),
+                event.requester().as_str(),
+                event.requested_key_id(),
+                event.key_id(),
+                event.key_version(),
+                error,
+            )
+        })
+        .collect();
+    let arn = Some(&*key.arn);
+    assert_eq!(
+        told,
+        [
+            (Event::GenerateKey, "owner", Some("alias/app"), arn, Some(2), None),
+            (Event::UnwrapKey, "owner", arn, arn, Some(2), None),
+            (Event::UnwrapKey, "mallory", arn, arn, None, Some(Kind::AccessDenied)),
+            (Event::GenerateKey, "owner", Some("alias/none"), None, None, Some(Kind::NotFound)),
+        ]
+    );
+    assert!(events.iter().all(|event| event.context() == Some(&context())));
+    assert!(events.iter().all(|event| event.time() >= before));
+    assert!(events.iter().all(|event| event.object().is_none() && event.mode().is_none()));
+}
+
+#[test]
+fn what_the_kms_does_by_itself_is_on_record_too() {
+    let sink = Arc::new(MemorySink::new());
+    let trail = AuditTrail::new(sink.clone());
+    let days = Arc::new(std::sync::atomic::AtomicU64::new(0));
+    let clock = days.clone();
+    let day = move |day| SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_000_000 + 86_400 * day);
+    let store = Store::built(|builder| builder.audit(trail).clock(move || day(clock.load(Ordering::SeqCst))));
+    let admin = store.admin();
+    let made = admin.create_keys([NewKey::new().rotated_every_days(1), NewKey::new()]).unwrap();
+    admin.schedule_deletion(&made[1].arn, Duration::from_secs(7 * 86_400)).unwrap();
+    generate(&store.kms, "", &owner()).unwrap();
+    days.store(8, Ordering::SeqCst);
+    store.kms.maintain().unwrap();
+    admin.list_keys().unwrap();
+    admin.list_aliases().unwrap();
+    admin.backup(&RootKey::generate().unwrap()).unwrap();
+    let events = sink.events();
+    let mut told: Vec<_> = events.iter().map(|event| (event.operation(), event.key_id())).collect();
+    // In the order of their ids, which are random.
+    told[5..7].sort_by_key(|(operation, _)| *operation == Event::DeleteKey);
+    let default = store.admin().describe_key(DEFAULT_ALIAS).unwrap().arn;
+    let (rotated, deleted) = (Some(&*made[0].arn), Some(&*made[1].arn));
+    assert_eq!(
+        told,
+        [
+            (Event::CreateKey, rotated),
+            (Event::CreateKey, deleted),
+            (Event::ScheduleDeletion, deleted),
+            (Event::CreateKey, Some(&*default)),
+            (Event::GenerateKey, Some(&*default)),
+            (Event::RotateKeyByAge, rotated),
+            (Event::DeleteKey, deleted),
+            (Event::ListKeys, None),
+            (Event::ListAliases, None),
+            (Event::Backup, None),
+        ]
+    );
+    assert!(events.iter().all(|event| event.error().is_none() && event.requester() == &owner()));
+    assert_eq!(events[5].time(), day(8));
+}
+
+#[test]
+fn what_cannot_be_recorded_is_not_done() {
+    let sink = Arc::new(Switched::default());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())).clock(SystemTime::now));
+    let key = store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    let generated = generate(&store.kms, "alias/app", &owner()).unwrap();
+    sink.full.store(true, Ordering::SeqCst);
+    let generation = store.kms.generation();
+    for error in [
+        generate(&store.kms, "alias/app", &owner()).err().unwrap(),
+        unwrap(&store.kms, "alias/app", generated.wrapped(), &owner()).err().unwrap(),
+        generate(&store.kms, "", &owner()).err().unwrap(),
+    ] {
+        assert_eq!(error.kind(), Kind::Unavailable);
+        let source = std::error::Error::source(&error).expect("why it is not available").to_string();
+        assert!(source.contains("audit"), "{source}");
+    }
+    let admin = store.admin();
+    let wrapping_key = KeyEncryptionKey::generate().unwrap();
+    for outcome in [
+        admin.create_key(NewKey::new()).map(drop),
+        admin.create_keys([NewKey::new()]).map(drop),
+        admin.describe_key("alias/app").map(drop),
+        admin.list_keys().map(drop),
+        admin.rotate_key("alias/app").map(drop),
+        admin.disable_key("alias/app"),
+        admin.export_key("alias/app", 1, &wrapping_key).map(drop),
+        admin.backup(&RootKey::generate().unwrap()).map(drop),
+    ] {
+        assert!(matches!(outcome, Err(Error::Audit(_))), "{outcome:?}");
+    }
+    assert_eq!(store.kms.generation(), generation);
+    // What is refused anyway says why.
+    let stranger = Requester::new("stranger");
+    assert_eq!(generate(&store.kms, "alias/app", &stranger).unwrap_err().kind(), Kind::AccessDenied);
+    sink.full.store(false, Ordering::SeqCst);
+    assert_eq!(admin.describe_key("alias/app").unwrap(), key);
+}
+
+#[test]
+fn a_trail_of_best_effort_holds_nothing_up() {
+    let sink = Arc::new(Switched::default());
+    let trail = AuditTrail::new(sink.clone()).best_effort();
+    let store = Store::built(|builder| builder.audit(trail));
+    sink.full.store(true, Ordering::SeqCst);
+    store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    let generated = generate(&store.kms, "alias/app", &owner()).unwrap();
+    unwrap(&store.kms, "alias/app", generated.wrapped(), &owner()).unwrap();
+    assert!(sink.events.events().is_empty());
+}
+
+#[test]
+fn a_change_that_cannot_be_stored_is_on_record_as_failed() {
+    let sink = Arc::new(MemorySink::new());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    sink.clear();
+    // Something that a new file cannot be renamed onto.
+    fs::remove_file(store.path()).unwrap();
+    fs::create_dir(store.path()).unwrap();
+    assert!(matches!(store.admin().disable_key("alias/app"), Err(Error::Io(_))));
+    let told: Vec<_> = sink.events().iter().map(|event| (event.operation(), event.error().is_some())).collect();
+    assert_eq!(told, [(Event::DisableKey, false), (Event::DisableKey, true)]);
+    generate(&store.kms, "alias/app", &owner()).unwrap();
+}
+
+#[cfg(feature = "audit-json")]
+#[test]
+fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
+    use atrest::audit::JsonLines;
+
+    const ROOT: [u8; 32] = [9; 32];
+    let directory = tempfile::tempdir().unwrap();
+    let log = directory.path().join("audit.jsonl");
+    let memory = Arc::new(MemorySink::new());
+    let trail = AuditTrail::new(Arc::new(JsonLines::at(&log).open().unwrap()));
+    let path = directory.path().join("kms.atrest");
+    let root_key = RootKey::from_bytes(&mut ROOT.clone());
+    let kms = EmbeddedKms::at(&path).audit(trail.clone()).create(&root_key, owner()).unwrap();
+    let admin = kms.requested_by(owner());
+    let key = admin.create_key(NewKey::new().alias("alias/app")).unwrap();
+    let wrapping_key = KeyEncryptionKey::generate().unwrap();
+    let exported = admin.export_key(&key.id, 1, &wrapping_key).unwrap();
+    admin.import_key_version(&key.id, &wrapping_key, &exported).unwrap();
+    let sse = Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms.clone()), KmsKeys::all()).audit(trail);
+    let sse = sse.build().unwrap().requested_by(owner());
+    let object = ObjectName::new("photos", "cat.jpg").unwrap();
+    let mode = SseKms::new("alias/app").context(context());
+    let stored = sse.blocking().encrypt(&object, mode, b"a plaintext that is a canary").unwrap();
+    sse.blocking().decrypt(&object, &stored, Unlock::Server).unwrap();
+    let generated = generate(&kms, "alias/app", &owner()).unwrap();
+    memory.record(&memory_event(&kms)).unwrap();
+
+    let lines = fs::read_to_string(&log).unwrap();
+    let records: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let names: Vec<_> = records.iter().map(|record| record["eventName"].as_str().unwrap()).collect();
+    let imports = ["CreateKey", "ExportKeyMaterial", "ImportKeyMaterial"];
+    let objects = ["GenerateDataKey", "PutObject", "Decrypt", "GetObject", "GenerateDataKey"];
+    assert_eq!(names[..8], [&imports[..], &objects[..]].concat());
+    assert_eq!(records[3]["requestParameters"]["encryptionContext"]["aws:s3:arn"], "arn:aws:s3:::photos/cat.jpg");
+    assert_eq!(records[4]["additionalEventData"]["SSEApplied"], "SSE_KMS");
+    assert_eq!(records[3]["resources"][0]["ARN"], *key.arn);
+    assert_eq!(records[3]["requestParameters"]["keyId"], "alias/app");
+
+    let payload = open_file(&ROOT, 2, &fs::read(&path).unwrap()).unwrap();
+    let store: serde_json::Value = serde_json::from_slice(&payload).unwrap();
+    let material = |version: &serde_json::Value| BASE64.decode(version["key"].as_str().unwrap().as_bytes()).unwrap();
+    let mut secrets: Vec<Vec<u8>> = store["keys"][0]["versions"].as_array().unwrap().iter().map(material).collect();
+    secrets.extend(store["keyring"]["versions"].as_array().unwrap().iter().map(material));
+    secrets.extend([ROOT.to_vec(), wrapping_key.expose_secret().to_vec(), generated.kek().expose_secret().to_vec()]);
+    secrets.extend([exported, b"a plaintext that is a canary".to_vec(), generated.wrapped().as_bytes().to_vec()]);
+    let shown = format!("{lines}{kms:?}{admin:?}{:?}{:?}", memory.events(), EmbeddedKms::at("x"));
+    for secret in &secrets {
+        // Any eight bytes of it in a row are too many.
+        for part in secret.windows(8) {
+            assert!(!shown.as_bytes().windows(8).any(|shown| shown == part));
+            for text in [HEXLOWER.encode(part), HEXUPPER.encode(part)] {
+                assert!(!shown.contains(&text));
+            }
+        }
+        assert!(!shown.contains(&BASE64.encode(secret)[..16]));
+    }
+}
+
+/// An event of a refusal, which carries an error.
+fn memory_event(kms: &EmbeddedKms) -> AuditEvent {
+    let sink = Arc::new(MemorySink::new());
+    let directory = tempfile::tempdir().unwrap();
+    let at = EmbeddedKms::at(directory.path().join("kms.atrest")).audit(AuditTrail::new(sink.clone()));
+    let backup_key = RootKey::generate().unwrap();
+    let backup = kms.requested_by(owner()).backup(&backup_key).unwrap();
+    let restored = at.restore(&backup, &backup_key, &backup_key).unwrap();
+    generate(&restored, "alias/app", &Requester::new("mallory")).unwrap_err();
+    sink.events().remove(0)
+}
