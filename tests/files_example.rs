@@ -4,6 +4,8 @@
 mod damage;
 #[path = "files_example/directories.rs"]
 mod directories;
+#[path = "files_example/embedded.rs"]
+mod embedded;
 #[path = "files_example/keys.rs"]
 mod keys;
 #[path = "files_example/parts.rs"]

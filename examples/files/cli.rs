@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use atrest::{ByteRange, PartNumber};
 
 pub(crate) use values::size_text;
+pub(crate) use words::{Words, missing};
 
 use crate::failure::{Failure, Outcome};
+use crate::kms::embedded::{self, KeysCommand};
 use crate::put::Parts;
-use words::{Words, missing};
+use crate::store::StoreOptions;
 
 pub(crate) const HELP: &str = include_str!("cli/help.txt");
 
@@ -22,8 +24,7 @@ const MAX_THREADS: usize = 64;
 
 /// A command line, understood.
 pub(crate) struct Invocation {
-    /// `--store`, where it was given.
-    pub(crate) store: Option<PathBuf>,
+    pub(crate) store: StoreOptions,
     pub(crate) command: Command,
 }
 
@@ -45,6 +46,7 @@ pub(crate) enum Command {
     Retire { version: u32 },
     Gc,
     KmsCreate { name: String },
+    Keys(KeysCommand),
     CustomerKey { path: PathBuf },
     Demo { path: PathBuf },
 }
@@ -63,9 +65,16 @@ pub(crate) enum PutFrom {
 /// The mode of a new object, with what it takes.
 pub(crate) enum PutMode {
     SseS3,
-    SseKms { key_id: String },
-    DsseKms { key_id: String },
-    SseC { key_file: PathBuf },
+    /// Under the KMS's default key where none is named.
+    SseKms {
+        key_id: Option<String>,
+    },
+    DsseKms {
+        key_id: Option<String>,
+    },
+    SseC {
+        key_file: PathBuf,
+    },
 }
 
 pub(crate) struct Get {
@@ -130,7 +139,7 @@ pub(crate) enum Endpoint {
 
 pub(crate) fn parse(arguments: impl IntoIterator<Item = OsString>) -> Outcome<Invocation> {
     let mut words = Words::read(lexopt::Parser::from_iter(arguments))?;
-    let store = words.store.take();
+    let store = std::mem::take(&mut words.store);
     if words.help {
         return Ok(Invocation { store, command: Command::Help });
     }
@@ -192,6 +201,7 @@ fn command(words: &mut Words) -> Outcome<Command> {
         "retire" => Command::Retire { version: words.number("VERSION")? },
         "gc" => Command::Gc,
         "kms-create" => Command::KmsCreate { name: words.text("NAME")? },
+        "keys" => embedded::parse(words).map(Command::Keys)?,
         "customer-key" => Command::CustomerKey { path: words.path("FILE")? },
         "demo" => Command::Demo { path: words.path("PATH")? },
         other => return Err(Failure::usage(format!("no such command: {other}"))),

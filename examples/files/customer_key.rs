@@ -11,13 +11,17 @@ use crate::failure::{About, Failure, Outcome};
 
 /// Makes a key. An existing file is never replaced: objects may depend on it.
 pub(crate) fn create(path: &Path) -> Outcome<()> {
-    let key = CustomerKey::generate()?;
+    write_new(path, CustomerKey::generate()?.expose_secret())
+}
+
+/// A new file that only its owner may read.
+pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Outcome<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
     let mut file = options.open(path).about(path.display())?;
-    file.write_all(key.expose_secret()).about(path.display())?;
+    file.write_all(bytes).about(path.display())?;
     file.sync_all().about(path.display())
 }
 

@@ -7,7 +7,7 @@ mod parts;
 
 use std::fs::{self, File};
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use atrest::error::CustomerKeyError;
 use atrest::{Error, ModeId, Unlock};
@@ -16,25 +16,24 @@ use indicatif::ProgressBar;
 use crate::cli::PutMode;
 use crate::customer_key::{self, KeyBunch};
 use crate::failure::{About, Failure, Outcome};
-use crate::kms::DEFAULT_ALIAS;
 use crate::open_object::{OpenObject, RangeRead};
 use crate::put::{put_mode, put_whole};
 use crate::report::{Table, grouped, mode_name};
 use crate::rewrap::rewrap_one;
 use crate::same_as::SameAs;
-use crate::store::Store;
+use crate::store::{Store, StoreOptions};
 use checks::{Fingerprint, with_flipped_bit};
 use original::Original;
 
 /// How much of the file's middle is read as a range.
 const RANGE_LEN: u64 = 1_000;
 
-pub(crate) fn run(path: &Path, directory: Option<PathBuf>, out: &mut impl Write) -> Outcome<()> {
+pub(crate) fn run(path: &Path, mut options: StoreOptions, out: &mut impl Write) -> Outcome<()> {
     let original = Original::new(path)?;
     let temporary = tempfile::tempdir()?;
-    let keep = directory.is_some();
-    let directory = directory.unwrap_or_else(|| temporary.path().join("store"));
-    if fs::read_dir(&directory).is_ok_and(|mut entries| entries.next().is_some()) {
+    let keep = options.directory.is_some();
+    let directory = &*options.directory.get_or_insert_with(|| temporary.path().join("store")).clone();
+    if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
         return Err(Failure::rule("the demo wants a new store, and there is something in it"))
             .about(directory.display());
     }
@@ -43,7 +42,7 @@ pub(crate) fn run(path: &Path, directory: Option<PathBuf>, out: &mut impl Write)
 
     let mut demo = Demo {
         original,
-        store: Store::open_or_create(&directory)?,
+        store: Store::open_or_create(&options)?,
         keys: KeyBunch::read(std::slice::from_ref(&key_file))?,
         fingerprint: Fingerprint::default(),
         rows: Vec::new(),
@@ -96,11 +95,10 @@ struct Row {
 
 impl Demo {
     fn put_in_every_mode(&mut self, key_file: &Path, out: &mut impl Write) -> Outcome<()> {
-        let kms_key = || DEFAULT_ALIAS.to_owned();
         let modes = [
             PutMode::SseS3,
-            PutMode::SseKms { key_id: kms_key() },
-            PutMode::DsseKms { key_id: kms_key() },
+            PutMode::SseKms { key_id: None },
+            PutMode::DsseKms { key_id: None },
             PutMode::SseC { key_file: key_file.to_owned() },
         ];
         for mode in modes {

@@ -1,144 +1,134 @@
-//! A key management service in a directory: the key provider of this program.
+//! Whose keys a store is under: its master key, and its key management service.
 //!
-//! Every KMS key is a [`Keyring`](atrest::Keyring) in a sealed file of its own. A key-encryption key is wrapped by using the
-//! library once more: its 32 bytes are a small SSE-S3 object under that keyring, whose name is the encryption
-//! context. Unwrapping it under any other context is therefore refused, as a KMS has to.
-//!
-//! Keys have names of lower-case letters, digits, `-` and `_`. `files-kms:app` is a key's id, what is written into
-//! envelopes; `alias/app` leads to it.
+//! `--kms files`, unless told otherwise: a keyring file for the master key, and a KMS of this program's own (`file_kms.rs`).
+//! `--kms embedded`: the library's KMS, which keeps both in one file (`embedded.rs`). A store keeps the one that it was
+//! made with.
+
+#[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
+pub(crate) mod embedded;
+#[cfg(not(all(feature = "embedded-kms", feature = "audit-json")))]
+#[path = "kms/without_embedded.rs"]
+pub(crate) mod embedded;
+mod file_kms;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
-use atrest::error::{KeyProviderError, KeyProviderErrorKind};
-use atrest::{
-    Encrypted, EncryptionContext, Error, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest,
-    KeyringFile, ObjectName, RootKey, Sse, SseS3, Unlock, UnwrappedKey, WrappedKey,
-};
+use atrest::{Keyring, KeyringFile, KmsKeys, RootKey, Sse};
 
 use crate::failure::{About, Failure, Outcome};
+use crate::store::StoreOptions;
+use embedded::Embedded;
+use file_kms::FileKms;
 
-/// The one KMS key that is made when it is first needed; others are made by `kms-create`.
-pub(crate) const DEFAULT_ALIAS: &str = "alias/default";
+/// What `--kms` takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum KmsKind {
+    Files,
+    Embedded,
+}
 
-const ID_PREFIX: &str = "files-kms:";
-const ALIAS_PREFIX: &str = "alias/";
-const KEY_FILE_EXTENSION: &str = "atrest";
+impl KmsKind {
+    pub(crate) const ALL: [Self; 2] = [Self::Files, Self::Embedded];
 
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Files => "files",
+            Self::Embedded => "embedded",
+        }
+    }
+
+    /// What the id of its keys is called in a store's `store` file.
+    pub(crate) fn field(self) -> &'static str {
+        match self {
+            Self::Files => "keyring",
+            Self::Embedded => "embedded-kms",
+        }
+    }
+}
+
+/// The keys of a store, open.
 #[derive(Debug)]
-pub(crate) struct FileKms {
-    directory: PathBuf,
-    root_key: RootKey,
+pub(crate) enum Kms {
+    Files { keyring: Keyring, kms: Arc<FileKms> },
+    Embedded(Embedded),
 }
 
-impl FileKms {
-    /// A new service with no keys, in a directory that does not exist yet.
-    pub(crate) fn create(directory: &Path) -> Outcome<()> {
-        fs::create_dir(directory).about(directory.display())?;
-        RootKey::create_file(directory.join("root.key"))?;
-        Ok(())
+impl Kms {
+    /// Makes the keys of a store that is being made. Returns the id that they are known by.
+    pub(crate) fn create(kind: KmsKind, store: &Path) -> Outcome<String> {
+        let keys = store.join("keys");
+        fs::create_dir(&keys)?;
+        let root_key = RootKey::create_file(keys.join("root.key"))?;
+        match kind {
+            KmsKind::Files => {
+                FileKms::create(&store.join("kms"))?;
+                Ok(KeyringFile::create(keys.join("master.atrest"), &root_key)?.key_id().to_owned())
+            }
+            KmsKind::Embedded => Embedded::create(&keys, &root_key),
+        }
     }
 
-    pub(crate) fn open(directory: PathBuf) -> Outcome<Self> {
-        let root_key_file = directory.join("root.key");
+    /// Opens the keys of a store, if they are those of this id.
+    pub(crate) fn open(kind: KmsKind, id: &str, store: &Path, options: &StoreOptions) -> Outcome<Self> {
+        let keys = store.join("keys");
+        let root_key_file = keys.join("root.key");
         let root_key = RootKey::open_file(&root_key_file).about(root_key_file.display())?;
-        Ok(Self { directory, root_key })
+        match kind {
+            // It would have no effect, and whoever says it means one.
+            KmsKind::Files if options.requester.is_some() => Err(Failure::usage(
+                "--as is for a store with --kms embedded: the KMS of this one asks nobody for a name",
+            )),
+            KmsKind::Files => {
+                let keyring_file = keys.join("master.atrest");
+                let keyring = KeyringFile::at(&keyring_file).key_id(id).open_expecting(&root_key);
+                let keyring = keyring.about(keyring_file.display())?;
+                Ok(Self::Files { keyring, kms: Arc::new(FileKms::open(store.join("kms"))?) })
+            }
+            KmsKind::Embedded => Embedded::open(&keys, id, &root_key, options.requester.as_deref()).map(Self::Embedded),
+        }
     }
 
-    /// Makes a key and returns its id.
+    pub(crate) fn keyring(&self) -> &Keyring {
+        match self {
+            Self::Files { keyring, .. } => keyring,
+            Self::Embedded(embedded) => embedded.keyring(),
+        }
+    }
+
+    /// The door to the library, under these keys.
+    ///
+    /// Either KMS serves this store and nobody else, so whatever it opens was written here. One that serves others too
+    /// calls for `KmsKeys::only`: envelopes are written by whoever can write the directory, and do not choose.
+    pub(crate) fn sse(&self) -> Outcome<Sse> {
+        let builder = Sse::builder().keyring(self.keyring().clone());
+        match self {
+            Self::Files { kms, .. } => Ok(builder.kms(kms.clone(), KmsKeys::all()).build()?),
+            Self::Embedded(embedded) => embedded.sse(builder),
+        }
+    }
+
+    /// The KMS key that an object is to be written under: the one that was named, or the default one.
+    pub(crate) fn key_to_write_under(&self, named: Option<&str>) -> Outcome<String> {
+        let key_id = named.unwrap_or(match self {
+            Self::Files { .. } => file_kms::DEFAULT_ALIAS,
+            Self::Embedded(embedded) => embedded.default_key(),
+        });
+        // The embedded KMS makes its own when it is first asked for it.
+        if let (Self::Files { kms, .. }, file_kms::DEFAULT_ALIAS) = (self, key_id) {
+            kms.ensure_default_key()?;
+        }
+        Ok(key_id.to_owned())
+    }
+
+    /// `kms-create`: a key with this name. Returns its id.
     pub(crate) fn create_key(&self, name: &str) -> Outcome<String> {
-        if !is_key_name(name) {
-            return Err(Failure::rule(format!(
-                "not a name for a KMS key (lower-case letters, digits, - and _, at most 64): {name:?}"
-            )));
-        }
-        KeyringFile::create(self.key_file(name), &self.root_key).about(format!("{ID_PREFIX}{name}"))?;
-        Ok(format!("{ID_PREFIX}{name}"))
-    }
-
-    /// Makes the default key unless there is one.
-    pub(crate) fn ensure_default_key(&self) -> Outcome<()> {
-        let Some(name) = key_name(DEFAULT_ALIAS) else {
-            return Ok(());
-        };
-        match self.create_key(name) {
-            Err(_) if self.key_file(name).try_exists()? => Ok(()),
-            outcome => outcome.map(drop),
+        match self {
+            Self::Files { kms, .. } => kms.create_key(name),
+            Self::Embedded(_) => {
+                Err(Failure::rule(format!("this store has an embedded KMS: `keys create --alias alias/{name}`")))
+            }
         }
     }
-
-    fn key_file(&self, name: &str) -> PathBuf {
-        self.directory.join(name).with_extension(KEY_FILE_EXTENSION)
-    }
-
-    /// The id that a request's key id or alias stands for, and the means to wrap under it.
-    fn open_key(&self, request: &KeyRequest) -> Result<(String, Sse), KeyProviderError> {
-        let refuse = |kind| KeyProviderError::new(kind, request.key_id());
-        let name = key_name(request.key_id()).ok_or_else(|| refuse(KeyProviderErrorKind::NotFound))?;
-        let path = self.key_file(name);
-        if !path.try_exists().is_ok_and(|exists| exists) {
-            return Err(refuse(KeyProviderErrorKind::NotFound));
-        }
-        // The file is there: whatever keeps it from opening is the service's trouble, not the caller's.
-        let sse = KeyringFile::open(&path, &self.root_key)
-            .and_then(|keyring| Sse::builder().keyring(keyring).build())
-            .map_err(|error| refuse(KeyProviderErrorKind::Unavailable).with_source(error))?;
-        Ok((format!("{ID_PREFIX}{name}"), sse))
-    }
-}
-
-impl KeyProvider for FileKms {
-    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        Box::pin(async move {
-            let (id, sse) = self.open_key(&request)?;
-            let unavailable = |error: Error| {
-                KeyProviderError::new(KeyProviderErrorKind::Unavailable, request.key_id()).with_source(error)
-            };
-            let kek = KeyEncryptionKey::generate().map_err(unavailable)?;
-            let name = wrapped_key_name(&id, request.context()).map_err(unavailable)?;
-            let wrapped = sse.encrypt(&name, SseS3, kek.expose_secret()).await.map_err(unavailable)?;
-            Ok(GeneratedKey::new(id, wrapped.to_inline().map_err(unavailable)?, kek))
-        })
-    }
-
-    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        Box::pin(async move {
-            let (id, sse) = self.open_key(&request)?;
-            let rejected = |error: Error| {
-                KeyProviderError::new(KeyProviderErrorKind::Rejected, request.key_id()).with_source(error)
-            };
-            let name = wrapped_key_name(&id, request.context()).map_err(rejected)?;
-            let wrapped = Encrypted::from_inline(wrapped.as_bytes()).map_err(rejected)?;
-            let mut kek = sse.decrypt(&name, &wrapped, Unlock::Server).await.map_err(rejected)?;
-            // `from_slice` takes 32 bytes and no others, and wipes them here.
-            let kek = KeyEncryptionKey::from_slice(&mut kek).map_err(rejected)?;
-            Ok(UnwrappedKey::new(id, kek))
-        })
-    }
-}
-
-/// The object name that binds a wrapped key to its KMS key and its encryption context.
-fn wrapped_key_name(key_id: &str, context: &EncryptionContext) -> atrest::Result<ObjectName> {
-    // Each text behind its length, so that no two contexts are one name; the count first, so that none is empty.
-    let mut encoded = (context.len() as u64).to_be_bytes().to_vec();
-    for (name, value) in context.iter() {
-        for text in [name, value] {
-            encoded.extend_from_slice(&(text.len() as u64).to_be_bytes());
-            encoded.extend_from_slice(text.as_bytes());
-        }
-    }
-    ObjectName::new("wrapped-keys", encoded)?.realm(key_id)
-}
-
-/// The name of the key that an id or an alias stands for.
-fn key_name(key_id: &str) -> Option<&str> {
-    let name = key_id.strip_prefix(ID_PREFIX).or_else(|| key_id.strip_prefix(ALIAS_PREFIX))?;
-    is_key_name(name).then_some(name)
-}
-
-/// Every name is a safe file name, on file systems that ignore case too.
-fn is_key_name(name: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
-    (1..=64).contains(&name.len()) && name.bytes().all(allowed)
 }

@@ -7,10 +7,12 @@
 //! shows all of it on a file of yours. `files help` lists the other commands. To read the program, start with
 //! `put.rs` and `open_object.rs` (what a store does with an object), go on to `store.rs` (where the keys are) and
 //! `objects.rs` (how a write becomes visible, all at once or not at all). `put/parts.rs` puts in parts, `sweeps.rs` is
-//! what rewraps, inventories and the encryption of old files walk over, `kms.rs` is a key provider.
+//! what rewraps, inventories and the encryption of old files walk over, `kms/file_kms.rs` is a key provider.
 //!
-//! It needs the default features alone. What a real service would do differently: its root key lies somewhere
-//! else than beside the data, and so does its KMS. For its tests, `FILES_STOP_AT` has it end between two writes (`steps.rs`).
+//! It needs the default features alone. With `--features embedded-kms,audit-json` it has `--kms embedded` too, the library's
+//! own KMS in the place of that provider, and the `keys` commands (`kms/embedded.rs`). What a real service would do
+//! differently: its root key lies somewhere else than beside the data, and so does its KMS, if it is not embedded. For its
+//! tests, `FILES_STOP_AT` has it end between two writes (`steps.rs`).
 
 mod cli;
 mod customer_key;
@@ -37,15 +39,11 @@ mod sweeps;
 mod tree;
 
 use std::io::{self, Write};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 use cli::{Command, Invocation};
 use failure::{Failure, Outcome};
 use store::Store;
-
-/// Where the objects are when `--store` does not say.
-const DEFAULT_STORE: &str = "atrest-store";
 
 fn main() -> ExitCode {
     let outcome = check_stop().and_then(|()| cli::parse(std::env::args_os())).and_then(run);
@@ -73,14 +71,14 @@ fn check_stop() -> Outcome<()> {
 }
 
 fn run(invocation: Invocation) -> Outcome<()> {
-    let Invocation { store, command } = invocation;
-    let directory = || store.clone().unwrap_or_else(|| PathBuf::from(DEFAULT_STORE));
-    let existing = || Store::open(&directory());
+    let Invocation { store: options, command } = invocation;
+    let existing = || Store::open(&options);
+    let or_new = || Store::open_or_create(&options);
     let out = &mut io::stdout();
 
     match command {
         Command::Help => out.write_all(cli::HELP.as_bytes())?,
-        Command::Put(put) => put::put(|| Store::open_or_create(&directory()), put, out)?,
+        Command::Put(put) => put::put(or_new, put, out)?,
         Command::Get(get) => read::get(&existing()?, get, out)?,
         Command::GetAll(get) => read::get_all(&existing()?, get, out)?,
         Command::Cat(cat) => read::cat(&existing()?, cat, out)?,
@@ -95,15 +93,13 @@ fn run(invocation: Invocation) -> Outcome<()> {
         Command::Enable { version } => maintenance::enable(&existing()?, version, out)?,
         Command::Retire { version } => maintenance::retire(&existing()?, version, out)?,
         Command::Gc => maintenance::gc(&existing()?, out)?,
-        Command::KmsCreate { name } => {
-            let store = Store::open_or_create(&directory())?;
-            writeln!(out, "created {}", store.kms().create_key(&name)?)?;
-        }
+        Command::KmsCreate { name } => writeln!(out, "created {}", or_new()?.kms().create_key(&name)?)?,
+        Command::Keys(command) => kms::embedded::run(command, &options, out)?,
         Command::CustomerKey { path } => {
             customer_key::create(&path)?;
             writeln!(out, "wrote a new customer key to {}: whoever loses it loses the objects", path.display())?;
         }
-        Command::Demo { path } => demo::run(&path, store, out)?,
+        Command::Demo { path } => demo::run(&path, options, out)?,
     }
     out.flush().map_err(Failure::from)
 }

@@ -12,7 +12,6 @@ use indicatif::ProgressBar;
 use crate::cli::{Put, PutFrom, PutMode};
 use crate::customer_key;
 use crate::failure::{About, Failure, Outcome};
-use crate::kms::DEFAULT_ALIAS;
 use crate::objects::InPlaceOf;
 use crate::progress;
 use crate::record;
@@ -166,15 +165,11 @@ pub(crate) fn put_in_parts(
 
 /// The mode of a new object, with its keys at hand.
 pub(crate) fn put_mode(store: &Store, mode: &PutMode) -> Outcome<AnyMode> {
-    if let PutMode::SseKms { key_id } | PutMode::DsseKms { key_id } = mode
-        && key_id == DEFAULT_ALIAS
-    {
-        store.kms().ensure_default_key()?;
-    }
+    let kms_key = |named: &Option<String>| store.kms().key_to_write_under(named.as_deref());
     Ok(match mode {
         PutMode::SseS3 => SseS3.into(),
-        PutMode::SseKms { key_id } => SseKms::new(key_id).into(),
-        PutMode::DsseKms { key_id } => DsseKms::new(key_id).into(),
+        PutMode::SseKms { key_id } => SseKms::new(kms_key(key_id)?).into(),
+        PutMode::DsseKms { key_id } => DsseKms::new(kms_key(key_id)?).into(),
         PutMode::SseC { key_file } => SseC::new(customer_key::read(key_file)?).into(),
     })
 }

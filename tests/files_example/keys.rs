@@ -51,7 +51,12 @@ fn sse_c_wants_its_own_customer_key_and_the_other_modes_want_none() {
 fn a_missing_or_damaged_key_is_an_error_and_never_a_new_key() {
     let program = Program::new();
     program.put("sse-kms", "object", b"meow");
-    for key in ["keys/root.key", "keys/master.atrest", "kms/root.key"] {
+    no_key_is_made_anew(&program, &["keys/root.key", "keys/master.atrest", "kms/root.key"]);
+}
+
+/// With an object in SSE-KMS in the store.
+pub(crate) fn no_key_is_made_anew(program: &Program, keys: &[&str]) {
+    for key in keys {
         let path = program.path("atrest-store").join(key);
         let good = fs::read(&path).expect("read");
         let mut flipped = good.clone();
@@ -109,17 +114,23 @@ fn a_rotation_and_a_rewrap_change_envelopes_and_no_body() {
 #[cfg(unix)]
 #[test]
 fn keys_are_for_their_owner_alone() {
-    use std::os::unix::fs::{MetadataExt, PermissionsExt};
+    use std::os::unix::fs::PermissionsExt;
     let program = Program::new();
     program.put("sse-kms", "object", b"meow");
     let keys = [program.files("keys"), program.files("kms"), vec![program.path("customer.key")]].concat();
     assert!(keys.len() >= 5, "{keys:?}");
-    for path in keys {
-        assert_eq!(fs::metadata(&path).expect("there").mode() & 0o077, 0, "{}", path.display());
-    }
+    check_private(&keys);
     let loose = fs::Permissions::from_mode(0o644);
     fs::set_permissions(program.path("customer.key"), loose).expect("changed");
     fs::write(program.path("source"), b"meow").expect("written");
     let put = ["put", "--mode", "sse-c", "--customer-key", "customer.key", "object", "source"];
     assert!(program.fails(1, put).contains("chmod 600"));
+}
+
+#[cfg(unix)]
+pub(crate) fn check_private(keys: &[std::path::PathBuf]) {
+    use std::os::unix::fs::MetadataExt;
+    for path in keys {
+        assert_eq!(fs::metadata(path).expect("there").mode() & 0o077, 0, "{}", path.display());
+    }
 }

@@ -20,6 +20,8 @@ pub(crate) const MODES: &[&str] = if cfg!(feature = "aws-lc-rs") {
 /// A directory with a store, a customer key and whatever else a test puts there.
 pub(crate) struct Program {
     directory: TempDir,
+    /// What every command begins with.
+    options: &'static [&'static str],
 }
 
 /// How a child ended.
@@ -31,7 +33,11 @@ pub(crate) struct Run {
 
 impl Program {
     pub(crate) fn new() -> Self {
-        let program = Self { directory: tempfile::tempdir().expect("a temporary directory") };
+        Self::with_options(&[])
+    }
+
+    pub(crate) fn with_options(options: &'static [&'static str]) -> Self {
+        let program = Self { directory: tempfile::tempdir().expect("a temporary directory"), options };
         program.ok(["customer-key", "customer.key"]);
         program
     }
@@ -90,7 +96,7 @@ impl Program {
 
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(executable());
-        command.current_dir(self.directory.path()).args(arguments);
+        command.current_dir(self.directory.path()).args(self.options).args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }

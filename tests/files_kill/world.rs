@@ -40,8 +40,11 @@ pub(crate) struct World {
 impl World {
     /// For all but a first put, a store with an object in every mode and one in parts.
     pub(crate) fn new(task: Task) -> Self {
-        let mut world =
-            Self { program: Program::new(), objects: BTreeMap::new(), plain: BTreeMap::new(), primary: 1, attempts: 0 };
+        Self::of(Program::new(), task)
+    }
+
+    pub(crate) fn of(program: Program, task: Task) -> Self {
+        let mut world = Self { program, objects: BTreeMap::new(), plain: BTreeMap::new(), primary: 1, attempts: 0 };
         if task != Task::FirstPut {
             for mode in MODES {
                 let bytes = pattern(CHUNK_LEN + mode.len());

@@ -8,14 +8,15 @@ use lexopt::prelude::*;
 
 use super::{Endpoint, PutMode};
 use crate::failure::{Failure, Outcome};
-use crate::kms::DEFAULT_ALIAS;
+use crate::kms::KmsKind;
+use crate::store::StoreOptions;
 
 /// A command takes what is its own, and what is left is an error.
 #[derive(Default)]
-pub(super) struct Words {
+pub(crate) struct Words {
     plain: VecDeque<OsString>,
-    pub(super) help: bool,
-    pub(super) store: Option<PathBuf>,
+    pub(crate) help: bool,
+    pub(crate) store: StoreOptions,
     /// Options without a value that were given.
     switches: Vec<&'static str>,
     /// Options with a value of text.
@@ -24,16 +25,19 @@ pub(super) struct Words {
 }
 
 const SWITCHES: [&str; 3] = ["all", "csv", "json"];
-const VALUES: [&str; 6] = ["mode", "key-id", "range", "part", "part-size", "threads"];
+const VALUES: [&str; 10] =
+    ["mode", "key-id", "range", "part", "part-size", "threads", "alias", "description", "rotate-every", "days"];
 
 impl Words {
-    pub(super) fn read(mut parser: lexopt::Parser) -> Outcome<Self> {
+    pub(crate) fn read(mut parser: lexopt::Parser) -> Outcome<Self> {
         let mut words = Self::default();
         while let Some(argument) = parser.next()? {
             match argument {
                 Value(word) => words.plain.push_back(word),
                 Short('h') | Long("help") => words.help = true,
-                Long("store") => words.store = Some(parser.value()?.into()),
+                Long("store") => words.store.directory = Some(parser.value()?.into()),
+                Long("kms") => words.store.kms = Some(kms_kind(&parser.value()?.string()?)?),
+                Long("as") => words.store.requester = Some(parser.value()?.string()?),
                 Long("customer-key") => words.key_files.push(parser.value()?.into()),
                 Long(option) => {
                     if let Some(switch) = SWITCHES.into_iter().find(|switch| *switch == option) {
@@ -51,37 +55,36 @@ impl Words {
     }
 
     /// Whether an option without a value was given.
-    pub(super) fn switch(&mut self, name: &str) -> bool {
+    pub(crate) fn switch(&mut self, name: &str) -> bool {
         let given = self.switches.len();
         self.switches.retain(|switch| *switch != name);
         self.switches.len() < given
     }
 
     /// The value of an option; the last where it was given several times.
-    pub(super) fn value(&mut self, name: &str) -> Option<String> {
+    pub(crate) fn value(&mut self, name: &str) -> Option<String> {
         let value = self.values.iter().rev().find(|(option, _)| *option == name).map(|(_, value)| value.clone());
         self.values.retain(|(option, _)| *option != name);
         value
     }
 
     /// How many plain words are left.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.plain.len()
     }
 
-    pub(super) fn put_mode(&mut self) -> Outcome<PutMode> {
+    pub(crate) fn put_mode(&mut self) -> Outcome<PutMode> {
         let mode = self.value("mode");
-        let kms_key = |words: &mut Self| words.value("key-id").unwrap_or_else(|| DEFAULT_ALIAS.to_owned());
         Ok(match mode.as_deref().unwrap_or("sse-s3") {
             "sse-s3" => PutMode::SseS3,
-            "sse-kms" => PutMode::SseKms { key_id: kms_key(self) },
-            "dsse-kms" => PutMode::DsseKms { key_id: kms_key(self) },
+            "sse-kms" => PutMode::SseKms { key_id: self.value("key-id") },
+            "dsse-kms" => PutMode::DsseKms { key_id: self.value("key-id") },
             "sse-c" => PutMode::SseC { key_file: self.key_file()?.ok_or_else(|| missing("--customer-key FILE"))? },
             other => return Err(Failure::usage(format!("no such mode: {other}"))),
         })
     }
 
-    pub(super) fn key_file(&mut self) -> Outcome<Option<PathBuf>> {
+    pub(crate) fn key_file(&mut self) -> Outcome<Option<PathBuf>> {
         let key_file = self.key_files.pop();
         if !self.key_files.is_empty() {
             return Err(Failure::usage("more than one --customer-key"));
@@ -89,36 +92,36 @@ impl Words {
         Ok(key_file)
     }
 
-    pub(super) fn key_files(&mut self) -> Vec<PathBuf> {
+    pub(crate) fn key_files(&mut self) -> Vec<PathBuf> {
         std::mem::take(&mut self.key_files)
     }
 
     /// The customer keys, without taking them from the mode that needs one as well.
-    pub(super) fn key_files_too(&self) -> Vec<PathBuf> {
+    pub(crate) fn key_files_too(&self) -> Vec<PathBuf> {
         self.key_files.clone()
     }
 
-    pub(super) fn endpoint(&mut self) -> Option<Endpoint> {
+    pub(crate) fn endpoint(&mut self) -> Option<Endpoint> {
         let word = self.plain.pop_front()?;
         Some(if word == "-" { Endpoint::Standard } else { Endpoint::File(word.into()) })
     }
 
-    pub(super) fn path(&mut self, what: &str) -> Outcome<PathBuf> {
+    pub(crate) fn path(&mut self, what: &str) -> Outcome<PathBuf> {
         self.plain.pop_front().map(PathBuf::from).ok_or_else(|| missing(what))
     }
 
-    pub(super) fn text(&mut self, what: &str) -> Outcome<String> {
+    pub(crate) fn text(&mut self, what: &str) -> Outcome<String> {
         let word = self.plain.pop_front().ok_or_else(|| missing(what))?;
         word.into_string().map_err(|word| Failure::usage(format!("{what} is not UTF-8: {}", word.display())))
     }
 
-    pub(super) fn number(&mut self, what: &str) -> Outcome<u32> {
+    pub(crate) fn number(&mut self, what: &str) -> Outcome<u32> {
         let text = self.text(what)?;
         text.parse().map_err(|_| Failure::usage(format!("{what} is a number, and not {text}")))
     }
 
     /// An option that the command does not know is a mistake, never ignored: `--mode` on `get` may be meant.
-    pub(super) fn nothing_left(self) -> Outcome<()> {
+    pub(crate) fn nothing_left(self) -> Outcome<()> {
         let options = self.values.iter().map(|(option, _)| *option).chain(self.switches.iter().copied());
         let mut options = options.chain(self.key_files.iter().map(|_| "customer-key"));
         let left = match (self.plain.front(), options.next()) {
@@ -130,6 +133,11 @@ impl Words {
     }
 }
 
-pub(super) fn missing(what: &str) -> Failure {
+fn kms_kind(name: &str) -> Outcome<KmsKind> {
+    let kind = KmsKind::ALL.into_iter().find(|kind| kind.name() == name);
+    kind.ok_or_else(|| Failure::usage(format!("no such KMS: {name} (files, embedded)")))
+}
+
+pub(crate) fn missing(what: &str) -> Failure {
     Failure::usage(format!("missing: {what}"))
 }

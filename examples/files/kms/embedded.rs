@@ -1,0 +1,91 @@
+//! The library's embedded KMS as the keys of a store, and the `keys` commands.
+//!
+//! ```text
+//! keys/kms.atrest     sealed under keys/root.key: the master key and every KMS key, with their policies
+//!     audit.jsonl     what was done with keys and objects, for whom, and what was refused
+//! ```
+//!
+//! One process at a time has it open: a server, which is one process, opens it once and for all. This program opens it
+//! for each command, and one that comes meanwhile is refused.
+
+mod commands;
+mod log;
+mod show;
+
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use atrest::audit::{AuditTrail, JsonLines};
+use atrest::error::KeyStoreError;
+use atrest::kms::{DEFAULT_ALIAS, EmbeddedKms, KeyAdmin};
+use atrest::{Error, Keyring, KmsKeys, Requester, RootKey, Sse, SseBuilder};
+
+use crate::failure::{About, Failure, Outcome};
+pub(crate) use commands::{KeysCommand, parse, run};
+
+/// Whom a store belongs to, and who asks unless `--as` says otherwise.
+const OWNER: &str = "files";
+
+#[derive(Debug)]
+pub(crate) struct Embedded {
+    kms: EmbeddedKms,
+    keyring: Keyring,
+    trail: AuditTrail,
+    log: PathBuf,
+    requester: Requester,
+}
+
+impl Embedded {
+    /// Makes it. Returns the id that it is known by.
+    pub(crate) fn create(keys: &Path, root_key: &RootKey) -> Outcome<String> {
+        Ok(EmbeddedKms::create(kms_file(keys), root_key, Requester::new(OWNER))?.store_id())
+    }
+
+    pub(crate) fn open(keys: &Path, id: &str, root_key: &RootKey, requester: Option<&str>) -> Outcome<Self> {
+        let (file, log) = (kms_file(keys), keys.join("audit.jsonl"));
+        let sink = JsonLines::at(&log).open().map_err(or_in_use).about(log.display())?;
+        // One trail for both, and nothing is done that it cannot record.
+        let trail = AuditTrail::new(Arc::new(sink));
+        let kms = EmbeddedKms::at(&file).store_id(id).audit(trail.clone()).open(root_key);
+        let kms = kms.map_err(or_in_use).about(file.display())?;
+        let requester = Requester::new(requester.unwrap_or(OWNER));
+        Ok(Self { keyring: kms.keyring(), kms, trail, log, requester })
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        &self.keyring
+    }
+
+    pub(crate) fn sse(&self, builder: SseBuilder) -> Outcome<Sse> {
+        let kms = Arc::new(self.kms.clone());
+        let sse = builder.kms(kms, KmsKeys::all()).audit(self.trail.clone()).build()?;
+        Ok(sse.requested_by(self.requester.clone()))
+    }
+
+    /// The key that is used where none is named.
+    pub(crate) fn default_key(&self) -> &'static str {
+        DEFAULT_ALIAS
+    }
+
+    fn admin(&self) -> KeyAdmin {
+        self.kms.requested_by(self.requester.clone())
+    }
+}
+
+fn kms_file(keys: &Path) -> PathBuf {
+    keys.join("kms.atrest")
+}
+
+/// The KMS and its audit trail have a lock each, and both mean the same here.
+fn or_in_use(error: Error) -> Failure {
+    let is_in_use = match &error {
+        Error::KeyStore(error) => *error == KeyStoreError::InUse,
+        Error::Io(error) => error.kind() == ErrorKind::ResourceBusy,
+        _ => false,
+    };
+    match is_in_use {
+        true => Failure::rule("in use: another command has the store open, and its KMS takes one at a time"),
+        false => error.into(),
+    }
+}

@@ -1,0 +1,53 @@
+//! In the place of `embedded.rs` where this program is built without the embedded KMS: nothing of it is ever there, and
+//! whoever asks for it is told how to build it.
+
+use std::io::Write;
+use std::path::Path;
+
+use atrest::{Keyring, RootKey, Sse, SseBuilder};
+
+use crate::cli::Words;
+use crate::failure::{Failure, Outcome};
+use crate::store::StoreOptions;
+
+#[derive(Debug)]
+pub(crate) enum Embedded {}
+
+pub(crate) enum KeysCommand {}
+
+pub(crate) fn parse(_: &mut Words) -> Outcome<KeysCommand> {
+    Err(not_built())
+}
+
+pub(crate) fn run(command: KeysCommand, _: &StoreOptions, _: &mut impl Write) -> Outcome<()> {
+    match command {}
+}
+
+impl Embedded {
+    pub(crate) fn create(_: &Path, _: &RootKey) -> Outcome<String> {
+        Err(not_built())
+    }
+
+    pub(crate) fn open(_: &Path, _: &str, _: &RootKey, _: Option<&str>) -> Outcome<Self> {
+        Err(not_built())
+    }
+
+    pub(crate) fn default_key(&self) -> &'static str {
+        match *self {}
+    }
+
+    pub(crate) fn keyring(&self) -> &Keyring {
+        match *self {}
+    }
+
+    pub(crate) fn sse(&self, _: SseBuilder) -> Outcome<Sse> {
+        match *self {}
+    }
+}
+
+fn not_built() -> Failure {
+    Failure::rule(
+        "this program was built without the embedded KMS: \
+         `cargo build --release --example files --features embedded-kms,audit-json`",
+    )
+}

@@ -1,0 +1,321 @@
+//! `--kms embedded`: the library's own KMS behind the command line.
+
+#[cfg(not(all(feature = "embedded-kms", feature = "audit-json")))]
+#[test]
+fn a_build_without_the_embedded_kms_names_the_features_that_it_takes() {
+    use crate::program::Program;
+
+    let program = Program::new();
+    std::fs::write(program.path("source"), b"meow").expect("written");
+    for asking in [&["--kms", "embedded", "put", "object", "source"][..], &["keys", "ls"], &["keys", "create"]] {
+        let said = program.fails(1, asking);
+        assert!(said.contains("--features embedded-kms,audit-json"), "{said}");
+    }
+    assert!(!program.path("atrest-store").exists());
+    // Nor does it take a store that was made with one for any other.
+    program.put("sse-s3", "object", b"meow");
+    let file = program.path("atrest-store/store");
+    let config = std::fs::read_to_string(&file).expect("read").replace("keyring ", "embedded-kms ");
+    std::fs::write(&file, config).expect("written");
+    assert!(program.fails(1, ["cat", "object"]).contains("--features embedded-kms,audit-json"));
+}
+
+#[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
+mod built {
+    use std::fs;
+    use std::io::Write;
+
+    use serde_json::Value;
+
+    use crate::keys::{check_private, no_key_is_made_anew};
+    use crate::program::{MODES, Program, Run, pattern};
+
+    const LOG: &str = "atrest-store/keys/audit.jsonl";
+
+    /// A program whose store has an embedded KMS with the key `alias/app`, which nobody has been given.
+    fn program_with_a_key() -> Program {
+        let program = Program::new();
+        let said = program.ok_text(["--kms", "embedded", "keys", "create", "--alias", "alias/app"]);
+        assert!(said.starts_with("created arn:aws:kms:"), "{said}");
+        program
+    }
+
+    impl Program {
+        /// Stores bytes under `alias/app`, on behalf of somebody.
+        fn put_as(&self, requester: &str, name: &str, bytes: &[u8]) -> Run {
+            let put = ["--as", requester, "put", "--mode", "sse-kms", "--key-id", "alias/app", name, "-"];
+            self.run_with_input(put, bytes)
+        }
+
+        #[track_caller]
+        fn says(&self, command: &str, expected: &str) {
+            let said = self.ok_text(command.split(' '));
+            assert!(said.contains(expected), "{command}: {said}");
+        }
+
+        #[track_caller]
+        fn refuses(&self, command: &str, expected: &str) {
+            let said = self.fails(1, command.split(' '));
+            assert!(said.contains(expected), "{command}: {said}");
+        }
+    }
+
+    #[test]
+    fn a_store_keeps_the_kms_that_it_was_made_with() {
+        let program = Program::new();
+        fs::write(program.path("source"), b"meow").expect("written");
+        program.ok(["--kms", "embedded", "put", "first", "source"]);
+        for mode in MODES {
+            program.put(mode, mode, b"meow");
+            assert_eq!(program.cat(mode, mode), b"meow", "{mode}");
+        }
+        program.says("keys ls", "alias/aws/s3");
+        program.says("stat sse-kms", "KMS key arn:aws:kms:local:000000000000:key/");
+        assert!(!program.path("atrest-store/keys/master.atrest").exists());
+        assert!(!program.path("atrest-store/kms").exists());
+        #[cfg(unix)]
+        check_private(&program.files("keys"));
+
+        program.refuses("--kms files ls", "was made with --kms embedded, and not files");
+        program.refuses("kms-create app", "`keys create --alias alias/app`");
+        program.ok(["--kms", "embedded", "ls"]);
+
+        program.ok(["--store", "other", "put", "object", "source"]);
+        program.refuses("--store other --kms embedded ls", "was made with --kms files, and not embedded");
+        program.refuses("--store other keys ls", "was made with --kms files, and not embedded");
+        assert!(program.fails(2, ["--store", "other", "--as", "alice", "ls"]).contains("--as"));
+    }
+
+    #[test]
+    fn the_master_key_is_rotated_and_retired_as_in_any_other_store() {
+        let program = Program::with_options(&["--kms", "embedded"]);
+        program.put("sse-s3", "object", b"meow");
+        program.says("rotate", "the primary is now version 2");
+        program.says("rewrap", "1 rewrapped");
+        program.ok(["disable", "1"]);
+        program.ok(["retire", "1"]);
+        assert_eq!(program.cat("sse-s3", "object"), b"meow");
+        program.refuses("enable 1", "version 1");
+    }
+
+    #[test]
+    fn whoever_the_policy_of_a_key_does_not_name_is_refused() {
+        let program = program_with_a_key();
+        let denied = "the requester may not use the key";
+        assert!(program.put_as("alice", "object", b"meow").stderr.contains(denied));
+        program.says("keys allow alias/app write alice", "alice");
+        assert_eq!(program.put_as("alice", "object", b"meow").code, Some(0));
+        // To write is not to read.
+        program.refuses("--as alice cat object", denied);
+        program.says("keys allow alias/app read alice bob", "bob");
+        for reader in ["alice", "bob", "files"] {
+            program.says(&format!("--as {reader} cat object"), "meow");
+        }
+        assert!(program.put_as("bob", "object", b"of bob").stderr.contains(denied));
+        program.refuses("--as bob keys rotate alias/app", denied);
+        program.refuses("--as bob keys create", "only the owner");
+        program.says("keys allow alias/app administer bob", "bob");
+        program.says("--as bob keys rotate alias/app", "version 2");
+
+        // The policy is the key's, whatever name leads to it, and nobody's default.
+        program.ok(["keys", "alias", "alias/other", "alias/app"]);
+        program.refuses("--as eve put --mode sse-kms --key-id alias/other object customer.key", denied);
+        program.refuses("--as alice put --mode sse-kms object customer.key", denied);
+
+        program.ok(["keys", "owner-only", "alias/app"]);
+        program.refuses("--as alice cat object", denied);
+        program.says("cat object", "meow");
+    }
+
+    #[test]
+    fn a_key_that_is_disabled_or_waits_for_its_deletion_opens_nothing() {
+        let program = program_with_a_key();
+        assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
+        program.ok(["keys", "disable", "alias/app"]);
+        program.refuses("cat object", "disabled");
+        assert!(program.put_as("files", "another", b"meow").stderr.contains("disabled"));
+        program.ok(["keys", "enable", "alias/app"]);
+        program.says("cat object", "meow");
+
+        program.refuses("keys delete alias/app --days 6", "7 to 30 days");
+        program.says("keys delete alias/app --days 7", "`keys cancel` takes the deletion back");
+        program.says("keys show alias/app", "pending deletion from ");
+        program.refuses("cat object", "pending deletion");
+        program.says("keys maintain", "0 deleted");
+        program.ok(["keys", "cancel", "alias/app"]);
+        program.ok(["keys", "enable", "alias/app"]);
+        program.says("cat object", "meow");
+    }
+
+    #[test]
+    fn a_rotated_key_opens_what_it_wrote_and_a_rewrap_of_all_leaves_the_old_version() {
+        let program = program_with_a_key();
+        assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
+        program.says("keys rotate alias/app", "version 2");
+        program.says("cat object", "meow");
+        assert_eq!(program.version_of_last("Decrypt"), 1);
+        program.says("rewrap --all", "1 rewrapped");
+        program.says("cat object", "meow");
+        assert_eq!(program.version_of_last("Decrypt"), 2);
+
+        // A name that is led elsewhere leads new objects alone.
+        program.ok([
+            "keys",
+            "create",
+            "--alias",
+            "alias/next",
+            "--rotate-every",
+            "90",
+            "--description",
+            "the next one",
+        ]);
+        program.says("keys show alias/next", "every 90 days");
+        program.ok(["keys", "alias", "alias/app", "alias/next"]);
+        program.says("cat object", "meow");
+        assert_eq!(program.put_as("files", "another", b"meow").code, Some(0));
+        assert_eq!(program.version_of_last("GenerateDataKey"), 1);
+    }
+
+    #[test]
+    fn a_second_process_is_told_that_the_store_is_in_use() {
+        let program = program_with_a_key();
+        let mut child = program.spawn(["put", "object", "-"]);
+        let mut stdin = child.stdin.take().expect("a pipe");
+        // More than the pipe holds: once it is taken the store is open.
+        stdin.write_all(&pattern(1 << 20)).expect("taken");
+        for command in ["ls", "keys ls", "cat object"] {
+            program.refuses(command, "in use");
+        }
+        drop(stdin);
+        assert_eq!(Run::from(child.wait_with_output().expect("ended")).code, Some(0));
+        program.says("ls", "1,048,576  object");
+    }
+
+    #[test]
+    fn the_audit_trail_says_who_did_what_and_what_was_refused() {
+        let program = program_with_a_key();
+        program.ok(["keys", "allow", "alias/app", "write", "alice"]);
+        fs::remove_file(program.path(LOG)).expect("removed");
+        assert_eq!(program.put_as("alice", "object", b"meow").code, Some(0));
+        program.refuses("--as alice cat object", "may not");
+        program.says("cat object", "meow");
+        program.ok(["keys", "disable", "alias/app"]);
+        program.refuses("cat object", "disabled");
+
+        let text = |record: &Value, path| record.pointer(path).and_then(Value::as_str).unwrap_or("-").to_owned();
+        let seen = |record: &Value| {
+            ["/userIdentity/userName", "/eventName", "/requestParameters/key", "/errorCode"].map(|at| text(record, at))
+        };
+        let events: Vec<_> = program.records().iter().map(|record| seen(record).join(" ")).collect();
+        let expected = [
+            "alice GenerateDataKey - -",
+            "alice PutObject object -",
+            "alice Decrypt - AccessDenied",
+            "alice GetObject object AccessDenied",
+            "files Decrypt - -",
+            "files GetObject object -",
+            "files DisableKey - -",
+            "files Decrypt - DisabledException",
+            "files GetObject object DisabledException",
+        ];
+        assert_eq!(events, expected);
+
+        let table = program.ok_text(["keys", "log"]);
+        assert_eq!(table.lines().count(), 1 + expected.len(), "{table}");
+        assert!(table.lines().nth(1).is_some_and(|row| row.contains("alias/app")), "{table}");
+        assert!(table.lines().nth(3).is_some_and(|row| row.ends_with("AccessDenied")), "{table}");
+    }
+
+    #[test]
+    fn what_cannot_be_recorded_is_not_done() {
+        let program = program_with_a_key();
+        fs::remove_file(program.path(LOG)).expect("removed");
+        fs::create_dir(program.path(LOG)).expect("made");
+        program.fails(1, ["keys", "disable", "alias/app"]);
+        fs::remove_dir(program.path(LOG)).expect("removed");
+        program.says("keys show alias/app", "enabled");
+    }
+
+    #[test]
+    fn a_missing_or_damaged_kms_is_an_error_and_never_a_new_one() {
+        let program = Program::with_options(&["--kms", "embedded"]);
+        program.put("sse-kms", "object", b"meow");
+        no_key_is_made_anew(&program, &["keys/root.key", "keys/kms.atrest"]);
+        // Nor is another store's taken for it.
+        program.ok(["--store", "other", "put", "object", "source"]);
+        for file in ["root.key", "kms.atrest"] {
+            fs::copy(program.path("other/keys").join(file), program.path("atrest-store/keys").join(file))
+                .expect("copied");
+        }
+        program.fails(1, ["cat", "object"]);
+    }
+
+    #[test]
+    fn lost_keys_come_back_from_a_backup() {
+        let program = program_with_a_key();
+        assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
+        program.put("sse-s3", "another", b"purr");
+        program.ok(["keys", "backup", "backup", "backup.key"]);
+        program.refuses("keys backup backup another.key", "exists");
+        program.refuses("keys restore backup backup.key", "exists");
+        #[cfg(unix)]
+        check_private(&["backup", "backup.key"].map(|file| program.path(file)));
+
+        for lost in [&["kms.atrest"][..], &["kms.atrest", "root.key"]] {
+            lost.iter()
+                .for_each(|file| fs::remove_file(program.path("atrest-store/keys").join(file)).expect("removed"));
+            program.fails(1, ["cat", "object"]);
+            program.ok(["keys", "restore", "backup", "backup.key"]);
+            program.says("verify", "2 of 2 verified");
+        }
+        // Only into the store that it is of.
+        program.ok(["--store", "other", "--kms", "embedded", "put", "object", "backup"]);
+        fs::remove_file(program.path("other/keys/kms.atrest")).expect("removed");
+        program.fails(1, ["--store", "other", "keys", "restore", "backup", "backup.key"]);
+        assert!(!program.path("other/keys/kms.atrest").exists());
+    }
+
+    #[test]
+    fn wrong_usage_of_the_keys_commands_is_told_apart_from_failure() {
+        let program = program_with_a_key();
+        let wrong = [
+            "keys",
+            "keys frobnicate",
+            "keys show",
+            "keys rotate alias/app alias/app",
+            "keys delete alias/app --days many",
+            "keys allow alias/app everything alice",
+            "keys allow alias/app read",
+            "keys ls --alias alias/app",
+            "--kms cloud ls",
+        ];
+        for command in wrong {
+            program.fails(2, command.split(' '));
+        }
+        program.refuses("keys show alias/none", "no such key");
+        program.refuses("keys create --alias alias/app", "there is an alias of this name already");
+        program.refuses("keys create --alias app", "an alias is alias/");
+    }
+
+    #[cfg(feature = "aws-lc-rs")]
+    #[test]
+    fn the_demo_tells_the_same_story() {
+        let program = Program::new();
+        fs::write(program.path("story"), pattern(50_000)).expect("written");
+        assert!(program.ok_text(["--kms", "embedded", "demo", "story"]).ends_with("Everything held.\n"));
+    }
+
+    impl Program {
+        fn records(&self) -> Vec<Value> {
+            let log = fs::read_to_string(self.path(LOG)).expect("there");
+            log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+        }
+
+        /// The version of the KMS key in the last event of this name.
+        fn version_of_last(&self, event: &str) -> u64 {
+            let records = self.records();
+            let last = records.iter().rev().find(|record| record["eventName"] == event).expect("one");
+            last["additionalEventData"]["keyVersion"].as_u64().expect("a version")
+        }
+    }
+}
