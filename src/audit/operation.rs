@@ -89,6 +89,8 @@ operations! {
     ExportKey => "ExportKeyMaterial",
     /// `BackupKeyStore`, which AWS does not have.
     Backup => "BackupKeyStore",
+    /// The keyring of a key store was changed; the version is its primary then: `ChangeKeyring`, which AWS does not have.
+    ChangeKeyring => "ChangeKeyring",
     /// The time of a clock that had been ahead was taken as right: `AcceptClock`, which AWS does not have.
     AcceptClock => "AcceptClock",
 }

@@ -253,3 +253,20 @@ fn memory_event(kms: &EmbeddedKms) -> AuditEvent {
     generate(&restored, "alias/app", &Requester::new("mallory")).unwrap_err();
     sink.events().remove(0)
 }
+
+#[test]
+fn a_change_of_the_keyring_is_the_owners_doing_and_on_record() {
+    let sink = Arc::new(Switched::default());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    let keyring = store.kms.keyring();
+    keyring.rotate().unwrap();
+    keyring.disable(2).unwrap_err();
+    let events = sink.events.events();
+    let told: Vec<_> =
+        events.iter().map(|event| (event.operation(), event.key_version(), event.error().is_some())).collect();
+    assert_eq!(told, [(Event::ChangeKeyring, Some(2), false), (Event::ChangeKeyring, None, true)]);
+    assert!(events.iter().all(|event| event.key_id() == Some(&*keyring.key_id()) && event.requester() == &owner()));
+    sink.full.store(true, Ordering::SeqCst);
+    assert!(matches!(keyring.rotate(), Err(Error::Audit(_))));
+    assert_eq!(keyring.primary(), 2);
+}

@@ -198,7 +198,7 @@ fn a_requester_beyond_their_quota_is_throttled_and_nobody_else_is() {
             Err(_) => break,
         };
     }
-    let error = last.err().expect("a hundred at once and one a second, and not hundreds");
+    let error = last.expect_err("a hundred at once and one a second, and not hundreds");
     assert_eq!(error.kind(), Kind::Throttled);
     assert!(error.is_transient());
     generate(&store.kms, &key, &bob).unwrap();

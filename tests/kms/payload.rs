@@ -128,6 +128,8 @@ const BROKEN: &[Breaks] = &[
     ("a deletion without a date", |json| drop(json["keys"][1].as_object_mut().unwrap().remove("deletion"))),
     ("a rotation every 0 days", |json| json["keys"][0]["rotation_days"] = json!(0)),
     ("a quota of none", |json| json["keys"][0]["quota"]["per_second"] = json!(0)),
+    ("a member that is null", |json| json["keys"][0]["rotation_days"] = json!(null)),
+    ("a policy that is null", |json| json["keys"][0]["policy"] = json!(null)),
     ("a policy that lacks a permission", |json| {
         drop(json["keys"][0]["policy"].as_object_mut().unwrap().remove("unwrap"))
     }),

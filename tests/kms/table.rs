@@ -35,13 +35,15 @@ enum Takes {
 }
 use Takes::{Ownership, The};
 
+type Call = fn(&World, &Requester) -> Result<(), Error>;
+
 struct Operation {
     name: &'static str,
     event: Event,
     takes: Takes,
     /// What it comes to for whoever may: in an enabled key, a disabled one, one that is pending deletion.
     outcomes: [Outcome; 3],
-    run: fn(&World, &Requester) -> Result<(), Error>,
+    run: Call,
 }
 
 const ADMINISTER: Takes = The(Permission::Administer);
@@ -49,9 +51,9 @@ const ADMINISTER: Takes = The(Permission::Administer);
 #[rustfmt::skip]
 const OPERATIONS: &[Operation] = &[
     Operation { name: "generate", event: Event::GenerateKey, takes: The(Permission::Generate), outcomes: [Done, DISABLED, PENDING],
-        run: |w, by| Ok(drop(generate(&w.kms, w.key, by)?)) },
+        run: |w, by| generate(&w.kms, w.key, by).map(drop).map_err(Error::from) },
     Operation { name: "unwrap", event: Event::UnwrapKey, takes: The(Permission::Unwrap), outcomes: [Done, DISABLED, PENDING],
-        run: |w, by| Ok(drop(unwrap(&w.kms, w.key, &w.wrapped, by)?)) },
+        run: |w, by| unwrap(&w.kms, w.key, &w.wrapped, by).map(drop).map_err(Error::from) },
     Operation { name: "describe", event: Event::DescribeKey, takes: ADMINISTER, outcomes: [Done, Done, Done],
         run: |w, by| w.kms.requested_by(by.clone()).describe_key(w.key).map(drop) },
     Operation { name: "set description", event: Event::SetDescription, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
@@ -90,7 +92,7 @@ const OPERATIONS: &[Operation] = &[
 
 /// What takes the owner, whatever the keys are.
 #[rustfmt::skip]
-const OWNERS: &[(&str, fn(&World, &Requester) -> Result<(), Error>)] = &[
+const OWNERS: &[(&str, Call)] = &[
     ("create", |w, by| w.kms.requested_by(by.clone()).create_key(NewKey::new()).map(drop)),
     ("create many", |w, by| w.kms.requested_by(by.clone()).create_keys([NewKey::new(), NewKey::new()]).map(drop)),
     ("import", |w, by| w.kms.requested_by(by.clone()).import_key(NewKey::new(), &w.wrapping_key, &w.exported).map(drop)),

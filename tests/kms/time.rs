@@ -80,7 +80,7 @@ fn a_key_is_deleted_after_its_waiting_time_and_only_by_maintenance() {
     // Over, and nobody has looked yet: it can still be had back.
     clock.set(100 * DAY);
     assert_eq!(generate(&store.kms, &key, &owner()).unwrap_err().kind(), Kind::PendingDeletion);
-    assert_eq!(store.kms.maintain().unwrap().deleted, [key.clone()]);
+    assert_eq!(store.kms.maintain().unwrap().deleted, std::slice::from_ref(&key));
     for named in [&*key, "alias/app"] {
         assert_eq!(generate(&store.kms, named, &owner()).unwrap_err().kind(), Kind::NotFound);
     }
@@ -158,10 +158,10 @@ fn a_thread_maintains_until_its_guard_is_dropped() {
         .kms
         .maintain_every(Duration::from_millis(1), move |outcome| drop(told.lock().unwrap().send(outcome.unwrap())))
         .unwrap();
-    assert_eq!(outcomes.recv().unwrap().rotated, [key.clone()]);
+    assert_eq!(outcomes.recv().unwrap().rotated, std::slice::from_ref(&key));
     assert_eq!(outcomes.recv().unwrap(), Maintained::default());
     clock.set(4 * DAY);
-    assert!(outcomes.iter().any(|maintained| maintained.rotated == [key.clone()]));
+    assert!(outcomes.iter().any(|maintained| maintained.rotated == std::slice::from_ref(&key)));
     drop(maintenance);
     // The function went with the thread.
     assert!(outcomes.into_iter().last().is_none_or(|maintained| maintained == Maintained::default()));

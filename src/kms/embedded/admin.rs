@@ -16,6 +16,7 @@ use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Limit, Result};
 use crate::keys::keyring_state::{millis, time};
 use crate::object::Requester;
+use crate::secret::Secret;
 
 /// What one requester may do with the keys of an [`EmbeddedKms`], and with the store if they are its owner.
 ///
@@ -78,7 +79,7 @@ impl KeyAdmin {
                 let mut touched = Touched::default();
                 let added = self.owned(state).and_then(|()| state.add(new, None, self.kms.store().now()?));
                 let info = added.map(|id| touch(state, id, &mut touched));
-                self.kms.record(doing, &touched, || info.as_ref().err().cloned())?;
+                self.kms.store().record(doing, &touched, || info.as_ref().err().cloned())?;
                 made.push(info?);
             }
             Ok(made)
@@ -91,7 +92,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn describe_key(&self, key: &str) -> Result<KeyInfo> {
-        self.kms.reading(self.doing(Operation::DescribeKey, Some(key)), |touched| {
+        self.kms.store().reading(self.doing(Operation::DescribeKey, Some(key)), |touched| {
             let state = self.kms.store().state();
             let id = self.administered(&state, key, touched)?;
             Ok(state.info(&state.keys[&id]))
@@ -104,7 +105,7 @@ impl KeyAdmin {
     ///
     /// [`Error::Audit`](crate::Error::Audit).
     pub fn list_keys(&self) -> Result<Vec<KeyInfo>> {
-        self.kms.reading(self.doing(Operation::ListKeys, None), |_| {
+        self.kms.store().reading(self.doing(Operation::ListKeys, None), |_| {
             let state = self.kms.store().state();
             Ok(state.infos(|key| state.allows(key, Permission::Administer, &self.requester)))
         })
@@ -192,11 +193,11 @@ impl KeyAdmin {
     ///
     /// [`Error::Audit`](crate::Error::Audit).
     pub fn list_aliases(&self) -> Result<BTreeMap<String, String>> {
-        self.kms.reading(self.doing(Operation::ListAliases, None), |_| {
+        self.kms.store().reading(self.doing(Operation::ListAliases, None), |_| {
             let state = self.kms.store().state();
             let keys = state.aliases.iter().map(|(alias, id)| (alias, &state.keys[id]));
             let allowed = keys.filter(|(_, key)| state.allows(key, Permission::Administer, &self.requester));
-            Ok(allowed.map(|(alias, key)| (alias.clone(), key.arn.clone())).collect())
+            Ok(allowed.map(|(alias, key)| (alias.clone(), key.arn.to_string())).collect())
         })
     }
 
@@ -266,10 +267,9 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn rotate_key(&self, key: &str) -> Result<u32> {
-        self.change_key(Operation::RotateKey, key, Dying::Refused, |found| {
-            found.usable().map_err(|kind| KeyProviderError::new(kind, key))?;
-            let (now, material) = (self.kms.store().now()?, Generator::default().secret()?);
-            Ok(found.rotate(now, KeyOrigin::Generated, material).ok_or(Limit::Keyring)?)
+        self.changing(Operation::RotateKey, Some(key), |state, touched| {
+            let id = self.administered(state, key, touched)?;
+            self.rotate(state, (id, key), touched, KeyOrigin::Generated, || Generator::default().secret())
         })
     }
 
@@ -337,7 +337,7 @@ impl KeyAdmin {
         key: Option<&str>,
         change: impl FnOnce(&mut State, &mut Touched) -> Result<T>,
     ) -> Result<T> {
-        self.kms.changing(self.doing(operation, key), change)
+        self.kms.store().changing(self.doing(operation, key), change)
     }
 
     fn change_key<T>(
@@ -356,6 +356,22 @@ impl KeyAdmin {
         })
     }
 
+    /// Gives a key that works a new version of this material.
+    pub(super) fn rotate(
+        &self,
+        state: &mut State,
+        (id, named): (Uuid, &str),
+        touched: &mut Touched,
+        origin: KeyOrigin,
+        material: impl FnOnce() -> Result<Secret>,
+    ) -> Result<u32> {
+        let key = state.key_mut(id).expect("it was found");
+        key.usable().map_err(|kind| KeyProviderError::new(kind, named))?;
+        let number = key.rotate(self.kms.store().now()?, origin, material()?).ok_or(Limit::Keyring)?;
+        touched.version = Some(number);
+        Ok(number)
+    }
+
     pub(super) fn owned(&self, state: &State) -> Result<()> {
         if self.requester == state.owner { Ok(()) } else { Err(KeyStoreError::NotTheOwner.into()) }
     }
@@ -363,7 +379,7 @@ impl KeyAdmin {
     /// The key of this name, if the requester may administer it.
     pub(super) fn administered(&self, state: &State, named: &str, touched: &mut Touched) -> Result<Uuid> {
         let key = state.key(named)?;
-        touched.key = Some(key.clone());
+        touched.key_id = Some(key.arn.clone());
         if !state.allows(key, Permission::Administer, &self.requester) {
             return Err(KeyProviderError::new(KeyProviderErrorKind::AccessDenied, named).into());
         }
@@ -386,8 +402,9 @@ impl KeyAdmin {
     }
 }
 
-fn touch(state: &State, id: Uuid, touched: &mut Touched) -> KeyInfo {
+/// What there is to know of a key that was just made, and that it was this one.
+pub(super) fn touch(state: &State, id: Uuid, touched: &mut Touched) -> KeyInfo {
     let key = &state.keys[&id];
-    touched.key = Some(key.clone());
+    touched.key_id = Some(key.arn.clone());
     state.info(key)
 }

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::payload;
 use super::state::{State, check_account, check_owner};
-use super::store::{Clock, KeyringIn, Store};
+use super::store::{Clock, KeyringIn, Manner, Store};
 use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
 use crate::audit::AuditTrail;
 use crate::error::{Result, Unexpected};
@@ -113,7 +113,7 @@ impl EmbeddedKmsBuilder {
     /// or cannot be read. [`Error::SealedFile`](crate::Error::SealedFile) and
     /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is damaged, or sealed under another root key. [`Unexpected`].
     pub fn open(self, root_key: &RootKey) -> Result<EmbeddedKms> {
-        let store = Store::open(StoredFile::existing(&self.path)?, root_key, self.clock.clone())?;
+        let store = Store::open(StoredFile::existing(&self.path)?, root_key, self.manner())?;
         self.check(&store.state())?;
         Ok(self.build(store))
     }
@@ -135,8 +135,12 @@ impl EmbeddedKmsBuilder {
     }
 
     fn create_with(self, state: State, root_key: &RootKey) -> Result<EmbeddedKms> {
-        let store = Store::create(StoredFile::to_be(&self.path)?, state, root_key, self.clock.clone())?;
+        let store = Store::create(StoredFile::to_be(&self.path)?, state, root_key, self.manner())?;
         Ok(self.build(store))
+    }
+
+    fn manner(&self) -> Manner {
+        Manner { clock: self.clock.clone(), audit: self.audit.clone() }
     }
 
     fn check(&self, state: &State) -> Result<()> {
@@ -155,7 +159,6 @@ impl EmbeddedKmsBuilder {
         EmbeddedKms(Arc::new(Shared {
             store,
             keyring,
-            audit: self.audit,
             quota: self.quota,
             meter: Default::default(),
             default_key_policy: self.default_key_policy,

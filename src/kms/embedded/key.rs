@@ -153,7 +153,8 @@ impl NewKey {
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) id: Uuid,
-    pub(super) arn: String,
+    /// Its ARN.
+    pub(super) arn: Arc<str>,
     pub(super) created: u64,
     pub(super) description: String,
     pub(super) tags: BTreeMap<String, String>,
@@ -229,7 +230,7 @@ impl Key {
         let version = |v: &Version| KeyVersion { number: v.number, created: time(v.created), origin: v.origin };
         KeyInfo {
             id: self.id.to_string(),
-            arn: self.arn.clone(),
+            arn: self.arn.to_string(),
             description: self.description.clone(),
             tags: self.tags.clone(),
             aliases,

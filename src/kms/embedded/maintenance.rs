@@ -43,21 +43,21 @@ impl EmbeddedKms {
         self.store().change(|state| {
             let mut maintained = Maintained::default();
             let due: Vec<_> = state.keys.values().filter(|key| due(key)).cloned().collect();
+            let owner = state.owner.clone();
             for key in due {
-                let operation = if key.deletion_is_due(now) {
+                let (operation, version) = if key.deletion_is_due(now) {
                     state.delete(key.id);
-                    maintained.deleted.push(key.arn.clone());
-                    AuditOperation::DeleteKey
+                    maintained.deleted.push(key.arn.to_string());
+                    (AuditOperation::DeleteKey, None)
                 } else {
                     let found = state.key_mut(key.id).expect("it is due");
                     let material = Generator::default().secret()?;
-                    found.rotate(now, KeyOrigin::Generated, material).ok_or(Limit::Keyring)?;
-                    maintained.rotated.push(key.arn.clone());
-                    AuditOperation::RotateKeyByAge
+                    let number = found.rotate(now, KeyOrigin::Generated, material).ok_or(Limit::Keyring)?;
+                    maintained.rotated.push(key.arn.to_string());
+                    (AuditOperation::RotateKeyByAge, Some(number))
                 };
-                let owner = state.owner.clone();
                 let doing = Doing { operation, requester: &owner, key_id: None, context: None };
-                self.record(doing, &Touched { key: Some(key), version: None }, || None)?;
+                self.store().record(doing, &Touched { key_id: Some(key.arn.clone()), version }, || None)?;
             }
             Ok(maintained)
         })

@@ -25,7 +25,6 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::audit::AuditTrail;
 use crate::error::Result;
 use crate::keys::{Keyring, RootKey};
 use crate::object::Requester;
@@ -84,7 +83,6 @@ pub struct EmbeddedKms(Arc<Shared>);
 struct Shared {
     store: Arc<Store>,
     keyring: Keyring,
-    audit: Option<AuditTrail>,
     quota: Option<Quota>,
     meter: Meter,
     default_key_policy: Option<KeyPolicy>,

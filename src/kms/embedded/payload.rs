@@ -23,7 +23,7 @@ use crate::keys::keyring_state::{State as KeyringState, Version as MasterVersion
 use crate::keys::sealed_file::{self, Kind};
 use crate::object::Requester;
 use crate::secret::{MasterKey, Secret};
-use text::{Id, KeyText, each_once, written_len};
+use text::{Id, KeyText, each_once, there, written_len};
 
 const VERSION: u32 = 1;
 
@@ -113,13 +113,13 @@ struct Key {
     #[serde(deserialize_with = "each_once")]
     tags: BTreeMap<String, String>,
     state: KeyState,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     deletion: Option<u64>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     rotation_days: Option<u32>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     policy: Option<Policy>,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
     quota: Option<StoredQuota>,
     versions: Vec<KeyVersion>,
 }
@@ -304,7 +304,7 @@ impl Key {
         }
         Ok(key::Key {
             id: self.id.0,
-            arn: state.arn(&format!("key/{}", self.id.0)),
+            arn: state.arn(&format!("key/{}", self.id.0)).into(),
             created: self.created,
             description: self.description,
             tags: self.tags,

@@ -78,14 +78,19 @@ impl KeyPolicy {
 
     /// Whether the requester may do this.
     pub fn allows(&self, permission: Permission, requester: &Requester) -> bool {
+        self.requesters(permission).is_none_or(|names| names.contains(requester.as_str()))
+    }
+
+    /// The names of those who may do this; `None` where everyone may.
+    pub fn requesters(&self, permission: Permission) -> Option<&BTreeSet<String>> {
         let requesters = match permission {
             Permission::Generate => &self.generate,
             Permission::Unwrap => &self.unwrap,
             Permission::Administer => &self.administer,
         };
         match requesters {
-            Requesters::Everyone => true,
-            Requesters::Only(names) => names.contains(requester.as_str()),
+            Requesters::Everyone => None,
+            Requesters::Only(names) => Some(names),
         }
     }
 

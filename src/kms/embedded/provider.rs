@@ -40,7 +40,7 @@ impl EmbeddedKms {
             key_id: Some(request.key_id()),
             context: Some(request.context()),
         };
-        self.reading(doing, using).map_err(|error| match error {
+        self.store().reading(doing, using).map_err(|error| match error {
             Error::KeyProvider(error) => error,
             other => KeyProviderError::new(Kind::Unavailable, request.key_id()).with_source(other),
         })
@@ -53,7 +53,7 @@ impl EmbeddedKms {
         let kek = KeyEncryptionKey::generate()?;
         let binding = Binding { version: version.number, key_id: &key.arn, context: request.context() };
         let wrapped = wrapped_kek::wrap(version.material.expose(), &binding, &Generator::default(), &kek)?;
-        Ok(GeneratedKey::new(key.arn.clone(), wrapped, kek))
+        Ok(GeneratedKey::new(&*key.arn, wrapped, kek))
     }
 
     fn unwrap(&self, wrapped: &[u8], request: &KeyRequest, used: &mut Touched) -> Result<UnwrappedKey> {
@@ -66,7 +66,7 @@ impl EmbeddedKms {
         let binding = Binding { version: number, key_id: &key.arn, context: request.context() };
         let kek = wrapped_kek::unwrap(version.material.expose(), &binding, wrapped);
         let kek = kek.map_err(|error| refused(Kind::Rejected).with_key_version(number).with_source(error))?;
-        Ok(UnwrappedKey::new(key.arn.clone(), kek))
+        Ok(UnwrappedKey::new(&*key.arn, kek))
     }
 
     /// The key that the request names, if this requester may use it so, and now.
@@ -82,7 +82,7 @@ impl EmbeddedKms {
             }
             None => return Err(refused(Kind::NotFound)),
         };
-        used.key = Some(key.clone());
+        used.key_id = Some(key.arn.clone());
         if !state.allows(&key, permission, request.requester()) {
             return Err(refused(Kind::AccessDenied));
         }
@@ -112,12 +112,12 @@ impl EmbeddedKms {
             return Err(KeyProviderError::new(Kind::AccessDenied, request.key_id()).into());
         }
         // Another thread may have made it meanwhile.
-        let made = self.changing(doing, |state, touched| {
+        let made = self.store().changing(doing, |state, touched| {
             if state.resolve(DEFAULT_ALIAS).is_none() {
                 state.add_default(policy.cloned(), self.store().now()?)?;
             }
             let key = state.key(DEFAULT_ALIAS)?.clone();
-            touched.key = Some(key.clone());
+            touched.key_id = Some(key.arn.clone());
             Ok(key)
         })?;
         Ok(made)

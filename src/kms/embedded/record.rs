@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use super::EmbeddedKms;
-use super::key::Key;
 use super::state::State;
+use super::store::Store;
 use crate::audit::{AuditEvent, AuditOperation};
 use crate::error::{Error, Result};
 use crate::keys::EncryptionContext;
@@ -23,11 +22,11 @@ pub(super) struct Doing<'a> {
 /// Which key it was done with, as it turned out.
 #[derive(Default)]
 pub(super) struct Touched {
-    pub(super) key: Option<Arc<Key>>,
+    pub(super) key_id: Option<Arc<str>>,
     pub(super) version: Option<u32>,
 }
 
-impl EmbeddedKms {
+impl Store {
     /// Reads what is known and puts it on record: what cannot be recorded is not given out.
     pub(super) fn reading<T, E>(
         &self,
@@ -52,7 +51,7 @@ impl EmbeddedKms {
         change: impl FnOnce(&mut State, &mut Touched) -> Result<T>,
     ) -> Result<T> {
         let mut touched = Touched::default();
-        let outcome = self.store().change(|state| {
+        let outcome = self.change(|state| {
             let outcome = change(state, &mut touched)?;
             self.record(doing, &touched, || None)?;
             Ok(outcome)
@@ -72,15 +71,15 @@ impl EmbeddedKms {
         touched: &Touched,
         error: impl FnOnce() -> Option<Error>,
     ) -> Result<()> {
-        let Some(trail) = &self.0.audit else {
+        let Some(trail) = &self.manner.audit else {
             return Ok(());
         };
-        let mut event = AuditEvent::new(self.store().time(), doing.requester.clone(), doing.operation);
+        let mut event = AuditEvent::new(self.time(), doing.requester.clone(), doing.operation);
         if let Some(key_id) = doing.key_id {
             event = event.with_requested_key_id(key_id);
         }
-        if let Some(key) = &touched.key {
-            event = event.with_key(&key.arn, touched.version);
+        if let Some(key_id) = &touched.key_id {
+            event = event.with_key(key_id, touched.version);
         }
         if let Some(context) = doing.context {
             event = event.with_context(context);

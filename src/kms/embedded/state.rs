@@ -110,7 +110,7 @@ impl State {
         };
         let key = Key {
             id,
-            arn: self.arn(&format!("key/{id}")),
+            arn: self.arn(&format!("key/{id}")).into(),
             created: now,
             description: new.description,
             tags: new.tags,

@@ -4,7 +4,9 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::payload;
+use super::record::Doing;
 use super::state::State;
+use crate::audit::{AuditOperation, AuditTrail};
 use crate::error::{KeyStoreError, Result};
 use crate::keys::RootKey;
 use crate::keys::keyring::Storage;
@@ -25,27 +27,33 @@ pub(super) struct Store {
     file: StoredFile,
     _lock: Lock,
     root_key: RootKey,
-    clock: Clock,
+    pub(super) manner: Manner,
+}
+
+/// How a store behaves, whatever it holds.
+pub(super) struct Manner {
+    pub(super) clock: Clock,
+    pub(super) audit: Option<AuditTrail>,
 }
 
 impl Store {
     /// A new store in a new file.
-    pub(super) fn create(file: StoredFile, state: State, root_key: &RootKey, clock: Clock) -> Result<Self> {
+    pub(super) fn create(file: StoredFile, state: State, root_key: &RootKey, manner: Manner) -> Result<Self> {
         let lock = locked(&file)?;
         file.create(&payload::seal(&state, root_key)?)?;
-        Ok(Self::of(file, lock, state, root_key, clock))
+        Ok(Self::of(file, lock, state, root_key, manner))
     }
 
     /// The store of a file.
-    pub(super) fn open(file: StoredFile, root_key: &RootKey, clock: Clock) -> Result<Self> {
+    pub(super) fn open(file: StoredFile, root_key: &RootKey, manner: Manner) -> Result<Self> {
         let lock = locked(&file)?;
         let state = payload::open(&file.read()?, root_key)?;
-        Ok(Self::of(file, lock, state, root_key, clock))
+        Ok(Self::of(file, lock, state, root_key, manner))
     }
 
-    fn of(file: StoredFile, lock: Lock, state: State, root_key: &RootKey, clock: Clock) -> Self {
+    fn of(file: StoredFile, lock: Lock, state: State, root_key: &RootKey, manner: Manner) -> Self {
         let state = RwLock::new(Arc::new(state));
-        Self { state, changing: Mutex::new(()), file, _lock: lock, root_key: root_key.clone(), clock }
+        Self { state, changing: Mutex::new(()), file, _lock: lock, root_key: root_key.clone(), manner }
     }
 
     /// What the store holds now.
@@ -54,7 +62,7 @@ impl Store {
     }
 
     pub(super) fn time(&self) -> SystemTime {
-        (self.clock)()
+        (self.manner.clock)()
     }
 
     /// Changes what is stored, and then what is seen; where either fails, nothing changes.
@@ -85,13 +93,17 @@ fn locked(file: &StoredFile) -> Result<Lock> {
     file.try_lock()?.ok_or(KeyStoreError::InUse.into())
 }
 
-/// The keyring of a store is changed as the store is.
+/// The keyring of a store is changed as the store is, and on record as its owner's doing.
 pub(super) struct KeyringIn(pub(super) Arc<Store>);
 
 impl Storage for KeyringIn {
     fn update(&self, _: &KeyringState, change: &dyn Fn(&mut KeyringState) -> Result<()>) -> Result<KeyringState> {
-        self.0.change(|state| {
+        let owner = self.0.state().owner.clone();
+        let doing = Doing { operation: AuditOperation::ChangeKeyring, requester: &owner, key_id: None, context: None };
+        self.0.changing(doing, |state, touched| {
+            touched.key_id = Some(state.keyring.key_id.as_str().into());
             state.keyring = state.keyring.changed(change)?;
+            touched.version = Some(state.keyring.primary);
             Ok(state.keyring.clone())
         })
     }

@@ -1,11 +1,11 @@
 //! Keys that come and go: imported, exported, backed up. The owner's alone.
 
-use super::admin::KeyAdmin;
+use super::admin::{KeyAdmin, touch};
 use super::key::{KeyInfo, KeyOrigin, NewKey};
 use super::payload;
 use crate::audit::AuditOperation as Operation;
 use crate::crypto::key_wrap;
-use crate::error::{KeyProviderError, KeyStoreError, Limit, Result};
+use crate::error::{KeyStoreError, Result};
 use crate::keys::RootKey;
 use crate::secret::{KeyEncryptionKey, Secret};
 
@@ -26,8 +26,7 @@ impl KeyAdmin {
         self.changing(Operation::ImportKey, None, |state, touched| {
             self.owned(state)?;
             let id = state.add(new, Some(imported(wrapping_key, wrapped)?), self.kms.store().now()?)?;
-            touched.key = state.keys.get(&id).cloned();
-            Ok(state.info(&state.keys[&id]))
+            Ok(touch(state, id, touched))
         })
     }
 
@@ -41,12 +40,7 @@ impl KeyAdmin {
         self.changing(Operation::ImportKey, Some(key), |state, touched| {
             self.owned(state)?;
             let id = self.administered(state, key, touched)?;
-            let found = state.key_mut(id).expect("it was found");
-            found.usable().map_err(|kind| KeyProviderError::new(kind, key))?;
-            let material = imported(wrapping_key, wrapped)?;
-            let number = found.rotate(self.kms.store().now()?, KeyOrigin::Imported, material).ok_or(Limit::Keyring)?;
-            touched.version = Some(number);
-            Ok(number)
+            self.rotate(state, (id, key), touched, KeyOrigin::Imported, || imported(wrapping_key, wrapped))
         })
     }
 
@@ -62,7 +56,7 @@ impl KeyAdmin {
     ///
     /// [`KeyStoreError::VersionUnknown`], [`KeyStoreError::NotTheOwner`]; see [`KeyAdmin`].
     pub fn export_key(&self, key: &str, version: u32, wrapping_key: &KeyEncryptionKey) -> Result<Vec<u8>> {
-        self.kms.reading(self.doing(Operation::ExportKey, Some(key)), |touched| {
+        self.kms.store().reading(self.doing(Operation::ExportKey, Some(key)), |touched| {
             let state = self.kms.store().state();
             self.owned(&state)?;
             let id = self.administered(&state, key, touched)?;
@@ -84,7 +78,7 @@ impl KeyAdmin {
     /// [`KeyStoreError::NotTheOwner`]; [`Error::Audit`](crate::Error::Audit); [`Error::Random`](crate::Error::Random);
     /// [`Error::NotCompiled`](crate::Error::NotCompiled): a passphrase without the feature for it.
     pub fn backup(&self, backup_key: &RootKey) -> Result<Vec<u8>> {
-        self.kms.reading(self.doing(Operation::Backup, None), |_| {
+        self.kms.store().reading(self.doing(Operation::Backup, None), |_| {
             let state = self.kms.store().state();
             self.owned(&state)?;
             payload::seal(&state, backup_key)

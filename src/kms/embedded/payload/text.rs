@@ -103,6 +103,11 @@ impl<'de, K: Key> Deserialize<'de> for KeyText<K> {
     }
 }
 
+/// A member that may be left out; where it is there it is not `null`.
+pub(super) fn there<'de, D: Deserializer<'de>, V: Deserialize<'de>>(deserializer: D) -> Result<Option<V>, D::Error> {
+    V::deserialize(deserializer).map(Some)
+}
+
 /// A map in which no name comes twice.
 pub(super) fn each_once<'de, D, V>(deserializer: D) -> Result<BTreeMap<String, V>, D::Error>
 where
