@@ -39,6 +39,7 @@ const CRYPTO_CRATES: &[&str] = &[
     "getrandom",
     "hkdf",
     "hmac",
+    "md5",
     "rand",
     "rand_core",
     "ring",
