@@ -74,6 +74,7 @@
 //!   compiler.
 //! - `embedded-kms`: a KMS of one's own in one sealed file, [`kms`](manual::kms).
 //! - `audit-json`: the audit trail as a file of JSON lines, shaped like AWS CloudTrail's records.
+//! - `s3`: what S3 makes of a request, from its headers to the exact answer, as pure functions: `atrest::s3`.
 //! - `tracing`: the audit trail as events of `tracing`.
 //! - `passphrase`: keyring files and key stores under a passphrase.
 //! - `testing`: a memory KMS, the conformance suite for key providers, and the log that watches for a repeated nonce.
@@ -95,6 +96,8 @@ mod mode;
 pub mod multipart;
 mod object;
 pub mod rotation;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod secret;
 mod sse;
 mod stream;
