@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use atrest::rotation::{Entry, EnvelopeStore, Event, StoreFuture, Sweep};
 use atrest::{Backend, ObjectName};
 use data_encoding::{BASE64, HEXLOWER};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 const LONGEST_ENVELOPE: usize = 1_100;
 const LONGEST_BODY: usize = 500;
@@ -48,6 +48,42 @@ fn main() {
 
     let mut cursors = Seeds::new(fuzz, "cursor_decode");
     sweeps(|saved| cursors.write(&saved[..saved.len() - 8]));
+
+    policies(&mut Seeds::new(fuzz, "policy"));
+}
+
+/// As `policy` reads them: requests, each with a policy that is about it; one policy that is refused.
+fn policies(seeds: &mut Seeds) {
+    let encryption = "s3:x-amz-server-side-encryption";
+    let kms_key_id = "s3:x-amz-server-side-encryption-aws-kms-key-id";
+    let customer_algorithm = "s3:x-amz-server-side-encryption-customer-algorithm";
+    let key = "arn:aws:kms:r:111122223333:key/k";
+    let user = json!({"AWS": "arn:aws:iam::111122223333:user/alice"});
+    let cases = [
+        (3, "AES256", json!("*"), json!({"StringNotEquals": {encryption: "AES256"}})),
+        (1, "", json!({"AWS": "*"}), json!({"Null": {encryption: "true"}})),
+        (0, "", json!("*"), json!({"Bool": {"aws:SecureTransport": "false"}})),
+        (5, key, user.clone(), json!({"ArnNotLikeIfExists": {kms_key_id: ["arn:aws:kms:*:111122223333:key/?", key]}})),
+        (9, "AES256", json!({"AWS": ["111122223333"]}), json!({"StringLike": {customer_algorithm: "AES*"}})),
+        (15, "aws:kms", user, json!({"StringEqualsIfExists": {encryption: ["aws:kms"]}, "Null": {kms_key_id: false}})),
+        (1, "", json!({"AWS": "arn:aws:iam::111122223333:role/p/r"}), json!({"NumericEquals": {"s3:max-keys": 1}})),
+    ];
+    for (switches, header, principal, condition) in cases {
+        let mut seed = vec![switches];
+        let requester = match switches {
+            1 => "arn:aws:sts::111122223333:assumed-role/r/s",
+            _ => "arn:aws:iam::111122223333:user/alice",
+        };
+        for text in ["s3:PutObject", "arn:aws:s3:::b/a/k", requester, header] {
+            push(&mut seed, text.as_bytes());
+        }
+        let [deny, allow] = [("Deny", "s3:Put*"), ("Allow", "*")].map(|(effect, action)| {
+            json!({"Sid": effect, "Effect": effect, "Principal": principal, "Action": [action, "s3:?etObject"],
+                "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*k"], "Condition": condition})
+        });
+        seed.extend(json!({"Version": "2012-10-17", "Id": "i", "Statement": [deny, allow]}).to_string().bytes());
+        seeds.write(&seed);
+    }
 }
 
 /// Cursors and reports of small sweeps, the checksum still behind them.
@@ -66,6 +102,7 @@ fn sweeps(mut save: impl FnMut(&[u8]) + Send) {
             if let Event::Checkpoint(cursor) = event {
                 save(&cursor.to_bytes());
             }
+            Ok(())
         });
         let report = sweep.rewrap_blocking((0..entries).map(entry), &Untouched).expect("a report");
         save(&report.to_bytes());
