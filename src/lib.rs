@@ -75,6 +75,7 @@
 //! - `embedded-kms`: a KMS of one's own in one sealed file, [`kms`](manual::kms).
 //! - `audit-json`: the audit trail as a file of JSON lines, shaped like AWS CloudTrail's records.
 //! - `tracing`: the audit trail as events of `tracing`.
+//! - `s3`: the semantics of Amazon S3's requests and answers, as pure functions.
 //! - `passphrase`: keyring files and key stores under a passphrase.
 //! - `testing`: a memory KMS, the conformance suite for key providers, and the log that watches for a repeated nonce.
 //!
@@ -95,6 +96,8 @@ mod mode;
 pub mod multipart;
 mod object;
 pub mod rotation;
+#[cfg(feature = "s3")]
+pub mod s3;
 mod secret;
 mod sse;
 mod stream;

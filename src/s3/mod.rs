@@ -1,0 +1,14 @@
+//! S3's semantics as pure functions, for services that speak S3 (feature `s3`).
+
+mod bucket_encryption;
+mod checksum;
+mod etag;
+mod sealing;
+mod xml;
+
+pub use bucket_encryption::{
+    BlockedEncryption, BucketEncryption, BucketEncryptionError, DefaultEncryption, ObjectEncryption,
+};
+pub use checksum::{Checksum, ChecksumAlgorithm};
+pub use etag::Etag;
+pub use sealing::{OpensValues, PlaintextMd5, SealsValues};
