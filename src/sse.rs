@@ -24,6 +24,8 @@ use audited::Deed;
 use builder::Shared;
 
 use crate::audit::AuditOperation;
+#[cfg(feature = "s3")]
+use crate::crypto::Generator;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
@@ -220,6 +222,12 @@ impl Sse {
             (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) => keyring.refresh(),
             _ => Ok(()),
         }
+    }
+
+    /// Where randomness comes from.
+    #[cfg(feature = "s3")]
+    pub(crate) fn generator(&self) -> &Generator {
+        &self.shared.generator
     }
 
     /// The keyring that the builder was given.

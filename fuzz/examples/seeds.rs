@@ -7,6 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use atrest::rotation::{Entry, EnvelopeStore, Event, StoreFuture, Sweep};
+use atrest::s3::{BlockedEncryption, BucketEncryption, DefaultEncryption, ObjectEncryption};
 use atrest::{Backend, ObjectName};
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
@@ -50,6 +51,9 @@ fn main() {
     sweeps(|saved| cursors.write(&saved[..saved.len() - 8]));
 
     policies(&mut Seeds::new(fuzz, "policy"));
+
+    let mut xml = Seeds::new(fuzz, "bucket_encryption_xml");
+    documents().iter().for_each(|document| xml.write(document.as_bytes()));
 }
 
 /// As `policy` reads them: requests, each with a policy that is about it; one policy that is refused.
@@ -84,6 +88,43 @@ fn policies(seeds: &mut Seeds) {
         seed.extend(json!({"Version": "2012-10-17", "Id": "i", "Statement": [deny, allow]}).to_string().bytes());
         seeds.write(&seed);
     }
+}
+
+/// Bodies of PutBucketEncryption and UpdateObjectEncryption: answers, what clients send, and what is refused.
+fn documents() -> Vec<String> {
+    let mut bucket = BucketEncryption::new_bucket(BlockedEncryption::SseC);
+    let mut documents = vec![bucket.to_xml()];
+    let key_id = Some("a&b<c>\"é".to_owned());
+    bucket.bucket_key_enabled = true;
+    for default in [DefaultEncryption::SseKms { key_id: key_id.clone() }, DefaultEncryption::DsseKms { key_id }] {
+        bucket.default = default;
+        documents.push(bucket.to_xml());
+    }
+    documents.push(ObjectEncryption::new("arn:aws:kms:us-east-1:111122223333:key/1234abcd").to_xml());
+    let rule = |inside: &str| {
+        format!("<ServerSideEncryptionConfiguration><Rule>{inside}</Rule></ServerSideEncryptionConfiguration>")
+    };
+    let default = |inside: &str| {
+        rule(&format!("<ApplyServerSideEncryptionByDefault>{inside}</ApplyServerSideEncryptionByDefault>"))
+    };
+    let prefixed = default("<SSEAlgorithm>AES256</SSEAlgorithm>")
+        .replace("</", "</s:")
+        .replace('<', "<s:")
+        .replace("<s:/s:", "</s:")
+        .replacen('>', " xmlns:s='http://s3.amazonaws.com/doc/2006-03-01/'>", 1);
+    documents.extend([
+        default("<SSEAlgorithm>AES256</SSEAlgorithm>"),
+        default("<SSEAlgorithm>aws:kms<!-- - --></SSEAlgorithm><KMSMasterKeyID>&#x6B;<![CDATA[<]]></KMSMasterKeyID>"),
+        default("<SSEAlgorithm>AES256</SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID>"),
+        default("<SSEAlgorithm>aws:fsx</SSEAlgorithm>"),
+        rule("<BlockedEncryptionTypes><EncryptionType>NONE</EncryptionType></BlockedEncryptionTypes>"),
+        rule("<BucketKeyEnabled>true</BucketKeyEnabled><BlockedEncryptionTypes/>"),
+        prefixed,
+        "<ObjectEncryption><SSE-S3/></ObjectEncryption>".into(),
+        "<!DOCTYPE l [<!ENTITY a \"&b;\">]><ObjectEncryption>&a;</ObjectEncryption>".into(),
+        "<?xml version='1.0' encoding='UTF-8' standalone='no'?><?pi?><ObjectEncryption/>".into(),
+    ]);
+    documents
 }
 
 /// Cursors and reports of small sweeps, the checksum still behind them.

@@ -14,7 +14,6 @@ pub(crate) mod kdf;
 pub(crate) mod key_wrap;
 mod mac;
 #[cfg(feature = "s3")]
-#[cfg_attr(not(test), expect(dead_code, reason = "what needs it comes next"))]
 pub(crate) mod md5;
 pub(crate) mod passphrase;
 pub(crate) mod random;

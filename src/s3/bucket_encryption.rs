@@ -1,0 +1,280 @@
+//! What a bucket does with objects that ask for nothing, and which encryption it refuses, as S3's XML says it.
+
+use quick_xml::escape::escape;
+
+use super::xml::{DECLARATION, Document, Element, Malformed, NAMESPACE};
+
+/// The most bytes of a key id, as everywhere in the library.
+const MAX_KEY_ID_LEN: usize = 2_048;
+
+/// How a bucket encrypts what is written into it.
+///
+/// ```
+/// # fn main() -> Result<(), atrest::s3::BucketEncryptionError> {
+/// use atrest::s3::{BlockedEncryption, BucketEncryption, DefaultEncryption};
+///
+/// let bucket = BucketEncryption::new_bucket(BlockedEncryption::SseC);
+/// let body = b"<ServerSideEncryptionConfiguration><Rule><ApplyServerSideEncryptionByDefault>\
+///     <SSEAlgorithm>aws:kms</SSEAlgorithm><KMSMasterKeyID>alias/app</KMSMasterKeyID>\
+///     </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
+/// let bucket = bucket.after_put(body)?;
+/// assert_eq!(bucket.default, DefaultEncryption::SseKms { key_id: Some("alias/app".into()) });
+/// assert!(bucket.blocks_customer_keys, "the request did not speak of it");
+/// assert_eq!(BucketEncryption::from_xml(bucket.to_xml().as_bytes())?, bucket);
+/// # Ok(()) }
+/// ```
+///
+/// Spec: Amazon S3, PutBucketEncryption, GetBucketEncryption, DeleteBucketEncryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct BucketEncryption {
+    /// How objects are encrypted whose request asks for nothing.
+    pub default: DefaultEncryption,
+    /// Whether objects under the default SSE-KMS share a bucket key; said to clients only where it is true of them.
+    pub bucket_key_enabled: bool,
+    /// Whether writes with SSE-C are refused; reads go on.
+    pub blocks_customer_keys: bool,
+}
+
+/// How a bucket encrypts objects whose request asks for nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DefaultEncryption {
+    /// `AES256`.
+    SseS3,
+    /// `aws:kms`.
+    SseKms {
+        /// The KMS key, as whoever configured it named it; none is the KMS's own, `aws/s3`.
+        key_id: Option<String>,
+    },
+    /// `aws:kms:dsse`.
+    DsseKms {
+        /// The KMS key, as whoever configured it named it; none is the KMS's own, `aws/s3`.
+        key_id: Option<String>,
+    },
+}
+
+/// Which encryption a bucket refuses to write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum BlockedEncryption {
+    /// `NONE`.
+    None,
+    /// `SSE-C`.
+    SseC,
+}
+
+/// Why a body of PutBucketEncryption or UpdateObjectEncryption is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BucketEncryptionError {
+    /// It is no XML, or not the XML of this request.
+    #[error("the XML is not well-formed, or not that of this request")]
+    MalformedXml,
+    /// A KMS key is named with `AES256`.
+    #[error("a KMSMasterKeyID is given with AES256, which has no KMS key")]
+    KeyIdNotApplicable,
+    /// The algorithm is none of `AES256`, `aws:kms` and `aws:kms:dsse`.
+    #[error("the SSEAlgorithm is none of AES256, aws:kms and aws:kms:dsse")]
+    UnknownAlgorithm,
+    /// An object is to be changed to something else than SSE-KMS.
+    #[error("an object's encryption can be changed to SSE-KMS, and to nothing else")]
+    NotSseKms,
+}
+
+impl From<Malformed> for BucketEncryptionError {
+    fn from(_: Malformed) -> Self {
+        Self::MalformedXml
+    }
+}
+
+type Result<T, E = BucketEncryptionError> = std::result::Result<T, E>;
+
+impl BucketEncryption {
+    /// Of a bucket that was just made: SSE-S3, no bucket key, and the blocked types that the service gives new buckets.
+    ///
+    /// Amazon S3 blocks SSE-C on new buckets since April 2026. A service that has clients who use SSE-C, and buckets that
+    /// they made, blocks nothing.
+    pub fn new_bucket(blocked: BlockedEncryption) -> Self {
+        Self {
+            default: DefaultEncryption::SseS3,
+            bucket_key_enabled: false,
+            blocks_customer_keys: blocked == BlockedEncryption::SseC,
+        }
+    }
+
+    /// The configuration after a PutBucketEncryption with this body; the whole of it is checked before any counts.
+    ///
+    /// A rule without blocked types leaves them as they are: S3 keeps the block of a new bucket when its default is
+    /// configured. A rule without a default is how S3's guide blocks and unblocks SSE-C; what S3 does with the default
+    /// then was recorded by no one, and here it stays. The KMS key is not looked for.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedXml`](BucketEncryptionError::MalformedXml): it is not this request's XML, by one element too many,
+    /// too few or unknown, or longer than 64 KiB, or it has a DTD, a processing instruction or an entity that XML does not
+    /// know; [`KeyIdNotApplicable`](BucketEncryptionError::KeyIdNotApplicable);
+    /// [`UnknownAlgorithm`](BucketEncryptionError::UnknownAlgorithm).
+    pub fn after_put(&self, xml: &[u8]) -> Result<Self> {
+        let document = Document::parse(xml)?;
+        let [rule] = document.root("ServerSideEncryptionConfiguration")?.fields(["Rule"])?;
+        let names = ["ApplyServerSideEncryptionByDefault", "BucketKeyEnabled", "BlockedEncryptionTypes"];
+        let [default, bucket_key, blocked] = rule.ok_or(Malformed)?.fields(names)?;
+        if default.or(bucket_key).or(blocked).is_none() {
+            // A rule that says nothing: no one recorded what S3 answers.
+            return Err(BucketEncryptionError::MalformedXml);
+        }
+        let mut next = self.clone();
+        if let Some(default) = default {
+            next.default = DefaultEncryption::read(default)?;
+            next.bucket_key_enabled = false;
+        }
+        if let Some(bucket_key) = bucket_key {
+            next.bucket_key_enabled = bucket_key.boolean()?;
+        }
+        if let Some(blocked) = blocked.map(BlockedEncryption::read).transpose()?.flatten() {
+            next.blocks_customer_keys = blocked == BlockedEncryption::SseC;
+        }
+        Ok(next)
+    }
+
+    /// The configuration after a DeleteBucketEncryption: SSE-S3 without a bucket key, however often.
+    ///
+    /// Blocked types stay. What S3 does with them was recorded by no one, and deleting a default is no word about them.
+    #[must_use]
+    pub fn after_delete(&self) -> Self {
+        Self { blocks_customer_keys: self.blocks_customer_keys, ..Self::default() }
+    }
+
+    /// The configuration as [`to_xml`](Self::to_xml) writes it, or as a PutBucketEncryption makes it of a bucket that
+    /// blocks nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`after_put`](Self::after_put).
+    pub fn from_xml(xml: &[u8]) -> Result<Self> {
+        Self::default().after_put(xml)
+    }
+
+    /// What GetBucketEncryption answers.
+    pub fn to_xml(&self) -> String {
+        let (algorithm, key_id) = self.default.as_written();
+        let key_id = key_id.map(|id| format!("<KMSMasterKeyID>{}</KMSMasterKeyID>", escape(id))).unwrap_or_default();
+        let bucket_key = self.bucket_key_enabled;
+        let blocked = if self.blocks_customer_keys { "SSE-C" } else { "NONE" };
+        format!(
+            "{DECLARATION}<ServerSideEncryptionConfiguration xmlns=\"{NAMESPACE}\"><Rule>\
+             <ApplyServerSideEncryptionByDefault><SSEAlgorithm>{algorithm}</SSEAlgorithm>{key_id}\
+             </ApplyServerSideEncryptionByDefault>\
+             <BucketKeyEnabled>{bucket_key}</BucketKeyEnabled>\
+             <BlockedEncryptionTypes><EncryptionType>{blocked}</EncryptionType></BlockedEncryptionTypes>\
+             </Rule></ServerSideEncryptionConfiguration>"
+        )
+    }
+}
+
+/// SSE-S3, no bucket key, nothing blocked: every bucket of Amazon S3 from 2023 to April 2026.
+impl Default for BucketEncryption {
+    fn default() -> Self {
+        Self::new_bucket(BlockedEncryption::None)
+    }
+}
+
+impl DefaultEncryption {
+    fn read(element: Element<'_>) -> Result<Self> {
+        let [algorithm, key_id] = element.fields(["SSEAlgorithm", "KMSMasterKeyID"])?;
+        // Some clients send an empty element for none.
+        let key_id = key_id.map(Element::text).transpose()?.filter(|id| !id.is_empty());
+        let key_id = key_id.map(checked_key_id).transpose()?;
+        match (algorithm.ok_or(Malformed)?.word()?, key_id) {
+            ("AES256", None) => Ok(Self::SseS3),
+            ("AES256", Some(_)) => Err(BucketEncryptionError::KeyIdNotApplicable),
+            ("aws:kms", key_id) => Ok(Self::SseKms { key_id }),
+            ("aws:kms:dsse", key_id) => Ok(Self::DsseKms { key_id }),
+            _ => Err(BucketEncryptionError::UnknownAlgorithm),
+        }
+    }
+
+    fn as_written(&self) -> (&'static str, Option<&str>) {
+        match self {
+            Self::SseS3 => ("AES256", None),
+            Self::SseKms { key_id } => ("aws:kms", key_id.as_deref()),
+            Self::DsseKms { key_id } => ("aws:kms:dsse", key_id.as_deref()),
+        }
+    }
+}
+
+impl BlockedEncryption {
+    /// None where the list is empty, and so says nothing. One that names both is a contradiction.
+    fn read(element: Element<'_>) -> Result<Option<Self>> {
+        let mut blocked = None;
+        for entry in element.children()? {
+            let named = match (entry.name(), entry.word()?) {
+                ("EncryptionType", "NONE") => Self::None,
+                ("EncryptionType", "SSE-C") => Self::SseC,
+                _ => return Err(BucketEncryptionError::MalformedXml),
+            };
+            if blocked.replace(named).is_some_and(|before| before != named) {
+                return Err(BucketEncryptionError::MalformedXml);
+            }
+        }
+        Ok(blocked)
+    }
+}
+
+/// What an UpdateObjectEncryption asks for: SSE-KMS under this key.
+///
+/// Spec: Amazon S3, UpdateObjectEncryption, SSEKMSEncryption.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ObjectEncryption {
+    /// The KMS key. S3 takes a full ARN alone, no id and no alias; whether this is one is the KMS's to say.
+    pub kms_key_arn: String,
+    /// Whether the object shares a bucket key.
+    pub bucket_key_enabled: bool,
+}
+
+impl ObjectEncryption {
+    /// Under this key, by itself.
+    pub fn new(kms_key_arn: impl Into<String>) -> Self {
+        Self { kms_key_arn: kms_key_arn.into(), bucket_key_enabled: false }
+    }
+
+    /// Reads the body of the request.
+    ///
+    /// # Errors
+    ///
+    /// [`MalformedXml`](BucketEncryptionError::MalformedXml), as [`BucketEncryption::after_put`];
+    /// [`NotSseKms`](BucketEncryptionError::NotSseKms).
+    pub fn from_xml(xml: &[u8]) -> Result<Self> {
+        let document = Document::parse(xml)?;
+        let mut children = document.root("ObjectEncryption")?.children()?;
+        let (Some(target), None) = (children.next(), children.next()) else {
+            return Err(BucketEncryptionError::MalformedXml);
+        };
+        if target.name() != "SSE-KMS" {
+            return Err(BucketEncryptionError::NotSseKms);
+        }
+        let [kms_key_arn, bucket_key] = target.fields(["KMSKeyArn", "BucketKeyEnabled"])?;
+        let kms_key_arn = checked_key_id(kms_key_arn.ok_or(Malformed)?.text()?)?;
+        let bucket_key_enabled = bucket_key.map(Element::boolean).transpose()?.unwrap_or(false);
+        Ok(Self { kms_key_arn, bucket_key_enabled })
+    }
+
+    /// Writes the body of the request.
+    pub fn to_xml(&self) -> String {
+        let Self { kms_key_arn, bucket_key_enabled } = self;
+        format!(
+            "{DECLARATION}<ObjectEncryption xmlns=\"{NAMESPACE}\"><SSE-KMS>\
+             <KMSKeyArn>{}</KMSKeyArn><BucketKeyEnabled>{bucket_key_enabled}</BucketKeyEnabled>\
+             </SSE-KMS></ObjectEncryption>",
+            escape(kms_key_arn)
+        )
+    }
+}
+
+/// What no request could name later: every write would fail then, and not the one that configures it.
+fn checked_key_id(id: &str) -> Result<String> {
+    let well_formed = (1..=MAX_KEY_ID_LEN).contains(&id.len()) && !id.chars().any(char::is_control);
+    if well_formed { Ok(id.into()) } else { Err(BucketEncryptionError::MalformedXml) }
+}

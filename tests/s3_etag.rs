@@ -1,0 +1,295 @@
+//! ETags by mode, and what is made from the plaintext and lies sealed beside it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::collections::HashSet;
+
+use atrest::error::Error;
+use atrest::multipart::CompletedPart;
+use atrest::s3::{Checksum, ChecksumAlgorithm, Etag, PlaintextMd5};
+use atrest::{AnyMode, ModeId, ObjectName, PartNumber, SealedValue, SseS3};
+use proptest::prelude::*;
+use support::{Service, name};
+
+/// The MD5 of `meow`, of `purr` and of nothing.
+const MD5S: [u128; 3] =
+    [0x4a4be40c96ac6314e91d93f38043a634, 0x19fbb238f0ff2df60984f6129a3797ac, 0xd41d8cd98f00b204e9800998ecf8427e];
+const MODES: [Option<ModeId>; 5] =
+    [None, Some(ModeId::SseS3), Some(ModeId::SseKms), Some(ModeId::DsseKms), Some(ModeId::SseC)];
+
+fn md5(of: usize) -> [u8; 16] {
+    MD5S[of].to_be_bytes()
+}
+
+fn of_md5s(of: &[usize]) -> String {
+    Etag::of_parts(of.iter().map(|of| Etag::of_md5(md5(*of)))).unwrap().to_string()
+}
+
+#[test]
+fn the_etag_of_plain_and_sse_s3_is_the_md5_and_of_the_others_it_changes_at_every_write() {
+    let sse = Service::new().sse;
+    for mode in MODES {
+        let write = |md5| Etag::of_write(&sse, mode, md5).unwrap();
+        let is_md5 = matches!(mode, None | Some(ModeId::SseS3));
+        assert_eq!(Etag::tells_of_plaintext(mode), is_md5, "{mode:?}");
+        assert_eq!(write(Some(md5(0))) == Etag::of_md5(md5(0)), is_md5, "{mode:?}");
+        // Without its MD5 there is nothing to answer but another at every write.
+        let given = [if is_md5 { None } else { Some(md5(0)) }, None];
+        let many: HashSet<Etag> = given.into_iter().cycle().take(100).map(write).collect();
+        assert_eq!(many.len(), 100, "{mode:?}");
+        for etag in many {
+            let (text, digits) = (etag.to_string(), "0123456789abcdef");
+            assert!(text.len() == 32 && text.chars().all(|digit| digits.contains(digit)), "{text}");
+            assert_eq!(etag.parts(), None);
+        }
+    }
+    assert_eq!(Etag::of_md5(md5(2)).to_string(), "d41d8cd98f00b204e9800998ecf8427e");
+    assert_eq!(Etag::of_md5([0; 16]).to_string(), "0".repeat(32));
+}
+
+#[test]
+fn the_etag_of_parts_is_the_md5_over_their_etags_and_how_many_they_are() {
+    assert_eq!(of_md5s(&[0]), "98e809a3fe6eca26725a111e45f3216e-1");
+    assert_eq!(of_md5s(&[0, 1, 2]), "a09d9d6b9df03fe0b02b662f46fcda79-3");
+    assert_eq!(of_md5s(&[1, 0, 2]), "6c6d40c3963015d064213ba43a9bf71d-3");
+    // The parts' ETags count as they were answered, whatever they are made of; these and theirs were seen in the wild.
+    let random =
+        ["5973ae733b102b22143dafe3996814ba", "123a2d6c816f1a941f261d02747cdde6", "46f9536e629e5cf77d46358b1aa9b2f7"];
+    let object = Etag::of_parts(random.map(|part| Etag::parse(part).unwrap())).unwrap();
+    assert_eq!(object.to_string(), "c250c98b36641df01850f0534afd3d25-3");
+    assert_eq!(object.parts(), Some(3));
+
+    assert_eq!(Etag::of_parts([]), None);
+    assert_eq!(Etag::of_parts([Etag::of_md5(md5(0)), object]), None, "no part was uploaded in parts");
+    let parts = |count| Etag::of_parts(std::iter::repeat_n(Etag::of_md5(md5(0)), count));
+    assert_eq!(parts(65_536).unwrap().parts(), Some(65_536));
+    assert_eq!(parts(65_537), None);
+}
+
+#[test]
+fn an_etag_is_read_as_it_is_written_and_nothing_else_is_one() {
+    let digits = "00a23cff8a21eba4bbfb8d6c4a4b2bd6";
+    for text in [digits.to_owned(), format!("{digits}-1"), format!("{digits}-10000"), format!("{digits}-4294967295")] {
+        let etag = Etag::parse(&text).unwrap();
+        assert_eq!(etag.to_string(), text);
+        assert_eq!(etag.to_header_value(), format!("\"{text}\""));
+        assert_eq!(Etag::parse(&format!("\"{text}\"")), Some(etag));
+        assert_eq!(format!("{etag:?}"), format!("Etag({text})"));
+    }
+    for text in [
+        "".to_owned(),
+        "-1".into(),
+        "\"\"".into(),
+        digits.to_uppercase(),
+        digits[1..].into(),
+        format!("{digits}0"),
+        format!("+{}", &digits[1..]),
+        format!(" {digits}"),
+        format!("\"{digits}"),
+        format!("{digits}\""),
+        format!("\"\"{digits}\"\""),
+        format!("W/\"{digits}\""),
+        format!("{digits}-"),
+        format!("{digits}-0"),
+        format!("{digits}-01"),
+        format!("{digits}-+1"),
+        format!("{digits}--1"),
+        format!("{digits}-1-1"),
+        format!("{digits}-4294967296"),
+        format!("{digits}-x"),
+        format!("{}å", &digits[2..]),
+    ] {
+        assert_eq!(Etag::parse(&text), None, "{text}");
+    }
+}
+
+#[test]
+fn where_the_generator_fails_there_is_no_random_etag() {
+    struct Failing;
+    impl rand_core::TryRng for Failing {
+        type Error = std::fmt::Error;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Err(std::fmt::Error)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Err(std::fmt::Error)
+        }
+        fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
+            Err(std::fmt::Error)
+        }
+    }
+    impl rand_core::TryCryptoRng for Failing {}
+
+    let sse = Service::with(|builder| builder.generator(|| Failing)).sse;
+    assert!(matches!(Etag::random(&sse), Err(Error::Random(_))));
+    assert!(matches!(Etag::of_write(&sse, Some(ModeId::SseC), Some(md5(0))), Err(Error::Random(_))));
+    assert_eq!(Etag::of_write(&sse, Some(ModeId::SseS3), Some(md5(0))).unwrap(), Etag::of_md5(md5(0)));
+}
+
+/// One of each algorithm.
+fn checksums() -> Vec<Checksum> {
+    let value = |algorithm: ChecksumAlgorithm| vec![0xAB; algorithm.value_len()];
+    ChecksumAlgorithm::ALL.iter().map(|algorithm| Checksum::new(*algorithm, &value(*algorithm)).unwrap()).collect()
+}
+
+fn overhead(mode: &AnyMode) -> usize {
+    if mode.id() == ModeId::DsseKms { 82 } else { 41 }
+}
+
+#[test]
+fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+        let (md5, etag) = (PlaintextMd5::new(md5(0)), Etag::of_md5(md5(0)));
+        let sealed_md5 = md5.seal(&encryptor).unwrap();
+        let sealed_etag = etag.seal(&encryptor).unwrap();
+        assert_eq!(sealed_md5.as_bytes().len(), 16 + overhead(&mode));
+        assert_eq!(sealed_etag.as_bytes().len(), 20 + overhead(&mode));
+        let sealed: Vec<SealedValue> = checksums().iter().map(|checksum| checksum.seal(&encryptor).unwrap()).collect();
+
+        let decryptor = service.decryptor(&name(), &envelope).unwrap();
+        assert_eq!(PlaintextMd5::open(&decryptor, &sealed_md5).unwrap().to_bytes(), md5.to_bytes());
+        assert_eq!(Etag::open(&decryptor, &sealed_etag).unwrap(), etag);
+        assert_eq!(Etag::open(&encryptor, &sealed_etag).unwrap(), etag);
+        for (checksum, sealed) in checksums().iter().zip(&sealed) {
+            assert_eq!(sealed.as_bytes().len(), checksum.value().len() + overhead(&mode));
+            assert!(!sealed.as_bytes().windows(4).any(|bytes| bytes == [0xAB; 4]), "it lies in the clear");
+            for algorithm in ChecksumAlgorithm::ALL {
+                match Checksum::open(*algorithm, &decryptor, sealed) {
+                    Ok(opened) => assert_eq!((*algorithm, &opened), (checksum.algorithm(), checksum)),
+                    Err(error) => {
+                        assert!(matches!(error, Error::Inauthentic), "{error:?}");
+                        assert_ne!(*algorithm, checksum.algorithm());
+                    }
+                }
+            }
+        }
+
+        // Neither is another object's, nor one the other.
+        let (other, _) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+        let other = service.decryptor(&name(), &other).unwrap();
+        assert!(matches!(Etag::open(&other, &sealed_etag), Err(Error::Inauthentic)));
+        assert!(matches!(PlaintextMd5::open(&other, &sealed_md5), Err(Error::Inauthentic)));
+        assert!(matches!(Etag::open(&decryptor, &sealed_md5), Err(Error::Inauthentic)));
+        assert!(matches!(PlaintextMd5::open(&decryptor, &sealed_etag), Err(Error::Inauthentic)));
+    }
+}
+
+#[test]
+fn what_is_made_from_a_part_is_sealed_beside_it_and_what_is_made_from_the_whole_beside_the_object() {
+    let service = Service::new();
+    let sse = service.sse.blocking();
+    let number = PartNumber::new(1).unwrap();
+    for mode in service.modes() {
+        let upload = sse.begin_multipart(&name(), b"upload", mode.clone()).unwrap();
+        let of_part = Etag::of_write(&service.sse, Some(mode.id()), Some(md5(0))).unwrap();
+        let mut part = upload.part(number).unwrap();
+        let checksum = checksums().remove(1);
+        let sealed = checksum.seal(&part).unwrap();
+        let (mut stored, mut output) = (Vec::new(), vec![0; 1_024]);
+        let progress = part.update(b"meow", &mut output).unwrap();
+        stored.extend_from_slice(&output[..progress.written]);
+        let (len, receipt) = part.finish(&mut output, of_part.to_string().as_bytes()).unwrap();
+        stored.extend_from_slice(&output[..len]);
+
+        let opened = upload.open_receipt(&receipt).unwrap();
+        assert_eq!(Etag::parse(str::from_utf8(&opened.label).unwrap()), Some(of_part));
+        assert_eq!(Checksum::open(checksum.algorithm(), &opened, &sealed).unwrap(), checksum);
+        assert!(matches!(Checksum::open(checksum.algorithm(), &upload, &sealed), Err(Error::Inauthentic)));
+        let of_upload = checksum.seal(&upload).unwrap();
+        assert_eq!(Checksum::open(checksum.algorithm(), &upload, &of_upload).unwrap(), checksum);
+
+        let label = of_part.to_string();
+        let listed = CompletedPart::new(number, label.as_bytes(), &receipt, &stored);
+        let unlock = service.unlock(mode.id());
+        let completed = sse.complete_multipart(&upload, unlock, [listed]).unwrap();
+        let etag = Etag::of_parts([of_part]).unwrap();
+        let sealed_etag = etag.seal(&completed.decryptor).unwrap();
+        assert_eq!(sealed_etag.as_bytes().len(), 20 + overhead(&mode));
+
+        let decryptor = service.decryptor(&name(), &completed.envelope).unwrap();
+        assert_eq!(Etag::open(&decryptor, &sealed_etag).unwrap(), etag);
+        assert_eq!(etag.parts(), Some(1));
+        let part = decryptor.with_manifest(&completed.manifest).unwrap().part_decryptor(number).unwrap();
+        assert_eq!(Checksum::open(checksum.algorithm(), &part, &sealed).unwrap(), checksum);
+        assert!(matches!(Etag::open(&part, &sealed_etag), Err(Error::Inauthentic)));
+    }
+}
+
+#[test]
+fn a_sealed_value_of_another_length_is_none_that_was_sealed_here() {
+    let service = Service::new();
+    let (envelope, encryptor) = service.sse.blocking().encryptor(&ObjectName::unbound(), SseS3).unwrap();
+    let decryptor = service.decryptor(&ObjectName::unbound(), &envelope).unwrap();
+    for len in [0, 3, 5, 15, 17, 19, 21, 33] {
+        let seal = |name| encryptor.seal_value(name, &vec![7; len]).unwrap();
+        assert!(matches!(PlaintextMd5::open(&decryptor, &seal("s3/md5")), Err(Error::Inauthentic)), "{len}");
+        assert!(matches!(Etag::open(&decryptor, &seal("s3/etag")), Err(Error::Inauthentic)), "{len}");
+        let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &seal("s3/checksum/crc32c"));
+        assert!(matches!(opened, Err(Error::Inauthentic)), "{len}");
+    }
+    let sealed = encryptor.seal_value("s3/checksum/crc32c", &[7; 4]).unwrap();
+    assert_eq!(Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &sealed).unwrap().value(), [7; 4]);
+}
+
+#[test]
+fn a_checksum_has_the_length_the_header_and_the_name_of_its_algorithm() {
+    use ChecksumAlgorithm::{Crc32, Crc32c, Crc64Nvme, Sha1, Sha256};
+    let table = [
+        (Crc32, "CRC32", "x-amz-checksum-crc32", 4),
+        (Crc32c, "CRC32C", "x-amz-checksum-crc32c", 4),
+        (Crc64Nvme, "CRC64NVME", "x-amz-checksum-crc64nvme", 8),
+        (Sha1, "SHA1", "x-amz-checksum-sha1", 20),
+        (Sha256, "SHA256", "x-amz-checksum-sha256", 32),
+    ];
+    assert_eq!(table.map(|(algorithm, ..)| algorithm), ChecksumAlgorithm::ALL);
+    for (algorithm, name, header, len) in table {
+        assert_eq!((algorithm.as_str(), algorithm.to_string().as_str(), algorithm.value_len()), (name, name, len));
+        assert_eq!(http::HeaderName::from_static(algorithm.header_name()), header);
+        assert_eq!(ChecksumAlgorithm::from_name(name), Some(algorithm));
+        assert_eq!(ChecksumAlgorithm::from_name(&name.to_lowercase()), None);
+        for wrong in (0..=40).filter(|wrong| *wrong != len) {
+            assert_eq!(Checksum::new(algorithm, &vec![1; wrong]), None);
+        }
+        let checksum = Checksum::new(algorithm, &vec![0xFB; len]).unwrap();
+        assert_eq!(checksum.value(), vec![0xFB; len]);
+        assert_eq!(checksum.to_base64(), data_encoding::BASE64.encode(&vec![0xFB; len]));
+        assert_eq!(Checksum::from_base64(algorithm, &checksum.to_base64()), Some(checksum));
+        assert_eq!(format!("{checksum:?}"), format!("Checksum {{ algorithm: {algorithm:?}, .. }}"));
+    }
+    assert_eq!(format!("{:?}", PlaintextMd5::new(md5(0))), "PlaintextMd5(..)");
+    let long = "+".repeat(100);
+    for base64 in
+        ["", "yZRlqg", "yZRlqg=", "yZRlqg===", "yZRlqh==", "yZRl-_==", " yZRlqg==", "yZRlqg==\n", "yZRlqqqq", &long]
+    {
+        assert_eq!(Checksum::from_base64(Crc32c, base64), None, "{base64}");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_etag_reads_as_itself(digits in any::<[u8; 16]>(), parts in 1_usize..40) {
+        let part = Etag::of_md5(digits);
+        prop_assert_eq!(Etag::parse(&part.to_string()), Some(part));
+        let object = Etag::of_parts(std::iter::repeat_n(part, parts)).unwrap();
+        prop_assert_eq!(Etag::parse(&object.to_string()), Some(object));
+    }
+
+    #[test]
+    fn no_text_makes_the_readers_panic(text in "\\PC{0,60}", hex in "\"?[0-9a-fA-F]{30,34}-?[0-9+]{0,12}\"?") {
+        for text in [text, hex] {
+            if let Some(etag) = Etag::parse(&text) {
+                prop_assert_eq!(etag.to_string(), text.trim_matches('"'));
+            }
+            for algorithm in ChecksumAlgorithm::ALL {
+                if let Some(checksum) = Checksum::from_base64(*algorithm, &text) {
+                    prop_assert_eq!(checksum.to_base64(), text.clone());
+                }
+            }
+        }
+    }
+}
