@@ -74,7 +74,7 @@
 //!   compiler.
 //! - `embedded-kms`: a KMS of one's own in one sealed file, [`kms`](manual::kms).
 //! - `audit-json`: the audit trail as a file of JSON lines, shaped like AWS CloudTrail's records.
-//! - `s3`: what S3 makes of a request, from its headers to the exact answer, as pure functions: `atrest::s3`.
+//! - `s3`: what Amazon S3 makes of a request, from its headers to the exact answer, as pure functions: [`manual::s3`].
 //! - `tracing`: the audit trail as events of `tracing`.
 //! - `passphrase`: keyring files and key stores under a passphrase.
 //! - `testing`: a memory KMS, the conformance suite for key providers, and the log that watches for a repeated nonce.

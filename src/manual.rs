@@ -1,5 +1,5 @@
 //! The manual: the stored format as a specification, keys, the embedded KMS, threats, how to use it all in a storage
-//! service, the audit trail, defaults, and how to recover objects without the library.
+//! service, and in one that speaks S3, the audit trail, defaults, and how to recover objects without the library.
 
 #[doc = include_str!("manual/format.md")]
 pub mod format {}
@@ -15,6 +15,9 @@ pub mod threats {}
 
 #[doc = include_str!("manual/howto.md")]
 pub mod howto {}
+
+#[doc = include_str!("manual/s3.md")]
+pub mod s3 {}
 
 #[doc = include_str!("manual/audit.md")]
 pub mod audit {}

@@ -86,6 +86,12 @@ impl Expected {
         Ok(())
     }
 
+    /// Whether it accepts the mode of an envelope, and its KMS key where it has one.
+    #[cfg(feature = "s3")]
+    pub(crate) fn accepts(&self, envelope: &Envelope) -> bool {
+        self.accepts_mode(envelope.mode()) && envelope.kms_key_id().is_none_or(|key_id| self.accepts_kms_key(key_id))
+    }
+
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {
         self.modes.as_ref().is_none_or(|modes| modes.contains(&mode))
     }

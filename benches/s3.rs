@@ -1,0 +1,104 @@
+//! What it costs to decide about a request.
+
+use std::hint::black_box;
+
+use atrest::s3::{
+    BucketEncryption, BucketPolicy, EncryptionHeaders, Operation, PolicyCheck, S3Request, Stored, Transport, decide,
+};
+use atrest::{CustomerKey, Expected, Keyring, ObjectName, Sse, SseC, SseS3};
+use criterion::{Criterion, criterion_group, criterion_main};
+use http::HeaderMap;
+
+const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+const KEY_MD5: &str = "Xsqb0+sHwAbNQ65I395/0w==";
+const RESOURCE: &str = "arn:aws:s3:::photos/2026/cat.jpg";
+const PRINCIPAL: &str = "arn:aws:iam::111122223333:user/alice";
+
+type Pairs<'a> = &'a [(&'static str, &'static str)];
+
+/// None of the five denies what is asked, so that all are looked at.
+const POLICY: &[u8] = br#"{"Version": "2012-10-17", "Statement": [
+    {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::photos", "arn:aws:s3:::photos/*"],
+     "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
+    {"Effect": "Deny", "Principal": {"AWS": "*"}, "Action": "s3:PutObject", "Resource": "arn:aws:s3:::photos/*",
+     "Condition": {"StringNotEqualsIfExists": {"s3:x-amz-server-side-encryption": ["AES256", "aws:kms"]}}},
+    {"Effect": "Deny", "Principal": "*", "Action": ["s3:PutObject", "s3:PutObjectAcl"], "Resource": "arn:aws:s3:::photos/secret/*",
+     "Condition": {"Null": {"s3:x-amz-server-side-encryption-aws-kms-key-id": "true"}}},
+    {"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::photos/*",
+     "Condition": {"StringNotLike": {"s3:x-amz-server-side-encryption": ["aws:*", "AES*"]}}},
+    {"Effect": "Allow", "Principal": {"AWS": ["111122223333", "arn:aws:iam::111122223333:user/alice"]},
+     "Action": ["s3:Get*", "s3:Put*"], "Resource": "arn:aws:s3:::photos/*"}
+]}"#;
+
+/// As a client's request comes: with headers that are nothing to us.
+fn request(encryption: Pairs<'_>) -> HeaderMap {
+    let others = [
+        ("host", "photos.s3.example.com"),
+        ("user-agent", "aws-cli/2.17 md/awscrt#0.20.11 ua/2.0 os/linux md/arch#x86_64 lang/python#3.11"),
+        ("authorization", "AWS4-HMAC-SHA256 Credential=AKIA/20260401/us-east-1/s3/aws4_request, Signature=0123"),
+        ("x-amz-date", "20260401T000000Z"),
+        ("x-amz-content-sha256", "UNSIGNED-PAYLOAD"),
+        ("x-amz-sdk-checksum-algorithm", "CRC64NVME"),
+        ("content-type", "image/jpeg"),
+        ("content-length", "1048576"),
+    ];
+    let mut headers = HeaderMap::new();
+    for (name, value) in others.iter().chain(encryption) {
+        headers.insert(*name, value.parse().expect("a value"));
+    }
+    headers
+}
+
+fn s3(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("s3");
+    let sse = Sse::builder().keyring(Keyring::generate().expect("a keyring")).build().expect("a backend");
+    let name = ObjectName::new("photos", "2026/cat.jpg").expect("a name");
+    let key = CustomerKey::from_bytes(&mut [b'a'; 32]);
+    let server = sse.blocking().encrypt(&name, SseS3, b"").expect("an object").envelope;
+    let customer = sse.blocking().encrypt(&name, SseC::new(key), b"").expect("an object").envelope;
+    let stored = |envelope| Stored::Encrypted { envelope, expected: Box::leak(Box::new(Expected::exactly(envelope))) };
+
+    let kms = [
+        ("x-amz-server-side-encryption", "aws:kms"),
+        (
+            "x-amz-server-side-encryption-aws-kms-key-id",
+            "arn:aws:kms:us-east-1:111122223333:key/134f2428-cec1-4b25-a1ae-9048164dba47",
+        ),
+        ("x-amz-server-side-encryption-context", "eyJ0ZWFtIjoicGhvdG9zIn0="),
+        ("x-amz-server-side-encryption-bucket-key-enabled", "true"),
+    ];
+    let customer_key = [
+        ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+        ("x-amz-server-side-encryption-customer-key", KEY),
+        ("x-amz-server-side-encryption-customer-key-md5", KEY_MD5),
+    ];
+    let cases: [(&str, Pairs<'_>, Operation<'_>); 6] = [
+        ("put/default", &[], Operation::PutObject),
+        ("put/sse-s3", &[("x-amz-server-side-encryption", "AES256")], Operation::PutObject),
+        ("put/sse-kms", &kms, Operation::PutObject),
+        ("put/sse-c", &customer_key, Operation::PutObject),
+        ("get/sse-s3", &[], Operation::GetObject { object: stored(&server) }),
+        ("get/sse-c", &customer_key, Operation::GetObject { object: stored(&customer) }),
+    ];
+    let bucket = BucketEncryption::default();
+    let policy = BucketPolicy::from_json(POLICY).expect("a policy");
+    for (case, pairs, operation) in cases {
+        let map = request(pairs);
+        let headers = EncryptionHeaders::from_headers(&map).expect("headers");
+        let asked = S3Request::new(operation, &headers, Transport::Secure, Some(&bucket));
+        let under_policy = asked.policy(PolicyCheck::new(&policy, Some(PRINCIPAL), RESOURCE));
+        let accepted = case == "put/default" || case == "put/sse-c" || decide(&under_policy).is_ok();
+        assert!(decide(&asked).is_ok() && accepted);
+        group.bench_function(format!("headers/{case}"), |bencher| {
+            bencher.iter(|| EncryptionHeaders::from_headers(black_box(&map)).expect("headers"));
+        });
+        group.bench_function(format!("decide/{case}"), |bencher| bencher.iter(|| decide(black_box(&asked))));
+        group.bench_function(format!("decide-under-policy/{case}"), |bencher| {
+            bencher.iter(|| decide(black_box(&under_policy)));
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, s3);
+criterion_main!(benches);

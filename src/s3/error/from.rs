@@ -1,0 +1,113 @@
+//! What the library says while it works, in S3's words.
+
+use super::{S3Error, S3ErrorKind as Kind};
+use crate::error::{CustomerKeyError, Error, KeyProviderError, KeyProviderErrorKind, Limit, PartError};
+use crate::s3::bucket_encryption::BucketEncryptionError;
+use crate::s3::policy::PolicyError;
+
+/// What to answer the client. Whoever runs the service has the error itself to look at, and some of them are an alarm.
+impl From<&Error> for S3Error {
+    fn from(error: &Error) -> Self {
+        match error {
+            Error::CustomerKey(error) => customer_key(*error).into(),
+            Error::RangeNotSatisfiable { .. } => Kind::RangeNotSatisfiable.into(),
+            Error::UploadNotComplete => Kind::NoSuchKey.into(),
+            Error::Part(error) => part(*error),
+            Error::KeyProvider(error) => key_provider(error),
+            Error::LimitExceeded(limit) => limit_exceeded(*limit).into(),
+            Error::Unexpected(_) => Kind::StoredUnexpected.into(),
+            // The store's bytes, the service's keys or its code: nothing that the client can change.
+            Error::Inauthentic
+            | Error::Truncated
+            | Error::ManifestRequired
+            | Error::Envelope(_)
+            | Error::SealedFile(_)
+            | Error::Cursor(_)
+            | Error::Audit(_)
+            | Error::Keyring(_)
+            | Error::KeyStore(_)
+            | Error::Random(_)
+            | Error::Io(_)
+            | Error::NotCompiled(_)
+            | Error::Misuse(_) => Kind::Internal.into(),
+        }
+    }
+}
+
+/// As `PutBucketEncryption` and `UpdateObjectEncryption` answer.
+impl From<BucketEncryptionError> for S3Error {
+    fn from(error: BucketEncryptionError) -> Self {
+        match error {
+            // An unknown algorithm was recorded by no one; it is against the schema.
+            BucketEncryptionError::MalformedXml | BucketEncryptionError::UnknownAlgorithm => Kind::MalformedXml.into(),
+            BucketEncryptionError::KeyIdNotApplicable => {
+                Self::new(Kind::BucketKmsKeyNotApplicable).with_argument_name("ApplyServerSideEncryptionByDefault")
+            }
+            BucketEncryptionError::NotSseKms => Kind::UpdateTarget.into(),
+        }
+    }
+}
+
+/// As `PutBucketPolicy` answers; the error itself says what is not understood, and where.
+impl From<&PolicyError> for S3Error {
+    fn from(_: &PolicyError) -> Self {
+        Kind::MalformedPolicy.into()
+    }
+}
+
+/// As it is on a read; [`decide`](crate::s3::decide) has answered the rest before.
+fn customer_key(error: CustomerKeyError) -> Kind {
+    match error {
+        CustomerKeyError::Required => Kind::CustomerKeyRequired,
+        CustomerKeyError::NotExpected => Kind::CustomerKeyNotApplicable,
+        CustomerKeyError::Mismatch => Kind::CustomerKeyWrong,
+        CustomerKeyError::WrongLength => Kind::CustomerKeyInvalid,
+    }
+}
+
+fn part(error: PartError) -> S3Error {
+    match error {
+        PartError::Number(number) => S3Error::new(Kind::PartNumber).with_argument("partNumber", number.to_string()),
+        PartError::Invalid(_) => Kind::PartInvalid.into(),
+        PartError::Order(_) => Kind::PartOrder.into(),
+        PartError::None => Kind::MalformedXml.into(),
+        PartError::NotFound(_) => Kind::PartNotFound.into(),
+        PartError::Page => Kind::Internal.into(),
+    }
+}
+
+fn key_provider(error: &KeyProviderError) -> S3Error {
+    // A version is the keyring's, or lies within a key that is there: in either case no key that the client named.
+    if error.key_version().is_some() {
+        return Kind::Internal.into();
+    }
+    let kind = match error.kind() {
+        KeyProviderErrorKind::NotFound => not_found(error.key_id()),
+        KeyProviderErrorKind::Disabled => Kind::KmsKeyDisabled,
+        KeyProviderErrorKind::PendingDeletion => Kind::KmsKeyPendingDeletion,
+        KeyProviderErrorKind::AccessDenied => Kind::KmsAccessDenied,
+        KeyProviderErrorKind::Throttled => Kind::KmsThrottled,
+        KeyProviderErrorKind::Unavailable => Kind::Unavailable,
+        KeyProviderErrorKind::Rejected | KeyProviderErrorKind::WrongKey | KeyProviderErrorKind::WrongLength => {
+            Kind::Internal
+        }
+    };
+    S3Error::new(kind).about(error.key_id())
+}
+
+/// S3 tells an id that could be one from a word that could not.
+fn not_found(key_id: &str) -> Kind {
+    let is_hex_or_dash = |c: char| c.is_ascii_hexdigit() || c == '-';
+    let is_uuid = key_id.len() == 36 && key_id.chars().all(is_hex_or_dash);
+    if is_uuid || key_id.starts_with("arn:") { Kind::KmsKeyNotFound } else { Kind::KmsKeyIdInvalid }
+}
+
+fn limit_exceeded(limit: Limit) -> Kind {
+    match limit {
+        Limit::Message | Limit::Multipart => Kind::TooLarge,
+        // What makes an envelope too long are the pairs in it.
+        Limit::Context | Limit::Envelope | Limit::EnvelopeLen(_) => Kind::ContextInvalid,
+        Limit::KeyId => Kind::KmsKeyIdInvalid,
+        Limit::Value | Limit::Keyring => Kind::Internal,
+    }
+}

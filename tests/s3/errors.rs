@@ -1,0 +1,233 @@
+//! Every kind of error: its answer, its XML, and what of the library becomes which.
+
+use std::collections::BTreeSet;
+
+use atrest::error::{CustomerKeyError, Limit, Misuse, PartError, Unexpected};
+use atrest::s3::{BucketEncryption, BucketPolicy, ObjectEncryption, Operation, Profile, S3Error, S3ErrorKind as Kind};
+use atrest::{Error, KeyProviderError, KeyProviderErrorKind as Refusal};
+
+use crate::kit::*;
+
+/// The answer of each kind that is not told by a decision: there are rows for those.
+#[test]
+fn every_kind_has_a_code_a_status_and_a_message() {
+    let codes = [
+        "AccessDenied",
+        "EntityTooLarge",
+        "InternalError",
+        "InvalidArgument",
+        "InvalidEncryptionAlgorithmError",
+        "InvalidPart",
+        "InvalidPartNumber",
+        "InvalidPartOrder",
+        "InvalidRange",
+        "InvalidRequest",
+        "KMS.DisabledException",
+        "KMS.KMSInvalidStateException",
+        "KMS.NotFoundException",
+        "MalformedPolicy",
+        "MalformedXML",
+        "NoSuchKey",
+        "ServiceUnavailable",
+        "SlowDown",
+    ];
+    let mut seen = BTreeSet::new();
+    for kind in Kind::ALL {
+        let error = S3Error::new(*kind);
+        assert_eq!(error.kind(), *kind);
+        assert!(error.status().is_client_error() || error.status().is_server_error(), "{kind:?}");
+        assert!(error.message().len() > 10 && error.message() == error.to_string(), "{kind:?}");
+        assert!(error.argument().is_none());
+        let fixed = error.status_in(Profile::CephTests) == error.status();
+        assert_eq!(fixed, *kind != Kind::CustomerKeyWrong, "{kind:?}");
+        seen.insert(error.code());
+    }
+    assert_eq!(seen.into_iter().collect::<Vec<_>>(), codes);
+    assert_eq!(Kind::ALL.iter().collect::<BTreeSet<_>>().len(), Kind::ALL.len());
+}
+
+#[test]
+fn the_errors_of_kms_name_the_key() {
+    let arn = "arn:aws:kms:eu-west-1:111122223333:key/134f2428-cec1-4b25-a1ae-9048164dba47";
+    let uuid = "134f2428-cec1-4b25-a1ae-9048164dba47";
+    // Grade R.
+    let told: [(Refusal, &str, u16, &str, String); 7] = [
+        (Refusal::NotFound, "fake-key-id", 400, "KMS.NotFoundException", "Invalid keyId 'fake-key-id'".to_owned()),
+        (Refusal::NotFound, arn, 400, "KMS.NotFoundException", format!("Key '{arn}' does not exist")),
+        (Refusal::NotFound, uuid, 400, "KMS.NotFoundException", format!("Key '{uuid}' does not exist")),
+        (Refusal::Disabled, arn, 400, "KMS.DisabledException", format!("{arn} is disabled.")),
+        (Refusal::PendingDeletion, arn, 400, "KMS.KMSInvalidStateException", format!("{arn} is pending deletion.")),
+        (Refusal::AccessDenied, arn, 403, "AccessDenied", "Access Denied".to_owned()),
+        // Grade I.
+        (
+            Refusal::Throttled,
+            arn,
+            503,
+            "SlowDown",
+            "Please reduce your request rate for operations involving AWS KMS.".to_owned(),
+        ),
+    ];
+    for (refusal, key_id, status, code, message) in told {
+        let error = S3Error::from(&Error::from(KeyProviderError::new(refusal, key_id)));
+        assert_eq!((error.status().as_u16(), error.code(), error.message()), (status, code, message));
+    }
+    for (refusal, status) in
+        [(Refusal::Unavailable, 503), (Refusal::Rejected, 500), (Refusal::WrongKey, 500), (Refusal::WrongLength, 500)]
+    {
+        let error = S3Error::from(&Error::from(KeyProviderError::new(refusal, arn)));
+        assert_eq!(error.status().as_u16(), status, "{refusal}");
+        assert!(!error.message().contains(arn));
+    }
+}
+
+#[test]
+fn what_a_kms_refuses_on_the_way_is_answered_by_name() {
+    let world = World::new();
+    let put = |named: &str| {
+        let decision = asked(&world, |_| Operation::PutObject, &[(W, "aws:kms"), (K, named)]).unwrap();
+        let outcome = world.sse.blocking().encrypt(&world.name, written(&decision).clone(), b"meow");
+        S3Error::from(&outcome.unwrap_err())
+    };
+    let get = || {
+        let decision = asked(&world, |w| Operation::GetObject { object: w.object(SSE_KMS) }, &[]).unwrap();
+        let unlock = decision.read.as_ref().unwrap().unlock();
+        let outcome = world.sse.blocking().decryptor(&world.name, &world.objects[SSE_KMS].0, unlock);
+        S3Error::from(&outcome.unwrap_err())
+    };
+    // Grade R, all of them.
+    let unknown = put("fake-key-id");
+    assert_eq!((unknown.code(), &*unknown.message()), ("KMS.NotFoundException", "Invalid keyId 'fake-key-id'"));
+    world.kms.disable(KMS_KEY);
+    for error in [put(KMS_KEY), get()] {
+        assert_eq!((error.code(), error.message()), ("KMS.DisabledException", format!("{KMS_KEY} is disabled.")));
+    }
+    world.kms.schedule_deletion(KMS_KEY);
+    let error = get();
+    let message = format!("{KMS_KEY} is pending deletion.");
+    assert_eq!((error.code(), error.message()), ("KMS.KMSInvalidStateException", message));
+}
+
+#[test]
+fn what_is_wrong_with_the_keyring_is_nothing_to_a_client() {
+    for refusal in [Refusal::NotFound, Refusal::Disabled, Refusal::Unavailable] {
+        let error = Error::from(KeyProviderError::new(refusal, "master").with_key_version(3));
+        let error = S3Error::from(&error);
+        assert_eq!((error.kind(), error.code()), (Kind::Internal, "InternalError"));
+        assert!(!error.to_xml("/", "1").contains("master"));
+    }
+}
+
+#[test]
+fn what_the_library_says_is_answered_in_the_words_of_s3() {
+    let cases: [(Error, u16, &str); 20] = [
+        (CustomerKeyError::Required.into(), 400, "InvalidRequest"),
+        (CustomerKeyError::NotExpected.into(), 400, "InvalidRequest"),
+        (CustomerKeyError::Mismatch.into(), 403, "AccessDenied"),
+        (CustomerKeyError::WrongLength.into(), 400, "InvalidArgument"),
+        (PartError::Number(0).into(), 400, "InvalidArgument"),
+        (PartError::Invalid(3).into(), 400, "InvalidPart"),
+        (PartError::Order(3).into(), 400, "InvalidPartOrder"),
+        (PartError::None.into(), 400, "MalformedXML"),
+        (PartError::NotFound(3).into(), 416, "InvalidPartNumber"),
+        (PartError::Page.into(), 500, "InternalError"),
+        (Error::UploadNotComplete, 404, "NoSuchKey"),
+        (Limit::Message.into(), 400, "EntityTooLarge"),
+        (Limit::Multipart.into(), 400, "EntityTooLarge"),
+        (Limit::Context.into(), 400, "InvalidArgument"),
+        (Limit::EnvelopeLen(300).into(), 400, "InvalidArgument"),
+        (Limit::KeyId.into(), 400, "KMS.NotFoundException"),
+        (Limit::Value.into(), 500, "InternalError"),
+        (Error::Inauthentic, 500, "InternalError"),
+        (Error::Truncated, 500, "InternalError"),
+        (Misuse::EmptyName.into(), 500, "InternalError"),
+    ];
+    for (error, status, code) in cases {
+        let answer = S3Error::from(&error);
+        assert_eq!((answer.status().as_u16(), answer.code()), (status, code), "{error}");
+    }
+    assert_eq!(S3Error::from(&Error::from(Unexpected::Mode)).kind(), Kind::StoredUnexpected);
+    let number = S3Error::from(&Error::from(PartError::Number(10_001)));
+    assert_eq!(number.argument(), Some(("partNumber", Some("10001"))));
+}
+
+#[test]
+fn a_range_beyond_the_object_is_not_satisfiable() {
+    let world = World::new();
+    let (envelope, _) = &world.objects[0];
+    let decryptor = world.sse.blocking().decryptor(&world.name, envelope, atrest::Unlock::Server).unwrap();
+    let body_len = atrest::ModeId::SseS3.ciphertext_len(4).unwrap();
+    let error = decryptor.range(4..5, body_len).unwrap_err();
+    let answer = S3Error::from(&error);
+    assert_eq!((answer.status().as_u16(), answer.code()), (416, "InvalidRange"));
+}
+
+#[test]
+fn documents_that_are_not_understood_are_answered_as_s3_does() {
+    let put = |rules: &str| {
+        let body = format!("<ServerSideEncryptionConfiguration>{rules}</ServerSideEncryptionConfiguration>");
+        S3Error::from(BucketEncryption::from_xml(body.as_bytes()).unwrap_err())
+    };
+    let rule = |inner: &str| {
+        format!("<Rule><ApplyServerSideEncryptionByDefault>{inner}</ApplyServerSideEncryptionByDefault></Rule>")
+    };
+    let aes = rule("<SSEAlgorithm>AES256</SSEAlgorithm>");
+    // Grade R.
+    for rules in [String::new(), format!("{aes}{aes}")] {
+        let error = put(&rules);
+        assert_eq!((error.status().as_u16(), error.code()), (400, "MalformedXML"));
+        let standard = "The XML you provided was not well-formed or did not validate against our published schema";
+        assert_eq!(error.message(), standard);
+    }
+    let error = put(&rule("<SSEAlgorithm>AES256</SSEAlgorithm><KMSMasterKeyID>k</KMSMasterKeyID>"));
+    assert_eq!((error.status().as_u16(), error.code()), (400, "InvalidArgument"));
+    assert_eq!(
+        error.message(),
+        "a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"
+    );
+    assert_eq!(error.argument(), Some(("ApplyServerSideEncryptionByDefault", None)));
+    let error = put(&rule("<SSEAlgorithm>AES512</SSEAlgorithm>"));
+    assert_eq!((error.status().as_u16(), error.code()), (400, "MalformedXML"));
+    // Grade A.
+    let update = ObjectEncryption::from_xml(b"<ObjectEncryption><SSE-S3/></ObjectEncryption>").unwrap_err();
+    let error = S3Error::from(update);
+    assert_eq!((error.kind(), error.code()), (Kind::UpdateTarget, "InvalidRequest"));
+
+    let policy = BucketPolicy::from_json(b"{}").unwrap_err();
+    assert_eq!(S3Error::from(&policy).code(), "MalformedPolicy");
+}
+
+#[test]
+fn the_xml_is_what_s3_sends() {
+    let error = S3Error::new(Kind::CustomerKeyConflict).with_argument("x-amz-server-side-encryption", "AES256");
+    assert_eq!(
+        error.to_xml("/photos/cat.jpg", "656c76696e6727732072657175657374"),
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<Error><Code>InvalidArgument</Code><Message>Server Side Encryption with \
+         Customer provided key is incompatible with the encryption method specified</Message>\
+         <ArgumentName>x-amz-server-side-encryption</ArgumentName><ArgumentValue>AES256</ArgumentValue>\
+         <Resource>/photos/cat.jpg</Resource><RequestId>656c76696e6727732072657175657374</RequestId></Error>"
+    );
+    let bare = S3Error::new(Kind::MethodUnknown).with_argument("x-amz-server-side-encryption", "").to_xml("", "");
+    assert!(bare.contains("<ArgumentValue></ArgumentValue></Error>"), "{bare}");
+    let named = S3Error::new(Kind::BucketKmsKeyNotApplicable).with_argument_name("A").to_xml("", "");
+    assert!(named.contains("<ArgumentName>A</ArgumentName></Error>"), "{named}");
+}
+
+#[test]
+fn the_xml_holds_whatever_a_client_sends_as_text() {
+    let hostile = "</Message><Code>x</Code>&amp;\"'\0\u{1}\u{fffe}\r\n\u{1f600}";
+    let error = S3Error::new(Kind::KmsKeyIdInvalid).about(hostile).with_argument("name", hostile);
+    let xml = error.to_xml(hostile, hostile);
+    let mut reader = quick_xml::Reader::from_str(&xml);
+    let mut elements = Vec::new();
+    loop {
+        match reader.read_event().expect("well-formed") {
+            quick_xml::events::Event::Start(start) => {
+                elements.push(start.name().as_ref().to_owned());
+            }
+            quick_xml::events::Event::Eof => break,
+            _ => {}
+        }
+    }
+    assert_eq!(elements, ["Error", "Code", "Message", "ArgumentName", "ArgumentValue", "Resource", "RequestId"]);
+    assert!(!xml.contains('\0') && !xml.contains('\u{1}') && xml.contains('\u{1f600}'));
+}
