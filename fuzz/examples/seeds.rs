@@ -54,6 +54,8 @@ fn main() {
 
     let mut xml = Seeds::new(fuzz, "bucket_encryption_xml");
     documents().iter().for_each(|document| xml.write(document.as_bytes()));
+
+    requests(&mut Seeds::new(fuzz, "headers"), &mut Seeds::new(fuzz, "decision"));
 }
 
 /// As `policy` reads them: requests, each with a policy that is about it; one policy that is refused.
@@ -125,6 +127,36 @@ fn documents() -> Vec<String> {
         "<?xml version='1.0' encoding='UTF-8' standalone='no'?><?pi?><ObjectEncryption/>".into(),
     ]);
     documents
+}
+
+/// As `headers` and `decision` read them: what clients send, in each operation.
+fn requests(headers: &mut Seeds, decisions: &mut Seeds) {
+    let key = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
+    let customer = |first: u8| vec![(first, "AES256"), (first + 1, key), (first + 2, "Xsqb0+sHwAbNQ65I395/0w==")];
+    let sent: [Vec<(u8, &str)>; 7] = [
+        vec![],
+        vec![(0, "AES256")],
+        vec![(0, "aws:kms"), (1, "alias/app"), (2, "eyJ0ZWFtIjoicGhvdG9zIn0="), (3, "true")],
+        vec![(0, "aws:kms:dsse"), (1, "app"), (3, "false")],
+        customer(4),
+        customer(7),
+        [customer(4), customer(7)].concat(),
+    ];
+    for (at, fields) in (0_u8..).zip(&sent) {
+        let mut seed = Vec::new();
+        for (name, value) in fields {
+            seed.push(*name);
+            push(&mut seed, value.as_bytes());
+        }
+        headers.write(&seed);
+        for operation in 0..11_u8 {
+            // An object or an upload in the mode that the headers are about, and a source in the other.
+            let kind = u8::from((4..7).contains(&operation));
+            let stored = if at >= 4 { 6 } else { operation % 3 * 2 };
+            let bucket = [0, 4, 2, 16, 35][usize::from((at + operation) % 5)];
+            decisions.write(&[&[operation, stored + kind, stored, bucket], &seed[..]].concat());
+        }
+    }
 }
 
 /// Cursors and reports of small sweeps, the checksum still behind them.

@@ -31,6 +31,24 @@ pub fn sse(backend: Backend, key_id: &str, version: u32, master_key: [u8; 32], k
     Some(sse.expect("nothing is missing"))
 }
 
+/// One of S3's encryption headers, by a number; others mean that there are no more.
+pub fn encryption_header(number: u8) -> Option<&'static str> {
+    use atrest::s3::names;
+    let all = [
+        names::SERVER_SIDE_ENCRYPTION,
+        names::KMS_KEY_ID,
+        names::CONTEXT,
+        names::BUCKET_KEY_ENABLED,
+        names::CUSTOMER_ALGORITHM,
+        names::CUSTOMER_KEY,
+        names::CUSTOMER_KEY_MD5,
+        names::SOURCE_CUSTOMER_ALGORITHM,
+        names::SOURCE_CUSTOMER_KEY,
+        names::SOURCE_CUSTOMER_KEY_MD5,
+    ];
+    all.get(usize::from(number)).copied()
+}
+
 /// Reads a case from the front of the fuzzer's bytes.
 pub struct Input<'a>(pub &'a [u8]);
 
