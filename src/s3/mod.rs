@@ -2,10 +2,10 @@
 //! error.
 //!
 //! ```text
-//!   http::HeaderMap ──> EncryptionHeaders ──┐
-//!   PutBucketEncryption ──> BucketEncryption ──┼──> S3Request ──> decide ──> Decision ──> Sse, response headers
-//!   PutBucketPolicy ──> BucketPolicy ─────────┤                        └──> S3Error ──> status, XML
-//!   the stored envelope ──> Stored ───────────┘
+//!   http::HeaderMap      ──> EncryptionHeaders ──┐
+//!   PutBucketEncryption  ──> BucketEncryption ───┼──> S3Request ──> decide ──> Decision ──> Sse, response headers
+//!   PutBucketPolicy      ──> BucketPolicy ───────┤                        └──> S3Error ──> status, XML
+//!   the stored envelope  ──> Stored ─────────────┘
 //! ```
 //!
 //! Nothing here does I/O or asks for a key. What was recorded of the real service is in the tests, row by row. The way from
