@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use atrest::kms::{KeyInfo, KeyState};
+use atrest::kms::{KeyInfo, KeyState, Permission};
 
 use crate::report::{Table, printable};
 
@@ -58,10 +58,16 @@ fn rotation(key: &KeyInfo) -> String {
 }
 
 fn policy(key: &KeyInfo) -> String {
-    match &key.policy {
-        None => "its owner alone".to_owned(),
-        Some(policy) => format!("{policy:?}"),
-    }
+    let Some(policy) = &key.policy else {
+        return "its owner alone".to_owned();
+    };
+    let who = |(permission, does)| match policy.requesters(permission) {
+        None => format!("{does}: everyone"),
+        Some(names) => format!("{does}: {}", names.iter().map(|name| printable(name)).collect::<Vec<_>>().join(" ")),
+    };
+    let permissions =
+        [(Permission::Generate, "write"), (Permission::Unwrap, "read"), (Permission::Administer, "administer")];
+    permissions.map(who).join("; ")
 }
 
 /// RFC 3339.
