@@ -36,9 +36,8 @@ fn a_key_answers_to_its_id_its_arn_and_its_aliases_and_is_recorded_by_its_arn() 
     // One way to write each.
     let upper = key.id.to_uppercase();
     let others = [&*upper, &key.id[1..], "ALIAS/app", "alias/App", "arn:aws:kms:eu-central-1:111122223333:app", "app"];
-    for named in
-        others.into_iter().chain([&*key.id.replace('-', ""), &*format!("arn:aws:kms:eu-central-1::key/{}", key.id)])
-    {
+    let others = others.into_iter().chain(["arn:aws:kms:eu-central-1:111122223333:key/alias/app"]);
+    for named in others.chain([&*key.id.replace('-', ""), &*format!("arn:aws:kms:eu-central-1::key/{}", key.id)]) {
         assert_eq!(generate(&store.kms, named, &owner()).unwrap_err().kind(), Kind::NotFound, "{named}");
     }
 }

@@ -66,7 +66,10 @@ impl State {
             Some(rest) => {
                 let rest = rest.strip_prefix(&*self.region)?.strip_prefix(':')?;
                 let rest = rest.strip_prefix(&*self.account)?.strip_prefix(':')?;
-                rest.strip_prefix("key/").or(Some(rest).filter(|rest| rest.starts_with(ALIAS_PREFIX)))?
+                if let Some(id) = rest.strip_prefix("key/") {
+                    return self.keys.get(&parse_id(id)?);
+                }
+                Some(rest).filter(|rest| rest.starts_with(ALIAS_PREFIX))?
             }
             None if named.is_empty() => DEFAULT_ALIAS,
             None => named,
