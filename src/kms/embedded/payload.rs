@@ -364,6 +364,12 @@ impl KeyVersion {
     }
 }
 
+/// A policy as the trail shows it.
+pub(super) fn shown(policy: Option<&KeyPolicy>) -> String {
+    let policy = policy.map(Policy::of);
+    serde_json::to_string(&policy).expect("lists of texts are JSON")
+}
+
 fn malformed(what: &'static str) -> SealedFileError {
     SealedFileError::Malformed(what)
 }
