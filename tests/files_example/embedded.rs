@@ -101,7 +101,7 @@ mod built {
     #[test]
     fn whoever_the_policy_of_a_key_does_not_name_is_refused() {
         let program = program_with_a_key();
-        let denied = "the requester may not use the key";
+        let denied = "the requester may not do this with the key";
         assert!(program.put_as("alice", "object", b"meow").stderr.contains(denied));
         program.says("keys allow alias/app write alice", "alice");
         assert_eq!(program.put_as("alice", "object", b"meow").code, Some(0));
