@@ -25,6 +25,8 @@ mod built {
     use std::fs;
     use std::io::Write;
 
+    use atrest::Envelope;
+    use data_encoding::BASE64;
     use serde_json::Value;
 
     use crate::keys::{check_private, no_key_is_made_anew};
@@ -122,9 +124,52 @@ mod built {
         program.refuses("--as eve put --mode sse-kms --key-id alias/other object customer.key", denied);
         program.refuses("--as alice put --mode sse-kms object customer.key", denied);
 
+        // Names are the owner's to give: whoever has one has what is written under it from then on.
+        program.refuses("--as bob keys alias alias/other alias/app", "owner");
+        program.refuses("--as bob keys alias alias/of-bob alias/app", "owner");
+
         program.ok(["keys", "owner-only", "alias/app"]);
         program.refuses("--as alice cat object", denied);
         program.says("cat object", "meow");
+    }
+
+    #[test]
+    fn a_permission_is_taken_back_from_those_who_have_it() {
+        let program = program_with_a_key();
+        let denied = "the requester may not use the key";
+        assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
+        program.refuses("keys forbid alias/app read alice", "nothing to take back");
+        program.says("keys allow alias/app read alice bob", "read: alice bob files;");
+        program.refuses("keys forbid alias/app read alice blob", "\"blob\" may not as it is");
+        program.says("--as alice cat object", "meow");
+        program.says("keys forbid alias/app read alice files", "write: files; read: bob; administer: files");
+        program.says("--as bob cat object", "meow");
+        for reader in ["alice", "files"] {
+            program.refuses(&format!("--as {reader} cat object"), denied);
+        }
+
+        program.refuses("keys forbid alias/app read --everyone", "not everyone may");
+        program.says("keys allow alias/app read --everyone", "read: everyone;");
+        program.says("--as eve cat object", "meow");
+        program.refuses("keys forbid alias/app read eve", "--everyone");
+        program.says("keys forbid alias/app read --everyone", "read: ;");
+        program.refuses("--as eve cat object", denied);
+        assert!(program.put_as("eve", "object", b"meow").stderr.contains(denied));
+    }
+
+    #[test]
+    fn the_master_key_and_the_maintenance_are_the_owners() {
+        let program = program_with_a_key();
+        program.put("sse-s3", "object", b"meow");
+        program.ok(["rotate"]);
+        program.ok(["rewrap"]);
+        let before = fs::read(program.path("atrest-store/keys/kms.atrest")).expect("read");
+        for command in ["rotate", "disable 1", "enable 1", "retire 1", "keys maintain", "keys backup b b.key"] {
+            program.refuses(&format!("--as alice {command}"), "owner");
+        }
+        assert_eq!(fs::read(program.path("atrest-store/keys/kms.atrest")).expect("read"), before);
+        assert!(!program.path("b.key").exists());
+        program.ok(["--as", "files", "disable", "1"]);
     }
 
     #[test]
@@ -275,6 +320,53 @@ mod built {
         assert!(!program.path("other/keys/kms.atrest").exists());
     }
 
+    /// A version that was made after the backup is lost. What is under it is missing a key, and nobody has tampered with it.
+    #[test]
+    fn after_a_restore_no_new_version_of_the_master_key_is_taken_for_a_lost_one() {
+        let program = program_with_a_key();
+        program.put("sse-s3", "before", b"meow");
+        program.ok(["keys", "backup", "backup", "backup.key"]);
+        program.ok(["rotate"]);
+        program.ok(["rotate"]);
+        program.put("sse-s3", "lost", b"purr");
+        program.ok(["put", "--part-size", "1000", "lost-parts", "source"]);
+        forge_version(&program, "lost", i32::MAX as u32);
+
+        fs::remove_file(program.path("atrest-store/keys/kms.atrest")).expect("removed");
+        program.says("keys restore backup backup.key", "1 envelopes name a version");
+        assert_eq!(fs::read_dir(program.path("atrest-store/keys")).expect("there").count(), 5, "nothing left behind");
+        let missing = "version 3: no such key or version";
+        for _ in 0..2 {
+            program.says("cat before", "meow");
+            program.refuses("cat lost-parts", missing);
+            program.says("rotate", "the primary is now version ");
+        }
+        program.refuses("cat lost-parts", missing);
+        program.put("sse-s3", "after", b"hiss");
+        program.says("stat after", "version 5");
+    }
+
+    /// Adds an object like another one, whose envelope names a version of the keyring that somebody made up.
+    fn forge_version(program: &Program, like: &str, version: u32) {
+        program.put("sse-s3", "forged", b"");
+        let records = program.files("records");
+        let record = |of: &str| {
+            let name = data_encoding::BASE32_NOPAD.encode(of.as_bytes());
+            records.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *name)).expect("there")
+        };
+        let text = fs::read_to_string(record(like)).expect("read");
+        let (body, envelope) = text.split_once("envelope ").expect("one");
+        let envelope = BASE64.decode(envelope.trim_end().as_bytes()).expect("base64");
+        let forgeries = (0..envelope.len() - 3).map(|at| {
+            let mut forged = envelope.clone();
+            forged[at..at + 4].copy_from_slice(&version.to_be_bytes());
+            forged
+        });
+        let names_it = |bytes: &Vec<u8>| Envelope::decode(bytes).is_ok_and(|e| e.key_version() == Some(version));
+        let forged = forgeries.into_iter().find(names_it).expect("the field of the version");
+        fs::write(record("forged"), format!("{body}envelope {}\n", BASE64.encode(&forged))).expect("written");
+    }
+
     #[test]
     fn wrong_usage_of_the_keys_commands_is_told_apart_from_failure() {
         let program = program_with_a_key();
@@ -286,12 +378,17 @@ mod built {
             "keys delete alias/app --days many",
             "keys allow alias/app everything alice",
             "keys allow alias/app read",
+            "keys allow alias/app read alice --everyone",
+            "keys forbid alias/app read",
+            "keys show alias/app --everyone",
             "keys ls --alias alias/app",
             "--kms cloud ls",
         ];
         for command in wrong {
             program.fails(2, command.split(' '));
         }
+        let said = program.fails(2, ["keys", "allow", "alias/app", "reed", "alice"]);
+        assert!(said.contains("no such permission: reed (write, read, administer)"), "{said}");
         program.refuses("keys show alias/none", "no such key");
         program.refuses("keys create --alias alias/app", "there is an alias of this name already");
         program.refuses("keys create --alias app", "an alias is alias/");
