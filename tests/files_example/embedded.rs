@@ -21,12 +21,10 @@ fn a_build_without_the_embedded_kms_names_the_features_that_it_takes() {
 }
 
 #[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
-mod built {
+pub(crate) mod built {
     use std::fs;
     use std::io::Write;
 
-    use atrest::Envelope;
-    use data_encoding::BASE64;
     use serde_json::Value;
 
     use crate::keys::{check_private, no_key_is_made_anew};
@@ -35,7 +33,7 @@ mod built {
     const LOG: &str = "atrest-store/keys/audit.jsonl";
 
     /// A program whose store has an embedded KMS with the key `alias/app`, which nobody has been given.
-    fn program_with_a_key() -> Program {
+    pub(crate) fn program_with_a_key() -> Program {
         let program = Program::new();
         let said = program.ok_text(["--kms", "embedded", "keys", "create", "--alias", "alias/app"]);
         assert!(said.starts_with("created arn:aws:kms:"), "{said}");
@@ -44,19 +42,19 @@ mod built {
 
     impl Program {
         /// Stores bytes under `alias/app`, on behalf of somebody.
-        fn put_as(&self, requester: &str, name: &str, bytes: &[u8]) -> Run {
+        pub(crate) fn put_as(&self, requester: &str, name: &str, bytes: &[u8]) -> Run {
             let put = ["--as", requester, "put", "--mode", "sse-kms", "--key-id", "alias/app", name, "-"];
             self.run_with_input(put, bytes)
         }
 
         #[track_caller]
-        fn says(&self, command: &str, expected: &str) {
+        pub(crate) fn says(&self, command: &str, expected: &str) {
             let said = self.ok_text(command.split(' '));
             assert!(said.contains(expected), "{command}: {said}");
         }
 
         #[track_caller]
-        fn refuses(&self, command: &str, expected: &str) {
+        pub(crate) fn refuses(&self, command: &str, expected: &str) {
             let said = self.fails(1, command.split(' '));
             assert!(said.contains(expected), "{command}: {said}");
         }
@@ -293,78 +291,6 @@ mod built {
                 .expect("copied");
         }
         program.fails(1, ["cat", "object"]);
-    }
-
-    #[test]
-    fn lost_keys_come_back_from_a_backup() {
-        let program = program_with_a_key();
-        assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
-        program.put("sse-s3", "another", b"purr");
-        program.ok(["keys", "backup", "backup", "backup.key"]);
-        program.refuses("keys backup backup another.key", "exists");
-        program.refuses("keys restore backup backup.key", "exists");
-        #[cfg(unix)]
-        check_private(&["backup", "backup.key"].map(|file| program.path(file)));
-
-        for lost in [&["kms.atrest"][..], &["kms.atrest", "root.key"]] {
-            lost.iter()
-                .for_each(|file| fs::remove_file(program.path("atrest-store/keys").join(file)).expect("removed"));
-            program.fails(1, ["cat", "object"]);
-            program.ok(["keys", "restore", "backup", "backup.key"]);
-            program.says("verify", "2 of 2 verified");
-        }
-        // Only into the store that it is of.
-        program.ok(["--store", "other", "--kms", "embedded", "put", "object", "backup"]);
-        fs::remove_file(program.path("other/keys/kms.atrest")).expect("removed");
-        program.fails(1, ["--store", "other", "keys", "restore", "backup", "backup.key"]);
-        assert!(!program.path("other/keys/kms.atrest").exists());
-    }
-
-    /// A version that was made after the backup is lost. What is under it is missing a key, and nobody has tampered with it.
-    #[test]
-    fn after_a_restore_no_new_version_of_the_master_key_is_taken_for_a_lost_one() {
-        let program = program_with_a_key();
-        program.put("sse-s3", "before", b"meow");
-        program.ok(["keys", "backup", "backup", "backup.key"]);
-        program.ok(["rotate"]);
-        program.ok(["rotate"]);
-        program.put("sse-s3", "lost", b"purr");
-        program.ok(["put", "--part-size", "1000", "lost-parts", "source"]);
-        forge_version(&program, "lost", i32::MAX as u32);
-
-        fs::remove_file(program.path("atrest-store/keys/kms.atrest")).expect("removed");
-        program.says("keys restore backup backup.key", "1 envelopes name a version");
-        assert_eq!(fs::read_dir(program.path("atrest-store/keys")).expect("there").count(), 5, "nothing left behind");
-        let missing = "version 3: no such key or version";
-        for _ in 0..2 {
-            program.says("cat before", "meow");
-            program.refuses("cat lost-parts", missing);
-            program.says("rotate", "the primary is now version ");
-        }
-        program.refuses("cat lost-parts", missing);
-        program.put("sse-s3", "after", b"hiss");
-        program.says("stat after", "version 5");
-    }
-
-    /// Adds an object like another one, whose envelope names a version of the keyring that somebody made up.
-    fn forge_version(program: &Program, like: &str, version: u32) {
-        program.put("sse-s3", "forged", b"");
-        let records = program.files("records");
-        let record = |of: &str| {
-            let name = data_encoding::BASE32_NOPAD.encode(of.as_bytes());
-            records.iter().find(|path| path.file_stem().is_some_and(|stem| *stem == *name)).expect("there")
-        };
-        let text = fs::read_to_string(record(like)).expect("read");
-        let (body, envelope) = text.split_once("envelope ").expect("one");
-        let envelope = BASE64.decode(envelope.trim_end().as_bytes()).expect("base64");
-        let forgeries = (0..envelope.len() - 3).map(|at| {
-            let mut forged = envelope.clone();
-            forged[at..at + 4].copy_from_slice(&version.to_be_bytes());
-            forged
-        });
-        let names_it = |bytes: &Vec<u8>| Envelope::decode(bytes).is_ok_and(|e| e.key_version() == Some(version));
-        let forged = forgeries.into_iter().find(names_it).expect("the field of the version");
-        fs::write(record("forged"), format!("{body}envelope {}\n", BASE64.encode(&forged))).expect("written");
     }
 
     #[test]
