@@ -10,7 +10,7 @@ use atrest::{Envelope, Keyring, RootKey};
 use super::{Embedded, kms_file, trail_of};
 use crate::cli::Words;
 use crate::customer_key::write_new;
-use crate::failure::{About, Failure, Outcome};
+use crate::failure::{About, Failure, Outcome, unless_gone};
 use crate::objects::{Objects, sync_directory};
 use crate::store::{Config, StoreOptions};
 
@@ -60,13 +60,15 @@ pub(super) fn restore(from: &Backup, options: &StoreOptions, out: &mut impl Writ
     let kms = kms.restore(&backup, &backup_key, &root_key).about(from.file.display())?;
     let passed_over = raise_next_version(&kms.keyring(), options.directory())?;
     drop(kms);
+    // What a rewrap found tells of other keys than these, and is no proof that one of them is not needed.
+    unless_gone(fs::remove_dir_all(options.directory().join("sweep")))?;
     let restored = tempfile::TempPath::try_from_path(kms_file(beside.path()))?;
     restored.persist_noclobber(&file).map_err(|error| error.error).about(file.display())?;
     sync_directory(&keys)?;
 
     writeln!(out, "the keys are as they were when {} was written: `verify` tells what is lost", from.file.display())?;
     if passed_over > 0 {
-        writeln!(out, "{passed_over} envelopes name a version of the master key that it cannot have had")?;
+        writeln!(out, "envelopes that name a version of the master key which it cannot have had: {passed_over}")?;
     }
     Ok(())
 }
