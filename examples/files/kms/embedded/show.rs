@@ -3,8 +3,9 @@
 use std::fmt::Write;
 use std::time::SystemTime;
 
-use atrest::kms::{KeyInfo, KeyState, Permission};
+use atrest::kms::{KeyInfo, KeyState};
 
+use super::policy::PERMISSIONS;
 use crate::report::{Table, printable};
 
 pub(super) fn table(keys: &[KeyInfo]) -> Table {
@@ -65,9 +66,7 @@ fn policy(key: &KeyInfo) -> String {
         None => format!("{does}: everyone"),
         Some(names) => format!("{does}: {}", names.iter().map(|name| printable(name)).collect::<Vec<_>>().join(" ")),
     };
-    let permissions =
-        [(Permission::Generate, "write"), (Permission::Unwrap, "read"), (Permission::Administer, "administer")];
-    permissions.map(who).join("; ")
+    PERMISSIONS.map(who).join("; ")
 }
 
 /// RFC 3339.
