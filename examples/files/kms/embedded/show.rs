@@ -64,6 +64,7 @@ fn policy(key: &KeyInfo) -> String {
     };
     let who = |(permission, does)| match policy.requesters(permission) {
         None => format!("{does}: everyone"),
+        Some(names) if names.is_empty() => format!("{does}: nobody"),
         Some(names) => format!("{does}: {}", names.iter().map(|name| printable(name)).collect::<Vec<_>>().join(" ")),
     };
     PERMISSIONS.map(who).join("; ")
