@@ -37,8 +37,7 @@ impl RootKey {
     /// keeps it wrapped, and with it the resolved id. Waits on this thread for the provider.
     ///
     /// ```no_run
-    /// # fn main() -> atrest::Result<()> {
-    /// # let hsm: std::sync::Arc<dyn atrest::KeyProvider> = todo!();
+    /// # fn start(hsm: std::sync::Arc<dyn atrest::KeyProvider>) -> atrest::Result<()> {
     /// use atrest::{Requester, RootKey};
     /// let requester = Requester::new("storage-service");
     /// // Once.

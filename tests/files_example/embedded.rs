@@ -134,7 +134,7 @@ pub(crate) mod built {
     #[test]
     fn a_permission_is_taken_back_from_those_who_have_it() {
         let program = program_with_a_key();
-        let denied = "the requester may not use the key";
+        let denied = "the requester may not do this with the key";
         assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
         program.refuses("keys forbid alias/app read alice", "nothing to take back");
         program.says("keys allow alias/app read alice bob", "read: alice bob files;");
