@@ -77,7 +77,9 @@ pub trait AuditSink: Send + Sync + 'static {
     ///
     /// # Performance
     ///
-    /// Called on the thread that does the work, within async calls too. Nothing is given out before it returns.
+    /// Called on the thread that does the work, within async calls too, and within the lock of a KMS that is changed.
+    /// Nothing is given out before it returns. A sink calls no KMS and no `Sse` whose events it is given: it would wait for
+    /// itself.
     fn record(&self, event: &AuditEvent) -> io::Result<()>;
 }
 

@@ -49,12 +49,12 @@
 //! and does no I/O: [`Encryptor`] and [`Decryptor`] work in the caller's memory, in one pass. The adapters for
 //! `std::io` are in [`io`].
 //!
-//! Without a KMS elsewhere, the embedded one of the feature `embedded-kms` keeps KMS keys and the keyring in one sealed file:
-//! [`manual::kms`]. Who did what with which key is in the trail of [`audit`].
+//! Without a KMS elsewhere, the embedded one of the feature `embedded-kms` keeps KMS keys and the keyring in one sealed
+//! file, on one machine: [`manual::kms`]. What was done with which object and key, for whom, and what was refused, is
+//! in the trail of [`audit`].
 //!
-//! Objects that arrive in parts are in [`multipart`]. Checksums and ETags that must not lie in the clear are sealed beside
-//! the object: [`Encryptor::seal_value`]. To rewrap, list or encrypt all that a store holds: [`rotation`]. What was done
-//! with which object and key, for whom, and what was refused: [`audit`].
+//! Objects that arrive in parts are in [`multipart`]. Checksums and ETags that must not lie in the clear are sealed
+//! beside the object: [`Encryptor::seal_value`]. To rewrap, list or encrypt all that a store holds: [`rotation`].
 //!
 //! # Should I use this?
 //!

@@ -6,6 +6,9 @@ mod damage;
 mod directories;
 #[path = "files_example/embedded.rs"]
 mod embedded;
+#[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
+#[path = "files_example/embedded_backups.rs"]
+mod embedded_backups;
 #[path = "files_example/keys.rs"]
 mod keys;
 #[path = "files_example/parts.rs"]

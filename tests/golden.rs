@@ -1,10 +1,14 @@
 //! Files that were written once and open for ever.
 //!
 //! `tests/golden/VERSION/` holds a root key, a sealed keyring, and an envelope and a body for each object below, written
-//! by that version; from 0.2.0 on also multipart objects and sealed values. They are never changed. A new version adds a folder of its own:
-//! `ATREST_GOLDEN_NEW=tests/golden/VERSION cargo test --test golden` writes one that is not there yet.
+//! by that version; from 0.2.0 on also multipart objects and sealed values; from 0.3.0 on also a wrapped root key and
+//! key stores of the embedded KMS, with their objects. They are never changed. A new version adds a folder of its own:
+//! `ATREST_GOLDEN_NEW=tests/golden/VERSION cargo test --all-features --test golden` writes one that is not there yet.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "embedded-kms")]
+#[path = "golden/kms.rs"]
+mod kms;
 #[path = "golden/multipart.rs"]
 mod multipart;
 mod support;
@@ -16,8 +20,8 @@ use std::sync::Arc;
 use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
     AnyMode, Backend, CustomerKey, DataKey, DsseKms, Encrypted, EncryptionContext, Envelope, GeneratedKey,
-    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, RootKey,
-    SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
+    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, Requester,
+    RootKey, SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
 };
 use support::{backends, plain};
 
@@ -63,6 +67,10 @@ fn customer_key() -> CustomerKey {
 
 #[cfg(feature = "passphrase")]
 const PASSPHRASE: &str = "golden passphrase \u{e9}";
+
+fn requester() -> Requester {
+    Requester::new("golden service")
+}
 
 struct Golden {
     file: &'static str,
@@ -114,6 +122,8 @@ fn sse_on(keyring: Keyring, backend: Backend) -> Sse {
 #[test]
 fn a_new_version_writes_its_own_files_when_asked() {
     let Some(directory) = std::env::var_os("ATREST_GOLDEN_NEW").map(std::path::PathBuf::from) else { return };
+    let all = cfg!(feature = "embedded-kms") && cfg!(feature = "passphrase") && backends().len() == 2;
+    assert!(all, "they are written with all features");
     fs::create_dir(&directory).expect("golden files are written once");
     let root_key = RootKey::create_file(directory.join("root.key")).unwrap();
     let keyring = KeyringFile::create(directory.join("keyring.atrest"), &root_key).unwrap();
@@ -143,6 +153,11 @@ fn a_new_version_writes_its_own_files_when_asked() {
     fs::write(directory.join("passphrase.atrest"), keyring.seal(&RootKey::from_passphrase(PASSPHRASE)).unwrap())
         .unwrap();
     fs::remove_file(directory.join("keyring.atrest.lock")).unwrap();
+    let wrapped = directory.join("root.wrapped");
+    let wrapped = RootKey::create_wrapped(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
+    fs::write(directory.join("wrapped.atrest"), keyring.seal(&wrapped).unwrap()).unwrap();
+    #[cfg(feature = "embedded-kms")]
+    kms::write(&directory, &root_key);
 }
 
 /// The folder of every version.
@@ -200,4 +215,23 @@ fn every_keyring_ever_sealed_under_a_passphrase_opens() {
         let file = KeyringFile::open(version.join("keyring.atrest"), &root_key).unwrap();
         assert_eq!((keyring.key_id(), keyring.versions()), (file.key_id(), file.versions()));
     }
+}
+
+#[test]
+fn every_root_key_that_a_key_provider_ever_wrapped_opens_what_it_sealed() {
+    let mut checked = 0;
+    for version in versions() {
+        let wrapped = version.join("root.wrapped");
+        // The first two versions had none.
+        assert_eq!(wrapped.exists(), !version.ends_with("0.1.0") && !version.ends_with("0.2.0"));
+        if wrapped.exists() {
+            let root_key = RootKey::open_wrapped(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
+            let keyring = Keyring::from_sealed(&fs::read(version.join("wrapped.atrest")).unwrap(), &root_key).unwrap();
+            let root_key = RootKey::open_file(version.join("root.key")).unwrap();
+            let file = KeyringFile::open(version.join("keyring.atrest"), &root_key).unwrap();
+            assert_eq!((keyring.key_id(), keyring.versions()), (file.key_id(), file.versions()));
+            checked += 1;
+        }
+    }
+    assert!(checked > 0, "there are golden files");
 }

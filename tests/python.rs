@@ -4,6 +4,9 @@
 //! Takes Python 3 with the package `cryptography`; `ATREST_PYTHON` names the interpreter.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[cfg(feature = "embedded-kms")]
+#[path = "python/kms.rs"]
+mod kms;
 mod support;
 
 use std::fs;
@@ -42,8 +45,13 @@ impl KeyProvider for OneKek {
 struct Folder<'a> {
     path: &'a Path,
     keyring: Keyring,
-    customer_key: Arc<CustomerKey>,
+    /// Nothing where no case is of SSE-C.
+    customer_key: Option<Arc<CustomerKey>>,
     sse: Sse,
+    /// What a case says of the keys of the server.
+    keys: Value,
+    /// What a case of a KMS key says besides.
+    kms: Value,
     cases: Vec<Value>,
 }
 
@@ -58,7 +66,16 @@ impl<'a> Folder<'a> {
         let kms = Arc::new(OneKek(Mutex::new(kek)));
         let builder = Sse::builder().keyring(keyring.clone()).kms(kms, KmsKeys::only([KMS_KEY]));
         let sse = builder.backend(backend).build().unwrap();
-        Self { path, keyring, customer_key, sse, cases: Vec::new() }
+        let keys = json!({ "keyring": "keyring.atrest", "root_key": "root.key" });
+        Self {
+            path,
+            keyring,
+            customer_key: Some(customer_key),
+            sse,
+            keys,
+            kms: json!({ "kek": "kek" }),
+            cases: Vec::new(),
+        }
     }
 
     fn sse(&self) -> Blocking {
@@ -67,11 +84,8 @@ impl<'a> Folder<'a> {
 
     fn modes(&self) -> Vec<AnyMode> {
         let context = || EncryptionContext::new().with("team", "photos").unwrap();
-        let mut modes: Vec<AnyMode> = vec![
-            SseS3.into(),
-            SseKms::new("alias/app").context(context()).into(),
-            SseC::new(self.customer_key.clone()).into(),
-        ];
+        let mut modes: Vec<AnyMode> = vec![SseS3.into(), SseKms::new("alias/app").context(context()).into()];
+        modes.extend(self.customer_key.clone().map(|key| SseC::new(key).into()));
         if Backend::AwsLc.is_compiled() {
             modes.push(DsseKms::new("alias/app").context(context()).into());
         }
@@ -79,7 +93,10 @@ impl<'a> Folder<'a> {
     }
 
     fn unlock(&self, mode: ModeId) -> Unlock<'_> {
-        if mode == ModeId::SseC { Unlock::CustomerKey(&self.customer_key) } else { Unlock::Server }
+        match &self.customer_key {
+            Some(key) if mode == ModeId::SseC => Unlock::CustomerKey(key),
+            _ => Unlock::Server,
+        }
     }
 
     fn file(&self, name: String, bytes: &[u8]) -> String {
@@ -88,12 +105,16 @@ impl<'a> Folder<'a> {
     }
 
     fn case(&mut self, title: String, object: &ObjectName, mode: ModeId, more: Value) {
-        let mut case = json!({
-            "case": title, "keyring": "keyring.atrest", "root_key": "root.key", "name": name_of(object),
-            "kek": matches!(mode, ModeId::SseKms | ModeId::DsseKms).then_some("kek"),
-            "customer_key": (mode == ModeId::SseC).then_some("customer.key"),
-        });
-        case.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        let of_customer = json!({ "customer_key": "customer.key" });
+        let mut case = json!({ "case": title, "name": name_of(object) });
+        let members = case.as_object_mut().unwrap();
+        members.extend(self.keys.as_object().unwrap().clone());
+        match mode {
+            ModeId::SseKms | ModeId::DsseKms => members.extend(self.kms.as_object().unwrap().clone()),
+            ModeId::SseC => members.extend(of_customer.as_object().unwrap().clone()),
+            _ => {}
+        }
+        members.extend(more.as_object().unwrap().clone());
         self.cases.push(case);
     }
 
@@ -227,13 +248,17 @@ fn a_second_implementation_opens_all_that_the_library_writes() {
                 folder.multipart(&format!("{} {name} parts", mode.id()), object, mode.clone(), &parts);
             }
         }
-        let cases = folder.cases.len();
-        fs::write(directory.path().join("cases.json"), serde_json::to_vec(&folder.cases).unwrap()).unwrap();
-        let output = python().arg(directory.path()).output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout);
-        assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-        assert!(said.contains(&format!("{cases} opened, 0 failed")), "{said}");
+        assert_opens(&python, &folder);
     }
+}
+
+/// Every case of a folder opens.
+fn assert_opens(python: &impl Fn() -> Command, folder: &Folder<'_>) {
+    fs::write(folder.path.join("cases.json"), serde_json::to_vec(&folder.cases).unwrap()).unwrap();
+    let output = python().arg(folder.path).output().unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains(&format!("{} opened, 0 failed", folder.cases.len())), "{said}");
 }
 
 #[test]

@@ -97,6 +97,14 @@ impl Kms {
         }
     }
 
+    /// The keyring, for whoever may change it: it asks nobody for a name.
+    pub(crate) fn keyring_to_change(&self) -> Outcome<&Keyring> {
+        if let Self::Embedded(embedded) = self {
+            embedded.owned()?;
+        }
+        Ok(self.keyring())
+    }
+
     /// The door to the library, under these keys.
     ///
     /// Either KMS serves this store and nobody else, so whatever it opens was written here. One that serves others too

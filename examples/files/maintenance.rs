@@ -39,8 +39,9 @@ fn verify_one(store: &Store, name: &str, keys: &KeyBunch) -> Outcome<(&'static s
 /// From here on, new objects are under a new version of the master key; the old ones still open.
 pub(crate) fn rotate(store: &Store, out: &mut impl Write) -> Outcome<()> {
     let version = {
+        let keyring = store.kms().keyring_to_change()?;
         let _no_commit_meanwhile = store.objects().lock_exclusive()?;
-        store.keyring().rotate()?
+        keyring.rotate()?
     };
     reach(Step::Rotated);
     writeln!(out, "the primary is now version {version}")?;
@@ -56,22 +57,23 @@ pub(crate) fn rotate(store: &Store, out: &mut impl Write) -> Outcome<()> {
 
 /// Takes a version out of use; `enable` takes it back. What is still under it fails from now on, and is not lost.
 pub(crate) fn disable(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
-    store.keyring().disable(version)?;
+    store.kms().keyring_to_change()?.disable(version)?;
     writeln!(out, "version {version} is disabled; `verify` tells whether anything is missed, `enable` takes it back")?;
     Ok(())
 }
 
 pub(crate) fn enable(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
-    store.keyring().enable(version)?;
+    store.kms().keyring_to_change()?.enable(version)?;
     writeln!(out, "version {version} is enabled")?;
     Ok(())
 }
 
 /// Destroys a version, with the last rewrap's count as the proof that nothing is under it any more.
 pub(crate) fn retire(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
+    let keyring = store.kms().keyring_to_change()?;
     let report = last_report(store)?;
     let usage = report.usage().ok_or_else(|| Failure::rule("the last rewrap counted nothing"))?;
-    store.keyring().retire(version, usage)?;
+    keyring.retire(version, usage)?;
     writeln!(out, "version {version} is gone for ever")?;
     Ok(())
 }

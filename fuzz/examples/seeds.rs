@@ -1,4 +1,4 @@
-//! Writes the seeds of the fuzz targets from the vectors: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//! Writes the seeds of the fuzz targets from the vectors and the manual: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
 //!
 //! What it writes is kept beside the targets, so this runs only where the vectors or a target's input has changed.
 
@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use atrest::rotation::{Entry, EnvelopeStore, Event, StoreFuture, Sweep};
 use atrest::s3::{BlockedEncryption, BucketEncryption, DefaultEncryption, ObjectEncryption};
 use atrest::{Backend, ObjectName};
+use atrest_fuzz::key_store;
 use data_encoding::{BASE64, HEXLOWER};
 use serde_json::{Value, json};
 
@@ -56,6 +57,10 @@ fn main() {
     documents().iter().for_each(|document| xml.write(document.as_bytes()));
 
     requests(&mut Seeds::new(fuzz, "headers"), &mut Seeds::new(fuzz, "decision"));
+
+    let format = fs::read_to_string(fuzz.join("../src/manual/format.md")).expect("the manual is there");
+    key_stores(&mut Seeds::new(fuzz, "keystore_open"), &format);
+    wrapped_keys(&mut Seeds::new(fuzz, "kms_unwrap"));
 }
 
 /// As `policy` reads them: requests, each with a policy that is about it; one policy that is refused.
@@ -156,6 +161,78 @@ fn requests(headers: &mut Seeds, decisions: &mut Seeds) {
             let bucket = [0, 4, 2, 16, 35][usize::from((at + operation) % 5)];
             decisions.write(&[&[operation, stored + kind, stored, bucket], &seed[..]].concat());
         }
+    }
+}
+
+/// As `keystore_open` reads them: payloads, a file, and what is nearly a payload.
+fn key_stores(seeds: &mut Seeds, manual: &str) {
+    let (_, shown) = manual.split_once("```json\n").expect("the manual shows a payload");
+    let (shown, _) = shown.split_once("```").expect("it ends");
+    let shown = shown.replace("32 bytes in base64", &BASE64.encode(&[5; 32]));
+    let small = String::from_utf8(key_store::payload()).expect("JSON is text");
+    for change in 0..16 {
+        seeds.write(&[&[1, change], shown.as_bytes()].concat());
+        seeds.write(&[&[1, change + 128], small.as_bytes()].concat());
+    }
+    seeds.write(&[&[0, 0], &key_store::sealed(small.as_bytes())[..]].concat());
+    let key = BASE64.encode(&[5; 32]);
+    let of_state = |state| shown.replace(r#""pending-deletion", "deletion": 1795366804123"#, state);
+    let (disabled, enabled) = (of_state(r#""disabled""#), of_state(r#""enabled""#));
+    for (this, that) in [
+        (r#""per_second": 100, "burst": 200"#, r#""per_second": 1, "burst": 1"#),
+        (r#"{ "per_second": 100, "burst": 200 }"#, "[100, 200]"),
+        (r#"{ "per_second": 100, "burst": 200 }"#, "null"),
+        (r#""everyone""#, r#"{ "everyone": null }"#),
+        (r#""everyone""#, r#"["service", "a", "service"]"#),
+        (r#"["alice"]"#, r#""everyone""#),
+        (r#""generated""#, r#"{ "imported": null }"#),
+        (r#""generated""#, r#""imported""#),
+        (r#""rotation_days": 365"#, r#""rotation_days": null"#),
+        (r#""tags": { "team": "photos" }"#, r#""tags": {}"#),
+        (r#""number": 1"#, r#""number": 4294967295"#),
+        (r#""generation": 17"#, r#""generation": 18446744073709551615"#),
+        (r#""generation": 17"#, r#""generation": 18446744073709551614"#),
+        (r#""generation": 3"#, r#""generation": 18446744073709551615"#),
+        (r#""next_version": 3"#, r#""next_version": 4294967295"#),
+        (r#""written": 1795280404123"#, r#""written": 18446744073709551615"#),
+        (r#""created": 1795280404123"#, r#""created": 18446744073709551615"#),
+        (r#""description": """#, r#""description": "\u00e9 \n""#),
+        (&key, &key[4..]),
+    ] {
+        let changed = enabled.replace(this, that);
+        assert_ne!(changed, enabled, "{this} stands there");
+        seeds.write(&[&[1, 5], changed.as_bytes()].concat());
+    }
+    for text in [&*disabled, &*enabled, "", "[]", "{}", r#"{"version":2}"#] {
+        seeds.write(&[&[1, 9], text.as_bytes()].concat());
+    }
+}
+
+/// As `kms_unwrap` reads them: real wrapped keys under every name, with every kind of change, and generated ones.
+fn wrapped_keys(seeds: &mut Seeds) {
+    let strange =
+        ["", "alias/none", "arn:aws:kms:local:000000000000:key/alias/app", "00000000-0000-4000-8000-000000000009"];
+    for (at, (key, pairs, wrapped)) in key_store::wrapped().into_iter().enumerate() {
+        let front = |kind: u8, name: u8, given: &str| {
+            let mut front = vec![kind, name << 1 | key as u8];
+            push(&mut front, given.as_bytes());
+            front.push(pairs.len() as u8);
+            for text in pairs.iter().flat_map(|(name, value)| [name, value]) {
+                push(&mut front, text.as_bytes());
+            }
+            front
+        };
+        for name in 0..4 {
+            seeds.write(&[&front(0, name, "")[..], &wrapped].concat());
+        }
+        seeds.write(&[&front(0, 9, strange[at % strange.len()])[..], &wrapped].concat());
+        seeds.write(&[&front(129, 0, "")[..], &wrapped].concat());
+        for how in 0..4 {
+            seeds.write(&[&front(1, 0, "")[..], &[at as u8, how, at as u8 * 16, 1]].concat());
+            seeds.write(&[&front(2, how, "")[..], &[how, at as u8 * 16, 1]].concat());
+        }
+        seeds.write(&[&front(1, 0, "")[..], &[at as u8, 0, 0, 0]].concat());
+        seeds.write(&[&front(131, 0, "")[..], &[0, 0, 0]].concat());
     }
 }
 

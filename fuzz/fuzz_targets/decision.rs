@@ -6,8 +6,8 @@
 use std::sync::OnceLock;
 
 use atrest::s3::{
-    Access, BucketEncryption, DefaultEncryption, EncryptionHeaders, ObjectEncryption, Operation, Profile, S3Request, Stored,
-    Transport, Write, condition_values, decide,
+    Access, BucketEncryption, DefaultEncryption, EncryptionHeaders, ObjectEncryption, Operation, Profile, S3Request,
+    Stored, Transport, Write, condition_values, decide,
 };
 use atrest::{AnyMode, Backend, CustomerKey, DsseKms, Envelope, Expected, ObjectName, SseC, SseKms, SseS3};
 use atrest_fuzz::Input;
@@ -39,7 +39,9 @@ fn stored() -> &'static [[Recorded; 2]] {
 /// A wrong kind of envelope among them: the fifth is in the clear.
 fn pick(number: u8) -> Stored<'static> {
     let (at, kind) = (usize::from(number / 2 % 5), usize::from(number % 2));
-    stored().get(at).map_or(Stored::InTheClear, |both| Stored::Encrypted { envelope: &both[kind].0, expected: &both[kind].1 })
+    stored()
+        .get(at)
+        .map_or(Stored::InTheClear, |both| Stored::Encrypted { envelope: &both[kind].0, expected: &both[kind].1 })
 }
 
 fuzz_target!(|bytes: &[u8]| {

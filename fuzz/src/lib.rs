@@ -1,5 +1,7 @@
 //! What the fuzz targets share: keys that are always the same, and reading a case from bytes.
 
+pub mod key_store;
+
 use std::sync::Arc;
 
 use atrest::{

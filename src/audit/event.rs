@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::AuditOperation;
 use crate::envelope::ModeId;
 use crate::error::Error;
-use crate::keys::EncryptionContext;
+use crate::keys::{EncryptionContext, MAX_KEY_ID_LEN};
 use crate::object::{ObjectName, Requester};
 
 /// One thing that was done with a key or an object, or was refused.
@@ -23,6 +23,7 @@ pub struct AuditEvent {
     object: Option<ObjectName>,
     source_object: Option<ObjectName>,
     mode: Option<ModeId>,
+    parameters: Vec<(&'static str, String)>,
     error: Option<Error>,
 }
 
@@ -38,12 +39,15 @@ impl AuditEvent {
             object: None,
             source_object: None,
             mode: None,
+            parameters: Vec::new(),
             error: None,
         }
     }
 
+    /// No longer than a key id can be: whoever asks names what they like.
     pub(crate) fn with_requested_key_id(self, key_id: &str) -> Self {
-        Self { requested_key_id: Some(key_id.to_owned()), ..self }
+        let end = (0..=key_id.len().min(MAX_KEY_ID_LEN)).rev().find(|at| key_id.is_char_boundary(*at));
+        Self { requested_key_id: key_id.get(..end.unwrap_or(0)).map(str::to_owned), ..self }
     }
 
     /// The key, resolved.
@@ -65,6 +69,12 @@ impl AuditEvent {
 
     pub(crate) fn with_mode(self, mode: ModeId) -> Self {
         Self { mode: Some(mode), ..self }
+    }
+
+    #[cfg(feature = "embedded-kms")]
+    pub(crate) fn with_parameter(mut self, name: &'static str, value: impl fmt::Display) -> Self {
+        self.parameters.push((name, value.to_string()));
+        self
     }
 
     pub(crate) fn with_error(self, error: Option<Error>) -> Self {
@@ -125,6 +135,11 @@ impl AuditEvent {
         self.mode
     }
 
+    /// What a KMS was asked to change, beside the key: names in CloudTrail's words where it has one, and values.
+    pub fn parameters(&self) -> &[(&'static str, String)] {
+        &self.parameters
+    }
+
     /// Why it was refused, or failed; `None` where it was done.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
@@ -145,6 +160,7 @@ impl fmt::Debug for AuditEvent {
             .field("object", &self.object)
             .field("source_object", &self.source_object)
             .field("mode", &self.mode)
+            .field("parameters", &self.parameters)
             .field("error", &self.error.as_ref().map(ToString::to_string))
             .finish()
     }

@@ -7,8 +7,6 @@ use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use uuid::Builder;
-
 use super::{AuditEvent, AuditSink, record};
 use crate::crypto::Generator;
 use crate::error::{IoError, Result};
@@ -152,9 +150,8 @@ impl JsonLinesOptions {
 
 impl AuditSink for JsonLines {
     fn record(&self, event: &AuditEvent) -> io::Result<()> {
-        let random = self.generator.bytes().map_err(io::Error::other)?;
-        let id = Builder::from_random_bytes(random).into_uuid();
-        let line = record::line(event, id.hyphenated().encode_lower(&mut [0; 36]))?;
+        let id = record::event_id(&self.generator).map_err(io::Error::other)?;
+        let line = record::line(event, &id)?;
         let line = lock(&self.file).append(line)?;
         match self.fsync {
             Fsync::EveryEvent => self.sync_through(line),

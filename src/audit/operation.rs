@@ -79,6 +79,8 @@ operations! {
     RotateKeyByAge => "RotateKey",
     /// The age at which a key is rotated was set: `EnableKeyRotation`.
     SetRotation => "EnableKeyRotation",
+    /// A key is no longer rotated by its age: `DisableKeyRotation`.
+    EndRotation => "DisableKeyRotation",
     /// `PutKeyPolicy`.
     SetPolicy => "PutKeyPolicy",
     /// `PutKeyQuota`, which AWS does not have.
@@ -89,6 +91,10 @@ operations! {
     ExportKey => "ExportKeyMaterial",
     /// `BackupKeyStore`, which AWS does not have.
     Backup => "BackupKeyStore",
+    /// A key store was made: `CreateKeyStore`, which AWS does not have.
+    CreateStore => "CreateKeyStore",
+    /// A key store was restored from a backup: `RestoreKeyStore`, which AWS does not have.
+    RestoreStore => "RestoreKeyStore",
     /// The keyring of a key store was changed; the version is its primary then: `ChangeKeyring`, which AWS does not have.
     ChangeKeyring => "ChangeKeyring",
     /// The time of a clock that had been ahead was taken as right: `AcceptClock`, which AWS does not have.

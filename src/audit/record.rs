@@ -7,10 +7,12 @@ use std::io;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::{Serialize, Serializer};
+use uuid::Builder;
 
 use super::{AuditEvent, names};
+use crate::crypto::Generator;
 use crate::envelope::ModeId;
-use crate::error::{CustomerKeyError, Error, KeyProviderErrorKind as Kind, KeyStoreError, PartError};
+use crate::error::{CustomerKeyError, Error, IoError, KeyProviderErrorKind as Kind, KeyStoreError, PartError, Result};
 use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
 
@@ -26,6 +28,26 @@ pub(super) fn line(event: &AuditEvent, event_id: &str) -> io::Result<Vec<u8>> {
     serde_json::to_writer(&mut line, &Record::of(event, event_id))?;
     line.push(b'\n');
     Ok(line)
+}
+
+impl AuditEvent {
+    /// The event as [`JsonLines`](super::JsonLines) writes it, without the newline, under a fresh event id: for a sink of
+    /// one's own.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Random`]: the operating system gave no randomness for the id.
+    pub fn to_json(&self) -> Result<String> {
+        let mut line =
+            line(self, &event_id(&Generator::default())?).map_err(|e| IoError::new("an event is no JSON", e))?;
+        line.pop();
+        Ok(String::from_utf8(line).expect("JSON is UTF-8"))
+    }
+}
+
+/// A random UUID, version 4.
+pub(super) fn event_id(generator: &Generator) -> Result<String> {
+    Ok(Builder::from_random_bytes(generator.bytes()?).into_uuid().hyphenated().to_string())
 }
 
 #[derive(Serialize)]
@@ -162,6 +184,8 @@ struct RequestParameters<'a> {
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "pairs")]
     encryption_context: Option<&'a EncryptionContext>,
+    #[serde(flatten, serialize_with = "parameters")]
+    parameters: &'a [(&'static str, String)],
 }
 
 impl<'a> RequestParameters<'a> {
@@ -174,11 +198,13 @@ impl<'a> RequestParameters<'a> {
             copy_source: names(event.source_object()),
             key_id: event.requested_key_id(),
             encryption_context: event.context().filter(|context| !context.is_empty()),
+            parameters: event.parameters(),
         };
         let any = parameters.object.is_some()
             || parameters.copy_source.is_some()
             || parameters.key_id.is_some()
-            || parameters.encryption_context.is_some();
+            || parameters.encryption_context.is_some()
+            || !parameters.parameters.is_empty();
         any.then_some(parameters)
     }
 }
@@ -190,6 +216,10 @@ fn encoded(event: &AuditEvent) -> bool {
 
 fn pairs<S: Serializer>(context: &Option<&EncryptionContext>, serializer: S) -> Result<S::Ok, S::Error> {
     serializer.collect_map(context.iter().flat_map(|context| context.iter()))
+}
+
+fn parameters<S: Serializer>(parameters: &[(&'static str, String)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(parameters.iter().map(|(name, value)| (name, value)))
 }
 
 #[derive(Serialize)]
@@ -293,7 +323,8 @@ fn error_code(error: &Error) -> &'static str {
             KeyStoreError::AliasName => "InvalidAliasNameException",
             KeyStoreError::NotPendingDeletion => "KMSInvalidStateException",
             KeyStoreError::KeyMaterial => "InvalidCiphertextException",
-            KeyStoreError::ClockWentBack(_) | KeyStoreError::InUse => "KMSInternalException",
+            KeyStoreError::ClockWentBack(_) | KeyStoreError::InUse | KeyStoreError::Conflict => "KMSInternalException",
+            KeyStoreError::TooManyAliases => "LimitExceededException",
             KeyStoreError::WaitingPeriod | KeyStoreError::RotationPeriod | KeyStoreError::Invalid(_) => {
                 "ValidationException"
             }

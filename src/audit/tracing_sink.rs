@@ -5,13 +5,15 @@ use std::io;
 
 use super::{AuditEvent, AuditSink, names};
 use crate::keys::EncryptionContext;
+use crate::object::ObjectName;
 
 /// Gives every event to `tracing`, with the target `atrest::audit`: at level INFO what was done, at WARN what was refused.
 /// Never fails.
 ///
 /// The fields, each where there is something to say: `operation`, `requester`, `mode`, `bucket`, `key`, `requested_key_id`,
-/// `key_id`, `key_version`, `context` (all pairs, with their values) and `error`. Where one of the object's names is not
-/// UTF-8, bucket and key are both in percent-encoding and the field `encoding` says `url`.
+/// `key_id`, `key_version`, `context` (all pairs, with their values), `parameters` and `error`; of the object also `realm` and
+/// `version_id`, and where it had another name `source_bucket` and `source_key`. Where one of the names is not UTF-8, all
+/// of them are in percent-encoding and the field `encoding` says `url`.
 ///
 /// # Security
 ///
@@ -31,11 +33,16 @@ impl TracingSink {
 impl AuditSink for TracingSink {
     fn record(&self, event: &AuditEvent) -> io::Result<()> {
         let named = event.object().filter(|object| object.is_bound());
-        let encoded = named.is_some_and(|object| !names::are_text(object));
-        let (bucket, key) = (
-            named.map(|object| names::text(object.bucket(), encoded)),
-            named.map(|object| names::text(object.key(), encoded)),
-        );
+        let source = event.source_object().filter(|object| object.is_bound());
+        let encoded = [named, source].into_iter().flatten().any(|object| !names::are_text(object));
+        let text = |name: Option<&'_ [u8]>| {
+            name.filter(|name| !name.is_empty()).map(|name| names::text(name, encoded).into_owned())
+        };
+        let (bucket, key) = (text(named.map(ObjectName::bucket)), text(named.map(ObjectName::key)));
+        let realm = text(named.map(ObjectName::realm_bytes));
+        let version_id = text(named.map(ObjectName::version_id_bytes));
+        let (source_bucket, source_key) = (text(source.map(ObjectName::bucket)), text(source.map(ObjectName::key)));
+        let parameters = Some(event.parameters()).filter(|parameters| !parameters.is_empty());
         macro_rules! emit {
             ($level:ident) => {
                 tracing::$level!(
@@ -45,11 +52,16 @@ impl AuditSink for TracingSink {
                     mode = event.mode().map(tracing::field::display),
                     bucket = bucket.as_deref(),
                     key = key.as_deref(),
+                    realm = realm.as_deref(),
+                    version_id = version_id.as_deref(),
+                    source_bucket = source_bucket.as_deref(),
+                    source_key = source_key.as_deref(),
                     encoding = encoded.then_some("url"),
                     requested_key_id = event.requested_key_id(),
                     key_id = event.key_id(),
                     key_version = event.key_version(),
                     context = event.context().map(|context| tracing::field::debug(Pairs(context))),
+                    parameters = parameters.map(tracing::field::debug),
                     error = event.error().map(tracing::field::display),
                 )
             };

@@ -5,6 +5,9 @@ use std::sync::Arc;
 
 use super::Cause;
 
+/// So many characters of a key id are shown; a longer one than this is none.
+const MAX_SHOWN: usize = 2_048;
+
 /// Why a key provider gave no key: a kind, the key it was asked for, and perhaps a cause.
 #[derive(Clone, Debug)]
 pub struct KeyProviderError {
@@ -55,7 +58,9 @@ impl KeyProviderError {
 
 impl fmt::Display for KeyProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "key {:?}", &*self.key_id)?;
+        // Whoever asks names what they like.
+        let shown = self.key_id.char_indices().nth(MAX_SHOWN).map_or(&*self.key_id, |(end, _)| &self.key_id[..end]);
+        write!(f, "key {shown:?}")?;
         if let Some(version) = self.key_version {
             write!(f, " version {version}")?;
         }
@@ -82,8 +87,8 @@ pub enum KeyProviderErrorKind {
     /// The key waits for its deletion.
     #[error("the key is pending deletion")]
     PendingDeletion,
-    /// The requester may not use the key.
-    #[error("the requester may not use the key")]
+    /// The requester may not do this with the key.
+    #[error("the requester may not do this with the key")]
     AccessDenied,
     /// Too many requests: try again later.
     #[error("too many requests, try again later")]

@@ -9,11 +9,18 @@ pub enum KeyStoreError {
     /// The store is open already, in another process or elsewhere in this one.
     #[error("the key store is open already, in another process or elsewhere in this one; one at a time may use it")]
     InUse,
+    /// The file is not the one that this store wrote last: somebody put another in its place, or does not heed the lock.
+    #[error(
+        "the key store's file was replaced by somebody else; nothing was changed. Save a backup, then open it again"
+    )]
+    Conflict,
     /// Only the store's owner may do this.
     #[error("only the owner of the key store may do this")]
     NotTheOwner,
     /// The clock is behind the time of the last change: mend it, or take its time as right with `accept_clock`.
-    #[error("the clock is {0:?} behind the last change of the key store; mend it, or accept its time (accept_clock)")]
+    #[error(
+        "the clock is {} s behind the last change of the key store; mend it, or accept its time (accept_clock)", .0.as_secs()
+    )]
     ClockWentBack(Duration),
     /// There is a key of this id.
     #[error("there is a key of this id already")]
@@ -21,6 +28,9 @@ pub enum KeyStoreError {
     /// There is an alias of this name.
     #[error("there is an alias of this name already; move it instead")]
     AliasExists,
+    /// A key has at most 50 aliases.
+    #[error("a key has at most 50 aliases")]
+    TooManyAliases,
     /// There is no alias of this name.
     #[error("there is no alias of this name")]
     AliasUnknown,

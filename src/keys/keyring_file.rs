@@ -144,6 +144,7 @@ impl Storing {
     fn write(&self, state: &State, put: fn(&StoredFile, &[u8]) -> Result<()>) -> Result<()> {
         let sealed = sealed_keyring::seal(state, &self.root_key)?;
         put(&self.file, &sealed)?;
+        self.file.settle()?;
         *self.seen() = Seen { current: sealed, refused: None };
         Ok(())
     }

@@ -158,16 +158,28 @@ impl fmt::Debug for RootKey {
 /// is left where that fails.
 pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |error| IoError::new("a new key file cannot be written", error);
-    let mut options = OpenOptions::new();
-    options.write(true).create_new(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(path).map_err(failed)?;
-    let written = file.write_all(bytes).and_then(|()| file.sync_all()).and_then(|()| sync_directory_of(path));
-    written.map_err(|error| {
+    write_unnamed(path, bytes).map_err(failed)?;
+    sync_directory_of(path).map_err(|error| {
         let _ = fs::remove_file(path); // the first error is the one to tell
         failed(error).into()
     })
+}
+
+/// [`write_new`] of a file that is to have another name: this one need not reach the disk.
+pub(super) fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    let mut file = owners_alone().write(true).create_new(true).open(path)?;
+    file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {
+        let _ = fs::remove_file(path);
+    })
+}
+
+/// Files that only their owner may read and write, where they are made.
+pub(crate) fn owners_alone() -> OpenOptions {
+    #[cfg_attr(not(unix), expect(unused_mut, reason = "where there are modes it is changed"))]
+    let mut options = OpenOptions::new();
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
 }
 
 /// As [`write_new`], and whoever finds the file finds all of it: it is written under a name of its own and linked, which
@@ -177,7 +189,7 @@ fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let own = u64::from_be_bytes(Generator::default().bytes()?);
     name.push(format!(".{own:016x}.tmp"));
     let temporary = path.with_file_name(name);
-    write_new(&temporary, bytes)?;
+    write_unnamed(&temporary, bytes).map_err(|error| IoError::new("a new key file cannot be written", error))?;
     let linked = fs::hard_link(&temporary, path);
     let _ = fs::remove_file(&temporary); // left behind it would harm nobody
     let linked = linked.and_then(|()| sync_directory_of(path));

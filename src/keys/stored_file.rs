@@ -1,14 +1,20 @@
 //! A file of sealed bytes that is only ever replaced whole, under a lock.
 
 use std::ffi::OsStr;
-#[cfg(feature = "embedded-kms")]
+#[cfg(any(feature = "audit-json", feature = "embedded-kms"))]
 use std::fs::TryLockError;
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io;
+#[cfg(feature = "embedded-kms")]
+use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::root_key::{directory_of, sync_directory_of, write_new};
+use super::root_key::{directory_of, owners_alone, sync_directory_of, write_unnamed};
 use crate::error::{IoError, Misuse, Result};
+
+/// Header and commitment of a sealed file, both made from its salt: no two files begin alike.
+#[cfg(feature = "embedded-kms")]
+pub(crate) const BEGINNING_LEN: usize = 11 + 12 + 32 + 32;
 
 /// Where the file is, and the two beside it: `NAME.lock`, which is never removed, and `NAME.tmp`, where new bytes are
 /// written before they take the old ones' place.
@@ -43,31 +49,26 @@ impl StoredFile {
 
     /// Waits for the lock.
     pub(crate) fn lock(&self) -> Result<Lock> {
-        let locked = self.open_lock().and_then(|file| file.lock().map(|()| Lock(file)));
-        locked.map_err(cannot_be_locked)
+        Lock::wait(&self.lock).map_err(cannot_be_locked)
     }
 
     /// The lock, unless somebody holds it.
     #[cfg(feature = "embedded-kms")]
     pub(crate) fn try_lock(&self) -> Result<Option<Lock>> {
-        let file = self.open_lock().map_err(cannot_be_locked)?;
-        match file.try_lock() {
-            Ok(()) => Ok(Some(Lock(file))),
-            Err(TryLockError::WouldBlock) => Ok(None),
-            Err(TryLockError::Error(error)) => Err(cannot_be_locked(error)),
-        }
-    }
-
-    fn open_lock(&self) -> io::Result<File> {
-        let mut options = OpenOptions::new();
-        options.create(true).truncate(false).write(true);
-        #[cfg(unix)]
-        std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-        options.open(&self.lock)
+        Lock::unless_held(&self.lock).map_err(cannot_be_locked)
     }
 
     pub(crate) fn read(&self) -> Result<Vec<u8>> {
         fs::read(&self.path).map_err(|error| IoError::new("the sealed file cannot be read", error).into())
+    }
+
+    /// How the file begins: enough to tell any two apart.
+    #[cfg(feature = "embedded-kms")]
+    pub(crate) fn read_beginning(&self) -> Result<Vec<u8>> {
+        let mut beginning = Vec::with_capacity(BEGINNING_LEN);
+        let read = File::open(&self.path).and_then(|file| file.take(BEGINNING_LEN as u64).read_to_end(&mut beginning));
+        read.map_err(|error| IoError::new("the sealed file cannot be read", error))?;
+        Ok(beginning)
     }
 
     /// Makes the file, unless there is one. The caller holds the lock.
@@ -79,18 +80,51 @@ impl StoredFile {
         self.replace(sealed)
     }
 
-    /// Replaces the file in one step: a crash leaves the old one or the new one. The caller holds the lock.
+    /// Replaces the file in one step: a crash leaves the old one or the new one, and a loss of power too, until it is
+    /// [settled](Self::settle). The caller holds the lock.
     pub(crate) fn replace(&self, sealed: &[u8]) -> Result<()> {
         // A crash may have left one behind.
         let _ = fs::remove_file(&self.temporary);
-        write_new(&self.temporary, sealed)?;
-        let replaced = fs::rename(&self.temporary, &self.path).and_then(|()| sync_directory_of(&self.path));
+        let replaced = write_unnamed(&self.temporary, sealed).and_then(|()| {
+            fs::rename(&self.temporary, &self.path).inspect_err(|_| {
+                let _ = fs::remove_file(&self.temporary); // the first error is the one to tell
+            })
+        });
         replaced.map_err(|error| IoError::new("the sealed file cannot be replaced", error).into())
+    }
+
+    /// Has a new file's name reach the disk.
+    pub(crate) fn settle(&self) -> Result<()> {
+        let settled = sync_directory_of(&self.path);
+        settled.map_err(|error| IoError::new("the sealed file's directory cannot be synchronised", error).into())
     }
 }
 
-/// A lock, until it is dropped.
+/// A lock on a file of its own, which is never removed; until it is dropped.
+#[derive(Debug)]
 pub(crate) struct Lock(File);
+
+impl Lock {
+    fn wait(path: &Path) -> io::Result<Self> {
+        let file = Self::open(path)?;
+        file.lock().map(|()| Self(file))
+    }
+
+    /// The lock, unless somebody holds it, in this process or another.
+    #[cfg(any(feature = "audit-json", feature = "embedded-kms"))]
+    pub(crate) fn unless_held(path: &Path) -> io::Result<Option<Self>> {
+        let file = Self::open(path)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(Self(file))),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(error),
+        }
+    }
+
+    fn open(path: &Path) -> io::Result<File> {
+        owners_alone().create(true).truncate(false).write(true).open(path)
+    }
+}
 
 impl Drop for Lock {
     fn drop(&mut self) {

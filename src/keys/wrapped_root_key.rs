@@ -17,7 +17,8 @@ use pollster::block_on;
 use super::provider::MAX_WRAPPED_LEN;
 use super::root_key::{RootKey, write_new};
 use super::{EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
-use crate::error::{IoError, Result, SealedFileError, Unexpected};
+use crate::crypto::constant_time_eq;
+use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, Result, SealedFileError, Unexpected};
 use crate::object::Requester;
 
 const PREFIX: &str = "atrest-root-key ";
@@ -36,8 +37,7 @@ impl RootKey {
     /// keeps it wrapped, and with it the resolved id. Waits on this thread for the provider.
     ///
     /// ```no_run
-    /// # fn main() -> atrest::Result<()> {
-    /// # let hsm: std::sync::Arc<dyn atrest::KeyProvider> = todo!();
+    /// # fn start(hsm: std::sync::Arc<dyn atrest::KeyProvider>) -> atrest::Result<()> {
     /// use atrest::{Requester, RootKey};
     /// let requester = Requester::new("storage-service");
     /// // Once.
@@ -63,7 +63,13 @@ impl RootKey {
         key_id: &str,
         requester: &Requester,
     ) -> Result<Self> {
-        let generated = block_on(provider.generate_key(request(key_id, requester)?))?.checked(key_id)?;
+        let generated = block_on(provider.clone().generate_key(request(key_id, requester)?))?.checked(key_id)?;
+        // What cannot be unwrapped shows now, and not at the next start.
+        let again = provider.unwrap_key(generated.wrapped.clone(), request(&generated.key_id, requester)?);
+        let again = block_on(again)?.answered_by(&generated.key_id)?;
+        if !constant_time_eq(again.expose_secret(), generated.kek.expose_secret()) {
+            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, &generated.key_id).into());
+        }
         let wrapped = Base64::encode_string(generated.wrapped.as_bytes());
         let file = format!("{PREFIX}{VERSION}\n{}\n{wrapped}\n", generated.key_id);
         write_new(path.as_ref(), file.as_bytes())?;

@@ -21,7 +21,7 @@ fn a_build_without_the_embedded_kms_names_the_features_that_it_takes() {
 }
 
 #[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
-mod built {
+pub(crate) mod built {
     use std::fs;
     use std::io::Write;
 
@@ -33,7 +33,7 @@ mod built {
     const LOG: &str = "atrest-store/keys/audit.jsonl";
 
     /// A program whose store has an embedded KMS with the key `alias/app`, which nobody has been given.
-    fn program_with_a_key() -> Program {
+    pub(crate) fn program_with_a_key() -> Program {
         let program = Program::new();
         let said = program.ok_text(["--kms", "embedded", "keys", "create", "--alias", "alias/app"]);
         assert!(said.starts_with("created arn:aws:kms:"), "{said}");
@@ -42,19 +42,19 @@ mod built {
 
     impl Program {
         /// Stores bytes under `alias/app`, on behalf of somebody.
-        fn put_as(&self, requester: &str, name: &str, bytes: &[u8]) -> Run {
+        pub(crate) fn put_as(&self, requester: &str, name: &str, bytes: &[u8]) -> Run {
             let put = ["--as", requester, "put", "--mode", "sse-kms", "--key-id", "alias/app", name, "-"];
             self.run_with_input(put, bytes)
         }
 
         #[track_caller]
-        fn says(&self, command: &str, expected: &str) {
+        pub(crate) fn says(&self, command: &str, expected: &str) {
             let said = self.ok_text(command.split(' '));
             assert!(said.contains(expected), "{command}: {said}");
         }
 
         #[track_caller]
-        fn refuses(&self, command: &str, expected: &str) {
+        pub(crate) fn refuses(&self, command: &str, expected: &str) {
             let said = self.fails(1, command.split(' '));
             assert!(said.contains(expected), "{command}: {said}");
         }
@@ -101,7 +101,7 @@ mod built {
     #[test]
     fn whoever_the_policy_of_a_key_does_not_name_is_refused() {
         let program = program_with_a_key();
-        let denied = "the requester may not use the key";
+        let denied = "the requester may not do this with the key";
         assert!(program.put_as("alice", "object", b"meow").stderr.contains(denied));
         program.says("keys allow alias/app write alice", "alice");
         assert_eq!(program.put_as("alice", "object", b"meow").code, Some(0));
@@ -122,9 +122,52 @@ mod built {
         program.refuses("--as eve put --mode sse-kms --key-id alias/other object customer.key", denied);
         program.refuses("--as alice put --mode sse-kms object customer.key", denied);
 
+        // Names are the owner's to give: whoever has one has what is written under it from then on.
+        program.refuses("--as bob keys alias alias/other alias/app", "owner");
+        program.refuses("--as bob keys alias alias/of-bob alias/app", "owner");
+
         program.ok(["keys", "owner-only", "alias/app"]);
         program.refuses("--as alice cat object", denied);
         program.says("cat object", "meow");
+    }
+
+    #[test]
+    fn a_permission_is_taken_back_from_those_who_have_it() {
+        let program = program_with_a_key();
+        let denied = "the requester may not do this with the key";
+        assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
+        program.refuses("keys forbid alias/app read alice", "nothing to take back");
+        program.says("keys allow alias/app read alice bob", "read: alice bob files;");
+        program.refuses("keys forbid alias/app read alice blob", "\"blob\" may not as it is");
+        program.says("--as alice cat object", "meow");
+        program.says("keys forbid alias/app read alice files", "write: files; read: bob; administer: files");
+        program.says("--as bob cat object", "meow");
+        for reader in ["alice", "files"] {
+            program.refuses(&format!("--as {reader} cat object"), denied);
+        }
+
+        program.refuses("keys forbid alias/app read --everyone", "not everyone may");
+        program.says("keys allow alias/app read --everyone", "read: everyone;");
+        program.says("--as eve cat object", "meow");
+        program.refuses("keys forbid alias/app read eve", "--everyone");
+        program.says("keys forbid alias/app read --everyone", "read: nobody;");
+        program.refuses("--as eve cat object", denied);
+        assert!(program.put_as("eve", "object", b"meow").stderr.contains(denied));
+    }
+
+    #[test]
+    fn the_master_key_and_the_maintenance_are_the_owners() {
+        let program = program_with_a_key();
+        program.put("sse-s3", "object", b"meow");
+        program.ok(["rotate"]);
+        program.ok(["rewrap"]);
+        let before = fs::read(program.path("atrest-store/keys/kms.atrest")).expect("read");
+        for command in ["rotate", "disable 1", "enable 1", "retire 1", "keys maintain", "keys backup b b.key"] {
+            program.refuses(&format!("--as alice {command}"), "owner");
+        }
+        assert_eq!(fs::read(program.path("atrest-store/keys/kms.atrest")).expect("read"), before);
+        assert!(!program.path("b.key").exists());
+        program.ok(["--as", "files", "disable", "1"]);
     }
 
     #[test]
@@ -251,31 +294,6 @@ mod built {
     }
 
     #[test]
-    fn lost_keys_come_back_from_a_backup() {
-        let program = program_with_a_key();
-        assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
-        program.put("sse-s3", "another", b"purr");
-        program.ok(["keys", "backup", "backup", "backup.key"]);
-        program.refuses("keys backup backup another.key", "exists");
-        program.refuses("keys restore backup backup.key", "exists");
-        #[cfg(unix)]
-        check_private(&["backup", "backup.key"].map(|file| program.path(file)));
-
-        for lost in [&["kms.atrest"][..], &["kms.atrest", "root.key"]] {
-            lost.iter()
-                .for_each(|file| fs::remove_file(program.path("atrest-store/keys").join(file)).expect("removed"));
-            program.fails(1, ["cat", "object"]);
-            program.ok(["keys", "restore", "backup", "backup.key"]);
-            program.says("verify", "2 of 2 verified");
-        }
-        // Only into the store that it is of.
-        program.ok(["--store", "other", "--kms", "embedded", "put", "object", "backup"]);
-        fs::remove_file(program.path("other/keys/kms.atrest")).expect("removed");
-        program.fails(1, ["--store", "other", "keys", "restore", "backup", "backup.key"]);
-        assert!(!program.path("other/keys/kms.atrest").exists());
-    }
-
-    #[test]
     fn wrong_usage_of_the_keys_commands_is_told_apart_from_failure() {
         let program = program_with_a_key();
         let wrong = [
@@ -286,12 +304,17 @@ mod built {
             "keys delete alias/app --days many",
             "keys allow alias/app everything alice",
             "keys allow alias/app read",
+            "keys allow alias/app read alice --everyone",
+            "keys forbid alias/app read",
+            "keys show alias/app --everyone",
             "keys ls --alias alias/app",
             "--kms cloud ls",
         ];
         for command in wrong {
             program.fails(2, command.split(' '));
         }
+        let said = program.fails(2, ["keys", "allow", "alias/app", "reed", "alice"]);
+        assert!(said.contains("no such permission: reed (write, read, administer)"), "{said}");
         program.refuses("keys show alias/none", "no such key");
         program.refuses("keys create --alias alias/app", "there is an alias of this name already");
         program.refuses("keys create --alias app", "an alias is alias/");

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 
 use atrest::multipart::{CompletedPart, Receipt};
-use atrest::{Backend, Blocking, Encrypted, Envelope, Expected, ModeId, ObjectName, PartNumber, SealedValue, Unlock};
+use atrest::{AnyMode, Blocking, Encrypted, Envelope, Expected, ModeId, ObjectName, PartNumber, SealedValue, Unlock};
 
 use crate::support::{backends, plain};
 use crate::{customer_key, mode, sse, versions};
@@ -14,10 +14,10 @@ const UPLOAD_ID: &[u8] = b"golden upload \xFF";
 const PARTS: [(u32, usize); 4] = [(1, 20_000), (2, 0), (7, 16_384), (10_000, 5)];
 const VALUE: &[u8] = b"what must not lie in the clear";
 
-struct Golden {
-    file: &'static str,
-    mode: ModeId,
-    object: ObjectName,
+pub(crate) struct Golden {
+    pub(crate) file: &'static str,
+    pub(crate) mode: ModeId,
+    pub(crate) object: ObjectName,
 }
 
 fn objects() -> Vec<Golden> {
@@ -60,30 +60,34 @@ fn plaintexts() -> Vec<(PartNumber, Vec<u8>)> {
 /// Writes the files of a new version.
 pub(crate) fn write(directory: &Path, sse: &Blocking) {
     for golden in objects() {
-        let write = |what: &str, bytes: &[u8]| {
-            fs::write(directory.join(format!("{}.{what}", golden.file)), bytes).unwrap();
-        };
-        let upload = sse.begin_multipart(&golden.object, upload_id(&golden.object), mode(golden.mode)).unwrap();
-        write("upload", &upload.envelope().encode());
-        write("value-upload", upload.seal_value("md5", VALUE).unwrap().as_bytes());
-        let mut made = Vec::new();
-        for (number, plaintext) in plaintexts() {
-            let mut part = upload.part(number).unwrap();
-            write(&format!("value-part-{number}"), part.seal_value("md5", VALUE).unwrap().as_bytes());
-            let mut stored = bytes::BytesMut::new();
-            part.push(&plaintext, &mut stored).unwrap();
-            let receipt = part.finish_into(&mut stored, &label(number)).unwrap();
-            write(&format!("receipt-{number}"), receipt.as_bytes());
-            write(&format!("part-{number}"), &stored);
-            made.push((number, label(number), receipt, stored));
-        }
-        let listed =
-            made.iter().map(|(number, label, receipt, stored)| CompletedPart::new(*number, label, receipt, stored));
-        let completed = with_unlock(golden.mode, |unlock| sse.complete_multipart(&upload, unlock, listed)).unwrap();
-        write("envelope", &completed.envelope.encode());
-        write("manifest", &completed.manifest);
-        write("value-object", completed.decryptor.seal_value("md5", VALUE).unwrap().as_bytes());
+        write_one(directory, &golden, sse, mode(golden.mode));
     }
+}
+
+pub(crate) fn write_one(directory: &Path, golden: &Golden, sse: &Blocking, mode: AnyMode) {
+    let write = |what: &str, bytes: &[u8]| {
+        fs::write(directory.join(format!("{}.{what}", golden.file)), bytes).unwrap();
+    };
+    let upload = sse.begin_multipart(&golden.object, upload_id(&golden.object), mode).unwrap();
+    write("upload", &upload.envelope().encode());
+    write("value-upload", upload.seal_value("md5", VALUE).unwrap().as_bytes());
+    let mut made = Vec::new();
+    for (number, plaintext) in plaintexts() {
+        let mut part = upload.part(number).unwrap();
+        write(&format!("value-part-{number}"), part.seal_value("md5", VALUE).unwrap().as_bytes());
+        let mut stored = bytes::BytesMut::new();
+        part.push(&plaintext, &mut stored).unwrap();
+        let receipt = part.finish_into(&mut stored, &label(number)).unwrap();
+        write(&format!("receipt-{number}"), receipt.as_bytes());
+        write(&format!("part-{number}"), &stored);
+        made.push((number, label(number), receipt, stored));
+    }
+    let listed =
+        made.iter().map(|(number, label, receipt, stored)| CompletedPart::new(*number, label, receipt, stored));
+    let completed = with_unlock(golden.mode, |unlock| sse.complete_multipart(&upload, unlock, listed)).unwrap();
+    write("envelope", &completed.envelope.encode());
+    write("manifest", &completed.manifest);
+    write("value-object", completed.decryptor.seal_value("md5", VALUE).unwrap().as_bytes());
 }
 
 #[test]
@@ -100,7 +104,7 @@ fn every_multipart_object_and_upload_ever_written_opens() {
                 if golden.mode == ModeId::DsseKms && backends().len() < 2 {
                     continue;
                 }
-                check(&version, &golden, backend);
+                check(&version, &golden, &sse(&version, backend).blocking());
                 checked += 1;
             }
         }
@@ -108,8 +112,8 @@ fn every_multipart_object_and_upload_ever_written_opens() {
     assert!(checked >= 4 * backends().len(), "there are golden files");
 }
 
-fn check(version: &Path, golden: &Golden, backend: Backend) {
-    let sse = sse(version, backend).blocking();
+/// Opens everything there is of one object.
+pub(crate) fn check(version: &Path, golden: &Golden, sse: &Blocking) {
     let read = |what: &str| {
         let file = version.join(format!("{}.{what}", golden.file));
         fs::read(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
@@ -130,7 +134,7 @@ fn check(version: &Path, golden: &Golden, backend: Backend) {
             let stored = Encrypted::new(envelope.clone(), body.clone()).with_manifest(manifest);
             sse.decrypt(&golden.object, &stored, unlock).unwrap()
         };
-        assert!(decrypt(&envelope, &manifest) == whole, "{} on {backend:?}", golden.file);
+        assert!(decrypt(&envelope, &manifest) == whole, "{}", golden.file);
         let object = sse.decryptor(&golden.object, &envelope, unlock).unwrap().with_manifest(&manifest).unwrap();
         assert_eq!(object.open_value("md5", &value("value-object")).unwrap(), VALUE);
 

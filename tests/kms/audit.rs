@@ -8,7 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use atrest::audit::{AuditEvent, AuditOperation as Event, AuditSink, AuditTrail, MemorySink};
 use atrest::error::{Error, KeyProviderErrorKind as Kind};
-use atrest::kms::{DEFAULT_ALIAS, EmbeddedKms, NewKey};
+use atrest::kms::{DEFAULT_ALIAS, EmbeddedKms, KeyPolicy, NewKey, Permission, Quota};
 use atrest::{KeyEncryptionKey, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, Unlock};
 use atrest_reference::sealed_file::open_file;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
@@ -85,6 +85,7 @@ fn what_the_kms_does_by_itself_is_on_record_too() {
     let day = move |day| SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_000_000 + 86_400 * day);
     let store = Store::built(|builder| builder.audit(trail).clock(move || day(clock.load(Ordering::SeqCst))));
     let admin = store.admin();
+    sink.clear();
     let made = admin.create_keys([NewKey::new().rotated_every_days(1), NewKey::new()]).unwrap();
     admin.schedule_deletion(&made[1].arn, Duration::from_secs(7 * 86_400)).unwrap();
     generate(&store.kms, "", &owner()).unwrap();
@@ -163,6 +164,7 @@ fn a_trail_of_best_effort_holds_nothing_up() {
     let trail = AuditTrail::new(sink.clone()).best_effort();
     let store = Store::built(|builder| builder.audit(trail));
     sink.full.store(true, Ordering::SeqCst);
+    sink.events.clear();
     store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
     let generated = generate(&store.kms, "alias/app", &owner()).unwrap();
     unwrap(&store.kms, "alias/app", generated.wrapped(), &owner()).unwrap();
@@ -214,13 +216,13 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     let lines = fs::read_to_string(&log).unwrap();
     let records: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
     let names: Vec<_> = records.iter().map(|record| record["eventName"].as_str().unwrap()).collect();
-    let imports = ["CreateKey", "ExportKeyMaterial", "ImportKeyMaterial"];
+    let imports = ["CreateKeyStore", "CreateKey", "ExportKeyMaterial", "ImportKeyMaterial"];
     let objects = ["GenerateDataKey", "PutObject", "Decrypt", "GetObject", "GenerateDataKey"];
-    assert_eq!(names[..8], [&imports[..], &objects[..]].concat());
-    assert_eq!(records[3]["requestParameters"]["encryptionContext"]["aws:s3:arn"], "arn:aws:s3:::photos/cat.jpg");
-    assert_eq!(records[4]["additionalEventData"]["SSEApplied"], "SSE_KMS");
-    assert_eq!(records[3]["resources"][0]["ARN"], *key.arn);
-    assert_eq!(records[3]["requestParameters"]["keyId"], "alias/app");
+    assert_eq!(names[..9], [&imports[..], &objects[..]].concat());
+    assert_eq!(records[4]["requestParameters"]["encryptionContext"]["aws:s3:arn"], "arn:aws:s3:::photos/cat.jpg");
+    assert_eq!(records[5]["additionalEventData"]["SSEApplied"], "SSE_KMS");
+    assert_eq!(records[4]["resources"][0]["ARN"], *key.arn);
+    assert_eq!(records[4]["requestParameters"]["keyId"], "alias/app");
 
     let payload = open_file(&ROOT, 2, &fs::read(&path).unwrap()).unwrap();
     let store: serde_json::Value = serde_json::from_slice(&payload).unwrap();
@@ -251,7 +253,7 @@ fn memory_event(kms: &EmbeddedKms) -> AuditEvent {
     let backup = kms.requested_by(owner()).backup(&backup_key).unwrap();
     let restored = at.restore(&backup, &backup_key, &backup_key).unwrap();
     generate(&restored, "alias/app", &Requester::new("mallory")).unwrap_err();
-    sink.events().remove(0)
+    sink.events().pop().unwrap()
 }
 
 #[test]
@@ -259,14 +261,119 @@ fn a_change_of_the_keyring_is_the_owners_doing_and_on_record() {
     let sink = Arc::new(Switched::default());
     let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
     let keyring = store.kms.keyring();
+    sink.events.clear();
     keyring.rotate().unwrap();
     keyring.disable(2).unwrap_err();
     let events = sink.events.events();
     let told: Vec<_> =
         events.iter().map(|event| (event.operation(), event.key_version(), event.error().is_some())).collect();
     assert_eq!(told, [(Event::ChangeKeyring, Some(2), false), (Event::ChangeKeyring, None, true)]);
+    let what = [("enabled", "2".to_owned()), ("primary", "2".to_owned()), ("nextVersion", "3".to_owned())];
+    assert_eq!(events[0].parameters(), what);
     assert!(events.iter().all(|event| event.key_id() == Some(&*keyring.key_id()) && event.requester() == &owner()));
     sink.full.store(true, Ordering::SeqCst);
     assert!(matches!(keyring.rotate(), Err(Error::Audit(_))));
     assert_eq!(keyring.primary(), 2);
+}
+
+#[test]
+fn of_many_keys_at_once_nothing_is_on_record_that_was_not_done() {
+    let sink = Arc::new(MemorySink::new());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    let told = || -> Vec<_> {
+        let events = sink.events();
+        sink.clear();
+        events.iter().map(|event| (event.operation(), event.error().is_some(), event.key_id().is_some())).collect()
+    };
+    told();
+    // One of them cannot be made.
+    let new = [NewKey::new(), NewKey::new().alias("alias/app"), NewKey::new()];
+    store.admin().create_keys(new).unwrap_err();
+    assert_eq!(told(), [(Event::CreateKey, true, false)]);
+    // None of them can be stored.
+    fs::remove_file(store.path()).unwrap();
+    fs::create_dir(store.path()).unwrap();
+    store.admin().create_keys([NewKey::new(), NewKey::new()]).unwrap_err();
+    let (done, failed) = ((Event::CreateKey, false, true), (Event::CreateKey, true, true));
+    assert_eq!(told(), [done, done, failed, failed]);
+    // Nothing at all is nothing to tell, and nothing to store.
+    let generation = store.kms.generation();
+    assert!(store.admin().create_keys([]).unwrap().is_empty());
+    assert_eq!((told(), store.kms.generation()), (vec![], generation));
+}
+
+#[test]
+fn an_event_of_a_change_says_what_was_changed() {
+    let sink = Arc::new(MemorySink::new());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    let admin = store.admin();
+    let (key, other) = ("alias/app", admin.create_key(NewKey::new()).unwrap().arn);
+    admin.create_key(NewKey::new().alias(key)).unwrap();
+    sink.clear();
+    let alice = Requester::new("alice");
+    let policy = KeyPolicy::new().allow(Permission::Generate, [&alice]).allow_everyone(Permission::Unwrap);
+    admin.set_policy(key, Some(policy)).unwrap();
+    admin.set_policy(key, None).unwrap();
+    admin.set_rotation(key, Some(90)).unwrap();
+    admin.set_rotation(key, None).unwrap();
+    admin.set_quota(key, Some(Quota::per_second(5.try_into().unwrap()))).unwrap();
+    admin.set_description(key, "for photos").unwrap();
+    admin.set_tag(key, "team", "photos").unwrap();
+    admin.remove_tag(key, "team").unwrap();
+    admin.move_alias(key, &other).unwrap();
+    admin.schedule_deletion(key, Duration::from_secs(7 * 86_400)).unwrap();
+    let events = sink.events();
+    let told: Vec<_> =
+        events.iter().map(|event| (event.operation().to_string(), event.parameters().to_vec())).collect();
+    let expected: [(&str, &[(&str, &str)]); 10] = [
+        ("PutKeyPolicy", &[("policy", r#"{"generate":["alice"],"unwrap":"everyone","administer":[]}"#)]),
+        ("PutKeyPolicy", &[("policy", "null")]),
+        ("EnableKeyRotation", &[("rotationPeriodInDays", "90")]),
+        ("DisableKeyRotation", &[]),
+        ("PutKeyQuota", &[("perSecond", "5"), ("burst", "5")]),
+        ("UpdateKeyDescription", &[("description", "for photos")]),
+        ("TagResource", &[("tagKey", "team"), ("tagValue", "photos")]),
+        ("UntagResource", &[("tagKey", "team")]),
+        ("UpdateAlias", &[("targetKeyId", &other)]),
+        ("ScheduleKeyDeletion", &[("pendingWindowInDays", "7")]),
+    ];
+    for (told, expected) in told.iter().zip(expected) {
+        let parameters: Vec<_> = told.1.iter().map(|(name, value)| (*name, &**value)).collect();
+        assert_eq!((&*told.0, &parameters[..]), expected);
+    }
+    assert_eq!(told.len(), expected.len());
+}
+
+#[test]
+fn a_name_of_any_length_is_cut_before_it_goes_on_record() {
+    let sink = Arc::new(MemorySink::new());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    let long = "\u{1f600}".repeat(100_000);
+    let error = generate(&store.kms, &long, &owner()).unwrap_err();
+    assert!(error.to_string().len() < 9_000);
+    let event = sink.events().pop().unwrap();
+    assert_eq!(event.requested_key_id().map(str::len), Some(2_048));
+}
+
+#[cfg(feature = "audit-json")]
+#[test]
+fn an_event_by_itself_is_the_same_record_as_in_the_file() {
+    use atrest::audit::JsonLines;
+
+    let sink = Arc::new(MemorySink::new());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    let key = store.admin().create_key(NewKey::new().alias("alias/app")).unwrap().arn;
+    store.admin().set_tag("alias/app", "team", "photos").unwrap();
+    let event = sink.events().pop().unwrap();
+    let log = store.directory.path().join("audit.jsonl");
+    JsonLines::at(&log).open().unwrap().record(&event).unwrap();
+    let [mut alone, mut in_file] = [event.to_json().unwrap(), fs::read_to_string(log).unwrap()]
+        .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
+    let ids = [&mut alone, &mut in_file].map(|record| record.as_object_mut().unwrap().remove("eventID").unwrap());
+    assert_ne!(ids[0], ids[1]);
+    assert_eq!(alone, in_file);
+    let parameters = serde_json::json!({ "keyId": "alias/app", "tagKey": "team", "tagValue": "photos" });
+    assert_eq!(alone["requestParameters"], parameters);
+    assert_eq!(alone["resources"][0]["ARN"], key);
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
 use atrest::error::{KeyStoreError, SealedFileError};
-use atrest::kms::{EmbeddedKms, NewKey};
+use atrest::kms::{EmbeddedKms, KeyPolicy, NewKey, Permission};
 use atrest::{Error, RootKey};
 
 use crate::kit::{Store, generate, owner, unwrap};
@@ -143,6 +143,27 @@ fn a_store_is_open_once_in_all_processes() {
     assert_eq!(kms.keyring().primary(), 2);
 }
 
+#[test]
+fn a_store_whose_file_is_not_the_one_it_wrote_changes_nothing() {
+    let store = Store::new();
+    let key = store.admin().create_key(NewKey::new().alias("alias/app")).unwrap().arn;
+    // The lock goes, and with it what keeps a second one out.
+    fs::remove_file(store.path().with_file_name("kms.atrest.lock")).unwrap();
+    let second = EmbeddedKms::open(store.path(), &store.root_key).unwrap();
+    let theirs = second.requested_by(owner()).create_key(NewKey::new()).unwrap().arn;
+    let conflict = |outcome: Result<(), Error>| {
+        assert!(matches!(outcome, Err(Error::KeyStore(KeyStoreError::Conflict))), "{outcome:?}");
+    };
+    conflict(store.admin().rotate_key(&key).map(drop));
+    conflict(store.kms.keyring().rotate().map(drop));
+    second.requested_by(owner()).rotate_key(&key).unwrap();
+    generate(&store.kms, &key, &owner()).unwrap();
+    drop(second);
+    let store = store.reopened();
+    store.admin().describe_key(&theirs).unwrap();
+    assert_eq!(store.admin().describe_key(&key).unwrap().versions.len(), 2);
+}
+
 /// What holds when nothing can be stored: what is there works, what is new is refused, and nothing is lost.
 fn works_without_storing(kms: &EmbeddedKms, path: &Path) {
     let admin = kms.requested_by(owner());
@@ -188,6 +209,18 @@ fn a_directory_that_cannot_be_written_is_an_error_and_keys_go_on_working() {
         works_without_storing(&kms, &path);
         mode(0o755);
         kms.requested_by(owner()).rotate_key("alias/app").unwrap();
+        // It may be written, and not be read to be synchronised: what was changed is taken back.
+        mode(0o300);
+        let admin = kms.requested_by(owner());
+        let everyone = KeyPolicy::new().allow_everyone(Permission::Generate);
+        assert!(matches!(admin.set_policy("alias/app", Some(everyone)), Err(Error::Io(_))));
+        assert_eq!(admin.describe_key("alias/app").unwrap().policy, None);
+        mode(0o755);
+        admin.set_tag("alias/app", "team", "photos").unwrap();
+        let told = admin.describe_key("alias/app").unwrap();
+        drop((admin, kms));
+        let kms = EmbeddedKms::open(&path, &root_key).unwrap();
+        assert_eq!(kms.requested_by(owner()).describe_key("alias/app").unwrap(), told);
         drop(kms);
         fs::remove_file(path.with_file_name("kms.atrest.lock")).unwrap();
         mode(0o555);

@@ -36,9 +36,8 @@ fn a_key_answers_to_its_id_its_arn_and_its_aliases_and_is_recorded_by_its_arn() 
     // One way to write each.
     let upper = key.id.to_uppercase();
     let others = [&*upper, &key.id[1..], "ALIAS/app", "alias/App", "arn:aws:kms:eu-central-1:111122223333:app", "app"];
-    for named in
-        others.into_iter().chain([&*key.id.replace('-', ""), &*format!("arn:aws:kms:eu-central-1::key/{}", key.id)])
-    {
+    let others = others.into_iter().chain(["arn:aws:kms:eu-central-1:111122223333:key/alias/app"]);
+    for named in others.chain([&*key.id.replace('-', ""), &*format!("arn:aws:kms:eu-central-1::key/{}", key.id)]) {
         assert_eq!(generate(&store.kms, named, &owner()).unwrap_err().kind(), Kind::NotFound, "{named}");
     }
 }
@@ -156,7 +155,7 @@ fn the_default_key_is_made_only_for_someone_who_may_use_it() {
     }
     assert!(store.admin().list_keys().unwrap().is_empty());
     let generated = generate(&store.kms, "", &alice).unwrap();
-    assert_eq!(store.admin().describe_key("").unwrap().policy, Some(policy));
+    assert_eq!(store.admin().describe_key(DEFAULT_ALIAS).unwrap().policy, Some(policy));
     assert_eq!(unwrap(&store.kms, "", generated.wrapped(), &alice).unwrap_err().kind(), Kind::AccessDenied);
 }
 
@@ -277,6 +276,40 @@ fn a_store_has_an_owner_with_a_name_and_arns_that_can_be_read() {
         assert!(matches!(refused(created), KeyStoreError::Invalid(_)), "{region} {account}");
     }
     at().create(&root_key, owner()).unwrap();
+}
+
+#[test]
+fn no_name_is_the_default_key_only_where_a_key_is_used() {
+    let store = Store::new();
+    generate(&store.kms, "", &owner()).unwrap();
+    let admin = store.admin();
+    let refused = |result: Result<(), Error>| match result {
+        Err(Error::KeyProvider(error)) => assert_eq!(error.kind(), Kind::NotFound),
+        other => panic!("{other:?}"),
+    };
+    refused(admin.schedule_deletion("", Duration::from_secs(7 * 86_400)).map(drop));
+    refused(admin.disable_key(""));
+    refused(admin.describe_key("").map(drop));
+}
+
+#[test]
+fn the_stricter_of_two_quotas_holds() {
+    let store = Store::built(|builder| builder.quota(quota(1)));
+    let key = store.admin().create_key(NewKey::new().quota(quota(1_000_000))).unwrap().arn;
+    let throttled = (0..50).filter(|_| generate(&store.kms, &key, &owner()).is_err()).count();
+    assert!(throttled > 40, "{throttled}");
+}
+
+#[test]
+fn nobody_makes_the_store_of_all_larger_than_it_needs_to_be() {
+    let store = Store::new();
+    let (admin, key) = (store.admin(), store.admin().create_key(NewKey::new()).unwrap().arn);
+    let names: Vec<_> = (0..200).map(|at| Requester::new(format!("{at:0200}"))).collect();
+    let policy = KeyPolicy::new().allow(Permission::Unwrap, &names);
+    assert!(matches!(refused(admin.set_policy(&key, Some(policy.clone()))), KeyStoreError::Invalid(_)));
+    assert!(matches!(refused(admin.create_key(NewKey::new().policy(policy))), KeyStoreError::Invalid(_)));
+    (0..50).for_each(|at| admin.create_alias(&format!("alias/{at}"), &key).unwrap());
+    assert_eq!(refused(admin.create_alias("alias/50", &key)), KeyStoreError::TooManyAliases);
 }
 
 #[test]

@@ -142,6 +142,25 @@ const BROKEN: &[Breaks] = &[
     ("a keyring whose next version is taken", |json| json["keyring"]["next_version"] = json!(1)),
     ("a keyring without an id", |json| json["keyring"]["key_id"] = json!("")),
     ("another kind of JSON", |json| *json = json!([])),
+    // What another reader would not take for the same.
+    ("all of it as an array", |json| {
+        let members =
+            ["version", "id", "generation", "written", "owner", "region", "account", "keyring", "keys", "aliases"];
+        *json = members.iter().map(|member| json[member].clone()).collect();
+    }),
+    ("an object as an array", |json| {
+        let quota = &mut json["keys"][0]["quota"];
+        *quota = json!([quota["per_second"], quota["burst"]]);
+    }),
+    ("a version as an array", |json| {
+        let version = &mut json["keys"][0]["versions"][0];
+        *version = json!([version["number"], version["created"], version["origin"], version["key"]]);
+    }),
+    ("no quota, written as null", |json| json["keys"][0]["quota"] = json!(null)),
+    ("no deletion, written as null", |json| json["keys"][0]["deletion"] = json!(null)),
+    ("a state as an object", |json| json["keys"][0]["state"] = json!({ "enabled": null })),
+    ("an origin as an object", |json| json["keys"][0]["versions"][0]["origin"] = json!({ "generated": null })),
+    ("everyone as an object", |json| json["keys"][0]["policy"]["unwrap"] = json!({ "everyone": null })),
 ];
 
 #[test]

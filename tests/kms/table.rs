@@ -62,11 +62,11 @@ const OPERATIONS: &[Operation] = &[
         run: |w, by| w.kms.requested_by(by.clone()).set_tag(w.key, "team", "photos") },
     Operation { name: "remove tag", event: Event::RemoveTag, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).remove_tag(w.key, "team") },
-    Operation { name: "create alias", event: Event::CreateAlias, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "create alias", event: Event::CreateAlias, takes: Ownership, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).create_alias("alias/new", w.key) },
-    Operation { name: "move alias", event: Event::MoveAlias, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
+    Operation { name: "move alias", event: Event::MoveAlias, takes: Ownership, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).move_alias("alias/everyones", w.key) },
-    Operation { name: "delete alias", event: Event::DeleteAlias, takes: ADMINISTER, outcomes: [Done, Done, Done],
+    Operation { name: "delete alias", event: Event::DeleteAlias, takes: Ownership, outcomes: [Done, Done, Done],
         run: |w, by| w.kms.requested_by(by.clone()).delete_alias("alias/key") },
     Operation { name: "enable", event: Event::EnableKey, takes: ADMINISTER, outcomes: [Done, Done, PENDING],
         run: |w, by| w.kms.requested_by(by.clone()).enable_key(w.key) },
@@ -191,8 +191,10 @@ impl Template {
         let directory = tempfile::tempdir().unwrap();
         let trail = Arc::new(MemorySink::new());
         let at = EmbeddedKms::at(directory.path().join("kms.atrest")).audit(AuditTrail::new(trail.clone()));
+        let kms = at.restore(&self.backup, &self.root_key, &self.root_key).unwrap();
+        trail.clear();
         World {
-            kms: at.restore(&self.backup, &self.root_key, &self.root_key).unwrap(),
+            kms,
             key: "alias/key",
             wrapped: self.wrapped.clone(),
             wrapping_key: KeyEncryptionKey::from_bytes(&mut self.wrapping_key.clone()),

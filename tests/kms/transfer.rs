@@ -9,7 +9,8 @@ use crate::kit::{Store, generate, owner, unwrap, version_of};
 #[test]
 fn an_exported_key_opens_what_it_wrapped_in_another_store() {
     let (from, to) = (Store::new(), Store::new());
-    let key = from.admin().create_key(NewKey::new()).unwrap();
+    let new = NewKey::new().alias("alias/app").tag("team", "photos").description("for photos");
+    let key = from.admin().create_key(new).unwrap();
     let first = generate(&from.kms, &key.arn, &owner()).unwrap();
     from.admin().rotate_key(&key.id).unwrap();
     let second = generate(&from.kms, &key.arn, &owner()).unwrap();
@@ -17,8 +18,9 @@ fn an_exported_key_opens_what_it_wrapped_in_another_store() {
     let wrapping_key = KeyEncryptionKey::generate().unwrap();
     let exported: Vec<_> = [1, 2].map(|v| from.admin().export_key(&key.id, v, &wrapping_key).unwrap()).into();
     assert!(exported.iter().all(|exported| exported.len() == 40));
-    let imported = to.admin().import_key(NewKey::new().id(&key.id), &wrapping_key, &exported[0]).unwrap();
+    let imported = to.admin().import_key(NewKey::like(&key), &wrapping_key, &exported[0]).unwrap();
     assert_eq!((&imported.arn, imported.versions[0].origin), (&key.arn, KeyOrigin::Imported));
+    assert_eq!((&imported.tags, &imported.aliases, &imported.description), (&key.tags, &key.aliases, &key.description));
     unwrap(&to.kms, &key.arn, second.wrapped(), &owner()).unwrap_err();
     assert_eq!(to.admin().import_key_version(&key.id, &wrapping_key, &exported[1]).unwrap(), 2);
     for generated in [first, second] {
@@ -68,8 +70,6 @@ fn a_backup_restores_to_a_store_that_opens_what_was_wrapped() {
     let root_key = RootKey::generate().unwrap();
     let wrong = at().restore(&backup, &root_key, &root_key);
     assert!(matches!(wrong, Err(Error::SealedFile(SealedFileError::WrongRootKey))));
-    let too_old = at().min_generation(store.kms.generation()).restore(&backup, &backup_key, &root_key);
-    assert!(matches!(too_old, Err(Error::Unexpected(Unexpected::Generation))));
     let another = at().store_id(Store::new().kms.store_id()).restore(&backup, &backup_key, &root_key);
     assert!(matches!(another, Err(Error::Unexpected(Unexpected::KeyStoreId))));
     for len in 0..backup.len() {
@@ -77,7 +77,10 @@ fn a_backup_restores_to_a_store_that_opens_what_was_wrapped() {
     }
     assert!(!directory.path().join("restored.atrest").exists());
 
-    let restored = at().restore(&backup, &backup_key, &root_key).unwrap();
+    let kept = store.kms.generation();
+    let restored = at().min_generation(kept).restore(&backup, &backup_key, &root_key).unwrap();
+    // Newer than what it takes the place of, which goes on being refused.
+    assert_eq!(restored.generation(), kept + 1);
     assert_eq!(restored.store_id(), store.kms.store_id());
     assert_eq!(restored.keyring().key_id(), store.kms.keyring().key_id());
     assert_eq!(restored.requested_by(owner()).describe_key("alias/app").unwrap(), key);
@@ -86,7 +89,22 @@ fn a_backup_restores_to_a_store_that_opens_what_was_wrapped() {
     assert!(matches!(at().restore(&backup, &backup_key, &root_key), Err(Error::KeyStore(KeyStoreError::InUse))));
     drop(restored);
     assert!(matches!(at().restore(&backup, &backup_key, &root_key), Err(Error::Io(_))));
-    EmbeddedKms::open(directory.path().join("restored.atrest"), &root_key).unwrap();
+    at().min_generation(kept + 1).open(&root_key).unwrap();
+    let too_old = at().min_generation(kept + 2).open(&root_key);
+    assert!(matches!(too_old, Err(Error::Unexpected(Unexpected::Generation))));
+}
+
+#[test]
+fn a_store_takes_over_a_keyring_that_is_elsewhere() {
+    let keyring = atrest::Keyring::generate().unwrap();
+    let object = atrest::ObjectName::new("photos", "cat.jpg").unwrap();
+    let before = atrest::Sse::builder().keyring(keyring.clone()).build().unwrap();
+    let stored = before.blocking().encrypt(&object, atrest::SseS3, b"meow").unwrap();
+    keyring.rotate().unwrap();
+    let store = Store::built(|builder| builder.keyring_of(&keyring)).reopened();
+    assert_eq!((store.kms.keyring().key_id(), store.kms.keyring().primary()), (keyring.key_id(), 2));
+    let sse = atrest::Sse::builder().keyring(store.kms.keyring()).build().unwrap();
+    assert_eq!(sse.blocking().decrypt(&object, &stored, atrest::Unlock::Server).unwrap(), b"meow");
 }
 
 #[test]

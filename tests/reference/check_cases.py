@@ -26,12 +26,14 @@ def main(folder):
 
 
 def check(case, path):
-    root_key, embedded = read_key(path(case["root_key"])), {}
+    root_key, passphrase = (read(path(case[key])) if case.get(key) else None
+                            for key, read in (("root_key", read_key), ("passphrase", read_file)))
+    embedded = {}
     if "key_store" in case:
-        key_store = open_key_store(read_file(path(case["key_store"]), 1 << 30), root_key)
+        key_store = open_key_store(read_file(path(case["key_store"]), 1 << 30), root_key, passphrase)
         keyring, embedded = key_store["keyring"], key_store["keys"]
     else:
-        keyring = open_keyring(read_file(path(case["keyring"])), root_key)
+        keyring = open_keyring(read_file(path(case["keyring"])), root_key, passphrase)
     kek, customer_key = (read_key(path(case[key])) if case.get(key) else None for key in ("kek", "customer_key"))
     upload_id, name, plaintext = case.get("upload_id"), case.get("name"), case.get("plaintext")
     if name:

@@ -21,7 +21,7 @@ from unittest import mock
 import atrest
 import check_cases
 from atrest import ANY, Envelope, Keys, lp
-from kit import (CAT, DATA, KMS_KEYS, KMS_NAME, PASSPHRASE, TESTS, UNHEX, Memory, ProgramTest, Test, key_store,
+from kit import (CAT, DATA, KMS_NAME, PASSPHRASE, TESTS, UNHEX, Memory, ProgramTest, Test, key_store,
                  plaintext, seal, seal_file, seal_keyring, seal_message, seal_multipart, seal_under)
 
 
@@ -243,6 +243,16 @@ GOLDEN = {"sse-s3": (20_000, CAT), "sse-s3-empty": (0, EMPTY), "sse-s3-chunk": (
 PARTS_NAME = ["--bucket", "photos", "--key", "parts \u00e9", "--realm", "account-7"]
 GOLDEN_MULTIPART = {"multipart-sse-s3": PARTS_NAME, "multipart-sse-s3-unbound": ["--unbound"],
                     "multipart-sse-kms": PARTS_NAME, "multipart-dsse-kms": PARTS_NAME, "multipart-sse-c": PARTS_NAME}
+KMS_OBJECT = ["--bucket", "photos", "--key", "cat \u00e9.jpg", "--realm", "account-7"]
+GOLDEN_KMS_KEYS = {number: f"arn:aws:kms:eu-central-1:111122223333:key/00000000-0000-4000-8000-{number:012}"
+                   for number in (1, 2, 3)}
+# Length, and the KMS key where it is not drawn at random.
+GOLDEN_OF_STORE = {"kms-sse-s3": (20_000, None), "kms-sse-s3-rotated": (0, None), "kms-sse-kms": (20_000, 1),
+                   "kms-sse-kms-rotated": (16_384, 1), "kms-dsse-kms": (20_000, 1), "kms-dsse-kms-rotated": (16_384, 1),
+                   "kms-sse-kms-default": (100, None), "kms-sse-kms-disabled": (100, 2),
+                   "kms-sse-kms-pending": (100, 3)}
+GOLDEN_MULTIPART_OF_STORE = dict.fromkeys(["kms-multipart-sse-s3", "kms-multipart-sse-kms", "kms-multipart-dsse-kms"],
+                                          KMS_OBJECT)
 GOLDEN_PARTS = {1: 20_000, 2: 0, 7: 16_384, 10_000: 5}
 GOLDEN_VALUE = b"what must not lie in the clear"
 GOLDEN_UPLOAD_ID = os.fsdecode(b"golden upload \xff")
@@ -321,7 +331,10 @@ class TheProgram(ProgramTest):
                 self.golden_objects_open(folder)
                 self.golden_keyrings_open(folder)
                 if folder.name != "0.1.0":  # The first version had none.
-                    self.golden_multipart_objects_open(folder)
+                    self.golden_multipart_objects_open(folder, GOLDEN_MULTIPART, self.golden_keys)
+                if folder.name not in ("0.1.0", "0.2.0"):  # Nor had the second a key store.
+                    self.golden_wrapped_root_key_opens(folder)
+                    self.golden_key_stores_open(folder)
             self.assertEqual([path.name for path in folder.iterdir() if path not in opened], [])
 
     def golden_objects_open(self, folder):
@@ -345,14 +358,67 @@ class TheProgram(ProgramTest):
         shown = map(json.loads, (of_key, of_phrase))
         self.assertEqual(*([keyring["key_id"], keyring["versions"]] for keyring in shown))
 
-    def golden_multipart_objects_open(self, folder):
-        for name, object_name in GOLDEN_MULTIPART.items():
+    def golden_wrapped_root_key_opens(self, folder):
+        first, key_id, wrapped = atrest.read_file(folder / "root.wrapped").decode().splitlines()
+        self.assertEqual((first, key_id), ("atrest-root-key 1", "golden-kms:key/1"))
+        root_key = golden_kms({"encryption_context": {"atrest:purpose": "root key"}, "wrapped_key": wrapped})
+        unwrapped = self.file("unwrapped", root_key)
+        shown = self.program("keyring", "--keyring", folder / "wrapped.atrest", "--root-key", unwrapped)
+        of_key = self.program("keyring", "--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key")
+        shown, of_key = map(json.loads, (shown, of_key))
+        self.assertEqual([shown["key_id"], shown["versions"]], [of_key["key_id"], of_key["versions"]])
+
+    def golden_key_stores_open(self, folder):
+        from cryptography.hazmat.primitives.keywrap import aes_key_unwrap_with_padding
+        passphrase, root_key = self.file("passphrase", PASSPHRASE.encode()), folder / "root.key"
+        for name, secret, generation in [("kms.atrest", ["--root-key", root_key], 7),
+                                         ("kms-backup.atrest", ["--root-key", folder / "kms-backup.key"], 7),
+                                         ("kms-passphrase.atrest", ["--passphrase", passphrase], 8)]:
+            with self.subTest(folder=folder.name, name=name):
+                store = ["--key-store", folder / name, *secret]
+                self.assert_golden_key_store(json.loads(self.program("key-store", *store)), generation)
+                for name, (size, number) in GOLDEN_OF_STORE.items():
+                    stored = ["--envelope", folder / f"{name}.envelope", "--body", folder / f"{name}.body"]
+                    accepted = ["--kms-key", GOLDEN_KMS_KEYS[number]] if number else ["--any-kms-key"]
+                    self.program("open", *stored, *KMS_OBJECT, *store, *accepted, "--out", self.out)
+                    self.assertEqual(self.out.read_bytes(), plaintext(size))
+                    self.assertEqual(len(self.notes), 1 if number in (2, 3) else 0)
+                    self.out.unlink()
+
+                def keys(envelope, object_name):
+                    return [*store, "--kms-key", GOLDEN_KMS_KEYS[1]]
+
+                if generation == 7:
+                    self.golden_multipart_objects_open(folder, GOLDEN_MULTIPART_OF_STORE, keys)
+        store = atrest.open_key_store((folder / "kms.atrest").read_bytes(), root_key.read_bytes())
+        for number in (1, 2):
+            exported = atrest.read_file(folder / f"kms-exported-{number}")
+            material = aes_key_unwrap_with_padding(atrest.read_file(folder / "kms-wrapping.key"), exported)
+            self.assertEqual(material, store["keys"][GOLDEN_KMS_KEYS[1]]["versions"][number]["key"])
+
+    def assert_golden_key_store(self, shown, generation):
+        self.assertEqual([shown["generation"], shown["owner"]], [generation, "golden service"])
+        states = {key_id: key["state"] for key_id, key in shown["keys"].items()}
+        of_numbers = [states.pop(GOLDEN_KMS_KEYS[number]) for number in (1, 2, 3)]
+        self.assertEqual((of_numbers, [*states.values()]), (["enabled", "disabled", "pending-deletion"], ["enabled"]))
+        self.assertEqual([*shown["aliases"]], ["alias/app", "alias/aws/s3", "alias/team/Photos_1-2"])
+        app, pending = (shown["keys"][GOLDEN_KMS_KEYS[number]] for number in (1, 3))
+        self.assertEqual(pending["deletion"], 1_795_971_604_123)
+        self.assertEqual([version["created_ms"] for version in app["versions"]], [1_795_280_404_123, 1_795_366_804_123])
+        alice = "arn:aws:iam::111122223333:user/alice"
+        self.assertEqual(app["policy"], {"generate": [alice], "unwrap": [alice, "backup"], "administer": []})
+        self.assertEqual([app["quota"], app["rotation_days"]], [{"per_second": 10_000, "burst": 20_000}, 90])
+        self.assertEqual(app["tags"], {"gr\u00f6\u00dfe": "", "team": "photos"})
+        self.assertEqual(app["description"], 'what the app "photos" writes: \u00e9\n')
+
+    def golden_multipart_objects_open(self, folder, objects, keys):
+        for name, object_name in objects.items():
             with self.subTest(folder=folder.name, name=name):
                 def file(what):
                     return folder / f"{name}.{what}"
 
                 of_object = ["--envelope", file("envelope"), "--manifest", file("manifest"), *object_name]
-                of_object += self.golden_keys(file("envelope"), object_name)
+                of_object += keys(file("envelope"), object_name)
                 parts = [file(f"part-{number}") for number in GOLDEN_PARTS]
                 self.program("open", *of_object, "--body", *parts, "--out", self.out)
                 self.assertEqual(self.out.read_bytes(), plaintext(sum(GOLDEN_PARTS.values())))
@@ -363,7 +429,7 @@ class TheProgram(ProgramTest):
 
                 under_way = ["--upload"] if name.endswith("unbound") else ["--upload-id", GOLDEN_UPLOAD_ID]
                 of_upload = ["--envelope", file("upload"), *object_name, *under_way]
-                of_upload += self.golden_keys(file("upload"), object_name)
+                of_upload += keys(file("upload"), object_name)
                 self.assert_golden_value(of_upload, "upload", file("value-upload"))
                 for (number, size), part in zip(GOLDEN_PARTS.items(), parts):
                     receipt = file(f"receipt-{number}")
@@ -516,17 +582,17 @@ class TheProgram(ProgramTest):
 
     def test_the_page_recovery_shows_what_is_printed(self):
         page = (TESTS.parent / "src" / "manual" / "recovery.md").read_text(encoding="utf-8")
-        golden, kept, store = (self.folder / name for name in ("golden", "kept", "store"))
-        shutil.copytree(TESTS / "golden" / "0.2.0", golden)
-        self.example_key_store(kept)
+        golden, with_kms, store = (self.folder / name for name in ("0.2.0", "0.3.0", "store"))
+        for copied in (golden, with_kms):
+            shutil.copytree(TESTS / "golden" / copied.name, copied)
         self.example_store(store)
         program = self.file("atrest.py", f'#!/bin/sh\nexec "{sys.executable}" "{atrest.__file__}" "$@"\n'.encode())
         program.chmod(0o700)
         blocks, place = re.findall(r"^```text\n(\$ .*?)^```", page, re.MULTILINE | re.DOTALL), golden
         self.assertGreaterEqual(len(blocks), 11)
         for block in blocks:
-            there = re.match(r"\$ cd (KEPT|DIR)\n", block)
-            place = {"KEPT": kept, "DIR": store}[there[1]] if there else place
+            there = re.match(r"\$ cd (\S+)\n", block)
+            place = {"../0.3.0": with_kms, "DIR": store}[there[1]] if there else place
             commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block, re.MULTILINE)
             printed = re.sub(r"^\$ (?:.*\\\n)*.*\n", "", block, flags=re.MULTILINE).replace("\n\n", "\n")
             pattern = "".join("(?s:.*)" if line.strip() == "..." else re.escape(line) + "\n"
@@ -538,19 +604,8 @@ class TheProgram(ProgramTest):
             self.assertRegex(run.stdout, rf"\A{pattern}\Z", block)
         self.assertEqual((golden / "cat.jpg").read_bytes(), plaintext(20_000))
         self.assertEqual((golden / "piece").read_bytes(), plaintext(20_010)[19_990:])
-        self.assertEqual((kept / "cat.jpg").read_bytes(), plaintext(20_000))
+        self.assertEqual((with_kms / "cat.jpg").read_bytes(), plaintext(100))
         self.assertEqual((store / "film").read_bytes(), plaintext(40_000))
-
-    def example_key_store(self, kept):
-        """A key store of one key, which is disabled, and an object under it."""
-        kept.mkdir()
-        store = key_store()
-        store["keys"], store["aliases"] = [{**store["keys"][0], "state": "disabled"}], {"alias/app": KMS_KEYS[1]}
-        envelope, body = seal_under(store, "dsse-kms", 1, plaintext(20_000))
-        sealed = seal_file(2, json.dumps(store).encode(), b"r" * 32)
-        for name, content in [("kms.atrest", sealed), ("root.key", b"r" * 32), ("cat.envelope", envelope),
-                              ("cat.body", body)]:
-            (kept / name).write_bytes(content)
 
     def example_store(self, store):
         """What the example `files` leaves of an object that was put in parts."""

@@ -107,7 +107,9 @@ fn a_key_provider_keeps_the_root_key_and_a_file_keeps_it_wrapped() {
     assert_is_private(&path);
     let requests = kms.requests.lock().unwrap();
     let asked: Vec<_> = requests.iter().map(|request| (request.key_id(), request.requester())).collect();
-    assert_eq!(asked, [("alias/root", &operator()), (ID, &operator())], "an alias to generate, its key to unwrap");
+    let unwrapping = (ID, &operator());
+    // Once to see that it opens, and once at a start.
+    assert_eq!(asked, [("alias/root", &operator()), unwrapping, unwrapping]);
     for request in requests.iter() {
         assert_eq!(request.context().iter().collect::<Vec<_>>(), [("atrest:purpose", "root key")]);
     }
@@ -283,4 +285,13 @@ fn what_is_in_the_file_has_one_spelling() {
     }
     fs::write(&path, &text).unwrap();
     Answers::rightly().open(&path).unwrap();
+}
+
+#[test]
+fn a_root_key_that_would_not_open_again_is_not_created() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("root.wrapped");
+    let unable = Answers { unwraps_as: "kms:key/other".to_owned(), ..Answers::rightly() };
+    assert_eq!(provider_kind(unable.create(&path).unwrap_err()), Kind::WrongKey);
+    assert!(!path.exists());
 }

@@ -24,7 +24,7 @@ pub(crate) struct Words {
     key_files: Vec<PathBuf>,
 }
 
-const SWITCHES: [&str; 3] = ["all", "csv", "json"];
+const SWITCHES: [&str; 4] = ["all", "csv", "json", "everyone"];
 const VALUES: [&str; 10] =
     ["mode", "key-id", "range", "part", "part-size", "threads", "alias", "description", "rotate-every", "days"];
 

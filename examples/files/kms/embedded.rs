@@ -8,8 +8,10 @@
 //! One process at a time has it open: a server, which is one process, opens it once and for all. This program opens it
 //! for each command, and one that comes meanwhile is refused.
 
+mod backup;
 mod commands;
 mod log;
+mod policy;
 mod show;
 
 use std::io::ErrorKind;
@@ -39,18 +41,17 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Makes it. Returns the id that it is known by.
     pub(crate) fn create(keys: &Path, root_key: &RootKey) -> Outcome<String> {
-        Ok(EmbeddedKms::create(kms_file(keys), root_key, Requester::new(OWNER))?.store_id())
+        let kms = EmbeddedKms::at(kms_file(keys)).audit(trail_of(keys)?);
+        Ok(kms.create(root_key, Requester::new(OWNER))?.store_id())
     }
 
     pub(crate) fn open(keys: &Path, id: &str, root_key: &RootKey, requester: Option<&str>) -> Outcome<Self> {
-        let (file, log) = (kms_file(keys), keys.join("audit.jsonl"));
-        let sink = JsonLines::at(&log).open().map_err(or_in_use).about(log.display())?;
-        // One trail for both, and nothing is done that it cannot record.
-        let trail = AuditTrail::new(Arc::new(sink));
+        // One trail for the KMS and for objects.
+        let (file, trail) = (kms_file(keys), trail_of(keys)?);
         let kms = EmbeddedKms::at(&file).store_id(id).audit(trail.clone()).open(root_key);
         let kms = kms.map_err(or_in_use).about(file.display())?;
         let requester = Requester::new(requester.unwrap_or(OWNER));
-        Ok(Self { keyring: kms.keyring(), kms, trail, log, requester })
+        Ok(Self { keyring: kms.keyring(), kms, trail, log: log_file(keys), requester })
     }
 
     pub(crate) fn keyring(&self) -> &Keyring {
@@ -68,6 +69,14 @@ impl Embedded {
         DEFAULT_ALIAS
     }
 
+    /// The KMS itself, which asks nobody for a name: for the owner alone.
+    pub(crate) fn owned(&self) -> Outcome<&EmbeddedKms> {
+        match self.requester == self.kms.owner() {
+            true => Ok(&self.kms),
+            false => Err(Failure::rule(format!("this is for the owner of the keys alone, without --as: {OWNER}"))),
+        }
+    }
+
     fn admin(&self) -> KeyAdmin {
         self.kms.requested_by(self.requester.clone())
     }
@@ -75,6 +84,17 @@ impl Embedded {
 
 fn kms_file(keys: &Path) -> PathBuf {
     keys.join("kms.atrest")
+}
+
+fn log_file(keys: &Path) -> PathBuf {
+    keys.join("audit.jsonl")
+}
+
+/// Nothing is done that it cannot record.
+fn trail_of(keys: &Path) -> Outcome<AuditTrail> {
+    let log = log_file(keys);
+    let sink = JsonLines::at(&log).open().map_err(or_in_use).about(log.display())?;
+    Ok(AuditTrail::new(Arc::new(sink)))
 }
 
 /// The KMS and its audit trail have a lock each, and both mean the same here.

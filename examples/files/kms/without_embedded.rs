@@ -40,6 +40,10 @@ impl Embedded {
         match *self {}
     }
 
+    pub(crate) fn owned(&self) -> Outcome<()> {
+        match *self {}
+    }
+
     pub(crate) fn sse(&self, _: SseBuilder) -> Outcome<Sse> {
         match *self {}
     }

@@ -1,12 +1,13 @@
 //! A file that only grows, and is put aside when it is long enough.
 
 use std::ffi::OsString;
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use crate::keys::{directory_of, sync_directory_of};
+use crate::keys::stored_file::Lock;
+use crate::keys::{directory_of, owners_alone, sync_directory_of};
 
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -21,7 +22,7 @@ pub(super) struct LogFile {
     /// The last line that a failed fsync was for.
     lost_through: u64,
     /// Locked for as long as it is open. A file of its own, as the other one changes.
-    _lock: File,
+    _lock: Lock,
 }
 
 #[derive(Debug)]
@@ -98,7 +99,7 @@ impl LogFile {
     fn free_name(&mut self) -> io::Result<PathBuf> {
         loop {
             let aside = beside(&self.path, &format!(".{:06}", self.next))?;
-            match new_options().write(true).create_new(true).open(&aside) {
+            match owners_alone().write(true).create_new(true).open(&aside) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 taken => {
                     self.next += 1;
@@ -113,7 +114,7 @@ impl LogFile {
 
 impl Current {
     fn open(path: &Path) -> io::Result<Self> {
-        let mut file = new_options().read(true).append(true).create(true).open(path)?;
+        let mut file = owners_alone().read(true).append(true).create(true).open(path)?;
         let metadata = file.metadata()?;
         let mut tail = Tail { len: 0, torn: false };
         if metadata.is_file() {
@@ -169,15 +170,9 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
     Ok(fs::canonicalize(directory_of(path))?.join(name))
 }
 
-fn locked(path: &Path) -> io::Result<File> {
-    let file = new_options().write(true).create(true).truncate(false).open(beside(path, ".lock")?)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => {
-            Err(io::Error::new(ErrorKind::ResourceBusy, "another process has it open, or this one has it open twice"))
-        }
-        Err(TryLockError::Error(error)) => Err(error),
-    }
+fn locked(path: &Path) -> io::Result<Lock> {
+    const HELD: &str = "another process has it open, or this one has it open twice";
+    Lock::unless_held(&beside(path, ".lock")?)?.ok_or(io::Error::new(ErrorKind::ResourceBusy, HELD))
 }
 
 /// The highest number under which a file was put aside.
@@ -200,14 +195,6 @@ fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
     let mut name: OsString = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
     name.push(suffix);
     Ok(path.with_file_name(name))
-}
-
-/// A file that is made is its owner's alone.
-fn new_options() -> OpenOptions {
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
 }
 
 fn last_byte(file: &mut File) -> io::Result<u8> {

@@ -1,19 +1,20 @@
 //! Keys made, described and changed, on behalf of somebody.
 
-use std::collections::BTreeMap;
+use std::fmt::Display;
 use std::time::{Duration, SystemTime};
 
 use uuid::Uuid;
 
 use super::EmbeddedKms;
 use super::key::{Key, KeyInfo, KeyOrigin, Life, NewKey, days};
+use super::payload;
 use super::policy::{KeyPolicy, Permission};
 use super::quota::Quota;
 use super::record::{Doing, Touched};
-use super::state::{State, check_alias, check_description, check_rotation_days, check_tags};
+use super::state::{State, check_description, check_rotation_days, check_tags};
 use crate::audit::AuditOperation as Operation;
 use crate::crypto::Generator;
-use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Limit, Result};
+use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Result};
 use crate::keys::keyring_state::{millis, time};
 use crate::object::Requester;
 use crate::secret::Secret;
@@ -27,14 +28,14 @@ use crate::secret::Secret;
 /// |---|---|
 /// | enabled | cancelling its deletion |
 /// | disabled | generating, unwrapping, rotating; cancelling its deletion |
-/// | pending deletion | all but describing it, its policy, deleting its aliases, and cancelling |
+/// | pending deletion | all but describing and exporting it, its policy, taking its aliases away, and cancelling |
 ///
 /// # Errors
 ///
 /// Every call: [`KeyProviderError`] of kind `NotFound`, `AccessDenied` or, where the key's state refuses it, `Disabled` or
 /// `PendingDeletion`; [`Error::Audit`](crate::Error::Audit): it could not be recorded and was not done. One that changes anything:
-/// [`Error::Io`](crate::Error::Io): it could not be stored and has no effect;
-/// [`KeyStoreError::ClockWentBack`] where a time is written down.
+/// [`Error::Io`](crate::Error::Io): it could not be stored and has no effect (where even taking it back failed, it has one at the
+/// next start); [`KeyStoreError::Conflict`]; [`KeyStoreError::ClockWentBack`] where a time is written down.
 #[derive(Clone, Debug)]
 pub struct KeyAdmin {
     pub(super) kms: EmbeddedKms,
@@ -59,7 +60,7 @@ impl KeyAdmin {
     ///
     /// [`KeyStoreError`]: the requester is not the owner, there is such a key or alias, or a text is too long.
     pub fn create_key(&self, new: NewKey) -> Result<KeyInfo> {
-        self.changing(Operation::CreateKey, None, |state, touched| {
+        self.changing(Operation::CreateKey, None, &[], |state, touched| {
             self.owned(state)?;
             let id = state.add(new, None, self.kms.store().now()?)?;
             Ok(touch(state, id, touched))
@@ -72,17 +73,17 @@ impl KeyAdmin {
     ///
     /// As [`create_key`](Self::create_key).
     pub fn create_keys(&self, new: impl IntoIterator<Item = NewKey>) -> Result<Vec<KeyInfo>> {
-        self.kms.store().change(|state| {
+        let new: Vec<_> = new.into_iter().collect();
+        self.kms.store().changing_all(self.doing(Operation::CreateKey, None), |state, touched| {
             let mut made = Vec::new();
             for new in new {
-                let doing = self.doing(Operation::CreateKey, None);
-                let mut touched = Touched::default();
-                let added = self.owned(state).and_then(|()| state.add(new, None, self.kms.store().now()?));
-                let info = added.map(|id| touch(state, id, &mut touched));
-                self.kms.store().record(doing, &touched, || info.as_ref().err().cloned())?;
-                made.push(info?);
+                touched.push(Touched::default());
+                self.owned(state)?;
+                let id = state.add(new, None, self.kms.store().now()?)?;
+                touched[made.len()].key_id = Some(state.keys[&id].arn.clone());
+                made.push(id);
             }
-            Ok(made)
+            Ok(state.infos(&made))
         })
     }
 
@@ -107,7 +108,9 @@ impl KeyAdmin {
     pub fn list_keys(&self) -> Result<Vec<KeyInfo>> {
         self.kms.store().reading(self.doing(Operation::ListKeys, None), |_| {
             let state = self.kms.store().state();
-            Ok(state.infos(|key| state.allows(key, Permission::Administer, &self.requester)))
+            let keys = state.keys.values();
+            let allowed = keys.filter(|key| state.allows(key, Permission::Administer, &self.requester));
+            Ok(state.infos(&allowed.map(|key| key.id).collect::<Vec<_>>()))
         })
     }
 
@@ -117,7 +120,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::Invalid`].
     pub fn set_description(&self, key: &str, description: &str) -> Result<()> {
-        self.change_key(Operation::SetDescription, key, Dying::Refused, |key| {
+        self.change_key(Operation::SetDescription, key, &[("description", &description)], Dying::Refused, |key| {
             check_description(description)?;
             description.clone_into(&mut key.description);
             Ok(())
@@ -130,7 +133,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::Invalid`].
     pub fn set_tag(&self, key: &str, name: &str, value: &str) -> Result<()> {
-        self.change_key(Operation::SetTag, key, Dying::Refused, |key| {
+        self.change_key(Operation::SetTag, key, &[("tagKey", &name), ("tagValue", &value)], Dying::Refused, |key| {
             key.tags.insert(name.to_owned(), value.to_owned());
             check_tags(&key.tags)
         })
@@ -142,62 +145,9 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn remove_tag(&self, key: &str, name: &str) -> Result<()> {
-        self.change_key(Operation::RemoveTag, key, Dying::Refused, |key| {
+        self.change_key(Operation::RemoveTag, key, &[("tagKey", &name)], Dying::Refused, |key| {
             key.tags.remove(name);
             Ok(())
-        })
-    }
-
-    /// Has a new alias lead to a key. On record as the alias by name, and the key.
-    ///
-    /// # Errors
-    ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::AliasExists`], [`KeyStoreError::AliasName`].
-    pub fn create_alias(&self, alias: &str, key: &str) -> Result<()> {
-        self.changing(Operation::CreateAlias, Some(alias), |state, touched| {
-            let id = self.administered_alive(state, key, touched)?;
-            state.add_alias(alias.to_owned(), id)
-        })
-    }
-
-    /// Has an alias lead to another key; the requester administers both. What was written stays under the old one.
-    ///
-    /// # Errors
-    ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::AliasUnknown`], [`KeyStoreError::AliasName`].
-    pub fn move_alias(&self, alias: &str, key: &str) -> Result<()> {
-        self.changing(Operation::MoveAlias, Some(alias), |state, touched| {
-            self.aliased(state, alias, &mut Touched::default())?;
-            let id = self.administered_alive(state, key, touched)?;
-            state.aliases.insert(alias.to_owned(), id);
-            Ok(())
-        })
-    }
-
-    /// Takes an alias away; the key stays.
-    ///
-    /// # Errors
-    ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::AliasUnknown`], [`KeyStoreError::AliasName`].
-    pub fn delete_alias(&self, alias: &str) -> Result<()> {
-        self.changing(Operation::DeleteAlias, Some(alias), |state, touched| {
-            self.aliased(state, alias, touched)?;
-            state.aliases.remove(alias);
-            Ok(())
-        })
-    }
-
-    /// Every alias and the ARN of the key that it leads to, of keys that the requester may administer.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Audit`](crate::Error::Audit).
-    pub fn list_aliases(&self) -> Result<BTreeMap<String, String>> {
-        self.kms.store().reading(self.doing(Operation::ListAliases, None), |_| {
-            let state = self.kms.store().state();
-            let keys = state.aliases.iter().map(|(alias, id)| (alias, &state.keys[id]));
-            let allowed = keys.filter(|(_, key)| state.allows(key, Permission::Administer, &self.requester));
-            Ok(allowed.map(|(alias, key)| (alias.clone(), key.arn.to_string())).collect())
         })
     }
 
@@ -207,7 +157,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn enable_key(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::EnableKey, key, Dying::Refused, |key| {
+        self.change_key(Operation::EnableKey, key, &[], Dying::Refused, |key| {
             key.life = Life::Enabled;
             Ok(())
         })
@@ -219,7 +169,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn disable_key(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::DisableKey, key, Dying::Refused, |key| {
+        self.change_key(Operation::DisableKey, key, &[], Dying::Refused, |key| {
             key.life = Life::Disabled;
             Ok(())
         })
@@ -236,7 +186,8 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::WaitingPeriod`].
     pub fn schedule_deletion(&self, key: &str, waiting: Duration) -> Result<SystemTime> {
-        self.change_key(Operation::ScheduleDeletion, key, Dying::Refused, |key| {
+        let waits = waiting.as_secs() / days(1).as_secs();
+        self.change_key(Operation::ScheduleDeletion, key, &[("pendingWindowInDays", &waits)], Dying::Refused, |key| {
             if !(days(7)..=days(30)).contains(&waiting) {
                 return Err(KeyStoreError::WaitingPeriod.into());
             }
@@ -252,7 +203,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::NotPendingDeletion`].
     pub fn cancel_deletion(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::CancelDeletion, key, Dying::Allowed, |key| {
+        self.change_key(Operation::CancelDeletion, key, &[], Dying::Allowed, |key| {
             if !matches!(key.life, Life::PendingDeletion { .. }) {
                 return Err(KeyStoreError::NotPendingDeletion.into());
             }
@@ -267,7 +218,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn rotate_key(&self, key: &str) -> Result<u32> {
-        self.changing(Operation::RotateKey, Some(key), |state, touched| {
+        self.changing(Operation::RotateKey, Some(key), &[], |state, touched| {
             let id = self.administered(state, key, touched)?;
             self.rotate(state, (id, key), touched, KeyOrigin::Generated, || Generator::default().secret())
         })
@@ -280,7 +231,11 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::RotationPeriod`].
     pub fn set_rotation(&self, key: &str, every_days: Option<u32>) -> Result<()> {
-        self.change_key(Operation::SetRotation, key, Dying::Refused, |key| {
+        let (operation, period) = match &every_days {
+            Some(days) => (Operation::SetRotation, Some(("rotationPeriodInDays", days as &dyn Display))),
+            None => (Operation::EndRotation, None),
+        };
+        self.change_key(operation, key, period.as_slice(), Dying::Refused, |key| {
             every_days.map_or(Ok(()), check_rotation_days)?;
             key.rotation_days = every_days;
             Ok(())
@@ -293,10 +248,17 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn set_policy(&self, key: &str, policy: Option<KeyPolicy>) -> Result<()> {
-        self.change_key(Operation::SetPolicy, key, Dying::Allowed, |key| {
-            key.policy = policy;
-            Ok(())
-        })
+        self.change_key(
+            Operation::SetPolicy,
+            key,
+            &[("policy", &payload::shown(policy.as_ref()))],
+            Dying::Allowed,
+            |key| {
+                policy.as_ref().map_or(Ok(()), KeyPolicy::check_len)?;
+                key.policy = policy;
+                Ok(())
+            },
+        )
     }
 
     /// Says how often each requester may use a key; with none, as the KMS was built.
@@ -305,10 +267,18 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn set_quota(&self, key: &str, quota: Option<Quota>) -> Result<()> {
-        self.change_key(Operation::SetQuota, key, Dying::Refused, |key| {
-            key.quota = quota;
-            Ok(())
-        })
+        let (uses, burst) = quota.map(|quota| (quota.per_second, quota.burst)).unzip();
+        let shown = [uses, burst].map(|number| number.map_or("none".to_owned(), |number| number.to_string()));
+        self.change_key(
+            Operation::SetQuota,
+            key,
+            &[("perSecond", &shown[0]), ("burst", &shown[1])],
+            Dying::Refused,
+            |key| {
+                key.quota = quota;
+                Ok(())
+            },
+        )
     }
 
     /// Takes the present time of the clock as right, though the store has seen a later one. The owner's alone.
@@ -320,7 +290,7 @@ impl KeyAdmin {
     ///
     /// [`KeyStoreError::NotTheOwner`]; [`Error::Io`](crate::Error::Io); [`Error::Audit`](crate::Error::Audit).
     pub fn accept_clock(&self) -> Result<()> {
-        self.changing(Operation::AcceptClock, None, |state, _| {
+        self.changing(Operation::AcceptClock, None, &[], |state, _| {
             self.owned(state)?;
             state.written = millis(self.kms.store().time());
             Ok(())
@@ -328,26 +298,28 @@ impl KeyAdmin {
     }
 
     pub(super) fn doing<'a>(&'a self, operation: Operation, key_id: Option<&'a str>) -> Doing<'a> {
-        Doing { operation, requester: &self.requester, key_id, context: None }
+        Doing { key_id, ..Doing::new(operation, &self.requester) }
     }
 
     pub(super) fn changing<T>(
         &self,
         operation: Operation,
         key: Option<&str>,
+        parameters: &[(&'static str, &dyn Display)],
         change: impl FnOnce(&mut State, &mut Touched) -> Result<T>,
     ) -> Result<T> {
-        self.kms.store().changing(self.doing(operation, key), change)
+        self.kms.store().changing(Doing { parameters, ..self.doing(operation, key) }, change)
     }
 
     fn change_key<T>(
         &self,
         operation: Operation,
         key: &str,
+        parameters: &[(&'static str, &dyn Display)],
         dying: Dying,
         change: impl FnOnce(&mut Key) -> Result<T>,
     ) -> Result<T> {
-        self.changing(operation, Some(key), |state, touched| {
+        self.changing(operation, Some(key), parameters, |state, touched| {
             let id = match dying {
                 Dying::Allowed => self.administered(state, key, touched)?,
                 Dying::Refused => self.administered_alive(state, key, touched)?,
@@ -367,7 +339,7 @@ impl KeyAdmin {
     ) -> Result<u32> {
         let key = state.key_mut(id).expect("it was found");
         key.usable().map_err(|kind| KeyProviderError::new(kind, named))?;
-        let number = key.rotate(self.kms.store().now()?, origin, material()?).ok_or(Limit::Keyring)?;
+        let number = key.rotate(self.kms.store().now()?, origin, material()?)?;
         touched.version = Some(number);
         Ok(number)
     }
@@ -386,19 +358,10 @@ impl KeyAdmin {
         Ok(key.id)
     }
 
-    fn administered_alive(&self, state: &State, named: &str, touched: &mut Touched) -> Result<Uuid> {
+    pub(super) fn administered_alive(&self, state: &State, named: &str, touched: &mut Touched) -> Result<Uuid> {
         let id = self.administered(state, named, touched)?;
         state.keys[&id].alive().map_err(|kind| KeyProviderError::new(kind, named))?;
         Ok(id)
-    }
-
-    /// The key that an alias leads to, if the requester may administer it.
-    fn aliased(&self, state: &State, alias: &str, touched: &mut Touched) -> Result<Uuid> {
-        check_alias(alias)?;
-        if !state.aliases.contains_key(alias) {
-            return Err(KeyStoreError::AliasUnknown.into());
-        }
-        self.administered(state, alias, touched)
     }
 }
 

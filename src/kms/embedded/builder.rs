@@ -9,9 +9,9 @@ use super::payload;
 use super::state::{State, check_account, check_owner};
 use super::store::{Clock, KeyringIn, Manner, Store};
 use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
-use crate::audit::AuditTrail;
+use crate::audit::{AuditOperation, AuditTrail};
 use crate::error::{Result, Unexpected};
-use crate::keys::keyring_state::millis;
+use crate::keys::keyring_state::{State as KeyringState, millis};
 use crate::keys::stored_file::StoredFile;
 use crate::keys::{Keyring, RootKey};
 use crate::object::Requester;
@@ -27,6 +27,7 @@ pub struct EmbeddedKmsBuilder {
     quota: Option<Quota>,
     default_key_policy: Option<KeyPolicy>,
     clock: Clock,
+    keyring: Option<Keyring>,
 }
 
 impl EmbeddedKmsBuilder {
@@ -41,10 +42,11 @@ impl EmbeddedKmsBuilder {
             quota: None,
             default_key_policy: None,
             clock: Arc::new(SystemTime::now),
+            keyring: None,
         }
     }
 
-    /// Of a new store: what stands in the ARNs of its keys. A region of `a-z`, `0-9` and `-`, and an account of 12 digits;
+    /// Of a new store, and passed over where one is there: what stands in the ARNs of its keys. A region of `a-z`, `0-9` and `-`, and an account of 12 digits;
     /// `local` and twelve zeros if not given.
     #[must_use]
     pub fn region_and_account(self, region: impl Into<String>, account: impl Into<String>) -> Self {
@@ -92,6 +94,13 @@ impl EmbeddedKmsBuilder {
         Self { clock: Arc::new(clock), ..self }
     }
 
+    /// Of a new store: takes over the versions of a keyring that is elsewhere, so that what was written under it opens. From
+    /// then on the store's is the one that is rotated.
+    #[must_use]
+    pub fn keyring_of(self, keyring: &Keyring) -> Self {
+        Self { keyring: Some(keyring.clone()), ..self }
+    }
+
     /// Makes a new store in a new file, with a keyring and without KMS keys.
     ///
     /// # Errors
@@ -101,8 +110,13 @@ impl EmbeddedKmsBuilder {
     pub fn create(self, root_key: &RootKey, owner: Requester) -> Result<EmbeddedKms> {
         check_owner(&owner)?;
         check_account(&self.region, &self.account)?;
-        let state = State::new(owner, self.region.clone(), self.account.clone(), millis((self.clock)()))?;
-        self.create_with(state, root_key)
+        let keyring = match &self.keyring {
+            Some(keyring) => (*keyring.state()).clone(),
+            None => KeyringState::generate()?,
+        };
+        let (region, account) = (self.region.clone(), self.account.clone());
+        let state = State::new(owner, region, account, keyring, millis((self.clock)()))?;
+        self.create_with(state, root_key, AuditOperation::CreateStore)
     }
 
     /// Opens the store, if it is the one that is expected.
@@ -121,21 +135,24 @@ impl EmbeddedKmsBuilder {
     /// Puts a [backup](super::KeyAdmin::backup) into a new file, under a root key of its own; the backup's own
     /// is `backup_key`.
     ///
-    /// What came after the backup is lost: keys and versions made since, and the policies as they were. Keys deleted since
-    /// are back.
+    /// The store gets a generation above the backup's, and above [`min_generation`](Self::min_generation): give it the one that
+    /// was kept. What came after the backup is lost: keys and versions made since, and the policies as they were. Keys deleted
+    /// since are back.
     ///
     /// # Errors
     ///
     /// As [`create`](Self::create) and [`open`](Self::open).
     pub fn restore(self, backup: &[u8], backup_key: &RootKey, root_key: &RootKey) -> Result<EmbeddedKms> {
-        let state = payload::open(backup, backup_key)?;
-        self.check(&state)?;
+        let mut state = payload::open(backup, backup_key)?;
+        self.check_id(&state)?;
+        // Above every generation that was ever seen, so that what was written before the restore is refused as older.
+        state.generation = state.generation.max(self.min_generation);
         let state = state.next(millis((self.clock)()))?;
-        self.create_with(state, root_key)
+        self.create_with(state, root_key, AuditOperation::RestoreStore)
     }
 
-    fn create_with(self, state: State, root_key: &RootKey) -> Result<EmbeddedKms> {
-        let store = Store::create(StoredFile::to_be(&self.path)?, state, root_key, self.manner())?;
+    fn create_with(self, state: State, root_key: &RootKey, operation: AuditOperation) -> Result<EmbeddedKms> {
+        let store = Store::create(StoredFile::to_be(&self.path)?, state, root_key, self.manner(), operation)?;
         Ok(self.build(store))
     }
 
@@ -143,10 +160,15 @@ impl EmbeddedKmsBuilder {
         Manner { clock: self.clock.clone(), audit: self.audit.clone() }
     }
 
-    fn check(&self, state: &State) -> Result<()> {
+    fn check_id(&self, state: &State) -> Result<()> {
         if self.store_id.as_ref().is_some_and(|expected| *expected != state.id.to_string()) {
             return Err(Unexpected::KeyStoreId.into());
         }
+        Ok(())
+    }
+
+    fn check(&self, state: &State) -> Result<()> {
+        self.check_id(state)?;
         if state.generation < self.min_generation {
             return Err(Unexpected::Generation.into());
         }

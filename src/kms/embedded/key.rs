@@ -8,9 +8,13 @@ use uuid::Uuid;
 
 use super::policy::KeyPolicy;
 use super::quota::Quota;
-use crate::error::KeyProviderErrorKind;
+use super::state::check_alias;
+use crate::error::{KeyProviderErrorKind, KeyStoreError};
 use crate::keys::keyring_state::time;
 use crate::secret::Secret;
+
+/// With one a day it takes 27 years.
+const MAX_VERSIONS: usize = 10_000;
 
 /// The state of a KMS key.
 ///
@@ -104,6 +108,20 @@ impl NewKey {
         Self::default()
     }
 
+    /// A key of the same id, names, description, tags, rotation, policy and quota, for another store or to be imported
+    /// again. The names that the KMS makes by itself, `alias/aws/..`, are left out.
+    pub fn like(info: &KeyInfo) -> Self {
+        Self {
+            id: Some(info.id.clone()),
+            description: info.description.clone(),
+            aliases: info.aliases.iter().filter(|alias| check_alias(alias).is_ok()).cloned().collect(),
+            tags: info.tags.clone(),
+            rotation_days: info.rotation_days,
+            policy: info.policy.clone(),
+            quota: info.quota,
+        }
+    }
+
     /// Of this id, a UUID in lower case: to bring a key back that was exported, so that what it wrapped opens.
     #[must_use]
     pub fn id(self, id: impl Into<String>) -> Self {
@@ -193,10 +211,11 @@ impl Key {
     }
 
     /// Adds a version, which wraps from now on.
-    pub(super) fn rotate(&mut self, now: u64, origin: KeyOrigin, material: Secret) -> Option<u32> {
-        let number = self.current().number.checked_add(1)?;
+    pub(super) fn rotate(&mut self, now: u64, origin: KeyOrigin, material: Secret) -> Result<u32, KeyStoreError> {
+        let number = self.current().number.checked_add(1).filter(|_| self.versions.len() < MAX_VERSIONS);
+        let number = number.ok_or(KeyStoreError::Invalid("a key with at most 10,000 versions; make another one"))?;
         self.versions.push(Version { number, created: now, origin, material: Arc::new(material) });
-        Some(number)
+        Ok(number)
     }
 
     /// Refuses what takes a key that works.
@@ -219,7 +238,9 @@ impl Key {
     /// Whether its newest version is as old as its rotation allows.
     pub(super) fn rotation_is_due(&self, now: u64) -> bool {
         let age = Duration::from_millis(now.saturating_sub(self.current().created));
-        self.life == Life::Enabled && self.rotation_days.is_some_and(|days| age >= self::days(days))
+        self.life == Life::Enabled
+            && self.versions.len() < MAX_VERSIONS
+            && self.rotation_days.is_some_and(|days| age >= self::days(days))
     }
 
     pub(super) fn deletion_is_due(&self, now: u64) -> bool {

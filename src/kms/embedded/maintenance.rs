@@ -10,7 +10,10 @@ use super::key::KeyOrigin;
 use super::record::{Doing, Touched};
 use crate::audit::AuditOperation;
 use crate::crypto::Generator;
-use crate::error::{IoError, Limit, Result};
+use crate::error::{IoError, Result};
+
+/// What never ends is no period.
+const LEAST_PERIOD: Duration = Duration::from_millis(1);
 
 /// What [`EmbeddedKms::maintain`] did, by the ARNs of the keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,29 +38,23 @@ impl EmbeddedKms {
     /// [`KeyStoreError::ClockWentBack`](crate::error::KeyStoreError::ClockWentBack); [`Error::Io`](crate::Error::Io);
     /// [`Error::Audit`](crate::Error::Audit): nothing was done then.
     pub fn maintain(&self) -> Result<Maintained> {
-        let now = self.store().now()?;
-        let due = |key: &super::key::Key| key.rotation_is_due(now) || key.deletion_is_due(now);
-        if !self.store().state().keys.values().any(|key| due(key)) {
-            return Ok(Maintained::default());
-        }
-        self.store().change(|state| {
-            let mut maintained = Maintained::default();
-            let due: Vec<_> = state.keys.values().filter(|key| due(key)).cloned().collect();
-            let owner = state.owner.clone();
-            for key in due {
+        let owner = self.owner();
+        self.store().changing_all(Doing::new(AuditOperation::RotateKeyByAge, &owner), |state, touched| {
+            let (now, mut maintained) = (self.store().now()?, Maintained::default());
+            let due = state.keys.values().filter(|key| key.deletion_is_due(now) || key.rotation_is_due(now));
+            for key in due.cloned().collect::<Vec<_>>() {
                 let (operation, version) = if key.deletion_is_due(now) {
                     state.delete(key.id);
                     maintained.deleted.push(key.arn.to_string());
                     (AuditOperation::DeleteKey, None)
                 } else {
                     let found = state.key_mut(key.id).expect("it is due");
-                    let material = Generator::default().secret()?;
-                    let number = found.rotate(now, KeyOrigin::Generated, material).ok_or(Limit::Keyring)?;
+                    let number = found.rotate(now, KeyOrigin::Generated, Generator::default().secret()?)?;
                     maintained.rotated.push(key.arn.to_string());
                     (AuditOperation::RotateKeyByAge, Some(number))
                 };
-                let doing = Doing { operation, requester: &owner, key_id: None, context: None };
-                self.store().record(doing, &Touched { key_id: Some(key.arn.clone()), version }, || None)?;
+                let key_id = Some(key.arn.clone());
+                touched.push(Touched { operation: Some(operation), key_id, version, ..Touched::default() });
             }
             Ok(maintained)
         })
@@ -79,7 +76,7 @@ impl EmbeddedKms {
         let maintaining = move || {
             loop {
                 outcome(kms.maintain());
-                if stopped.recv_timeout(period) != Err(RecvTimeoutError::Timeout) {
+                if stopped.recv_timeout(period.max(LEAST_PERIOD)) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
             }
@@ -102,7 +99,7 @@ impl Drop for Maintenance {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
-            let _ = thread.join(); // it only panics where the caller's function does
+            let _ = thread.join(); // it only panics where the caller's function, clock or sink does
         }
     }
 }

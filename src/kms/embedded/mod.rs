@@ -1,6 +1,7 @@
 //! The embedded KMS: a KMS in one sealed file.
 
 mod admin;
+mod aliases;
 mod builder;
 mod key;
 mod maintenance;
@@ -61,9 +62,9 @@ use store::Store;
 /// ```
 ///
 /// The file is read once, and written at every change: a temporary file (`NAME.tmp`), synchronised, that takes its place. A
-/// lock (`NAME.lock`) is held for as long as a handle lives, that of the keyring included; a second process is refused. Generating and unwrapping
-/// keys writes nothing, but where the [default key](DEFAULT_ALIAS) is made. A missing or damaged file is an error, and never replaced by
-/// a new one.
+/// lock (`NAME.lock`) is held for as long as anything lives that leads here: a clone, a [`KeyAdmin`], a [`Maintenance`], the
+/// keyring, an `Sse` built on either. A second process is refused. Generating and unwrapping keys writes nothing, but where
+/// the [default key](DEFAULT_ALIAS) is made. A missing or damaged file is an error, and never replaced by a new one.
 ///
 /// # Security
 ///
@@ -118,7 +119,12 @@ impl EmbeddedKms {
         KeyAdmin::new(self.clone(), requester)
     }
 
-    /// The keyring of SSE-S3 and DSSE-KMS, which lies in the same file; its changes are changes of the store.
+    /// The keyring of SSE-S3 and DSSE-KMS, which lies in the same file; its changes are changes of the store, and on record
+    /// as its owner's.
+    ///
+    /// # Security
+    ///
+    /// The service's own: whoever has this handle rotates and retires, and reads all of it out, and is not asked who they are.
     pub fn keyring(&self) -> Keyring {
         self.0.keyring.clone()
     }

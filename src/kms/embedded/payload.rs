@@ -23,7 +23,7 @@ use crate::keys::keyring_state::{State as KeyringState, Version as MasterVersion
 use crate::keys::sealed_file::{self, Kind};
 use crate::object::Requester;
 use crate::secret::{MasterKey, Secret};
-use text::{Id, KeyText, each_once, there, written_len};
+use text::{Id, KeyText, Object, each_once, name, present, written_len};
 
 const VERSION: u32 = 1;
 
@@ -43,7 +43,7 @@ pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
 /// What opening the file gives; a payload that breaks a rule of the manual is malformed.
 pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<State> {
     let text = sealed_file::open(Kind::KeyStore, root_key, sealed)?;
-    let payload: Payload = serde_json::from_slice(&text).map_err(|_| refused(&text))?;
+    let Object(payload): Object<Payload> = serde_json::from_slice(&text).map_err(|_| refused(&text))?;
     Ok(payload.state()?)
 }
 
@@ -54,7 +54,7 @@ fn refused(text: &[u8]) -> SealedFileError {
         version: u32,
     }
     match serde_json::from_slice(text) {
-        Ok(Versioned { version }) if version != VERSION => UNSUPPORTED,
+        Ok(Object(Versioned { version })) if version != VERSION => UNSUPPORTED,
         _ => malformed("its JSON is not that of a key store"),
     }
 }
@@ -71,8 +71,8 @@ struct Payload {
     owner: String,
     region: String,
     account: String,
-    keyring: Keyring,
-    keys: Vec<Key>,
+    keyring: Object<Keyring>,
+    keys: Vec<Object<Key>>,
     #[serde(deserialize_with = "each_once")]
     aliases: BTreeMap<String, Id>,
 }
@@ -84,13 +84,14 @@ struct Keyring {
     generation: u64,
     primary: u32,
     next_version: u32,
-    versions: Vec<KeyringVersion>,
+    versions: Vec<Object<KeyringVersion>>,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct KeyringVersion {
     number: u32,
+    #[serde(deserialize_with = "name")]
     state: KeyringVersionState,
     created: u64,
     key: KeyText<MasterKey>,
@@ -112,16 +113,17 @@ struct Key {
     description: String,
     #[serde(deserialize_with = "each_once")]
     tags: BTreeMap<String, String>,
+    #[serde(deserialize_with = "name")]
     state: KeyState,
-    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     deletion: Option<u64>,
-    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     rotation_days: Option<u32>,
-    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
-    policy: Option<Policy>,
-    #[serde(default, deserialize_with = "there", skip_serializing_if = "Option::is_none")]
-    quota: Option<StoredQuota>,
-    versions: Vec<KeyVersion>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    policy: Option<Object<Policy>>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    quota: Option<Object<StoredQuota>>,
+    versions: Vec<Object<KeyVersion>>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -143,7 +145,7 @@ struct Policy {
 #[derive(Serialize, Deserialize)]
 #[serde(untagged)]
 enum Allowed {
-    Everyone(Everyone),
+    Everyone(#[serde(deserialize_with = "name")] Everyone),
     Only(Vec<String>),
 }
 
@@ -165,6 +167,7 @@ struct StoredQuota {
 struct KeyVersion {
     number: u32,
     created: u64,
+    #[serde(deserialize_with = "name")]
     origin: Origin,
     key: KeyText<Secret>,
 }
@@ -187,7 +190,7 @@ impl Payload {
             owner: state.owner.as_str().to_owned(),
             region: state.region.clone(),
             account: state.account.clone(),
-            keyring: Keyring {
+            keyring: Object(Keyring {
                 key_id: keyring.key_id.clone(),
                 generation: keyring.generation,
                 primary: keyring.primary,
@@ -195,10 +198,10 @@ impl Payload {
                 versions: keyring
                     .versions
                     .iter()
-                    .map(|(number, version)| KeyringVersion::of(*number, version))
+                    .map(|(number, version)| Object(KeyringVersion::of(*number, version)))
                     .collect(),
-            },
-            keys: state.keys.values().map(|key| Key::of(key)).collect(),
+            }),
+            keys: state.keys.values().map(|key| Object(Key::of(key))).collect(),
             aliases: state.aliases.iter().map(|(alias, id)| (alias.clone(), Id(*id))).collect(),
         }
     }
@@ -210,7 +213,7 @@ impl Payload {
         let owner = Requester::new(self.owner);
         let broken = state::check_owner(&owner).and(state::check_account(&self.region, &self.account));
         broken.map_err(|_| malformed("its owner, region or account"))?;
-        let keyring = self.keyring;
+        let Object(keyring) = self.keyring;
         let mut state = State {
             id: self.id.0,
             generation: self.generation,
@@ -223,12 +226,12 @@ impl Payload {
                 keyring.generation,
                 keyring.primary,
                 keyring.next_version,
-                keyring.versions.into_iter().map(KeyringVersion::version),
+                keyring.versions.into_iter().map(|Object(version)| version.version()),
             )?,
             keys: BTreeMap::new(),
             aliases: BTreeMap::new(),
         };
-        for key in self.keys {
+        for Object(key) in self.keys {
             let key = key.key(&state)?;
             if state.keys.last_key_value().is_some_and(|(last, _)| *last >= key.id) {
                 return Err(malformed("the order of its keys"));
@@ -280,9 +283,9 @@ impl Key {
             state,
             deletion,
             rotation_days: key.rotation_days,
-            policy: key.policy.as_ref().map(Policy::of),
-            quota: key.quota.map(|quota| StoredQuota { per_second: quota.per_second, burst: quota.burst }),
-            versions: key.versions.iter().map(KeyVersion::of).collect(),
+            policy: key.policy.as_ref().map(|policy| Object(Policy::of(policy))),
+            quota: key.quota.map(|quota| Object(StoredQuota { per_second: quota.per_second, burst: quota.burst })),
+            versions: key.versions.iter().map(|version| Object(KeyVersion::of(version))).collect(),
         }
     }
 
@@ -297,7 +300,7 @@ impl Key {
             .and(state::check_tags(&self.tags))
             .and(self.rotation_days.map_or(Ok(()), state::check_rotation_days));
         broken.map_err(|_| malformed("the description, tags or rotation of a key"))?;
-        let versions: Vec<_> = self.versions.into_iter().map(KeyVersion::version).collect();
+        let versions: Vec<_> = self.versions.into_iter().map(|Object(version)| version.version()).collect();
         let ascending = versions.windows(2).all(|pair| pair[0].number < pair[1].number);
         if !ascending || versions.first().is_none_or(|version| version.number == 0) {
             return Err(malformed("the versions of a key"));
@@ -310,8 +313,8 @@ impl Key {
             tags: self.tags,
             life,
             rotation_days: self.rotation_days,
-            policy: self.policy.map(Policy::policy),
-            quota: self.quota.map(|quota| Quota { per_second: quota.per_second, burst: quota.burst }),
+            policy: self.policy.map(|Object(policy)| policy.policy()),
+            quota: self.quota.map(|Object(quota)| Quota { per_second: quota.per_second, burst: quota.burst }),
             versions,
         })
     }
@@ -359,6 +362,12 @@ impl KeyVersion {
         };
         key::Version { number: self.number, created: self.created, origin, material: self.key.0 }
     }
+}
+
+/// A policy as the trail shows it.
+pub(super) fn shown(policy: Option<&KeyPolicy>) -> String {
+    let policy = policy.map(Policy::of);
+    serde_json::to_string(&policy).expect("lists of texts are JSON")
 }
 
 fn malformed(what: &'static str) -> SealedFileError {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use crate::error::{KeyStoreError, Result};
 use crate::object::Requester;
 
 /// What a requester may do with a key.
@@ -91,6 +92,18 @@ impl KeyPolicy {
         match requesters {
             Requesters::Everyone => None,
             Requesters::Only(names) => Some(names),
+        }
+    }
+
+    /// Refuses one that would make the store slow for everyone.
+    pub(super) fn check_len(&self) -> Result<()> {
+        const WHAT: &str = "a policy of at most 32 KiB of names";
+        let all = [Permission::Generate, Permission::Unwrap, Permission::Administer];
+        let names = all.into_iter().filter_map(|permission| self.requesters(permission)).flatten();
+        if names.map(String::len).sum::<usize>() <= 32 * 1_024 {
+            Ok(())
+        } else {
+            Err(KeyStoreError::Invalid(WHAT).into())
         }
     }
 

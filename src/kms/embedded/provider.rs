@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::EmbeddedKms;
 use super::key::Key;
 use super::policy::Permission;
+use super::quota::Quota;
 use super::record::{Doing, Touched};
 use super::state::{DEFAULT_ALIAS, State};
 use crate::audit::AuditOperation;
@@ -35,10 +36,9 @@ impl EmbeddedKms {
         using: impl FnOnce(&mut Touched) -> Result<T, Error>,
     ) -> Result<T, KeyProviderError> {
         let doing = Doing {
-            operation,
-            requester: request.requester(),
             key_id: Some(request.key_id()),
             context: Some(request.context()),
+            ..Doing::new(operation, request.requester())
         };
         self.store().reading(doing, using).map_err(|error| match error {
             Error::KeyProvider(error) => error,
@@ -75,11 +75,10 @@ impl EmbeddedKms {
     fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Touched) -> Result<Arc<Key>> {
         let refused = |kind| Error::from(KeyProviderError::new(kind, request.key_id()));
         let state = self.store().state();
-        let key = match state.resolve(request.key_id()) {
+        let named = Some(request.key_id()).filter(|named| !named.is_empty()).unwrap_or(DEFAULT_ALIAS);
+        let key = match state.resolve(named) {
             Some(key) => key.clone(),
-            None if permission == Permission::Generate && is_default(&state, request.key_id()) => {
-                self.make_default(request)?
-            }
+            None if permission == Permission::Generate && is_default(&state, named) => self.make_default(request)?,
             None => return Err(refused(Kind::NotFound)),
         };
         used.key_id = Some(key.arn.clone());
@@ -87,7 +86,7 @@ impl EmbeddedKms {
             return Err(refused(Kind::AccessDenied));
         }
         key.usable().map_err(refused)?;
-        if let Some(quota) = key.quota.or(self.0.quota)
+        if let Some(quota) = Quota::stricter(key.quota, self.0.quota)
             && !self.0.meter.take(quota, request.requester(), key.id, Instant::now())
         {
             return Err(refused(Kind::Throttled));
@@ -98,12 +97,7 @@ impl EmbeddedKms {
     /// Makes the default key on behalf of someone who may use it then.
     fn make_default(&self, request: &KeyRequest) -> Result<Arc<Key>> {
         let policy = self.0.default_key_policy.as_ref();
-        let doing = Doing {
-            operation: AuditOperation::CreateKey,
-            requester: request.requester(),
-            key_id: Some(DEFAULT_ALIAS),
-            context: None,
-        };
+        let doing = Doing { key_id: Some(DEFAULT_ALIAS), ..Doing::new(AuditOperation::CreateKey, request.requester()) };
         let allowed = match policy {
             None => *request.requester() == self.owner(),
             Some(policy) => policy.allows(Permission::Generate, request.requester()),
@@ -111,20 +105,21 @@ impl EmbeddedKms {
         if !allowed {
             return Err(KeyProviderError::new(Kind::AccessDenied, request.key_id()).into());
         }
-        // Another thread may have made it meanwhile.
-        let made = self.store().changing(doing, |state, touched| {
-            if state.resolve(DEFAULT_ALIAS).is_none() {
-                state.add_default(policy.cloned(), self.store().now()?)?;
+        self.store().changing_all(doing, |state, touched| {
+            // Another thread may have made it meanwhile.
+            if let Some(key) = state.resolve(DEFAULT_ALIAS) {
+                return Ok(key.clone());
             }
-            let key = state.key(DEFAULT_ALIAS)?.clone();
-            touched.key_id = Some(key.arn.clone());
+            touched.push(Touched::default());
+            let id = state.add_default(policy.cloned(), self.store().now()?)?;
+            let key = state.keys[&id].clone();
+            touched[0].key_id = Some(key.arn.clone());
             Ok(key)
-        })?;
-        Ok(made)
+        })
     }
 }
 
-/// Whether this names the default key: by its alias, the alias's ARN, or not at all.
+/// Whether this names the default key, by its alias or the alias's ARN.
 fn is_default(state: &State, named: &str) -> bool {
-    named.is_empty() || named == DEFAULT_ALIAS || named == state.arn(DEFAULT_ALIAS)
+    named == DEFAULT_ALIAS || named == state.arn(DEFAULT_ALIAS)
 }

@@ -11,7 +11,8 @@ use crate::object::Requester;
 
 /// How often each requester may use a key: so many times a second, and so many at once after a pause.
 ///
-/// Generating and unwrapping count alike; calls that are refused do not count. Beyond it a call is refused as
+/// Generating and unwrapping count alike; a call that the key's state or policy refuses does not count, and one with a
+/// wrapped key that is none does. Where the key and the builder have one each, both hold. Beyond it a call is refused as
 /// [`Throttled`](crate::KeyProviderErrorKind::Throttled). Kept in memory: a restart begins anew.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -29,6 +30,16 @@ impl Quota {
     #[must_use]
     pub fn burst(self, uses: NonZeroU32) -> Self {
         Self { burst: uses, ..self }
+    }
+
+    /// What keeps to both.
+    pub(super) fn stricter(one: Option<Self>, other: Option<Self>) -> Option<Self> {
+        match (one, other) {
+            (Some(one), Some(other)) => {
+                Some(Self { per_second: one.per_second.min(other.per_second), burst: one.burst.min(other.burst) })
+            }
+            _ => one.or(other),
+        }
     }
 
     /// The time that one use takes.

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use uuid::Uuid;
 
 use super::key::{Key, KeyInfo, KeyOrigin, Life, NewKey, Version};
-use super::policy::Permission;
+use super::policy::{KeyPolicy, Permission};
 use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Limit, Result};
 use crate::keys::keyring_state::State as KeyringState;
@@ -22,6 +22,8 @@ const ALIAS_PREFIX: &str = "alias/";
 /// Aliases that only the KMS itself makes.
 const OWN_ALIAS_PREFIX: &str = "alias/aws/";
 const MAX_ALIAS_LEN: usize = 256;
+/// Of one key.
+const MAX_ALIASES: usize = 50;
 const MAX_TAGS: usize = 50;
 const MAX_ROTATION_DAYS: u32 = 3_650;
 
@@ -41,7 +43,13 @@ pub(super) struct State {
 
 impl State {
     /// A new store with a keyring and no KMS key.
-    pub(super) fn new(owner: Requester, region: String, account: String, now: u64) -> Result<Self> {
+    pub(super) fn new(
+        owner: Requester,
+        region: String,
+        account: String,
+        keyring: KeyringState,
+        now: u64,
+    ) -> Result<Self> {
         Ok(Self {
             id: new_id()?,
             generation: 1,
@@ -49,7 +57,7 @@ impl State {
             owner,
             region,
             account,
-            keyring: KeyringState::generate()?,
+            keyring,
             keys: BTreeMap::new(),
             aliases: BTreeMap::new(),
         })
@@ -60,15 +68,17 @@ impl State {
         format!("arn:aws:kms:{}:{}:{of}", self.region, self.account)
     }
 
-    /// The key that a key id, an ARN of a key or alias, or an alias leads to; of no name at all the default one.
+    /// The key that a key id, an ARN of a key or alias, or an alias leads to.
     pub(super) fn resolve(&self, named: &str) -> Option<&Arc<Key>> {
         let local = match named.strip_prefix("arn:aws:kms:") {
             Some(rest) => {
                 let rest = rest.strip_prefix(&*self.region)?.strip_prefix(':')?;
                 let rest = rest.strip_prefix(&*self.account)?.strip_prefix(':')?;
-                rest.strip_prefix("key/").or(Some(rest).filter(|rest| rest.starts_with(ALIAS_PREFIX)))?
+                if let Some(id) = rest.strip_prefix("key/") {
+                    return self.keys.get(&parse_id(id)?);
+                }
+                Some(rest).filter(|rest| rest.starts_with(ALIAS_PREFIX))?
             }
-            None if named.is_empty() => DEFAULT_ALIAS,
             None => named,
         };
         let id = match self.aliases.get(local) {
@@ -103,6 +113,7 @@ impl State {
         }
         check_description(&new.description)?;
         check_tags(&new.tags)?;
+        new.policy.as_ref().map_or(Ok(()), KeyPolicy::check_len)?;
         new.rotation_days.map_or(Ok(()), check_rotation_days)?;
         let (origin, material) = match material {
             Some(material) => (KeyOrigin::Imported, material),
@@ -126,7 +137,7 @@ impl State {
     }
 
     /// Adds the key that is used where a request names none.
-    pub(super) fn add_default(&mut self, policy: Option<super::KeyPolicy>, now: u64) -> Result<Uuid> {
+    pub(super) fn add_default(&mut self, policy: Option<KeyPolicy>, now: u64) -> Result<Uuid> {
         let new = NewKey { policy, ..NewKey::new() };
         let id = self.add(new.description("The default key of this store for S3"), None, now)?;
         self.aliases.insert(DEFAULT_ALIAS.to_owned(), id);
@@ -138,8 +149,18 @@ impl State {
         if self.aliases.contains_key(&alias) {
             return Err(KeyStoreError::AliasExists.into());
         }
+        if self.aliases.values().filter(|key| **key == id).count() >= MAX_ALIASES {
+            return Err(KeyStoreError::TooManyAliases.into());
+        }
         self.aliases.insert(alias, id);
         Ok(())
+    }
+
+    /// Takes an alias away, and gives the ARN of the key that it led to.
+    pub(super) fn remove_alias(&mut self, alias: &str) -> Result<Arc<str>> {
+        check_alias(alias)?;
+        let id = self.aliases.remove(alias).ok_or(KeyStoreError::AliasUnknown)?;
+        Ok(self.keys[&id].arn.clone())
     }
 
     /// The key to be changed.
@@ -158,14 +179,13 @@ impl State {
         key.info(aliases.map(|(alias, _)| alias.clone()).collect())
     }
 
-    /// What there is to know of each key that this picks.
-    pub(super) fn infos(&self, picked: impl Fn(&Key) -> bool) -> Vec<KeyInfo> {
+    /// What there is to know of these keys.
+    pub(super) fn infos(&self, ids: &[Uuid]) -> Vec<KeyInfo> {
         let mut aliases: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
         for (alias, id) in &self.aliases {
             aliases.entry(*id).or_default().push(alias.clone());
         }
-        let picked = self.keys.values().filter(|key| picked(key));
-        picked.map(|key| key.info(aliases.remove(&key.id).unwrap_or_default())).collect()
+        ids.iter().map(|id| self.keys[id].info(aliases.remove(id).unwrap_or_default())).collect()
     }
 
     /// The state after a change, one generation on.

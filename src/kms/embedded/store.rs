@@ -4,14 +4,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
 use super::payload;
-use super::record::Doing;
+use super::record::{Doing, Touched};
 use super::state::State;
 use crate::audit::{AuditOperation, AuditTrail};
 use crate::error::{KeyStoreError, Result};
 use crate::keys::RootKey;
 use crate::keys::keyring::Storage;
-use crate::keys::keyring_state::{State as KeyringState, millis};
-use crate::keys::stored_file::{Lock, StoredFile};
+use crate::keys::keyring_state::{State as KeyringState, VersionState, millis};
+use crate::keys::stored_file::{BEGINNING_LEN, Lock, StoredFile};
 
 /// What tells the time; a test brings its own.
 pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -22,8 +22,9 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 /// One open store. Nobody else has it open: its lock is held for as long as this lives.
 pub(super) struct Store {
     state: RwLock<Arc<State>>,
-    /// Held for the whole of a change, so that two come one after the other.
-    changing: Mutex<()>,
+    /// How the file begins that was written or read last. Held for the whole of a change, so that two come one after the
+    /// other.
+    changing: Mutex<Beginning>,
     file: StoredFile,
     _lock: Lock,
     root_key: RootKey,
@@ -37,23 +38,36 @@ pub(super) struct Manner {
 }
 
 impl Store {
-    /// A new store in a new file.
-    pub(super) fn create(file: StoredFile, state: State, root_key: &RootKey, manner: Manner) -> Result<Self> {
+    /// A new store in a new file; on record as this.
+    pub(super) fn create(
+        file: StoredFile,
+        state: State,
+        root_key: &RootKey,
+        manner: Manner,
+        operation: AuditOperation,
+    ) -> Result<Self> {
         let lock = locked(&file)?;
-        file.create(&payload::seal(&state, root_key)?)?;
-        Ok(Self::of(file, lock, state, root_key, manner))
+        let sealed = payload::seal(&state, root_key)?;
+        let owner = state.owner.clone();
+        let store = Self::of(file, lock, state, &sealed, root_key, manner);
+        let doing = Doing::new(operation, &owner);
+        store.record(doing, &Touched::default(), None)?;
+        let created = store.file.create(&sealed).and_then(|()| store.file.settle());
+        created.inspect_err(|error| drop(store.record(doing, &Touched::default(), Some(error))))?;
+        Ok(store)
     }
 
     /// The store of a file.
     pub(super) fn open(file: StoredFile, root_key: &RootKey, manner: Manner) -> Result<Self> {
         let lock = locked(&file)?;
-        let state = payload::open(&file.read()?, root_key)?;
-        Ok(Self::of(file, lock, state, root_key, manner))
+        let sealed = file.read()?;
+        let state = payload::open(&sealed, root_key)?;
+        Ok(Self::of(file, lock, state, &sealed, root_key, manner))
     }
 
-    fn of(file: StoredFile, lock: Lock, state: State, root_key: &RootKey, manner: Manner) -> Self {
+    fn of(file: StoredFile, lock: Lock, state: State, sealed: &[u8], root_key: &RootKey, manner: Manner) -> Self {
         let state = RwLock::new(Arc::new(state));
-        Self { state, changing: Mutex::new(()), file, _lock: lock, root_key: root_key.clone(), manner }
+        Self { state, changing: Mutex::new(beginning(sealed)), file, _lock: lock, root_key: root_key.clone(), manner }
     }
 
     /// What the store holds now.
@@ -65,16 +79,54 @@ impl Store {
         (self.manner.clock)()
     }
 
-    /// Changes what is stored, and then what is seen; where either fails, nothing changes.
+    /// Changes what is stored, and then what is seen; where anything fails, nothing changes. The change says whether it
+    /// changed anything.
     ///
-    /// After an error of the file itself the new state may have reached the disk all the same; the next change replaces it.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<T>) -> Result<T> {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+    /// # Errors
+    ///
+    /// The change's; the file's; the file is not the one that was written last.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<(T, bool)>) -> Result<T> {
+        let mut stored = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let mut state = self.state().next(millis(self.time()))?;
-        let outcome = change(&mut state)?;
-        self.file.replace(&payload::seal(&state, &self.root_key)?)?;
-        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+        let (outcome, changed) = change(&mut state)?;
+        if changed {
+            self.store(&mut stored, state)?;
+        }
         Ok(outcome)
+    }
+
+    fn store(&self, stored: &mut Beginning, state: State) -> Result<()> {
+        // Whoever ignores the lock is noticed as far as a file system lets us.
+        if self.file.read_beginning()? != *stored {
+            return Err(KeyStoreError::Conflict.into());
+        }
+        let sealed = payload::seal(&state, &self.root_key)?;
+        self.file.replace(&sealed)?;
+        *stored = beginning(&sealed);
+        if let Err(error) = self.file.settle() {
+            self.take_back(stored, &state);
+            return Err(error);
+        }
+        self.see(state);
+        Ok(())
+    }
+
+    /// Has the file hold again what it held before a change whose name may never reach the disk. Where that fails too, the
+    /// change is there at the next start.
+    fn take_back(&self, stored: &mut Beginning, change: &State) {
+        let before = State { generation: change.generation, ..(*self.state()).clone() };
+        let Ok(before) = before.next(change.written) else { return };
+        if let Ok(sealed) = payload::seal(&before, &self.root_key)
+            && self.file.replace(&sealed).is_ok()
+        {
+            *stored = beginning(&sealed);
+            let _ = self.file.settle(); // the first error is the one to tell
+            self.see(before);
+        }
+    }
+
+    fn see(&self, state: State) {
+        *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
 
     /// The time in milliseconds since 1970, for what will be judged by it later.
@@ -89,6 +141,13 @@ impl Store {
     }
 }
 
+/// Of a sealed file.
+type Beginning = Vec<u8>;
+
+fn beginning(sealed: &[u8]) -> Beginning {
+    sealed[..sealed.len().min(BEGINNING_LEN)].to_vec()
+}
+
 fn locked(file: &StoredFile) -> Result<Lock> {
     file.try_lock()?.ok_or(KeyStoreError::InUse.into())
 }
@@ -99,11 +158,12 @@ pub(super) struct KeyringIn(pub(super) Arc<Store>);
 impl Storage for KeyringIn {
     fn update(&self, _: &KeyringState, change: &dyn Fn(&mut KeyringState) -> Result<()>) -> Result<KeyringState> {
         let owner = self.0.state().owner.clone();
-        let doing = Doing { operation: AuditOperation::ChangeKeyring, requester: &owner, key_id: None, context: None };
-        self.0.changing(doing, |state, touched| {
+        self.0.changing(Doing::new(AuditOperation::ChangeKeyring, &owner), |state, touched| {
             touched.key_id = Some(state.keyring.key_id.as_str().into());
-            state.keyring = state.keyring.changed(change)?;
-            touched.version = Some(state.keyring.primary);
+            let changed = state.keyring.changed(change)?;
+            touched.version = Some(changed.primary);
+            touched.parameters = differences(&state.keyring, &changed);
+            state.keyring = changed;
             Ok(state.keyring.clone())
         })
     }
@@ -112,4 +172,28 @@ impl Storage for KeyringIn {
     fn load(&self, _: &KeyringState) -> Result<Option<KeyringState>> {
         Ok(None)
     }
+}
+
+/// What was done to a keyring, for the trail.
+fn differences(before: &KeyringState, after: &KeyringState) -> Vec<(&'static str, String)> {
+    let mut differences = Vec::new();
+    for (number, version) in &after.versions {
+        let state = match version.state {
+            VersionState::Staged => "staged",
+            VersionState::Enabled => "enabled",
+            VersionState::Disabled => "disabled",
+        };
+        if before.versions.get(number).is_none_or(|before| before.state != version.state) {
+            differences.push((state, number.to_string()));
+        }
+    }
+    let retired = before.versions.keys().filter(|number| !after.versions.contains_key(number));
+    differences.extend(retired.map(|number| ("retired", number.to_string())));
+    if before.primary != after.primary {
+        differences.push(("primary", after.primary.to_string()));
+    }
+    if before.next_version != after.next_version {
+        differences.push(("nextVersion", after.next_version.to_string()));
+    }
+    differences
 }

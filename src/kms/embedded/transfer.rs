@@ -23,7 +23,7 @@ impl KeyAdmin {
     ///
     /// Spec: RFC 5649; NIST SP 800-38F, KWP.
     pub fn import_key(&self, new: NewKey, wrapping_key: &KeyEncryptionKey, wrapped: &[u8]) -> Result<KeyInfo> {
-        self.changing(Operation::ImportKey, None, |state, touched| {
+        self.changing(Operation::ImportKey, None, &[], |state, touched| {
             self.owned(state)?;
             let id = state.add(new, Some(imported(wrapping_key, wrapped)?), self.kms.store().now()?)?;
             Ok(touch(state, id, touched))
@@ -37,7 +37,7 @@ impl KeyAdmin {
     ///
     /// [`KeyStoreError::KeyMaterial`], [`KeyStoreError::NotTheOwner`]; as [`rotate_key`](Self::rotate_key).
     pub fn import_key_version(&self, key: &str, wrapping_key: &KeyEncryptionKey, wrapped: &[u8]) -> Result<u32> {
-        self.changing(Operation::ImportKey, Some(key), |state, touched| {
+        self.changing(Operation::ImportKey, Some(key), &[], |state, touched| {
             self.owned(state)?;
             let id = self.administered(state, key, touched)?;
             self.rotate(state, (id, key), touched, KeyOrigin::Imported, || imported(wrapping_key, wrapped))

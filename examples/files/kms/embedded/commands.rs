@@ -1,25 +1,22 @@
 //! The `keys` commands: what can be done with KMS keys and their store.
 
-use std::fs;
 use std::io::Write;
-use std::path::PathBuf;
 use std::time::Duration;
 
+use atrest::Error;
 use atrest::error::KeyStoreError;
-use atrest::kms::{EmbeddedKms, KeyAdmin, KeyPolicy, NewKey, Permission};
-use atrest::{Error, Requester, RootKey};
+use atrest::kms::{KeyAdmin, NewKey};
 
-use super::{Embedded, OWNER, kms_file, or_in_use, show};
-use crate::cli::{Words, missing};
-use crate::customer_key::write_new;
-use crate::failure::{About, Failure, Outcome};
+use super::backup::{self, Backup, back_up, restore};
+use super::policy::{self, Given, allow, forbid};
+use super::{OWNER, show};
+use crate::cli::Words;
+use crate::failure::{Failure, Outcome};
 use crate::kms::{Kms, KmsKind};
-use crate::store::{Config, Store, StoreOptions};
+use crate::store::{Store, StoreOptions};
 
 /// AWS's own, and the longest.
 const DEFAULT_WAITING_DAYS: u32 = 30;
-const PERMISSIONS: [(&str, Permission); 3] =
-    [("write", Permission::Generate), ("read", Permission::Unwrap), ("administer", Permission::Administer)];
 
 pub(crate) enum KeysCommand {
     Create(NewKey),
@@ -40,14 +37,9 @@ pub(crate) enum What {
     Rotate,
     Delete { days: u32 },
     Cancel,
-    Allow { permission: Permission, requesters: Vec<Requester> },
+    Allow(Given),
+    Forbid(Given),
     OwnerOnly,
-}
-
-/// A backup, and the file of the root key that it alone is sealed under.
-pub(crate) struct Backup {
-    file: PathBuf,
-    root_key: PathBuf,
 }
 
 pub(crate) fn parse(words: &mut Words) -> Outcome<KeysCommand> {
@@ -58,8 +50,8 @@ pub(crate) fn parse(words: &mut Words) -> Outcome<KeysCommand> {
         "alias" => return Ok(KeysCommand::Alias { alias: words.text("alias/NAME")?, key: words.text("KEY")? }),
         "maintain" => return Ok(KeysCommand::Maintain),
         "log" => return Ok(KeysCommand::Log),
-        "backup" => return backup(words).map(KeysCommand::Backup),
-        "restore" => return backup(words).map(KeysCommand::Restore),
+        "backup" => return backup::parse(words).map(KeysCommand::Backup),
+        "restore" => return backup::parse(words).map(KeysCommand::Restore),
         "show" => What::Show,
         "enable" => What::Enable,
         "disable" => What::Disable,
@@ -67,13 +59,10 @@ pub(crate) fn parse(words: &mut Words) -> Outcome<KeysCommand> {
         "delete" => What::Delete { days: days(words, "days")?.unwrap_or(DEFAULT_WAITING_DAYS) },
         "cancel" => What::Cancel,
         "owner-only" => What::OwnerOnly,
-        "allow" => {
-            let (key, permission) = (words.text("KEY")?, permission(&words.text("write, read or administer")?)?);
-            let mut requesters = vec![Requester::new(words.text("REQUESTER")?)];
-            while words.len() > 0 {
-                requesters.push(Requester::new(words.text("REQUESTER")?));
-            }
-            return Ok(KeysCommand::With { key, what: What::Allow { permission, requesters } });
+        "allow" | "forbid" => {
+            let (key, given) = (words.text("KEY")?, policy::parse(words)?);
+            let what = if verb == "allow" { What::Allow(given) } else { What::Forbid(given) };
+            return Ok(KeysCommand::With { key, what });
         }
         other => return Err(Failure::usage(format!("no such `keys` command: {other}"))),
     };
@@ -97,15 +86,6 @@ fn days(words: &mut Words, option: &str) -> Outcome<Option<u32>> {
         text.parse().map_err(|_| Failure::usage(format!("--{option} is a number of days, and not {text}")))
     };
     days.map(parse).transpose()
-}
-
-fn permission(word: &str) -> Outcome<Permission> {
-    let found = PERMISSIONS.into_iter().find(|(name, _)| *name == word);
-    found.map(|(_, permission)| permission).ok_or_else(|| missing("write, read or administer"))
-}
-
-fn backup(words: &mut Words) -> Outcome<Backup> {
-    Ok(Backup { file: words.path("FILE")?, root_key: words.path("KEYFILE")? })
 }
 
 pub(crate) fn run(command: KeysCommand, options: &StoreOptions, out: &mut impl Write) -> Outcome<()> {
@@ -135,7 +115,7 @@ pub(crate) fn run(command: KeysCommand, options: &StoreOptions, out: &mut impl W
         }
         KeysCommand::With { key, what } => with_key(&admin, &key, what, out)?,
         KeysCommand::Maintain => {
-            let maintained = embedded.kms.maintain()?;
+            let maintained = embedded.owned()?.maintain()?;
             for (what, keys) in [("rotated", maintained.rotated), ("deleted", maintained.deleted)] {
                 writeln!(out, "{} {what}", keys.len())?;
                 keys.iter().try_for_each(|key| writeln!(out, "{what}  {key}"))?;
@@ -174,13 +154,12 @@ fn with_key(admin: &KeyAdmin, key: &str, what: What, out: &mut impl Write) -> Ou
             admin.cancel_deletion(key)?;
             writeln!(out, "{key} stays; `keys enable` has it work again")?;
         }
-        What::Allow { permission, requesters } => {
-            // Without a policy it is the owner's: whoever comes to it comes beside the owner.
-            let owner = Requester::new(OWNER);
-            let owners = PERMISSIONS.into_iter().map(|(_, permission)| permission);
-            let owners = || owners.fold(KeyPolicy::new(), |policy, permission| policy.allow(permission, [&owner]));
-            let policy = admin.describe_key(key)?.policy.unwrap_or_else(owners);
-            admin.set_policy(key, Some(policy.allow(permission, &requesters)))?;
+        What::Allow(given) => {
+            allow(admin, key, given)?;
+            write!(out, "{}", show::one(&admin.describe_key(key)?))?;
+        }
+        What::Forbid(given) => {
+            forbid(admin, key, given)?;
             write!(out, "{}", show::one(&admin.describe_key(key)?))?;
         }
         What::OwnerOnly => {
@@ -188,31 +167,5 @@ fn with_key(admin: &KeyAdmin, key: &str, what: What, out: &mut impl Write) -> Ou
             writeln!(out, "{key} is its owner's alone: {OWNER}")?;
         }
     }
-    Ok(())
-}
-
-fn back_up(embedded: &Embedded, to: &Backup, out: &mut impl Write) -> Outcome<()> {
-    let root_key = RootKey::create_file(&to.root_key).about(to.root_key.display())?;
-    write_new(&to.file, &embedded.admin().backup(&root_key)?)?;
-    let (file, root_key) = (to.file.display(), to.root_key.display());
-    writeln!(out, "every key is in {file}, which {root_key} opens: keep them apart")?;
-    Ok(())
-}
-
-/// In the place of keys that are lost, and of no others.
-fn restore(from: &Backup, options: &StoreOptions, out: &mut impl Write) -> Outcome<()> {
-    let config = Config::read(options)?;
-    let keys = options.directory().join("keys");
-    let (file, root_key_file) = (kms_file(&keys), keys.join("root.key"));
-    let root_key = match root_key_file.try_exists()? {
-        true => RootKey::open_file(&root_key_file),
-        false => RootKey::create_file(&root_key_file),
-    };
-    let root_key = root_key.about(root_key_file.display())?;
-    let backup_key = RootKey::open_file(&from.root_key).about(from.root_key.display())?;
-    let backup = fs::read(&from.file).about(from.file.display())?;
-    let kms = EmbeddedKms::at(&file).store_id(config.keys_id).restore(&backup, &backup_key, &root_key);
-    kms.map_err(or_in_use).about(file.display())?;
-    writeln!(out, "the keys are as they were when {} was written", from.file.display())?;
     Ok(())
 }

@@ -5,6 +5,7 @@ use std::time::SystemTime;
 
 use atrest::kms::{KeyInfo, KeyState};
 
+use super::policy::PERMISSIONS;
 use crate::report::{Table, printable};
 
 pub(super) fn table(keys: &[KeyInfo]) -> Table {
@@ -58,10 +59,15 @@ fn rotation(key: &KeyInfo) -> String {
 }
 
 fn policy(key: &KeyInfo) -> String {
-    match &key.policy {
-        None => "its owner alone".to_owned(),
-        Some(policy) => format!("{policy:?}"),
-    }
+    let Some(policy) = &key.policy else {
+        return "its owner alone".to_owned();
+    };
+    let who = |(permission, does)| match policy.requesters(permission) {
+        None => format!("{does}: everyone"),
+        Some(names) if names.is_empty() => format!("{does}: nobody"),
+        Some(names) => format!("{does}: {}", names.iter().map(|name| printable(name)).collect::<Vec<_>>().join(" ")),
+    };
+    PERMISSIONS.map(who).join("; ")
 }
 
 /// RFC 3339.

@@ -1,0 +1,74 @@
+//! `keys allow` and `keys forbid`: who may do what with a key.
+
+use std::collections::BTreeSet;
+
+use atrest::Requester;
+use atrest::kms::{KeyAdmin, KeyPolicy, Permission};
+
+use super::OWNER;
+use crate::cli::Words;
+use crate::failure::{Failure, Outcome};
+
+/// What the permissions are called here: whoever writes objects has keys generated, whoever reads them has keys unwrapped.
+pub(super) const PERMISSIONS: [(Permission, &str); 3] =
+    [(Permission::Generate, "write"), (Permission::Unwrap, "read"), (Permission::Administer, "administer")];
+
+/// What is given to whom, or taken from them.
+pub(crate) struct Given {
+    permission: Permission,
+    /// Everyone where there is none.
+    requesters: Option<BTreeSet<String>>,
+}
+
+pub(super) fn parse(words: &mut Words) -> Outcome<Given> {
+    let word = words.text("write, read or administer")?;
+    let found = PERMISSIONS.into_iter().find(|(_, name)| *name == word);
+    let (permission, _) =
+        found.ok_or_else(|| Failure::usage(format!("no such permission: {word} (write, read, administer)")))?;
+    if words.switch("everyone") {
+        return Ok(Given { permission, requesters: None });
+    }
+    let mut requesters = BTreeSet::from([words.text("WHO, or --everyone")?]);
+    while words.len() > 0 {
+        requesters.insert(words.text("WHO")?);
+    }
+    Ok(Given { permission, requesters: Some(requesters) })
+}
+
+/// Without a policy a key is its owner's: whoever comes to it comes beside the owner.
+pub(super) fn allow(admin: &KeyAdmin, key: &str, given: Given) -> Outcome<()> {
+    let owner = Some(BTreeSet::from([OWNER.to_owned()]));
+    let policy = match admin.describe_key(key)?.policy {
+        Some(policy) => policy,
+        None => {
+            PERMISSIONS.into_iter().fold(KeyPolicy::new(), |policy, (each, _)| allowing(policy, each, owner.as_ref()))
+        }
+    };
+    Ok(admin.set_policy(key, Some(allowing(policy, given.permission, given.requesters.as_ref())))?)
+}
+
+/// A name that had no such permission is an error: one that was misspelt still has it under the right one.
+pub(super) fn forbid(admin: &KeyAdmin, key: &str, given: Given) -> Outcome<()> {
+    let policy = admin.describe_key(key)?.policy;
+    let policy = policy.ok_or_else(|| Failure::rule("its owner alone may use it: there is nothing to take back"))?;
+    let left = match (policy.requesters(given.permission), &given.requesters) {
+        (None, None) => BTreeSet::new(),
+        (None, Some(_)) => return Err(Failure::rule("everyone may: take it from all of them, with --everyone")),
+        (Some(_), None) => return Err(Failure::rule("not everyone may: name those who no longer may")),
+        (Some(names), Some(taken)) => match taken.iter().find(|name| !names.contains(*name)) {
+            Some(stranger) => return Err(Failure::rule(format!("{stranger:?} may not as it is"))),
+            None => names - taken,
+        },
+    };
+    let others = PERMISSIONS.into_iter().filter(|(each, _)| *each != given.permission);
+    let others = others.fold(KeyPolicy::new(), |new, (each, _)| allowing(new, each, policy.requesters(each)));
+    Ok(admin.set_policy(key, Some(allowing(others, given.permission, Some(&left))))?)
+}
+
+/// The policy, and these too may do this: everyone where no names are given.
+fn allowing(policy: KeyPolicy, permission: Permission, names: Option<&BTreeSet<String>>) -> KeyPolicy {
+    match names {
+        None => policy.allow_everyone(permission),
+        Some(names) => policy.allow(permission, &names.iter().map(Requester::new).collect::<Vec<_>>()),
+    }
+}
