@@ -53,6 +53,8 @@
 //! file, on one machine: [`manual::kms`]. What was done with which object and key, for whom, and what was refused, is
 //! in the trail of [`audit`].
 //!
+//! Which mode a request of S3 gets, or which error, is for the feature `s3` to say: [`manual::s3`].
+//!
 //! Objects that arrive in parts are in [`multipart`]. Checksums and ETags that must not lie in the clear are sealed
 //! beside the object: [`Encryptor::seal_value`]. To rewrap, list or encrypt all that a store holds: [`rotation`].
 //!
