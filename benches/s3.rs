@@ -85,7 +85,7 @@ fn s3(criterion: &mut Criterion) {
     for (case, pairs, operation) in cases {
         let map = request(pairs);
         let headers = EncryptionHeaders::from_headers(&map).expect("headers");
-        let asked = S3Request::new(operation, &headers, Transport::Secure, Some(&bucket));
+        let asked = S3Request::new(operation, &headers, Transport::Secure, &bucket);
         let under_policy = asked.policy(PolicyCheck::new(&policy, Some(PRINCIPAL), RESOURCE));
         assert!(decide(&asked).is_ok() && decide(&under_policy).is_ok());
         group.bench_function(format!("headers/{case}"), |bencher| {

@@ -11,7 +11,7 @@
 use std::error::Error;
 
 use atrest::s3::{
-    BucketEncryption, EncryptionHeaders, Operation, S3Error, S3Request, Stored, Transport, Write, decide,
+    Bucket, BucketEncryption, EncryptionHeaders, Operation, S3Error, S3Request, Stored, Transport, Write, decide,
     mark_sensitive,
 };
 use atrest::{AnyMode, Envelope, Expected, Keyring, ObjectName, Sse, SseS3};
@@ -22,7 +22,10 @@ const USAGE: &str =
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut arguments = std::env::args().skip(1);
-    let verb = arguments.next().ok_or(USAGE)?;
+    let Some(verb) = arguments.next() else {
+        println!("{USAGE}");
+        return Ok(());
+    };
     let (mut headers, mut transport, mut bucket) =
         (HeaderMap::new(), Transport::Secure, Some(BucketEncryption::default()));
     while let Some(argument) = arguments.next() {
@@ -48,7 +51,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         "head" => Operation::HeadObject { object },
         _ => return Err(USAGE.into()),
     };
-    match answer(operation, &headers, transport, bucket.as_ref(), &envelope) {
+    let bucket = bucket.as_ref().map_or(Bucket::StoresInTheClear, Bucket::Encrypts);
+    match answer(operation, &headers, transport, bucket, &envelope) {
         Ok(said) => println!("{said}"),
         Err(error) if verb == "head" => println!("{}", error.status()), // a HEAD is answered without a body
         Err(error) => println!("{}\n{}", error.status(), error.to_xml("/photos/cat.jpg", "4442587FB7D0A2F9")),
@@ -61,7 +65,7 @@ fn answer(
     operation: Operation<'_>,
     headers: &HeaderMap,
     transport: Transport,
-    bucket: Option<&BucketEncryption>,
+    bucket: Bucket<'_>,
     stored: &Envelope,
 ) -> Result<String, S3Error> {
     let headers = EncryptionHeaders::from_headers(headers)?;
@@ -72,7 +76,7 @@ fn answer(
             "write it in SSE-KMS, under the KMS's own key".to_owned()
         }
         Some(Write::Encrypt(mode)) => format!("write it in {}: {mode:?}", mode.id()),
-        Some(write) => format!("{write:?}"),
+        Some(Write::InTheClear) => "write it in the clear".to_owned(),
     })
 }
 

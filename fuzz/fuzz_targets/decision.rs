@@ -6,8 +6,8 @@
 use std::sync::OnceLock;
 
 use atrest::s3::{
-    Access, BucketEncryption, DefaultEncryption, EncryptionHeaders, ObjectEncryption, Operation, Profile, S3Request,
-    Stored, Transport, Write, condition_values, decide,
+    Access, Bucket, BucketEncryption, DefaultEncryption, EncryptionHeaders, ObjectEncryption, Operation, Profile,
+    S3Request, Stored, Transport, Write, condition_values, decide,
 };
 use atrest::{AnyMode, Backend, CustomerKey, DsseKms, Envelope, Expected, ObjectName, SseC, SseKms, SseS3};
 use atrest_fuzz::Input;
@@ -81,7 +81,8 @@ fuzz_target!(|bytes: &[u8]| {
     }
     let Ok(headers) = EncryptionHeaders::from_form_fields(fields.iter().copied()) else { return };
     let asks = fields.iter().any(|(name, _)| !name.starts_with("x-amz-copy-source"));
-    let mut request = S3Request::new(operation, &headers, transport, configured.as_ref());
+    let of = configured.as_ref().map_or(Bucket::StoresInTheClear, Bucket::Encrypts);
+    let mut request = S3Request::new(operation, &headers, transport, of);
     if bucket & 64 != 0 {
         request = request.profile(Profile::CephTests);
     }

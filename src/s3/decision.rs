@@ -7,7 +7,7 @@ mod stored;
 mod write;
 
 pub use answer::{Access, Decision, Write};
-pub use request::{Operation, PolicyCheck, S3Request, Stored, Transport};
+pub use request::{Bucket, Operation, PolicyCheck, S3Request, Stored, Transport};
 
 use super::error::S3Error;
 use super::headers::{Answer, CustomerKeyMd5};
@@ -27,7 +27,7 @@ use super::policy::ConditionValues;
 ///     ("x-amz-server-side-encryption-aws-kms-key-id", "alias/app"),
 /// ])?;
 /// let bucket = BucketEncryption::default();
-/// let decision = decide(&S3Request::new(Operation::PutObject, &headers, Transport::Secure, Some(&bucket)))?;
+/// let decision = decide(&S3Request::new(Operation::PutObject, &headers, Transport::Secure, &bucket))?;
 /// let Some(Write::Encrypt(AnyMode::SseKms(mode))) = decision.write else { panic!("the request says aws:kms") };
 /// assert_eq!(mode.key_id(), "alias/app");
 /// # Ok::<(), atrest::s3::S3Error>(())
@@ -73,6 +73,10 @@ use super::policy::ConditionValues;
 ///
 /// Spec: Amazon S3 API reference, the operations; User Guide, "Protecting data with encryption".
 pub fn decide(request: &S3Request<'_>) -> Result<Decision, S3Error> {
+    decided(request).map_err(|error| error.in_profile(request.profile))
+}
+
+fn decided(request: &S3Request<'_>) -> Result<Decision, S3Error> {
     checks::presence(request)?;
     checks::transport(request)?;
     checks::policy(request)?;
@@ -122,7 +126,13 @@ pub fn decide(request: &S3Request<'_>) -> Result<Decision, S3Error> {
 /// [`PolicyDenied`](super::S3ErrorKind::PolicyDenied).
 ///
 /// They are the request's own, no default is in them. A part and a completion cannot carry a method or a KMS key: there they
-/// are what the upload was begun with, as it is stored (nobody has recorded what S3 does).
+/// are what the upload was [begun with](S3Request::begun_with), or else how it is stored. `UpdateObjectEncryption` has them in
+/// its body. Nobody has recorded what S3 does with either.
+///
+/// # Security
+///
+/// The KMS key is as the request names it: an alias is not its key's ARN. A policy that is to keep a key from being used says
+/// which ones may be, and in which spelling, or the KMS does.
 ///
 /// `decide` checks first whether the headers are complete and the transport is good enough; a host that asks its engine before
 /// answers a denial where S3 answers 400.

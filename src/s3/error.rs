@@ -29,6 +29,7 @@ pub struct S3Error {
     kind: S3ErrorKind,
     argument: Option<(&'static str, Option<String>)>,
     subject: Option<String>,
+    profile: Profile,
 }
 
 /// Whose answers are given, in the two places where servers differ.
@@ -46,13 +47,28 @@ pub enum Profile {
 impl S3Error {
     /// An error of this kind.
     pub fn new(kind: S3ErrorKind) -> Self {
-        Self { kind, argument: None, subject: None }
+        Self { kind, argument: None, subject: None, profile: Profile::Amazon }
     }
 
     /// The same with an `ArgumentName` and its `ArgumentValue`. The client is shown both.
     #[must_use]
     pub fn with_argument(self, name: &'static str, value: impl Into<String>) -> Self {
         Self { argument: Some((name, Some(value.into()))), ..self }
+    }
+
+    /// The same with a value of the request that is shown only where it is as short as a method or an algorithm: a key or its
+    /// MD5 may stand where it does not belong.
+    pub(super) fn with_request_value(self, name: &'static str, value: &str) -> Self {
+        match shown(value) {
+            Some(value) => self.with_argument(name, value),
+            None => self.with_argument_name(name),
+        }
+    }
+
+    /// The same as a service of this profile answers it.
+    #[must_use]
+    pub fn in_profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
     }
 
     /// The same with an `ArgumentName` alone.
@@ -77,16 +93,12 @@ impl S3Error {
         self.kind.answer().code
     }
 
-    /// The status with which Amazon S3 answers.
+    /// The status with which a service of its [profile](Self::in_profile) answers; what [`decide`](super::decide) refuses has
+    /// that of the request.
     pub fn status(&self) -> StatusCode {
-        self.kind.answer().status
-    }
-
-    /// The status with which a service of this profile answers.
-    pub fn status_in(&self, profile: Profile) -> StatusCode {
-        match (profile, self.kind) {
+        match (self.profile, self.kind) {
             (Profile::CephTests, S3ErrorKind::CustomerKeyWrong) => StatusCode::BAD_REQUEST,
-            _ => self.status(),
+            _ => self.kind.answer().status,
         }
     }
 
@@ -121,6 +133,11 @@ impl S3Error {
         xml.push_str("</Error>");
         xml
     }
+}
+
+/// A value of the request, unless it is longer than any method or algorithm.
+pub(super) fn shown(value: &str) -> Option<&str> {
+    Some(value).filter(|value| value.len() <= 16)
 }
 
 impl fmt::Display for S3Error {

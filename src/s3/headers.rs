@@ -14,7 +14,7 @@ use std::fmt;
 
 use http::HeaderMap;
 
-use super::error::{S3Error, S3ErrorKind};
+use super::error::{S3Error, S3ErrorKind, shown};
 use crate::keys::EncryptionContext;
 use names::SERVER_SIDE_ENCRYPTION;
 
@@ -51,7 +51,7 @@ pub struct EncryptionHeaders {
 }
 
 /// A method as the request names it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Method {
     Aes256,
     Kms,
@@ -83,8 +83,7 @@ impl Method {
     }
 }
 
-/// A header, and the longest value that is looked at. A customer key that stands where it does not belong is longer than a
-/// method or an algorithm may be, so that no error shows it.
+/// A header, and the longest value that is looked at.
 struct Field {
     name: &'static str,
     max_len: usize,
@@ -159,6 +158,8 @@ impl EncryptionHeaders {
     }
 
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), S3Error> {
+        // A form's fields are named by hand, and one that is passed over would be stored in the clear.
+        let name = name.trim();
         // PERF: most headers of a request are not ours.
         if !name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-")) {
             return Ok(());
@@ -181,7 +182,7 @@ impl EncryptionHeaders {
 impl fmt::Debug for EncryptionHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EncryptionHeaders")
-            .field("method", &self.method)
+            .field("method", &self.method.as_ref().map(|method| shown(method.as_str())))
             .field("kms_key_id", &self.kms_key_id)
             .field("context", &self.context)
             .field("bucket_key", &self.bucket_key)
@@ -197,11 +198,9 @@ impl fmt::Debug for EncryptionHeaders {
 /// For the first thing that a service does with a request, before anything logs it. Responses of
 /// [`Decision::response_headers`](super::Decision::response_headers) are marked already.
 pub fn mark_sensitive(headers: &mut HeaderMap) {
-    for name in names::SENSITIVE {
-        if let http::header::Entry::Occupied(mut entry) = headers.entry(name) {
-            for value in entry.iter_mut() {
-                value.set_sensitive(true);
-            }
+    for (name, value) in headers.iter_mut() {
+        if names::SENSITIVE.contains(&name.as_str()) {
+            value.set_sensitive(true);
         }
     }
 }

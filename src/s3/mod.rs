@@ -26,7 +26,7 @@ pub use bucket_encryption::{
 };
 pub use checksum::{Checksum, ChecksumAlgorithm};
 pub use decision::{
-    Access, Decision, Operation, PolicyCheck, S3Request, Stored, Transport, Write, condition_values, decide,
+    Access, Bucket, Decision, Operation, PolicyCheck, S3Request, Stored, Transport, Write, condition_values, decide,
 };
 pub use error::{Profile, S3Error, S3ErrorKind};
 pub use etag::Etag;

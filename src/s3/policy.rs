@@ -100,6 +100,9 @@ impl BucketPolicy {
     /// The longest policy that S3 stores, in bytes.
     pub const MAX_LEN: usize = 20_480;
 
+    /// The most wildcards `?` of a document: what it costs to ask it stays small.
+    pub const MAX_QUESTION_MARKS: usize = 64;
+
     /// Reads a policy document.
     ///
     /// # Errors

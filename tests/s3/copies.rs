@@ -63,10 +63,13 @@ fn a_source_in_the_clear_is_read_as_it_is_and_encrypted_by_default() {
 }
 
 #[test]
-fn an_operation_that_copies_nothing_has_no_use_for_the_key_of_a_source() {
+fn half_a_key_of_a_source_is_an_error_also_where_nothing_is_copied() {
     let world = World::new();
-    let decision = asked(&world, |_| Operation::PutObject, &[SOURCE[0]]).unwrap();
-    assert_eq!(written(&decision).id(), ModeId::SseS3);
+    let put: Op = |_| Operation::PutObject;
+    assert_eq!(kind(asked(&world, put, &[SOURCE[0]])), Some(Kind::CustomerKeyMissing));
+    let plain = answer(&world, put, atrest::s3::Transport::Plain, &SOURCE, Some(&BucketEncryption::default()));
+    assert_eq!(kind(plain), Some(Kind::CustomerKeyInsecure));
+    assert_eq!(written(&asked(&world, put, &SOURCE).unwrap()).id(), ModeId::SseS3);
     let copy: Op = |w| Operation::CopyObject { source: w.object(SSE_S3) };
     assert_eq!(kind(asked(&world, copy, &[SOURCE[0]])), Some(Kind::CustomerKeyMissing));
 }

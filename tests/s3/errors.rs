@@ -38,7 +38,7 @@ fn every_kind_has_a_code_a_status_and_a_message() {
         assert!(error.status().is_client_error() || error.status().is_server_error(), "{kind:?}");
         assert!(error.message().len() > 10 && error.message() == error.to_string(), "{kind:?}");
         assert!(error.argument().is_none());
-        let fixed = error.status_in(Profile::CephTests) == error.status();
+        let fixed = error.clone().in_profile(Profile::CephTests).status() == error.status();
         assert_eq!(fixed, *kind != Kind::CustomerKeyWrong, "{kind:?}");
         seen.insert(error.code());
     }
@@ -230,4 +230,25 @@ fn the_xml_holds_whatever_a_client_sends_as_text() {
     }
     assert_eq!(elements, ["Error", "Code", "Message", "ArgumentName", "ArgumentValue", "Resource", "RequestId"]);
     assert!(!xml.contains('\0') && !xml.contains('\u{1}') && xml.contains('\u{1f600}'));
+}
+
+#[test]
+fn what_a_write_asks_for_and_the_service_does_not_take_is_the_clients_to_change() {
+    let refused = |error: Unexpected| S3Error::of_write(&Error::from(error));
+    assert_eq!(refused(Unexpected::KmsKey).status().as_u16(), 403);
+    assert_eq!(refused(Unexpected::Mode).status().as_u16(), 400);
+    // What is not of the request stays what it is.
+    assert_eq!(refused(Unexpected::KeyringId).kind(), Kind::StoredUnexpected);
+    assert_eq!(S3Error::of_write(&Error::Inauthentic).kind(), Kind::Internal);
+}
+
+#[test]
+fn a_policy_is_refused_by_the_name_of_what_is_not_understood() {
+    let refused = |document: &str| {
+        S3Error::from(&atrest::s3::BucketPolicy::from_json(document.as_bytes()).unwrap_err()).message()
+    };
+    assert_eq!(refused("{"), "This policy contains invalid Json");
+    let document =
+        r#"{"Version":"2012-10-17","Statement":[{"Sid":"s","Effect":"Deny","Principal":"*","NotAction":"s3:*"}]}"#;
+    assert!(refused(document).contains("\"NotAction\""), "{}", refused(document));
 }

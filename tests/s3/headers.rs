@@ -79,7 +79,7 @@ fn form_fields_are_the_same_as_headers_in_any_case() {
             Operation::GetObject { object: world.object(SSE_C) },
             &headers,
             atrest::s3::Transport::Secure,
-            Some(&bucket),
+            &bucket,
         );
         assert!(atrest::s3::decide(&request).is_ok());
     }
@@ -169,4 +169,42 @@ proptest! {
         let headers = decision.response_headers(Some(&encrypted.envelope));
         prop_assert_eq!(headers[X].to_str().unwrap(), text);
     }
+}
+
+#[test]
+fn a_key_that_stands_where_it_does_not_belong_is_shown_nowhere() {
+    let world = World::new();
+    let raw = "a".repeat(32);
+    for secret in [KEY_MD5, &*raw] {
+        for pairs in [
+            [(C_ALGORITHM, secret), (C_KEY, KEY), (C_MD5, KEY_MD5)],
+            [(W, secret), (C_KEY, KEY), (C_MD5, KEY_MD5)],
+            [(W, secret), (K, "alias/app"), (B, "true")],
+        ] {
+            let error = asked(&world, |_| Operation::PutObject, &pairs).unwrap_err();
+            let shown = format!("{error:?} {error} {} {:?}", error.to_xml("/a", "b"), headers(&pairs));
+            assert!(!shown.contains(secret), "{shown}");
+        }
+    }
+}
+
+#[test]
+fn a_field_of_a_form_is_known_with_spaces_around_its_name() {
+    let form = EncryptionHeaders::from_form_fields([(format!(" {W}\t"), "AES256")]).unwrap();
+    assert_eq!(format!("{form:?}"), format!("{:?}", headers(&[(W, "AES256")])));
+}
+
+#[test]
+fn marking_looks_at_any_number_of_headers() {
+    let mut many = http::HeaderMap::new();
+    for at in 0..24_000 {
+        many.insert(http::HeaderName::try_from(format!("x-{at}")).unwrap(), http::HeaderValue::from_static("a"));
+    }
+    many.insert(http::HeaderName::try_from(C_KEY).unwrap(), http::HeaderValue::from_static(KEY));
+    while many.try_reserve(1).is_ok() && many.len() < 24_576 {
+        let at = many.len();
+        many.insert(http::HeaderName::try_from(format!("y-{at}")).unwrap(), http::HeaderValue::from_static("a"));
+    }
+    atrest::s3::mark_sensitive(&mut many);
+    assert!(many[C_KEY].is_sensitive());
 }

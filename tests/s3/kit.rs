@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use atrest::s3::{
-    BucketEncryption, Decision, DefaultEncryption, EncryptionHeaders, Operation, S3Error, S3ErrorKind, S3Request,
-    Stored, Transport, Write, decide,
+    Bucket, BucketEncryption, Decision, DefaultEncryption, EncryptionHeaders, Operation, S3Error, S3ErrorKind,
+    S3Request, Stored, Transport, Write, decide,
 };
 use atrest::testing::MemoryKms;
 use atrest::{
@@ -147,7 +147,12 @@ pub(crate) fn answer(
     bucket: Option<&BucketEncryption>,
 ) -> Result<Decision, S3Error> {
     let headers = parse(pairs)?;
-    decide(&S3Request::new(operation(world), &headers, transport, bucket))
+    decide(&S3Request::new(operation(world), &headers, transport, of(bucket)))
+}
+
+/// A bucket of this encryption, or of none.
+pub(crate) fn of(bucket: Option<&BucketEncryption>) -> Bucket<'_> {
+    bucket.map_or(Bucket::StoresInTheClear, Bucket::Encrypts)
 }
 
 /// Over TLS, on a bucket of AES256.
@@ -161,7 +166,7 @@ pub(crate) fn asked_of(
     pairs: Pairs<'_>,
     bucket: &BucketEncryption,
 ) -> Result<Decision, S3Error> {
-    decide(&S3Request::new(operation, &parse(pairs)?, Transport::Secure, Some(bucket)))
+    decide(&S3Request::new(operation, &parse(pairs)?, Transport::Secure, bucket))
 }
 
 pub(crate) fn kind(answer: Result<Decision, S3Error>) -> Option<S3ErrorKind> {

@@ -20,7 +20,7 @@ fn first(operation: Operation<'_>, faults: &Faults<'_>) -> Kind {
     let headers = EncryptionHeaders::from_form_fields(faults.headers.iter().copied()).unwrap();
     let bucket = if faults.blocked { blocking() } else { kms_default(None) };
     let policy = BucketPolicy::from_json(DENY_ALL).unwrap();
-    let mut request = S3Request::new(operation, &headers, faults.transport, Some(&bucket));
+    let mut request = S3Request::new(operation, &headers, faults.transport, &bucket);
     if faults.denied {
         request = request.policy(PolicyCheck::new(&policy, None, "arn:aws:s3:::photos/cat.jpg"));
     }

@@ -144,7 +144,7 @@ fn both_paths_pass_one_table() {
     for (at, case) in cases().iter().enumerate() {
         let headers = headers(case.headers);
         let operation = (case.operation)(&world);
-        let request = S3Request::new(operation, &headers, case.transport, Some(&bucket));
+        let request = S3Request::new(operation, &headers, case.transport, &bucket);
         let ours = with_the_evaluator(case.policy, &request);
         let theirs = with_an_engine_of_its_own(case.policy, operation, &request);
         assert_eq!(ours, theirs, "case {at}");
@@ -160,7 +160,7 @@ fn a_policy_looks_at_the_request_and_not_at_the_default() {
     let policy = BucketPolicy::from_json(NULL.as_bytes()).unwrap();
     let bucket = kms_default(None);
     let headers = headers(&[]);
-    let request = S3Request::new(PUT(&world), &headers, Transport::Secure, Some(&bucket));
+    let request = S3Request::new(PUT(&world), &headers, Transport::Secure, &bucket);
     assert!(decide(&request).is_ok());
     let request = request.policy(PolicyCheck::new(&policy, None, "arn:aws:s3:::photos/cat.jpg"));
     assert_eq!(decide(&request).unwrap_err().kind(), Kind::PolicyDenied, "it would be encrypted by default");
@@ -172,7 +172,7 @@ fn the_condition_values_are_the_requests_own() {
     let bucket = kms_default(Some("alias/bucket"));
     let values = |operation: Op, pairs: Pairs<'_>| {
         let headers = headers(pairs);
-        let request = S3Request::new(operation(&world), &headers, Transport::Secure, Some(&bucket));
+        let request = S3Request::new(operation(&world), &headers, Transport::Secure, &bucket);
         let values = condition_values(&request).iter().map(|(name, value)| format!("{name}={value}"));
         values.collect::<Vec<_>>()
     };
@@ -200,12 +200,17 @@ fn every_action_that_an_operation_takes_has_to_be_permitted() {
         let check =
             PolicyCheck::new(&policy, Some("arn:aws:iam::111122223333:user/alice"), "arn:aws:s3:::photos/cat.jpg");
         let check = if of_version { check.of_version() } else { check };
-        let request = S3Request::new(operation, &headers, Transport::Secure, Some(&bucket)).policy(check);
+        let request = S3Request::new(operation, &headers, Transport::Secure, &bucket).policy(check);
         decide(&request).err().map(|error| error.kind()) == Some(Kind::PolicyDenied)
     };
     let update = Operation::UpdateObjectEncryption { object: world.object(SSE_S3), target: &target };
     assert!(denied(NO_UPDATE, update, false));
-    assert!(denied(NULL, update, false), "it takes s3:PutObject too, and says no method");
+    // It takes s3:PutObject too, and says its method and its key in its body.
+    assert!(!denied(NULL, update, false));
+    assert!(!denied(ONE_KEY, update, false));
+    let target = atrest::s3::ObjectEncryption::new("alias/other");
+    let update = Operation::UpdateObjectEncryption { object: world.object(SSE_S3), target: &target };
+    assert!(denied(ONE_KEY, update, false));
     for operation in [GET(&world), ATTRIBUTES(&world), Operation::HeadObject { object: world.object(SSE_S3) }] {
         assert!(denied(NO_VERSION, operation, true));
         assert!(!denied(NO_VERSION, operation, false));
@@ -220,7 +225,7 @@ fn the_source_of_a_copy_is_asked_of_its_own_buckets_policy() {
     let policy = BucketPolicy::from_json(HTTPS_READS.as_bytes()).unwrap();
     let check = PolicyCheck::new(&policy, None, "arn:aws:s3:::photos/cat.jpg");
     for (transport, denied) in [(Transport::Plain, true), (Transport::Secure, false)] {
-        let request = S3Request::new(COPY(&world), &headers, transport, Some(&bucket));
+        let request = S3Request::new(COPY(&world), &headers, transport, &bucket);
         assert!(decide(&request).is_ok() && decide(&request.policy(check)).is_ok(), "it is about reads");
         let kind = decide(&request.source_policy(check)).err().map(|error| error.kind());
         assert_eq!(kind, denied.then_some(Kind::PolicyDenied));
@@ -232,4 +237,39 @@ fn the_source_of_a_copy_is_asked_of_its_own_buckets_policy() {
         conditions: &ConditionValues::new(false),
     };
     assert_eq!(policy.evaluate(&asked), Verdict::Deny);
+}
+
+#[test]
+fn whoever_was_let_begin_an_upload_is_let_finish_it() {
+    let world = World::new();
+    let bucket = kms_default(Some(KMS_KEY));
+    let begun = headers(&[(W, "aws:kms"), (K, "alias/app")]);
+    let create = S3Request::new(Operation::CreateMultipartUpload, &begun, Transport::Secure, &bucket);
+    let values = condition_values(&create);
+    assert!(with_the_evaluator(ONE_KEY, &create).is_ok());
+    let none = headers(&[]);
+    for operation in [PART_OF_KMS(&world), Operation::CompleteMultipartUpload { upload: world.upload(SSE_KMS) }] {
+        let part = S3Request::new(operation, &none, Transport::Secure, &bucket);
+        assert_eq!(with_the_evaluator(ONE_KEY, &part).unwrap_err().kind(), Kind::PolicyDenied, "by its resolved key");
+        assert!(with_the_evaluator(ONE_KEY, &part.begun_with(values)).is_ok());
+    }
+    // How it comes is its own.
+    let part = S3Request::new(PART_OF_KMS(&world), &none, Transport::Plain, &bucket).begun_with(values);
+    assert_eq!(condition_values(&part).value("aws:SecureTransport"), Some("false"));
+    // Nothing that was begun says anything of a PUT.
+    let put = S3Request::new(PUT(&world), &none, Transport::Secure, &bucket).begun_with(values);
+    assert_eq!(condition_values(&put).value(W), None);
+}
+
+#[test]
+fn what_is_no_arn_of_s3_is_denied_by_every_policy() {
+    let world = World::new();
+    let bucket = BucketEncryption::default();
+    let policy = BucketPolicy::from_json(ALLOW.as_bytes()).unwrap();
+    let headers = headers(&[]);
+    for resource in ["photos/cat.jpg", "/photos/cat.jpg", "", "arn:minio:s3:::photos/cat.jpg"] {
+        let request = S3Request::new(PUT(&world), &headers, Transport::Secure, &bucket);
+        let refused = decide(&request.policy(PolicyCheck::new(&policy, None, resource)));
+        assert_eq!(refused.unwrap_err().kind(), Kind::PolicyDenied, "{resource}");
+    }
 }

@@ -222,7 +222,7 @@ fn objects_are_updated_from_sse_s3_and_sse_kms_alone() {
     let headers = headers(&[]);
     let asked = |object, transport| {
         let operation = Operation::UpdateObjectEncryption { object, target: &target };
-        decide(&S3Request::new(operation, &headers, transport, Some(&bucket)))
+        decide(&S3Request::new(operation, &headers, transport, &bucket))
     };
     let plain = "The UpdateObjectEncryption operation doesn't supported unencrypted source objects. Only source objects encrypted with SSE-S3 or SSE-KMS are supported.";
     let mode = "The UpdateObjectEncryption operation doesn't support source objects with the encryption type DSSE-KMS or SSE-C. Only source objects encrypted with SSE-S3 or SSE-KMS are supported.";
@@ -258,16 +258,19 @@ fn where_servers_differ_the_profile_says_which() {
     let world = World::new();
     let wrong: Pairs<'_> = &[CUSTOMER[0], (C_KEY, OTHER), (C_MD5, OTHER_MD5)];
     let error = asked(&world, GET_CUSTOMER, wrong).unwrap_err();
-    assert_eq!(error.status_in(Profile::Amazon).as_u16(), 403);
-    assert_eq!(error.status_in(Profile::CephTests).as_u16(), 400);
+    assert_eq!(error.clone().in_profile(Profile::Amazon).status().as_u16(), 403);
+    assert_eq!(error.clone().in_profile(Profile::CephTests).status().as_u16(), 400);
 
     let bucket = BucketEncryption::default();
     for method in ["aws:kms", "aws:kms:dsse"] {
         let headers = headers(&[(W, method)]);
-        let request = S3Request::new(Operation::PutObject, &headers, Transport::Secure, Some(&bucket));
+        let request = S3Request::new(Operation::PutObject, &headers, Transport::Secure, &bucket);
         assert!(decide(&request).is_ok(), "S3 takes its own key");
         let error = decide(&request.profile(Profile::CephTests)).unwrap_err();
-        assert_eq!((error.status_in(Profile::CephTests).as_u16(), error.code()), (400, INVALID_ARGUMENT));
+        assert_eq!(
+            (error.clone().in_profile(Profile::CephTests).status().as_u16(), error.code()),
+            (400, INVALID_ARGUMENT)
+        );
         assert!(error.message().contains("aws-kms-key-id"));
     }
 }
@@ -278,20 +281,24 @@ fn what_the_store_gives_in_place_of_what_is_on_record_is_told_to_no_client() {
     let bucket = BucketEncryption::default();
     let headers = headers(&[]);
     let (sse_s3, (customer, _)) = (&world.objects[SSE_S3], &world.objects[SSE_C]);
-    let (upload, of_upload) = &world.uploads[SSE_S3];
+    let (upload, _) = &world.uploads[SSE_S3];
     let other_kms_key = Expected::new().kms_keys(KmsKeys::only(["another"]));
     for stored in [
         Stored::Encrypted { envelope: customer, expected: &sse_s3.1 },
         Stored::Encrypted { envelope: &world.objects[SSE_KMS].0, expected: &other_kms_key },
         Stored::Encrypted { envelope: &world.objects[DSSE_KMS].0, expected: &other_kms_key },
-        Stored::Encrypted { envelope: upload, expected: of_upload },
+        Stored::Encrypted { envelope: upload, expected: &world.objects[SSE_KMS].1 },
     ] {
         let operation = Operation::GetObject { object: stored };
-        let request = S3Request::new(operation, &headers, Transport::Secure, Some(&bucket));
+        let request = S3Request::new(operation, &headers, Transport::Secure, &bucket);
         let error = decide(&request).unwrap_err();
         assert_eq!((error.kind(), error.code()), (S3ErrorKind::StoredUnexpected, "InternalError"));
     }
+    // What is on record as an upload is no object yet.
+    let operation = Operation::GetObject { object: stored(&world.uploads[SSE_S3]) };
+    let request = S3Request::new(operation, &headers, Transport::Secure, &bucket);
+    assert_eq!(kind(decide(&request)), Some(S3ErrorKind::NoSuchKey));
     let operation = Operation::UploadPart { upload: stored(sse_s3) };
-    let request = S3Request::new(operation, &headers, Transport::Secure, Some(&bucket));
+    let request = S3Request::new(operation, &headers, Transport::Secure, &bucket);
     assert_eq!(kind(decide(&request)), Some(S3ErrorKind::StoredUnexpected));
 }

@@ -13,6 +13,18 @@ fn refused(document: &str) -> PolicyError {
 }
 
 #[test]
+fn a_policy_of_many_question_marks_would_cost_every_request() {
+    let policy = |count: usize| {
+        let resource = format!("arn:aws:s3:::photos/*{}", "?".repeat(count));
+        let statement = format!(r#"{{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"{resource}"}}"#);
+        BucketPolicy::from_json(format!(r#"{{"Statement":[{statement}]}}"#).as_bytes())
+    };
+    assert!(policy(BucketPolicy::MAX_QUESTION_MARKS).is_ok());
+    let refused = policy(BucketPolicy::MAX_QUESTION_MARKS + 1).unwrap_err();
+    assert_eq!(refused.kind(), atrest::s3::PolicyErrorKind::TooManyWildcards);
+}
+
+#[test]
 fn what_a_statement_may_not_hold_is_named_with_its_place() {
     let table: &[(Value, Kind, &str)] = &[
         (json!({"NotAction": "s3:GetObject"}), Kind::UnknownElement, "NotAction"),

@@ -22,7 +22,8 @@ pub struct Decision {
     pub upload: Option<Access>,
     /// How to write the object, or begin the upload.
     pub write: Option<Write>,
-    /// What to [rewrap](crate::Sse::rewrap_as) the object as, under its own name: `UpdateObjectEncryption`.
+    /// What to [rewrap](crate::Sse::rewrap_as) the object as, under its own name: `UpdateObjectEncryption`. The service's record
+    /// changes with the envelope, in one step, to [`Expected::exactly`] of the new one.
     pub rewrap: Option<AnyMode>,
     /// Whether a bucket key is to be used. It is answered with, and has no effect on how keys are wrapped yet.
     pub bucket_key_enabled: bool,
@@ -53,7 +54,7 @@ pub enum Access {
 
 /// How something is written.
 #[derive(Clone, Debug)]
-#[non_exhaustive]
+#[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]
 pub enum Write {
     /// In the clear: the request asked for nothing, and the bucket has no encryption.
     InTheClear,
@@ -84,7 +85,7 @@ impl Decision {
     /// the upload; `None` where that is in the clear, and there are no headers.
     ///
     /// A KMS key is answered as it was resolved, which is only known once there is an envelope. The bucket key is answered
-    /// only where it is used, the context only to whoever has just brought it.
+    /// to the write that has it enabled, the context only to whoever has just brought it.
     pub fn response_headers(&self, envelope: Option<&Envelope>) -> HeaderMap {
         envelope.map(|envelope| response_headers(envelope, &self.answer)).unwrap_or_default()
     }

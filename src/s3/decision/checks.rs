@@ -12,7 +12,7 @@ use crate::s3::policy::{ConditionValues, PolicyRequest, Verdict};
 pub(super) fn presence(request: &S3Request<'_>) -> Result<(), S3Error> {
     let headers = request.headers;
     if let Some(method) = &headers.method {
-        let refused = |kind| Err(S3Error::new(kind).with_argument(SERVER_SIDE_ENCRYPTION, method.as_str()));
+        let refused = |kind| Err(S3Error::new(kind).with_request_value(SERVER_SIDE_ENCRYPTION, method.as_str()));
         if !request.operation.takes_method() {
             return refused(Kind::MethodNotSupported);
         }
@@ -21,9 +21,7 @@ pub(super) fn presence(request: &S3Request<'_>) -> Result<(), S3Error> {
         }
     }
     headers.customer.check_complete()?;
-    if request.operation.source().is_some() {
-        headers.source.check_complete()?;
-    }
+    headers.source.check_complete()?;
     let of_kms = headers.kms_key_id.is_some() || headers.context.is_some();
     if of_kms && !matches!(&headers.method, Some(Method::Kms | Method::DsseKms | Method::Unknown(_))) {
         return Err(Kind::KmsWithoutMethod.into());
@@ -36,8 +34,7 @@ pub(super) fn transport(request: &S3Request<'_>) -> Result<(), S3Error> {
     if request.transport == Transport::Secure {
         return Ok(());
     }
-    let of_source = request.operation.source().is_some() && request.headers.source.is_present();
-    if request.headers.customer.is_present() || of_source {
+    if request.headers.customer.is_present() || request.headers.source.is_present() {
         return Err(Kind::CustomerKeyInsecure.into());
     }
     if becomes_kms(request) { Err(Kind::KmsInsecure.into()) } else { Ok(()) }
@@ -49,9 +46,10 @@ fn becomes_kms(request: &S3Request<'_>) -> bool {
         (Operation::UpdateObjectEncryption { .. }, _) => true,
         (operation, _) if !operation.takes_method() => false,
         (_, Some(method)) => method.is_kms(),
-        (_, None) => request.bucket.is_some_and(|bucket| {
-            matches!(bucket.default, DefaultEncryption::SseKms { .. } | DefaultEncryption::DsseKms { .. })
-        }),
+        (_, None) => matches!(
+            request.bucket.default(),
+            Some(DefaultEncryption::SseKms { .. } | DefaultEncryption::DsseKms { .. })
+        ),
     }
 }
 
@@ -73,6 +71,10 @@ pub(super) fn policy(request: &S3Request<'_>) -> Result<(), S3Error> {
 
 fn denied(check: &PolicyCheck<'_>, actions: &[&str], conditions: &ConditionValues<'_>) -> Result<(), S3Error> {
     let PolicyCheck { policy, principal, resource, .. } = *check;
+    // SECURITY: what is no ARN of S3 matches no statement, and no Deny.
+    if !resource.starts_with("arn:aws:s3:::") {
+        return Err(Kind::PolicyDenied.into());
+    }
     let denies =
         |action: &&str| policy.evaluate(&PolicyRequest { principal, action, resource, conditions }) == Verdict::Deny;
     if actions.iter().any(denies) { Err(Kind::PolicyDenied.into()) } else { Ok(()) }
@@ -82,6 +84,13 @@ pub(super) fn condition_values<'a>(request: &S3Request<'a>) -> ConditionValues<'
     let headers = request.headers;
     let values =
         ConditionValues::new(request.transport == Transport::Secure).customer_algorithm(headers.customer.algorithm());
+    if let Operation::UpdateObjectEncryption { target, .. } = request.operation {
+        // It asks in its body for what others ask for in headers.
+        return values.server_side_encryption(Some("aws:kms")).kms_key_id(Some(&target.kms_key_arn));
+    }
+    if let (Some(_), Some(begun)) = (request.operation.upload(), request.begun_with) {
+        return begun.secure_transport(request.transport == Transport::Secure);
+    }
     match request.operation.upload() {
         None => values
             .server_side_encryption(headers.method.as_ref().map(Method::as_str))
@@ -101,7 +110,7 @@ pub(super) fn condition_values<'a>(request: &S3Request<'a>) -> ConditionValues<'
 
 /// Whether the bucket takes no more objects in SSE-C.
 pub(super) fn blocked_types(request: &S3Request<'_>) -> Result<(), S3Error> {
-    let blocked = request.bucket.is_some_and(|bucket| bucket.blocks_customer_keys);
+    let blocked = request.bucket.encryption().is_some_and(|bucket| bucket.blocks_customer_keys);
     if blocked && request.operation.writes() && request.headers.customer.is_present() {
         return Err(Kind::CustomerKeyBlocked.into());
     }

@@ -1,10 +1,10 @@
 //! What is decided about.
 
 use crate::envelope::Envelope;
-use crate::s3::bucket_encryption::{BucketEncryption, ObjectEncryption};
+use crate::s3::bucket_encryption::{BucketEncryption, DefaultEncryption, ObjectEncryption};
 use crate::s3::error::Profile;
 use crate::s3::headers::EncryptionHeaders;
-use crate::s3::policy::BucketPolicy;
+use crate::s3::policy::{BucketPolicy, ConditionValues};
 use crate::sse::Expected;
 
 /// A request, as far as encryption goes.
@@ -13,10 +13,40 @@ pub struct S3Request<'a> {
     pub(super) operation: Operation<'a>,
     pub(super) headers: &'a EncryptionHeaders,
     pub(super) transport: Transport,
-    pub(super) bucket: Option<&'a BucketEncryption>,
+    pub(super) bucket: Bucket<'a>,
+    pub(super) begun_with: Option<ConditionValues<'a>>,
     pub(super) policy: Option<PolicyCheck<'a>>,
     pub(super) source_policy: Option<PolicyCheck<'a>>,
     pub(super) profile: Profile,
+}
+
+/// What a bucket does with what asks for nothing: that of the destination in a copy.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]
+pub enum Bucket<'a> {
+    /// It encrypts by default, as every bucket of S3 does: where nothing was configured, [`BucketEncryption::default`].
+    Encrypts(&'a BucketEncryption),
+    /// It has no encryption: what asks for none is stored in the clear.
+    StoresInTheClear,
+}
+
+impl<'a> Bucket<'a> {
+    pub(super) fn encryption(self) -> Option<&'a BucketEncryption> {
+        match self {
+            Self::Encrypts(encryption) => Some(encryption),
+            Self::StoresInTheClear => None,
+        }
+    }
+
+    pub(super) fn default(self) -> Option<&'a DefaultEncryption> {
+        self.encryption().map(|encryption| &encryption.default)
+    }
+}
+
+impl<'a> From<&'a BucketEncryption> for Bucket<'a> {
+    fn from(encryption: &'a BucketEncryption) -> Self {
+        Self::Encrypts(encryption)
+    }
 }
 
 /// How the request came.
@@ -37,7 +67,8 @@ pub enum Operation<'a> {
     PutObject,
     /// `POST /` of a form; its fields are the headers.
     PostObject,
-    /// `PUT /key` with `x-amz-copy-source`.
+    /// `PUT /key` with `x-amz-copy-source`. The policy of the bucket that is copied from is another
+    /// [`source_policy`](S3Request::source_policy): without it nobody asks it.
     CopyObject {
         /// The object that is copied.
         source: Stored<'a>,
@@ -114,7 +145,12 @@ pub struct PolicyCheck<'a> {
 }
 
 impl<'a> PolicyCheck<'a> {
-    /// This policy, about the object of this ARN, asked for by this principal (`None` is anonymous).
+    /// This policy, about the object of this ARN, asked for by this principal, an ARN too (`None` is anonymous).
+    ///
+    /// # Security
+    ///
+    /// The key stands in the ARN as it is, neither encoded nor shortened: `arn:aws:s3:::photos/2026/a cat.jpg`. What does not
+    /// begin so is denied; a principal of another spelling is only seen by statements about everyone.
     pub fn new(policy: &'a BucketPolicy, principal: Option<&'a str>, resource: &'a str) -> Self {
         Self { policy, principal, resource, of_version: false }
     }
@@ -127,16 +163,17 @@ impl<'a> PolicyCheck<'a> {
 }
 
 impl<'a> S3Request<'a> {
-    /// An operation on a bucket with this default encryption, that of the destination in a copy; `None` is a bucket without
-    /// any, which S3 has no more.
+    /// An operation on a bucket with this default encryption, that of the destination in a copy: a `&BucketEncryption`, or a
+    /// [`Bucket`].
     pub fn new(
         operation: Operation<'a>,
         headers: &'a EncryptionHeaders,
         transport: Transport,
-        bucket: Option<&'a BucketEncryption>,
+        bucket: impl Into<Bucket<'a>>,
     ) -> Self {
         let profile = Profile::default();
-        Self { operation, headers, transport, bucket, policy: None, source_policy: None, profile }
+        let bucket = bucket.into();
+        Self { operation, headers, transport, bucket, begun_with: None, policy: None, source_policy: None, profile }
     }
 
     /// The same under the policy of the bucket, that of the destination in a copy.
@@ -149,6 +186,14 @@ impl<'a> S3Request<'a> {
     #[must_use]
     pub fn source_policy(self, policy: PolicyCheck<'a>) -> Self {
         Self { source_policy: Some(policy), ..self }
+    }
+
+    /// The same of a part or a completion, with what [`condition_values`](super::condition_values) gave for the request that
+    /// began the upload, kept by the service: a policy judges them as it judged that one. Without it they are judged by how
+    /// the upload is stored: by its mode, and by its KMS key as it was resolved.
+    #[must_use]
+    pub fn begun_with(self, values: ConditionValues<'a>) -> Self {
+        Self { begun_with: Some(values), ..self }
     }
 
     /// The same as a service of this profile sees it.

@@ -30,6 +30,9 @@ fn read(request: &S3Request<'_>, stored: Stored<'_>, given: &CustomerKeyHeaders)
         Stored::InTheClear => return Ok((Access::InTheClear, None)),
         Stored::Encrypted { envelope, expected } => (envelope, expected),
     };
+    if envelope.state() == EnvelopeState::Upload && expected.accepts(envelope) {
+        return Err(Kind::NoSuchKey.into());
+    }
     as_recorded(envelope, expected, &[EnvelopeState::Object, EnvelopeState::Multipart])?;
     match (envelope.mode() == ModeId::SseC, given.is_present()) {
         (true, false) => Err(Kind::CustomerKeyRequired.into()),

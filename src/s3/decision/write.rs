@@ -20,9 +20,9 @@ pub(super) fn decide(request: &S3Request<'_>) -> Result<Decision, S3Error> {
     }
     let asked = headers.method.as_ref().map(|method| asked(request, method)).transpose()?;
     let bucket_key = bucket_key(request)?;
-    let mode = match (asked, request.bucket) {
+    let mode = match (asked, request.bucket.default()) {
         (Some(mode), _) => mode,
-        (None, Some(bucket)) => by_default(&bucket.default),
+        (None, Some(default)) => by_default(default),
         // SECURITY: the only place that says so. Whoever asked for anything is not answered with nothing.
         (None, None) if headers.asks_for_encryption() => return Err(Kind::KmsWithoutMethod.into()),
         (None, None) => return Ok(Decision { write: Some(Write::InTheClear), answer, ..Decision::default() }),
@@ -47,7 +47,7 @@ fn asked(request: &S3Request<'_>, method: &Method) -> Result<AnyMode, S3Error> {
             Ok(mode.context(context(request)?).into())
         }
         Method::Unknown(text) => {
-            Err(S3Error::new(Kind::MethodUnknown).with_argument(SERVER_SIDE_ENCRYPTION, text.as_str()))
+            Err(S3Error::new(Kind::MethodUnknown).with_request_value(SERVER_SIDE_ENCRYPTION, text))
         }
     }
 }
@@ -74,7 +74,7 @@ fn bucket_key(request: &S3Request<'_>) -> Result<bool, S3Error> {
     match request.headers.bucket_key {
         Some(Some(enabled)) => Ok(enabled),
         Some(None) => Err(S3Error::new(Kind::BucketKeyInvalid).with_argument_name(BUCKET_KEY_ENABLED)),
-        None => Ok(request.bucket.is_some_and(|bucket| bucket.bucket_key_enabled)),
+        None => Ok(request.bucket.encryption().is_some_and(|bucket| bucket.bucket_key_enabled)),
     }
 }
 

@@ -1,9 +1,10 @@
 //! What the library says while it works, in S3's words.
 
 use super::{S3Error, S3ErrorKind as Kind};
-use crate::error::{CustomerKeyError, Error, KeyProviderError, KeyProviderErrorKind, Limit, PartError};
+use crate::error::{CustomerKeyError, Error, KeyProviderError, KeyProviderErrorKind, Limit, PartError, Unexpected};
 use crate::s3::bucket_encryption::BucketEncryptionError;
-use crate::s3::policy::PolicyError;
+use crate::s3::headers::names::SERVER_SIDE_ENCRYPTION;
+use crate::s3::policy::{PolicyError, PolicyErrorKind};
 
 /// What to answer the client. Whoever runs the service has the error itself to look at, and some of them are an alarm.
 impl From<&Error> for S3Error {
@@ -48,10 +49,27 @@ impl From<BucketEncryptionError> for S3Error {
     }
 }
 
-/// As `PutBucketPolicy` answers; the error itself says what is not understood, and where.
+/// As `PutBucketPolicy` answers: what is no JSON in S3's words, and what is not understood by its name and place.
 impl From<&PolicyError> for S3Error {
-    fn from(_: &PolicyError) -> Self {
-        Kind::MalformedPolicy.into()
+    fn from(error: &PolicyError) -> Self {
+        match error.kind() {
+            PolicyErrorKind::NotJson { .. } => Kind::MalformedPolicy.into(),
+            _ => Self::new(Kind::MalformedPolicy).about(error.to_string()),
+        }
+    }
+}
+
+impl S3Error {
+    /// Of an error that came of a write: what the request asks for and the service does not take is the client's to change. As
+    /// `From` has it, it would be the store's bytes that are not as they should be, and an alarm.
+    pub fn of_write(error: &Error) -> Self {
+        match error {
+            Error::Unexpected(Unexpected::KmsKey) => Kind::KmsAccessDenied.into(),
+            Error::Unexpected(Unexpected::Mode) => {
+                Self::new(Kind::MethodUnknown).with_argument_name(SERVER_SIDE_ENCRYPTION)
+            }
+            other => other.into(),
+        }
     }
 }
 

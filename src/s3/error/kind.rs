@@ -208,7 +208,7 @@ impl S3ErrorKind {
             Self::KmsThrottled => of(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate for operations involving AWS KMS."),
             Self::MalformedXml => of(StatusCode::BAD_REQUEST, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"),
             Self::BucketKmsKeyNotApplicable => argument("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"),
-            Self::MalformedPolicy => of(StatusCode::BAD_REQUEST, "MalformedPolicy", "This policy contains invalid Json"),
+            Self::MalformedPolicy => Answer { naming: Some(["", ""]), ..of(StatusCode::BAD_REQUEST, "MalformedPolicy", "This policy contains invalid Json") },
             Self::Unavailable => of(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Service is unable to handle request."),
             Self::StoredUnexpected | Self::Internal => of(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again."),
         }

@@ -8,7 +8,7 @@ use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
 use crate::crypto::md5::md5;
-use crate::s3::error::{S3Error, S3ErrorKind as Kind};
+use crate::s3::error::{S3Error, S3ErrorKind as Kind, shown};
 use crate::secret::CustomerKey;
 
 use super::names::SERVER_SIDE_ENCRYPTION;
@@ -86,7 +86,7 @@ impl CustomerKeyHeaders {
     pub(in crate::s3) fn check_values(&self) -> Result<(Arc<CustomerKey>, CustomerKeyMd5), S3Error> {
         let key = self.key.clone().flatten().ok_or_else(|| named(Kind::CustomerKeyInvalid))?;
         if let Some(algorithm) = self.algorithm.as_deref().filter(|algorithm| *algorithm != "AES256") {
-            return Err(S3Error::new(Kind::CustomerAlgorithm).with_argument(SERVER_SIDE_ENCRYPTION, algorithm));
+            return Err(S3Error::new(Kind::CustomerAlgorithm).with_request_value(SERVER_SIDE_ENCRYPTION, algorithm));
         }
         let md5 = CustomerKeyMd5::of(&key);
         let given = self.md5.as_ref().and_then(Option::as_ref);
@@ -113,7 +113,7 @@ fn decode(text: &str) -> Option<CustomerKey> {
 impl fmt::Debug for CustomerKeyHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CustomerKeyHeaders")
-            .field("algorithm", &self.algorithm)
+            .field("algorithm", &self.algorithm.as_deref().map(shown))
             .field("key", &self.key)
             .field("md5", &self.md5)
             .finish()

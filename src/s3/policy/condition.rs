@@ -23,6 +23,12 @@ impl<'a> ConditionValues<'a> {
         Self { server_side_encryption: None, kms_key_id: None, customer_algorithm: None, secure_transport }
     }
 
+    /// The same of a request that came over TLS, or did not.
+    #[must_use]
+    pub fn secure_transport(self, secure_transport: bool) -> Self {
+        Self { secure_transport, ..self }
+    }
+
     /// With `s3:x-amz-server-side-encryption`; `None` where the header is absent, which is not an empty one.
     #[must_use]
     pub fn server_side_encryption(self, value: Option<&'a str>) -> Self {

@@ -12,6 +12,10 @@ use super::{BucketPolicy, Effect, Statement};
 const BUCKET_ARN: &str = "arn:aws:s3:::";
 
 pub(super) fn read(document: &[u8]) -> Result<Vec<Statement>, PolicyError> {
+    // A part of a pattern with one of these is searched for place by place, at every request.
+    if document.iter().filter(|byte| **byte == b'?').count() > BucketPolicy::MAX_QUESTION_MARKS {
+        return Err(PolicyError::new(PolicyErrorKind::TooManyWildcards, ""));
+    }
     if document.len() > BucketPolicy::MAX_LEN {
         return Err(PolicyError::new(PolicyErrorKind::TooLong, ""));
     }

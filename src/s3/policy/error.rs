@@ -19,6 +19,8 @@ pub struct PolicyError {
 pub enum PolicyErrorKind {
     /// The document is longer than [`BucketPolicy::MAX_LEN`].
     TooLong,
+    /// The document has more wildcards `?` than [`BucketPolicy::MAX_QUESTION_MARKS`].
+    TooManyWildcards,
     /// The document is not JSON; the place is counted from 1, the column in bytes.
     NotJson {
         /// The line at which it ceases to be.
@@ -100,6 +102,9 @@ impl fmt::Display for PolicyError {
         let name = &self.name;
         match self.kind {
             PolicyErrorKind::TooLong => write!(formatter, "the policy is longer than {} bytes", BucketPolicy::MAX_LEN),
+            PolicyErrorKind::TooManyWildcards => {
+                write!(formatter, "the policy has more than {} wildcards ?", BucketPolicy::MAX_QUESTION_MARKS)
+            }
             PolicyErrorKind::NotJson { line, column } => {
                 write!(formatter, "the policy is not JSON, from line {line}, column {column}")
             }
