@@ -53,9 +53,10 @@ fn s3(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("s3");
     let sse = Sse::builder().keyring(Keyring::generate().expect("a keyring")).build().expect("a backend");
     let name = ObjectName::new("photos", "2026/cat.jpg").expect("a name");
-    let key = CustomerKey::from_bytes(&mut [b'a'; 32]);
+    let mode = || SseC::new(CustomerKey::from_bytes(&mut [b'a'; 32]));
     let server = sse.blocking().encrypt(&name, SseS3, b"").expect("an object").envelope;
-    let customer = sse.blocking().encrypt(&name, SseC::new(key), b"").expect("an object").envelope;
+    let customer = sse.blocking().encrypt(&name, mode(), b"").expect("an object").envelope;
+    let upload = sse.blocking().begin_multipart(&name, b"upload", mode()).expect("an upload").envelope().clone();
     let stored = |envelope| Stored::Encrypted { envelope, expected: Box::leak(Box::new(Expected::exactly(envelope))) };
 
     let kms = [
@@ -72,13 +73,28 @@ fn s3(criterion: &mut Criterion) {
         ("x-amz-server-side-encryption-customer-key", KEY),
         ("x-amz-server-side-encryption-customer-key-md5", KEY_MD5),
     ];
-    let cases: [(&str, Pairs<'_>, Operation<'_>); 6] = [
+    let both_keys = [
+        &customer_key[..],
+        &[
+            ("x-amz-copy-source-server-side-encryption-customer-algorithm", "AES256"),
+            ("x-amz-copy-source-server-side-encryption-customer-key", KEY),
+            ("x-amz-copy-source-server-side-encryption-customer-key-md5", KEY_MD5),
+        ],
+    ]
+    .concat();
+    let cases: [(&str, Pairs<'_>, Operation<'_>); 7] = [
         ("put/default", &[], Operation::PutObject),
         ("put/sse-s3", &[("x-amz-server-side-encryption", "AES256")], Operation::PutObject),
         ("put/sse-kms", &kms, Operation::PutObject),
         ("put/sse-c", &customer_key, Operation::PutObject),
         ("get/sse-s3", &[], Operation::GetObject { object: stored(&server) }),
         ("get/sse-c", &customer_key, Operation::GetObject { object: stored(&customer) }),
+        // The dearest of all: two customer keys are checked against what is stored.
+        (
+            "upload-part-copy/sse-c",
+            &both_keys,
+            Operation::UploadPartCopy { upload: stored(&upload), source: stored(&customer) },
+        ),
     ];
     let bucket = BucketEncryption::default();
     let policy = BucketPolicy::from_json(POLICY).expect("a policy");
