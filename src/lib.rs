@@ -86,9 +86,11 @@
 
 mod adapter;
 pub mod audit;
+mod clock;
 mod crypto;
 mod envelope;
 pub mod error;
+mod files;
 pub mod hazmat;
 mod keys;
 #[cfg(feature = "embedded-kms")]

@@ -5,10 +5,11 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::SystemTime;
 
-use super::keyring_state::{State, Version, VersionState, now, time};
+use super::keyring_state::{State, Version, VersionState};
 use super::root_key::RootKey;
 use super::usage::KeyUsage;
 use super::{is_key_id, sealed_keyring};
+use crate::clock::{now, time};
 use crate::error::{KeyProviderError, KeyProviderErrorKind, Limit, Misuse, Result};
 use crate::secret::MasterKey;
 

@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::{Duration, SystemTime};
 
 use super::is_key_id;
 use super::usage::KeyUsage;
+use crate::clock::now;
 use crate::crypto::Generator;
 use crate::error::{Error, KeyringError, Limit, Result, SealedFileError, Unexpected};
 use crate::secret::MasterKey;
@@ -171,20 +171,4 @@ impl State {
     fn version(&mut self, number: u32) -> Result<&mut Version, Error> {
         self.versions.get_mut(&number).ok_or_else(|| KeyringError::VersionUnknown(number).into())
     }
-}
-
-/// Milliseconds since 1970, by the clock of this machine.
-pub(crate) fn now() -> u64 {
-    millis(SystemTime::now())
-}
-
-/// Milliseconds since 1970; a time before that is at its beginning.
-pub(crate) fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
-}
-
-/// A time that no clock of this machine reaches is its beginning.
-pub(crate) fn time(millis: u64) -> SystemTime {
-    SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -21,8 +21,6 @@ pub use keyring_file::KeyringFile;
 pub use keyring_state::VersionState;
 pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 pub use root_key::RootKey;
-#[cfg(feature = "audit-json")]
-pub(crate) use root_key::{directory_of, owners_alone, sync_directory_of};
 pub use usage::KeyUsage;
 pub(crate) use usage::VersionUsage;
 pub(crate) use wrap::{WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};

@@ -3,8 +3,8 @@
 use std::env;
 use std::ffi::OsStr;
 use std::fmt;
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, ErrorKind, Read, Write};
+use std::fs::{self, File};
+use std::io::{ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ use zeroize::Zeroizing;
 
 use crate::crypto::Generator;
 use crate::error::{Error, IoError, Misuse, Result};
+use crate::files::{sync_directory_of, write_new, write_unnamed};
 use crate::secret::{KEY_LEN, Secret};
 
 /// What a keyring is sealed under: 32 random bytes, or a passphrase.
@@ -154,34 +155,6 @@ impl fmt::Debug for RootKey {
     }
 }
 
-/// Writes a file that did not exist, readable by its owner alone, and has it and its name reach the disk; nothing of it
-/// is left where that fails.
-pub(super) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    let failed = |error| IoError::new("a new key file cannot be written", error);
-    write_unnamed(path, bytes).map_err(failed)?;
-    sync_directory_of(path).map_err(|error| {
-        let _ = fs::remove_file(path); // the first error is the one to tell
-        failed(error).into()
-    })
-}
-
-/// [`write_new`] of a file that is to have another name: this one need not reach the disk.
-pub(super) fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let mut file = owners_alone().write(true).create_new(true).open(path)?;
-    file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {
-        let _ = fs::remove_file(path);
-    })
-}
-
-/// Files that only their owner may read and write, where they are made.
-pub(crate) fn owners_alone() -> OpenOptions {
-    #[cfg_attr(not(unix), expect(unused_mut, reason = "where there are modes it is changed"))]
-    let mut options = OpenOptions::new();
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    options
-}
-
 /// As [`write_new`], and whoever finds the file finds all of it: it is written under a name of its own and linked, which
 /// no file that is there lets happen.
 fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
@@ -194,13 +167,4 @@ fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let _ = fs::remove_file(&temporary); // left behind it would harm nobody
     let linked = linked.and_then(|()| sync_directory_of(path));
     linked.map_err(|error| IoError::new("a new key file cannot be linked to its name", error).into())
-}
-
-/// Has a new name reach the disk.
-pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
-    if cfg!(unix) { File::open(directory_of(path))?.sync_all() } else { Ok(()) }
-}
-
-pub(crate) fn directory_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

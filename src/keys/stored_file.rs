@@ -9,8 +9,8 @@ use std::io;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use super::root_key::{directory_of, owners_alone, sync_directory_of, write_unnamed};
 use crate::error::{IoError, Misuse, Result};
+use crate::files::{directory_of, owners_alone, sync_directory_of, write_unnamed};
 
 /// Header and commitment of a sealed file, both made from its salt: no two files begin alike.
 #[cfg(feature = "embedded-kms")]

@@ -15,10 +15,11 @@ use base64ct::{Base64, Encoding};
 use pollster::block_on;
 
 use super::provider::MAX_WRAPPED_LEN;
-use super::root_key::{RootKey, write_new};
+use super::root_key::RootKey;
 use super::{EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
 use crate::crypto::constant_time_eq;
 use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, Result, SealedFileError, Unexpected};
+use crate::files::write_new;
 use crate::object::Requester;
 
 const PREFIX: &str = "atrest-root-key ";

@@ -6,8 +6,8 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::files::{directory_of, owners_alone, sync_directory_of};
 use crate::keys::stored_file::Lock;
-use crate::keys::{directory_of, owners_alone, sync_directory_of};
 
 #[derive(Debug)]
 pub(super) struct LogFile {

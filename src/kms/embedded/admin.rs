@@ -13,9 +13,9 @@ use super::quota::Quota;
 use super::record::{Doing, Touched};
 use super::state::{State, check_description, check_rotation_days, check_tags};
 use crate::audit::AuditOperation as Operation;
+use crate::clock::{millis, time};
 use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Result};
-use crate::keys::keyring_state::{millis, time};
 use crate::object::Requester;
 use crate::secret::Secret;
 

@@ -9,8 +9,8 @@ use uuid::Uuid;
 use super::policy::KeyPolicy;
 use super::quota::Quota;
 use super::state::check_alias;
+use crate::clock::time;
 use crate::error::{KeyProviderErrorKind, KeyStoreError};
-use crate::keys::keyring_state::time;
 use crate::secret::Secret;
 
 /// With one a day it takes 27 years.

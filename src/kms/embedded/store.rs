@@ -7,10 +7,11 @@ use super::payload;
 use super::record::{Doing, Touched};
 use super::state::State;
 use crate::audit::{AuditOperation, AuditTrail};
+use crate::clock::millis;
 use crate::error::{KeyStoreError, Result};
 use crate::keys::RootKey;
 use crate::keys::keyring::Storage;
-use crate::keys::keyring_state::{State as KeyringState, VersionState, millis};
+use crate::keys::keyring_state::{State as KeyringState, VersionState};
 use crate::keys::stored_file::{BEGINNING_LEN, Lock, StoredFile};
 
 /// What tells the time; a test brings its own.
