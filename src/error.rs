@@ -208,6 +208,9 @@ pub enum Unexpected {
     /// The KMS key is not accepted here.
     #[error("the KMS key is not among those accepted here (KmsKeys)")]
     KmsKey,
+    /// A completion record stands in place of an envelope, and this reader accepts no records.
+    #[error("a completion record is not accepted here; SseBuilder::completion_records allows records")]
+    Record,
     /// The envelope is not of a multipart upload under way, and one was expected.
     #[error("the envelope is not of a multipart upload under way")]
     State,
@@ -280,6 +283,9 @@ pub enum Misuse {
     /// An upload of a named object has an id, and one of an unbound object has none.
     #[error("the upload of a named object has an id of 1 to 65,535 bytes; that of an unbound object has none")]
     UploadId,
+    /// Only an SSE-C upload of a named object, in a service with a keyring, is completed without its key.
+    #[error("only an SSE-C upload of a named object, in a service with a keyring, is completed without its key")]
+    CompletionWithoutKey,
     /// The label of a receipt is at most 255 bytes.
     #[error("the label of a receipt is at most 255 bytes")]
     LabelTooLong,

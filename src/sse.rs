@@ -3,6 +3,7 @@
 mod audited;
 mod blocking;
 mod builder;
+mod completion;
 mod expected;
 mod multipart;
 mod object;
