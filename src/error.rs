@@ -144,15 +144,16 @@ pub enum PartError {
     Page,
 }
 
-/// Bytes that are no envelope of this version of the format.
+/// Bytes that are no envelope of this version of the format, no completion record, or none of the small values that a
+/// service keeps of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
     /// The bytes do not begin as an envelope does; perhaps the object was stored in the clear.
     #[error("not an envelope; the object may never have been encrypted by this library")]
     NotAnEnvelope,
-    /// The envelope's version is not 1.
-    #[error("the envelope's version {0} is not known, a newer release may read it")]
+    /// The version of the envelope or record is not 1.
+    #[error("the version {0} of the envelope or record is not known, a newer release may read it")]
     UnsupportedVersion(u8),
     /// The envelope's mode is none of the four.
     #[error("the envelope's mode {0} is not known, a newer release may read it")]
@@ -169,8 +170,8 @@ pub enum EnvelopeError {
     /// The envelope has a field that is not known.
     #[error("the envelope has a field of type {0} that is not known, a newer release may read it")]
     UnknownField(u16),
-    /// The envelope breaks a rule of the format.
-    #[error("the envelope is malformed: {0}")]
+    /// The envelope or record breaks a rule of the format.
+    #[error("the envelope or record is malformed: {0}")]
     Malformed(&'static str),
 }
 
