@@ -144,15 +144,16 @@ pub enum PartError {
     Page,
 }
 
-/// Bytes that are no envelope of this version of the format.
+/// Bytes that are no envelope of this version of the format, no completion record, or none of the small values that a
+/// service keeps of an upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
     /// The bytes do not begin as an envelope does; perhaps the object was stored in the clear.
     #[error("not an envelope; the object may never have been encrypted by this library")]
     NotAnEnvelope,
-    /// The envelope's version is not 1.
-    #[error("the envelope's version {0} is not known, a newer release may read it")]
+    /// The version of the envelope or record is not 1.
+    #[error("the version {0} of the envelope or record is not known, a newer release may read it")]
     UnsupportedVersion(u8),
     /// The envelope's mode is none of the four.
     #[error("the envelope's mode {0} is not known, a newer release may read it")]
@@ -169,8 +170,8 @@ pub enum EnvelopeError {
     /// The envelope has a field that is not known.
     #[error("the envelope has a field of type {0} that is not known, a newer release may read it")]
     UnknownField(u16),
-    /// The envelope breaks a rule of the format.
-    #[error("the envelope is malformed: {0}")]
+    /// The envelope or record breaks a rule of the format.
+    #[error("the envelope or record is malformed: {0}")]
     Malformed(&'static str),
 }
 
@@ -208,6 +209,9 @@ pub enum Unexpected {
     /// The KMS key is not accepted here.
     #[error("the KMS key is not among those accepted here (KmsKeys)")]
     KmsKey,
+    /// A completion record stands in place of an envelope, and this reader accepts no records.
+    #[error("a completion record is not accepted here; SseBuilder::completion_records allows records")]
+    Record,
     /// The envelope is not of a multipart upload under way, and one was expected.
     #[error("the envelope is not of a multipart upload under way")]
     State,
@@ -280,6 +284,9 @@ pub enum Misuse {
     /// An upload of a named object has an id, and one of an unbound object has none.
     #[error("the upload of a named object has an id of 1 to 65,535 bytes; that of an unbound object has none")]
     UploadId,
+    /// Only an SSE-C upload of a named object, in a service with a keyring, is completed without its key.
+    #[error("only an SSE-C upload of a named object, in a service with a keyring, is completed without its key")]
+    CompletionWithoutKey,
     /// The label of a receipt is at most 255 bytes.
     #[error("the label of a receipt is at most 255 bytes")]
     LabelTooLong,

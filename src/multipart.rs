@@ -38,11 +38,20 @@
 //!
 //! Spec: manual, format, "Multipart"; Amazon S3, "Uploading and copying objects using multipart upload".
 
+mod attempt;
+mod opened_record;
 mod part_encryptor;
 mod receipt;
+mod record;
 
+pub use attempt::{KeptAttempt, UnopenedPart};
+pub use opened_record::{OpenedRecord, RecordedPart, RecordedTotal};
 pub use part_encryptor::PartEncryptor;
 pub use receipt::{CompletedPart, PartReceipt, Receipt};
+pub use record::{CompletionRecord, EnvelopeOrRecord};
+
+pub(crate) use attempt::contents;
+pub(crate) use record::{Contents, RECORD_SALT_LEN};
 
 use std::fmt;
 use std::sync::Arc;

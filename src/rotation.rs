@@ -62,6 +62,7 @@
 
 mod codec;
 mod cursor;
+mod elsewhere;
 mod entry;
 mod inventory;
 mod pace;
@@ -73,9 +74,10 @@ mod totals;
 mod work;
 
 pub use cursor::Cursor;
+pub use elsewhere::Skip;
 pub use entry::{Entry, EnvelopeStore, PlainStore, StoreFuture};
 pub use inventory::{Inventory, Row};
-pub use report::{Counts, Problem, ProblemKind, Report, Tally, VersionCounts};
+pub use report::{Counts, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts};
 pub use sweep::{Event, Sweep};
 pub use table::Status;
 pub use totals::{Total, Totals};

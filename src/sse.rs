@@ -3,6 +3,7 @@
 mod audited;
 mod blocking;
 mod builder;
+mod completion;
 mod expected;
 mod multipart;
 mod object;
@@ -13,6 +14,7 @@ pub use blocking::Blocking;
 pub use builder::SseBuilder;
 pub use expected::{Expected, KmsKeys, Unlock};
 pub use object::Encrypted;
+pub(crate) use rewrap::RewrapRequest;
 
 use std::fmt;
 use std::mem;

@@ -2,10 +2,12 @@
 //!
 //! `tests/golden/VERSION/` holds a root key, a sealed keyring, and an envelope and a body for each object below, written
 //! by that version; from 0.2.0 on also multipart objects and sealed values; from 0.3.0 on also a wrapped root key and
-//! key stores of the embedded KMS, with their objects. They are never changed. A new version adds a folder of its own:
+//! key stores of the embedded KMS, with their objects; from 0.4.0 on also completion records. They are never changed. A new version adds a folder of its own:
 //! `ATREST_GOLDEN_NEW=tests/golden/VERSION cargo test --all-features --test golden` writes one that is not there yet.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "golden/completion.rs"]
+mod completion;
 #[cfg(feature = "embedded-kms")]
 #[path = "golden/kms.rs"]
 mod kms;
@@ -116,7 +118,7 @@ fn sse(directory: &Path, backend: Backend) -> Sse {
 
 fn sse_on(keyring: Keyring, backend: Backend) -> Sse {
     let builder = Sse::builder().keyring(keyring).kms(Arc::new(GoldenKms), KmsKeys::only([KMS_KEY]));
-    builder.backend(backend).build().unwrap()
+    builder.backend(backend).completion_records().build().unwrap()
 }
 
 #[test]
@@ -148,6 +150,7 @@ fn a_new_version_writes_its_own_files_when_asked() {
         fs::write(directory.join(format!("{}.body", golden.file)), body).unwrap();
     }
     multipart::write(&directory, &sse);
+    completion::write(&directory, &sse);
     keyring.stage().unwrap();
     #[cfg(feature = "passphrase")]
     fs::write(directory.join("passphrase.atrest"), keyring.seal(&RootKey::from_passphrase(PASSPHRASE)).unwrap())

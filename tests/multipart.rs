@@ -13,6 +13,10 @@ mod support;
 mod bodies;
 #[path = "multipart/bounds.rs"]
 mod bounds;
+#[path = "multipart/completion.rs"]
+mod completion;
+#[path = "multipart/completion_attacks.rs"]
+mod completion_attacks;
 #[path = "multipart/keys.rs"]
 mod keys;
 #[path = "multipart/kms.rs"]

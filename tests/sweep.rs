@@ -5,12 +5,17 @@ mod support;
 
 #[path = "sweep/cursors.rs"]
 mod cursors;
+#[cfg(feature = "testing")]
+#[path = "sweep/elsewhere.rs"]
+mod elsewhere;
 #[path = "sweep/kit.rs"]
 mod kit;
 #[path = "sweep/plain.rs"]
 mod plain;
 #[path = "sweep/random.rs"]
 mod random;
+#[path = "sweep/records.rs"]
+mod records;
 #[path = "sweep/uploads.rs"]
 mod uploads;
 

@@ -27,6 +27,8 @@ pub(crate) mod label {
         expect(dead_code, reason = "wrapped by the embedded KMS and the memory KMS")
     )]
     pub(crate) const KMS: &[u8] = b"atrest/v1/kms\0";
+    /// The tag of a completion record.
+    pub(crate) const COMPLETION: &[u8] = b"atrest/v1/completion\0";
     /// A small sealed value.
     pub(crate) const VALUE: &[u8] = b"atrest/v1/value\0";
 }

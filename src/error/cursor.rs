@@ -7,8 +7,8 @@ pub enum CursorError {
     /// The bytes do not begin as a saved cursor or report does, or they are the other of the two.
     #[error("not the saved bytes of this: a cursor and a report of a sweep are two things")]
     NotACursor,
-    /// The version of the bytes is not 1.
-    #[error("the saved bytes have version {0}, which is not known; a newer release may read them")]
+    /// The bytes are of another version, from an older or a newer release: begin the sweep anew.
+    #[error("the saved bytes have version {0}, which this release does not read: begin the sweep anew")]
     UnsupportedVersion(u8),
     /// The bytes were damaged, or are none that were ever saved.
     #[error("the saved bytes are malformed: {0}")]

@@ -16,10 +16,11 @@ pub(crate) use layer::{Kek, LayerKey, unwrap, wrap};
 use std::sync::Arc;
 
 use crate::envelope::{Envelope, ModeId};
-use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
+use crate::error::{CustomerKeyError, Error, Misuse, Result, Unexpected};
 use crate::keys::{EncryptionContext, KeyProvider, Keyring};
 use crate::object::{ObjectName, Requester};
 use crate::secret::CustomerKey;
+use crate::stream::message::DataKeys;
 
 /// How an object is to be encrypted, with exactly what that takes: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], or
 /// [`AnyMode`] for one that is chosen at run time.
@@ -167,6 +168,39 @@ impl<'a> Authorities<'a> {
         let outer = match envelope.mode() {
             ModeId::SseS3 => sse_s3::writing(self.keyring()?),
             ModeId::SseKms => sse_kms::rewriting(self, envelope).await?,
+            ModeId::DsseKms => dsse_kms::outer(self.keyring()?),
+            ModeId::SseC => sse_c::writing(customer_key.ok_or(CustomerKeyError::Required)?),
+        };
+        Ok(WritingKeys { outer, inner })
+    }
+
+    /// The keys to wrap a completed object under: the KMS key-encryption key of its upload's envelope stays, and SSE-S3 and
+    /// the outer layer of DSSE-KMS go under the primary. A KMS is asked to unwrap, never to generate.
+    ///
+    /// # Errors
+    ///
+    /// As [`reading`](Self::reading). Inauthentic: the KMS gave another key than the one that the upload is wrapped under.
+    pub(crate) async fn completing<'k>(
+        &self,
+        envelope: &Envelope,
+        upload_id: &[u8],
+        data_keys: &DataKeys,
+        customer_key: Option<&'k CustomerKey>,
+    ) -> Result<WritingKeys<'k>> {
+        let name = self.object.upload_context(upload_id)?;
+        let keep = async |layer: &Envelope, crypto| {
+            let key = sse_kms::keeping(self, layer).await?;
+            // What the object is wrapped under is what the upload is, or the object could not be read.
+            unwrap(layer, crypto, &key.kek, &name)?;
+            Ok::<_, Error>(key)
+        };
+        let inner = match envelope.inner().zip(data_keys.inner.as_ref()) {
+            Some((inner, secret)) => Some(keep(inner, secret.crypto).await?),
+            None => None,
+        };
+        let outer = match envelope.mode() {
+            ModeId::SseS3 => sse_s3::writing(self.keyring()?),
+            ModeId::SseKms => keep(envelope, data_keys.outer.crypto).await?,
             ModeId::DsseKms => dsse_kms::outer(self.keyring()?),
             ModeId::SseC => sse_c::writing(customer_key.ok_or(CustomerKeyError::Required)?),
         };

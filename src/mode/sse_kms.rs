@@ -69,6 +69,20 @@ pub(super) async fn rewriting(authorities: &Authorities<'_>, envelope: &Envelope
     Ok(key)
 }
 
+/// The key-encryption key that an upload's envelope is wrapped under, to wrap the completed object under as well: the KMS
+/// is asked to unwrap, never to generate. Key id, wrapped key, pairs and the bucket-key flag stay.
+pub(super) async fn keeping(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<LayerKey<'static>> {
+    Ok(LayerKey {
+        kek: reading(authorities, envelope).await?,
+        mode: ModeId::SseKms,
+        key_id: envelope.key_id.clone(),
+        key_version: None,
+        wrapped_kek: envelope.wrapped_kek.clone(),
+        context: envelope.context.clone(),
+        bucket_key: envelope.has_bucket_key(),
+    })
+}
+
 /// Has the KMS unwrap the key-encryption key of an envelope, and checks which of its keys answered.
 pub(super) async fn reading(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<Kek<'static>> {
     // The codec has seen both fields; nothing else makes an envelope of this mode.

@@ -12,7 +12,9 @@ use crate::stream::value::Values;
 
 /// The name under which receipts are sealed.
 const NAME: &str = "atrest/receipt";
-const MAX_LABEL_LEN: usize = 255;
+pub(super) const MAX_LABEL_LEN: usize = 255;
+/// How much longer a receipt is than its label, but in DSSE-KMS.
+pub(super) const RECEIPT_OVERHEAD: usize = 111;
 
 /// Says that one attempt at a part was uploaded, sealed: safe to store anywhere, 111 bytes and its label, in DSSE-KMS 208.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -118,6 +120,11 @@ impl PartReceipt {
     pub fn stored_len(&self) -> u64 {
         // Its plaintext is within the bound of a message: `parse` saw to it.
         self.headers.layers().ciphertext_len(self.plaintext_len).unwrap_or(u64::MAX)
+    }
+
+    /// Whether the stored part begins with this header.
+    pub(super) fn is_of(&self, stored: &MessageHeader) -> bool {
+        self.headers.outer == *stored
     }
 
     pub(super) fn salts(&self) -> EachLayer<[u8; SALT_LEN]> {

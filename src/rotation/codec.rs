@@ -2,12 +2,14 @@
 //!
 //! ```text
 //! magic(8) version kind body checksum(8)
-//! cursor   goal || option(LP(position)) || report
-//! report   complete || 9 x u64 || further(48) || u64 n || n x (u32 version || 48) || option(usage) || u64 n || n x problem
+//! cursor   goal || option(8 bytes that tell target and filter) || option(LP(position)) || report
+//! report   complete || 11 x u64 || further(48) || u64 n || n x (u32 version || 48) || option(usage) ||
+//!          u64 n || n x problem || u64 n || n x skipped
 //! usage    LP(key id) || u64 generation || u32 primary || u64 unclear || finished ||
 //!          u64 n || n x (u32 version || state || u64 objects || u64 uploads)
 //! problem  LP(realm) || LP(bucket) || LP(key) || LP(version id) || option(LP(upload id)) || kind || option(u32 version) ||
 //!          LP(reason)
+//! skipped  LP(realm) || LP(bucket) || LP(key) || LP(version id) || option(LP(upload id)) || reason
 //! ```
 //!
 //! Lengths and counts are u64; an option is 0, or 1 and the value. The checksum is the beginning of SHA-512: against
@@ -16,15 +18,17 @@
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Cursor, Goal};
-use super::report::{Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Tally, VersionCounts};
+use super::cursor::{Cursor, Goal, GoalVerb};
+use super::elsewhere::Skip;
+use super::report::{Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts};
 use crate::crypto::checksum;
 use crate::error::CursorError;
 use crate::keys::{KeyUsage, VersionState, VersionUsage};
 use crate::object::ObjectName;
 
 const MAGIC: [u8; 8] = *b"\x89ARSW\r\n\x1a";
-const VERSION: u8 = 1;
+/// Version 1, of releases up to 0.3, had neither targets nor filters.
+const VERSION: u8 = 2;
 /// What a keyring holds at the most.
 const MAX_KEYRING_VERSIONS: usize = 65_535;
 
@@ -71,11 +75,13 @@ pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
     pub(super) fn cursor(&mut self, cursor: &Cursor) {
-        self.u8(match cursor.goal {
-            Goal::Rewrap => 1,
-            Goal::Encrypt => 2,
-            Goal::RewrapAll => 3,
+        self.u8(match cursor.goal.verb {
+            GoalVerb::Rewrap => 1,
+            GoalVerb::Encrypt => 2,
+            GoalVerb::RewrapAll => 3,
+            GoalVerb::RewrapTo => 4,
         });
+        self.option(cursor.goal.of, |writer, of| writer.0.extend_from_slice(&of));
         self.option(cursor.position.as_deref(), Self::bytes);
         self.report(&cursor.report);
     }
@@ -94,6 +100,11 @@ impl Writer {
         self.option(report.usage.as_ref(), Self::usage);
         self.len(report.problems.len());
         report.problems.iter().for_each(|problem| self.problem(problem));
+        self.len(report.skipped.len());
+        for skipped in &report.skipped {
+            self.entry(&skipped.name, skipped.upload_id.as_deref());
+            self.u8(skip_number(skipped.reason));
+        }
     }
 
     fn version_counts(&mut self, counts: &VersionCounts) {
@@ -123,14 +134,17 @@ impl Writer {
     }
 
     fn problem(&mut self, problem: &Problem) {
-        let name = &problem.name;
-        for component in [name.realm_bytes(), name.bucket(), name.key(), name.version_id_bytes()] {
-            self.bytes(component);
-        }
-        self.option(problem.upload_id.as_deref(), Self::bytes);
+        self.entry(&problem.name, problem.upload_id.as_deref());
         self.u8(kind_number(problem.kind));
         self.option(problem.version, Self::u32);
         self.bytes(problem.reason.as_bytes());
+    }
+
+    fn entry(&mut self, name: &ObjectName, upload_id: Option<&[u8]>) {
+        for component in [name.realm_bytes(), name.bucket(), name.key(), name.version_id_bytes()] {
+            self.bytes(component);
+        }
+        self.option(upload_id, Self::bytes);
     }
 
     fn option<T>(&mut self, value: Option<T>, write: impl FnOnce(&mut Self, T)) {
@@ -165,12 +179,14 @@ impl Writer {
 pub(super) struct Reader<'a>(&'a [u8]);
 
 pub(super) fn cursor(reader: &mut Reader<'_>) -> Decoded<Cursor> {
-    let goal = match reader.array()? {
-        [1] => Goal::Rewrap,
-        [2] => Goal::Encrypt,
-        [3] => Goal::RewrapAll,
+    let verb = match reader.array()? {
+        [1] => GoalVerb::Rewrap,
+        [2] => GoalVerb::Encrypt,
+        [3] => GoalVerb::RewrapAll,
+        [4] => GoalVerb::RewrapTo,
         _ => return Err(malformed("what its sweep is for")),
     };
+    let goal = Goal { verb, of: reader.option(Reader::array)? };
     let position = reader.option(Reader::bytes)?.map(<[u8]>::to_vec);
     let report = report(reader)?;
     if report.complete || (report.counts.entries > 0) != position.is_some() {
@@ -188,12 +204,18 @@ pub(super) fn report(reader: &mut Reader<'_>) -> Decoded<Report> {
     if usage.as_ref().is_some_and(|usage| usage.finished != complete) {
         return Err(malformed("its usage and its report say different things"));
     }
+    let problems = named(reader, counts.problems, problem)?;
+    let skipped = named(reader, counts.skipped, skipped)?;
+    Ok(Report { complete, counts, versions, further_versions, problems, skipped, usage })
+}
+
+/// The entries that a report names of so many.
+fn named<T>(reader: &mut Reader<'_>, of: u64, one: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
     let len = reader.len(MAX_PROBLEMS)?;
-    if u64::try_from(len).unwrap_or(u64::MAX) != counts.problems.min(MAX_PROBLEMS as u64) {
-        return Err(malformed("the number of its problems"));
+    if u64::try_from(len).unwrap_or(u64::MAX) != of.min(MAX_PROBLEMS as u64) {
+        return Err(malformed("the number of entries that it names"));
     }
-    let problems = (0..len).map(|_| problem(reader)).collect::<Decoded<_>>()?;
-    Ok(Report { complete, counts, versions, further_versions, problems, usage })
+    (0..len).map(|_| one(reader)).collect()
 }
 
 fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
@@ -203,6 +225,8 @@ fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
         rewrapped: next()?,
         encrypted: next()?,
         current: next()?,
+        not_selected: next()?,
+        skipped: next()?,
         plain: next()?,
         sse_kms: next()?,
         sse_c: next()?,
@@ -214,9 +238,10 @@ fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
 }
 
 /// What adds up to the number of entries.
-fn outcomes(counts: &Counts) -> [u64; 8] {
-    let Counts { entries: _, rewrapped, encrypted, current, plain, sse_kms, sse_c, gone, problems } = *counts;
-    [rewrapped, encrypted, current, plain, sse_kms, sse_c, gone, problems]
+fn outcomes(counts: &Counts) -> [u64; 10] {
+    let Counts { entries: _, rewrapped, encrypted, current, not_selected, skipped, .. } = *counts;
+    let Counts { plain, sse_kms, sse_c, gone, problems, .. } = *counts;
+    [rewrapped, encrypted, current, not_selected, skipped, plain, sse_kms, sse_c, gone, problems]
 }
 
 fn version_counts(reader: &mut Reader<'_>) -> Decoded<VersionCounts> {
@@ -243,18 +268,39 @@ fn usage(reader: &mut Reader<'_>) -> Decoded<KeyUsage> {
 }
 
 fn problem(reader: &mut Reader<'_>) -> Decoded<Problem> {
+    let (name, upload_id) = entry(reader)?;
+    let [number] = reader.array()?;
+    let kind = KINDS.into_iter().find(|kind| kind_number(*kind) == number).ok_or(malformed("the kind of a problem"))?;
+    let version = reader.option(Reader::u32)?;
+    Ok(Problem { name, upload_id, kind, version, reason: reader.text()? })
+}
+
+fn skipped(reader: &mut Reader<'_>) -> Decoded<Skipped> {
+    let (name, upload_id) = entry(reader)?;
+    let [number] = reader.array()?;
+    let skips = [Skip::NeedsEncryption, Skip::NeedsCustomerKey, Skip::UploadUnderWay];
+    let reason = skips.into_iter().find(|skip| skip_number(*skip) == number);
+    Ok(Skipped { name, upload_id, reason: reason.ok_or(malformed("why an entry was skipped"))? })
+}
+
+fn skip_number(skip: Skip) -> u8 {
+    match skip {
+        Skip::NeedsEncryption => 1,
+        Skip::NeedsCustomerKey => 2,
+        Skip::UploadUnderWay => 3,
+    }
+}
+
+/// The name of an object, and the id of its upload if it is one.
+fn entry(reader: &mut Reader<'_>) -> Decoded<(ObjectName, Option<Vec<u8>>)> {
     let [realm, bucket, key, version_id] = [reader.bytes()?, reader.bytes()?, reader.bytes()?, reader.bytes()?];
     let name = if [realm, bucket, key, version_id].iter().all(|component| component.is_empty()) {
         Ok(ObjectName::unbound())
     } else {
         ObjectName::new(bucket, key).and_then(|name| name.realm(realm)?.version_id(version_id))
     };
-    let name = name.map_err(|_| malformed("the name of a problem"))?;
-    let upload_id = reader.option(Reader::bytes)?.map(<[u8]>::to_vec);
-    let [number] = reader.array()?;
-    let kind = KINDS.into_iter().find(|kind| kind_number(*kind) == number).ok_or(malformed("the kind of a problem"))?;
-    let version = reader.option(Reader::u32)?;
-    Ok(Problem { name, upload_id, kind, version, reason: reader.text()? })
+    let name = name.map_err(|_| malformed("the name of an entry"))?;
+    Ok((name, reader.option(Reader::bytes)?.map(<[u8]>::to_vec)))
 }
 
 const KINDS: [ProblemKind; 8] = [

@@ -17,9 +17,17 @@ pub struct Cursor {
 
 /// What a sweep is for; a cursor goes on with no other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Goal {
+pub(super) struct Goal {
+    pub(super) verb: GoalVerb,
+    /// What tells the target and the filter from others, where there is one.
+    pub(super) of: Option<[u8; 8]>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum GoalVerb {
     Rewrap,
     RewrapAll,
+    RewrapTo,
     Encrypt,
 }
 

@@ -13,8 +13,9 @@ use super::table::{self, Field, Fields, Status, columns};
 use super::totals::Totals;
 use super::work::Under;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
-use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result};
+use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result, Unexpected};
 use crate::keys::{Keyring, VersionState};
+use crate::multipart::{CompletionRecord, EnvelopeOrRecord};
 use crate::sse::Sse;
 
 /// A walk over all that a store holds, that says how each object is encrypted and changes nothing.
@@ -102,7 +103,7 @@ impl<'a> Inventory<'a> {
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
     entry: &'a Entry,
-    envelope: Option<Envelope>,
+    found: Option<EnvelopeOrRecord>,
     problem: Option<Error>,
 }
 
@@ -125,12 +126,12 @@ impl<'a> Row<'a> {
     );
 
     fn of(sse: &Sse, versions: &mut Versions, entry: &'a Entry) -> Self {
-        match entry.envelope().map(Envelope::decode) {
-            None => Self { entry, envelope: None, problem: None },
-            Some(Err(error)) => Self { entry, envelope: None, problem: Some(error) },
-            Some(Ok(envelope)) => {
-                let problem = versions.problem(sse, entry, &envelope);
-                Self { entry, envelope: Some(envelope), problem }
+        match entry.envelope().map(EnvelopeOrRecord::decode) {
+            None => Self { entry, found: None, problem: None },
+            Some(Err(error)) => Self { entry, found: None, problem: Some(error) },
+            Some(Ok(found)) => {
+                let problem = versions.problem(sse, entry, &found);
+                Self { entry, found: Some(found), problem }
             }
         }
     }
@@ -142,13 +143,29 @@ impl<'a> Row<'a> {
 
     /// Its envelope, if it has one that this release reads.
     pub fn envelope(&self) -> Option<&Envelope> {
-        self.envelope.as_ref()
+        match self.found.as_ref()? {
+            EnvelopeOrRecord::Envelope(envelope) => Some(envelope),
+            EnvelopeOrRecord::Record(_) => None,
+        }
+    }
+
+    /// Its completion record, if one stands in place of the envelope: the object is SSE-C, and under the keyring until it is
+    /// finished.
+    pub fn record(&self) -> Option<&CompletionRecord> {
+        match self.found.as_ref()? {
+            EnvelopeOrRecord::Record(record) => Some(record),
+            EnvelopeOrRecord::Envelope(_) => None,
+        }
+    }
+
+    pub(super) fn found(&self) -> Option<&EnvelopeOrRecord> {
+        self.found.as_ref()
     }
 
     /// How it is stored.
     pub fn status(&self) -> Status {
-        match (&self.envelope, self.entry.envelope()) {
-            (Some(envelope), _) => Status::Encrypted(envelope.mode()),
+        match (&self.found, self.entry.envelope()) {
+            (Some(found), _) => Status::Encrypted(found.mode()),
             (None, Some(_)) => Status::Damaged,
             (None, None) => Status::NotSse,
         }
@@ -156,33 +173,34 @@ impl<'a> Row<'a> {
 
     /// Whether its key-encryption key serves a bucket; of SSE-KMS alone.
     pub fn bucket_key(&self) -> Option<bool> {
-        let envelope = self.envelope.as_ref().filter(|envelope| envelope.mode() == ModeId::SseKms)?;
+        let envelope = self.envelope().filter(|envelope| envelope.mode() == ModeId::SseKms)?;
         Some(envelope.has_bucket_key())
     }
 
-    /// The keyring's id or the KMS key's; of DSSE-KMS the keyring's.
+    /// The keyring's id or the KMS key's; of DSSE-KMS and of a completion record the keyring's.
     pub fn key_id(&self) -> Option<&str> {
-        self.envelope.as_ref()?.key_id()
+        self.found.as_ref()?.key_id()
     }
 
     /// The version of the keyring.
     pub fn key_version(&self) -> Option<u32> {
-        self.envelope.as_ref()?.key_version()
+        self.found.as_ref()?.key_version()
     }
 
     /// The KMS key's id of DSSE-KMS.
     pub fn inner_key_id(&self) -> Option<&str> {
-        self.envelope.as_ref()?.inner()?.key_id()
+        self.envelope()?.inner()?.key_id()
     }
 
-    /// The length of the plaintext in bytes: as the envelope claims it, or else as the stored length has it.
+    /// The length of the plaintext in bytes: as the envelope or the record claims it, or else as the stored length has it.
     pub fn plaintext_len(&self) -> Option<u64> {
         let stored_len = self.entry.stored_len();
-        match &self.envelope {
-            Some(envelope) => envelope.plaintext_len().or_else(|| {
+        match &self.found {
+            Some(EnvelopeOrRecord::Envelope(envelope)) => envelope.plaintext_len().or_else(|| {
                 let stored_len = stored_len.filter(|_| envelope.state() == EnvelopeState::Object)?;
                 envelope.mode().plaintext_len(stored_len)
             }),
+            Some(EnvelopeOrRecord::Record(record)) => Some(record.claimed_plaintext_len()),
             None => stored_len.filter(|_| self.status() == Status::NotSse),
         }
     }
@@ -260,11 +278,16 @@ impl Versions {
         Ok(())
     }
 
-    fn problem(&mut self, sse: &Sse, entry: &Entry, envelope: &Envelope) -> Option<Error> {
-        if let Err(error) = sse.accepts(entry.name(), entry.upload_id(), envelope) {
+    fn problem(&mut self, sse: &Sse, entry: &Entry, found: &EnvelopeOrRecord) -> Option<Error> {
+        let accepted = match found {
+            EnvelopeOrRecord::Envelope(envelope) => sse.accepts(entry.name(), entry.upload_id(), envelope),
+            EnvelopeOrRecord::Record(_) if entry.upload_id().is_some() => Err(Unexpected::State.into()),
+            EnvelopeOrRecord::Record(record) => sse.check_record(entry.name(), record).map(drop),
+        };
+        if let Err(error) = accepted {
             return Some(error);
         }
-        let version = Under::of(sse, envelope).version()?;
+        let version = Under::of(sse, found).version()?;
         if !self.known.contains_key(&version)
             && let Err(error) = self.reload(sse)
         {
@@ -275,7 +298,7 @@ impl Versions {
             Some(VersionState::Disabled) => KeyProviderErrorKind::Disabled,
             Some(VersionState::Staged | VersionState::Enabled) => return None,
         };
-        let key_id = envelope.key_id().unwrap_or_default();
+        let key_id = found.key_id().unwrap_or_default();
         Some(KeyProviderError::new(kind, key_id).with_key_version(version).into())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::codec::{self, Kind};
+use super::elsewhere::Skip;
 use super::work::{Done, Outcome, Under};
 use crate::envelope::ModeId;
 use crate::error::{Error, KeyProviderErrorKind, Result};
@@ -26,6 +27,7 @@ pub struct Report {
     pub(super) versions: BTreeMap<u32, VersionCounts>,
     pub(super) further_versions: VersionCounts,
     pub(super) problems: Vec<Problem>,
+    pub(super) skipped: Vec<Skipped>,
     pub(super) usage: Option<KeyUsage>,
 }
 
@@ -39,8 +41,12 @@ pub struct Counts {
     pub rewrapped: u64,
     /// Encrypted; they were in the clear.
     pub encrypted: u64,
-    /// Left as they are: under the primary, or, where a sweep encrypts, encrypted already.
+    /// Left as they are: under the primary or under what the sweep leads to, or, where a sweep encrypts, encrypted already.
     pub current: u64,
+    /// Left as they are: the sweep's filter does not take them.
+    pub not_selected: u64,
+    /// Left as they are: a sweep to another key or mode cannot rewrap them, each for a [reason](Report::skipped).
+    pub skipped: u64,
     /// In the clear, and left so.
     pub plain: u64,
     /// In SSE-KMS, and left as they are.
@@ -85,6 +91,18 @@ pub struct Problem {
     pub(super) reason: String,
 }
 
+/// An entry that a sweep to another key or mode left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Skipped {
+    /// The object's name.
+    pub name: ObjectName,
+    /// The id of the multipart upload, if it is one.
+    pub upload_id: Option<Vec<u8>>,
+    /// Why.
+    pub reason: Skip,
+}
+
 /// What is to be done about a [`Problem`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -117,6 +135,7 @@ impl Report {
             versions: numbers.map(|number| (*number, VersionCounts::default())).collect(),
             further_versions: VersionCounts::default(),
             problems: Vec::new(),
+            skipped: Vec::new(),
             usage,
         }
     }
@@ -166,6 +185,12 @@ impl Report {
         &self.problems
     }
 
+    /// The first 1,000 entries that a sweep to another key or mode left as they are; [`Counts::skipped`] says how many there
+    /// were.
+    pub fn skipped(&self) -> &[Skipped] {
+        &self.skipped
+    }
+
     /// What is wrapped under which version now: what [`Keyring::retire`](crate::Keyring::retire) asks for. None where the
     /// service has no keyring.
     pub fn usage(&self) -> Option<&KeyUsage> {
@@ -187,6 +212,8 @@ impl Report {
             Outcome::Rewrapped { .. } => &mut counts.rewrapped,
             Outcome::Encrypted => &mut counts.encrypted,
             Outcome::Current => &mut counts.current,
+            Outcome::NotSelected => &mut counts.not_selected,
+            Outcome::Skipped(_) => &mut counts.skipped,
             Outcome::Plain => &mut counts.plain,
             Outcome::OtherMode(ModeId::SseC) => &mut counts.sse_c,
             Outcome::OtherMode(_) => &mut counts.sse_kms,
@@ -204,6 +231,12 @@ impl Report {
             (Some(usage), Under::Version(version)) => usage.add(version, u64::from(!upload), u64::from(upload)),
             (Some(usage), Under::Unclear) => usage.add_unclear(1),
             _ => {}
+        }
+        if let Outcome::Skipped(reason) = &done.outcome
+            && self.skipped.len() < MAX_PROBLEMS
+        {
+            let (name, upload_id) = (done.entry.name().clone(), done.entry.upload_id().map(Into::into));
+            self.skipped.push(Skipped { name, upload_id, reason: *reason });
         }
         if let Outcome::Problem(error) = &done.outcome
             && self.problems.len() < MAX_PROBLEMS

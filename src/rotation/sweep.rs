@@ -11,13 +11,15 @@ use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 use pollster::block_on;
 
-use super::cursor::{Cursor, Goal};
+use super::cursor::{Cursor, Goal, GoalVerb};
+use super::elsewhere::{Elsewhere, Filter, digest};
 use super::entry::{Entry, EnvelopeStore, PlainStore};
 use super::pace::Pace;
 use super::report::Report;
-use super::work::{Done, Outcome, Verb, Worker};
+use super::work::{Aim, Done, Outcome, Verb, Worker};
+use crate::envelope::ModeId;
 use crate::error::{Error, IoError, Misuse, Result};
-use crate::mode::{Mode, any};
+use crate::mode::{AnyMode, Mode, any};
 use crate::sse::Sse;
 
 /// What a sweep tells as it goes.
@@ -52,6 +54,7 @@ pub struct Sweep<'a> {
     checkpoint_every: u64,
     give_up_after: u64,
     all: bool,
+    filter: Filter<'a>,
     pace: Option<Pace<'a>>,
     resume: Option<Cursor>,
     on_event: Option<Box<OnEvent<'a>>>,
@@ -68,6 +71,7 @@ impl<'a> Sweep<'a> {
             checkpoint_every: 1_000,
             give_up_after: 100,
             all: false,
+            filter: Filter::default(),
             pace: None,
             resume: None,
             on_event: None,
@@ -118,6 +122,31 @@ impl<'a> Sweep<'a> {
         Self { all: true, ..self }
     }
 
+    /// Takes only what is in these modes; a completion record is SSE-C. What is not taken is counted as
+    /// [`NotSelected`](Outcome::NotSelected), and still under its version of the keyring.
+    #[must_use]
+    pub fn only_modes(mut self, modes: impl IntoIterator<Item = ModeId>) -> Self {
+        self.filter.modes = Some(modes.into_iter().collect());
+        self
+    }
+
+    /// Takes only what is under these keys: the keyring's id, or resolved ids of KMS keys; of DSSE-KMS either of its two.
+    #[must_use]
+    pub fn only_key_ids<K: Into<String>>(mut self, key_ids: impl IntoIterator<Item = K>) -> Self {
+        self.filter.key_ids = Some(key_ids.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// Takes only the entries for which this is true, such as those of one bucket or with one prefix. It also chooses among
+    /// the unencrypted objects of [`encrypt_plain`](Self::encrypt_plain).
+    ///
+    /// A cursor cannot tell two closures apart: give the same one when the sweep is resumed.
+    #[must_use]
+    pub fn only(mut self, chosen: impl Fn(&Entry) -> bool + Send + Sync + 'a) -> Self {
+        self.filter.chosen = Some(Box::new(chosen));
+        self
+    }
+
     /// Tells of every entry and every checkpoint, as it happens: for a log, a progress bar, and to store cursors. An error
     /// ends the sweep: a cursor that cannot be stored is no checkpoint.
     #[must_use]
@@ -144,9 +173,8 @@ impl<'a> Sweep<'a> {
         entries: impl Stream<Item = io::Result<Entry>>,
         store: &dyn EnvelopeStore,
     ) -> Result<Report> {
-        let verb = Verb::Rewrap { all: self.all, store };
-        let goal = if self.all { Goal::RewrapAll } else { Goal::Rewrap };
-        self.walk(goal, verb, entries).await
+        let (aim, goal) = if self.all { (Aim::All, GoalVerb::RewrapAll) } else { (Aim::Needed, GoalVerb::Rewrap) };
+        self.walk(goal, None, Verb::Rewrap { aim, store }, entries).await
     }
 
     /// [`rewrap`](Self::rewrap) for those who have no runtime.
@@ -160,6 +188,49 @@ impl<'a> Sweep<'a> {
         store: &dyn EnvelopeStore,
     ) -> Result<Report> {
         block_on(self.rewrap(stream::iter(entries), store))
+    }
+
+    /// Rewraps everything under another mode or key, each by compare-and-swap: from one KMS key to another, from SSE-S3 to
+    /// SSE-KMS, and so on. The data is not touched. What is under the target already is left as it is.
+    ///
+    /// An object keeps its encryption context where the target names no pairs. What a rewrap cannot do is left as it is
+    /// and reported by name as [skipped](crate::rotation::Report::skipped), with the reason ([`Skip`](super::Skip)).
+    /// Without an exact id the KMS key is found out from the first object that is rewrapped, which may have been under it
+    /// already. [`all`](Self::all) changes nothing here.
+    ///
+    /// # Errors
+    ///
+    /// As [`rewrap`](Self::rewrap). [`Misuse::RewrapCrossesCustomerKey`]: the target is SSE-C.
+    ///
+    /// # Security
+    ///
+    /// A rewrap revokes nothing: a reader that could open the old envelope keeps the data key.
+    pub async fn rewrap_to(
+        self,
+        mode: impl Mode,
+        entries: impl Stream<Item = io::Result<Entry>>,
+        store: &dyn EnvelopeStore,
+    ) -> Result<Report> {
+        let mode = any(mode);
+        if mode.id() == ModeId::SseC {
+            return Err(Misuse::RewrapCrossesCustomerKey.into());
+        }
+        let verb = Verb::Rewrap { aim: Aim::To(Elsewhere::new(mode.clone())), store };
+        self.walk(GoalVerb::RewrapTo, Some(&mode), verb, entries).await
+    }
+
+    /// [`rewrap_to`](Self::rewrap_to) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rewrap_to_blocking(
+        self,
+        mode: impl Mode,
+        entries: impl IntoIterator<Item = io::Result<Entry>>,
+        store: &dyn EnvelopeStore,
+    ) -> Result<Report> {
+        block_on(self.rewrap_to(mode, stream::iter(entries), store))
     }
 
     /// Encrypts what is in the clear; what has an envelope is left as it is, and counted.
@@ -178,8 +249,9 @@ impl<'a> Sweep<'a> {
         entries: impl Stream<Item = io::Result<Entry>>,
         store: &dyn PlainStore,
     ) -> Result<Report> {
-        let verb = Verb::Encrypt { mode: any(mode), store };
-        self.walk(Goal::Encrypt, verb, entries).await
+        let mode = any(mode);
+        let verb = Verb::Encrypt { mode: mode.clone(), store };
+        self.walk(GoalVerb::Encrypt, Some(&mode), verb, entries).await
     }
 
     /// [`encrypt_plain`](Self::encrypt_plain) for those who have no runtime.
@@ -196,7 +268,14 @@ impl<'a> Sweep<'a> {
         block_on(self.encrypt_plain(mode, stream::iter(entries), store))
     }
 
-    async fn walk(self, goal: Goal, verb: Verb<'_>, entries: impl Stream<Item = io::Result<Entry>>) -> Result<Report> {
+    async fn walk(
+        self,
+        goal: GoalVerb,
+        target: Option<&AnyMode>,
+        verb: Verb<'_>,
+        entries: impl Stream<Item = io::Result<Entry>>,
+    ) -> Result<Report> {
+        let goal = Goal { verb: goal, of: digest(target, &self.filter) };
         if let Some(keyring) = self.sse.keyring() {
             keyring.reload()?;
         }
@@ -216,7 +295,7 @@ impl<'a> Sweep<'a> {
             give_up_after: self.give_up_after,
             failing: None,
         };
-        let worker = Worker { sse: self.sse, verb, pace: self.pace };
+        let worker = Worker { sse: self.sse, filter: self.filter, verb, pace: self.pace };
         let work = |listed: io::Result<Entry>| async {
             match listed {
                 Ok(entry) => Ok(worker.work(entry).await),

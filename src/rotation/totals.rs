@@ -128,7 +128,7 @@ impl Totals {
         self.totals.entry(of).or_insert_with_key(|of| Total::new(of.clone())).add(row);
         if let Some(usage) = &mut self.usage {
             let upload = row.entry().upload_id().is_some();
-            match row.envelope().map(|envelope| Under::of(sse, envelope)) {
+            match row.found().map(|found| Under::of(sse, found)) {
                 Some(Under::Version(version)) => usage.add(version, u64::from(!upload), u64::from(upload)),
                 None if row.status() == Status::Damaged => usage.add_unclear(1),
                 _ => {}

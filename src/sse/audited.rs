@@ -43,6 +43,12 @@ impl<'a> Deed<'a> {
         }
     }
 
+    /// Something is done with the completion record of an SSE-C object, or to make one.
+    pub(super) fn of_record(operation: AuditOperation, object: &'a ObjectName) -> Self {
+        let mode = ModeId::SseC;
+        Self { operation, object, source_object: None, mode, requested_key_id: None, context: None, envelope: None }
+    }
+
     /// Out of an object that may have another name.
     pub(super) fn out_of(self, source: &'a ObjectName) -> Self {
         Self { source_object: Some(source).filter(|source| *source != self.object), ..self }

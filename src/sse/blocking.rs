@@ -6,7 +6,7 @@ use super::{Encrypted, Expected, Sse, Unlock};
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::mode::Mode;
-use crate::multipart::{CompletedPart, CompletedUpload, Upload};
+use crate::multipart::{CompletedPart, CompletedUpload, CompletionRecord, OpenedRecord, UnopenedPart, Upload};
 use crate::object::ObjectName;
 use crate::stream::{Decryptor, Encryptor};
 
@@ -108,6 +108,53 @@ impl Blocking {
         parts: impl IntoIterator<Item = CompletedPart<'p>>,
     ) -> Result<CompletedUpload> {
         block_on(self.0.complete_multipart(upload, unlock, parts))
+    }
+
+    /// See [`Sse::complete_multipart_without_key`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn complete_multipart_without_key<'p>(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        parts: impl IntoIterator<Item = UnopenedPart<'p>>,
+    ) -> Result<CompletionRecord> {
+        block_on(self.0.complete_multipart_without_key(object, upload_id, envelope, parts))
+    }
+
+    /// See [`Sse::open_record`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<OpenedRecord> {
+        block_on(self.0.open_record(object, record))
+    }
+
+    /// See [`Sse::finish_completion`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn finish_completion(
+        &self,
+        object: &ObjectName,
+        record: &CompletionRecord,
+        unlock: Unlock<'_>,
+    ) -> Result<CompletedUpload> {
+        block_on(self.0.finish_completion(object, record, unlock))
+    }
+
+    /// See [`Sse::rewrap_record`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
+        block_on(self.0.rewrap_record(object, record))
     }
 
     /// See [`Sse::rewrap_upload`].

@@ -22,6 +22,7 @@ pub(super) struct Shared {
     pub(super) backend: Backend,
     pub(super) generator: Generator,
     pub(super) envelope_len: Option<usize>,
+    pub(super) completion_records: bool,
 }
 
 impl Shared {
@@ -60,6 +61,7 @@ pub struct SseBuilder {
     backend: Option<Backend>,
     generator: Generator,
     envelope_len: Option<usize>,
+    completion_records: bool,
 }
 
 impl SseBuilder {
@@ -125,6 +127,16 @@ impl SseBuilder {
         Self { envelope_len: Some(len), ..self }
     }
 
+    /// Has completion records be made and accepted: SSE-C uploads are completed without their key, and a record stands in
+    /// place of the envelope until a request brings the key. Needs a [`keyring`](Self::keyring).
+    ///
+    /// Give it to every node that reads the store, or to none: without it a record is refused as
+    /// [`Unexpected::Record`](crate::error::Unexpected::Record).
+    #[must_use]
+    pub fn completion_records(self) -> Self {
+        Self { completion_records: true, ..self }
+    }
+
     /// The `Sse`.
     ///
     /// # Errors
@@ -142,6 +154,7 @@ impl SseBuilder {
             backend,
             generator: self.generator,
             envelope_len: self.envelope_len,
+            completion_records: self.completion_records,
         };
         Ok(Sse { shared: Arc::new(shared), requester: Requester::anonymous(), expected: Vec::new() })
     }
@@ -155,6 +168,7 @@ impl fmt::Debug for SseBuilder {
             .field("audit", &self.audit)
             .field("backend", &self.backend)
             .field("envelope_len", &self.envelope_len)
+            .field("completion_records", &self.completion_records)
             .finish_non_exhaustive()
     }
 }

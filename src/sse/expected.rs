@@ -47,6 +47,7 @@ impl KmsKeys {
 pub struct Expected {
     modes: Option<Vec<ModeId>>,
     kms_keys: Option<KmsKeys>,
+    no_records: bool,
 }
 
 impl Expected {
@@ -59,7 +60,7 @@ impl Expected {
     /// reach of whoever writes the store.
     pub fn exactly(envelope: &Envelope) -> Self {
         let kms_keys = envelope.kms_key_id().map(|key_id| KmsKeys::only([key_id]));
-        Self { modes: Some(vec![envelope.mode()]), kms_keys }
+        Self { modes: Some(vec![envelope.mode()]), kms_keys, ..Self::default() }
     }
 
     /// These modes alone.
@@ -72,6 +73,12 @@ impl Expected {
     #[must_use]
     pub fn kms_keys(self, keys: KmsKeys) -> Self {
         Self { kms_keys: Some(keys), ..self }
+    }
+
+    /// No completion record in place of an envelope: for objects that are known to be finished, or never uploaded in parts.
+    #[must_use]
+    pub fn no_records(self) -> Self {
+        Self { no_records: true, ..self }
     }
 
     /// Whether it says of one envelope what that is: one mode, and where that has one, one KMS key.
@@ -90,6 +97,10 @@ impl Expected {
     #[cfg(feature = "s3")]
     pub(crate) fn accepts(&self, envelope: &Envelope) -> bool {
         self.accepts_mode(envelope.mode()) && envelope.kms_key_id().is_none_or(|key_id| self.accepts_kms_key(key_id))
+    }
+
+    pub(super) fn accepts_records(&self) -> bool {
+        !self.no_records
     }
 
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {

@@ -10,7 +10,7 @@ use crate::audit::AuditOperation;
 use crate::envelope::{Content, Envelope, ModeId};
 use crate::error::Result;
 use crate::mode::{AnyMode, Mode, any};
-use crate::multipart::{CompletedPart, CompletedUpload, Upload};
+use crate::multipart::{CompletedPart, CompletedUpload, List, Upload};
 use crate::object::ObjectName;
 use crate::stream::Decryptor;
 use crate::stream::manifest::seal_manifest;
@@ -105,7 +105,12 @@ impl Sse {
     /// compare-and-swap: of two completions that race, one is stored. Where another envelope of the upload stands there,
     /// it was rewrapped meanwhile: resume from that one and complete again; the receipts are as good.
     ///
-    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine.
+    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine. An SSE-C upload whose
+    /// key is not there is completed by
+    /// [`complete_multipart_without_key`](Self::complete_multipart_without_key).
+    ///
+    /// A KMS is asked to unwrap the upload's key once for each layer it has, and never to generate: the wrapped key of the
+    /// upload serves the object.
     ///
     /// # Errors
     ///
@@ -136,8 +141,22 @@ impl Sse {
         }
         let list = upload.list(parts)?;
         self.refresh_keyring(old.mode())?;
-        let keys = self.authorities(object).rewriting(old, unlock.customer_key(), true).await?;
-        self.check_written_kms_keys(&keys)?;
+        self.seal_completed(upload, &list, unlock).await
+    }
+
+    /// The envelope and the manifest of an object that is made of these parts.
+    ///
+    /// A KMS is asked to unwrap and never to generate: the key-encryption key of the upload serves the object.
+    //= manual/format.md#rewrap
+    pub(super) async fn seal_completed(
+        &self,
+        upload: &Upload,
+        list: &List,
+        unlock: Unlock<'_>,
+    ) -> Result<CompletedUpload> {
+        let (old, object) = (upload.envelope(), upload.object());
+        let authorities = self.authorities(object);
+        let keys = authorities.completing(old, upload.upload_id(), upload.keys(), unlock.customer_key()).await?;
 
         let manifest = seal_manifest(upload.values(), &upload.salts()?, &list.records)?;
         let content = |manifest: MessageHeader| Content::Multipart {

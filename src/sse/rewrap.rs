@@ -1,4 +1,4 @@
-//! One verb for rotation, renames, copies, and changes of mode or key: the data is never touched.
+//! Rewraps: rotation, renames, copies, and changes of mode or key, all from one request. The data is never touched.
 
 use super::audited::Deed;
 use super::wrapping::NewEnvelope;
@@ -9,6 +9,56 @@ use crate::error::{Misuse, Result};
 use crate::mode::{AnyMode, Mode, WritingKeys, any};
 use crate::object::ObjectName;
 use crate::stream::message::DataKeys;
+
+/// What a rewrap is to do: of which envelope, with which keys, and what it leads to.
+pub(crate) struct RewrapRequest<'a> {
+    object: &'a ObjectName,
+    /// Of an upload under way.
+    upload_id: Option<&'a [u8]>,
+    unlock: Unlock<'a>,
+    target: Target<'a>,
+    both_layers: bool,
+    across_customer_key: bool,
+}
+
+enum Target<'a> {
+    /// The same object in the same mode under the same key: a fresh wrap.
+    Same,
+    /// A name, a mode and its key.
+    Of { object: &'a ObjectName, mode: AnyMode },
+}
+
+impl<'a> RewrapRequest<'a> {
+    /// A fresh wrap of an object's envelope.
+    pub(crate) fn object(object: &'a ObjectName, unlock: Unlock<'a>) -> Self {
+        let (upload_id, target) = (None, Target::Same);
+        Self { object, upload_id, unlock, target, both_layers: false, across_customer_key: false }
+    }
+
+    /// A fresh wrap of the envelope of an upload under way, whose name and mode never change.
+    pub(crate) fn upload(object: &'a ObjectName, upload_id: &'a [u8], unlock: Unlock<'a>) -> Self {
+        Self { upload_id: Some(upload_id), ..Self::object(object, unlock) }
+    }
+
+    /// For this name, mode and key instead.
+    pub(crate) fn leading_to(self, object: &'a ObjectName, mode: AnyMode) -> Self {
+        Self { target: Target::Of { object, mode }, ..self }
+    }
+
+    /// Both layers of DSSE-KMS; another key always takes both.
+    pub(crate) fn both_layers(self) -> Self {
+        Self { both_layers: true, ..self }
+    }
+
+    /// The caller accepts that the old key still opens the object where SSE-C is entered or left.
+    pub(crate) fn across_customer_key(self) -> Self {
+        Self { across_customer_key: true, ..self }
+    }
+
+    fn named(&self) -> Named<'a> {
+        Named { object: self.object, upload_id: self.upload_id }
+    }
+}
 
 impl Sse {
     /// Whether the envelope is wrapped under another version of the keyring than its primary.
@@ -35,7 +85,7 @@ impl Sse {
     ///
     /// A rewrap revokes nothing: whoever could open the old envelope keeps the data key.
     pub async fn rewrap(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Envelope> {
-        self.rewrap_layers(Named::object(object), envelope, unlock, false).await
+        self.rewrap_by(&RewrapRequest::object(object, unlock), envelope).await
     }
 
     /// [`rewrap`](Self::rewrap) of both layers of DSSE-KMS; of the other modes, the same.
@@ -49,7 +99,7 @@ impl Sse {
         envelope: &Envelope,
         unlock: Unlock<'_>,
     ) -> Result<Envelope> {
-        self.rewrap_layers(Named::object(object), envelope, unlock, true).await
+        self.rewrap_by(&RewrapRequest::object(object, unlock).both_layers(), envelope).await
     }
 
     /// [`rewrap`](Self::rewrap) of the envelope of a multipart upload under way, so that it survives the retirement of a key
@@ -66,7 +116,7 @@ impl Sse {
         envelope: &Envelope,
         unlock: Unlock<'_>,
     ) -> Result<Envelope> {
-        self.rewrap_layers(Named::upload(object, upload_id), envelope, unlock, false).await
+        self.rewrap_by(&RewrapRequest::upload(object, upload_id, unlock), envelope).await
     }
 
     /// Wraps the object's data key for another name, mode or key: a rename, a copy within one store, another KMS key,
@@ -92,7 +142,7 @@ impl Sse {
         new_object: &ObjectName,
         mode: impl Mode,
     ) -> Result<Envelope> {
-        self.rewrap_into(object, envelope, unlock, new_object, any(mode), false).await
+        self.rewrap_by(&RewrapRequest::object(object, unlock).leading_to(new_object, any(mode)), envelope).await
     }
 
     /// [`rewrap_as`](Self::rewrap_as), and into or out of SSE-C too.
@@ -113,63 +163,49 @@ impl Sse {
         new_object: &ObjectName,
         mode: impl Mode,
     ) -> Result<Envelope> {
-        self.rewrap_into(object, envelope, unlock, new_object, any(mode), true).await
+        let request = RewrapRequest::object(object, unlock).leading_to(new_object, any(mode)).across_customer_key();
+        self.rewrap_by(&request, envelope).await
     }
 
-    async fn rewrap_into(
-        &self,
-        object: &ObjectName,
-        envelope: &Envelope,
-        unlock: Unlock<'_>,
-        new_object: &ObjectName,
-        mode: AnyMode,
-        across_customer_key: bool,
-    ) -> Result<Envelope> {
-        let deed = Deed::writing(AuditOperation::RewrapObject, new_object, &mode).out_of(object);
-        let rewrapping = self.rewrap_to(object, envelope, unlock, new_object, &mode, across_customer_key);
-        self.audited(deed, rewrapping, |envelope| Some(envelope)).await
-    }
-
-    async fn rewrap_to(
-        &self,
-        object: &ObjectName,
-        envelope: &Envelope,
-        unlock: Unlock<'_>,
-        new_object: &ObjectName,
-        mode: &AnyMode,
-        across_customer_key: bool,
-    ) -> Result<Envelope> {
-        // What the store's writer put there is unexpected before it is a mistake of the caller's.
-        self.check(Named::object(object), envelope, Some(unlock))?;
-        if !across_customer_key && (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC) {
-            return Err(Misuse::RewrapCrossesCustomerKey.into());
-        }
-        if envelope.mode().layers() != mode.id().layers() {
-            return Err(Misuse::RewrapChangesLayers.into());
-        }
-        // What was expected of the old envelope says nothing of the new one; the builder does.
-        let writer = Self { expected: Vec::new(), ..self.clone() };
-        writer.check_mode(mode.id())?;
-        writer.authorities(new_object).check_name(mode.id())?;
-        let unlocked = self.unlock(Named::object(object), envelope, unlock, true).await?;
-        let keys = writer.authorities(new_object).writing(mode).await?;
-        writer.wrap_anew(envelope, &unlocked, &keys, Named::object(new_object))
-    }
-
-    async fn rewrap_layers(
-        &self,
-        named: Named<'_>,
-        envelope: &Envelope,
-        unlock: Unlock<'_>,
-        both_layers: bool,
-    ) -> Result<Envelope> {
-        let deed = Deed::reading(AuditOperation::RewrapObject, named.object, envelope);
-        let rewrapping = async {
-            let unlocked = self.unlock(named, envelope, unlock, both_layers).await?;
-            let keys = self.authorities(named.object).rewriting(envelope, unlock.customer_key(), both_layers).await?;
-            self.wrap_anew(envelope, &unlocked, &keys, named)
+    /// Wraps an envelope anew as the request says: what every rewrap of the library is.
+    pub(crate) async fn rewrap_by(&self, request: &RewrapRequest<'_>, envelope: &Envelope) -> Result<Envelope> {
+        let (operation, object) = (AuditOperation::RewrapObject, request.object);
+        let deed = match &request.target {
+            Target::Same => Deed::reading(operation, object, envelope),
+            Target::Of { object: new_object, mode } => Deed::writing(operation, new_object, mode).out_of(object),
         };
-        self.audited(deed, rewrapping, |envelope| Some(envelope)).await
+        self.audited(deed, self.rewrapped(request, envelope), |envelope| Some(envelope)).await
+    }
+
+    //= manual/format.md#rewrap
+    async fn rewrapped(&self, request: &RewrapRequest<'_>, envelope: &Envelope) -> Result<Envelope> {
+        let (named, unlock) = (request.named(), request.unlock);
+        match &request.target {
+            Target::Same => {
+                let unlocked = self.unlock(named, envelope, unlock, request.both_layers).await?;
+                let authorities = self.authorities(request.object);
+                let keys = authorities.rewriting(envelope, unlock.customer_key(), request.both_layers).await?;
+                self.wrap_anew(envelope, &unlocked, &keys, named)
+            }
+            Target::Of { object, mode } => {
+                // What the store's writer put there is unexpected before it is a mistake of the caller's.
+                self.check(named, envelope, Some(unlock))?;
+                let crosses = (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC);
+                if crosses && !request.across_customer_key {
+                    return Err(Misuse::RewrapCrossesCustomerKey.into());
+                }
+                if envelope.mode().layers() != mode.id().layers() {
+                    return Err(Misuse::RewrapChangesLayers.into());
+                }
+                // What was expected of the old envelope says nothing of the new one; the builder does.
+                let writer = Self { expected: Vec::new(), ..self.clone() };
+                writer.check_mode(mode.id())?;
+                writer.authorities(object).check_name(mode.id())?;
+                let unlocked = self.unlock(named, envelope, unlock, true).await?;
+                let keys = writer.authorities(object).writing(mode).await?;
+                writer.wrap_anew(envelope, &unlocked, &keys, Named::object(object))
+            }
+        }
     }
 
     /// The same content under other keys and a fresh salt each; an inner layer without a new key stays as it is.

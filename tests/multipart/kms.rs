@@ -23,7 +23,7 @@ impl Asked {
 }
 
 #[test]
-fn the_kms_makes_a_key_to_begin_and_one_to_complete_and_unwraps_one_to_resume_and_one_to_read() {
+fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_and_one_to_read() {
     let kms = Arc::new(MemoryKms::new());
     let key_id = kms.create_key("app").unwrap();
     let sse = Sse::builder().keyring(Keyring::generate().unwrap()).kms(kms.clone(), KmsKeys::only([&*key_id]));
@@ -52,7 +52,7 @@ fn the_kms_makes_a_key_to_begin_and_one_to_complete_and_unwraps_one_to_resume_an
             assert_eq!(asked.since(), (0, 0), "parts, receipts and values");
             let completed =
                 sse.complete_multipart(&resumed, Unlock::Server, parts[..2].iter().map(|part| part.listed())).unwrap();
-            assert_eq!(asked.since(), (asks, 0), "complete");
+            assert_eq!(asked.since(), (0, asks), "complete");
             completed.decryptor.range(0..10, completed.decryptor.ciphertext_len().unwrap()).unwrap();
             assert_eq!(asked.since(), (0, 0), "what a completion hands out");
             let reader = sse.decryptor(&object, &completed.envelope, Unlock::Server).unwrap();

@@ -169,6 +169,12 @@ class Keys:
         """Step 5: the data keys, from the outer layer inward."""
         return [unwrap(layer, self.kek_of(layer, name), name) for layer in env.layers]
 
+    def master_key(self, number):
+        version = self.keyring["versions"].get(number)
+        need(version, "KeyProvider", f"the keyring has no version {number}")
+        need(version["state"] != "disabled", "KeyProvider", f"version {number} of the keyring is disabled")
+        return version["key"]
+
     def kek_of(self, layer, name):
         if layer.mode == 4:
             return self.customer_key
@@ -176,11 +182,7 @@ class Keys:
             found = self.kek or layer.key_id in self.embedded
             need(found, "KeyProvider", "the unwrapped key-encryption key is missing: see kms-request, or --key-store")
             return self.kek or unwrap_kek(self.embedded[layer.key_id], layer, shown_pairs(layer, name))
-        version = self.keyring["versions"].get(layer.key_version)
-        need(version, "KeyProvider", f"the keyring has no version {layer.key_version}")
-        enabled = version["state"] != "disabled"
-        need(enabled, "KeyProvider", f"version {layer.key_version} of the keyring is disabled")
-        return version["key"]
+        return self.master_key(layer.key_version)
 
 
 # Messages
@@ -438,7 +440,11 @@ def open_object(env, data_keys, body, manifest=None):
         known = env.plaintext_len is not None
         need(not known or message.size == env.plaintext_len, "Inauthentic", "the body has another length than recorded")
         return Object([message.size], lambda _: message, known)
-    parts = open_manifest(env, data_keys, manifest)
+    return open_parts(data_keys, open_manifest(env, data_keys, manifest), body)
+
+
+def open_parts(data_keys, parts, body):
+    layers = len(data_keys)
     ends = list(accumulate(stored_len(size, layers) for _, size, _ in parts))
     kind = "Truncated" if body.size < ends[-1] else "Inauthentic"
     need(body.size == ends[-1], kind, f"the body is of {body.size} bytes, its {len(parts)} parts take {ends[-1]}")
@@ -533,6 +539,70 @@ def salt_of(of, env, data_keys, manifest=None, receipt=None):
     found = [salts[-1] for number, _, salts in open_manifest(env, data_keys, manifest) if number == of]
     need(found, "InvalidPart", f"the object has no part {of}")
     return found[0]
+
+
+# Completion records
+
+class Record:
+    """What stands in place of envelope and manifest of an SSE-C upload that was completed without its key. Steps 1 and 2."""
+
+    def __init__(self, b):
+        need(len(b) >= 16 and b[:8] == b"\x89ARSC\r\n\x1a", "NotAnEnvelope", "it does not begin as a record does")
+        need(b[8] == 1, "UnsupportedVersion", f"version {b[8]}")
+        rest = Cursor(b, "Malformed")
+        rest.take(9)
+        self.key_id, self.key_version, self.salt = key_id(rest.lp()), rest.number(4), rest.take(32)
+        self.upload_id, self.envelope, count = rest.lp(), rest.lp(), rest.number(4)
+        good = self.key_version and self.upload_id and 1 <= count <= 65_536
+        need(good, "Malformed", "a version of 0, no upload id, or no possible number of parts")
+        self.parts = []
+        for _ in range(count):
+            number, size, header, receipt, label = rest.number(4), rest.number(8), rest.take(56), rest.lp(), rest.lp()
+            need(len(label) <= 255 and len(receipt) == 111 + len(label), "Malformed", "the length of a label or receipt")
+            self.parts.append((number, size, header, receipt, label))
+        self.tag = rest.take(32)
+        need(rest.is_at_end(), "Malformed", "something follows the record")
+        self.before_tag = b[:-32]
+
+    def open(self, name, keys):
+        """Steps 3 to 5: what a reader without the customer key knows; gives the upload's name."""
+        need(keys.modes is None or MODES[4] in keys.modes, "Unexpected", "sse-c is not accepted")
+        need(name is not None, "Unexpected", "a record is bound to a name")
+        ours = keys.keyring is not None and keys.keyring["key_id"] == self.key_id
+        need(ours, "Unexpected", f"the record takes a keyring of key id {self.key_id!r}")
+        name = (*name[:4], self.upload_id)
+        prk = extract(self.salt, keys.master_key(self.key_version))
+        made = expand(prk, D + b"completion\0" + ctx(name) + self.before_tag, 32)
+        need(same(made, self.tag), "Inauthentic", "the record was changed, or is of another object or keyring")
+        try:
+            self.upload = Envelope(self.envelope)
+        except Refused as refused:
+            raise Refused("Malformed", f"the envelope in the record: {refused}") from None
+        good = self.upload.mode == 4 and self.upload.state == 2 and self.upload.bound
+        need(good, "Malformed", "the envelope in the record is not of an SSE-C upload")
+        last = self.total = 0
+        for number, size, *_ in self.parts:
+            self.total += size
+            good = number > last and size <= MOST and self.total <= 2**56
+            need(good, "Inauthentic", "part numbers or lengths that break a rule")
+            last = number
+        return name
+
+    def finish(self, name, keys, body):
+        """Step 6: the object, every receipt compared with what the record says."""
+        name = self.open(name, keys)
+        need(keys.customer_key, "CustomerKeyRequired", "the object is SSE-C")
+        data_keys, parts = [unwrap(self.upload, keys.customer_key, name)], []
+        for number, size, header, receipt, label in self.parts:
+            said = {"number": number, "len": size, "headers": [header], "label": label}
+            need(open_receipt(data_keys, receipt) == said, "Inauthentic", f"the receipt of part {number}")
+            parts.append((number, size, [header[:24]]))
+        return open_parts(data_keys, parts, body)
+
+    def show(self):
+        parts = [{"number": number, "len": size, "label": label.hex()} for number, size, _, _, label in self.parts]
+        return {"key_id": self.key_id, "key_version": self.key_version, "upload_id": self.upload_id.hex(),
+                "total_len": self.total, "parts": parts}
 
 
 # Sealed files
@@ -816,6 +886,17 @@ def open_command(args):
     print(f"{written} bytes, {MODES[env.mode]}, authentic")
 
 
+def record_command(args):
+    """a completion record, verified; with --customer-key, --body and --out the object"""
+    record, name, keys = Record(read_file(args.record, 1 << 26)), read_name(args), read_keys(args)
+    if not args.out:
+        record.open(name, keys)
+        return show(record.show())
+    need(args.body, "Misuse", "--body is missing")
+    written = write(args.out, record.finish(name, keys, Stored(*args.body)).whole())
+    print(f"{written} bytes, sse-c, authentic")
+
+
 def receipt_command(args):
     """the receipt of a part"""
     receipt = open_receipt(read_stored(args)[1], read_file(args.sealed))
@@ -892,6 +973,8 @@ def arguments():
     command(kms_request_command, *alone, *name)
     command(open_command, *stored, body, *name, *keys,
             option("--range", "first-last, first- or -n, counted as in HTTP"), file("--out", required=True))
+    command(record_command, file("--record", "in place of envelope and manifest", required=True), body, *name, *keys,
+            file("--out"))
     command(receipt_command, *stored, *name, *upload, *keys, sealed)
     command(value_command, *stored, *name, *upload, *keys, sealed, option("--name", "the value's name", required=True),
             option("--of", "what it describes: object, upload, or the number of a part", required=True),

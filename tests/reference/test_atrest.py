@@ -20,7 +20,7 @@ from unittest import mock
 
 import atrest
 import check_cases
-from atrest import ANY, Envelope, Keys, lp
+from atrest import ANY, Envelope, Keys, Record, lp
 from kit import (CAT, DATA, KMS_NAME, PASSPHRASE, TESTS, UNHEX, Memory, ProgramTest, Test, key_store,
                  plaintext, seal, seal_file, seal_keyring, seal_message, seal_multipart, seal_under)
 
@@ -268,6 +268,68 @@ def golden_kms(request):
     return atrest.Message(Memory(wrapped), GOLDEN_KMS, context, wrapped[:56]).read(0, 32)
 
 
+class CompletionRecords(Test):
+    """`completion.json`, in its steps: opened, finished, refused."""
+
+    def setUp(self):
+        self.cases = load("completion.json")
+
+    def keys(self, case):
+        keyring = case.get("keyring") or self.cases["keyring"]
+        states = {0: "staged", 1: "enabled", 2: "disabled"}
+        versions = {version["version"]: {"state": states[version["state"]], "key": UNHEX(version["key"])}
+                    for version in keyring["versions"]}
+        keyring = {"key_id": keyring["key_id"], "versions": versions}
+        return Keys(keyring, customer_key=UNHEX(case["customer_key"]), modes=case.get("modes"))
+
+    def test_every_record_opens_and_finishes_to_the_stated_object(self):
+        self.assertEqual(len(self.cases["accept"]), 10)
+        for case in self.cases["accept"]:
+            with self.subTest(case["case"]):
+                record, name = Record(UNHEX(case["record"])), name_of(case["name"])
+                record.open(name, self.keys(case))
+                self.assertEqual(record.total, case["plaintext_len"])
+                self.assertEqual([(number, label) for number, _, _, _, label in record.parts],
+                                 [(part["number"], UNHEX(part["label"])) for part in case["parts"]])
+                body = Memory(base64.b64decode(case["body"]))
+                whole = b"".join(record.finish(name, self.keys(case), body).whole())
+                self.assertEqual(whole, plaintext(case["plaintext_len"]))
+                env, finished = Envelope(UNHEX(case["finished"]["envelope"])), case["finished"]
+                data_keys = self.keys(case).unlock(env, name)
+                opened = atrest.open_object(env, data_keys, body, Memory(UNHEX(finished["manifest"])))
+                self.assertEqual(b"".join(opened.whole()), whole)
+
+    def test_every_record_that_must_be_refused_is_refused_in_its_step_with_its_class(self):
+        self.assertEqual(len(self.cases["reject"]), 94)
+        for case in self.cases["reject"]:
+            # Whoever calls the program for a record expects one.
+            if not case["records_expected"]:
+                continue
+            with self.subTest(case["case"]):
+                name, keys = name_of(case.get("name")), self.keys(case)
+                steps = {"open": lambda: Record(UNHEX(case["record"])).open(name, keys),
+                         "finish": lambda: Record(UNHEX(case["record"])).finish(name, keys, Memory(b""))}
+                self.refused(case["expect"], steps["finish"])
+                if case["refused_by"] == "open":
+                    self.refused(case["expect"], steps["open"])
+                else:
+                    steps["open"]()
+
+    def test_every_upload_that_was_completed_with_its_keys_opens(self):
+        for case in self.cases["completed_with_keys"]:
+            with self.subTest(case["case"]):
+                of_object = {**case, **case["finished"]}
+                self.assertEqual(whole(of_object), plaintext(case["plaintext_len"]))
+                before, after = (Envelope(UNHEX(case[key]["envelope"] if key == "finished" else case[key]))
+                                 for key in ("upload_envelope", "finished"))
+                for old, new in zip(before.layers, after.layers):
+                    if old.mode == 2:
+                        self.assertEqual([old.fields.get(kind) for kind in (1, 3, 4)],
+                                         [new.fields.get(kind) for kind in (1, 3, 4)])
+                        self.assertEqual(old.bucket_key, new.bucket_key)
+                        self.assertNotEqual(old.wrap_salt, new.wrap_salt)
+
+
 class Messages(Test):
     def opened(self, message, data_keys, headers):
         return b"".join(atrest.open_message(Memory(message), data_keys, b"context", headers).whole())
@@ -332,6 +394,8 @@ class TheProgram(ProgramTest):
                 self.golden_keyrings_open(folder)
                 if folder.name != "0.1.0":  # The first version had none.
                     self.golden_multipart_objects_open(folder, GOLDEN_MULTIPART, self.golden_keys)
+                if folder.name not in ("0.1.0", "0.2.0", "0.3.0"):  # Nor these a completion record.
+                    opened |= self.golden_completion_opens(folder)
                 if folder.name not in ("0.1.0", "0.2.0"):  # Nor had the second a key store.
                     self.golden_wrapped_root_key_opens(folder)
                     self.golden_key_stores_open(folder)
@@ -438,6 +502,33 @@ class TheProgram(ProgramTest):
                     self.assertEqual(UNHEX(shown["label"]), b'"etag-%d"' % number)
                     self.assertEqual(UNHEX(shown["headers"][0]), part.read_bytes()[:56])
                     self.assert_golden_value([*of_upload, "--receipt", receipt], number, file(f"value-part-{number}"))
+
+    def golden_completion_opens(self, folder):
+        """Gives the files that only the library reads."""
+        def file(what):
+            return folder / f"completed-sse-c.{what}"
+
+        name = ["--realm", "account-7", "--bucket", "photos", "--key", "completed \u00e9", "--version-id", "v1"]
+        keyring = ["--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key"]
+        parts, whole = [file(f"part-{number}") for number in GOLDEN_PARTS], sum(GOLDEN_PARTS.values())
+        of_record = ["record", "--record", file("record"), *name, *keyring]
+        shown = json.loads(self.program(*of_record))
+        self.assertEqual((shown["total_len"], shown["upload_id"]), (whole, b"golden upload \xff".hex()))
+        self.assertEqual([(part["number"], part["len"]) for part in shown["parts"]], list(GOLDEN_PARTS.items()))
+        key = ["--customer-key", self.file("customer", CUSTOMER_KEY)]
+        self.program(*of_record, *key, "--body", *parts, "--out", self.out)
+        self.assertEqual(self.out.read_bytes(), plaintext(whole))
+        self.out.unlink()
+        self.assert_refused("CustomerKeyRequired", *of_record, "--body", *parts, "--out", self.out)
+        self.program("open", "--envelope", file("envelope"), "--manifest", file("manifest"), *name, *key,
+                     "--body", *parts, "--out", self.out)
+        self.assertEqual(self.out.read_bytes(), plaintext(whole))
+        self.out.unlink()
+        total, record = file("total").read_bytes(), file("record").read_bytes()
+        self.assertEqual(total, b"\x89ARSL\r\n\x1a\x01" + whole.to_bytes(8, "big") + record[-32:])
+        kept = [file(f"kept-{number}") for number in GOLDEN_PARTS]
+        self.assertTrue(all(path.read_bytes().startswith(b"\x89ARSA\r\n\x1a\x01") for path in kept))
+        return {file("total"), *kept}
 
     def assert_golden_value(self, args, of, sealed):
         shown = self.program("value", *args, "--of", of, "--name", "md5", "--sealed", sealed)

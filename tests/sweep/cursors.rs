@@ -138,8 +138,8 @@ fn a_cursor_goes_on_with_nothing_but_its_own_sweep() {
     assert!(matches!(Report::from_bytes(&bytes), Err(Error::Cursor(CursorError::NotACursor))));
     assert!(matches!(Cursor::from_bytes(b"meow"), Err(Error::Cursor(CursorError::NotACursor))));
     let mut newer = bytes;
-    newer[8] = 2;
-    assert!(matches!(Cursor::from_bytes(&newer), Err(Error::Cursor(CursorError::UnsupportedVersion(2)))));
+    newer[8] = 3;
+    assert!(matches!(Cursor::from_bytes(&newer), Err(Error::Cursor(CursorError::UnsupportedVersion(3)))));
 }
 
 #[test]

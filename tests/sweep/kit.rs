@@ -38,6 +38,8 @@ pub(crate) fn word(outcome: &Outcome) -> &'static str {
         Outcome::Current => "current",
         Outcome::Plain => "plain",
         Outcome::OtherMode(_) => "other mode",
+        Outcome::NotSelected => "not selected",
+        Outcome::Skipped(_) => "skipped",
         Outcome::Gone => "gone",
         Outcome::Problem(_) => "problem",
         _ => "new",

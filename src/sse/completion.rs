@@ -1,0 +1,183 @@
+//! SSE-C uploads completed without their key: records made, opened, rewrapped and finished.
+
+use super::audited::Deed;
+use super::{Named, Sse, Unlock};
+use crate::audit::AuditOperation;
+use crate::crypto::Crypto;
+use crate::envelope::{Envelope, ModeId};
+use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
+use crate::keys::Keyring;
+use crate::multipart::{
+    CompletedUpload, CompletionRecord, Contents, OpenedRecord, RECORD_SALT_LEN, UnopenedPart, Upload, contents,
+};
+use crate::object::ObjectName;
+
+impl Sse {
+    /// Completes an SSE-C upload without its customer key: the record to store in place of envelope and manifest.
+    ///
+    /// The record lists the parts, and the keyring's primary authenticates it. It becomes visible in one commit with the
+    /// object, and the upload's envelope goes in the same commit, by compare-and-swap. The parts stay where they are: they
+    /// are neither collected nor written to again, and no further attempt at a part is taken. The first request that
+    /// brings the key [finishes](Self::finish_completion) the completion.
+    ///
+    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine. Rules of S3 on the
+    /// size of parts are the caller's to check, with [`KeptAttempt::plaintext_len`](crate::multipart::KeptAttempt).
+    ///
+    /// # Errors
+    ///
+    /// [`Unexpected`]: the envelope is not of an SSE-C upload that this handle accepts, or the handle accepts no
+    /// [records](crate::SseBuilder::completion_records). [`Misuse::CompletionWithoutKey`]: another mode, an unbound name, or
+    /// no keyring. [`Misuse::UploadId`]. [`Error::Part`](crate::Error::Part): the client's list is not of the parts that
+    /// the service keeps. [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt is not as the
+    /// service keeps it. [`Error::LimitExceeded`](crate::Error::LimitExceeded). [`Error::KeyProvider`](crate::Error::KeyProvider): the
+    /// keyring's file cannot be read again. [`Error::Random`](crate::Error::Random); [`Error::Audit`](crate::Error::Audit).
+    ///
+    /// # Security
+    ///
+    /// No receipt is opened: the client is told that the upload is complete before anything has been decrypted. The
+    /// envelope, the receipts and the labels are taken as they are. Where an attacker who writes the store changed one of
+    /// them before, the first read with the key fails. The labels stand in the record in the clear, so that none may tell
+    /// of the plaintext: no MD5 of it.
+    pub async fn complete_multipart_without_key(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        parts: impl IntoIterator<Item = UnopenedPart<'_>>,
+    ) -> Result<CompletionRecord> {
+        let deed = Deed::of_record(AuditOperation::CompleteMultipart, object);
+        self.audited(deed, self.record_of(object, upload_id, envelope, parts), |_| None).await
+    }
+
+    async fn record_of(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        parts: impl IntoIterator<Item = UnopenedPart<'_>>,
+    ) -> Result<CompletionRecord> {
+        let named = Named::upload(object, upload_id);
+        named.context()?;
+        let keyring = self.keyring().filter(|_| object.is_bound()).ok_or(Misuse::CompletionWithoutKey)?;
+        self.check(named, envelope, None)?;
+        if envelope.mode() != ModeId::SseC {
+            return Err(Misuse::CompletionWithoutKey.into());
+        }
+        if !self.accepts_records() {
+            return Err(Unexpected::Record.into());
+        }
+        let contents = contents(upload_id, envelope, parts)?;
+        keyring.refresh()?;
+        self.seal_record(keyring, object, &contents)
+    }
+
+    /// Verifies a completion record: for HEAD, lists and GetObjectAttributes, without the customer key.
+    ///
+    /// No key of the object is used, and nothing is put on record: nothing is decrypted.
+    ///
+    /// # Errors
+    ///
+    /// [`Unexpected`]: this handle accepts no records, or not this one. [`Error::KeyProvider`](crate::Error::KeyProvider): its version of the
+    /// keyring is not there or is disabled. [`Error::Inauthentic`](crate::Error::Inauthentic): it was changed, or is of
+    /// another object. [`Error::Envelope`](crate::Error::Envelope): the envelope in it is none of an SSE-C upload.
+    ///
+    /// # Performance
+    ///
+    /// One HMAC-SHA-512 over the record, which has up to 693 bytes for each part. A listing reads the
+    /// [total](OpenedRecord::total) that is kept beside the record.
+    pub async fn open_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<OpenedRecord> {
+        let keyring = self.check_record(object, record)?;
+        let key = keyring.unwrapping_key(record.key_version())?;
+        record.verify(self.record_crypto()?, &key, object)?;
+        OpenedRecord::new(record)
+    }
+
+    /// Finishes a completion with the customer key: the object's envelope and manifest, and what decrypts it.
+    ///
+    /// Put both in the record's place by compare-and-swap on the record's bytes. Where that fails another request was
+    /// faster, or the object was replaced: read what stands there now, or serve from what was made here. A reader that
+    /// cannot write the store serves from it too and commits nothing. Any failure leaves the record as it is.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_record`](Self::open_record) and [`decryptor`](Self::decryptor):
+    /// [`CustomerKeyError::Required`] without the key, and [`CustomerKeyError::Mismatch`] with another one.
+    /// [`Error::Inauthentic`](crate::Error::Inauthentic): envelope, receipts and record do not belong together: the store
+    /// was changed before the upload was completed.
+    pub async fn finish_completion(
+        &self,
+        object: &ObjectName,
+        record: &CompletionRecord,
+        unlock: Unlock<'_>,
+    ) -> Result<CompletedUpload> {
+        let deed = Deed::of_record(AuditOperation::DecryptObject, object);
+        self.audited(deed, self.finished(object, record, unlock), |completed| Some(&completed.envelope)).await
+    }
+
+    async fn finished(
+        &self,
+        object: &ObjectName,
+        record: &CompletionRecord,
+        unlock: Unlock<'_>,
+    ) -> Result<CompletedUpload> {
+        self.check_record(object, record)?;
+        unlock.customer_key().ok_or(CustomerKeyError::Required)?;
+        let opened = self.open_record(object, record).await?;
+        let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
+        let keys = self.unlock(Named::upload(object, upload_id), envelope, unlock, true).await?;
+        let generator = self.shared.generator.clone();
+        let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys, generator);
+        self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
+    }
+
+    /// Authenticates a record anew, under today's primary and a fresh salt; nothing else of it changes.
+    ///
+    /// Put the new record in the old one's place by compare-and-swap on the old one, with the new
+    /// [total](OpenedRecord::total) beside it.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_record`](Self::open_record). [`Error::Random`](crate::Error::Random); [`Error::Audit`](crate::Error::Audit).
+    pub async fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
+        let deed = Deed::of_record(AuditOperation::RewrapObject, object);
+        let rewrapping = async {
+            self.open_record(object, record).await?;
+            let keyring = self.keyring().ok_or(Unexpected::KeyringId)?;
+            self.seal_record(keyring, object, &record.contents())
+        };
+        self.audited(deed, rewrapping, |_| None).await
+    }
+
+    /// Whether the record is authenticated under another version of the keyring than its primary.
+    pub fn record_needs_rewrap(&self, record: &CompletionRecord) -> bool {
+        self.keyring().is_some_and(|keyring| record.key_version() != keyring.primary())
+    }
+
+    /// Refuses a record that is not accepted here, before a key is used.
+    //= manual/format.md#what-the-reader-demands
+    pub(crate) fn check_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<&Keyring> {
+        if !self.accepts_records() {
+            return Err(Unexpected::Record.into());
+        }
+        self.check_mode(ModeId::SseC)?;
+        if !object.is_bound() {
+            return Err(Unexpected::Bound.into());
+        }
+        let keyring = self.keyring().filter(|keyring| keyring.is(Some(record.key_id())));
+        keyring.ok_or(Unexpected::KeyringId.into())
+    }
+
+    fn accepts_records(&self) -> bool {
+        self.shared.completion_records && self.expected.iter().all(|expected| expected.accepts_records())
+    }
+
+    fn seal_record(&self, keyring: &Keyring, object: &ObjectName, contents: &Contents) -> Result<CompletionRecord> {
+        let (key_id, version, key) = keyring.wrapping_key();
+        let salt = self.shared.generator.bytes::<RECORD_SALT_LEN>()?;
+        CompletionRecord::seal(self.record_crypto()?, (&key_id, version, &key), salt, object, contents)
+    }
+
+    fn record_crypto(&self) -> Result<Crypto> {
+        Crypto::single(self.shared.backend)
+    }
+}
