@@ -116,6 +116,9 @@ pub enum CustomerKeyError {
     /// A customer key is exactly 32 bytes.
     #[error("a customer key is exactly 32 bytes")]
     WrongLength,
+    /// All 32 bytes of the customer key are zero.
+    #[error("the customer key is all zero, which is no key")]
+    AllZero,
 }
 
 /// What is wrong with a part of a multipart upload, or with a list of parts.
@@ -301,6 +304,12 @@ pub enum Misuse {
     /// A secret is exactly 32 bytes.
     #[error("the key is not exactly 32 bytes")]
     KeyLength,
+    /// All 32 bytes of a key are zero: the buffer was never filled, or a key was taken from it before, which wipes it.
+    #[error("the key is all zero: its buffer was never filled, or a key was taken from it before")]
+    AllZeroKey,
+    /// A passphrase is not empty.
+    #[error("the passphrase is empty")]
+    EmptyPassphrase,
     /// The plaintext is not as long as it was said to be when encryption began; also where a source changes while it is
     /// read: drop what was written, and begin again.
     #[error("the plaintext is not as long as it was said to be when encryption began")]

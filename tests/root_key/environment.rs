@@ -42,7 +42,7 @@ fn the_environment_gives_a_root_key_in_base64_and_nothing_else() {
     }
     let directory = tempfile::tempdir().unwrap();
     let keyring = directory.path().join("master.atrest");
-    KeyringFile::create(&keyring, &RootKey::from_bytes(&mut KEY.clone())).unwrap();
+    KeyringFile::create(&keyring, &RootKey::from_bytes(&mut KEY.clone()).unwrap()).unwrap();
     let ask = |value: Option<&OsStr>| {
         asked("environment::the_environment_gives_a_root_key_in_base64_and_nothing_else", &keyring, value)
     };
