@@ -69,8 +69,7 @@ pub(crate) fn derive(passphrase: &[u8], salt: &[u8; 32], cost: Argon2Cost) -> Re
 
     let failed = |error| match error {
         argon2::Error::OutOfMemory => {
-            IoError::new("there is not enough memory for Argon2id, try again later", ErrorKind::OutOfMemory.into())
-                .into()
+            IoError::new("Argon2id needs more memory than there is now", ErrorKind::OutOfMemory.into()).into()
         }
         _ => Error::from(SealedFileError::Unsupported("the Argon2id cost is out of bounds")),
     };

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,9 +13,11 @@ use zeroize::Zeroizing;
 
 use crate::crypto::Generator;
 use crate::crypto::passphrase::Argon2Cost;
-use crate::error::{Error, IoError, Misuse, Result};
+use crate::error::{Error, IoError, Misuse, Result, Said};
 use crate::files::{sync_directory_of, write_new, write_unnamed};
 use crate::secret::{KEY_LEN, Secret};
+
+const ALL_ZERO: Said = Said("its 32 bytes are all zero");
 
 /// What a keyring is sealed under: 32 random bytes, or a passphrase.
 ///
@@ -116,10 +118,11 @@ impl RootKey {
         let file = File::open(path).map_err(|e| IoError::new(doing, e))?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_LEN + 1));
         file.take(KEY_LEN as u64 + 1).read_to_end(&mut bytes).map_err(|e| IoError::new(doing, e))?;
-        let invalid = |doing| IoError::new(doing, ErrorKind::InvalidData.into()).into();
-        let key: &mut [u8; KEY_LEN] =
-            bytes.as_mut_slice().try_into().map_err(|_| invalid("a root key file is 32 bytes"))?;
-        Secret::from_bytes(key, || invalid("the root key file is all zero, which is no key")).map(Self::from_secret)
+        let invalid =
+            |said| IoError::new("the root key file holds no key", io::Error::new(ErrorKind::InvalidData, said));
+        let key = <&mut [u8; KEY_LEN]>::try_from(bytes.as_mut_slice());
+        let key = key.map_err(|_| invalid(Said("a root key file is 32 bytes")))?;
+        Ok(Self::from_secret(Secret::from_bytes(key, || invalid(ALL_ZERO))?))
     }
 
     /// The key of a file that [`create_file`](Self::create_file) made or, where there is no file, a fresh key in a new one.
@@ -170,13 +173,13 @@ impl RootKey {
         })?;
         // What is not Unicode is wiped too, and is no base64.
         let value = Zeroizing::new(value.into_encoded_bytes());
-        let invalid = |doing| IoError::new(doing, ErrorKind::InvalidData.into());
+        let doing = "the root key's environment variable holds no key";
+        let invalid = |said| IoError::new(doing, io::Error::new(ErrorKind::InvalidData, said));
         let fill = |key: &mut [u8; KEY_LEN]| match Base64::decode(value.trim_ascii(), key) {
             Ok(decoded) if decoded.len() == KEY_LEN => Ok(()),
-            _ => Err(invalid("a root key's environment variable is 32 bytes in base64")),
+            _ => Err(invalid(Said("its value is 32 bytes in base64"))),
         };
-        let all_zero = || invalid("the root key in the environment variable is all zero, which is no key");
-        Ok(Self::from_secret(Secret::filled_by(fill, all_zero)?))
+        Ok(Self::from_secret(Secret::filled_by(fill, || invalid(ALL_ZERO))?))
     }
 
     pub(super) fn from_secret(secret: Secret) -> Self {
