@@ -8,6 +8,7 @@ mod key_store;
 mod keyring;
 
 pub use audit::AuditError;
+pub(crate) use cause::Said;
 pub use cause::{Cause, IoError};
 pub use cursor::CursorError;
 pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
@@ -19,7 +20,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 /// Why a call failed; the variants are grouped by what the caller does next.
 ///
-/// Cheap to clone, and no variant carries a key or anything made from one.
+/// Cheap to clone. Nothing that `Display`, `Debug` or the chain of `source()` shows holds a key or anything made from one:
+/// the chain ends at errors of this library, and another library's error underneath is given by name alone
+/// ([`KeyProviderError::cause`], [`IoError::cause`], [`AuditError::cause`], [`Cause::error`]).
 ///
 /// | do what | variants |
 /// |---|---|
@@ -86,9 +89,9 @@ pub enum Error {
     /// The embedded KMS refuses to open its store, or to change it.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
-    /// The random generator failed; nothing was encrypted.
+    /// The random generator failed; nothing was encrypted. [`Cause::error`] gives the generator's own error.
     #[error("the random generator failed, nothing was encrypted")]
-    Random(#[source] Cause),
+    Random(Cause),
     /// A file of keys or of an audit trail, an environment variable, or the store of a sweep could not be read or written.
     #[error(transparent)]
     Io(#[from] IoError),
@@ -116,6 +119,9 @@ pub enum CustomerKeyError {
     /// A customer key is exactly 32 bytes.
     #[error("a customer key is exactly 32 bytes")]
     WrongLength,
+    /// All 32 bytes of the customer key are zero.
+    #[error("the customer key is all zero, which is no key")]
+    AllZero,
 }
 
 /// What is wrong with a part of a multipart upload, or with a list of parts.
@@ -308,6 +314,12 @@ pub enum Misuse {
     /// A secret is exactly 32 bytes.
     #[error("the key is not exactly 32 bytes")]
     KeyLength,
+    /// All 32 bytes of a key are zero: the buffer was never filled, or a key was taken from it before, which wipes it.
+    #[error("the key is all zero: its buffer was never filled, or a key was taken from it before")]
+    AllZeroKey,
+    /// A passphrase is not empty.
+    #[error("the passphrase is empty")]
+    EmptyPassphrase,
     /// The plaintext is not as long as it was said to be when encryption began; also where a source changes while it is
     /// read: drop what was written, and begin again.
     #[error("the plaintext is not as long as it was said to be when encryption began")]

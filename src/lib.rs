@@ -129,6 +129,7 @@ pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};
 
 pub use adapter::io;
 pub use crypto::Backend;
+pub use crypto::passphrase::Argon2Cost;
 pub use error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
 pub use stream::geometry;
 

@@ -2,9 +2,10 @@
 
 use std::fmt;
 
+use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
-use crate::error::{CustomerKeyError, Error, Misuse, Result};
+use crate::error::{CustomerKeyError, Misuse, Result};
 
 /// The length of every key, in bytes.
 pub(crate) const KEY_LEN: usize = 32;
@@ -17,22 +18,43 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
     zeroize::optimization_barrier(bytes);
 }
 
-/// 32 secret bytes; the newtypes below say what they are for.
+/// 32 secret bytes that are not all zero; the newtypes below say what they are for.
 pub(crate) struct Secret(Box<Zeroizing<[u8; KEY_LEN]>>);
 
 impl Secret {
-    /// 32 zero bytes to be filled in place, so that no copy is left on the stack.
-    pub(crate) fn filled_by<E>(fill: impl FnOnce(&mut [u8; KEY_LEN]) -> Result<(), E>) -> Result<Self, E> {
+    /// Fills a key in place, so that no copy is left on the stack.
+    ///
+    /// # Errors
+    ///
+    /// What `fill` says; `all_zero` where it left 32 zero bytes, which are a buffer that was never filled and no key.
+    pub(crate) fn filled_by<E>(
+        fill: impl FnOnce(&mut [u8; KEY_LEN]) -> Result<(), E>,
+        all_zero: impl FnOnce() -> E,
+    ) -> Result<Self, E> {
         let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN]));
         fill(&mut bytes)?;
-        Ok(Self(bytes))
+        // SECURITY: in constant time; the comparison tells whether all bytes are zero, and nothing about others.
+        if bytes.ct_eq(&[0; KEY_LEN]).into() { Err(all_zero()) } else { Ok(Self(bytes)) }
     }
 
     /// Takes the bytes and wipes where they came from.
-    pub(crate) fn from_bytes(source: &mut [u8; KEY_LEN]) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// `all_zero` where all bytes are zero.
+    pub(crate) fn from_bytes<E>(source: &mut [u8; KEY_LEN], all_zero: impl FnOnce() -> E) -> Result<Self, E> {
+        let take = |bytes: &mut [u8; KEY_LEN]| {
+            bytes.copy_from_slice(source);
+            source.zeroize();
+            Ok(())
+        };
+        Self::filled_by(take, all_zero)
+    }
+
+    /// Another allocation of the same key, wiped like the first.
+    fn duplicate(&self) -> Self {
         let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN]));
-        bytes.copy_from_slice(source);
-        source.zeroize();
+        bytes.copy_from_slice(self.expose());
         Self(bytes)
     }
 
@@ -43,32 +65,38 @@ impl Secret {
 }
 
 macro_rules! secrets {
-    ($($(#[$doc:meta])* $name:ident, $wrong_length:expr;)*) => {$(
+    ($($(#[$doc:meta])* $name:ident, $wrong_length:expr, $all_zero:expr;)*) => {$(
         $(#[$doc])*
         ///
         /// # Security
         ///
         /// Lives in one heap allocation that is wiped when it is dropped. It has no `Clone`, no comparison and no
-        /// serialisation, and its `Debug` shows nothing of it.
+        /// serialisation, and its `Debug` shows nothing of it. It is never all zero.
         pub struct $name(Secret);
 
         impl $name {
             /// Takes 32 bytes and wipes the array they came from.
-            pub fn from_bytes(bytes: &mut [u8; 32]) -> Self {
-                Self(Secret::from_bytes(bytes))
+            ///
+            /// # Errors
+            ///
+            /// All bytes are zero: the array was never filled, or a key was taken from it before.
+            pub fn from_bytes(bytes: &mut [u8; 32]) -> Result<Self> {
+                Secret::from_bytes(bytes, || $all_zero.into()).map(Self)
             }
 
             /// Takes a slice and wipes it, whether or not it was of the right length.
             ///
             /// # Errors
             ///
-            /// The slice is not exactly 32 bytes.
+            /// The slice is not exactly 32 bytes, or all its bytes are zero.
             pub fn from_slice(bytes: &mut [u8]) -> Result<Self> {
-                let taken = <&mut [u8; KEY_LEN]>::try_from(&mut *bytes).map(Self::from_bytes);
-                taken.map_err(|_| {
-                    bytes.zeroize();
-                    Error::from($wrong_length)
-                })
+                match <&mut [u8; KEY_LEN]>::try_from(&mut *bytes) {
+                    Ok(bytes) => Self::from_bytes(bytes),
+                    Err(_) => {
+                        bytes.zeroize();
+                        Err($wrong_length.into())
+                    }
+                }
             }
 
             /// The 32 bytes themselves: the only way out.
@@ -91,19 +119,19 @@ macro_rules! secrets {
 
 secrets! {
     /// A version of a keyring's master key: wraps the data keys of SSE-S3 and of the outer layer of DSSE-KMS.
-    MasterKey, Misuse::KeyLength;
+    MasterKey, Misuse::KeyLength, Misuse::AllZeroKey;
 
     /// The key that a client of SSE-C brings with each request; 32 uniformly random bytes.
     ///
     /// A passphrase is no customer key: like any encryption, the stored envelope lets a key that can be guessed be
     /// guessed offline.
-    CustomerKey, CustomerKeyError::WrongLength;
+    CustomerKey, CustomerKeyError::WrongLength, CustomerKeyError::AllZero;
 
     /// The key-encryption key that a [`KeyProvider`](crate::KeyProvider) generates or unwraps.
-    KeyEncryptionKey, Misuse::KeyLength;
+    KeyEncryptionKey, Misuse::KeyLength, Misuse::AllZeroKey;
 
     /// The random key of one object; only [`hazmat`](crate::hazmat) takes one from outside.
-    DataKey, Misuse::KeyLength;
+    DataKey, Misuse::KeyLength, Misuse::AllZeroKey;
 }
 
 impl KeyEncryptionKey {
@@ -115,13 +143,6 @@ impl KeyEncryptionKey {
 impl DataKey {
     /// Another allocation of the same key, wiped like the first.
     pub(crate) fn duplicate(&self) -> Self {
-        let copied = Secret::filled_by(|bytes| {
-            bytes.copy_from_slice(self.expose_secret());
-            Ok::<_, std::convert::Infallible>(())
-        });
-        match copied {
-            Ok(secret) => Self(secret),
-            Err(never) => match never {},
-        }
+        Self(self.0.duplicate())
     }
 }

@@ -43,11 +43,11 @@ impl KeyProvider for Wrong {
             let generated = self.0.clone().generate_key(self.changed(request)).await?;
             Ok(match self.1 {
                 Fault::RepeatsKeys => {
-                    let kek = KeyEncryptionKey::from_bytes(&mut [7; 32]);
+                    let kek = KeyEncryptionKey::from_bytes(&mut [7; 32]).unwrap();
                     GeneratedKey::new(generated.key_id(), generated.wrapped().as_bytes(), kek)
                 }
                 Fault::GivesTheAlias => {
-                    let kek = KeyEncryptionKey::from_bytes(&mut generated.kek().expose_secret().clone());
+                    let kek = KeyEncryptionKey::from_bytes(&mut generated.kek().expose_secret().clone()).unwrap();
                     GeneratedKey::new(named, generated.wrapped().as_bytes(), kek)
                 }
                 _ => generated,
@@ -59,7 +59,7 @@ impl KeyProvider for Wrong {
         Box::pin(async move {
             let asked = request.key_id().to_owned();
             let unwrapped = self.0.clone().unwrap_key(wrapped, self.changed(request)).await?;
-            let kek = KeyEncryptionKey::from_bytes(&mut unwrapped.kek().expose_secret().clone());
+            let kek = KeyEncryptionKey::from_bytes(&mut unwrapped.kek().expose_secret().clone()).unwrap();
             Ok(if self.1 == Fault::IgnoresTheKey { UnwrappedKey::new(asked, kek) } else { unwrapped })
         })
     }

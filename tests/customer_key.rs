@@ -32,7 +32,7 @@ fn the_right_key_opens_and_another_one_is_a_mismatch() {
         for bit in 0..256 {
             let mut bytes = *service.customer_key.expose_secret();
             bytes[bit / 8] ^= 1 << (bit % 8);
-            let wrong = CustomerKey::from_bytes(&mut bytes);
+            let wrong = CustomerKey::from_bytes(&mut bytes).unwrap();
             let refused = decrypt(&service, &name(), &stored, Unlock::CustomerKey(&wrong)).unwrap_err();
             assert!(is(refused, CustomerKeyError::Mismatch));
             assert!(is(stored.envelope.verify_customer_key(&wrong).unwrap_err(), CustomerKeyError::Mismatch));

@@ -34,7 +34,7 @@ struct GoldenKms;
 
 impl GoldenKms {
     fn key() -> DataKey {
-        DataKey::from_bytes(&mut b"the only key of the golden kms!!".to_owned())
+        DataKey::from_bytes(&mut b"the only key of the golden kms!!".to_owned()).unwrap()
     }
 
     fn context(request: &KeyRequest) -> Vec<u8> {
@@ -64,7 +64,7 @@ impl KeyProvider for GoldenKms {
 }
 
 fn customer_key() -> CustomerKey {
-    CustomerKey::from_bytes(&mut b"the customer's key, kept by them".to_owned())
+    CustomerKey::from_bytes(&mut b"the customer's key, kept by them".to_owned()).unwrap()
 }
 
 #[cfg(feature = "passphrase")]
@@ -153,8 +153,11 @@ fn a_new_version_writes_its_own_files_when_asked() {
     completion::write(&directory, &sse);
     keyring.stage().unwrap();
     #[cfg(feature = "passphrase")]
-    fs::write(directory.join("passphrase.atrest"), keyring.seal(&RootKey::from_passphrase(PASSPHRASE)).unwrap())
-        .unwrap();
+    fs::write(
+        directory.join("passphrase.atrest"),
+        keyring.seal(&RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap(),
+    )
+    .unwrap();
     fs::remove_file(directory.join("keyring.atrest.lock")).unwrap();
     let wrapped = directory.join("root.wrapped");
     let wrapped = RootKey::create_wrapped(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
@@ -213,7 +216,7 @@ fn every_file_ever_written_opens() {
 fn every_keyring_ever_sealed_under_a_passphrase_opens() {
     for version in versions() {
         let sealed = fs::read(version.join("passphrase.atrest")).unwrap();
-        let keyring = atrest::Keyring::from_sealed(&sealed, &RootKey::from_passphrase(PASSPHRASE)).unwrap();
+        let keyring = atrest::Keyring::from_sealed(&sealed, &RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap();
         let root_key = RootKey::open_file(version.join("root.key")).unwrap();
         let file = KeyringFile::open(version.join("keyring.atrest"), &root_key).unwrap();
         assert_eq!((keyring.key_id(), keyring.versions()), (file.key_id(), file.versions()));

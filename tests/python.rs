@@ -31,12 +31,12 @@ struct OneKek(Mutex<[u8; 32]>);
 
 impl KeyProvider for OneKek {
     fn generate_key(self: Arc<Self>, _: KeyRequest) -> KeyFuture<GeneratedKey> {
-        let kek = KeyEncryptionKey::from_bytes(&mut self.0.lock().unwrap().clone());
+        let kek = KeyEncryptionKey::from_bytes(&mut self.0.lock().unwrap().clone()).unwrap();
         Box::pin(async move { Ok(GeneratedKey::new(KMS_KEY, b"wrapped".to_vec(), kek)) })
     }
 
     fn unwrap_key(self: Arc<Self>, _: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        let kek = KeyEncryptionKey::from_bytes(&mut self.0.lock().unwrap().clone());
+        let kek = KeyEncryptionKey::from_bytes(&mut self.0.lock().unwrap().clone()).unwrap();
         Box::pin(async move { Ok(UnwrappedKey::new(request.key_id(), kek)) })
     }
 }

@@ -74,7 +74,7 @@ fn a_file_that_create_file_made_is_opened_by_open_or_create_file() {
 fn only_a_missing_file_is_made() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("root.key");
-    for damaged in [&[][..], &[1; 31], &[1; 33]] {
+    for damaged in [&[][..], &[1; 31], &[1; 33], &[0; 32]] {
         fs::write(&path, damaged).unwrap();
         assert_eq!(io_kind(RootKey::open_or_create_file(&path).unwrap_err()), ErrorKind::InvalidData);
         assert_eq!(fs::read(&path).unwrap(), damaged, "a damaged file stays as it is");

@@ -97,7 +97,7 @@ fn a_keyring_refuses_what_would_lose_data() {
 #[test]
 fn a_keyring_is_rebuilt_from_its_versions_and_their_numbers() {
     let bytes = [3; 32];
-    let version = |number, state| (number, state, MasterKey::from_bytes(&mut bytes.clone()));
+    let version = |number, state| (number, state, MasterKey::from_bytes(&mut bytes.clone()).unwrap());
     let keyring = Keyring::from_versions("master", 4, [version(4, VersionState::Enabled)]).unwrap();
     let stored = put(&sse(&keyring));
     let versions =
@@ -165,7 +165,7 @@ fn a_sealed_keyring_opens_under_its_root_key_alone() {
 #[test]
 fn a_passphrase_seals_where_the_feature_is_there_and_is_a_named_error_where_it_is_not() {
     let keyring = Keyring::generate().unwrap();
-    let passphrase = || RootKey::from_passphrase("correct horse battery staple");
+    let passphrase = || RootKey::from_passphrase("correct horse battery staple").unwrap();
     let sealed = keyring.seal(&passphrase());
     if !cfg!(feature = "passphrase") {
         assert!(matches!(sealed, Err(Error::NotCompiled(atrest::error::Feature::Passphrase))));
@@ -173,7 +173,7 @@ fn a_passphrase_seals_where_the_feature_is_there_and_is_a_named_error_where_it_i
     }
     let sealed = sealed.unwrap();
     assert_eq!(Keyring::from_sealed(&sealed, &passphrase()).unwrap().key_id(), keyring.key_id());
-    for wrong in [RootKey::from_passphrase("Correct horse battery staple"), RootKey::generate().unwrap()] {
+    for wrong in [RootKey::from_passphrase("Correct horse battery staple").unwrap(), RootKey::generate().unwrap()] {
         let refused = Keyring::from_sealed(&sealed, &wrong);
         assert!(matches!(refused, Err(Error::SealedFile(atrest::error::SealedFileError::WrongRootKey))));
     }

@@ -1,6 +1,8 @@
 //! No key, nothing made from a key and no plaintext in what is shown or stored.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "secrets/foreign.rs"]
+mod foreign;
 #[path = "support/parts.rs"]
 mod parts;
 mod support;
@@ -9,7 +11,11 @@ use std::fmt::Debug;
 
 use atrest::{
     CustomerKey, DataKey, Encrypted, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyRequest, Keyring, MasterKey,
-    Requester, RootKey, SseKms, UnwrappedKey, VersionState, WrappedKey,
+    Requester, RootKey, Sse, SseKms, SseS3, UnwrappedKey, VersionState, WrappedKey,
+};
+use atrest::{
+    Error,
+    error::{CustomerKeyError, Misuse, SealedFileError},
 };
 use parts::Part;
 use support::{C, Service, name};
@@ -27,16 +33,16 @@ fn shows_nothing(value: &impl Debug) {
 
 #[test]
 fn no_debug_shows_a_key() {
-    shows_nothing(&MasterKey::from_bytes(&mut SECRET.clone()));
-    shows_nothing(&CustomerKey::from_bytes(&mut SECRET.clone()));
-    shows_nothing(&KeyEncryptionKey::from_bytes(&mut SECRET.clone()));
-    shows_nothing(&DataKey::from_bytes(&mut SECRET.clone()));
-    shows_nothing(&RootKey::from_bytes(&mut SECRET.clone()));
-    shows_nothing(&RootKey::from_passphrase("not-to-be-shown"));
-    shows_nothing(&GeneratedKey::new("id", SECRET, KeyEncryptionKey::from_bytes(&mut SECRET.clone())));
-    shows_nothing(&UnwrappedKey::new("id", KeyEncryptionKey::from_bytes(&mut SECRET.clone())));
+    shows_nothing(&MasterKey::from_bytes(&mut SECRET.clone()).unwrap());
+    shows_nothing(&CustomerKey::from_bytes(&mut SECRET.clone()).unwrap());
+    shows_nothing(&KeyEncryptionKey::from_bytes(&mut SECRET.clone()).unwrap());
+    shows_nothing(&DataKey::from_bytes(&mut SECRET.clone()).unwrap());
+    shows_nothing(&RootKey::from_bytes(&mut SECRET.clone()).unwrap());
+    shows_nothing(&RootKey::from_passphrase("not-to-be-shown").unwrap());
+    shows_nothing(&GeneratedKey::new("id", SECRET, KeyEncryptionKey::from_bytes(&mut SECRET.clone()).unwrap()));
+    shows_nothing(&UnwrappedKey::new("id", KeyEncryptionKey::from_bytes(&mut SECRET.clone()).unwrap()));
     shows_nothing(&WrappedKey::new(SECRET));
-    let key = MasterKey::from_bytes(&mut SECRET.clone());
+    let key = MasterKey::from_bytes(&mut SECRET.clone()).unwrap();
     shows_nothing(&Keyring::from_versions("master", 1, [(1, VersionState::Enabled, key)]).unwrap());
     let context = EncryptionContext::new().with("name", "not-to-be-shown").unwrap();
     shows_nothing(&context);
@@ -70,10 +76,12 @@ fn no_debug_of_an_upload_its_parts_and_its_values_shows_a_key_a_salt_or_what_was
         let encryptor = upload.part(parts::number(7)).unwrap();
         let secret = std::str::from_utf8(&SECRET[4..21]).unwrap();
         let value = upload.seal_value("name", secret.as_bytes()).unwrap();
-        let (stored, receipt) = upload.encrypt_part(parts::number(1), secret.as_bytes(), b"etag").unwrap();
+        // A label is the ETag of the part: the MD5 of its plaintext.
+        let label = b"4a4be40c96ac6314e91d93f38043a634";
+        let (stored, receipt) = upload.encrypt_part(parts::number(1), secret.as_bytes(), label).unwrap();
         let part = Part {
             number: parts::number(1),
-            label: b"etag".to_vec(),
+            label: label.to_vec(),
             receipt,
             stored,
             plain: secret.as_bytes().to_vec(),
@@ -99,6 +107,7 @@ fn no_debug_of_an_upload_its_parts_and_its_values_shows_a_key_a_salt_or_what_was
         for shown in shown {
             assert!(!shown.contains(secret) && !shown.contains("not-to-be"), "{shown}");
             assert!(!shown.contains("110, 111, 116"), "{shown}");
+            assert!(!shown.contains("4a4be40c") && !shown.contains("52, 97, 52, 98"), "{shown}");
             let secrets =
                 [&completed.envelope.encode()[16..80], &part.stored, part.receipt.as_bytes(), value.as_bytes()];
             for window in secrets.iter().flat_map(|bytes| bytes.windows(6)) {
@@ -114,14 +123,82 @@ fn taking_a_key_wipes_where_it_came_from() {
     macro_rules! wipes {
         ($($key:ident)*) => {$({
             let mut bytes = SECRET;
-            let key = $key::from_bytes(&mut bytes);
+            let key = $key::from_bytes(&mut bytes).unwrap();
             assert_eq!((bytes, key.expose_secret()), ([0; 32], &SECRET));
         })*};
     }
     wipes!(MasterKey CustomerKey KeyEncryptionKey DataKey);
     let mut bytes = SECRET;
-    drop(RootKey::from_bytes(&mut bytes));
+    drop(RootKey::from_bytes(&mut bytes).unwrap());
     assert_eq!(bytes, [0; 32]);
+}
+
+/// PITFALL: the second use of a buffer is the all-zero key, and everything works with it.
+#[test]
+fn a_buffer_that_a_key_was_taken_from_gives_no_second_key() {
+    macro_rules! refuses {
+        ($($key:ident ($refused:pat),)*) => {$({
+            let mut bytes = SECRET;
+            $key::from_bytes(&mut bytes).unwrap();
+            assert!(matches!($key::from_bytes(&mut bytes), Err($refused)));
+            assert!(matches!($key::from_slice(&mut bytes), Err($refused)));
+            for at in 0..32 {
+                bytes[at] = 1;
+                assert_eq!($key::from_bytes(&mut bytes).unwrap().expose_secret()[at], 1, "one bit makes it a key");
+            }
+        })*};
+    }
+    refuses! {
+        MasterKey (Error::Misuse(Misuse::AllZeroKey)),
+        CustomerKey (Error::CustomerKey(CustomerKeyError::AllZero)),
+        KeyEncryptionKey (Error::Misuse(Misuse::AllZeroKey)),
+        DataKey (Error::Misuse(Misuse::AllZeroKey)),
+    }
+    let mut bytes = SECRET;
+    RootKey::from_bytes(&mut bytes).unwrap();
+    assert!(matches!(RootKey::from_bytes(&mut bytes), Err(Error::Misuse(Misuse::AllZeroKey))));
+}
+
+/// What an earlier release sealed under a key of zeros, or with one inside, does not open.
+#[test]
+fn a_sealed_keyring_with_a_master_key_of_zeros_is_malformed() {
+    let root = [7; 32];
+    let sealed = sealed_keyring(&root, &[0; 32]);
+    let opened = Keyring::from_sealed(&sealed, &RootKey::from_bytes(&mut root.clone()).unwrap());
+    assert!(matches!(opened, Err(Error::SealedFile(SealedFileError::Malformed(_)))), "{opened:?}");
+    let sealed = sealed_keyring(&root, &SECRET);
+    Keyring::from_sealed(&sealed, &RootKey::from_bytes(&mut root.clone()).unwrap()).unwrap();
+}
+
+/// As the manual has it, written by other code.
+fn sealed_keyring(root: &[u8; 32], master: &[u8; 32]) -> Vec<u8> {
+    let mut payload = [&3u16.to_be_bytes()[..], b"old", &1u64.to_be_bytes(), &1u32.to_be_bytes()].concat();
+    payload.extend_from_slice(&[&2u32.to_be_bytes()[..], &1u16.to_be_bytes(), &1u32.to_be_bytes(), &[1]].concat());
+    payload.extend_from_slice(&[&0u64.to_be_bytes()[..], master].concat());
+    atrest_reference::sealed_file::seal_file(root, 1, &[9; 32], &payload)
+}
+
+#[test]
+fn a_random_generator_of_zeros_is_an_error_and_encrypts_nothing() {
+    #[derive(Clone)]
+    struct Zeros;
+    impl rand_core::TryRng for Zeros {
+        type Error = std::convert::Infallible;
+        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+            Ok(0)
+        }
+        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+            Ok(0)
+        }
+        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
+            bytes.fill(0);
+            Ok(())
+        }
+    }
+    impl rand_core::TryCryptoRng for Zeros {}
+    let sse = Sse::builder().keyring(Keyring::generate().unwrap()).generator(|| Zeros).build().unwrap();
+    let refused = sse.blocking().encrypt(&name(), SseS3, b"meow");
+    assert!(matches!(refused, Err(Error::Random(_))), "{refused:?}");
 }
 
 /// PITFALL: an object stored in the clear, or something made from it, while the API says that it is encrypted.

@@ -35,7 +35,7 @@ fn run(bytes: &[u8]) -> Option<()> {
     let body = input.0;
 
     let sse = sse(backend, envelope.key_id().unwrap_or("none"), envelope.key_version().unwrap_or(1), outer, inner)?;
-    let customer_key = CustomerKey::from_bytes(&mut outer.clone());
+    let customer_key = CustomerKey::from_bytes(&mut outer.clone()).unwrap();
     let unlock = match envelope.mode() {
         ModeId::SseC => Unlock::CustomerKey(&customer_key),
         _ => Unlock::Server,

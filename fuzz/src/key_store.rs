@@ -20,7 +20,7 @@ pub const NOW: u64 = 1_795_280_404_123;
 pub const OWNER: &str = "owner";
 
 pub fn root_key() -> RootKey {
-    RootKey::from_bytes(&mut ROOT.clone())
+    RootKey::from_bytes(&mut ROOT.clone()).unwrap()
 }
 
 pub fn owner() -> Requester {

@@ -15,19 +15,19 @@ pub struct OneKey(pub [u8; 32]);
 
 impl KeyProvider for OneKey {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        let kek = KeyEncryptionKey::from_bytes(&mut self.0.clone());
+        let kek = KeyEncryptionKey::from_bytes(&mut self.0.clone()).unwrap();
         Box::pin(async move { Ok(GeneratedKey::new(request.key_id(), b"wrapped".to_vec(), kek)) })
     }
 
     fn unwrap_key(self: Arc<Self>, _: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        let kek = KeyEncryptionKey::from_bytes(&mut self.0.clone());
+        let kek = KeyEncryptionKey::from_bytes(&mut self.0.clone()).unwrap();
         Box::pin(async move { Ok(UnwrappedKey::new(request.key_id(), kek)) })
     }
 }
 
 /// Accepts every mode: one master key under any key id and version, one key for every KMS key.
 pub fn sse(backend: Backend, key_id: &str, version: u32, master_key: [u8; 32], kms_key: [u8; 32]) -> Option<Sse> {
-    let master_key = MasterKey::from_bytes(&mut master_key.clone());
+    let master_key = MasterKey::from_bytes(&mut master_key.clone()).unwrap();
     let keyring = Keyring::from_versions(key_id, version, [(version, VersionState::Enabled, master_key)]).ok()?;
     let sse = Sse::builder().keyring(keyring).kms(Arc::new(OneKey(kms_key)), KmsKeys::all()).backend(backend).build();
     Some(sse.expect("nothing is missing"))

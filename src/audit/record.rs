@@ -309,7 +309,7 @@ fn error_code(error: &Error) -> &'static str {
         },
         Error::Inauthentic | Error::Truncated | Error::Envelope(_) => "InvalidCiphertextException",
         Error::Unexpected(_) | Error::CustomerKey(CustomerKeyError::Mismatch) => "AccessDenied",
-        Error::CustomerKey(CustomerKeyError::WrongLength) => "InvalidArgument",
+        Error::CustomerKey(CustomerKeyError::WrongLength | CustomerKeyError::AllZero) => "InvalidArgument",
         Error::CustomerKey(_) => "InvalidRequest",
         Error::Part(PartError::Order(_)) => "InvalidPartOrder",
         Error::Part(_) => "InvalidPart",

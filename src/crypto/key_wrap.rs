@@ -30,17 +30,18 @@ pub(crate) fn wrap(key: &[u8; KEY_LEN], material: &[u8; KEY_LEN]) -> [u8; WRAPPE
 /// # Errors
 ///
 /// [`Error::Inauthentic`]: it is not 40 bytes, was wrapped under another key or changed, or what was wrapped is shorter
-/// than 32 bytes.
+/// than 32 bytes, or all zero.
 ///
 /// Spec: RFC 5649 section 4.2; NIST SP 800-38F section 6.3, KWP-AD.
 pub(crate) fn unwrap(key: &[u8; KEY_LEN], wrapped: &[u8]) -> Result<Secret> {
     if wrapped.len() != WRAPPED_LEN {
         return Err(Error::Inauthentic);
     }
-    let unwrapped = Secret::filled_by(|material| match unwrap_any(key, wrapped, material) {
+    let fill = |material: &mut [u8; KEY_LEN]| match unwrap_any(key, wrapped, material) {
         Some(KEY_LEN) => Ok(()),
         _ => Err(Error::Inauthentic),
-    });
+    };
+    let unwrapped = Secret::filled_by(fill, || Error::Inauthentic);
     zeroize_stack::<STACK_LEN>();
     unwrapped
 }

@@ -50,9 +50,18 @@ impl Generator {
 
     /// A fresh key.
     pub(crate) fn secret(&self) -> Result<Secret> {
-        Secret::filled_by(|bytes| self.fill(bytes))
+        Secret::filled_by(|bytes| self.fill(bytes), all_zero)
     }
 }
+
+/// The generator drew a key of zeros: it does not work.
+pub(crate) fn all_zero() -> Error {
+    Error::Random(Cause::new(AllZero))
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("the random generator gave nothing but zeros")]
+struct AllZero;
 
 impl Default for Generator {
     fn default() -> Self {

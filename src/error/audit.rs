@@ -6,8 +6,9 @@ use std::sync::Arc;
 
 /// The audit trail could not be written, and so what was asked for was not done, or its outcome is not given out.
 ///
-/// What the sink said is kept as the [`source`](std::error::Error::source), for logs; `Display` never shows it.
-#[derive(Clone, Debug)]
+/// `Display`, `Debug` and the chain of `source()` show the kind of the sink's error; [`cause`](Self::cause) gives the
+/// error itself.
+#[derive(Clone)]
 pub struct AuditError {
     cause: Arc<io::Error>,
 }
@@ -21,6 +22,11 @@ impl AuditError {
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
+
+    /// The sink's own error.
+    pub fn cause(&self) -> &io::Error {
+        &self.cause
+    }
 }
 
 impl fmt::Display for AuditError {
@@ -31,8 +37,10 @@ impl fmt::Display for AuditError {
     }
 }
 
-impl std::error::Error for AuditError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&*self.cause)
+impl fmt::Debug for AuditError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AuditError").field("kind", &self.kind()).finish_non_exhaustive()
     }
 }
+
+impl std::error::Error for AuditError {}

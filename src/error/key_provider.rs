@@ -9,24 +9,35 @@ use super::Cause;
 const MAX_SHOWN: usize = 2_048;
 
 /// Why a key provider gave no key: a kind, the key it was asked for, and perhaps a cause.
+///
+/// # Security
+///
+/// `Display`, `Debug` and the chain of `source()` show nothing of the provider's own error:
+/// [`cause`](Self::cause) gives that to a caller who asks for it.
 #[derive(Clone, Debug)]
 pub struct KeyProviderError {
     kind: KeyProviderErrorKind,
     key_id: Arc<str>,
     key_version: Option<u32>,
-    source: Option<Cause>,
+    cause: Option<Cause>,
 }
 
 impl KeyProviderError {
     /// An error of this kind about this key.
     pub fn new(kind: KeyProviderErrorKind, key_id: &str) -> Self {
-        Self { kind, key_id: key_id.into(), key_version: None, source: None }
+        Self { kind, key_id: key_id.into(), key_version: None, cause: None }
     }
 
-    /// The same error with what caused it, for logs; `Display` never shows it.
+    /// The same error with what caused it, for [`cause`](Self::cause).
+    ///
+    /// # Security
+    ///
+    /// Give an error type of your own that holds the code, the message and the request's id. Never give the error of an
+    /// HTTP client or an SDK as it came: it may hold the answer's body, and so a plaintext key, for as long as this
+    /// error lives. The library shows the cause nowhere, but a caller who asks for it may log all of it.
     #[must_use]
     pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self { source: Some(Cause::new(source)), ..self }
+        Self { cause: Some(Cause::new(source)), ..self }
     }
 
     /// The same error about one version of the key.
@@ -50,6 +61,30 @@ impl KeyProviderError {
         self.key_version
     }
 
+    /// The provider's own error as it was given to [`with_source`](Self::with_source), to be downcast.
+    ///
+    /// ```
+    /// # use atrest::{KeyProviderError, KeyProviderErrorKind};
+    /// #[derive(Debug, thiserror::Error)]
+    /// #[error("request {request_id} failed with {code}")]
+    /// struct MyKmsError {
+    ///     request_id: String,
+    ///     code: u16,
+    /// }
+    ///
+    /// let own = MyKmsError { request_id: "7f3a".to_owned(), code: 503 };
+    /// let error = KeyProviderError::new(KeyProviderErrorKind::Unavailable, "key/1").with_source(own);
+    /// let own: Option<&MyKmsError> = error.cause().and_then(|cause| cause.downcast_ref());
+    /// assert_eq!(own.map(|own| &*own.request_id), Some("7f3a"));
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// The library knows nothing about this error. Log those of its fields that are known to hold no key.
+    pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
+        self.cause.as_ref().map(Cause::error)
+    }
+
     /// Whether the same call may succeed later without anyone changing anything.
     pub fn is_transient(&self) -> bool {
         matches!(self.kind, KeyProviderErrorKind::Throttled | KeyProviderErrorKind::Unavailable)
@@ -70,7 +105,7 @@ impl fmt::Display for KeyProviderError {
 
 impl std::error::Error for KeyProviderError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.source.as_ref().map(|cause| cause as _)
+        self.cause.as_ref().and_then(Cause::ours)
     }
 }
 

@@ -4,7 +4,7 @@ use std::env;
 use std::ffi::OsStr;
 use std::fmt;
 use std::fs::{self, File};
-use std::io::{ErrorKind, Read};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,9 +12,12 @@ use base64ct::{Base64, Encoding};
 use zeroize::Zeroizing;
 
 use crate::crypto::Generator;
-use crate::error::{Error, IoError, Misuse, Result};
+use crate::crypto::passphrase::Argon2Cost;
+use crate::error::{Error, IoError, Misuse, Result, Said};
 use crate::files::{sync_directory_of, write_new, write_unnamed};
 use crate::secret::{KEY_LEN, Secret};
+
+const ALL_ZERO: Said = Said("its 32 bytes are all zero");
 
 /// What a keyring is sealed under: 32 random bytes, or a passphrase.
 ///
@@ -25,21 +28,58 @@ pub struct RootKey(Arc<Kind>);
 
 pub(super) enum Kind {
     Key(Secret),
-    Passphrase(Zeroizing<Vec<u8>>),
+    Passphrase(Passphrase),
+}
+
+pub(super) struct Passphrase {
+    pub(super) bytes: Zeroizing<Vec<u8>>,
+    /// The dearest cost that a file may ask for.
+    pub(super) accepts: Argon2Cost,
 }
 
 impl RootKey {
-    /// 32 random bytes; wipes the array they came from.
-    pub fn from_bytes(bytes: &mut [u8; 32]) -> Self {
-        Self(Arc::new(Kind::Key(Secret::from_bytes(bytes))))
+    /// Takes 32 random bytes and wipes the array they came from.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::AllZeroKey`]: the array was never filled, or a key was taken from it before.
+    pub fn from_bytes(bytes: &mut [u8; 32]) -> Result<Self> {
+        Secret::from_bytes(bytes, || Misuse::AllZeroKey.into()).map(Self::from_secret)
     }
 
-    /// A passphrase, its bytes taken as they are; Argon2id makes the key, at each seal and each open.
+    /// Takes a passphrase, its bytes as they are; Argon2id makes the key, at each seal and each open.
     ///
     /// Needs the cargo feature `passphrase`: without it, sealing and opening are
     /// [`Error::NotCompiled`](crate::Error::NotCompiled).
-    pub fn from_passphrase(passphrase: impl Into<String>) -> Self {
-        Self(Arc::new(Kind::Passphrase(Zeroizing::new(passphrase.into().into_bytes()))))
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::EmptyPassphrase`].
+    ///
+    /// # Security
+    ///
+    /// A file names its own Argon2id cost, and opening the file costs that much before anything of it is authenticated.
+    /// The default bound is [`Argon2Cost::ACCEPTED`]; [`accepting`](Self::accepting) moves it.
+    pub fn from_passphrase(passphrase: impl Into<String>) -> Result<Self> {
+        let bytes = Zeroizing::new(passphrase.into().into_bytes());
+        if bytes.is_empty() {
+            return Err(Misuse::EmptyPassphrase.into());
+        }
+        Ok(Self(Arc::new(Kind::Passphrase(Passphrase { bytes, accepts: Argon2Cost::ACCEPTED }))))
+    }
+
+    /// The same passphrase, which opens files of up to this Argon2id cost; a dearer file is
+    /// [`SealedFileError::Unsupported`](crate::error::SealedFileError::Unsupported) before any work is done.
+    ///
+    /// A root key that is no passphrase has no cost, and stays what it is.
+    #[must_use]
+    pub fn accepting(self, cost: Argon2Cost) -> Self {
+        match &*self.0 {
+            Kind::Key(_) => self,
+            Kind::Passphrase(Passphrase { bytes, .. }) => {
+                Self(Arc::new(Kind::Passphrase(Passphrase { bytes: bytes.clone(), accepts: cost })))
+            }
+        }
     }
 
     /// A fresh key from the operating system's randomness.
@@ -66,8 +106,8 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the file is missing, cannot be read, or is not exactly 32 bytes long (kind
-    /// `InvalidData`).
+    /// [`Error::Io`](crate::Error::Io): the file is missing, cannot be read, or is not exactly 32 bytes long or
+    /// all zero (kind `InvalidData`).
     ///
     /// # Security
     ///
@@ -78,9 +118,11 @@ impl RootKey {
         let file = File::open(path).map_err(|e| IoError::new(doing, e))?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(KEY_LEN + 1));
         file.take(KEY_LEN as u64 + 1).read_to_end(&mut bytes).map_err(|e| IoError::new(doing, e))?;
+        let invalid =
+            |said| IoError::new("the root key file holds no key", io::Error::new(ErrorKind::InvalidData, said));
         let key = <&mut [u8; KEY_LEN]>::try_from(bytes.as_mut_slice());
-        key.map(Self::from_bytes)
-            .map_err(|_| IoError::new("a root key file is 32 bytes", ErrorKind::InvalidData.into()).into())
+        let key = key.map_err(|_| invalid(Said("a root key file is 32 bytes")))?;
+        Ok(Self::from_secret(Secret::from_bytes(key, || invalid(ALL_ZERO))?))
     }
 
     /// The key of a file that [`create_file`](Self::create_file) made or, where there is no file, a fresh key in a new one.
@@ -117,8 +159,8 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the variable is not set (kind `NotFound`), or its value is anything else (kind
-    /// `InvalidData`). No error shows any of the value.
+    /// [`Error::Io`](crate::Error::Io): the variable is not set (kind `NotFound`), or its value is anything else or all zero
+    /// (kind `InvalidData`). No error shows any of the value.
     ///
     /// # Security
     ///
@@ -131,13 +173,13 @@ impl RootKey {
         })?;
         // What is not Unicode is wiped too, and is no base64.
         let value = Zeroizing::new(value.into_encoded_bytes());
-        let secret = Secret::filled_by(|key| match Base64::decode(value.trim_ascii(), key) {
+        let doing = "the root key's environment variable holds no key";
+        let invalid = |said| IoError::new(doing, io::Error::new(ErrorKind::InvalidData, said));
+        let fill = |key: &mut [u8; KEY_LEN]| match Base64::decode(value.trim_ascii(), key) {
             Ok(decoded) if decoded.len() == KEY_LEN => Ok(()),
-            _ => Err(ErrorKind::InvalidData),
-        });
-        let refused =
-            |kind: ErrorKind| IoError::new("a root key's environment variable is 32 bytes in base64", kind.into());
-        Ok(Self::from_secret(secret.map_err(refused)?))
+            _ => Err(invalid(Said("its value is 32 bytes in base64"))),
+        };
+        Ok(Self::from_secret(Secret::filled_by(fill, || invalid(ALL_ZERO))?))
     }
 
     pub(super) fn from_secret(secret: Secret) -> Self {

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::root_key::{Kind as Root, RootKey};
+use super::root_key::{Kind as Root, Passphrase, RootKey};
 use crate::crypto::passphrase::{Argon2Cost, derive};
 use crate::crypto::{AeadKey, Backend, Crypto, Generator, NONCE_LEN, Prk, TAG_LEN, constant_time_eq, label};
 use crate::error::{Error, Result, SealedFileError};
@@ -75,7 +75,12 @@ pub(crate) fn open(kind: Kind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<
             let number =
                 |at: usize| u32::from_be_bytes([numbers[at], numbers[at + 1], numbers[at + 2], numbers[at + 3]]);
             let cost = Argon2Cost { memory_kib: number(0), passes: number(4), lanes: number(8) };
-            (Some(cost.checked()?), rest)
+            cost.check(match root.kind() {
+                Root::Passphrase(passphrase) => passphrase.accepts,
+                // It costs nothing: a key opens no such file.
+                Root::Key(_) => Argon2Cost::FORMAT,
+            })?;
+            (Some(cost), rest)
         }
         _ => return Err(SealedFileError::Unsupported("its key derivation").into()),
     };
@@ -108,8 +113,8 @@ impl FileKeys {
         let derived;
         let secret = match (root.kind(), cost) {
             (Root::Key(key), None) => key,
-            (Root::Passphrase(passphrase), Some(cost)) => {
-                derived = derive(passphrase, salt, cost)?;
+            (Root::Passphrase(Passphrase { bytes, .. }), Some(cost)) => {
+                derived = derive(bytes, salt, cost)?;
                 &derived
             }
             _ => return Err(SealedFileError::WrongRootKey.into()),

@@ -77,10 +77,11 @@ fn decode(payload: &[u8]) -> Result<State> {
         };
         let created = u64::from_be_bytes(reader.array()?);
         let bytes = reader.bytes(KEY_LEN)?;
-        let key = Secret::filled_by(|key| {
+        let fill = |key: &mut [u8; KEY_LEN]| {
             key.copy_from_slice(bytes);
-            Ok::<(), SealedFileError>(())
-        })?;
+            Ok(())
+        };
+        let key = Secret::filled_by(fill, || malformed("the key of a version is all zero"))?;
         versions.push((number, Version { state, created, key: Arc::new(MasterKey::from_secret(key)) }));
     }
     if !reader.0.is_empty() {

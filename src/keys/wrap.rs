@@ -47,10 +47,11 @@ impl Wrapping {
     ///
     /// # Errors
     ///
-    /// Inauthentic: header, name, key-encryption key and wrapped key do not belong together.
+    /// Inauthentic: header, name, key-encryption key and wrapped key do not belong together, or the data key is all zero.
     pub(crate) fn unwrap(&self, header: &[u8], name: &[u8], wrapped: &[u8; WRAPPED_KEY_LEN]) -> Result<DataKey, Error> {
         let (key, nonce) = self.key_of(header, name);
-        Secret::filled_by(|data_key| key.open(&nonce, wrapped, data_key)).map(DataKey::from_secret)
+        let data_key = Secret::filled_by(|data_key| key.open(&nonce, wrapped, data_key), || Error::Inauthentic)?;
+        Ok(DataKey::from_secret(data_key))
     }
 
     /// One key and one nonce for this header and name, used once: the salt is fresh.

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::EncryptionContext;
 use crate::crypto::{AeadKey, Backend, Crypto, Generator, NONCE_LEN, Prk, TAG_LEN, label};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::secret::{KEY_LEN, KeyEncryptionKey, Secret};
 
 const FORMAT: u8 = 1;
@@ -54,10 +54,11 @@ pub(crate) fn version_of(wrapped: &[u8]) -> Option<u32> {
 ///
 /// Inauthentic: KMS key, binding and wrapped key do not belong together.
 pub(crate) fn unwrap(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, wrapped: &[u8]) -> Result<KeyEncryptionKey> {
-    let wrapped: &[u8; LEN] = wrapped.try_into().map_err(|_| crate::error::Error::Inauthentic)?;
+    let wrapped: &[u8; LEN] = wrapped.try_into().map_err(|_| Error::Inauthentic)?;
     let (salt, sealed) = wrapped[5..].split_first_chunk::<SALT_LEN>().expect("the salt comes first");
     let (key, nonce) = keys(kms_key, binding, salt)?;
-    Secret::filled_by(|kek| key.open(&nonce, sealed, kek)).map(KeyEncryptionKey::from_secret)
+    let kek = Secret::filled_by(|kek| key.open(&nonce, sealed, kek), || Error::Inauthentic)?;
+    Ok(KeyEncryptionKey::from_secret(kek))
 }
 
 fn keys(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, salt: &[u8; SALT_LEN]) -> Result<(AeadKey, [u8; NONCE_LEN])> {
@@ -82,7 +83,6 @@ mod tests {
     use rand_core::{TryCryptoRng, TryRng};
 
     use super::*;
-    use crate::error::Error;
 
     const KMS_KEY: [u8; 32] = *b"\xb0\x6f\x75\x8f\x7e\x01\xe4\xcc\x08\x51\x4a\x85\x4e\x7d\x7e\x1f\
         \xda\x83\xe6\xe6\xb7\xd0\xfa\x9b\xfe\x4b\x1d\x55\xab\x6d\xd5\x73";
@@ -156,7 +156,7 @@ mod tests {
             let playback = Playback(Arc::new(Mutex::new(SALT.into())));
             let prepared = playback.clone();
             let generator = Generator::new(move || prepared.clone());
-            let kek = KeyEncryptionKey::from_bytes(&mut KEK.clone());
+            let kek = KeyEncryptionKey::from_bytes(&mut KEK.clone()).expect("it is not zero");
             let wrapped = wrap(&KMS_KEY, &binding(context), &generator, &kek).expect("randomness was prepared");
             assert_eq!(wrapped, stated(sealed));
             assert!(playback.0.lock().expect("no test panics with it").is_empty());

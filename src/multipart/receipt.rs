@@ -132,12 +132,12 @@ impl PartReceipt {
     }
 }
 
+/// Without the label: it may be an ETag, and so the MD5 of the plaintext.
 impl fmt::Debug for PartReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartReceipt")
             .field("number", &self.number)
             .field("plaintext_len", &self.plaintext_len)
-            .field("label", &String::from_utf8_lossy(&self.label))
             .finish_non_exhaustive()
     }
 }
@@ -188,12 +188,12 @@ impl<'a> CompletedPart<'a> {
     }
 }
 
-/// Without the stored header: the commitment in it is made from a key.
+/// Without the stored header, as the commitment in it is made from a key, and without the label, which may be an ETag and
+/// so the MD5 of the plaintext.
 impl fmt::Debug for CompletedPart<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompletedPart")
             .field("number", &self.number)
-            .field("label", &String::from_utf8_lossy(self.label))
             .field("receipt", &self.receipt)
             .field("stored_len", &self.stored_len)
             .finish_non_exhaustive()

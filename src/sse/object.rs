@@ -7,6 +7,7 @@ use zeroize::Zeroizing;
 
 use super::Sse;
 use super::wrapping::NewEnvelope;
+use crate::crypto::random::all_zero;
 use crate::crypto::{Crypto, Generator, label};
 use crate::envelope::{Content, Envelope, EnvelopeState};
 use crate::error::{Error, Limit, Result};
@@ -147,9 +148,13 @@ impl Sse {
             let (wrap_salt, rest) = drawn.split_first_chunk_mut::<32>().expect("a layer draws 64 bytes or more");
             let (data_key, rest) = rest.split_first_chunk_mut::<32>().expect("a layer draws 64 bytes or more");
             let message_salt = rest.first_chunk::<SALT_LEN>().copied().unwrap_or_default();
-            (*wrap_salt, DataKey::from_secret(Secret::from_bytes(data_key)), message_salt)
+            let data_key = Secret::from_bytes(data_key, all_zero).map(DataKey::from_secret)?;
+            Ok::<_, Error>((*wrap_salt, data_key, message_salt))
         });
-        let drawn = cryptos.map(|crypto| (crypto, layers.next().expect("there is room for each layer")));
+        let drawn = cryptos.try_map(|crypto| {
+            let layer = layers.next().expect("there is room for each layer");
+            layer.map(|layer| (crypto, layer))
+        })?;
         Ok(Drawn {
             wrap_salts: drawn.as_ref().map(|(_, (wrap_salt, _, _))| *wrap_salt),
             message_salts: drawn.as_ref().map(|(_, (_, _, message_salt))| *message_salt),

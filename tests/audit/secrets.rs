@@ -56,7 +56,7 @@ fn a_leak_would_be_found() {
 
 #[test]
 fn no_sink_shows_a_key_or_plaintext_or_what_was_made_from_them() {
-    let master = MasterKey::from_bytes(&mut MASTER.clone());
+    let master = MasterKey::from_bytes(&mut MASTER.clone()).unwrap();
     let keyring = Keyring::from_versions("the-keyring", 1, [(1, VersionState::Enabled, master)]).unwrap();
     let (kms, customer_key) = (Arc::new(TableKms::default()), Arc::new(CustomerKey::generate().unwrap()));
     let service = |sink: Option<Arc<dyn AuditSink>>| {

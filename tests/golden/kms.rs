@@ -141,7 +141,7 @@ pub(crate) fn write(directory: &Path, root_key: &RootKey) {
     #[cfg(feature = "passphrase")]
     {
         let restored = EmbeddedKms::at(directory.join("kms-passphrase.atrest")).clock(|| at(MADE));
-        restored.restore(&backup, &backup_key, &RootKey::from_passphrase(PASSPHRASE)).unwrap();
+        restored.restore(&backup, &backup_key, &RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap();
         fs::remove_file(directory.join("kms-passphrase.atrest.lock")).unwrap();
     }
 }
@@ -186,7 +186,7 @@ fn stores(version: &Path, now: u64) -> Vec<Copied> {
     let mut stores = vec![opened(version, "kms.atrest", &root_key, 7, now), restored(version, now)];
     #[cfg(feature = "passphrase")]
     {
-        let passphrase = RootKey::from_passphrase(PASSPHRASE);
+        let passphrase = RootKey::from_passphrase(PASSPHRASE).unwrap();
         stores.push(opened(version, "kms-passphrase.atrest", &passphrase, 8, now));
     }
     stores
@@ -332,7 +332,7 @@ fn every_key_ever_exported_opens_what_it_wrapped() {
         let builder = builder.region_and_account("eu-central-1", "111122223333");
         let kms = builder.create(&RootKey::generate().unwrap(), alice()).unwrap();
         let wrapping_key = fs::read(version.join("kms-wrapping.key")).unwrap();
-        let wrapping_key = KeyEncryptionKey::from_bytes(&mut wrapping_key.try_into().unwrap());
+        let wrapping_key = KeyEncryptionKey::from_bytes(&mut wrapping_key.try_into().unwrap()).unwrap();
         let exported = |version_of_key: u32| fs::read(version.join(format!("kms-exported-{version_of_key}"))).unwrap();
         let admin = kms.requested_by(alice());
         admin.import_key(NewKey::new().id(APP), &wrapping_key, &exported(1)).unwrap();

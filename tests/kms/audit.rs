@@ -197,7 +197,7 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     let memory = Arc::new(MemorySink::new());
     let trail = AuditTrail::new(Arc::new(JsonLines::at(&log).open().unwrap()));
     let path = directory.path().join("kms.atrest");
-    let root_key = RootKey::from_bytes(&mut ROOT.clone());
+    let root_key = RootKey::from_bytes(&mut ROOT.clone()).unwrap();
     let kms = EmbeddedKms::at(&path).audit(trail.clone()).create(&root_key, owner()).unwrap();
     let admin = kms.requested_by(owner());
     let key = admin.create_key(NewKey::new().alias("alias/app")).unwrap();

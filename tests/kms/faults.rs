@@ -71,7 +71,7 @@ fn a_wrong_root_key_opens_nothing_and_changes_nothing() {
         assert!(matches!(opened, Err(Error::SealedFile(SealedFileError::WrongRootKey))), "{opened:?}");
     };
     wrong(&RootKey::generate().unwrap());
-    wrong(&RootKey::from_passphrase("a passphrase for a file under a key"));
+    wrong(&RootKey::from_passphrase("a passphrase for a file under a key").unwrap());
     assert_eq!(fs::read(&path).unwrap(), before);
     EmbeddedKms::open(&path, &root_key).unwrap();
 }
@@ -81,11 +81,11 @@ fn a_wrong_root_key_opens_nothing_and_changes_nothing() {
 fn a_store_under_a_passphrase_opens_with_it_alone() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("kms.atrest");
-    let passphrase = RootKey::from_passphrase("correct horse \u{e9}");
+    let passphrase = RootKey::from_passphrase("correct horse \u{e9}").unwrap();
     let kms = EmbeddedKms::create(&path, &passphrase, owner()).unwrap();
     kms.requested_by(owner()).create_key(NewKey::new().alias("alias/app")).unwrap();
     drop(kms);
-    for wrong in [RootKey::from_passphrase("correct horse e\u{301}"), RootKey::generate().unwrap()] {
+    for wrong in [RootKey::from_passphrase("correct horse e\u{301}").unwrap(), RootKey::generate().unwrap()] {
         let opened = EmbeddedKms::open(&path, &wrong);
         assert!(matches!(opened, Err(Error::SealedFile(SealedFileError::WrongRootKey))), "{opened:?}");
     }

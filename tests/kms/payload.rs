@@ -14,7 +14,7 @@ const KEY_STORE: u8 = 2;
 const ROOT: [u8; 32] = [7; 32];
 
 fn root_key() -> RootKey {
-    RootKey::from_bytes(&mut ROOT.clone())
+    RootKey::from_bytes(&mut ROOT.clone()).unwrap()
 }
 
 /// A store with a bit of everything, as JSON.

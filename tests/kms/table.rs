@@ -176,7 +176,8 @@ impl Template {
         let key = &admin.create_keys([everyones, NewKey::new().alias("alias/key")]).unwrap()[1].arn;
         let wrapped = generate(&store.kms, key, &owner()).unwrap().wrapped().clone();
         let wrapping_key = *KeyEncryptionKey::generate().unwrap().expose_secret();
-        let exported = admin.export_key(key, 1, &KeyEncryptionKey::from_bytes(&mut wrapping_key.clone())).unwrap();
+        let exported =
+            admin.export_key(key, 1, &KeyEncryptionKey::from_bytes(&mut wrapping_key.clone()).unwrap()).unwrap();
         admin.set_policy(key, policy(allowed)).unwrap();
         match state {
             KeyState::Enabled => {}
@@ -197,7 +198,7 @@ impl Template {
             kms,
             key: "alias/key",
             wrapped: self.wrapped.clone(),
-            wrapping_key: KeyEncryptionKey::from_bytes(&mut self.wrapping_key.clone()),
+            wrapping_key: KeyEncryptionKey::from_bytes(&mut self.wrapping_key.clone()).unwrap(),
             exported: self.exported.clone(),
             trail,
             _directory: directory,

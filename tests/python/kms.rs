@@ -67,7 +67,7 @@ fn a_second_implementation_opens_a_key_store_under_a_passphrase() {
     let directory = tempfile::tempdir().unwrap();
     let passphrase = "a passphrase é";
     fs::write(directory.path().join("passphrase"), passphrase).unwrap();
-    let root_key = RootKey::from_passphrase(passphrase);
+    let root_key = RootKey::from_passphrase(passphrase).unwrap();
     let (mut folder, admin) =
         folder(directory.path(), Backend::fastest(), &root_key, json!({ "passphrase": "passphrase" }));
     for mode in folder.modes() {

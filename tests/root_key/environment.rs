@@ -42,7 +42,7 @@ fn the_environment_gives_a_root_key_in_base64_and_nothing_else() {
     }
     let directory = tempfile::tempdir().unwrap();
     let keyring = directory.path().join("master.atrest");
-    KeyringFile::create(&keyring, &RootKey::from_bytes(&mut KEY.clone())).unwrap();
+    KeyringFile::create(&keyring, &RootKey::from_bytes(&mut KEY.clone()).unwrap()).unwrap();
     let ask = |value: Option<&OsStr>| {
         asked("environment::the_environment_gives_a_root_key_in_base64_and_nothing_else", &keyring, value)
     };
@@ -81,11 +81,17 @@ fn the_environment_gives_a_root_key_in_base64_and_nothing_else() {
     refused.push(std::os::unix::ffi::OsStringExt::from_vec([&text.as_bytes()[..43], &[0xFF]].concat()));
     for value in refused {
         let said = ask(Some(&value));
-        assert!(said.starts_with("InvalidData a root key's environment variable is 32 bytes in base64"), "{said}");
+        assert!(
+            said.starts_with("InvalidData the root key's environment variable holds no key: its value is"),
+            "{said}"
+        );
         let shown = value.to_string_lossy();
         assert!(!said.contains(&text[..8]) && !said.contains("nobody"), "{said}");
         assert!(shown.trim().len() < 8 || !said.contains(shown.trim()), "{said}");
     }
+    let said = ask(Some(OsStr::new(&BASE64.encode(&[0; 32]))));
+    let zeros = "InvalidData the root key's environment variable holds no key: its 32 bytes are all zero";
+    assert!(said.starts_with(zeros), "{said}");
     fs::remove_file(keyring).unwrap();
 }
 

@@ -56,7 +56,7 @@ impl KeyProvider for Answers {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
         Box::pin(async move {
             self.note(&request)?;
-            let kek = KeyEncryptionKey::from_bytes(&mut KEY.clone());
+            let kek = KeyEncryptionKey::from_bytes(&mut KEY.clone()).unwrap();
             Ok(GeneratedKey::new(self.generates_as.clone(), self.wrapped.clone(), kek))
         })
     }
@@ -67,7 +67,7 @@ impl KeyProvider for Answers {
             if wrapped.as_bytes() != self.wrapped {
                 return Err(KeyProviderError::new(Kind::Rejected, request.key_id()));
             }
-            Ok(UnwrappedKey::new(self.unwraps_as.clone(), KeyEncryptionKey::from_bytes(&mut KEY.clone())))
+            Ok(UnwrappedKey::new(self.unwraps_as.clone(), KeyEncryptionKey::from_bytes(&mut KEY.clone()).unwrap()))
         })
     }
 }
@@ -99,7 +99,7 @@ fn a_key_provider_keeps_the_root_key_and_a_file_keeps_it_wrapped() {
     let kms = Arc::new(Answers::rightly());
     let created = RootKey::create_wrapped(&path, kms.clone(), "alias/root", &operator()).unwrap();
     let opened = RootKey::open_wrapped(&path, kms.clone(), ID, &operator()).unwrap();
-    let key = RootKey::from_bytes(&mut KEY.clone());
+    let key = RootKey::from_bytes(&mut KEY.clone()).unwrap();
     assert!(is_same(&created, &key) && is_same(&opened, &key));
 
     let wrapped = BASE64.encode(&kms.wrapped);

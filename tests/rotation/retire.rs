@@ -163,7 +163,7 @@ fn a_version_that_is_staged_again_in_a_restored_keyring_is_not_retired_from_unde
 #[test]
 fn a_usage_of_another_history_of_the_keyring_retires_nothing() {
     let rebuilt = |states: [VersionState; 2], primary| {
-        let key = |byte: u8| atrest::MasterKey::from_bytes(&mut [byte; 32]);
+        let key = |byte: u8| atrest::MasterKey::from_bytes(&mut [byte; 32]).unwrap();
         let versions = [(1, states[0], key(1)), (2, states[1], key(2))];
         Keyring::from_versions("atrest-rebuilt", primary, versions).unwrap()
     };

@@ -153,3 +153,18 @@ fn the_source_of_a_copy_is_looked_at_before_what_is_written() {
     assert_eq!(copy(&world, &[SOURCE[0], SOURCE[1], SOURCE[2], (W, "nonsense")]), Kind::MethodUnknown);
     assert_eq!(copy(&world, &[CUSTOMER[0], SOURCE[1]]), Kind::CustomerKeyMissing, "of its own three first");
 }
+
+/// 32 zero bytes are what a client sends whose key was never set.
+#[test]
+fn a_customer_key_of_zeros_is_answered_as_s3_answers_a_key_that_is_none() {
+    let world = World::new();
+    let put: Op = |_| Operation::PutObject;
+    let zeros: Pairs<'_> = &[
+        ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
+        ("x-amz-server-side-encryption-customer-key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
+        ("x-amz-server-side-encryption-customer-key-md5", "cLxp4y+tayrxAISl+d6gqQ=="),
+    ];
+    let error = asked(&world, put, zeros).unwrap_err();
+    assert_eq!(error.kind(), Kind::CustomerKeyInvalid);
+    assert_eq!(error.message(), "The secret key was invalid for the specified algorithm.");
+}

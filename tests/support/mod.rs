@@ -46,7 +46,7 @@ impl KeyProvider for TableKms {
             let table = self.0.lock().unwrap();
             match table.get(wrapped.as_bytes()) {
                 Some((known, kek)) if known.context() == request.context() && known.key_id() == request.key_id() => {
-                    Ok(UnwrappedKey::new(KMS_KEY, KeyEncryptionKey::from_bytes(&mut kek.clone())))
+                    Ok(UnwrappedKey::new(KMS_KEY, KeyEncryptionKey::from_bytes(&mut kek.clone()).unwrap()))
                 }
                 _ => Err(KeyProviderError::new(KeyProviderErrorKind::Rejected, request.key_id())),
             }

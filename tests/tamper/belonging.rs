@@ -62,7 +62,7 @@ fn a_wrong_customer_key_is_told_from_a_changed_envelope() {
         for at in 0..32 {
             let mut wrong = sample.write.outer.kek;
             wrong[at] ^= 1;
-            let wrong = CustomerKey::from_bytes(&mut wrong);
+            let wrong = CustomerKey::from_bytes(&mut wrong).unwrap();
             let refused = sse.blocking().decryptor(&sample.object(), &envelope, Unlock::CustomerKey(&wrong));
             assert_eq!(class(&refused.unwrap_err()), "CustomerKeyMismatch");
         }
@@ -130,7 +130,7 @@ fn without_a_keyring_or_a_kms_nothing_is_written_under_a_key_from_nowhere() {
 
 #[test]
 fn a_customer_key_is_recognised_through_a_salted_verifier() {
-    let key = || CustomerKey::from_bytes(&mut [5; 32]);
+    let key = || CustomerKey::from_bytes(&mut [5; 32]).unwrap();
     let sse = Sse::builder().build().unwrap();
     let write = || {
         let mode = SseC::new(Arc::new(key()));

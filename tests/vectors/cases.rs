@@ -136,8 +136,8 @@ impl Case {
         let mut sse = Sse::builder().backend(backend);
         let layers = self.layers();
         let text = |layer: &Layer| String::from_utf8(layer.fields[&field::KEY_ID].clone()).expect("a key id");
-        let mut keyring_of = keyring("none", 1, [0; 32]).expect("a keyring");
-        let mut kms = OneKey::new("none", b"none", [0; 32]);
+        let mut keyring_of = keyring("none", 1, [1; 32]).expect("a keyring");
+        let mut kms = OneKey::new("none", b"none", [1; 32]);
         for (layer, kek) in layers.iter().zip(&self.keks) {
             match layer.fields.get(&field::WRAPPED_KEK) {
                 Some(wrapped) => kms = OneKey::new(&text(layer), wrapped, kek.0),
@@ -160,7 +160,7 @@ impl Case {
     /// The customer key, where the envelope is one of SSE-C.
     pub(crate) fn customer_key(&self) -> Option<CustomerKey> {
         let is_sse_c = self.layers().first().is_some_and(|layer| layer.mode == 4);
-        is_sse_c.then(|| CustomerKey::from_bytes(&mut self.keks[0].0.clone()))
+        is_sse_c.then(|| CustomerKey::from_bytes(&mut self.keks[0].0.clone()).unwrap())
     }
 
     pub(crate) fn decryptor(&self, backend: Backend) -> Result<Decryptor> {

@@ -86,7 +86,7 @@ fn derivations() -> Derivations {
 }
 
 fn root_key(bytes: Hex<32>) -> RootKey {
-    RootKey::from_bytes(&mut bytes.0.clone())
+    RootKey::from_bytes(&mut bytes.0.clone()).unwrap()
 }
 
 /// An object with the stated salt, as the oracle writes it; the oracle's verifiers are held to the same file.
@@ -126,7 +126,7 @@ fn the_verifier_of_every_mode_is_the_stated_one() {
         let encrypted = Encrypted::new(Envelope::decode(&envelope).unwrap(), body);
         let sse = Sse::builder().keyring(keyring("key", 7, kek).unwrap());
         let sse = sse.kms(OneKey::new("key", b"wrapped", kek), atrest::KmsKeys::all()).build().unwrap();
-        let customer_key = CustomerKey::from_bytes(&mut kek.clone());
+        let customer_key = CustomerKey::from_bytes(&mut kek.clone()).unwrap();
         let unlock = if mode == SSE_C { Unlock::CustomerKey(&customer_key) } else { Unlock::Server };
         let opened = sse.blocking().decrypt(&ObjectName::unbound(), &encrypted, unlock).unwrap();
         assert_eq!(opened, plaintext(100), "mode {mode}");
@@ -137,7 +137,7 @@ fn the_verifier_of_every_mode_is_the_stated_one() {
 fn a_customer_key_is_recognised_by_its_verifier_and_by_every_byte_of_it() {
     let Verifiers { kek: Hex(kek), wrap_salt: Hex(wrap_salt), .. } = derivations().verifiers_by_mode;
     let (envelope, _) = written(SSE_C, None, kek, wrap_salt);
-    let key = CustomerKey::from_bytes(&mut kek.clone());
+    let key = CustomerKey::from_bytes(&mut kek.clone()).unwrap();
     Envelope::decode(&envelope).unwrap().verify_customer_key(&key).unwrap();
     for at in 16..80 {
         let mut changed = envelope.clone();
@@ -148,7 +148,8 @@ fn a_customer_key_is_recognised_by_its_verifier_and_by_every_byte_of_it() {
     for at in 0..32 {
         let mut other = kek;
         other[at] ^= 0x80;
-        let refused = Envelope::decode(&envelope).unwrap().verify_customer_key(&CustomerKey::from_bytes(&mut other));
+        let refused =
+            Envelope::decode(&envelope).unwrap().verify_customer_key(&CustomerKey::from_bytes(&mut other).unwrap());
         assert!(matches!(refused, Err(Error::CustomerKey(CustomerKeyError::Mismatch))), "byte {at}");
     }
 }
@@ -296,6 +297,7 @@ fn the_stated_keyring_opens_with_its_versions_and_their_keys() {
             kek: stated_version.key.0,
             key_id: Some(stated.key_id.clone()),
             key_version: Some(version.number),
+            data_key: [1; 32],
             ..Layer::default()
         };
         let write = Write { mode: 1, name: None, outer: layer, inner: None, len_known: false, envelope_len: None };

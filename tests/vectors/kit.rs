@@ -46,7 +46,8 @@ pub(crate) fn keyring(key_id: &str, version: u32, key: [u8; 32]) -> Result<Keyri
 
 /// A keyring of several versions, all enabled.
 pub(crate) fn keyring_of(key_id: &str, primary: u32, keys: &[(u32, [u8; 32])]) -> Result<Keyring> {
-    let version = |(number, mut key): (u32, [u8; 32])| (number, VersionState::Enabled, MasterKey::from_bytes(&mut key));
+    let version =
+        |(number, mut key): (u32, [u8; 32])| (number, VersionState::Enabled, MasterKey::from_bytes(&mut key).unwrap());
     Keyring::from_versions(key_id, primary, keys.iter().copied().map(version))
 }
 
@@ -68,7 +69,7 @@ impl OneKey {
 
     fn kek(&self, request: KeyRequest) -> KeyEncryptionKey {
         self.asked.lock().unwrap().push(request);
-        KeyEncryptionKey::from_bytes(&mut self.kek.clone())
+        KeyEncryptionKey::from_bytes(&mut self.kek.clone()).unwrap()
     }
 }
 

@@ -114,7 +114,7 @@ impl Sample {
     }
 
     pub(crate) fn customer_key(&self) -> CustomerKey {
-        CustomerKey::from_bytes(&mut self.write.outer.kek.clone())
+        CustomerKey::from_bytes(&mut self.write.outer.kek.clone()).unwrap()
     }
 
     /// The library's reader of these stored bytes.

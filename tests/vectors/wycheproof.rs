@@ -47,7 +47,7 @@ fn what_hazmat_seals_it_opens_and_so_does_the_oracle() {
     for backend in backends() {
         for (context, len) in [(hazmat::OBJECT_CONTEXT, 0), (&hazmat::part_context(7)[..], 16_384), (b"x", 40_000)] {
             let plaintext = crate::kit::plaintext(len);
-            let data_key = DataKey::from_bytes(&mut [9; 32]);
+            let data_key = DataKey::from_bytes(&mut [9; 32]).unwrap();
             let message = hazmat::seal_message(backend, &data_key, context, &plaintext).unwrap();
             assert_eq!(hazmat::open_message(backend, &data_key, context, &message).unwrap(), plaintext);
             assert_eq!(atrest_reference::message::open(&[9; 32], context, &message), Ok(plaintext));

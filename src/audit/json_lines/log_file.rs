@@ -6,6 +6,7 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use crate::error::Said;
 use crate::files::{directory_of, owners_alone, sync_directory_of};
 use crate::keys::stored_file::Lock;
 
@@ -37,7 +38,7 @@ impl LogFile {
         let lock = locked(&path)?;
         let current = Current::open(&path)?;
         if max_len.is_some() && !current.file.metadata()?.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, "only a regular file can be put aside"));
+            return Err(io::Error::new(ErrorKind::InvalidInput, Said("only a regular file can be put aside")));
         }
         let next = last_number(&path)? + 1;
         Ok(Self { path, max_len, next, current: Some(current), lines: 0, lost_through: 0, _lock: lock })
@@ -154,7 +155,7 @@ impl Tail {
         };
         self.len += written as u64;
         if written < line.len() {
-            return Err(io::Error::new(ErrorKind::WriteZero, "only a part of the line could be written"));
+            return Err(io::Error::new(ErrorKind::WriteZero, Said("only a part of the line could be written")));
         }
         self.torn = false;
         Ok(())
@@ -172,7 +173,7 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
 
 fn locked(path: &Path) -> io::Result<Lock> {
     const HELD: &str = "another process has it open, or this one has it open twice";
-    Lock::unless_held(&beside(path, ".lock")?)?.ok_or(io::Error::new(ErrorKind::ResourceBusy, HELD))
+    Lock::unless_held(&beside(path, ".lock")?)?.ok_or(io::Error::new(ErrorKind::ResourceBusy, Said(HELD)))
 }
 
 /// The highest number under which a file was put aside.

@@ -79,7 +79,7 @@ fn customer_key(error: CustomerKeyError) -> Kind {
         CustomerKeyError::Required => Kind::CustomerKeyRequired,
         CustomerKeyError::NotExpected => Kind::CustomerKeyNotApplicable,
         CustomerKeyError::Mismatch => Kind::CustomerKeyWrong,
-        CustomerKeyError::WrongLength => Kind::CustomerKeyInvalid,
+        CustomerKeyError::WrongLength | CustomerKeyError::AllZero => Kind::CustomerKeyInvalid,
     }
 }
 

@@ -17,7 +17,7 @@ use super::names::SERVER_SIDE_ENCRYPTION;
 #[derive(Clone, Default)]
 pub(in crate::s3) struct CustomerKeyHeaders {
     algorithm: Option<String>,
-    /// `None` inside: it is not 32 bytes in base64.
+    /// `None` inside: it is not 32 bytes in base64, or all of them are zero.
     key: Option<Option<Arc<CustomerKey>>>,
     md5: Option<Option<CustomerKeyMd5>>,
 }

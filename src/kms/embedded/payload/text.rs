@@ -95,11 +95,11 @@ impl<K: Key> Serialize for KeyText<K> {
 impl<'de, K: Key> Deserialize<'de> for KeyText<K> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <&str>::deserialize(deserializer)?;
-        let refused = || D::Error::custom("not 32 bytes in base64");
-        let secret = Secret::filled_by(|key| match Base64::decode(text, key) {
+        let fill = |key: &mut [u8; KEY_LEN]| match Base64::decode(text, key) {
             Ok(decoded) if decoded.len() == KEY_LEN => Ok(()),
-            _ => Err(refused()),
-        })?;
+            _ => Err(D::Error::custom("not 32 bytes in base64")),
+        };
+        let secret = Secret::filled_by(fill, || D::Error::custom("a key of nothing but zeros"))?;
         Ok(Self(Arc::new(K::of(secret))))
     }
 }
