@@ -14,7 +14,7 @@ use super::totals::Totals;
 use super::work::Under;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result};
-use crate::keys::{Keyring, VersionState};
+use crate::keys::VersionState;
 use crate::sse::Sse;
 
 /// A walk over all that a store holds, that says how each object is encrypted and changes nothing.
@@ -69,14 +69,14 @@ impl<'a> Inventory<'a> {
         mut on_row: impl FnMut(&Row<'_>) -> io::Result<()>,
     ) -> Result<Totals> {
         if let Some(keyring) = self.sse.keyring() {
-            keyring.reload()?;
+            keyring.reload().await?;
         }
         let mut versions = Versions::of(self.sse);
         let mut totals = Totals::begin(self.sse);
         let mut entries = pin!(entries);
         while let Some(entry) = entries.next().await {
             let entry = entry.map_err(|error| IoError::new("the listing failed", error))?;
-            let row = Row::of(self.sse, &mut versions, &entry);
+            let row = Row::of(self.sse, &mut versions, &entry).await;
             totals.add(self.sse, &row);
             on_row(&row).map_err(|error| IoError::new("a row of the inventory could not be written", error))?;
         }
@@ -124,12 +124,12 @@ impl<'a> Row<'a> {
         "problem",
     );
 
-    fn of(sse: &Sse, versions: &mut Versions, entry: &'a Entry) -> Self {
+    async fn of(sse: &Sse, versions: &mut Versions, entry: &'a Entry) -> Self {
         match entry.envelope().map(Envelope::decode) {
             None => Self { entry, envelope: None, problem: None },
             Some(Err(error)) => Self { entry, envelope: None, problem: Some(error) },
             Some(Ok(envelope)) => {
-                let problem = versions.problem(sse, entry, &envelope);
+                let problem = versions.problem(sse, entry, &envelope).await;
                 Self { entry, envelope: Some(envelope), problem }
             }
         }
@@ -251,28 +251,30 @@ impl Versions {
     }
 
     /// Sees versions that others have made meanwhile.
-    fn reload(&mut self, sse: &Sse) -> Result<()> {
+    async fn reload(&mut self, sse: &Sse) -> Result<()> {
         if let Some(reloads) = self.reloads.checked_sub(1) {
             self.reloads = reloads;
-            sse.keyring().map_or(Ok(()), Keyring::reload)?;
+            if let Some(keyring) = sse.keyring() {
+                keyring.reload().await?;
+            }
             self.read(sse);
         }
         Ok(())
     }
 
-    fn problem(&mut self, sse: &Sse, entry: &Entry, envelope: &Envelope) -> Option<Error> {
+    async fn problem(&mut self, sse: &Sse, entry: &Entry, envelope: &Envelope) -> Option<Error> {
         if let Err(error) = sse.accepts(entry.name(), entry.upload_id(), envelope) {
             return Some(error);
         }
         let version = Under::of(sse, envelope).version()?;
         if !self.known.contains_key(&version)
-            && let Err(error) = self.reload(sse)
+            && let Err(error) = self.reload(sse).await
         {
             return Some(error);
         }
         let kind = match self.known.get(&version) {
             None => KeyProviderErrorKind::NotFound,
-            Some(VersionState::Disabled) => KeyProviderErrorKind::Disabled,
+            Some(VersionState::Disabled | VersionState::Gone) => KeyProviderErrorKind::Disabled,
             Some(VersionState::Staged | VersionState::Enabled) => return None,
         };
         let key_id = envelope.key_id().unwrap_or_default();

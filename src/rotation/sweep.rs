@@ -198,7 +198,7 @@ impl<'a> Sweep<'a> {
 
     async fn walk(self, goal: Goal, verb: Verb<'_>, entries: impl Stream<Item = io::Result<Entry>>) -> Result<Report> {
         if let Some(keyring) = self.sse.keyring() {
-            keyring.reload()?;
+            keyring.reload().await?;
         }
         let cursor = match self.resume {
             Some(cursor) => {

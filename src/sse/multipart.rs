@@ -135,7 +135,7 @@ impl Sse {
             old.verify_customer_key(key)?;
         }
         let list = upload.list(parts)?;
-        self.refresh_keyring(old.mode())?;
+        self.refresh_keyring(old.mode()).await?;
         let keys = self.authorities(object).rewriting(old, unlock.customer_key(), true).await?;
         self.check_written_kms_keys(&keys)?;
 

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::files::{directory_of, owners_alone, sync_directory_of};
-use crate::keys::stored_file::Lock;
+use crate::keys::file_lock::Lock;
 
 #[derive(Debug)]
 pub(super) struct LogFile {
