@@ -41,8 +41,8 @@ fn open_keyring(directory: &Path) -> Result<Keyring, Box<dyn Error>> {
     if !root_key_file.try_exists()? && !keyring_file.try_exists()? {
         fs::create_dir_all(directory)?;
         let root_key = RootKey::create_file(&root_key_file)?;
-        return Ok(KeyringFile::create(&keyring_file, &root_key)?);
+        return Ok(KeyringFile::create_blocking(&keyring_file, &root_key)?);
     }
     let root_key = RootKey::open_file(&root_key_file)?;
-    Ok(KeyringFile::open(&keyring_file, &root_key)?)
+    Ok(KeyringFile::open_blocking(&keyring_file, &root_key)?)
 }

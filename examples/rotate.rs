@@ -11,7 +11,7 @@ use atrest::{Encrypted, KeyUsage, KeyringFile, ObjectName, RootKey, Sse, SseS3, 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let root_key = RootKey::create_file(directory.path().join("root.key"))?;
-    let keyring = KeyringFile::create(directory.path().join("master.atrest"), &root_key)?;
+    let keyring = KeyringFile::create_blocking(directory.path().join("master.atrest"), &root_key)?;
     let sse = Sse::builder().keyring(keyring.clone()).build()?;
 
     let object = ObjectName::new("photos", "2026/cat.jpg")?;
@@ -20,7 +20,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // 1. Another version becomes the primary. `sse` follows: new objects are under it, old ones still open.
     let old_version = keyring.primary();
-    let new_version = keyring.rotate()?;
+    let new_version = keyring.blocking().rotate()?;
     println!("rotated from version {old_version} to {new_version}");
 
     // 2. What is there from now on is counted; everything in the store belongs in it. (Over a whole store a `Sweep` of
@@ -38,13 +38,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     // 4. When nothing is left under it, the old version is disabled. Should something have been forgotten, it
     //    fails loudly now, and `enable` brings it back.
-    keyring.disable(old_version)?;
+    keyring.blocking().disable(old_version)?;
     let forgotten = sse.blocking().decryptor(&object, &envelope, Unlock::Server);
     println!("the old envelope now: {}", forgotten.err().ok_or("opened under a disabled version")?);
 
     // 5. After a while without complaints it is retired, for good; the usage is the proof that nothing is lost with it.
     //    (How long a while: the manual, on keys.)
-    keyring.retire(old_version, &usage)?;
+    keyring.blocking().retire(old_version, &usage)?;
 
     let plaintext = sse.blocking().decrypt(&object, &Encrypted::new(fresh, ciphertext), Unlock::Server)?;
     assert_eq!(plaintext, b"meow");

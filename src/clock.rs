@@ -1,8 +1,53 @@
-//! The clock: times as milliseconds since 1970.
+//! [`Clock`]: what tells the time; and times as milliseconds since 1970.
 //!
 //! Floor 0. The only place beside `files` that touches the system.
 
-use std::time::{Duration, SystemTime};
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime};
+
+/// What tells the time. The system's clock is the default everywhere; a test brings its own.
+pub trait Clock: Send + Sync + 'static {
+    /// The wall clock, which an operator or a time server may set to any time.
+    fn wall(&self) -> SystemTime;
+
+    /// The time since a fixed moment, by a clock that never goes back.
+    fn monotonic(&self) -> Duration;
+}
+
+/// The clock of this machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct SystemClock;
+
+impl Clock for SystemClock {
+    fn wall(&self) -> SystemTime {
+        SystemTime::now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        static START: OnceLock<Instant> = OnceLock::new();
+        START.get_or_init(Instant::now).elapsed()
+    }
+}
+
+/// One moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) wall: SystemTime,
+    monotonic: Duration,
+}
+
+impl Moment {
+    pub(crate) fn now(clock: &dyn Clock) -> Self {
+        Self { wall: clock.wall(), monotonic: clock.monotonic() }
+    }
+
+    /// How long ago the moment was: by the clock that says longer. The wall clock counts the time that a machine sleeps,
+    /// the monotonic clock counts on where the wall clock is set back.
+    pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
+        let wall = clock.wall().duration_since(self.wall).unwrap_or_default();
+        wall.max(clock.monotonic().saturating_sub(self.monotonic))
+    }
+}
 
 /// Milliseconds since 1970, by the clock of this machine.
 pub(crate) fn now() -> u64 {

@@ -13,7 +13,7 @@ pub use cause::{Cause, IoError};
 pub use cursor::CursorError;
 pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
 pub use key_store::KeyStoreError;
-pub use keyring::KeyringError;
+pub use keyring::{KeyringError, OtherHistory};
 
 /// What can go wrong, as a result.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -227,6 +227,9 @@ pub enum Unexpected {
     /// The key store's id is not the one that was expected.
     #[error("the key store has another id than the one expected")]
     KeyStoreId,
+    /// The stored keyring is not a continuation of the one in memory: it has another history.
+    #[error("the stored keyring has another history than the one in memory: {0}")]
+    History(OtherHistory),
     /// The generation of the keyring or key store is below one that was seen.
     #[error("the keyring or key store is older than one that was seen: an old file was put back")]
     Generation,
@@ -338,6 +341,13 @@ pub enum Misuse {
     /// The versions that a keyring is built from break its rules.
     #[error("a keyring has versions from 1 to 2^32 - 2, each once, and an enabled primary among them")]
     KeyringVersions,
+    /// The keyring is stored nowhere, so that a new version would be lost with this process, and all that is written
+    /// under it.
+    #[error(
+        "the keyring is stored nowhere: keep it in a KeyringFile, or allow changes by with_changes_lost_on_exit and \
+         seal it after each"
+    )]
+    KeyringNotStored,
     /// Two entries of a sweep in a row have the same position, and resuming after one would pass over the other: give
     /// each its own.
     #[error("two entries in a row have the same position; give each its own, or resuming would pass one over")]

@@ -2,9 +2,10 @@
 //!
 //! Floor 0. The only place beside `clock` that touches the system; uses the errors alone.
 
-use std::fs::{self, File, OpenOptions};
-use std::io::{self, Write};
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
+use std::time::SystemTime;
 
 use crate::error::{Error, IoError, Result};
 
@@ -45,3 +46,120 @@ pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
 pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
+
+/// Opens a regular file to read it, and never waits: a FIFO in its place is refused instead of read.
+pub(crate) fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
+    let mut options = OpenOptions::new();
+    never_waiting(options.read(true));
+    let file = options.open(path)?;
+    let metadata = file.metadata()?;
+    if metadata.is_file() { Ok((file, metadata)) } else { Err(not_regular()) }
+}
+
+/// Reads a file that holds at most `max_len` bytes.
+pub(crate) fn read_bounded(file: &File, max_len: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    file.take(max_len.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > max_len {
+        return Err(io::Error::new(ErrorKind::FileTooLarge, "the file is longer than any of its kind"));
+    }
+    Ok(bytes)
+}
+
+/// Lets an open return at once whatever stands at the path: a FIFO without a writer, a device.
+pub(crate) fn never_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NONBLOCK | libc::O_NOCTTY);
+    options
+}
+
+pub(crate) fn not_regular() -> io::Error {
+    io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")
+}
+
+/// Which file this is, whatever its names: device and inode. `None` where the system has no such numbers.
+pub(crate) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        Some((metadata.dev(), metadata.ino()))
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        None
+    }
+}
+
+/// How many names the file has; 1 where the system does not count them.
+pub(crate) fn links(metadata: &Metadata) -> u64 {
+    #[cfg(unix)]
+    {
+        std::os::unix::fs::MetadataExt::nlink(metadata)
+    }
+    #[cfg(not(unix))]
+    {
+        let _ = metadata;
+        1
+    }
+}
+
+/// Gives a file that this process has just made the owner and the group of another one.
+///
+/// # Errors
+///
+/// They differ, and this process may not change them.
+pub(crate) fn give_to_owner_of(file: &File, other: &Metadata) -> io::Result<()> {
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::{MetadataExt, fchown};
+        let own = file.metadata()?;
+        let uid = Some(other.uid()).filter(|uid| *uid != own.uid());
+        let gid = Some(other.gid()).filter(|gid| *gid != own.gid());
+        if uid.is_some() || gid.is_some() {
+            fchown(file, uid, gid)?;
+        }
+    }
+    #[cfg(not(unix))]
+    let _ = (file, other);
+    Ok(())
+}
+
+/// What tells a file that was not changed: device, inode, size, and the times of the last changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Fingerprint {
+    identity: (u64, u64),
+    len: u64,
+    modified: (i64, i64),
+    changed: (i64, i64),
+}
+
+impl Fingerprint {
+    /// The fingerprint of a file that was read at this time. There is none where the system lacks these numbers, or
+    /// where the file changed less than two seconds before it was read: a second change within the resolution of the
+    /// file system's times would leave the same fingerprint.
+    pub(crate) fn of(metadata: &Metadata, read: SystemTime) -> Option<Self> {
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::MetadataExt;
+            let changed = (metadata.ctime(), metadata.ctime_nsec());
+            let read = read.duration_since(SystemTime::UNIX_EPOCH).ok()?;
+            let settled = i64::try_from(read.as_secs()).ok()?.checked_sub(SETTLING_SECONDS)?;
+            let is_settled = (settled, i64::from(read.subsec_nanos())) >= changed;
+            is_settled.then_some(Self {
+                identity: identity(metadata)?,
+                len: metadata.len(),
+                modified: (metadata.mtime(), metadata.mtime_nsec()),
+                changed,
+            })
+        }
+        #[cfg(not(unix))]
+        {
+            let _ = (metadata, read, SETTLING_SECONDS);
+            None
+        }
+    }
+}
+
+/// The coarsest time stamps of a file system in use are 2 seconds apart.
+const SETTLING_SECONDS: i64 = 2;

@@ -15,11 +15,11 @@
 //!
 //! // Once. Both refuse to replace a file that is there.
 //! let root_key = RootKey::create_file(at("root.key"))?;
-//! KeyringFile::create(at("master.atrest"), &root_key)?;
+//! KeyringFile::create_blocking(at("master.atrest"), &root_key)?;
 //!
 //! // At every start.
 //! let root_key = RootKey::open_file(at("root.key"))?;
-//! let keyring = KeyringFile::open(at("master.atrest"), &root_key)?;
+//! let keyring = KeyringFile::open_blocking(at("master.atrest"), &root_key)?;
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //!
 //! let object = ObjectName::new("photos", "2026/cat.jpg")?;
@@ -27,7 +27,7 @@
 //! assert_eq!(sse.blocking().decrypt(&object, &encrypted, Unlock::Server)?, b"meow");
 //!
 //! // Later: a new master key, the data untouched.
-//! keyring.rotate()?;
+//! keyring.blocking().rotate()?;
 //! assert!(sse.needs_rewrap(&encrypted.envelope));
 //! let envelope = sse.blocking().rewrap(&object, &encrypted.envelope, Unlock::Server)?;
 //! # Ok(()) }
@@ -121,9 +121,11 @@ pub use stream::{
 };
 
 // Keys, and where they come from.
+pub use clock::Clock;
 pub use keys::{
-    EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KeyUsage, Keyring, KeyringFile, RootKey,
-    UnwrappedKey, VersionInfo, VersionState, WrappedKey,
+    BlockingKeyring, EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KeyUsage, Keyring,
+    KeyringFile, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag, UnwrappedKey, VersionInfo,
+    VersionState, WrappedKey,
 };
 pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};
 

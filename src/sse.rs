@@ -219,9 +219,9 @@ impl Sse {
     }
 
     /// Sees what other processes did to the keyring before something is written that is older than this call.
-    fn refresh_keyring(&self, mode: ModeId) -> Result<()> {
+    async fn refresh_keyring(&self, mode: ModeId) -> Result<()> {
         match (mode, &self.shared.keyring) {
-            (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) => keyring.refresh(),
+            (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) => keyring.refresh().await,
             _ => Ok(()),
         }
     }

@@ -339,7 +339,7 @@ fn a_missing_feature_is_named() {
 #[test]
 fn errors_say_what_to_do_and_can_be_kept() {
     let directory = tempfile::tempdir().unwrap();
-    let missing = KeyringFile::open(directory.path().join("none"), &RootKey::generate().unwrap()).unwrap_err();
+    let missing = KeyringFile::open_blocking(directory.path().join("none"), &RootKey::generate().unwrap()).unwrap_err();
     let samples: [(Error, &str); 12] = [
         (missing, "cannot be read"),
         (CustomerKeyError::Required.into(), "required"),

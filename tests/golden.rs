@@ -113,7 +113,7 @@ fn mode(id: ModeId) -> AnyMode {
 
 fn sse(directory: &Path, backend: Backend) -> Sse {
     let root_key = RootKey::open_file(directory.join("root.key")).unwrap();
-    sse_on(KeyringFile::open(directory.join("keyring.atrest"), &root_key).unwrap(), backend)
+    sse_on(KeyringFile::open_blocking(directory.join("keyring.atrest"), &root_key).unwrap(), backend)
 }
 
 fn sse_on(keyring: Keyring, backend: Backend) -> Sse {
@@ -128,13 +128,13 @@ fn a_new_version_writes_its_own_files_when_asked() {
     assert!(all, "they are written with all features");
     fs::create_dir(&directory).expect("golden files are written once");
     let root_key = RootKey::create_file(directory.join("root.key")).unwrap();
-    let keyring = KeyringFile::create(directory.join("keyring.atrest"), &root_key).unwrap();
+    let keyring = KeyringFile::create_blocking(directory.join("keyring.atrest"), &root_key).unwrap();
     // On this very handle, so that it follows the rotation below.
     let sse = sse_on(keyring.clone(), Backend::fastest()).blocking();
     for (at, golden) in objects().into_iter().enumerate() {
         // The first objects are under version 1, the others under version 2; a third is staged.
         if at == 2 {
-            keyring.rotate().unwrap();
+            keyring.blocking().rotate().unwrap();
         }
         let (envelope, mut encryptor) = if golden.known {
             sse.encryptor_of_len(&golden.object, mode(golden.mode), golden.len as u64).unwrap()
@@ -151,17 +151,17 @@ fn a_new_version_writes_its_own_files_when_asked() {
     }
     multipart::write(&directory, &sse);
     completion::write(&directory, &sse);
-    keyring.stage().unwrap();
+    keyring.blocking().stage().unwrap();
     #[cfg(feature = "passphrase")]
     fs::write(
         directory.join("passphrase.atrest"),
-        keyring.seal(&RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap(),
+        keyring.blocking().seal(&RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap(),
     )
     .unwrap();
     fs::remove_file(directory.join("keyring.atrest.lock")).unwrap();
     let wrapped = directory.join("root.wrapped");
     let wrapped = RootKey::create_wrapped(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
-    fs::write(directory.join("wrapped.atrest"), keyring.seal(&wrapped).unwrap()).unwrap();
+    fs::write(directory.join("wrapped.atrest"), keyring.blocking().seal(&wrapped).unwrap()).unwrap();
     #[cfg(feature = "embedded-kms")]
     kms::write(&directory, &root_key);
 }
@@ -216,9 +216,9 @@ fn every_file_ever_written_opens() {
 fn every_keyring_ever_sealed_under_a_passphrase_opens() {
     for version in versions() {
         let sealed = fs::read(version.join("passphrase.atrest")).unwrap();
-        let keyring = atrest::Keyring::from_sealed(&sealed, &RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap();
+        let keyring = atrest::Keyring::from_sealed_blocking(&sealed, &RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap();
         let root_key = RootKey::open_file(version.join("root.key")).unwrap();
-        let file = KeyringFile::open(version.join("keyring.atrest"), &root_key).unwrap();
+        let file = KeyringFile::open_blocking(version.join("keyring.atrest"), &root_key).unwrap();
         assert_eq!((keyring.key_id(), keyring.versions()), (file.key_id(), file.versions()));
     }
 }
@@ -232,9 +232,10 @@ fn every_root_key_that_a_key_provider_ever_wrapped_opens_what_it_sealed() {
         assert_eq!(wrapped.exists(), !version.ends_with("0.1.0") && !version.ends_with("0.2.0"));
         if wrapped.exists() {
             let root_key = RootKey::open_wrapped(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
-            let keyring = Keyring::from_sealed(&fs::read(version.join("wrapped.atrest")).unwrap(), &root_key).unwrap();
+            let keyring =
+                Keyring::from_sealed_blocking(&fs::read(version.join("wrapped.atrest")).unwrap(), &root_key).unwrap();
             let root_key = RootKey::open_file(version.join("root.key")).unwrap();
-            let file = KeyringFile::open(version.join("keyring.atrest"), &root_key).unwrap();
+            let file = KeyringFile::open_blocking(version.join("keyring.atrest"), &root_key).unwrap();
             assert_eq!((keyring.key_id(), keyring.versions()), (file.key_id(), file.versions()));
             checked += 1;
         }

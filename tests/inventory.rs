@@ -106,13 +106,13 @@ fn same(csv: &[String], json: &Value) {
 fn a_row_says_why_an_object_could_not_be_opened() {
     let service = Service::new();
     let mut entries = vec![stored(&service, &name("retired"), SseS3)];
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     entries.push(stored(&service, &name("disabled"), SseS3));
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     for version in [1, 2] {
-        service.keyring.disable(version).unwrap();
+        service.keyring.blocking().disable(version).unwrap();
     }
-    service.keyring.retire_losing_what_it_wraps(1).unwrap();
+    service.keyring.blocking().retire_losing_what_it_wraps(1).unwrap();
     let fine = stored(&service, &name("fine"), SseS3);
     entries.push(Entry::object(ObjectName::unbound(), fine.envelope().unwrap()));
     entries.push(Entry::object(name("damaged"), b"meow".to_vec()));
@@ -168,7 +168,7 @@ fn totals_are_by_mode_and_key_in_objects_and_bytes() {
     for at in 0..3 {
         entries.push(stored(&service, &name(format!("{at}")), SseS3));
     }
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     entries.push(stored(&service, &name("new"), SseS3));
     entries.push(stored(&service, &name("kms"), SseKms::new("a")));
     entries.push(Entry::plain(name("plain")).with_stored_len(7));
@@ -217,11 +217,11 @@ fn keys_that_somebody_made_up_take_no_more_than_ten_thousand_totals() {
 fn an_inventory_is_a_walk_that_a_version_can_be_retired_on() {
     let service = Service::new();
     let old = stored(&service, &name("old"), SseS3);
-    service.keyring.rotate().unwrap();
-    service.keyring.disable(1).unwrap();
+    service.keyring.blocking().rotate().unwrap();
+    service.keyring.blocking().disable(1).unwrap();
     let refused = |entries| {
         let written = inventory(&service.sse, entries);
-        match service.keyring.retire(1, written.totals.usage().unwrap()).unwrap_err() {
+        match service.keyring.blocking().retire(1, written.totals.usage().unwrap()).unwrap_err() {
             Error::Keyring(error) => error,
             other => panic!("{other:?}"),
         }
@@ -232,7 +232,7 @@ fn an_inventory_is_a_walk_that_a_version_can_be_retired_on() {
     let plain = Entry::plain(name("plain"));
     let new = stored(&service, &name("new"), SseS3);
     let written = inventory(&service.sse, vec![plain, new]);
-    service.keyring.retire(1, written.totals.usage().unwrap()).unwrap();
+    service.keyring.blocking().retire(1, written.totals.usage().unwrap()).unwrap();
 }
 
 #[test]
@@ -251,13 +251,13 @@ fn a_version_that_another_process_makes_during_the_walk_is_no_problem() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::create_file(directory.path().join("root.key")).unwrap();
     let path = directory.path().join("keyring.atrest");
-    let keyring = atrest::KeyringFile::create(&path, &root_key).unwrap();
+    let keyring = atrest::KeyringFile::create_blocking(&path, &root_key).unwrap();
     let sse = Sse::builder().keyring(keyring).build().unwrap();
-    let elsewhere = atrest::KeyringFile::open(&path, &root_key).unwrap();
+    let elsewhere = atrest::KeyringFile::open_blocking(&path, &root_key).unwrap();
     let entries = ["a", "b"].map(|key| {
         let elsewhere = elsewhere.clone();
         move || {
-            let version = elsewhere.rotate().unwrap();
+            let version = elsewhere.blocking().rotate().unwrap();
             let other = Sse::builder().keyring(elsewhere).build().unwrap();
             let stored = other.blocking().encrypt(&name(key), SseS3, b"meow").unwrap();
             assert_eq!(stored.envelope.key_version(), Some(version));

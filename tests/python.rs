@@ -58,7 +58,7 @@ struct Folder<'a> {
 impl<'a> Folder<'a> {
     fn new(path: &'a Path, backend: Backend) -> Self {
         let root_key = RootKey::create_file(path.join("root.key")).unwrap();
-        let keyring = KeyringFile::create(path.join("keyring.atrest"), &root_key).unwrap();
+        let keyring = KeyringFile::create_blocking(path.join("keyring.atrest"), &root_key).unwrap();
         let kek = *KeyEncryptionKey::generate().unwrap().expose_secret();
         fs::write(path.join("kek"), kek).unwrap();
         let customer_key = Arc::new(CustomerKey::generate().unwrap());
@@ -148,7 +148,7 @@ impl<'a> Folder<'a> {
         let upload = self.sse().begin_multipart(object, upload_id, mode).unwrap();
         let (stored, receipts, mut values) = self.parts(title, &upload, parts);
         let of_upload = upload.seal_value("began", b"today").unwrap();
-        self.keyring.rotate().unwrap();
+        self.keyring.blocking().rotate().unwrap();
         let envelope =
             self.sse().rewrap_upload(object, upload_id, upload.envelope(), self.unlock(id)).unwrap().encode();
         let under_way = json!({

@@ -26,8 +26,8 @@ fn io_kind(error: Error) -> ErrorKind {
 
 /// Whether two root keys are one: what the first seals, the second opens.
 fn is_same(one: &RootKey, other: &RootKey) -> bool {
-    let sealed = Keyring::generate().unwrap().seal(one).unwrap();
-    match Keyring::from_sealed(&sealed, other) {
+    let sealed = Keyring::generate().unwrap().blocking().seal(one).unwrap();
+    match Keyring::from_sealed_blocking(&sealed, other) {
         Ok(_) => true,
         Err(Error::SealedFile(SealedFileError::WrongRootKey)) => false,
         Err(other) => panic!("{other:?}"),
@@ -152,12 +152,12 @@ fn nobody_ever_sees_half_of_a_new_file() {
 fn a_root_key_made_anew_neither_opens_nor_replaces_the_store_of_the_lost_one() {
     let directory = tempfile::tempdir().unwrap();
     let (root, store) = (directory.path().join("root.key"), directory.path().join("master.atrest"));
-    KeyringFile::create(&store, &RootKey::open_or_create_file(&root).unwrap()).unwrap();
+    KeyringFile::create_blocking(&store, &RootKey::open_or_create_file(&root).unwrap()).unwrap();
     let before = fs::read(&store).unwrap();
     fs::remove_file(&root).unwrap();
     let anew = RootKey::open_or_create_file(&root).unwrap();
-    let refused = KeyringFile::open(&store, &anew).unwrap_err();
+    let refused = KeyringFile::open_blocking(&store, &anew).unwrap_err();
     assert!(matches!(refused, Error::SealedFile(SealedFileError::WrongRootKey)), "{refused:?}");
-    assert_eq!(io_kind(KeyringFile::create(&store, &anew).unwrap_err()), ErrorKind::AlreadyExists);
+    assert_eq!(io_kind(KeyringFile::create_blocking(&store, &anew).unwrap_err()), ErrorKind::AlreadyExists);
     assert_eq!(fs::read(&store).unwrap(), before);
 }

@@ -37,7 +37,7 @@ fn everything_under_an_older_version_is_rewrapped_and_opens_and_the_old_version_
     for (at, mode) in service.modes().into_iter().cycle().take(20).enumerate() {
         store.put(&service, &format!("{at:02}"), mode);
     }
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     store.put(&service, "new", SseS3);
     let before = store.bodies.clone();
     let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
@@ -51,8 +51,8 @@ fn everything_under_an_older_version_is_rewrapped_and_opens_and_the_old_version_
     let versions: Vec<_> = report.versions().map(|(n, v)| (n, v.rewrapped.objects, v.current.objects)).collect();
     assert_eq!(versions, [(1, counts.rewrapped, 0), (2, 0, 1)]);
 
-    service.keyring.disable(1).unwrap();
-    service.keyring.retire(1, report.usage().unwrap()).unwrap();
+    service.keyring.blocking().disable(1).unwrap();
+    service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap();
     for (key, body) in &before {
         let stored = atrest::Encrypted::new(Envelope::decode(&store.envelope(key)).unwrap(), body.clone());
         assert_eq!(service.decrypt(&object(key), &stored).unwrap(), b"meow");
@@ -67,11 +67,11 @@ fn a_version_that_still_wraps_something_is_not_retired_on_the_report() {
     let mut store = Store::default();
     store.put(&service, "a", SseS3);
     store.put(&service, "b", SseS3);
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     store.failing = vec!["b".into()];
     let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
-    service.keyring.disable(1).unwrap();
-    let refused = service.keyring.retire(1, report.usage().unwrap()).unwrap_err();
+    service.keyring.blocking().disable(1).unwrap();
+    let refused = service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap_err();
     let in_use = KeyringError::VersionInUse { version: 1, objects: 1, uploads: 0 };
     assert!(matches!(refused, Error::Keyring(error) if error == in_use), "{refused}");
     assert_eq!(report.problems()[0].kind(), ProblemKind::Store);
@@ -105,7 +105,7 @@ fn what_cannot_be_rewrapped_is_reported_by_name_and_left_as_it_is() {
     let mut store = Store::default();
     for (key, next) in [("under a retired one", 2), ("under a disabled one", 3), ("fine", 4)] {
         store.put(&service, key, SseS3);
-        assert_eq!(service.keyring.rotate().unwrap(), next);
+        assert_eq!(service.keyring.blocking().rotate().unwrap(), next);
     }
     let moved = store.envelope("fine");
     store.set("moved", moved);
@@ -115,9 +115,9 @@ fn what_cannot_be_rewrapped_is_reported_by_name_and_left_as_it_is() {
     store.put(&other, "of another keyring", SseS3);
     store.plain("plain");
     store.put(&service, "kms", SseKms::new(KMS_KEY));
-    service.keyring.disable(1).unwrap();
-    service.keyring.retire_losing_what_it_wraps(1).unwrap();
-    service.keyring.disable(2).unwrap();
+    service.keyring.blocking().disable(1).unwrap();
+    service.keyring.blocking().retire_losing_what_it_wraps(1).unwrap();
+    service.keyring.blocking().disable(2).unwrap();
 
     let before = store.envelopes.lock().unwrap().clone();
     let mut told = Vec::new();
@@ -179,7 +179,7 @@ fn a_swap_that_was_lost_once_is_tried_on_what_is_there_then() {
     let mut store = Store::default();
     store.put(&service, "a", SseS3);
     let elsewhere = service.sse.blocking().encrypt(&object("a"), SseS3, b"by another writer").unwrap();
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let current = service.sse.blocking().encrypt(&object("a"), SseS3, b"by a third").unwrap();
     for (written, word, attempts) in [(elsewhere, "rewrapped", 2), (current, "current", 1)] {
         let listed = store.listing();
@@ -205,13 +205,13 @@ fn a_swap_that_is_always_lost_ends_after_eight_attempts_and_keeps_every_version_
     let others: Vec<_> = (0..8)
         .map(|_| service.sse.blocking().encrypt(&object("a"), SseS3, b"meow").unwrap().envelope.encode())
         .collect();
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     store.interfere(move |attempt| Some(Some(others[attempt - 1].clone())));
     let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
     assert_eq!((store.attempts(), report.counts().problems), (8, 1));
     assert_eq!(report.problems()[0].kind(), ProblemKind::Store);
-    service.keyring.disable(1).unwrap();
-    let refused = service.keyring.retire(1, report.usage().unwrap()).unwrap_err();
+    service.keyring.blocking().disable(1).unwrap();
+    let refused = service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap_err();
     assert!(matches!(refused, Error::Keyring(KeyringError::UsageUnclear(1))), "{refused}");
 }
 
@@ -223,7 +223,7 @@ fn no_more_entries_are_in_flight_than_were_allowed_and_as_many_as_that() {
         store.put(&service, &format!("{at:02}"), SseS3);
     }
     for concurrency in [0, 1, 2, 7, 16, 100] {
-        service.keyring.rotate().unwrap();
+        service.keyring.blocking().rotate().unwrap();
         store.slow = true;
         let report =
             Sweep::new(&service.sse).concurrency(concurrency).rewrap_blocking(store.listing(), &store).unwrap();
@@ -239,7 +239,7 @@ fn events_come_in_the_order_of_the_listing_however_long_each_takes() {
     for at in 0..30 {
         store.put(&service, &format!("{at:02}"), SseS3);
     }
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     store.slow = true;
     let mut keys = Vec::new();
     let sweep = Sweep::new(&service.sse).concurrency(9).on_event(|event| {
@@ -262,7 +262,7 @@ fn the_timer_is_asked_for_as_long_as_the_rewraps_may_take() {
     // A rate, the waits for 100 rewraps, and how long each is: the last ones wait for nobody.
     let cases = [(1, 99, 1_000_000), (10, 99, 100_000), (100, 99, 10_000), (101, 49, 19_801), (1_000, 9, 10_000)];
     for (per_second, waits, micros) in cases {
-        service.keyring.rotate().unwrap();
+        service.keyring.blocking().rotate().unwrap();
         let asked = Mutex::new(Vec::new());
         let timer = |wait: Duration| {
             asked.lock().unwrap().push(wait);
@@ -285,7 +285,7 @@ fn an_error_of_the_listing_ends_the_sweep_after_a_last_checkpoint() {
     for at in 0..5 {
         store.put(&service, &format!("{at}"), SseS3);
     }
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let mut listing = store.listing();
     listing.insert(3, Err(io::ErrorKind::TimedOut.into()));
     let mut last = None;
@@ -312,7 +312,7 @@ fn a_sweep_can_be_spawned_on_a_runtime_with_a_stream_and_a_store_of_its_own() {
     let service = Service::new();
     let mut store = Store::default();
     store.put(&service, "a", SseS3);
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let mut seen = 0;
     let sweep = Sweep::new(&service.sse)
         .rate_limit(1_000, |_| std::future::ready(()))
@@ -330,17 +330,17 @@ fn a_keyring_that_others_rotated_is_read_again_before_anything_is_rewrapped() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::generate().unwrap();
     let path = directory.path().join("master.atrest");
-    let one = atrest::KeyringFile::create(&path, &root_key).unwrap();
-    let two = atrest::KeyringFile::open(&path, &root_key).unwrap();
+    let one = atrest::KeyringFile::create_blocking(&path, &root_key).unwrap();
+    let two = atrest::KeyringFile::open_blocking(&path, &root_key).unwrap();
     let sse = |keyring: &Keyring| Sse::builder().keyring(keyring.clone()).build().unwrap();
     let stored = sse(&one).blocking().encrypt(&object("a"), SseS3, b"meow").unwrap();
-    one.rotate().unwrap();
+    one.blocking().rotate().unwrap();
     let store = Store::default();
     store.set("a", stored.envelope.encode());
     let report = Sweep::new(&sse(&two)).rewrap_blocking(store.listing(), &store).unwrap();
     assert_eq!((report.counts().rewrapped, two.primary()), (1, 2));
-    one.disable(1).unwrap();
-    one.retire(1, report.usage().unwrap()).unwrap();
+    one.blocking().disable(1).unwrap();
+    one.blocking().retire(1, report.usage().unwrap()).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert!(matches!(Sweep::new(&sse(&two)).rewrap_blocking(store.listing(), &store), Err(Error::Io(_))));
 }
@@ -379,7 +379,7 @@ fn an_entry_that_is_not_accepted_here_is_told_as_such() {
     let service = Service::new();
     let mut store = Store::default();
     store.put(&service, "a", SseS3);
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let unbound = ObjectName::unbound();
     let entry = Entry::object(unbound, store.envelope("a"));
     let mut told = None;
@@ -394,7 +394,7 @@ fn an_entry_that_is_not_accepted_here_is_told_as_such() {
     if atrest::Backend::AwsLc.is_compiled() {
         let keyring_alone = Sse::builder().keyring(service.keyring.clone()).build().unwrap();
         store.put(&service, "dsse", DsseKms::new(KMS_KEY));
-        service.keyring.rotate().unwrap();
+        service.keyring.blocking().rotate().unwrap();
         let report = Sweep::new(&keyring_alone).rewrap_blocking(store.listing(), &store).unwrap();
         assert_eq!((report.counts().rewrapped, report.problems()[0].kind()), (1, ProblemKind::Unexpected));
     }
@@ -407,7 +407,7 @@ fn an_event_that_is_answered_with_an_error_ends_the_sweep() {
     for key in ["1", "2", "3"] {
         store.put(&service, key, SseS3);
     }
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let sweep = Sweep::new(&service.sse).concurrency(1).checkpoint_every(2).on_event(|event| match event {
         Event::Checkpoint(_) => Err(io::ErrorKind::StorageFull.into()),
         _ => Ok(()),
@@ -424,7 +424,7 @@ fn a_sweep_gives_up_on_a_store_that_is_down_and_a_resumed_one_does_what_was_left
     for key in &keys {
         store.put(&service, key, SseS3);
     }
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let down = Down { store: &store, from: "20" };
     let mut last = None;
     let sweep = Sweep::new(&service.sse).concurrency(4).checkpoint_every(3).give_up_after(5).on_event(|event| {

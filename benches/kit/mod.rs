@@ -52,7 +52,7 @@ pub(crate) struct Kit {
 
 impl Kit {
     pub(crate) fn new(mode: ModeId, backend: &str) -> Self {
-        let keyring = Keyring::generate().expect("a keyring");
+        let keyring = Keyring::generate().expect("a keyring").with_changes_lost_on_exit();
         let backend = if backend == "rust-crypto" { Backend::RustCrypto } else { Backend::AwsLc };
         let builder = Sse::builder().keyring(keyring.clone()).kms(Arc::new(InstantKms), KmsKeys::only([KMS_KEY]));
         let customer_key = Arc::new(CustomerKey::from_bytes(&mut [9; 32]).unwrap());

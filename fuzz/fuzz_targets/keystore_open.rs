@@ -158,10 +158,10 @@ fn change(kms: &EmbeddedKms, which: u8) -> Result<(), Error> {
     let key = if which & 128 == 0 { keys.first() } else { keys.last() };
     let key = key.map_or("alias/none", |key| &key.id);
     match which % 16 {
-        0 => kms.keyring().rotate().map(drop),
-        1 => kms.keyring().stage().map(drop),
-        2 => kms.keyring().disable(1),
-        3 => kms.keyring().retire_losing_what_it_wraps(1),
+        0 => kms.keyring().blocking().rotate().map(drop),
+        1 => kms.keyring().blocking().stage().map(drop),
+        2 => kms.keyring().blocking().disable(1),
+        3 => kms.keyring().blocking().retire_losing_what_it_wraps(1),
         4 => admin.create_key(NewKey::new().alias("alias/fuzz").tag("a", "b").rotated_every_days(9)).map(drop),
         5 => admin.rotate_key(key).map(drop),
         6 => admin.disable_key(key),

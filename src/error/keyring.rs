@@ -38,7 +38,50 @@ pub enum KeyringError {
     /// The walk met entries of which it cannot say what they are wrapped under.
     #[error("of {0} entries the walk could not say which version they are under; mend or delete them, then walk again")]
     UsageUnclear(u64),
-    /// The file changed under this change, by someone who did not take its lock.
-    #[error("the keyring file was changed by someone else meanwhile; try again")]
+    /// Other processes changed the stored keyring again and again while this change was under way.
+    #[error("the stored keyring was changed by others meanwhile; try again")]
     Conflict,
+    /// The version was in the stored keyring and no longer is: retired elsewhere, or lost. Its key is still in the
+    /// memory of this process, and [`Keyring::seal`](crate::Keyring::seal) saves it.
+    #[error(
+        "version {0} is gone from the stored keyring; its key is in memory alone and opens nothing (seal saves it)"
+    )]
+    VersionGone(u32),
+    /// The storage did not say whether the change was stored. The keyring goes on as before until a reload tells.
+    #[error("whether the change was stored is not known; reload the keyring, then look at its generation")]
+    OutcomeUnknown,
+    /// The storage of the keyring panicked.
+    #[error("the storage of the keyring panicked")]
+    StoragePanicked,
+    /// The keyring lies in a key store of the embedded KMS, which this operation does not apply to.
+    #[error("the keyring lies in a key store, or nowhere: there is no stored keyring of its own to adopt or replace")]
+    NotInAStorage,
+}
+
+/// By which rule a stored keyring is not a continuation of the one in memory: it has another history.
+///
+/// The process goes on reading with what it has, and refuses to write, until the stored keyring fits again, or an
+/// operator [adopts it](crate::Keyring::adopt_stored_losing_own_versions) or
+/// [replaces it](crate::Keyring::replace_stored_by_own).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum OtherHistory {
+    /// The stored keyring has another key id.
+    #[error("its key id is another")]
+    KeyId,
+    /// The stored keyring has a lower generation: an old file was put back.
+    #[error("its generation is lower: an old one was put back")]
+    OlderGeneration,
+    /// The stored keyring has the same generation and another content.
+    #[error("its generation is the same, its content is not")]
+    SameGeneration,
+    /// The number of the next version fell.
+    #[error("the number of its next version fell")]
+    NextVersion,
+    /// A version that both have is another key.
+    #[error("its version {0} is another key")]
+    VersionKey(u32),
+    /// A version is back that was not there any more.
+    #[error("its version {0} was retired before")]
+    VersionReturned(u32),
 }

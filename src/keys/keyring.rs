@@ -1,23 +1,29 @@
 //! The keyring: a primary master key that wraps, and older versions that still unwrap.
 
-use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::keyring_blocking::BlockingKeyring;
+use super::keyring_shared::{Kept, Whole};
 use super::keyring_state::{State, Version, VersionState};
+use super::keyring_stored::Stored;
 use super::root_key::RootKey;
-use super::usage::KeyUsage;
+use super::worker::Worker;
 use super::{is_key_id, sealed_keyring};
 use crate::clock::{now, time};
-use crate::error::{KeyProviderError, KeyProviderErrorKind, Limit, Misuse, Result};
+use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, Result};
 use crate::secret::MasterKey;
 
 /// Versions of the master key that SSE-S3 and the outer layer of DSSE-KMS wrap data keys with.
 ///
-/// A handle: clones share one keyring, and an [`Sse`](crate::Sse) built on one wraps its next object under whatever is
-/// primary then. A keyring of a [`KeyringFile`](crate::KeyringFile) stores every change before it takes effect; one
-/// made here lives in memory, and [`seal`](Self::seal) gives the bytes to keep elsewhere.
+/// A handle: clones share one keyring, and an [`Sse`](crate::Sse) built on one wraps its next object under the primary of
+/// that moment. A keyring of a [`KeyringFile`](crate::KeyringFile) stores every change before the change takes effect. A
+/// keyring that is made here is stored nowhere, and refuses changes unless
+/// [it is said](Self::with_changes_lost_on_exit) that they may be lost.
+///
+/// Verbs that read or change what is stored are async, and never block the thread that polls them. Each has a
+/// synchronous twin under [`blocking`](Self::blocking). All others read memory.
 ///
 /// The life of a version:
 ///
@@ -33,23 +39,7 @@ use crate::secret::MasterKey;
 ///
 /// Spec: manual, keys; format, "Sealed files".
 #[derive(Clone)]
-pub struct Keyring(Arc<Shared>);
-
-struct Shared {
-    state: RwLock<Arc<State>>,
-    /// Held for the whole of a change, so that two of one process come one after the other.
-    changing: Mutex<()>,
-    storage: Box<dyn Storage>,
-}
-
-/// Where a keyring is kept.
-pub(crate) trait Storage: Send + Sync {
-    /// Applies a change to what is stored now, stores the outcome, and gives it.
-    fn update(&self, seen: &State, change: &dyn Fn(&mut State) -> Result<()>) -> Result<State>;
-
-    /// What is stored now, if it is no older than what was seen; nothing where it is still the same.
-    fn load(&self, seen: &State) -> Result<Option<State>>;
-}
+pub struct Keyring(Arc<Kept>);
 
 /// A version of a keyring, without its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,9 +54,9 @@ pub struct VersionInfo {
 }
 
 impl Keyring {
-    /// A new keyring in memory with one version; its key id ends in 32 random hex digits.
+    /// Makes a keyring in memory with one version. Its key id ends in 32 random hex digits.
     ///
-    /// Nothing of it is stored: what is encrypted under it is lost with it, unless [`seal`](Self::seal) is kept.
+    /// It is stored nowhere: what is encrypted under it is lost with it, unless its [`seal`](Self::seal) is kept.
     ///
     /// # Errors
     ///
@@ -75,7 +65,7 @@ impl Keyring {
         Ok(Self::in_memory(State::generate()?))
     }
 
-    /// A keyring rebuilt from its key id, its versions with their numbers, and the number of its primary.
+    /// Rebuilds a keyring in memory from its key id, its versions with their numbers, and the number of its primary.
     ///
     /// # Errors
     ///
@@ -86,8 +76,7 @@ impl Keyring {
         primary: u32,
         versions: impl IntoIterator<Item = (u32, VersionState, MasterKey)>,
     ) -> Result<Self> {
-        let mut state =
-            State { key_id: key_id.into(), generation: 1, primary, next_version: 1, versions: BTreeMap::new() };
+        let mut state = State::empty(key_id.into(), 1, primary, 1);
         if !is_key_id(&state.key_id) {
             return Err(Limit::KeyId.into());
         }
@@ -95,7 +84,7 @@ impl Keyring {
             let version = Version { state: version_state, created: now(), key: Arc::new(key) };
             let next = number.checked_add(1).ok_or(Misuse::KeyringVersions)?;
             state.next_version = state.next_version.max(next);
-            if number == 0 || state.versions.insert(number, version).is_some() {
+            if number == 0 || version_state == VersionState::Gone || state.versions.insert(number, version).is_some() {
                 return Err(Misuse::KeyringVersions.into());
             }
         }
@@ -108,28 +97,61 @@ impl Keyring {
         }
     }
 
-    /// A keyring in memory from the bytes that [`seal`](Self::seal) or a keyring file gave.
+    /// Opens a keyring in memory from the bytes that [`seal`](Self::seal) or a keyring file gave.
     ///
     /// Compare [`key_id`](Self::key_id) and [`generation`](Self::generation) with what you expect: an older copy opens
-    /// too.
+    /// too. To keep the keyring where the bytes came from, implement a [`KeyringStorage`](crate::KeyringStorage).
     ///
     /// # Errors
     ///
-    /// [`Error::SealedFile`](crate::Error::SealedFile); [`Error::Inauthentic`](crate::Error::Inauthentic): the bytes were changed.
-    pub fn from_sealed(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
+    /// [`Error::SealedFile`](crate::Error::SealedFile); [`Error::Inauthentic`](crate::Error::Inauthentic): the bytes were
+    /// changed. [`Error::Io`](crate::Error::Io): no thread could be started.
+    pub async fn from_sealed(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
+        let (sealed, root_key) = (sealed.to_vec(), root_key.clone());
+        let opening = Worker::default().run(move || sealed_keyring::open(&sealed, &root_key));
+        opening.await.map_err(no_thread)?.map(Self::in_memory)
+    }
+
+    /// [`from_sealed`](Self::from_sealed) on this thread.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn from_sealed_blocking(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
         sealed_keyring::open(sealed, root_key).map(Self::in_memory)
     }
 
-    /// The sealed bytes of the keyring as it is now, under a fresh salt: for a backup, or a store of your own.
+    /// The same keyring, which takes changes though it is stored nowhere. A keyring that is stored is as it was.
     ///
-    /// A store of your own replaces them by compare-and-swap, and [activates](Self::activate) a
-    /// [staged](Self::stage) version only after its bytes are stored.
+    /// # Security
+    ///
+    /// A version that is made is lost when the process ends, and with it every object that was written under it, unless
+    /// [`seal`](Self::seal) is called and its bytes are kept before anything is written.
+    #[must_use]
+    pub fn with_changes_lost_on_exit(self) -> Self {
+        self.0.allow_changes_that_are_lost();
+        self
+    }
+
+    /// The verbs that read or change what is stored, for callers without a runtime.
+    pub fn blocking(&self) -> BlockingKeyring {
+        BlockingKeyring::new(self.clone())
+    }
+
+    /// Seals the keyring as it is now under a fresh salt, for a backup. Versions that are [gone](VersionState::Gone) from
+    /// the stored keyring are in the bytes as disabled ones.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`](crate::Error::Random); [`Error::NotCompiled`](crate::Error::NotCompiled): a passphrase without the feature for it.
-    pub fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
-        sealed_keyring::seal(&self.state(), root_key)
+    /// [`Error::Random`](crate::Error::Random); [`Error::NotCompiled`](crate::Error::NotCompiled): a passphrase without
+    /// the feature for it. [`Error::Io`](crate::Error::Io): no thread could be started.
+    ///
+    /// # Performance
+    ///
+    /// Under a passphrase it costs Argon2id, on a thread of its own.
+    pub async fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
+        let (state, root_key) = (self.whole_state()?, root_key.clone());
+        Worker::default().run(move || sealed_keyring::seal(&state, &root_key)).await.map_err(no_thread)?
     }
 
     /// The key id, as it stands in every envelope wrapped under this keyring.
@@ -142,151 +164,61 @@ impl Keyring {
         self.state().primary
     }
 
-    /// How many times the keyring was written; it only ever rises.
+    /// How many times the keyring was written; the number only ever rises.
     pub fn generation(&self) -> u64 {
         self.state().generation
     }
 
-    /// Every version there is, in ascending order of number.
+    /// Every version there is, in ascending order of number, and those that are gone from the stored keyring.
     pub fn versions(&self) -> Vec<VersionInfo> {
-        let info = |(number, version): (&u32, &Version)| VersionInfo {
-            number: *number,
-            state: version.state,
+        let info = |number: u32, state: VersionState, version: &Version| VersionInfo {
+            number,
+            state,
             created: time(version.created),
         };
-        self.state().versions.iter().map(info).collect()
+        let state = self.state();
+        let stored = state.versions.iter().map(|(number, version)| info(*number, version.state, version));
+        let gone = state.gone.iter().map(|(number, version)| info(*number, VersionState::Gone, version));
+        let mut versions: Vec<_> = stored.chain(gone).collect();
+        versions.sort_by_key(|version| version.number);
+        versions
     }
 
-    /// Makes a new version that opens but does not wrap yet, and gives its number.
+    /// When the stored keyring was last read, by the wall clock of this machine. `None` for a keyring that no other
+    /// process changes: one in memory, or of the embedded KMS.
     ///
-    /// For keyrings that many nodes share: stage, wait until each has read it, then [`activate`](Self::activate).
-    ///
-    /// # Errors
-    ///
-    /// [`Limit::Keyring`]; [`Error::Random`](crate::Error::Random); of a file, [`Error::Io`](crate::Error::Io) and what opening it gives.
-    pub fn stage(&self) -> Result<u32> {
-        self.change(State::stage).map(|state| state.next_version - 1)
+    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringFile::max_age), and the keyring cannot be
+    /// read again.
+    pub fn last_read(&self) -> Option<SystemTime> {
+        self.0.stored().ok().map(|stored| stored.last_read())
     }
 
-    /// Makes a staged or enabled version the primary.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is disabled; of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
-    pub fn activate(&self, version: u32) -> Result<()> {
-        self.change(|state| state.activate(version)).map(drop)
+    /// A keyring in a storage.
+    pub(super) fn stored_in(stored: Stored) -> Self {
+        Self(Arc::new(Kept::Stored(Arc::new(stored))))
     }
 
-    /// Makes a new version and has it wrap from now on; gives its number. The older ones still open.
-    ///
-    /// # Errors
-    ///
-    /// As [`stage`](Self::stage).
-    pub fn rotate(&self) -> Result<u32> {
-        let rotate = |state: &mut State| {
-            state.stage()?;
-            state.activate(state.next_version - 1)
-        };
-        self.change(rotate).map(|state| state.primary)
+    /// A keyring that is a part of something else.
+    #[cfg(feature = "embedded-kms")]
+    pub(crate) fn within(state: State, whole: Arc<dyn Whole>) -> Self {
+        Self(Arc::new(Kept::within(state, whole)))
     }
 
-    /// Has a version open nothing until it is enabled again: the rehearsal of retiring it.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is the primary; of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
-    pub fn disable(&self, version: u32) -> Result<()> {
-        self.change(|state| state.disable(version)).map(drop)
+    pub(super) fn in_memory(state: State) -> Self {
+        Self(Arc::new(Kept::nowhere(state)))
     }
 
-    /// Has a disabled version open again.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyringError::VersionUnknown`](crate::error::KeyringError::VersionUnknown); of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
-    pub fn enable(&self, version: u32) -> Result<()> {
-        self.change(|state| state.enable(version)).map(drop)
-    }
-
-    /// Destroys a disabled or staged version that wraps nothing any more. Its number is never used again.
-    ///
-    /// The usage is the proof: a [sweep](crate::rotation) or an inventory gives one, an index of your own another. It
-    /// has to be of a walk that came to its end, and began when the version no longer was the primary.
-    ///
-    /// # Security
-    ///
-    /// Whatever is still wrapped under it is lost for ever. What no usage can show: nodes that have not read the keyring
-    /// since, and writes that began before. Make another version the primary; wait for both; sweep all versions of all
-    /// objects, and all uploads; disable; wait; retire.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is not disabled, or the usage
-    /// counts anything under it, or proves nothing of it. Of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
-    pub fn retire(&self, version: u32, usage: &KeyUsage) -> Result<()> {
-        self.change(|state| state.retire(version, usage)).map(drop)
-    }
-
-    /// Destroys a disabled version, or a staged one, whatever is still wrapped under it. Its number is never used again.
-    ///
-    /// # Security
-    ///
-    /// Every object and upload that is still wrapped under it is lost for ever. [`retire`](Self::retire) asks for a proof
-    /// that there is none.
-    ///
-    /// # Errors
-    ///
-    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is not disabled; of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
-    pub fn retire_losing_what_it_wraps(&self, version: u32) -> Result<()> {
-        self.change(|state| state.retire_losing(version)).map(drop)
-    }
-
-    /// Has the next version's number be at least this one: after a backup was restored, one above every version found
-    /// in the store.
-    ///
-    /// # Security
-    ///
-    /// What an envelope says of its version is not authenticated: a number that is far from those the keyring had is
-    /// somebody's forgery, and takes all the numbers in between with it.
-    ///
-    /// # Errors
-    ///
-    /// [`Limit::Keyring`]: 2^32 - 1, which no version has. Of a file, [`Error::Io`](crate::Error::Io) and what opening gives.
-    pub fn raise_next_version(&self, at_least: u32) -> Result<()> {
-        if at_least == u32::MAX {
-            return Err(Limit::Keyring.into());
-        }
-        let raise = |state: &mut State| {
-            state.next_version = state.next_version.max(at_least);
-            Ok(())
-        };
-        self.change(raise).map(drop)
-    }
-
-    /// Reads the keyring's file again, to see what other processes changed. A keyring in memory has nothing to read.
-    ///
-    /// Done by itself when an envelope names a version that is not known, or disabled.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`](crate::Error::Io) and what opening gives; [`Unexpected`](crate::error::Unexpected): an older file or
-    /// another keyring stands in its place. The keyring goes on with what it had.
-    pub fn reload(&self) -> Result<()> {
-        let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let seen = self.state();
-        if let Some(loaded) = self.0.storage.load(&seen)? {
-            self.replace(loaded);
-        }
-        Ok(())
-    }
-
-    pub(crate) fn stored_in(state: State, storage: impl Storage + 'static) -> Self {
-        let state = RwLock::new(Arc::new(state));
-        Self(Arc::new(Shared { state, changing: Mutex::new(()), storage: Box::new(storage) }))
+    pub(super) fn kept(&self) -> &Kept {
+        &self.0
     }
 
     pub(crate) fn state(&self) -> Arc<State> {
-        self.0.state.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.0.state()
+    }
+
+    /// The state with every key that is in memory.
+    pub(crate) fn whole_state(&self) -> Result<State> {
+        Ok(self.state().with_gone_as_disabled()?)
     }
 
     /// Whether this is the keyring's key id.
@@ -294,58 +226,60 @@ impl Keyring {
         key_id == Some(&*self.state().key_id)
     }
 
-    /// The key that wraps, with its id and number, all of one moment.
-    pub(crate) fn wrapping_key(&self) -> (String, u32, Arc<MasterKey>) {
+    /// The key that wraps, with its id and number, all of one moment. A stored keyring is read again first where the last
+    /// read is longer ago than it may be.
+    //= manual/format.md#retiring-a-key-version
+    pub(crate) async fn wrapping_key(&self) -> Result<(String, u32, Arc<MasterKey>)> {
+        if let Ok(stored) = self.0.stored() {
+            stored.fresh().await?;
+        }
         let state = self.state();
         let primary = &state.versions[&state.primary];
-        (state.key_id.clone(), state.primary, primary.key.clone())
+        Ok((state.key_id.clone(), state.primary, primary.key.clone()))
     }
 
-    /// The key of a version, to unwrap with; reads a file once more before it says that there is none.
-    pub(crate) fn unwrapping_key(&self, version: u32) -> Result<Arc<MasterKey>> {
+    /// The key of a version, to unwrap with. A stored keyring is read once more before a version is refused.
+    pub(crate) async fn unwrapping_key(&self, version: u32) -> Result<Arc<MasterKey>> {
         let mut state = self.state();
         // Another process may have made it, or enabled it again.
-        let usable = |state: &State| state.versions.get(&version).is_some_and(|v| v.state != VersionState::Disabled);
-        if !usable(&state) {
-            self.refresh_for(version)?;
+        if usable(&state, version).is_none()
+            && let Ok(stored) = self.0.stored()
+        {
+            if let Err(error) = stored.reload().await {
+                // Another process may have seen a change of which this one does not know yet whether it is stored.
+                let pending = stored.seen().pending.as_ref().and_then(|(_, state)| usable(state, version));
+                return pending.ok_or_else(|| stored.as_unavailable(error));
+            }
             state = self.state();
         }
-        let refused = |kind| Err(KeyProviderError::new(kind, &state.key_id).with_key_version(version).into());
-        match state.versions.get(&version) {
-            None => refused(KeyProviderErrorKind::NotFound),
-            Some(found) if found.state == VersionState::Disabled => refused(KeyProviderErrorKind::Disabled),
-            Some(found) => Ok(found.key.clone()),
+        if let Some(key) = usable(&state, version) {
+            return Ok(key);
         }
+        let refused = |kind| KeyProviderError::new(kind, &state.key_id).with_key_version(version);
+        Err(match (state.versions.get(&version), state.gone.get(&version)) {
+            (Some(_), _) => refused(KeyProviderErrorKind::Disabled),
+            (None, Some(_)) => refused(KeyProviderErrorKind::Disabled).with_source(KeyringError::VersionGone(version)),
+            (None, None) => refused(KeyProviderErrorKind::NotFound),
+        }
+        .into())
     }
 
     /// [`reload`](Self::reload) on the way to something else.
-    pub(crate) fn refresh(&self) -> Result<()> {
-        self.refresh_for(self.primary())
+    pub(crate) async fn refresh(&self) -> Result<()> {
+        match self.0.stored() {
+            Ok(stored) => stored.reload().await.map_err(|error| stored.as_unavailable(error)),
+            Err(_) => Ok(()),
+        }
     }
+}
 
-    /// What is wrong with the keyring's file is no verdict on an object: it is never given as Inauthentic.
-    fn refresh_for(&self, version: u32) -> Result<()> {
-        self.reload().map_err(|error| {
-            let unavailable = KeyProviderError::new(KeyProviderErrorKind::Unavailable, &self.key_id());
-            unavailable.with_key_version(version).with_source(error).into()
-        })
-    }
+fn usable(state: &State, version: u32) -> Option<Arc<MasterKey>> {
+    let version = state.versions.get(&version)?;
+    (version.state != VersionState::Disabled).then(|| version.key.clone())
+}
 
-    fn in_memory(state: State) -> Self {
-        Self::stored_in(state, Memory)
-    }
-
-    /// Changes what is stored, and then what this handle sees.
-    fn change(&self, change: impl Fn(&mut State) -> Result<()>) -> Result<Arc<State>> {
-        let _changing = self.0.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let stored = self.0.storage.update(&self.state(), &change)?;
-        self.replace(stored);
-        Ok(self.state())
-    }
-
-    fn replace(&self, state: State) {
-        *self.0.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
-    }
+fn no_thread(error: std::io::Error) -> IoError {
+    IoError::new("no thread could be started to seal or open a keyring", error)
 }
 
 impl fmt::Debug for Keyring {
@@ -356,18 +290,5 @@ impl fmt::Debug for Keyring {
             .field("primary", &state.primary)
             .field("generation", &state.generation)
             .finish_non_exhaustive()
-    }
-}
-
-/// The storage of a keyring that is stored nowhere, or by its caller.
-struct Memory;
-
-impl Storage for Memory {
-    fn update(&self, seen: &State, change: &dyn Fn(&mut State) -> Result<()>) -> Result<State> {
-        seen.changed(change)
-    }
-
-    fn load(&self, _: &State) -> Result<Option<State>> {
-        Ok(None)
     }
 }

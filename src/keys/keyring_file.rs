@@ -1,41 +1,70 @@
-//! A keyring in a sealed file that processes and nodes share.
+//! [`KeyringFile`]: a keyring in a sealed file, or in another storage, that processes and nodes share.
 
+use std::fmt;
+use std::io::ErrorKind;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
+use std::time::Duration;
 
-use super::keyring::{Keyring, Storage};
+use pollster::block_on;
+
+use super::engine::Engine;
+use super::file_storage::FileStorage;
+use super::keyring::Keyring;
 use super::keyring_state::State;
+use super::keyring_storage::{KeyringStorage, Loaded, Replaced, StorageTag};
+use super::keyring_stored::{Manner, Stored};
 use super::root_key::RootKey;
 use super::sealed_keyring;
-use super::stored_file::StoredFile;
-use crate::error::{Error, KeyringError, Result, Unexpected};
+use super::worker::Worker;
+use crate::clock::{Clock, Moment, SystemClock};
+use crate::error::{Error, IoError, KeyringError, Result, Unexpected};
 
-/// A [`Keyring`] in a sealed file: how to create one, and how to open one.
+const MAX_AGE: Duration = Duration::from_secs(5 * 60);
+const WAIT: Duration = Duration::from_secs(10);
+
+/// A [`Keyring`] in a sealed file: how to create one, and how to open one. The file lies at a path, or in
+/// [a storage of your own](Self::kept_in).
 ///
 /// ```no_run
-/// # fn main() -> atrest::Result<()> {
+/// # async fn example() -> atrest::Result<()> {
 /// use atrest::{KeyringFile, RootKey};
 /// let root_key = RootKey::open_file("secrets/root.key")?;
-/// let keyring = KeyringFile::open("keys/master.atrest", &root_key)?;
-/// keyring.rotate()?; // stored before anything is written under it
+/// let keyring = KeyringFile::open("keys/master.atrest", &root_key).await?;
+/// keyring.rotate().await?; // stored before anything is written under it
 /// # Ok(()) }
 /// ```
 ///
-/// The file has mode 0600. A change takes a lock (`NAME.lock` beside it), reads the file again, writes a temporary
-/// file (`NAME.tmp`), has it reach the disk and renames it; so two processes that rotate at once make two versions, and a
-/// crash leaves the old file or the new one. A missing or damaged file is an error, and never replaced by a new one.
+/// A new file has mode 0600; one that is replaced keeps its owner, group and mode, or the change is refused. A change takes
+/// a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file (`NAME.tmp`),
+/// synchronises it and renames it. So two processes that rotate at once make two versions, and a crash leaves the old file
+/// or the new one. Links are followed at every use, and the file at their end is locked and replaced. A missing or
+/// damaged file is an error, and never replaced by a new one.
 ///
 /// # Security
 ///
 /// The root key authenticates the file. A root key that seals one keyring only needs no further check; where it seals
 /// several, or old copies of the file may be put back, say what you expect with [`at`](Self::at).
 ///
-/// Spec: manual, format, "Sealed files".
-#[derive(Clone, Debug)]
+/// # Performance
+///
+/// A read of a file that did not change costs one `open` and one `fstat`, on a thread of the keyring's own.
+///
+/// Spec: manual, keys; format, "Sealed files".
+#[derive(Clone)]
 pub struct KeyringFile {
-    path: PathBuf,
+    place: Place,
     key_id: Option<String>,
     min_generation: u64,
+    max_age: Duration,
+    wait: Duration,
+    clock: Arc<dyn Clock>,
+}
+
+#[derive(Clone)]
+enum Place {
+    Path(PathBuf),
+    Storage(Arc<dyn KeyringStorage>),
 }
 
 impl KeyringFile {
@@ -44,8 +73,17 @@ impl KeyringFile {
     /// # Errors
     ///
     /// [`Error::Io`]: there is a file already, or it cannot be written (its directory has to exist).
-    pub fn create(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
-        Self::at(path).store(State::generate()?, root_key)
+    pub async fn create(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
+        Self::at(path).create_new(root_key).await
+    }
+
+    /// [`create`](Self::create) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
+        block_on(Self::create(path, root_key))
     }
 
     /// Puts a keyring as it is now into a new file: one rebuilt with [`Keyring::from_versions`], or a backup.
@@ -53,8 +91,17 @@ impl KeyringFile {
     /// # Errors
     ///
     /// As [`create`](Self::create).
-    pub fn create_from(path: impl Into<PathBuf>, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
-        Self::at(path).store((*keyring.state()).clone(), root_key)
+    pub async fn create_from(path: impl Into<PathBuf>, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
+        Self::at(path).create_new_from(keyring, root_key).await
+    }
+
+    /// [`create_from`](Self::create_from) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create_from_blocking(path: impl Into<PathBuf>, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
+        block_on(Self::create_from(path, keyring, root_key))
     }
 
     /// Opens the keyring of a file, whichever it is that the root key seals.
@@ -63,13 +110,32 @@ impl KeyringFile {
     ///
     /// [`Error::Io`]: the file is missing or cannot be read. [`Error::SealedFile`] and [`Error::Inauthentic`]: it is
     /// damaged, or sealed under another root key.
-    pub fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
-        Self::at(path).open_expecting(root_key)
+    pub async fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
+        Self::at(path).open_expecting(root_key).await
     }
 
-    /// A file that is to be opened against expectations kept elsewhere.
+    /// [`open`](Self::open) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
+        block_on(Self::open(path, root_key))
+    }
+
+    /// A file that is to be created or opened with more said about it.
     pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), key_id: None, min_generation: 0 }
+        Self::of(Place::Path(path.into()))
+    }
+
+    /// A sealed file that lies in a storage of your own.
+    pub fn kept_in(storage: Arc<dyn KeyringStorage>) -> Self {
+        Self::of(Place::Storage(storage))
+    }
+
+    fn of(place: Place) -> Self {
+        let clock = Arc::new(SystemClock);
+        Self { place, key_id: None, min_generation: 0, max_age: MAX_AGE, wait: WAIT, clock }
     }
 
     /// Expects the keyring of this key id.
@@ -84,101 +150,171 @@ impl KeyringFile {
         Self { min_generation: generation, ..self }
     }
 
+    /// How long ago the stored keyring may have been read for a write to be under it; 5 minutes if not given.
+    ///
+    /// A write reads the keyring again where the last read is longer ago, and fails with
+    /// [`Error::KeyProvider`] of kind `Unavailable` where it cannot. From half of this time a write begins a read that it
+    /// does not wait for. Reads of objects go on whatever the age.
+    ///
+    /// # Security
+    ///
+    /// This is how long a node may go on writing under a version that another node took out of use: wait longer than this
+    /// before a version is disabled or retired.
+    #[must_use]
+    pub fn max_age(self, max_age: Duration) -> Self {
+        Self { max_age, ..self }
+    }
+
+    /// How long a call waits for the storage to answer; 10 seconds if not given. Half of it is for the lock of a file. A
+    /// change asks the storage up to three times.
+    #[must_use]
+    pub fn wait(self, limit: Duration) -> Self {
+        Self { wait: limit, ..self }
+    }
+
+    /// What tells the age of what was read, instead of the clock of this machine: for tests.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    /// Creates a new keyring with one version, where there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]: there is one already (kind `AlreadyExists`), or the storage cannot be written.
+    pub async fn create_new(self, root_key: &RootKey) -> Result<Keyring> {
+        self.store(State::generate()?, root_key).await
+    }
+
+    /// [`create_new`](Self::create_new) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn create_new_blocking(self, root_key: &RootKey) -> Result<Keyring> {
+        block_on(self.create_new(root_key))
+    }
+
+    /// Stores a keyring as it is now, where there is none.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_new`](Self::create_new).
+    pub async fn create_new_from(self, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
+        self.store(keyring.whole_state()?, root_key).await
+    }
+
     /// Opens the keyring if it is the one that is expected.
     ///
     /// # Errors
     ///
     /// As [`open`](Self::open), and [`Unexpected`].
-    pub fn open_expecting(self, root_key: &RootKey) -> Result<Keyring> {
-        let storage = Storing::new(StoredFile::existing(&self.path)?, root_key);
-        let sealed = storage.file.read()?;
-        let state = storage.open(&sealed)?;
+    pub async fn open_expecting(self, root_key: &RootKey) -> Result<Keyring> {
+        let opening = Opening::of(&self)?;
+        let (sealed, tag) = opening.load().await?;
+        let (state, root_key) = opening.open(sealed, root_key).await?;
         if self.key_id.is_some_and(|expected| expected != state.key_id) {
             return Err(Unexpected::KeyringId.into());
         }
         if state.generation < self.min_generation {
             return Err(Unexpected::Generation.into());
         }
-        storage.seen().current = sealed;
-        Ok(Keyring::stored_in(state, storage))
+        Ok(opening.keyring(state, tag, root_key))
     }
 
-    fn store(self, state: State, root_key: &RootKey) -> Result<Keyring> {
-        let storage = Storing::new(StoredFile::to_be(&self.path)?, root_key);
-        let _lock = storage.file.lock()?;
-        storage.write(&state, StoredFile::create)?;
-        Ok(Keyring::stored_in(state, storage))
-    }
-}
-
-struct Storing {
-    file: StoredFile,
-    root_key: RootKey,
-    seen: Mutex<Seen>,
-}
-
-/// What was seen of the file. An envelope that names an unknown version has it read again, and whoever writes the store
-/// makes as many of those as they like: only a file that has changed is worth opening.
-#[derive(Default)]
-struct Seen {
-    /// The sealed bytes of the state that the keyring has.
-    current: Vec<u8>,
-    /// Sealed bytes that were refused, and why.
-    refused: Option<(Vec<u8>, Error)>,
-}
-
-impl Storing {
-    fn new(file: StoredFile, root_key: &RootKey) -> Self {
-        Self { file, root_key: root_key.clone(), seen: Mutex::default() }
+    /// [`open_expecting`](Self::open_expecting) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_expecting_blocking(self, root_key: &RootKey) -> Result<Keyring> {
+        block_on(self.open_expecting(root_key))
     }
 
-    fn open(&self, sealed: &[u8]) -> Result<State> {
-        sealed_keyring::open(sealed, &self.root_key)
-    }
-
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Has the file hold this state. The caller holds the lock.
-    fn write(&self, state: &State, put: fn(&StoredFile, &[u8]) -> Result<()>) -> Result<()> {
-        let sealed = sealed_keyring::seal(state, &self.root_key)?;
-        put(&self.file, &sealed)?;
-        self.file.settle()?;
-        *self.seen() = Seen { current: sealed, refused: None };
-        Ok(())
-    }
-}
-
-impl Storage for Storing {
-    fn update(&self, seen: &State, change: &dyn Fn(&mut State) -> Result<()>) -> Result<State> {
-        let _lock = self.file.lock()?;
-        let sealed = self.file.read()?;
-        let changed = self.open(&sealed)?.not_before(seen)?.changed(change)?;
-        // Whoever ignores the lock is noticed as far as a file system lets us.
-        if self.file.read()? != sealed {
-            return Err(KeyringError::Conflict.into());
+    async fn store(self, state: State, root_key: &RootKey) -> Result<Keyring> {
+        let opening = Opening::of(&self)?;
+        let (sealed, state, root_key) = opening.seal(state, root_key).await?;
+        let replaced = opening.within(opening.storage.clone().replace(sealed.clone(), None)).await;
+        let failed = match replaced {
+            Ok(Replaced::Stored(tag)) => return Ok(opening.keyring(state, tag, root_key)),
+            Ok(Replaced::Conflict) => return Err(exists()),
+            Ok(Replaced::Unknown) => KeyringError::OutcomeUnknown.into(),
+            Err(error) => error,
+        };
+        // The answer may have been lost on the way back.
+        match opening.load().await {
+            Ok((stored, tag)) if stored == sealed => Ok(opening.keyring(state, tag, root_key)),
+            Ok(_) => Err(exists()),
+            Err(_) => Err(failed),
         }
-        self.write(&changed, StoredFile::replace)?;
-        Ok(changed)
+    }
+}
+
+fn exists() -> Error {
+    IoError::new("there is a keyring already, and it is not replaced", ErrorKind::AlreadyExists.into()).into()
+}
+
+/// A keyring that is being created or opened.
+struct Opening {
+    storage: Arc<dyn KeyringStorage>,
+    manner: Manner,
+    began: Moment,
+    engine: Engine,
+    worker: Worker,
+}
+
+impl Opening {
+    fn of(file: &KeyringFile) -> Result<Self> {
+        let clock = file.clock.clone();
+        let storage = match &file.place {
+            Place::Path(path) => Arc::new(FileStorage::new(path, file.wait / 2, clock.clone())?),
+            Place::Storage(storage) => storage.clone(),
+        };
+        let began = Moment::now(&*clock);
+        let manner = Manner { max_age: file.max_age, wait: file.wait, clock };
+        Ok(Self { storage, manner, began, engine: Engine::default(), worker: Worker::default() })
     }
 
-    fn load(&self, seen: &State) -> Result<Option<State>> {
-        let sealed = self.file.read()?;
-        match &*self.seen() {
-            known if known.current == sealed => return Ok(None),
-            Seen { refused: Some((refused, error)), .. } if *refused == sealed => return Err(error.clone()),
-            _ => {}
+    async fn load(&self) -> Result<(Vec<u8>, StorageTag)> {
+        match self.within(self.storage.clone().load(None)).await? {
+            Loaded::Sealed(sealed, tag) if sealed.len() as u64 <= sealed_keyring::MAX_SEALED_LEN => Ok((sealed, tag)),
+            _ => Err(failed(ErrorKind::InvalidData.into())),
         }
-        match self.open(&sealed).and_then(|state| state.not_before(seen)) {
-            Ok(state) => {
-                *self.seen() = Seen { current: sealed, refused: None };
-                Ok(Some(state))
-            }
-            Err(error) => {
-                self.seen().refused = Some((sealed, error.clone()));
-                Err(error)
-            }
+    }
+
+    async fn within<T>(&self, answer: impl Future<Output = std::io::Result<T>>) -> Result<T> {
+        self.engine.within(self.manner.wait, answer).await.and_then(|answer| answer).map_err(failed)
+    }
+
+    async fn open(&self, sealed: Vec<u8>, root_key: &RootKey) -> Result<(State, RootKey)> {
+        let root_key = root_key.clone();
+        let open = move || sealed_keyring::open(&sealed, &root_key).map(|state| (state, root_key));
+        self.worker.run(open).await.map_err(failed)?
+    }
+
+    async fn seal(&self, state: State, root_key: &RootKey) -> Result<(Vec<u8>, State, RootKey)> {
+        let root_key = root_key.clone();
+        let seal = move || sealed_keyring::seal(&state, &root_key).map(|sealed| (sealed, state, root_key));
+        self.worker.run(seal).await.map_err(failed)?
+    }
+
+    fn keyring(self, state: State, tag: StorageTag, root_key: RootKey) -> Keyring {
+        Keyring::stored_in(Stored::new(state, tag, self.began, self.storage, root_key, self.manner))
+    }
+}
+
+fn failed(error: std::io::Error) -> Error {
+    IoError::new("the keyring cannot be read or written", error).into()
+}
+
+impl fmt::Debug for KeyringFile {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut shown = f.debug_struct("KeyringFile");
+        if let Place::Path(path) = &self.place {
+            shown.field("path", path);
         }
+        shown.field("key_id", &self.key_id).field("min_generation", &self.min_generation);
+        shown.field("max_age", &self.max_age).field("wait", &self.wait).finish_non_exhaustive()
     }
 }

@@ -7,7 +7,7 @@ use super::is_key_id;
 use super::usage::KeyUsage;
 use crate::clock::now;
 use crate::crypto::Generator;
-use crate::error::{Error, KeyringError, Limit, Result, SealedFileError, Unexpected};
+use crate::error::{Error, KeyringError, Limit, Result, SealedFileError};
 use crate::secret::MasterKey;
 
 /// Everything a keyring is, at one moment.
@@ -18,6 +18,8 @@ pub(crate) struct State {
     pub(crate) primary: u32,
     pub(crate) next_version: u32,
     pub(crate) versions: BTreeMap<u32, Version>,
+    /// Versions that the stored keyring had and no longer has: they open nothing, and their keys are not lost yet.
+    pub(crate) gone: BTreeMap<u32, Version>,
 }
 
 #[derive(Clone)]
@@ -38,9 +40,28 @@ pub enum VersionState {
     Enabled,
     /// Opens nothing until it is enabled again.
     Disabled,
+    /// Was in the stored keyring and no longer is: retired by another process, or lost. It opens nothing; its key is in
+    /// the memory of this process alone, and [`Keyring::seal`](crate::Keyring::seal) saves it as a disabled version.
+    Gone,
+}
+
+impl VersionState {
+    /// The word for it, in a trail.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Staged => "staged",
+            Self::Enabled => "enabled",
+            Self::Disabled => "disabled",
+            Self::Gone => "gone",
+        }
+    }
 }
 
 impl State {
+    pub(super) fn empty(key_id: String, generation: u64, primary: u32, next_version: u32) -> Self {
+        Self { key_id, generation, primary, next_version, versions: BTreeMap::new(), gone: BTreeMap::new() }
+    }
+
     /// A new keyring with one version.
     pub(crate) fn generate() -> Result<Self> {
         use std::fmt::Write;
@@ -49,7 +70,7 @@ impl State {
         for byte in Generator::default().bytes::<16>()? {
             let _ = write!(key_id, "{byte:02x}"); // a String takes whatever is written
         }
-        let mut state = Self { key_id, generation: 1, primary: 1, next_version: 1, versions: BTreeMap::new() };
+        let mut state = Self::empty(key_id, 1, 1, 1);
         state.stage()?;
         state.activate(1)?;
         Ok(state)
@@ -70,7 +91,7 @@ impl State {
         if !is_key_id(&key_id) {
             return Err(SealedFileError::Malformed("its key id"));
         }
-        let mut state = Self { key_id, generation, primary, next_version, versions: BTreeMap::new() };
+        let mut state = Self::empty(key_id, generation, primary, next_version);
         let mut last = 0;
         for (number, version) in versions {
             if number <= last || number >= next_version || state.versions.len() >= usize::from(u16::MAX) {
@@ -91,17 +112,6 @@ impl State {
         change(&mut changed)?;
         changed.generation = changed.generation.checked_add(1).ok_or(Limit::Keyring)?;
         Ok(changed)
-    }
-
-    /// This state, if it is the same keyring and no older than the one that was seen.
-    pub(super) fn not_before(self, seen: &Self) -> Result<Self> {
-        if self.key_id != seen.key_id {
-            return Err(Unexpected::KeyringId.into());
-        }
-        if self.generation < seen.generation {
-            return Err(Unexpected::Generation.into());
-        }
-        Ok(self)
     }
 
     pub(super) fn stage(&mut self) -> Result<()> {
@@ -164,7 +174,7 @@ impl State {
     fn retirable(&mut self, number: u32) -> Result<()> {
         match self.version(number)?.state {
             VersionState::Enabled => Err(KeyringError::VersionNotDisabled(number).into()),
-            VersionState::Staged | VersionState::Disabled => Ok(()),
+            VersionState::Staged | VersionState::Disabled | VersionState::Gone => Ok(()),
         }
     }
 

@@ -1,15 +1,27 @@
 //! Keys that wrap keys: whose they are, how they wrap, how they rotate.
 
 mod context;
-pub(crate) mod keyring;
+mod engine;
+pub(crate) mod file_lock;
+mod file_storage;
+mod keyring;
+mod keyring_blocking;
+mod keyring_change;
 mod keyring_file;
+mod keyring_history;
+pub(crate) mod keyring_record;
+pub(crate) mod keyring_shared;
 pub(crate) mod keyring_state;
+mod keyring_storage;
+mod keyring_stored;
+mod keyring_verbs;
 mod provider;
 mod root_key;
 pub(crate) mod sealed_file;
 mod sealed_keyring;
 pub(crate) mod stored_file;
 mod usage;
+mod worker;
 mod wrap;
 #[cfg(any(feature = "embedded-kms", feature = "testing"))]
 pub(crate) mod wrapped_kek;
@@ -17,8 +29,10 @@ mod wrapped_root_key;
 
 pub use context::EncryptionContext;
 pub use keyring::{Keyring, VersionInfo};
+pub use keyring_blocking::BlockingKeyring;
 pub use keyring_file::KeyringFile;
 pub use keyring_state::VersionState;
+pub use keyring_storage::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
 pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 pub use root_key::RootKey;
 pub use usage::KeyUsage;

@@ -14,6 +14,9 @@ const COMMITMENT_LEN: usize = 32;
 const KDF_NONE: u8 = 0;
 const KDF_ARGON2ID: u8 = 1;
 
+/// How much longer a sealed file is than its payload, at most: header with the cost of a passphrase, commitment, tag.
+pub(super) const MAX_OVERHEAD: u64 = (MAGIC.len() + 3 + 12 + SALT_LEN + COMMITMENT_LEN + TAG_LEN) as u64;
+
 /// What a sealed file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

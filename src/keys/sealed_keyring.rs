@@ -19,6 +19,10 @@ use crate::secret::{KEY_LEN, MasterKey, Secret};
 
 const VERSION_LEN: usize = 4 + 1 + 8 + KEY_LEN;
 
+/// The longest sealed keyring in bytes: the longest key id, the most versions, and a seal under a passphrase.
+pub(super) const MAX_SEALED_LEN: u64 =
+    sealed_file::MAX_OVERHEAD + 2 + 2_048 + 8 + 4 + 4 + 2 + 65_535 * VERSION_LEN as u64;
+
 /// Seals a keyring under a fresh salt.
 pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
     sealed_file::seal(Kind::Keyring, root_key, &Generator::default(), &encode(state))
@@ -50,7 +54,7 @@ fn encode(state: &State) -> Zeroizing<Vec<u8>> {
         payload.push(match version.state {
             VersionState::Staged => 0,
             VersionState::Enabled => 1,
-            VersionState::Disabled => 2,
+            VersionState::Disabled | VersionState::Gone => 2,
         });
         payload.extend_from_slice(&version.created.to_be_bytes());
         payload.extend_from_slice(version.key.expose_secret());

@@ -14,14 +14,14 @@ use crate::error::{KeyringError, Result};
 /// ```
 /// # fn main() -> atrest::Result<()> {
 /// use atrest::{KeyUsage, Keyring};
-/// let keyring = Keyring::generate()?;
+/// let keyring = Keyring::generate()?.with_changes_lost_on_exit();
 /// let old = keyring.primary();
-/// keyring.rotate()?;
+/// keyring.blocking().rotate()?;
 /// let mut usage = KeyUsage::begin(&keyring); // before the first entry is read, and after the version is out of use
 /// usage.add(2, 120_000, 3);
 /// usage.finish();                            // every object, every version of it and every upload was added
-/// keyring.disable(old)?;
-/// keyring.retire(old, &usage)?;
+/// keyring.blocking().disable(old)?;
+/// keyring.blocking().retire(old, &usage)?;
 /// # Ok(()) }
 /// ```
 ///

@@ -3,6 +3,7 @@
 use super::layer::LayerKey;
 use super::{SseKms, sse_s3};
 use crate::envelope::ModeId;
+use crate::error::Result;
 use crate::keys::{EncryptionContext, Keyring};
 
 /// DSSE-KMS: encrypted under a KMS key, and then again, by another implementation, under the service's keyring. Needs
@@ -36,6 +37,6 @@ impl DsseKms {
 }
 
 /// The outer layer's key: the primary of the keyring.
-pub(super) fn outer(keyring: &Keyring) -> LayerKey<'static> {
-    LayerKey { mode: ModeId::DsseKms, ..sse_s3::writing(keyring) }
+pub(super) async fn outer(keyring: &Keyring) -> Result<LayerKey<'static>> {
+    Ok(LayerKey { mode: ModeId::DsseKms, ..sse_s3::writing(keyring).await? })
 }

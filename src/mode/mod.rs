@@ -143,11 +143,11 @@ impl<'a> Authorities<'a> {
     pub(crate) async fn writing<'m>(&self, mode: &'m AnyMode) -> Result<WritingKeys<'m>> {
         self.check_name(mode.id())?;
         let (outer, inner) = match mode {
-            AnyMode::SseS3(_) => (sse_s3::writing(self.keyring()?), None),
+            AnyMode::SseS3(_) => (sse_s3::writing(self.keyring()?).await?, None),
             AnyMode::SseKms(mode) => (mode.writing(self, false).await?, None),
             AnyMode::DsseKms(mode) => {
                 let inner = mode.inner().writing(self, false).await?;
-                (dsse_kms::outer(self.keyring()?), Some(inner))
+                (dsse_kms::outer(self.keyring()?).await?, Some(inner))
             }
             AnyMode::SseC(mode) => (sse_c::writing(mode.key()), None),
         };
@@ -166,9 +166,9 @@ impl<'a> Authorities<'a> {
             None => None,
         };
         let outer = match envelope.mode() {
-            ModeId::SseS3 => sse_s3::writing(self.keyring()?),
+            ModeId::SseS3 => sse_s3::writing(self.keyring()?).await?,
             ModeId::SseKms => sse_kms::rewriting(self, envelope).await?,
-            ModeId::DsseKms => dsse_kms::outer(self.keyring()?),
+            ModeId::DsseKms => dsse_kms::outer(self.keyring()?).await?,
             ModeId::SseC => sse_c::writing(customer_key.ok_or(CustomerKeyError::Required)?),
         };
         Ok(WritingKeys { outer, inner })
@@ -199,9 +199,9 @@ impl<'a> Authorities<'a> {
             None => None,
         };
         let outer = match envelope.mode() {
-            ModeId::SseS3 => sse_s3::writing(self.keyring()?),
+            ModeId::SseS3 => sse_s3::writing(self.keyring()?).await?,
             ModeId::SseKms => keep(envelope, data_keys.outer.crypto).await?,
-            ModeId::DsseKms => dsse_kms::outer(self.keyring()?),
+            ModeId::DsseKms => dsse_kms::outer(self.keyring()?).await?,
             ModeId::SseC => sse_c::writing(customer_key.ok_or(CustomerKeyError::Required)?),
         };
         Ok(WritingKeys { outer, inner })
@@ -214,7 +214,7 @@ impl<'a> Authorities<'a> {
         customer_key: Option<&'k CustomerKey>,
     ) -> Result<Kek<'k>> {
         match envelope.mode() {
-            ModeId::SseS3 | ModeId::DsseKms => sse_s3::reading(self.keyring()?, envelope),
+            ModeId::SseS3 | ModeId::DsseKms => sse_s3::reading(self.keyring()?, envelope).await,
             ModeId::SseKms => sse_kms::reading(self, envelope).await,
             ModeId::SseC => customer_key.map(Kek::Customer).ok_or(CustomerKeyError::Required.into()),
         }

@@ -13,9 +13,9 @@ use crate::keys::Keyring;
 pub struct SseS3;
 
 /// The primary of the keyring.
-pub(super) fn writing(keyring: &Keyring) -> LayerKey<'static> {
-    let (key_id, version, key) = keyring.wrapping_key();
-    LayerKey {
+pub(super) async fn writing(keyring: &Keyring) -> Result<LayerKey<'static>> {
+    let (key_id, version, key) = keyring.wrapping_key().await?;
+    Ok(LayerKey {
         kek: Kek::Master(key),
         mode: ModeId::SseS3,
         key_id: Some(key_id),
@@ -23,13 +23,13 @@ pub(super) fn writing(keyring: &Keyring) -> LayerKey<'static> {
         wrapped_kek: None,
         context: None,
         bucket_key: false,
-    }
+    })
 }
 
 /// The version of the keyring that the envelope names.
-pub(super) fn reading(keyring: &Keyring, envelope: &Envelope) -> Result<Kek<'static>> {
+pub(super) async fn reading(keyring: &Keyring, envelope: &Envelope) -> Result<Kek<'static>> {
     match envelope.key_version().filter(|_| keyring.is(envelope.key_id())) {
-        Some(version) => keyring.unwrapping_key(version).map(Kek::Master),
+        Some(version) => keyring.unwrapping_key(version).await.map(Kek::Master),
         None => Err(Unexpected::KeyringId.into()),
     }
 }

@@ -126,7 +126,7 @@ impl Writer {
             self.u8(match version.state {
                 VersionState::Staged => 0,
                 VersionState::Enabled => 1,
-                VersionState::Disabled => 2,
+                VersionState::Disabled | VersionState::Gone => 2,
             });
             self.u64(version.objects);
             self.u64(version.uploads);

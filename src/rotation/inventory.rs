@@ -14,7 +14,7 @@ use super::totals::Totals;
 use super::work::Under;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result, Unexpected};
-use crate::keys::{Keyring, VersionState};
+use crate::keys::VersionState;
 use crate::multipart::{CompletionRecord, EnvelopeOrRecord};
 use crate::sse::Sse;
 
@@ -70,14 +70,14 @@ impl<'a> Inventory<'a> {
         mut on_row: impl FnMut(&Row<'_>) -> io::Result<()>,
     ) -> Result<Totals> {
         if let Some(keyring) = self.sse.keyring() {
-            keyring.reload()?;
+            keyring.reload().await?;
         }
         let mut versions = Versions::of(self.sse);
         let mut totals = Totals::begin(self.sse);
         let mut entries = pin!(entries);
         while let Some(entry) = entries.next().await {
             let entry = entry.map_err(|error| IoError::new("the listing failed", error))?;
-            let row = Row::of(self.sse, &mut versions, &entry);
+            let row = Row::of(self.sse, &mut versions, &entry).await;
             totals.add(self.sse, &row);
             on_row(&row).map_err(|error| IoError::new("a row of the inventory could not be written", error))?;
         }
@@ -125,12 +125,12 @@ impl<'a> Row<'a> {
         "problem",
     );
 
-    fn of(sse: &Sse, versions: &mut Versions, entry: &'a Entry) -> Self {
+    async fn of(sse: &Sse, versions: &mut Versions, entry: &'a Entry) -> Self {
         match entry.envelope().map(EnvelopeOrRecord::decode) {
             None => Self { entry, found: None, problem: None },
             Some(Err(error)) => Self { entry, found: None, problem: Some(error) },
             Some(Ok(found)) => {
-                let problem = versions.problem(sse, entry, &found);
+                let problem = versions.problem(sse, entry, &found).await;
                 Self { entry, found: Some(found), problem }
             }
         }
@@ -269,16 +269,18 @@ impl Versions {
     }
 
     /// Sees versions that others have made meanwhile.
-    fn reload(&mut self, sse: &Sse) -> Result<()> {
+    async fn reload(&mut self, sse: &Sse) -> Result<()> {
         if let Some(reloads) = self.reloads.checked_sub(1) {
             self.reloads = reloads;
-            sse.keyring().map_or(Ok(()), Keyring::reload)?;
+            if let Some(keyring) = sse.keyring() {
+                keyring.reload().await?;
+            }
             self.read(sse);
         }
         Ok(())
     }
 
-    fn problem(&mut self, sse: &Sse, entry: &Entry, found: &EnvelopeOrRecord) -> Option<Error> {
+    async fn problem(&mut self, sse: &Sse, entry: &Entry, found: &EnvelopeOrRecord) -> Option<Error> {
         let accepted = match found {
             EnvelopeOrRecord::Envelope(envelope) => sse.accepts(entry.name(), entry.upload_id(), envelope),
             EnvelopeOrRecord::Record(_) if entry.upload_id().is_some() => Err(Unexpected::State.into()),
@@ -289,13 +291,13 @@ impl Versions {
         }
         let version = Under::of(sse, found).version()?;
         if !self.known.contains_key(&version)
-            && let Err(error) = self.reload(sse)
+            && let Err(error) = self.reload(sse).await
         {
             return Some(error);
         }
         let kind = match self.known.get(&version) {
             None => KeyProviderErrorKind::NotFound,
-            Some(VersionState::Disabled) => KeyProviderErrorKind::Disabled,
+            Some(VersionState::Disabled | VersionState::Gone) => KeyProviderErrorKind::Disabled,
             Some(VersionState::Staged | VersionState::Enabled) => return None,
         };
         let key_id = found.key_id().unwrap_or_default();

@@ -277,7 +277,7 @@ impl<'a> Sweep<'a> {
     ) -> Result<Report> {
         let goal = Goal { verb: goal, of: digest(target, &self.filter) };
         if let Some(keyring) = self.sse.keyring() {
-            keyring.reload()?;
+            keyring.reload().await?;
         }
         let cursor = match self.resume {
             Some(cursor) => {

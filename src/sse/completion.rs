@@ -67,8 +67,8 @@ impl Sse {
             return Err(Unexpected::Record.into());
         }
         let contents = contents(upload_id, envelope, parts)?;
-        keyring.refresh()?;
-        self.seal_record(keyring, object, &contents)
+        keyring.refresh().await?;
+        self.seal_record(keyring, object, &contents).await
     }
 
     /// Verifies a completion record: for HEAD, lists and GetObjectAttributes, without the customer key.
@@ -87,7 +87,7 @@ impl Sse {
     /// [total](OpenedRecord::total) that is kept beside the record.
     pub async fn open_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<OpenedRecord> {
         let keyring = self.check_record(object, record)?;
-        let key = keyring.unwrapping_key(record.key_version())?;
+        let key = keyring.unwrapping_key(record.key_version()).await?;
         record.verify(self.record_crypto()?, &key, object)?;
         OpenedRecord::new(record)
     }
@@ -143,7 +143,7 @@ impl Sse {
         let rewrapping = async {
             self.open_record(object, record).await?;
             let keyring = self.keyring().ok_or(Unexpected::KeyringId)?;
-            self.seal_record(keyring, object, &record.contents())
+            self.seal_record(keyring, object, &record.contents()).await
         };
         self.audited(deed, rewrapping, |_| None).await
     }
@@ -171,8 +171,8 @@ impl Sse {
         self.shared.completion_records && self.expected.iter().all(|expected| expected.accepts_records())
     }
 
-    fn seal_record(&self, keyring: &Keyring, object: &ObjectName, contents: &Contents) -> Result<CompletionRecord> {
-        let (key_id, version, key) = keyring.wrapping_key();
+    async fn seal_record(&self, keyring: &Keyring, object: &ObjectName, contents: &Contents) -> Result<CompletionRecord> {
+        let (key_id, version, key) = keyring.wrapping_key().await?;
         let salt = self.shared.generator.bytes::<RECORD_SALT_LEN>()?;
         CompletionRecord::seal(self.record_crypto()?, (&key_id, version, &key), salt, object, contents)
     }

@@ -140,7 +140,7 @@ impl Sse {
             old.verify_customer_key(key)?;
         }
         let list = upload.list(parts)?;
-        self.refresh_keyring(old.mode())?;
+        self.refresh_keyring(old.mode()).await?;
         self.seal_completed(upload, &list, unlock).await
     }
 

@@ -65,7 +65,7 @@ fn what_fails_anyway_fails_with_its_own_error() {
 fn a_sweep_gives_up_where_nothing_can_be_put_on_record() {
     let audited = Audited::new();
     let store = Store::of(&audited.silent(), 20);
-    audited.service.keyring.rotate().unwrap();
+    audited.service.keyring.blocking().rotate().unwrap();
     let unrecorded = audited.recording_into(Arc::new(Full));
     let sweep = Sweep::new(&unrecorded.sse).concurrency(1).give_up_after(5);
     let before = store.envelopes();

@@ -130,7 +130,7 @@ fn a_rewrap_to_another_name_and_mode_says_both_names_and_the_new_mode_and_key() 
 fn a_rewrap_is_on_record_with_the_version_that_it_is_under_now() {
     let audited = Audited::new();
     let stored = audited.silent().sse.blocking().encrypt(&name(), SseS3, b"meow").unwrap();
-    audited.service.keyring.rotate().unwrap();
+    audited.service.keyring.blocking().rotate().unwrap();
     let sse = audited.service.sse.blocking();
     sse.decrypt(&name(), &stored, Unlock::Server).unwrap();
     assert_eq!(audited.event().key_version(), Some(1));

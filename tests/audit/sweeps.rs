@@ -59,7 +59,7 @@ fn a_sweep_makes_one_event_for_each_rewrap_and_an_inventory_none() {
     let sse = &audited.service.sse;
     Sweep::new(sse).rewrap_blocking(listing(&store.envelopes()), &store).unwrap();
     assert!(audited.sink.events().is_empty(), "everything is under the primary");
-    audited.service.keyring.rotate().unwrap();
+    audited.service.keyring.blocking().rotate().unwrap();
     Inventory::new(sse).run_blocking(listing(&store.envelopes()), |_| Ok(())).unwrap();
     assert!(audited.sink.events().is_empty(), "an inventory opens nothing");
 

@@ -120,7 +120,7 @@ pub(crate) fn write(directory: &Path, root_key: &RootKey) {
     let sse = |by| sse(&kms, Backend::fastest(), KmsKeys::all(), by);
     write_objects(directory, false, sse);
     clock.fetch_add(DAY, Ordering::Relaxed);
-    assert_eq!((admin.rotate_key(APP).unwrap(), kms.keyring().rotate().unwrap()), (2, 2));
+    assert_eq!((admin.rotate_key(APP).unwrap(), kms.keyring().blocking().rotate().unwrap()), (2, 2));
     write_objects(directory, true, sse);
     for golden in uploads() {
         multipart::write_one(directory, &golden, &sse(alice()), mode(golden.mode, "alias/app"));

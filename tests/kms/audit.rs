@@ -262,8 +262,8 @@ fn a_change_of_the_keyring_is_the_owners_doing_and_on_record() {
     let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
     let keyring = store.kms.keyring();
     sink.events.clear();
-    keyring.rotate().unwrap();
-    keyring.disable(2).unwrap_err();
+    keyring.blocking().rotate().unwrap();
+    keyring.blocking().disable(2).unwrap_err();
     let events = sink.events.events();
     let told: Vec<_> =
         events.iter().map(|event| (event.operation(), event.key_version(), event.error().is_some())).collect();
@@ -272,7 +272,7 @@ fn a_change_of_the_keyring_is_the_owners_doing_and_on_record() {
     assert_eq!(events[0].parameters(), what);
     assert!(events.iter().all(|event| event.key_id() == Some(&*keyring.key_id()) && event.requester() == &owner()));
     sink.full.store(true, Ordering::SeqCst);
-    assert!(matches!(keyring.rotate(), Err(Error::Audit(_))));
+    assert!(matches!(keyring.blocking().rotate(), Err(Error::Audit(_))));
     assert_eq!(keyring.primary(), 2);
 }
 

@@ -137,7 +137,7 @@ fn a_store_is_open_once_in_all_processes() {
     another();
     drop(clone);
     another();
-    keyring.rotate().unwrap();
+    keyring.blocking().rotate().unwrap();
     drop(keyring);
     let kms = EmbeddedKms::open(&path, &root_key).unwrap();
     assert_eq!(kms.keyring().primary(), 2);
@@ -155,7 +155,7 @@ fn a_store_whose_file_is_not_the_one_it_wrote_changes_nothing() {
         assert!(matches!(outcome, Err(Error::KeyStore(KeyStoreError::Conflict))), "{outcome:?}");
     };
     conflict(store.admin().rotate_key(&key).map(drop));
-    conflict(store.kms.keyring().rotate().map(drop));
+    conflict(store.kms.keyring().blocking().rotate().map(drop));
     second.requested_by(owner()).rotate_key(&key).unwrap();
     generate(&store.kms, &key, &owner()).unwrap();
     drop(second);
@@ -173,7 +173,7 @@ fn works_without_storing(kms: &EmbeddedKms, path: &Path) {
         admin.create_key(NewKey::new().description("d".repeat(8_000))).map(drop),
         admin.rotate_key("alias/app").map(drop),
         admin.schedule_deletion("alias/app", std::time::Duration::from_secs(7 * 86_400)).map(drop),
-        kms.keyring().rotate().map(drop),
+        kms.keyring().blocking().rotate().map(drop),
     ] {
         assert!(matches!(outcome, Err(Error::Io(_))), "{outcome:?}");
         eprintln!("{}", outcome.unwrap_err());

@@ -50,7 +50,7 @@ fn every_mode_opens_after_a_restart_and_after_rotations_of_everything() {
         let rewrapped = door.blocking().rewrap_both_layers(&object, &stored[0].envelope, Unlock::Server).unwrap();
         assert_eq!(rewrapped.key_version(), Some(round));
         store.admin().rotate_key(&key).unwrap();
-        store.kms.keyring().rotate().unwrap();
+        store.kms.keyring().blocking().rotate().unwrap();
         // This very handle follows.
         let fresh = door.blocking().encrypt(&object, SseS3, b"meow").unwrap();
         assert_eq!(fresh.envelope.key_version(), Some(round + 1));

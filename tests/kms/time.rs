@@ -128,7 +128,7 @@ fn a_clock_that_jumps_back_stops_what_writes_a_time_down_and_nothing_else() {
     unwrap(&store.kms, &key, generated.wrapped(), &owner()).unwrap();
     admin.disable_key(&key).unwrap();
     admin.enable_key(&key).unwrap();
-    store.kms.keyring().rotate().unwrap();
+    store.kms.keyring().blocking().rotate().unwrap();
     // None of these has made the store forget.
     went_back(admin.rotate_key(&key).map(drop));
     drop(admin);

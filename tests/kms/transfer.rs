@@ -96,11 +96,11 @@ fn a_backup_restores_to_a_store_that_opens_what_was_wrapped() {
 
 #[test]
 fn a_store_takes_over_a_keyring_that_is_elsewhere() {
-    let keyring = atrest::Keyring::generate().unwrap();
+    let keyring = atrest::Keyring::generate().unwrap().with_changes_lost_on_exit();
     let object = atrest::ObjectName::new("photos", "cat.jpg").unwrap();
     let before = atrest::Sse::builder().keyring(keyring.clone()).build().unwrap();
     let stored = before.blocking().encrypt(&object, atrest::SseS3, b"meow").unwrap();
-    keyring.rotate().unwrap();
+    keyring.blocking().rotate().unwrap();
     let store = Store::built(|builder| builder.keyring_of(&keyring)).reopened();
     assert_eq!((store.kms.keyring().key_id(), store.kms.keyring().primary()), (keyring.key_id(), 2));
     let sse = atrest::Sse::builder().keyring(store.kms.keyring()).build().unwrap();

@@ -11,13 +11,13 @@ use crate::support::{Service, name};
 /// Another primary, and the one before it gone.
 fn retire_the_old_one(service: &Service) {
     let old = service.keyring.primary();
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     disable(service, old);
-    service.keyring.retire_losing_what_it_wraps(old).unwrap();
+    service.keyring.blocking().retire_losing_what_it_wraps(old).unwrap();
 }
 
 fn disable(service: &Service, version: u32) {
-    service.keyring.disable(version).unwrap();
+    service.keyring.blocking().disable(version).unwrap();
 }
 
 fn has_keyring(mode: &AnyMode) -> bool {
@@ -29,9 +29,9 @@ fn the_objects_envelope_is_under_the_primary_of_the_moment_of_completion() {
     everywhere(|service, mode, object| {
         let upload = service.begin(object, mode);
         let first = service.keyring.primary();
-        service.keyring.rotate().unwrap();
+        service.keyring.blocking().rotate().unwrap();
         let one = attempt(&service.resume(object, upload.envelope()).unwrap(), 1, 0, 10);
-        service.keyring.rotate().unwrap();
+        service.keyring.blocking().rotate().unwrap();
         let two = attempt(&upload, 2, 0, 10);
         let completed = service.complete(&upload, &[one.clone(), two.clone()]).unwrap();
         let versions = (upload.envelope().key_version(), completed.envelope.key_version());
@@ -50,14 +50,14 @@ fn an_upload_that_was_rewrapped_survives_the_retirement_of_its_old_version() {
         let upload = service.begin(object, mode);
         let one = attempt(&upload, 1, 0, 10);
         let old = service.keyring.primary();
-        service.keyring.rotate().unwrap();
+        service.keyring.blocking().rotate().unwrap();
         let unlock = service.unlock(mode.id());
         let fresh = service.sse.blocking().rewrap_upload(object, id_of(object), upload.envelope(), unlock).unwrap();
         assert_ne!(&fresh, upload.envelope());
         assert_eq!((fresh.state(), fresh.mode()), (upload.envelope().state(), mode.id()));
         assert!(!service.sse.needs_rewrap(&fresh));
         disable(service, old);
-        service.keyring.retire_losing_what_it_wraps(old).unwrap();
+        service.keyring.blocking().retire_losing_what_it_wraps(old).unwrap();
         let stale = service.resume(object, upload.envelope());
         match (has_keyring(mode), stale) {
             (true, Err(Error::KeyProvider(error))) => assert_eq!(error.kind(), KeyProviderErrorKind::NotFound),
@@ -125,10 +125,10 @@ fn a_completed_object_is_rewrapped_renamed_and_read_under_the_same_manifest_and_
 
 fn retire_the_old_one_after<T>(service: &Service, rewrap: impl FnOnce() -> T) -> T {
     let old = service.keyring.primary();
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let made = rewrap();
     disable(service, old);
-    service.keyring.retire_losing_what_it_wraps(old).unwrap();
+    service.keyring.blocking().retire_losing_what_it_wraps(old).unwrap();
     made
 }
 
@@ -153,11 +153,11 @@ fn a_disabled_version_stops_an_upload_from_being_resumed_and_an_enabled_one_does
     for mode in service.modes().into_iter().filter(has_keyring) {
         let upload = service.begin(&name(), &mode);
         let old = service.keyring.primary();
-        service.keyring.rotate().unwrap();
+        service.keyring.blocking().rotate().unwrap();
         disable(&service, old);
         let Err(Error::KeyProvider(refused)) = service.resume(&name(), upload.envelope()) else { panic!("resumed") };
         assert_eq!(refused.kind(), KeyProviderErrorKind::Disabled);
-        service.keyring.enable(old).unwrap();
+        service.keyring.blocking().enable(old).unwrap();
         service.resume(&name(), upload.envelope()).unwrap().part(number(1)).unwrap();
         retire_the_old_one(&service);
     }
@@ -168,16 +168,16 @@ fn completion_sees_a_rotation_by_another_process() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::create_file(directory.path().join("root.key")).unwrap();
     let path = directory.path().join("keyring.atrest");
-    let keyring = atrest::KeyringFile::create(&path, &root_key).unwrap();
+    let keyring = atrest::KeyringFile::create_blocking(&path, &root_key).unwrap();
     let sse = atrest::Sse::builder().keyring(keyring).build().unwrap();
     let object = name();
     let upload = sse.blocking().begin_multipart(&object, b"upload", SseS3).unwrap();
     let one = PartNumber::new(1).unwrap();
     let (stored, receipt) = upload.encrypt_part(one, b"meow", b"").unwrap();
 
-    let elsewhere = atrest::KeyringFile::open(&path, &root_key).unwrap();
-    let rotated = elsewhere.rotate().unwrap();
-    elsewhere.disable(1).unwrap();
+    let elsewhere = atrest::KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let rotated = elsewhere.blocking().rotate().unwrap();
+    elsewhere.blocking().disable(1).unwrap();
     let part = [CompletedPart::new(one, b"", &receipt, &stored)];
     let completed = sse.blocking().complete_multipart(&upload, Unlock::Server, part).unwrap();
     assert_eq!(completed.envelope.key_version(), Some(rotated));

@@ -28,7 +28,7 @@ fn asked(test: &str, keyring: &Path, value: Option<&OsStr>) -> String {
 
 fn answer(keyring: &Path) {
     let said = match RootKey::from_env(VARIABLE) {
-        Ok(root_key) => format!("opens {root_key:?} {}", KeyringFile::open(keyring, &root_key).is_ok()),
+        Ok(root_key) => format!("opens {root_key:?} {}", KeyringFile::open_blocking(keyring, &root_key).is_ok()),
         Err(atrest::Error::Io(error)) => format!("{:?} {error} {error:?}", error.kind()),
         Err(other) => format!("{other:?}"),
     };
@@ -42,7 +42,7 @@ fn the_environment_gives_a_root_key_in_base64_and_nothing_else() {
     }
     let directory = tempfile::tempdir().unwrap();
     let keyring = directory.path().join("master.atrest");
-    KeyringFile::create(&keyring, &RootKey::from_bytes(&mut KEY.clone()).unwrap()).unwrap();
+    KeyringFile::create_blocking(&keyring, &RootKey::from_bytes(&mut KEY.clone()).unwrap()).unwrap();
     let ask = |value: Option<&OsStr>| {
         asked("environment::the_environment_gives_a_root_key_in_base64_and_nothing_else", &keyring, value)
     };

@@ -24,7 +24,7 @@ impl World {
     fn new() -> Self {
         let kms = Arc::new(MemoryKms::new());
         let ids = [kms.create_key("one").unwrap(), kms.create_key("two").unwrap()];
-        let keyring = Keyring::generate().unwrap();
+        let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
         let sse = Sse::builder().keyring(keyring.clone()).kms(kms.clone(), KmsKeys::only(ids)).build().unwrap();
         let key = || Arc::new(CustomerKey::generate().unwrap());
         Self { sse, kms, keyring, key: key(), other_key: key() }
@@ -59,7 +59,7 @@ fn a_rewrap_in_every_mode_leaves_the_body_as_it_is_and_opens_it() {
     for mode in world.modes() {
         let id = mode.id();
         let stored = world.sse.blocking().encrypt(&name(), mode, &plain(40_000)).unwrap();
-        world.keyring.rotate().unwrap();
+        world.keyring.blocking().rotate().unwrap();
         let needs = world.sse.needs_rewrap(&stored.envelope);
         assert_eq!(needs, matches!(id, ModeId::SseS3 | ModeId::DsseKms), "{id}");
         let fresh = world.sse.blocking().rewrap(&name(), &stored.envelope, world.unlock(id)).unwrap();
@@ -77,7 +77,7 @@ fn rewrapping_dsse_touches_the_outer_layer_alone_unless_both_are_asked_for() {
     let world = World::new();
     let stored = world.sse.blocking().encrypt(&name(), DsseKms::new(ONE), &plain(40_000)).unwrap();
     let calls = world.kms.calls();
-    world.keyring.rotate().unwrap();
+    world.keyring.blocking().rotate().unwrap();
     let outer = world.sse.blocking().rewrap(&name(), &stored.envelope, Unlock::Server).unwrap();
     assert_eq!(world.kms.calls(), calls, "the KMS is not asked");
     assert_eq!(outer.inner(), stored.envelope.inner());

@@ -102,7 +102,7 @@ impl World {
         let kms = Arc::new(MemoryKms::new());
         assert_eq!(kms.create_key("app").unwrap(), KMS_KEY);
         kms.alias("alias/app", KMS_KEY);
-        let keyring = Keyring::generate().unwrap();
+        let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
         let sse = Sse::builder().keyring(keyring).kms(kms.clone(), KmsKeys::all()).build().unwrap();
         let name = ObjectName::new("photos", "cat.jpg").unwrap();
         let recorded = |envelope: Envelope| {

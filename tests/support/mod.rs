@@ -72,7 +72,7 @@ impl Service {
     }
 
     pub(crate) fn with(change: impl FnOnce(SseBuilder) -> SseBuilder) -> Self {
-        let keyring = Keyring::generate().unwrap();
+        let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
         let kms = Arc::new(TableKms::default());
         let builder = Sse::builder().keyring(keyring.clone()).kms(kms.clone(), KmsKeys::only([KMS_KEY]));
         let customer_key = Arc::new(CustomerKey::generate().unwrap());

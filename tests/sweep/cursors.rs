@@ -16,7 +16,7 @@ pub(crate) fn mixed(service: &Service) -> Store {
     for at in 0..12 {
         store.put(service, &format!("{at:02}"), SseS3);
     }
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     store.put(service, "kms", SseKms::new(KMS_KEY));
     store.put(service, "current", SseS3);
     store.set("05 damaged", b"meow".to_vec());
@@ -104,20 +104,20 @@ fn a_resumed_walk_retires_what_both_halves_found_unused() {
     for at in 0..10 {
         store.put(&service, &format!("{at}"), SseS3);
     }
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let cursor = interrupted(&service, &store, 4).unwrap();
-    service.keyring.disable(1).unwrap();
+    service.keyring.blocking().disable(1).unwrap();
     let unfinished = cursor.report().usage().unwrap();
-    assert!(service.keyring.retire(1, unfinished).unwrap_err().to_string().contains("finish it"));
-    service.keyring.enable(1).unwrap();
+    assert!(service.keyring.blocking().retire(1, unfinished).unwrap_err().to_string().contains("finish it"));
+    service.keyring.blocking().enable(1).unwrap();
     let listing = store.listing_after(cursor.position());
     let report = Sweep::new(&service.sse).resume(cursor).rewrap_blocking(listing, &store).unwrap();
     let report = Report::from_bytes(&report.to_bytes()).unwrap();
-    service.keyring.disable(1).unwrap();
-    let refused = service.keyring.retire(1, report.usage().unwrap()).unwrap_err();
+    service.keyring.blocking().disable(1).unwrap();
+    let refused = service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap_err();
     assert!(refused.to_string().contains("walk again"), "disabled, enabled, disabled: too much to tell: {refused}");
     let again = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
-    service.keyring.retire(1, again.usage().unwrap()).unwrap();
+    service.keyring.blocking().retire(1, again.usage().unwrap()).unwrap();
 }
 
 #[test]
@@ -147,7 +147,7 @@ fn positions_that_do_not_tell_two_entries_apart_are_refused_where_they_could_pas
     let service = Service::new();
     let mut store = Store::default();
     store.put(&service, "a", SseS3);
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let versions = || {
         ["1", "2"].map(|version| {
             let name = object("a").version_id(version).unwrap();

@@ -57,9 +57,9 @@ impl Store {
     /// An object under this version of the keyring.
     pub(crate) fn put_at(&mut self, service: &Service, key: &str, version: u32) {
         let primary = service.keyring.primary();
-        service.keyring.activate(version).unwrap();
+        service.keyring.blocking().activate(version).unwrap();
         self.put(service, key, SseS3);
-        service.keyring.activate(primary).unwrap();
+        service.keyring.blocking().activate(primary).unwrap();
         self.attempts.store(0, SeqCst);
     }
 

@@ -54,7 +54,7 @@ proptest! {
     ) {
         let service = Service::new();
         for _ in 0..3 {
-            service.keyring.rotate().unwrap();
+            service.keyring.blocking().rotate().unwrap();
         }
         let mut store = Store::default();
         store.slow = true;
@@ -82,7 +82,7 @@ proptest! {
             };
             *objects.entry(under).or_insert(0_u64) += 1;
         }
-        service.keyring.disable(2).unwrap();
+        service.keyring.blocking().disable(2).unwrap();
         let mut listing = store.listing();
         for (at, kind) in kinds.iter().enumerate() {
             if matches!(kind, Kind::Gone) {

@@ -11,10 +11,9 @@ use crate::kit::{Store, object};
 const KEKS: [[u8; 32]; 2] = [[1; 32], [2; 32]];
 
 fn keyring(primary: u32) -> Keyring {
-    let version = |number: u32| {
-        (number, VersionState::Enabled, MasterKey::from_bytes(&mut KEKS[number as usize - 1].clone()).unwrap())
-    };
-    Keyring::from_versions("master", primary, [version(1), version(2)]).unwrap()
+    let version =
+        |number: u32| (number, VersionState::Enabled, MasterKey::from_bytes(&mut KEKS[number as usize - 1].clone()).unwrap());
+    Keyring::from_versions("master", primary, [version(1), version(2)]).unwrap().with_changes_lost_on_exit()
 }
 
 fn name(key: &str, upload_id: &str) -> Name {
@@ -59,8 +58,8 @@ fn an_upload_under_way_is_rewrapped_under_its_own_id() {
         assert_eq!(wrap::unwrap(&envelope, &KEKS[1], Some(&name("a", id))).unwrap(), [9; 32]);
     }
     let keyring = keyring(2);
-    keyring.disable(1).unwrap();
-    let refused = keyring.retire(1, report.usage().unwrap()).unwrap_err();
+    keyring.blocking().disable(1).unwrap();
+    let refused = keyring.blocking().retire(1, report.usage().unwrap()).unwrap_err();
     let in_use = KeyringError::VersionInUse { version: 1, objects: 0, uploads: 1 };
     assert!(matches!(refused, Error::Keyring(error) if error == in_use), "{refused}");
 }

@@ -280,7 +280,7 @@ fn every_length_up_to_five_chunks_is_the_oracles() {
 #[test]
 fn the_stated_keyring_opens_with_its_versions_and_their_keys() {
     let stated = derivations().sealed_keyring;
-    let keyring = Keyring::from_sealed(&stated.sealed.0, &root_key(stated.root_key)).unwrap();
+    let keyring = Keyring::from_sealed_blocking(&stated.sealed.0, &root_key(stated.root_key)).unwrap();
     assert_eq!(keyring.key_id(), stated.key_id);
     assert_eq!((keyring.primary(), keyring.generation()), (stated.primary, stated.generation));
     let versions = keyring.versions();
@@ -309,16 +309,16 @@ fn the_stated_keyring_opens_with_its_versions_and_their_keys() {
             _ => assert_eq!(opened.unwrap(), b"meow"),
         }
     }
-    assert_eq!(keyring.stage().unwrap(), stated.next_version);
+    assert_eq!(keyring.blocking().stage().unwrap(), stated.next_version);
 }
 
 #[test]
 fn a_keyring_that_the_library_seals_opens_for_the_oracle() {
     let stated = derivations().sealed_keyring;
     let root = stated.root_key;
-    let keyring = Keyring::from_sealed(&stated.sealed.0, &root_key(root)).unwrap();
+    let keyring = Keyring::from_sealed_blocking(&stated.sealed.0, &root_key(root)).unwrap();
     let before = atrest_reference::sealed_file::open_keyring(&root.0, &stated.sealed.0).unwrap();
-    let sealed = keyring.seal(&root_key(root)).unwrap();
+    let sealed = keyring.blocking().seal(&root_key(root)).unwrap();
     assert_ne!(sealed, stated.sealed.0, "a fresh salt at every write");
     let after = atrest_reference::sealed_file::open_keyring(&root.0, &sealed).unwrap();
     let generation = after.generation;
@@ -330,7 +330,7 @@ fn every_wrong_sealed_file_is_refused_with_its_class() {
     let cases = derivations().wrong_sealed_files;
     assert_eq!(cases.len(), 24);
     for case in cases {
-        let refused = Keyring::from_sealed(&case.sealed.0, &root_key(case.root_key)).expect_err(&case.case);
+        let refused = Keyring::from_sealed_blocking(&case.sealed.0, &root_key(case.root_key)).expect_err(&case.case);
         assert_eq!(class(&refused), case.expect, "{}: {refused:?}", case.case);
     }
 }

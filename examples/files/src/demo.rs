@@ -185,7 +185,7 @@ impl Demo {
 
     fn rotate_and_rewrap(&mut self, out: &mut impl Write) -> Outcome<()> {
         let old_version = self.store.keyring().primary();
-        let new_version = self.store.keyring().rotate()?;
+        let new_version = self.store.keyring().blocking().rotate()?;
         check(new_version > old_version, "a rotation that made no new version")?;
         let sse = self.store.sse();
         let mut rewrapped = Vec::new();
@@ -225,7 +225,7 @@ impl Demo {
         let keyring = self.store.keyring();
         for version in keyring.versions() {
             if version.number != keyring.primary() {
-                keyring.disable(version.number)?;
+                keyring.blocking().disable(version.number)?;
             }
         }
         for name in self.rows.iter().map(|row| row.name).chain([parts::NAME]) {

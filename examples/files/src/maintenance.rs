@@ -41,7 +41,7 @@ pub(crate) fn rotate(store: &Store, out: &mut impl Write) -> Outcome<()> {
     let version = {
         let keyring = store.kms().keyring_to_change()?;
         let _no_commit_meanwhile = store.objects().lock_exclusive()?;
-        keyring.rotate()?
+        keyring.blocking().rotate()?
     };
     reach(Step::Rotated);
     writeln!(out, "the primary is now version {version}")?;
@@ -57,13 +57,13 @@ pub(crate) fn rotate(store: &Store, out: &mut impl Write) -> Outcome<()> {
 
 /// Takes a version out of use; `enable` takes it back. What is still under it fails from now on, and is not lost.
 pub(crate) fn disable(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
-    store.kms().keyring_to_change()?.disable(version)?;
+    store.kms().keyring_to_change()?.blocking().disable(version)?;
     writeln!(out, "version {version} is disabled; `verify` tells whether anything is missed, `enable` takes it back")?;
     Ok(())
 }
 
 pub(crate) fn enable(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
-    store.kms().keyring_to_change()?.enable(version)?;
+    store.kms().keyring_to_change()?.blocking().enable(version)?;
     writeln!(out, "version {version} is enabled")?;
     Ok(())
 }
@@ -73,7 +73,7 @@ pub(crate) fn retire(store: &Store, version: u32, out: &mut impl Write) -> Outco
     let keyring = store.kms().keyring_to_change()?;
     let report = last_report(store)?;
     let usage = report.usage().ok_or_else(|| Failure::rule("the last rewrap counted nothing"))?;
-    keyring.retire(version, usage)?;
+    keyring.blocking().retire(version, usage)?;
     writeln!(out, "version {version} is gone for ever")?;
     Ok(())
 }

@@ -120,7 +120,7 @@ impl Store {
     pub(crate) fn commit(&self, name: &str, body: Prepared<'_>, place: InPlaceOf, envelope: Envelope) -> Outcome<bool> {
         let object = self.object(name)?;
         self.objects.commit(name, body, place, || {
-            self.keyring().reload()?;
+            self.keyring().blocking().reload()?;
             match self.sse.needs_rewrap(&envelope) {
                 true => Ok(self.sse.blocking().rewrap(&object, &envelope, Unlock::Server)?),
                 false => Ok(envelope),
@@ -132,7 +132,7 @@ impl Store {
     pub(crate) fn new_upload(&self, id: BodyName, name: &str, envelope: &Envelope) -> Outcome<NewUpload> {
         let (object, upload_id) = (self.object(name)?, id.as_str().to_owned());
         self.objects.new_upload(id, name, || {
-            self.keyring().reload()?;
+            self.keyring().blocking().reload()?;
             match self.sse.needs_rewrap(envelope) {
                 true => {
                     let sse = self.sse.blocking();

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use crate::error::Said;
 use crate::files::{directory_of, owners_alone, sync_directory_of};
-use crate::keys::stored_file::Lock;
+use crate::keys::file_lock::Lock;
 
 #[derive(Debug)]
 pub(super) struct LogFile {

@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::payload;
 use super::state::{State, check_account, check_owner};
-use super::store::{Clock, KeyringIn, Manner, Store};
+use super::store::{Clock, KeyringIn, MAX_SEALED_LEN, Manner, Store};
 use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
 use crate::audit::{AuditOperation, AuditTrail};
 use crate::clock::millis;
@@ -112,7 +112,7 @@ impl EmbeddedKmsBuilder {
         check_owner(&owner)?;
         check_account(&self.region, &self.account)?;
         let keyring = match &self.keyring {
-            Some(keyring) => (*keyring.state()).clone(),
+            Some(keyring) => keyring.whole_state()?,
             None => KeyringState::generate()?,
         };
         let (region, account) = (self.region.clone(), self.account.clone());
@@ -128,7 +128,7 @@ impl EmbeddedKmsBuilder {
     /// or cannot be read. [`Error::SealedFile`](crate::Error::SealedFile) and
     /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is damaged, or sealed under another root key. [`Unexpected`].
     pub fn open(self, root_key: &RootKey) -> Result<EmbeddedKms> {
-        let store = Store::open(StoredFile::existing(&self.path)?, root_key, self.manner())?;
+        let store = Store::open(StoredFile::at(&self.path, MAX_SEALED_LEN)?, root_key, self.manner())?;
         self.check(&store.state())?;
         Ok(self.build(store))
     }
@@ -153,7 +153,8 @@ impl EmbeddedKmsBuilder {
     }
 
     fn create_with(self, state: State, root_key: &RootKey, operation: AuditOperation) -> Result<EmbeddedKms> {
-        let store = Store::create(StoredFile::to_be(&self.path)?, state, root_key, self.manner(), operation)?;
+        let store =
+            Store::create(StoredFile::at(&self.path, MAX_SEALED_LEN)?, state, root_key, self.manner(), operation)?;
         Ok(self.build(store))
     }
 
@@ -178,7 +179,7 @@ impl EmbeddedKmsBuilder {
 
     fn build(self, store: Store) -> EmbeddedKms {
         let store = Arc::new(store);
-        let keyring = Keyring::stored_in(store.state().keyring.clone(), KeyringIn(store.clone()));
+        let keyring = Keyring::within(store.state().keyring.clone(), Arc::new(KeyringIn(store.clone())));
         EmbeddedKms(Arc::new(Shared {
             store,
             keyring,

@@ -253,7 +253,7 @@ impl KeyringVersion {
         let state = match version.state {
             VersionState::Staged => KeyringVersionState::Staged,
             VersionState::Enabled => KeyringVersionState::Enabled,
-            VersionState::Disabled => KeyringVersionState::Disabled,
+            VersionState::Disabled | VersionState::Gone => KeyringVersionState::Disabled,
         };
         Self { number, state, created: version.created, key: KeyText(version.key.clone()) }
     }

@@ -1,5 +1,6 @@
 //! The store's file and what it holds, changed together.
 
+use std::io::ErrorKind;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
@@ -8,14 +9,17 @@ use super::record::{Doing, Touched};
 use super::state::State;
 use crate::audit::{AuditOperation, AuditTrail};
 use crate::clock::millis;
-use crate::error::{KeyStoreError, Result};
+use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::RootKey;
-use crate::keys::keyring::Storage;
-use crate::keys::keyring_state::{State as KeyringState, VersionState};
-use crate::keys::stored_file::{BEGINNING_LEN, Lock, StoredFile};
+use crate::keys::keyring_shared::{Change, Whole};
+use crate::keys::keyring_state::State as KeyringState;
+use crate::keys::stored_file::{BEGINNING_LEN, Locked, NotReplaced, Replacing, StoredFile};
 
 /// What tells the time; a test brings its own.
 pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+
+/// The longest store that is read or written: some 700,000 keys.
+pub(super) const MAX_SEALED_LEN: u64 = 256 * 1024 * 1024;
 
 /// How far the clock may be behind the last change: what it takes to bring a clock in line.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
@@ -27,7 +31,7 @@ pub(super) struct Store {
     /// other.
     changing: Mutex<Beginning>,
     file: StoredFile,
-    _lock: Lock,
+    lock: Locked,
     root_key: RootKey,
     pub(super) manner: Manner,
 }
@@ -47,28 +51,35 @@ impl Store {
         manner: Manner,
         operation: AuditOperation,
     ) -> Result<Self> {
-        let lock = locked(&file)?;
+        let lock = locked(&file, false)?;
         let sealed = payload::seal(&state, root_key)?;
         let owner = state.owner.clone();
         let store = Self::of(file, lock, state, &sealed, root_key, manner);
         let doing = Doing::new(operation, &owner);
         store.record(doing, &Touched::default(), None)?;
-        let created = store.file.create(&sealed).and_then(|()| store.file.settle());
-        created.inspect_err(|error| drop(store.record(doing, &Touched::default(), Some(error))))?;
+        let created = store.lock.replace(&store.file, Replacing::Nothing, &sealed).map_err(|failed| match failed {
+            NotReplaced::Conflict => {
+                IoError::new("the sealed file is there already and is not replaced", ErrorKind::AlreadyExists.into())
+            }
+            NotReplaced::Refused(error) | NotReplaced::Unknown(error) => error,
+        });
+        created
+            .map_err(Error::from)
+            .inspect_err(|error| drop(store.record(doing, &Touched::default(), Some(error))))?;
         Ok(store)
     }
 
     /// The store of a file.
     pub(super) fn open(file: StoredFile, root_key: &RootKey, manner: Manner) -> Result<Self> {
-        let lock = locked(&file)?;
+        let lock = locked(&file, true)?;
         let sealed = file.read()?;
         let state = payload::open(&sealed, root_key)?;
         Ok(Self::of(file, lock, state, &sealed, root_key, manner))
     }
 
-    fn of(file: StoredFile, lock: Lock, state: State, sealed: &[u8], root_key: &RootKey, manner: Manner) -> Self {
+    fn of(file: StoredFile, lock: Locked, state: State, sealed: &[u8], root_key: &RootKey, manner: Manner) -> Self {
         let state = RwLock::new(Arc::new(state));
-        Self { state, changing: Mutex::new(beginning(sealed)), file, _lock: lock, root_key: root_key.clone(), manner }
+        Self { state, changing: Mutex::new(beginning(sealed)), file, lock, root_key: root_key.clone(), manner }
     }
 
     /// What the store holds now.
@@ -97,19 +108,22 @@ impl Store {
     }
 
     fn store(&self, stored: &mut Beginning, state: State) -> Result<()> {
-        // Whoever ignores the lock is noticed as far as a file system lets us.
-        if self.file.read_beginning()? != *stored {
-            return Err(KeyStoreError::Conflict.into());
-        }
         let sealed = payload::seal(&state, &self.root_key)?;
-        self.file.replace(&sealed)?;
-        *stored = beginning(&sealed);
-        if let Err(error) = self.file.settle() {
-            self.take_back(stored, &state);
-            return Err(error);
+        match self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed) {
+            Ok(()) => {
+                *stored = beginning(&sealed);
+                self.see(state);
+                Ok(())
+            }
+            // Another process that ignores the lock is noticed as far as a file system allows.
+            Err(NotReplaced::Conflict) => Err(KeyStoreError::Conflict.into()),
+            Err(NotReplaced::Refused(error)) => Err(error.into()),
+            Err(NotReplaced::Unknown(error)) => {
+                *stored = beginning(&sealed);
+                self.take_back(stored, &state);
+                Err(error.into())
+            }
         }
-        self.see(state);
-        Ok(())
     }
 
     /// Has the file hold again what it held before a change whose name may never reach the disk. Where that fails too, the
@@ -117,11 +131,12 @@ impl Store {
     fn take_back(&self, stored: &mut Beginning, change: &State) {
         let before = State { generation: change.generation, ..(*self.state()).clone() };
         let Ok(before) = before.next(change.written) else { return };
-        if let Ok(sealed) = payload::seal(&before, &self.root_key)
-            && self.file.replace(&sealed).is_ok()
+        let Ok(sealed) = payload::seal(&before, &self.root_key) else { return };
+        // The first error is the one to tell.
+        if let Ok(()) | Err(NotReplaced::Unknown(_)) =
+            self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed)
         {
             *stored = beginning(&sealed);
-            let _ = self.file.settle(); // the first error is the one to tell
             self.see(before);
         }
     }
@@ -149,52 +164,23 @@ fn beginning(sealed: &[u8]) -> Beginning {
     sealed[..sealed.len().min(BEGINNING_LEN)].to_vec()
 }
 
-fn locked(file: &StoredFile) -> Result<Lock> {
-    file.try_lock()?.ok_or(KeyStoreError::InUse.into())
+fn locked(file: &StoredFile, exists: bool) -> Result<Locked> {
+    file.try_lock(exists)?.ok_or(KeyStoreError::InUse.into())
 }
 
 /// The keyring of a store is changed as the store is, and on record as its owner's doing.
 pub(super) struct KeyringIn(pub(super) Arc<Store>);
 
-impl Storage for KeyringIn {
-    fn update(&self, _: &KeyringState, change: &dyn Fn(&mut KeyringState) -> Result<()>) -> Result<KeyringState> {
+impl Whole for KeyringIn {
+    fn update(&self, change: &Change) -> Result<KeyringState> {
         let owner = self.0.state().owner.clone();
         self.0.changing(Doing::new(AuditOperation::ChangeKeyring, &owner), |state, touched| {
             touched.key_id = Some(state.keyring.key_id.as_str().into());
-            let changed = state.keyring.changed(change)?;
+            let changed = state.keyring.changed(&**change)?;
             touched.version = Some(changed.primary);
-            touched.parameters = differences(&state.keyring, &changed);
+            touched.parameters = changed.differences_from(&state.keyring);
             state.keyring = changed;
             Ok(state.keyring.clone())
         })
     }
-
-    /// Nobody else changes it.
-    fn load(&self, _: &KeyringState) -> Result<Option<KeyringState>> {
-        Ok(None)
-    }
-}
-
-/// What was done to a keyring, for the trail.
-fn differences(before: &KeyringState, after: &KeyringState) -> Vec<(&'static str, String)> {
-    let mut differences = Vec::new();
-    for (number, version) in &after.versions {
-        let state = match version.state {
-            VersionState::Staged => "staged",
-            VersionState::Enabled => "enabled",
-            VersionState::Disabled => "disabled",
-        };
-        if before.versions.get(number).is_none_or(|before| before.state != version.state) {
-            differences.push((state, number.to_string()));
-        }
-    }
-    let retired = before.versions.keys().filter(|number| !after.versions.contains_key(number));
-    differences.extend(retired.map(|number| ("retired", number.to_string())));
-    if before.primary != after.primary {
-        differences.push(("primary", after.primary.to_string()));
-    }
-    if before.next_version != after.next_version {
-        differences.push(("nextVersion", after.next_version.to_string()));
-    }
-    differences
 }

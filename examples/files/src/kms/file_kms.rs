@@ -53,7 +53,7 @@ impl FileKms {
                 "not a name for a KMS key (lower-case letters, digits, - and _, at most 64): {name:?}"
             )));
         }
-        KeyringFile::create(self.key_file(name), &self.root_key).about(format!("{ID_PREFIX}{name}"))?;
+        KeyringFile::create_blocking(self.key_file(name), &self.root_key).about(format!("{ID_PREFIX}{name}"))?;
         Ok(format!("{ID_PREFIX}{name}"))
     }
 
@@ -81,7 +81,7 @@ impl FileKms {
             return Err(refuse(KeyProviderErrorKind::NotFound));
         }
         // The file is there: whatever keeps it from opening is the service's trouble, not the caller's.
-        let sse = KeyringFile::open(&path, &self.root_key)
+        let sse = KeyringFile::open_blocking(&path, &self.root_key)
             .and_then(|keyring| Sse::builder().keyring(keyring).build())
             .map_err(|error| refuse(KeyProviderErrorKind::Unavailable).with_source(error))?;
         Ok((format!("{ID_PREFIX}{name}"), sse))

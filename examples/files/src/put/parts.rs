@@ -58,7 +58,7 @@ pub(super) fn store_all(upload: &NewParts, source: Source, parts: Parts, bar: &P
 /// Makes an object of all parts that are stored: how many they are, and its envelope.
 pub(super) fn complete(store: &Store, upload: &NewParts, unlock: Unlock<'_>) -> Outcome<(usize, Envelope)> {
     // A long upload may have begun before a rotation: what it becomes is under the primary of today.
-    store.keyring().reload()?;
+    store.keyring().blocking().reload()?;
     let stored = upload.files.parts()?;
     let labels: Vec<_> = stored.iter().map(|part| label(part.number)).collect();
     let parts = stored.iter().zip(&labels).map(|(part, label)| {

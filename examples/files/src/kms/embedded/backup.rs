@@ -85,7 +85,7 @@ fn raise_next_version(keyring: &Keyring, store: &Path) -> Outcome<usize> {
     let (believed, passed_over): (Vec<_>, Vec<_>) =
         named.into_iter().partition(|version| *version <= last.saturating_add(MOST_SINCE));
     if let Some(highest) = believed.into_iter().max() {
-        keyring.raise_next_version(highest.saturating_add(1))?;
+        keyring.blocking().raise_next_version(highest.saturating_add(1))?;
     }
     Ok(passed_over.len())
 }

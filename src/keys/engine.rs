@@ -1,0 +1,161 @@
+//! [`Engine`]: the thread that drives what is done to one keyring, and its time limits.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
+use std::time::{Duration, Instant};
+
+use futures_util::FutureExt;
+use futures_util::future::{Either, select};
+
+use super::worker::IDLING;
+
+type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// A thread that polls a few futures and wakes those whose time limit is over. It never does I/O itself. It is started
+/// when there is something to do, and ends when there has been nothing for 5 seconds. Clones share it.
+#[derive(Clone, Default)]
+pub(super) struct Engine(Arc<Mutex<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    given: Vec<Task>,
+    timers: BTreeMap<(Instant, u64), Waker>,
+    last_timer: u64,
+    thread: Option<Thread>,
+}
+
+impl Engine {
+    /// Drives a future to its end. A panic of it ends it.
+    ///
+    /// # Errors
+    ///
+    /// No thread could be started.
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
+        let task = std::panic::AssertUnwindSafe(task).catch_unwind().map(drop);
+        let mut queue = self.queue();
+        self.ensure_thread(&mut queue)?;
+        queue.given.push(Box::pin(task));
+        Ok(())
+    }
+
+    /// Waits for a future, at most this long. A future that is late is dropped.
+    ///
+    /// # Errors
+    ///
+    /// The time is over, or no thread could be started.
+    pub(super) async fn within<F: Future>(&self, limit: Duration, future: F) -> io::Result<F::Output> {
+        let sleep = Sleep { engine: self, until: Instant::now().checked_add(limit), number: None };
+        match select(Box::pin(future), Box::pin(sleep)).await {
+            Either::Left((output, _)) => Ok(output),
+            Either::Right((slept, _)) => {
+                slept?;
+                Err(io::Error::new(io::ErrorKind::TimedOut, "it took longer than it may; try again later"))
+            }
+        }
+    }
+
+    fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Sees to it that the thread runs, and looks at the queue again.
+    fn ensure_thread(&self, queue: &mut Queue) -> io::Result<()> {
+        match &queue.thread {
+            Some(thread) => thread.unpark(),
+            None => {
+                let engine = self.clone();
+                let started = thread::Builder::new().name("atrest-keyring".into()).spawn(move || engine.drive())?;
+                queue.thread = Some(started.thread().clone());
+            }
+        }
+        Ok(())
+    }
+
+    fn drive(&self) {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        let mut tasks = Vec::new();
+        let mut idle_since = Instant::now();
+        loop {
+            let due = {
+                let mut queue = self.queue();
+                tasks.append(&mut queue.given);
+                let later = queue.timers.split_off(&(Instant::now(), u64::MAX));
+                std::mem::replace(&mut queue.timers, later)
+            };
+            due.into_values().for_each(Waker::wake);
+            tasks.retain_mut(|task: &mut Task| task.as_mut().poll(&mut context).is_pending());
+            let mut queue = self.queue();
+            let next_timer = queue.timers.first_key_value().map(|((at, _), _)| *at);
+            if !queue.given.is_empty() {
+                continue;
+            }
+            if !tasks.is_empty() || next_timer.is_some() {
+                idle_since = Instant::now();
+            } else if idle_since.elapsed() >= IDLING {
+                queue.thread = None;
+                return;
+            }
+            drop(queue);
+            match (next_timer, tasks.is_empty()) {
+                (Some(at), _) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
+                (None, true) => thread::park_timeout(IDLING),
+                (None, false) => thread::park(),
+            }
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Is done when its time has come. `None` never comes.
+struct Sleep<'a> {
+    engine: &'a Engine,
+    until: Option<Instant>,
+    number: Option<u64>,
+}
+
+impl Future for Sleep<'_> {
+    type Output = io::Result<()>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(until) = self.until else { return Poll::Pending };
+        if Instant::now() >= until {
+            return Poll::Ready(Ok(()));
+        }
+        let mut queue = self.engine.queue();
+        if let Some(number) = self.number {
+            queue.timers.insert((until, number), context.waker().clone());
+            return Poll::Pending;
+        }
+        queue.last_timer += 1;
+        let number = queue.last_timer;
+        // Only a new timer is worth waking the thread for; while there is one the thread does not end.
+        let running = self.engine.ensure_thread(&mut queue);
+        if let Err(error) = running {
+            return Poll::Ready(Err(error));
+        }
+        queue.timers.insert((until, number), context.waker().clone());
+        drop(queue);
+        self.number = Some(number);
+        Poll::Pending
+    }
+}
+
+impl Drop for Sleep<'_> {
+    fn drop(&mut self) {
+        if let (Some(until), Some(number)) = (self.until, self.number) {
+            self.engine.queue().timers.remove(&(until, number));
+        }
+    }
+}

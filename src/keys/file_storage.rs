@@ -1,0 +1,100 @@
+//! [`FileStorage`]: the storage of a keyring in a file.
+
+use std::io;
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use super::keyring_storage::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
+use super::sealed_keyring::MAX_SEALED_LEN;
+use super::stored_file::{NotReplaced, Replacing, StoredFile};
+use super::worker::Worker;
+use crate::clock::Clock;
+use crate::error::{IoError, Result};
+use crate::files::Fingerprint;
+
+/// A file, whose tag is all of its bytes. Reads and changes have a thread each, so that no read waits for a lock.
+pub(super) struct FileStorage {
+    file: Arc<StoredFile>,
+    lock_limit: Duration,
+    clock: Arc<dyn Clock>,
+    /// What the file looked like when these bytes were read.
+    looked: Mutex<Option<(StorageTag, Fingerprint)>>,
+    /// The file was replaced and its directory could not be synchronised.
+    unsettled: AtomicBool,
+    reading: Worker,
+    changing: Worker,
+}
+
+impl FileStorage {
+    pub(super) fn new(path: &Path, lock_limit: Duration, clock: Arc<dyn Clock>) -> Result<Self> {
+        Ok(Self {
+            file: Arc::new(StoredFile::at(path, MAX_SEALED_LEN)?),
+            lock_limit,
+            clock,
+            looked: Mutex::default(),
+            unsettled: AtomicBool::new(false),
+            reading: Worker::default(),
+            changing: Worker::default(),
+        })
+    }
+
+    /// PERF: a file that did not change costs one `open` and one `fstat`.
+    fn read(&self, known: Option<&StorageTag>) -> io::Result<Loaded> {
+        if self.unsettled.load(Ordering::Acquire) {
+            self.file.settle().map_err(as_io)?;
+            self.unsettled.store(false, Ordering::Release);
+        }
+        let (file, metadata) = self.file.open()?;
+        let fingerprint = Fingerprint::of(&metadata, self.clock.wall());
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (Some(known), Some((tag, before)), Some(now)) = (known, &looked, fingerprint)
+            && known == tag
+            && *before == now
+        {
+            return Ok(Loaded::Unchanged);
+        }
+        let tag = StorageTag::new(self.file.read_from(&file)?);
+        // A file that was written to while it was read has another fingerprint now.
+        let fingerprint = fingerprint.filter(|before| {
+            file.metadata().is_ok_and(|after| Fingerprint::of(&after, self.clock.wall()) == Some(*before))
+        });
+        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = fingerprint.map(|seen| (tag.clone(), seen));
+        if known == Some(&tag) {
+            return Ok(Loaded::Unchanged);
+        }
+        Ok(Loaded::Sealed(tag.as_bytes().to_vec(), tag))
+    }
+
+    fn write(&self, sealed: Vec<u8>, expected: Option<&StorageTag>) -> io::Result<Replaced> {
+        let locked = self.file.lock(expected.is_some(), self.lock_limit).map_err(as_io)?;
+        let old = expected.map_or(Replacing::Nothing, |tag| Replacing::Whole(tag.as_bytes()));
+        match locked.replace(&self.file, old, &sealed) {
+            Ok(()) => Ok(Replaced::Stored(StorageTag::new(sealed))),
+            Err(NotReplaced::Conflict) => Ok(Replaced::Conflict),
+            Err(NotReplaced::Refused(error)) => Err(as_io(error)),
+            Err(NotReplaced::Unknown(_)) => {
+                self.unsettled.store(true, Ordering::Release);
+                Ok(Replaced::Unknown)
+            }
+        }
+    }
+}
+
+impl KeyringStorage for FileStorage {
+    fn load(self: Arc<Self>, known: Option<StorageTag>) -> StorageFuture<Loaded> {
+        let reading = self.reading.clone();
+        Box::pin(async move { reading.run(move || self.read(known.as_ref())).await? })
+    }
+
+    fn replace(self: Arc<Self>, sealed: Vec<u8>, expected: Option<StorageTag>) -> StorageFuture<Replaced> {
+        let changing = self.changing.clone();
+        Box::pin(async move { changing.run(move || self.write(sealed, expected.as_ref())).await? })
+    }
+}
+
+/// The same error, of the same kind, as the trait gives it.
+fn as_io(error: IoError) -> io::Error {
+    io::Error::new(error.kind(), error)
+}

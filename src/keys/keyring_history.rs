@@ -1,0 +1,127 @@
+//! The rules by which one state of a keyring continues another: no fork is ever taken.
+
+use std::collections::BTreeMap;
+
+use super::keyring_state::{State, Version, VersionState};
+use crate::crypto::constant_time_eq;
+use crate::error::{Limit, OtherHistory, Result};
+
+impl State {
+    /// What a stored keyring makes of this state, which was seen before: the stored one, with the versions that it no
+    /// longer has set apart as gone.
+    ///
+    /// # Errors
+    ///
+    /// The stored keyring does not continue this one.
+    //= manual/format.md#the-keyring
+    pub(super) fn continued_by(&self, stored: Self) -> Result<Self, OtherHistory> {
+        if stored.key_id != self.key_id {
+            return Err(OtherHistory::KeyId);
+        }
+        if stored.generation < self.generation {
+            return Err(OtherHistory::OlderGeneration);
+        }
+        if stored.next_version < self.next_version {
+            return Err(OtherHistory::NextVersion);
+        }
+        for (number, version) in &stored.versions {
+            match self.known(*number) {
+                Some(known) if !version.is_same_key(known) => return Err(OtherHistory::VersionKey(*number)),
+                Some(_) => {}
+                None if *number < self.next_version => return Err(OtherHistory::VersionReturned(*number)),
+                None => {}
+            }
+        }
+        if stored.generation == self.generation && !self.has_content_of(&stored) {
+            return Err(OtherHistory::SameGeneration);
+        }
+        let gone = self.not_in(&stored);
+        Ok(Self { gone, ..stored })
+    }
+
+    /// What is left of this state where another history is taken in its place: the versions that the other one does not
+    /// know are set apart as gone. Gives the numbers, too, of those that are lost: the other one has another key there.
+    pub(super) fn given_up_for(&self, stored: Self) -> (Self, Vec<u32>) {
+        if stored.key_id != self.key_id {
+            let lost = self.versions.keys().chain(self.gone.keys()).copied().collect();
+            return (stored, lost);
+        }
+        let is_lost = |number: &u32| {
+            let pair = stored.versions.get(number).zip(self.known(*number));
+            pair.is_some_and(|(stored, own)| !stored.is_same_key(own))
+        };
+        let lost = stored.versions.keys().copied().filter(|number| is_lost(number)).collect();
+        let gone = self.not_in(&stored);
+        (Self { gone, ..stored }, lost)
+    }
+
+    /// This state with every key that is in memory: versions that are gone are disabled versions of it.
+    ///
+    /// # Errors
+    ///
+    /// These are more versions than a keyring has.
+    pub(super) fn with_gone_as_disabled(&self) -> Result<Self, Limit> {
+        let mut whole = self.clone();
+        let gone = std::mem::take(&mut whole.gone);
+        whole
+            .versions
+            .extend(gone.into_iter().map(|(number, v)| (number, Version { state: VersionState::Disabled, ..v })));
+        if whole.versions.len() > usize::from(u16::MAX) { Err(Limit::Keyring) } else { Ok(whole) }
+    }
+
+    /// What differs from an earlier state, for an audit trail.
+    pub(crate) fn differences_from(&self, before: &Self) -> Vec<(&'static str, String)> {
+        let mut differences = Vec::new();
+        for (number, version) in &self.versions {
+            if before.versions.get(number).is_none_or(|before| before.state != version.state) {
+                differences.push((version.state.name(), number.to_string()));
+            }
+        }
+        let retired = before.versions.keys().filter(|number| !self.versions.contains_key(number));
+        differences.extend(retired.map(|number| ("retired", number.to_string())));
+        if before.primary != self.primary {
+            differences.push(("primary", self.primary.to_string()));
+        }
+        if before.next_version != self.next_version {
+            differences.push(("nextVersion", self.next_version.to_string()));
+        }
+        differences
+    }
+
+    /// Whether another state is this very one.
+    pub(super) fn is(&self, other: &Self) -> bool {
+        self.generation == other.generation
+            && self.has_content_of(other)
+            && self
+                .versions
+                .iter()
+                .all(|(number, version)| other.versions.get(number).is_some_and(|v| v.is_same_key(version)))
+    }
+
+    /// A version whose key is in memory.
+    fn known(&self, number: u32) -> Option<&Version> {
+        self.versions.get(&number).or_else(|| self.gone.get(&number))
+    }
+
+    fn has_content_of(&self, other: &Self) -> bool {
+        let alike = |(number, version): (&u32, &Version)| {
+            other.versions.get(number).is_some_and(|v| (v.state, v.created) == (version.state, version.created))
+        };
+        (self.primary, self.next_version, self.versions.len())
+            == (other.primary, other.next_version, other.versions.len())
+            && self.versions.iter().all(alike)
+    }
+
+    /// The versions in memory that another state does not have.
+    fn not_in(&self, stored: &Self) -> BTreeMap<u32, Version> {
+        let known = self.versions.iter().chain(&self.gone);
+        let gone = known.filter(|(number, _)| !stored.versions.contains_key(number));
+        gone.map(|(number, version)| (*number, version.clone())).collect()
+    }
+}
+
+impl Version {
+    fn is_same_key(&self, other: &Self) -> bool {
+        constant_time_eq(self.key.expose_secret(), other.key.expose_secret())
+    }
+}

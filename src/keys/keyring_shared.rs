@@ -1,0 +1,90 @@
+//! What the clones of a keyring share: its state, and where it is kept.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+
+use super::keyring_state::State;
+use super::keyring_stored::Stored;
+use super::worker::Worker;
+use crate::error::{IoError, KeyringError, Misuse, Result};
+
+/// A change of a keyring. It is applied again where others changed the keyring meanwhile.
+pub(crate) type Change = Arc<dyn Fn(&mut State) -> Result<()> + Send + Sync>;
+
+/// A state that is read by all and replaced whole. Its lock is never held over I/O.
+pub(super) struct Current(RwLock<Arc<State>>);
+
+impl Current {
+    pub(super) fn new(state: State) -> Self {
+        Self(RwLock::new(Arc::new(state)))
+    }
+
+    pub(super) fn get(&self) -> Arc<State> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn set(&self, state: State) {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
+    }
+}
+
+/// Something else that a keyring is a part of, and that no other process changes: the key store of the embedded KMS.
+pub(crate) trait Whole: Send + Sync + 'static {
+    /// Changes the keyring in it, and stores the whole. May block: it is called on a thread of the keyring's own.
+    fn update(&self, change: &Change) -> Result<State>;
+}
+
+/// Where a keyring is kept.
+pub(super) enum Kept {
+    Nowhere { current: Current, may_change: AtomicBool, changing: Mutex<()> },
+    Within { current: Arc<Current>, whole: Arc<dyn Whole>, worker: Worker },
+    Stored(Arc<Stored>),
+}
+
+impl Kept {
+    pub(super) fn nowhere(state: State) -> Self {
+        Self::Nowhere { current: Current::new(state), may_change: AtomicBool::new(false), changing: Mutex::new(()) }
+    }
+
+    pub(super) fn within(state: State, whole: Arc<dyn Whole>) -> Self {
+        Self::Within { current: Arc::new(Current::new(state)), whole, worker: Worker::default() }
+    }
+
+    pub(super) fn state(&self) -> Arc<State> {
+        match self {
+            Self::Nowhere { current, .. } => current.get(),
+            Self::Within { current, .. } => current.get(),
+            Self::Stored(stored) => stored.current.get(),
+        }
+    }
+
+    pub(super) fn allow_changes_that_are_lost(&self) {
+        if let Self::Nowhere { may_change, .. } = self {
+            may_change.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) async fn change(&self, change: Change) -> Result<State> {
+        match self {
+            Self::Nowhere { may_change, .. } if !may_change.load(Ordering::Relaxed) => {
+                Err(Misuse::KeyringNotStored.into())
+            }
+            Self::Nowhere { current, changing, .. } => {
+                let _changing = changing.lock().unwrap_or_else(PoisonError::into_inner);
+                let changed = current.get().changed(&*change)?;
+                current.set(changed.clone());
+                Ok(changed)
+            }
+            Self::Within { current, whole, worker } => {
+                let (current, whole) = (current.clone(), whole.clone());
+                let update = move || whole.update(&change).inspect(|state| current.set(state.clone()));
+                worker.run(update).await.map_err(|error| IoError::new("the keyring cannot be changed", error))?
+            }
+            Self::Stored(stored) => stored.change(change).await,
+        }
+    }
+
+    pub(super) fn stored(&self) -> Result<&Arc<Stored>, KeyringError> {
+        if let Self::Stored(stored) = self { Ok(stored) } else { Err(KeyringError::NotInAStorage) }
+    }
+}

@@ -1,0 +1,194 @@
+//! The verbs that read or change what is stored of a keyring.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use super::keyring::Keyring;
+use super::keyring_change::Alteration;
+use super::keyring_state::State;
+use super::usage::KeyUsage;
+use crate::error::{Limit, Result};
+
+/// # Errors of a stored keyring
+///
+/// Every verb here reads or changes what is stored, where the keyring is stored. Beside what each names, it fails with
+///
+/// - [`Error::KeyProvider`](crate::Error::KeyProvider) of kind `Unavailable`: the storage or its lock does not answer in
+///   time, what is stored has [another history](crate::error::OtherHistory), or it is not known whether a change was stored;
+/// - [`Error::Io`](crate::Error::Io): the storage cannot be read or written;
+/// - [`Error::SealedFile`](crate::Error::SealedFile), [`Error::Inauthentic`](crate::Error::Inauthentic): what is stored
+///   does not open;
+/// - [`KeyringError::Conflict`](crate::error::KeyringError::Conflict): others changed it again and again meanwhile.
+///
+/// Changes of a keyring that is stored nowhere are
+/// [`Misuse::KeyringNotStored`](crate::error::Misuse::KeyringNotStored). A caller that drops the future loses nothing: a
+/// change that was begun is finished, one that was not is never begun.
+impl Keyring {
+    /// Makes a new version that opens but does not wrap yet, and gives its number.
+    ///
+    /// For keyrings that many nodes share: stage, wait until each node has read the keyring, then
+    /// [`activate`](Self::activate).
+    ///
+    /// # Errors
+    ///
+    /// [`Limit::Keyring`]; [`Error::Random`](crate::Error::Random).
+    pub async fn stage(&self) -> Result<u32> {
+        self.change(State::stage).await.map(|state| state.next_version - 1)
+    }
+
+    /// Makes a staged or enabled version the primary.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is disabled.
+    pub async fn activate(&self, version: u32) -> Result<()> {
+        self.change(move |state| state.activate(version)).await.map(drop)
+    }
+
+    /// Makes a new version the primary, and gives its number. The older versions still open.
+    ///
+    /// # Errors
+    ///
+    /// As [`stage`](Self::stage).
+    pub async fn rotate(&self) -> Result<u32> {
+        let rotate = |state: &mut State| {
+            state.stage()?;
+            state.activate(state.next_version - 1)
+        };
+        self.change(rotate).await.map(|state| state.primary)
+    }
+
+    /// Makes a version open nothing until it is enabled again: the rehearsal of retiring it.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is the primary.
+    pub async fn disable(&self, version: u32) -> Result<()> {
+        self.change(move |state| state.disable(version)).await.map(drop)
+    }
+
+    /// Makes a disabled version open again.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::VersionUnknown`](crate::error::KeyringError::VersionUnknown).
+    pub async fn enable(&self, version: u32) -> Result<()> {
+        self.change(move |state| state.enable(version)).await.map(drop)
+    }
+
+    /// Destroys a disabled or staged version that wraps nothing any more. Its number is never used again.
+    ///
+    /// The usage is the proof: a [sweep](crate::rotation) or an inventory gives one, an index of your own another. It
+    /// has to be of a walk that came to its end, and began when the version no longer was the primary.
+    ///
+    /// # Security
+    ///
+    /// Whatever is still wrapped under it is lost for ever. What no usage can show: nodes that have not read the keyring
+    /// since, and writes that began before. Make another version the primary; wait for both; sweep all versions of all
+    /// objects, and all uploads; disable; wait; retire.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is not disabled, or the usage
+    /// counts anything under it, or proves nothing of it.
+    pub async fn retire(&self, version: u32, usage: &KeyUsage) -> Result<()> {
+        let usage = usage.clone();
+        self.change(move |state| state.retire(version, &usage)).await.map(drop)
+    }
+
+    /// Destroys a disabled version, or a staged one, whatever is still wrapped under it. Its number is never used again.
+    ///
+    /// # Security
+    ///
+    /// Every object and upload that is still wrapped under it is lost for ever. [`retire`](Self::retire) asks for a proof
+    /// that there is none.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError`](crate::error::KeyringError): there is no such version, or it is not disabled.
+    pub async fn retire_losing_what_it_wraps(&self, version: u32) -> Result<()> {
+        self.change(move |state| state.retire_losing(version)).await.map(drop)
+    }
+
+    /// Raises the number of the next version to at least this one: after a backup was restored, one above every version
+    /// found in the store.
+    ///
+    /// # Security
+    ///
+    /// What an envelope says of its version is not authenticated: a number that is far from those the keyring had is
+    /// a forgery, and takes all the numbers in between with it.
+    ///
+    /// # Errors
+    ///
+    /// [`Limit::Keyring`]: 2^32 - 1, which no version has.
+    pub async fn raise_next_version(&self, at_least: u32) -> Result<()> {
+        if at_least == u32::MAX {
+            return Err(Limit::Keyring.into());
+        }
+        let raise = move |state: &mut State| {
+            state.next_version = state.next_version.max(at_least);
+            Ok(())
+        };
+        self.change(raise).await.map(drop)
+    }
+
+    /// Reads the stored keyring again, to see what other processes changed. A keyring that no other process changes has
+    /// nothing to read.
+    ///
+    /// The library reads by itself where an envelope names a version that is not known or disabled, before an upload is
+    /// completed, at the beginning of a sweep, and in the background of writes (see
+    /// [`max_age`](crate::KeyringFile::max_age)).
+    ///
+    /// # Errors
+    ///
+    /// [`Unexpected::History`](crate::error::Unexpected::History): what is stored does not continue what is in memory. The
+    /// keyring goes on reading with what it had, and refuses to write.
+    pub async fn reload(&self) -> Result<()> {
+        match self.kept().stored() {
+            Ok(stored) => stored.reload().await,
+            Err(_) => Ok(()),
+        }
+    }
+
+    /// Takes the stored keyring in the place of the one in memory, whatever its history; gives the numbers of the
+    /// versions whose keys are lost with that.
+    ///
+    /// For an operator who has found out which of two histories is the right one. Where the key id is the same, versions
+    /// that the stored keyring does not know stay in memory as [gone](crate::VersionState::Gone).
+    ///
+    /// # Security
+    ///
+    /// A version of the same number and another key is lost, and with it every object that this process wrote under it.
+    /// [`seal`](Self::seal) the keyring first, and keep the bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::NotInAStorage`](crate::error::KeyringError::NotInAStorage).
+    pub async fn adopt_stored_losing_own_versions(&self) -> Result<Vec<u32>> {
+        let lost = Arc::new(Mutex::new(Vec::new()));
+        self.kept().stored()?.alter(Alteration::Adopt(lost.clone())).await?;
+        let mut lost = lost.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(std::mem::take(&mut lost))
+    }
+
+    /// Replaces the stored keyring by the one in memory, whatever is stored; gives the new generation, above both.
+    ///
+    /// For an operator who has found out which of two histories is the right one. Versions that are
+    /// [gone](crate::VersionState::Gone) from the stored keyring come back as disabled ones. Other processes that have
+    /// seen the other history refuse this one, until they are restarted or adopt it.
+    ///
+    /// # Security
+    ///
+    /// The versions of the stored keyring that this one does not have are lost, and with them every object that other
+    /// processes wrote under them. Keep a copy of the file first.
+    ///
+    /// # Errors
+    ///
+    /// [`KeyringError::NotInAStorage`](crate::error::KeyringError::NotInAStorage).
+    pub async fn replace_stored_by_own(&self) -> Result<u64> {
+        self.kept().stored()?.alter(Alteration::Replace).await.map(|state| state.generation)
+    }
+
+    async fn change(&self, change: impl Fn(&mut State) -> Result<()> + Send + Sync + 'static) -> Result<State> {
+        self.kept().change(Arc::new(change)).await
+    }
+}
