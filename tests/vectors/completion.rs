@@ -10,6 +10,9 @@ use atrest::{
     KeyRequest, Keyring, KmsKeys, MasterKey, ModeId, ObjectName, PartNumber, Result, Sse, SseBuilder, Unlock,
     UnwrappedKey, VersionState, WrappedKey,
 };
+use atrest_reference::completion::Record;
+use atrest_reference::multipart::open_parts;
+use atrest_reference::name::Name;
 use data_encoding::BASE64;
 use serde::Deserialize;
 
@@ -242,6 +245,22 @@ fn the_record_of_the_vectors_that_was_rewrapped_is_rewrapped_again_byte_for_byte
         checked += 1;
     });
     assert_eq!(checked, backends().len());
+}
+
+/// The same record by the oracle: made, opened and finished.
+#[test]
+fn the_oracle_makes_opens_and_finishes_every_record_of_the_vectors_too() {
+    for_each_accepted(|case, keys, _| {
+        let part = |at: usize| case.name[at].0.clone();
+        let name = Name { realm: part(0), bucket: part(1), key: part(2), version_id: part(3), upload_id: vec![] };
+        let key = keys.versions.iter().find(|version| version.version == keys.primary).unwrap().key.0;
+        let record = Record::parse(&case.record.0).unwrap();
+        assert!(record.sealed(&key, &name) == case.record.0, "{}", case.case);
+        assert_eq!(record.open(&key, &name), Ok(case.plaintext_len as u64));
+        let (data_key, parts) = record.finish(&case.customer_key.0, &name).unwrap();
+        let body = BASE64.decode(case.body.as_bytes()).unwrap();
+        assert!(open_parts(&parts, &[data_key], &body).unwrap() == plaintext(case.plaintext_len));
+    });
 }
 
 fn mode_id(name: &str) -> ModeId {
