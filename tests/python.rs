@@ -196,9 +196,10 @@ impl<'a> Folder<'a> {
             KeptAttempt::new(PartNumber::new(*number).unwrap(), b"an ETag", receipt.clone(), bytes).unwrap()
         };
         let kept: Vec<_> = stored.iter().zip(receipts).map(kept).collect();
-        let listed = kept.iter().zip(stored).map(|(kept, (_, bytes))| {
-            UnopenedPart::new(kept.number(), kept.label(), kept, bytes)
-        });
+        let listed = kept
+            .iter()
+            .zip(stored)
+            .map(|(kept, (_, bytes))| UnopenedPart::new(kept.number(), kept.label(), kept, bytes));
         let (object, id) = (upload.object(), upload.upload_id());
         let record = self.sse().complete_multipart_without_key(object, id, upload.envelope(), listed).unwrap();
         self.keyring.rotate().unwrap();

@@ -72,7 +72,10 @@ fn an_upload_is_complete_at_once_answers_head_and_lists_without_a_key_and_is_rea
         assert_eq!(head.plaintext_len(), 3 * C as u64 + 14);
         assert_eq!((head.parts().count(), head.record().parts()), (3, 3));
         let places: Vec<_> = head.parts().map(|part| part.info.plaintext.clone()).collect();
-        assert_eq!(places, [0..3 * C as u64 + 5, 3 * C as u64 + 5..3 * C as u64 + 5, 3 * C as u64 + 5..3 * C as u64 + 14]);
+        assert_eq!(
+            places,
+            [0..3 * C as u64 + 5, 3 * C as u64 + 5..3 * C as u64 + 5, 3 * C as u64 + 5..3 * C as u64 + 14]
+        );
         assert_eq!(head.ciphertext_len(), body(&parts).len() as u64);
 
         // LIST, of the total that is kept beside the record.
@@ -210,7 +213,8 @@ fn the_clients_list_is_held_against_what_the_service_keeps_and_that_against_the_
     let part = |at: usize, kept, stored| UnopenedPart::new(parts[at].number, &parts[at].label, kept, stored);
     let (first, second) = (part(0, &one, &parts[0].stored), part(1, &two, &parts[1].stored));
     let third = part(2, &again, &parts[2].stored);
-    for (what, listed) in [("swapped", [second, first]), ("twice", [first, first]), ("both attempts", [second, third])] {
+    for (what, listed) in [("swapped", [second, first]), ("twice", [first, first]), ("both attempts", [second, third])]
+    {
         let refused = complete(&listed);
         assert!(matches!(refused, Error::Part(PartError::Order(_))), "{what}: {refused:?}");
     }
@@ -223,9 +227,12 @@ fn the_clients_list_is_held_against_what_the_service_keeps_and_that_against_the_
         assert!(matches!(refused, Error::Part(PartError::Invalid(_))), "{what}: {refused:?}");
     }
     let longer = [&parts[0].stored[..], b"x"].concat();
-    for (what, stored) in
-        [("another attempt", &parts[1].stored[..]), ("cut", &parts[0].stored[..70]), ("longer", &longer), ("empty", b"")]
-    {
+    for (what, stored) in [
+        ("another attempt", &parts[1].stored[..]),
+        ("cut", &parts[0].stored[..70]),
+        ("longer", &longer),
+        ("empty", b""),
+    ] {
         let refused = complete(&[part(0, &one, stored)]);
         assert!(matches!(refused, Error::Inauthentic), "{what}: {refused:?}");
     }

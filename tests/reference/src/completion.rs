@@ -130,7 +130,9 @@ impl Record {
         let mut parts = Vec::new();
         for listed in &self.parts {
             let (number, len, label) = (listed.number, listed.plaintext_len, listed.label.clone());
-            if open_receipt(&[data_key], &listed.receipt)? != (Receipt { number, len, headers: vec![listed.header], label }) {
+            if open_receipt(&[data_key], &listed.receipt)?
+                != (Receipt { number, len, headers: vec![listed.header], label })
+            {
                 return Err(Error::Inauthentic);
             }
             parts.push(Part { number, len, salts: vec![listed.header[..24].try_into().expect("24 bytes")] });
