@@ -36,6 +36,9 @@
 //! was stored. Of two completions that race the store takes one, by compare-and-swap on the upload's envelope; where a
 //! sweep has rewrapped that meanwhile, resume from the new one and complete again.
 //!
+//! An SSE-C upload is completed without its customer key too: under a [`CompletionRecord`], which the keyring authenticates,
+//! and which the first request that brings the key finishes. The manual's page *howto* shows it.
+//!
 //! Spec: manual, format, "Multipart"; Amazon S3, "Uploading and copying objects using multipart upload".
 
 mod attempt;

@@ -14,7 +14,7 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use atrest::multipart::{CompletedPart, Upload};
+use atrest::multipart::{CompletedPart, KeptAttempt, UnopenedPart, Upload};
 use atrest::{
     AnyMode, Backend, Blocking, CustomerKey, DsseKms, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture,
     KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber, RootKey, SealedValue, Sse,
@@ -65,7 +65,7 @@ impl<'a> Folder<'a> {
         fs::write(path.join("customer.key"), customer_key.expose_secret()).unwrap();
         let kms = Arc::new(OneKek(Mutex::new(kek)));
         let builder = Sse::builder().keyring(keyring.clone()).kms(kms, KmsKeys::only([KMS_KEY]));
-        let sse = builder.backend(backend).build().unwrap();
+        let sse = builder.backend(backend).completion_records().build().unwrap();
         let keys = json!({ "keyring": "keyring.atrest", "root_key": "root.key" });
         Self {
             path,
@@ -158,6 +158,9 @@ impl<'a> Folder<'a> {
         });
         self.case(format!("{title}, under way"), object, id, under_way);
 
+        if id == ModeId::SseC && object.is_bound() {
+            self.record(title, &upload, &stored, &receipts, parts);
+        }
         let completed = stored.iter().zip(&receipts).map(|((number, bytes), (receipt, _))| {
             CompletedPart::new(PartNumber::new(*number).unwrap(), b"an ETag", receipt, bytes)
         });
@@ -178,6 +181,37 @@ impl<'a> Folder<'a> {
         });
         self.case(title.to_owned(), object, id, detached);
         self.case(format!("{title}, inline"), object, id, json!({ "inline": inline, "plaintext": plaintext }));
+    }
+
+    /// The record of an upload that is completed without its key, rewrapped after a rotation.
+    fn record(
+        &mut self,
+        title: &str,
+        upload: &Upload,
+        stored: &[(u32, Vec<u8>)],
+        receipts: &[(atrest::multipart::Receipt, Value)],
+        parts: &[(u32, Vec<u8>)],
+    ) {
+        let kept = |((number, bytes), (receipt, _)): (&(u32, Vec<u8>), &(atrest::multipart::Receipt, Value))| {
+            KeptAttempt::new(PartNumber::new(*number).unwrap(), b"an ETag", receipt.clone(), bytes).unwrap()
+        };
+        let kept: Vec<_> = stored.iter().zip(receipts).map(kept).collect();
+        let listed = kept
+            .iter()
+            .zip(stored)
+            .map(|(kept, (_, bytes))| UnopenedPart::new(kept.number(), kept.label(), kept, bytes));
+        let (object, id) = (upload.object(), upload.upload_id());
+        let record = self.sse().complete_multipart_without_key(object, id, upload.envelope(), listed).unwrap();
+        self.keyring.rotate().unwrap();
+        let record = self.sse().rewrap_record(object, &record).unwrap();
+        let body: Vec<String> =
+            stored.iter().map(|(number, bytes)| self.file(format!("{title}.completed{number}"), bytes)).collect();
+        let whole: Vec<u8> = parts.iter().flat_map(|(_, plaintext)| plaintext.clone()).collect();
+        let completed = json!({
+            "record": self.file(format!("{title}.record"), record.as_bytes()), "body": body,
+            "plaintext": self.file(format!("{title}.completed"), &whole),
+        });
+        self.case(format!("{title}, completed without the key"), object, ModeId::SseC, completed);
     }
 
     #[expect(clippy::type_complexity, reason = "three lists, taken apart at once")]

@@ -41,6 +41,8 @@ fn main() {
     let derivations: Value = serde_json::from_str(&derivations).expect("JSON");
     manifests(&mut Seeds::new(fuzz, "manifest_open"), &accepted, &derivations);
 
+    completions(&mut Seeds::new(fuzz, "completion"), &vectors.join("completion.json"));
+
     let mut plans = Seeds::new(fuzz, "range_plan");
     let shapes = [(0, 0, 0), (1, 0, 1), (16_384, 16_383, 16_385), (40_000, 100, 33_000), (49_151, 7, 7)];
     for (at, (len, start, end)) in shapes.into_iter().cycle().take(20).enumerate() {
@@ -61,6 +63,34 @@ fn main() {
     let format = fs::read_to_string(fuzz.join("../src/manual/format.md")).expect("the manual is there");
     key_stores(&mut Seeds::new(fuzz, "keystore_open"), &format);
     wrapped_keys(&mut Seeds::new(fuzz, "kms_unwrap"));
+}
+
+/// As `completion` reads them: records under the vectors' version 3, the same without their tags, and what is kept.
+fn completions(seeds: &mut Seeds, vectors: &Path) {
+    let vectors = fs::read_to_string(vectors).expect("the vectors are there");
+    let vectors: Value = serde_json::from_str(&vectors).expect("JSON");
+    let all = |kind: &str| vectors[kind].as_array().expect("cases").clone();
+    let refused = all("reject").into_iter().filter(|case| case["name"].is_array()).step_by(4);
+    for (at, case) in all("accept").into_iter().chain(refused).enumerate() {
+        let record = hex(&case["record"]);
+        if record.len() > LONGEST_ENVELOPE {
+            continue;
+        }
+        let mut head = vec![at as u8];
+        head.extend(hex(&case["customer_key"]));
+        for component in &case["name"].as_array().expect("a name")[..4] {
+            push(&mut head, &hex(component));
+        }
+        seeds.write(&[&[0], &head[..], &record].concat());
+        if let Some(untagged) = record.len().checked_sub(32) {
+            seeds.write(&[&[1], &head[..], &record[..untagged]].concat());
+        }
+    }
+    let head = [&[2][..], &[0; 1 + 32 + 4 * 2]].concat();
+    let header = [7; 56];
+    let kept = [&b"\x89ARSA\r\n\x1a\x01"[..], &[0, 0, 0, 1], &76_u64.to_be_bytes(), &header, b"\0\x04etag", &[9; 115]];
+    seeds.write(&[&head[..], &kept.concat()].concat());
+    seeds.write(&[&head[..], b"\x89ARSL\r\n\x1a\x01", &4_u64.to_be_bytes(), &[5; 32]].concat());
 }
 
 /// As `policy` reads them: requests, each with a policy that is about it; one policy that is refused.

@@ -20,7 +20,9 @@ use std::collections::BTreeMap;
 
 use super::cursor::{Cursor, Goal, GoalVerb};
 use super::elsewhere::Skip;
-use super::report::{Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts};
+use super::report::{
+    Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts,
+};
 use crate::crypto::checksum;
 use crate::error::CursorError;
 use crate::keys::{KeyUsage, VersionState, VersionUsage};

@@ -195,8 +195,8 @@ impl<'a> Sweep<'a> {
     ///
     /// An object keeps its encryption context where the target names no pairs. What a rewrap cannot do is left as it is
     /// and reported by name as [skipped](crate::rotation::Report::skipped), with the reason ([`Skip`](super::Skip)).
-    /// Without an exact id the KMS key is found out from the first object that is rewrapped, which may have been under it
-    /// already. [`all`](Self::all) changes nothing here.
+    /// Where the target is an alias, the KMS key is found out from the first objects that are rewrapped, which may have been
+    /// under it already. [`all`](Self::all) changes nothing here.
     ///
     /// # Errors
     ///

@@ -146,13 +146,7 @@ impl Worker<'_> {
     }
 
     /// What is to take the place of an envelope or record, or why nothing is.
-    async fn fresh(
-        &self,
-        entry: &Entry,
-        found: &EnvelopeOrRecord,
-        other: Option<Outcome>,
-        aim: &Aim,
-    ) -> Result<Fresh> {
+    async fn fresh(&self, entry: &Entry, found: &EnvelopeOrRecord, other: Option<Outcome>, aim: &Aim) -> Result<Fresh> {
         let (sse, name) = (self.sse, entry.name());
         let envelope = match found {
             EnvelopeOrRecord::Record(record) => return self.fresh_record(entry, record, aim).await,

@@ -2,12 +2,13 @@
 
 use std::sync::{Arc, Mutex};
 
+use atrest::audit::{AuditOperation, AuditTrail, MemorySink};
 use atrest::error::{CustomerKeyError, KeyProviderErrorKind, Limit, Misuse, PartError, Unexpected};
 use atrest::multipart::{
     CompletedUpload, CompletionRecord, EnvelopeOrRecord, KeptAttempt, Receipt, RecordedTotal, UnopenedPart, Upload,
 };
 use atrest::{
-    CustomerKey, Encrypted, Envelope, Error, Expected, Keyring, ModeId, ObjectName, Result, Sse, SseS3, Unlock,
+    CustomerKey, Encrypted, Envelope, Error, Expected, Keyring, ModeId, ObjectName, Sse, SseC, SseS3, Unlock,
 };
 
 use crate::parts::{Part, attempt, number};
@@ -30,13 +31,13 @@ pub(crate) fn kept(part: &Part) -> KeptAttempt {
 }
 
 /// The record of these parts, as the client lists them.
-pub(crate) fn record(service: &Service, upload: &Upload, parts: &[Part]) -> Result<CompletionRecord> {
+pub(crate) fn record(service: &Service, upload: &Upload, parts: &[Part]) -> atrest::Result<CompletionRecord> {
     let kept: Vec<_> = parts.iter().map(kept).collect();
     let unopened = parts.iter().zip(&kept).map(|(p, kept)| UnopenedPart::new(p.number, &p.label, kept, &p.stored));
     service.sse.blocking().complete_multipart_without_key(upload.object(), ID, upload.envelope(), unopened)
 }
 
-pub(crate) fn finish(service: &Service, object: &ObjectName, record: &CompletionRecord) -> Result<CompletedUpload> {
+pub(crate) fn finish(service: &Service, object: &ObjectName, record: &CompletionRecord) -> atrest::Result<CompletedUpload> {
     service.sse.blocking().finish_completion(object, record, Unlock::CustomerKey(&service.customer_key))
 }
 
@@ -48,7 +49,7 @@ pub(crate) fn plain(parts: &[Part]) -> Vec<u8> {
     parts.iter().flat_map(|part| part.plain.clone()).collect()
 }
 
-pub(crate) fn read(service: &Service, object: &ObjectName, done: &CompletedUpload, body: Vec<u8>) -> Result<Vec<u8>> {
+pub(crate) fn read(service: &Service, object: &ObjectName, done: &CompletedUpload, body: Vec<u8>) -> atrest::Result<Vec<u8>> {
     service.decrypt(object, &Encrypted::new(done.envelope.clone(), body).with_manifest(done.manifest.clone()))
 }
 
@@ -72,7 +73,10 @@ fn an_upload_is_complete_at_once_answers_head_and_lists_without_a_key_and_is_rea
         assert_eq!(head.plaintext_len(), 3 * C as u64 + 14);
         assert_eq!((head.parts().count(), head.record().parts()), (3, 3));
         let places: Vec<_> = head.parts().map(|part| part.info.plaintext.clone()).collect();
-        assert_eq!(places, [0..3 * C as u64 + 5, 3 * C as u64 + 5..3 * C as u64 + 5, 3 * C as u64 + 5..3 * C as u64 + 14]);
+        assert_eq!(
+            places,
+            [0..3 * C as u64 + 5, 3 * C as u64 + 5..3 * C as u64 + 5, 3 * C as u64 + 5..3 * C as u64 + 14]
+        );
         assert_eq!(head.ciphertext_len(), body(&parts).len() as u64);
 
         // LIST, of the total that is kept beside the record.
@@ -210,7 +214,8 @@ fn the_clients_list_is_held_against_what_the_service_keeps_and_that_against_the_
     let part = |at: usize, kept, stored| UnopenedPart::new(parts[at].number, &parts[at].label, kept, stored);
     let (first, second) = (part(0, &one, &parts[0].stored), part(1, &two, &parts[1].stored));
     let third = part(2, &again, &parts[2].stored);
-    for (what, listed) in [("swapped", [second, first]), ("twice", [first, first]), ("both attempts", [second, third])] {
+    for (what, listed) in [("swapped", [second, first]), ("twice", [first, first]), ("both attempts", [second, third])]
+    {
         let refused = complete(&listed);
         assert!(matches!(refused, Error::Part(PartError::Order(_))), "{what}: {refused:?}");
     }
@@ -223,9 +228,12 @@ fn the_clients_list_is_held_against_what_the_service_keeps_and_that_against_the_
         assert!(matches!(refused, Error::Part(PartError::Invalid(_))), "{what}: {refused:?}");
     }
     let longer = [&parts[0].stored[..], b"x"].concat();
-    for (what, stored) in
-        [("another attempt", &parts[1].stored[..]), ("cut", &parts[0].stored[..70]), ("longer", &longer), ("empty", b"")]
-    {
+    for (what, stored) in [
+        ("another attempt", &parts[1].stored[..]),
+        ("cut", &parts[0].stored[..70]),
+        ("longer", &longer),
+        ("empty", b""),
+    ] {
         let refused = complete(&[part(0, &one, stored)]);
         assert!(matches!(refused, Error::Inauthentic), "{what}: {refused:?}");
     }
@@ -405,6 +413,68 @@ fn a_completion_with_the_key_at_hand_writes_no_record() {
     assert!(matches!(EnvelopeOrRecord::decode(&done.envelope.encode()).unwrap(), EnvelopeOrRecord::Envelope(_)));
     assert!(read(&service, &name(), &done, body(&parts)).unwrap() == plain(&parts));
 }
+
+#[test]
+fn a_trail_has_what_was_completed_rewrapped_and_opened_and_nothing_of_a_head() {
+    let sink = Arc::new(MemorySink::new());
+    let trail = AuditTrail::new(sink.clone());
+    let service = Service::with(|builder| builder.completion_records().audit(trail));
+    let upload = begin(&service, &name());
+    sink.clear();
+    let record = record(&service, &upload, &[attempt(&upload, 1, 0, 10)]).unwrap();
+    service.sse.blocking().open_record(&name(), &record).unwrap();
+    service.sse.blocking().rewrap_record(&name(), &record).unwrap();
+    service.sse.blocking().finish_completion(&name(), &record, Unlock::Server).unwrap_err();
+    finish(&service, &name(), &record).unwrap();
+    let events: Vec<_> = sink.events().iter().map(|event| (event.operation(), event.error().is_some())).collect();
+    let expected = [
+        (AuditOperation::CompleteMultipart, false),
+        (AuditOperation::RewrapObject, false),
+        (AuditOperation::DecryptObject, true),
+        (AuditOperation::DecryptObject, false),
+    ];
+    assert_eq!(events, expected);
+    assert!(sink.events().iter().all(|event| event.mode() == Some(ModeId::SseC) && event.object() == Some(&name())));
+}
+
+#[test]
+fn a_generator_that_fails_makes_no_record_and_finishes_none() {
+    let keyring = Keyring::generate().unwrap();
+    let key = Arc::new(CustomerKey::generate().unwrap());
+    let working = Sse::builder().keyring(keyring.clone()).completion_records().build().unwrap();
+    let upload = working.blocking().begin_multipart(&name(), ID, SseC::new(key.clone())).unwrap();
+    let part = attempt(&upload, 1, 0, 10);
+    let kept = kept(&part);
+    let unopened = UnopenedPart::new(part.number, &part.label, &kept, &part.stored);
+    let complete = |sse: &Sse| {
+        sse.blocking().complete_multipart_without_key(&name(), ID, upload.envelope(), [unopened])
+    };
+    let record = complete(&working).unwrap();
+    let broken = Sse::builder().keyring(keyring).completion_records().generator(|| Broken).build().unwrap();
+    assert!(matches!(complete(&broken), Err(Error::Random(_))));
+    assert!(matches!(broken.blocking().rewrap_record(&name(), &record), Err(Error::Random(_))));
+    let finished = broken.blocking().finish_completion(&name(), &record, Unlock::CustomerKey(&key));
+    assert!(matches!(finished, Err(Error::Random(_))));
+    broken.blocking().open_record(&name(), &record).unwrap();
+}
+
+/// A generator that gives nothing.
+struct Broken;
+
+impl rand_core::TryRng for Broken {
+    type Error = std::fmt::Error;
+    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
+        Err(std::fmt::Error)
+    }
+    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
+        Err(std::fmt::Error)
+    }
+    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
+        Err(std::fmt::Error)
+    }
+}
+
+impl rand_core::TryCryptoRng for Broken {}
 
 #[test]
 fn nothing_made_from_a_key_and_no_label_is_in_a_debug_text() {

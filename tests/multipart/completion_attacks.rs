@@ -117,7 +117,7 @@ fn what_was_mixed_in_before_the_completion_shows_at_the_first_read_with_the_key(
     mixed("a longer stored part", &[longer]);
 
     // Another upload's envelope, and one under the attacker's own key, in place of this upload's.
-    let record = completed_from(&service, other.envelope(), &[one.clone()]);
+    let record = completed_from(&service, other.envelope(), std::slice::from_ref(&one));
     inauthentic("the envelope of another upload", finish(&service, &name(), &record));
     let record = completed_from(&service, theirs.envelope(), &[one]);
     let refused = finish(&service, &name(), &record).unwrap_err();

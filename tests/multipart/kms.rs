@@ -1,12 +1,16 @@
 //! How often a KMS is asked in each step, and what it is shown.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use atrest::testing::MemoryKms;
 use atrest::{
-    AnyMode, Backend, DsseKms, EncryptionContext, Expected, Keyring, KmsKeys, ObjectName, Requester, Sse, SseKms,
-    SseS3, Unlock,
+    AnyMode, Backend, DsseKms, EncryptionContext, Error, Expected, GeneratedKey, KeyEncryptionKey, KeyFuture,
+    KeyProvider, KeyProviderError, KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ObjectName, Requester, Sse,
+    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
+use atrest_reference::envelope::field;
+use atrest_reference::parse;
 
 use crate::parts::{attempt, id_of};
 use crate::support::{C, name};
@@ -92,4 +96,77 @@ fn a_list_that_is_refused_asks_no_kms() {
     assert!(matches!(refused, Err(atrest::Error::KeyProvider(_))), "{refused:?}");
     kms.enable(&key_id);
     sse.complete_multipart(&upload, Unlock::Server, [part.listed()]).unwrap();
+}
+
+/// A KMS on behalf of a requester who may only decrypt once the upload has begun.
+struct Restricted {
+    kms: Arc<MemoryKms>,
+    may_generate: AtomicBool,
+    /// Answers with another key than the one that was wrapped.
+    lies: AtomicBool,
+}
+
+impl KeyProvider for Restricted {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        if self.may_generate.load(SeqCst) {
+            return self.kms.clone().generate_key(request);
+        }
+        Box::pin(async move { Err(KeyProviderError::new(KeyProviderErrorKind::AccessDenied, request.key_id())) })
+    }
+
+    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        if self.lies.load(SeqCst) {
+            let key = KeyEncryptionKey::generate().unwrap();
+            return Box::pin(async move { Ok(UnwrappedKey::new(request.key_id(), key)) });
+        }
+        self.kms.clone().unwrap_key(wrapped, request)
+    }
+}
+
+#[test]
+fn a_requester_who_may_only_decrypt_uploads_parts_and_completes_and_the_wrapped_key_stays() {
+    let kms = Arc::new(MemoryKms::new());
+    let key_id = kms.create_key("app").unwrap();
+    let (may_generate, lies) = (AtomicBool::new(true), AtomicBool::new(false));
+    let restricted = Arc::new(Restricted { kms: kms.clone(), may_generate, lies });
+    let keyring = Keyring::generate().unwrap();
+    let sse = Sse::builder().keyring(keyring.clone()).kms(restricted.clone(), KmsKeys::only([&*key_id]));
+    let sse = sse.build().unwrap().blocking();
+    let mut modes: Vec<AnyMode> = vec![SseKms::new(&*key_id).into()];
+    if Backend::AwsLc.is_compiled() {
+        modes.push(DsseKms::new(&*key_id).into());
+    }
+    for mode in modes {
+        restricted.may_generate.store(true, SeqCst);
+        let upload = sse.begin_multipart(&name(), b"upload-1", mode.clone()).unwrap();
+        restricted.may_generate.store(false, SeqCst);
+        assert!(sse.begin_multipart(&name(), b"upload-2", mode).is_err(), "the switch works");
+        keyring.rotate().unwrap();
+        let expected = Expected::exactly(upload.envelope());
+        let resumed =
+            sse.resume_multipart(&name(), b"upload-1", upload.envelope(), &expected, Unlock::Server).unwrap();
+        let part = attempt(&resumed, 1, 0, 10);
+        let before = kms.calls();
+        let done = sse.complete_multipart(&resumed, Unlock::Server, [part.listed()]).unwrap();
+        let calls = kms.calls();
+        assert_eq!((calls.generate - before.generate, calls.unwrap - before.unwrap), (0, 1));
+
+        let [old, new] = [upload.envelope(), &done.envelope].map(|e| parse::decode(&e.encode()).unwrap().layers());
+        let (old, new) = (old.last().unwrap(), new.last().unwrap());
+        for kept in [field::KEY_ID, field::WRAPPED_KEK, field::CONTEXT] {
+            assert_eq!(old.fields.get(&kept), new.fields.get(&kept));
+        }
+        assert_eq!(old.flags, new.flags);
+        assert!(old.wrap_salt != new.wrap_salt && old.verifier != new.verifier && old.wrapped_key != new.wrapped_key);
+        // The outer layer is under today's primary.
+        assert!(done.envelope.key_version().is_none_or(|version| version == keyring.primary()));
+        let stored = atrest::Encrypted::new(done.envelope, part.stored.clone()).with_manifest(done.manifest);
+        assert!(sse.decrypt(&name(), &stored, Unlock::Server).unwrap() == part.plain);
+
+        // A provider that answers with another key completes nothing.
+        restricted.lies.store(true, SeqCst);
+        let refused = sse.complete_multipart(&resumed, Unlock::Server, [part.listed()]);
+        assert!(matches!(refused, Err(Error::Inauthentic)), "{refused:?}");
+        restricted.lies.store(false, SeqCst);
+    }
 }

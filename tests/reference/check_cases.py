@@ -7,8 +7,8 @@ import json
 import os
 import sys
 
-from atrest import (ANY, MODES, STATES, Keys, Refused, check_name, load, need, open_key_store, open_keyring,
-                    open_object, open_receipt, open_value, read_file, read_key, salt_of)
+from atrest import (ANY, MODES, STATES, Keys, Record, Refused, Stored, check_name, load, need, open_key_store,
+                    open_keyring, open_object, open_receipt, open_value, read_file, read_key, salt_of)
 
 
 def main(folder):
@@ -43,12 +43,13 @@ def check(case, path):
     stored["body"] = [path(file) for file in case.get("body") or ()]
     upload = upload_id is not None or not plaintext
     keys = Keys(keyring, kek, customer_key, ANY, embedded=embedded)
+    if "record" in case:
+        record = Record(read_file(path(case["record"]), 1 << 26))
+        compare(record.finish(name, keys, Stored(*stored["body"])), path(plaintext))
+        return "sse-c, completed without the key"
     env, data_keys, manifest, body = load(keys, name or None, upload, **stored)
     if plaintext:
-        with open(path(plaintext), "rb") as expected:
-            for piece in open_object(env, data_keys, body, manifest).whole():
-                need(piece == expected.read(len(piece)), "Differs", f"the plaintext before byte {expected.tell()}")
-            need(not expected.read(1), "Differs", "the plaintext is shorter than expected")
+        compare(open_object(env, data_keys, body, manifest), path(plaintext))
     receipts = {}
     for stated in case.get("receipts") or ():
         receipt = receipts[stated["number"]] = open_receipt(data_keys, read_file(path(stated["sealed"])))
@@ -59,6 +60,13 @@ def check(case, path):
         value = open_value(data_keys, of, stated["name"], read_file(path(stated["sealed"])))
         need(value.hex() == stated["value"], "Differs", f"the value {stated['name']!r} of {stated['of']}")
     return f"{MODES[env.mode]}, {STATES[env.state]}"
+
+
+def compare(opened, plaintext):
+    with open(plaintext, "rb") as expected:
+        for piece in opened.whole():
+            need(piece == expected.read(len(piece)), "Differs", f"the plaintext before byte {expected.tell()}")
+        need(not expected.read(1), "Differs", "the plaintext is shorter than expected")
 
 
 if __name__ == "__main__":

@@ -673,8 +673,8 @@ class TheProgram(ProgramTest):
 
     def test_the_page_recovery_shows_what_is_printed(self):
         page = (TESTS.parent / "src" / "manual" / "recovery.md").read_text(encoding="utf-8")
-        golden, with_kms, store = (self.folder / name for name in ("0.2.0", "0.3.0", "store"))
-        for copied in (golden, with_kms):
+        golden, with_kms, with_record, store = (self.folder / name for name in ("0.2.0", "0.3.0", "0.4.0", "store"))
+        for copied in (golden, with_kms, with_record):
             shutil.copytree(TESTS / "golden" / copied.name, copied)
         self.example_store(store)
         program = self.file("atrest.py", f'#!/bin/sh\nexec "{sys.executable}" "{atrest.__file__}" "$@"\n'.encode())
@@ -683,7 +683,7 @@ class TheProgram(ProgramTest):
         self.assertGreaterEqual(len(blocks), 11)
         for block in blocks:
             there = re.match(r"\$ cd (\S+)\n", block)
-            place = {"../0.3.0": with_kms, "DIR": store}[there[1]] if there else place
+            place = {"../0.3.0": with_kms, "../0.4.0": with_record, "DIR": store}[there[1]] if there else place
             commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block, re.MULTILINE)
             printed = re.sub(r"^\$ (?:.*\\\n)*.*\n", "", block, flags=re.MULTILINE).replace("\n\n", "\n")
             pattern = "".join("(?s:.*)" if line.strip() == "..." else re.escape(line) + "\n"
@@ -696,6 +696,7 @@ class TheProgram(ProgramTest):
         self.assertEqual((golden / "cat.jpg").read_bytes(), plaintext(20_000))
         self.assertEqual((golden / "piece").read_bytes(), plaintext(20_010)[19_990:])
         self.assertEqual((with_kms / "cat.jpg").read_bytes(), plaintext(100))
+        self.assertEqual((with_record / "completed").read_bytes(), plaintext(36_389))
         self.assertEqual((store / "film").read_bytes(), plaintext(40_000))
 
     def example_store(self, store):

@@ -219,8 +219,7 @@ fn a_filter_takes_by_mode_by_key_and_by_entry_and_the_rest_still_counts_under_it
             }
             Ok(())
         });
-        let report =
-            sweep.rewrap_to_blocking(SseKms::new(&*world.b), world.store.listing(), &world.store).unwrap();
+        let report = sweep.rewrap_to_blocking(SseKms::new(&*world.b), world.store.listing(), &world.store).unwrap();
         let total = report.counts();
         assert_eq!(total.not_selected + total.rewrapped + total.current + total.skipped, total.entries);
         let (_, objects, _) = report.usage().unwrap().versions().next().unwrap();

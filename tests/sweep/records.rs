@@ -152,7 +152,10 @@ fn an_inventory_says_that_a_record_is_sse_c_under_the_keyring_and_why_it_would_n
                 Ok(())
             })
             .unwrap();
-        assert_eq!(totals.totals().map(|total| (total.objects + total.uploads, total.plaintext_len)).collect::<Vec<_>>(), [(1, 4)]);
+        assert_eq!(
+            totals.totals().map(|total| (total.objects + total.uploads, total.plaintext_len)).collect::<Vec<_>>(),
+            [(1, 4)]
+        );
         seen.unwrap()
     };
     let (of, problem, csv) = row(&service, &entry);

@@ -10,6 +10,9 @@ use atrest::{
     KeyRequest, Keyring, KmsKeys, MasterKey, ModeId, ObjectName, PartNumber, Result, Sse, SseBuilder, Unlock,
     UnwrappedKey, VersionState, WrappedKey,
 };
+use atrest_reference::completion::Record;
+use atrest_reference::multipart::open_parts;
+use atrest_reference::name::Name;
 use data_encoding::BASE64;
 use serde::Deserialize;
 
@@ -242,6 +245,66 @@ fn the_record_of_the_vectors_that_was_rewrapped_is_rewrapped_again_byte_for_byte
         checked += 1;
     });
     assert_eq!(checked, backends().len());
+}
+
+/// The same record by the oracle: made, opened and finished.
+#[test]
+fn the_oracle_makes_opens_and_finishes_every_record_of_the_vectors_too() {
+    for_each_accepted(|case, keys, _| {
+        let part = |at: usize| case.name[at].0.clone();
+        let name = Name { realm: part(0), bucket: part(1), key: part(2), version_id: part(3), upload_id: vec![] };
+        let key = keys.versions.iter().find(|version| version.version == keys.primary).unwrap().key.0;
+        let record = Record::parse(&case.record.0).unwrap();
+        assert!(record.sealed(&key, &name) == case.record.0, "{}", case.case);
+        assert_eq!(record.open(&key, &name), Ok(case.plaintext_len as u64));
+        let (data_key, parts) = record.finish(&case.customer_key.0, &name).unwrap();
+        let body = BASE64.decode(case.body.as_bytes()).unwrap();
+        assert!(open_parts(&parts, &[data_key], &body).unwrap() == plaintext(case.plaintext_len));
+    });
+}
+
+/// What the master key's holder could write: every byte of every small record changed, and the tag made anew.
+#[test]
+fn records_of_the_vectors_with_a_changed_byte_under_the_tag_are_judged_as_the_oracle_judges_them() {
+    let (mut opened, mut finished, mut checked) = (0, 0, 0);
+    for_each_accepted(|case, keys, backend| {
+        if case.record.0.len() > 1_100 {
+            return;
+        }
+        let part = |at: usize| case.name[at].0.clone();
+        let name = Name { realm: part(0), bucket: part(1), key: part(2), version_id: part(3), upload_id: vec![] };
+        let (object, key) = (name_of(&case.name), customer_key(case.customer_key));
+        let master = keys.versions.iter().find(|version| version.version == keys.primary).unwrap().key.0;
+        for at in 0..case.record.0.len() - 32 {
+            let mut changed = case.record.0.clone();
+            changed[at] ^= [1, 0x80, 0xFF][at % 3];
+            let Ok(changed) = Record::parse(&changed) else {
+                assert!(CompletionRecord::decode(&changed).is_err(), "{}: byte {at}", case.case);
+                continue;
+            };
+            let bytes = changed.sealed(&master, &name);
+            let changed = Record::parse(&bytes).unwrap();
+            let record = CompletionRecord::decode(&bytes).unwrap();
+            let version = (record.key_version(), VersionState::Enabled, MasterKey::from_bytes(&mut master.clone()));
+            let Ok(keyring) = Keyring::from_versions(record.key_id(), record.key_version(), [version]) else { continue };
+            let sse = Sse::builder().backend(backend).keyring(keyring).completion_records().build().unwrap().blocking();
+            let of_library = sse.open_record(&object, &record).map(|opened| opened.plaintext_len());
+            let of_oracle = changed.open(&master, &name);
+            let classes = (of_library.as_ref().map_err(class).copied(), of_oracle.map_err(|error| error.class()));
+            assert_eq!(classes.0, classes.1, "{}: byte {at} opened", case.case);
+            checked += 1;
+            if of_oracle.is_err() {
+                continue;
+            }
+            opened += 1;
+            let of_library = sse.finish_completion(&object, &record, Unlock::CustomerKey(&key)).map(drop);
+            let of_oracle = changed.finish(&case.customer_key.0, &name).map(drop);
+            finished += usize::from(of_oracle.is_ok());
+            let classes = (of_library.map_err(|error| class(&error)), of_oracle.map_err(|error| error.class()));
+            assert_eq!(classes.0, classes.1, "{}: byte {at} finished", case.case);
+        }
+    });
+    assert!(finished > 100 && opened > finished && checked > opened, "{checked} {opened} {finished}");
 }
 
 fn mode_id(name: &str) -> ModeId {

@@ -17,9 +17,11 @@
 //! | [`envelope`], [`parse`], [`pairs`] | the envelope, both ways |
 //! | [`object`] | whole objects, one layer or two, inline or not |
 //! | [`multipart`], [`upload`] | manifests and receipts; uploads and what they are completed to |
+//! | [`completion`] | records of SSE-C uploads that were completed without their key |
 //! | [`value`] | small sealed values |
 //! | [`sealed_file`] | sealed keyring files and the embedded KMS's wrapped KEK |
 
+pub mod completion;
 pub mod envelope;
 pub mod kdf;
 pub mod message;
