@@ -16,7 +16,7 @@ use pollster::block_on;
 
 use super::provider::MAX_WRAPPED_LEN;
 use super::root_key::RootKey;
-use super::{EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
+use super::{Asked, EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
 use crate::crypto::constant_time_eq;
 use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, Result, SealedFileError, Unexpected};
 use crate::files::write_new;
@@ -64,10 +64,11 @@ impl RootKey {
         key_id: &str,
         requester: &Requester,
     ) -> Result<Self> {
-        let generated = block_on(provider.clone().generate_key(request(key_id, requester)?))?.checked(key_id)?;
+        let generated =
+            block_on(provider.clone().generate_key(request(key_id, requester)?))?.checked(Asked::new(key_id))?;
         // What cannot be unwrapped shows now, and not at the next start.
         let again = provider.unwrap_key(generated.wrapped.clone(), request(&generated.key_id, requester)?);
-        let again = block_on(again)?.answered_by(&generated.key_id)?;
+        let again = block_on(again)?.checked(Asked::resolved(&generated.key_id))?;
         if !constant_time_eq(again.expose_secret(), generated.kek.expose_secret()) {
             return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, &generated.key_id).into());
         }
@@ -102,7 +103,7 @@ impl RootKey {
             return Err(Unexpected::KmsKey.into());
         }
         let unwrapped = block_on(provider.unwrap_key(WrappedKey::new(wrapped), request(key_id, requester)?))?;
-        Ok(Self::from_secret(unwrapped.answered_by(key_id)?.into_secret()))
+        Ok(Self::from_secret(unwrapped.checked(Asked::resolved(key_id))?.into_secret()))
     }
 }
 
