@@ -99,6 +99,7 @@ pub mod manual;
 mod mode;
 pub mod multipart;
 mod object;
+mod offload;
 pub mod rotation;
 #[cfg(feature = "s3")]
 pub mod s3;

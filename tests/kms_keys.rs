@@ -143,7 +143,7 @@ fn an_alias_in_the_answer_fails_at_the_write_and_says_what_to_do() {
         let kms = Arc::new(Answering::default());
         kms.with(answered);
         let path = directory.path().join("root.wrapped");
-        let created = RootKey::create_wrapped(&path, kms, named, &Requester::anonymous());
+        let created = RootKey::create_wrapped_blocking(&path, kms, named, &Requester::anonymous());
         assert_eq!(kind(created.map(drop)), refused);
         assert!(!path.exists());
     }
