@@ -3,6 +3,9 @@
 
 #[path = "root_key/environment.rs"]
 mod environment;
+#[cfg(all(feature = "passphrase", target_os = "linux"))]
+#[path = "root_key/passphrase.rs"]
+mod passphrase;
 mod support;
 #[path = "root_key/wrapped.rs"]
 mod wrapped;
