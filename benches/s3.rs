@@ -53,7 +53,7 @@ fn s3(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("s3");
     let sse = Sse::builder().keyring(Keyring::generate().expect("a keyring")).build().expect("a backend");
     let name = ObjectName::new("photos", "2026/cat.jpg").expect("a name");
-    let mode = || SseC::new(CustomerKey::from_bytes(&mut [b'a'; 32]).unwrap());
+    let mode = || SseC::new(CustomerKey::from_bytes(&mut [b'a'; 32]).expect("it is not zero"));
     let server = sse.blocking().encrypt(&name, SseS3, b"").expect("an object").envelope;
     let customer = sse.blocking().encrypt(&name, mode(), b"").expect("an object").envelope;
     let upload = sse.blocking().begin_multipart(&name, b"upload", mode()).expect("an upload").envelope().clone();

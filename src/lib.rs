@@ -99,6 +99,7 @@ pub mod manual;
 mod mode;
 pub mod multipart;
 mod object;
+mod offload;
 pub mod rotation;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -109,9 +110,9 @@ mod stream;
 pub mod testing;
 
 // The one door, and what a call of it takes.
-pub use mode::{AnyMode, DsseKms, Mode, SseC, SseKms, SseS3};
+pub use mode::{AnyMode, DsseKms, KmsKeys, Mode, SseC, SseKms, SseS3};
 pub use object::{ObjectName, PartNumber, Requester};
-pub use sse::{Blocking, Encrypted, Expected, KmsKeys, Sse, SseBuilder, Unlock};
+pub use sse::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock};
 
 // What it gives: an envelope to store, and streams.
 pub use envelope::{Envelope, EnvelopeState, ModeId};

@@ -12,7 +12,7 @@ mod wrapping;
 
 pub use blocking::Blocking;
 pub use builder::SseBuilder;
-pub use expected::{Expected, KmsKeys, Unlock};
+pub use expected::{Expected, Unlock};
 pub use object::Encrypted;
 pub(crate) use rewrap::RewrapRequest;
 
@@ -253,6 +253,7 @@ impl Sse {
         Authorities {
             keyring: self.shared.keyring.as_ref(),
             kms: self.shared.kms.as_ref(),
+            kms_keys: &self.shared.kms_keys,
             object,
             requester: &self.requester,
         }

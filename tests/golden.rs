@@ -160,7 +160,7 @@ fn a_new_version_writes_its_own_files_when_asked() {
     .unwrap();
     fs::remove_file(directory.join("keyring.atrest.lock")).unwrap();
     let wrapped = directory.join("root.wrapped");
-    let wrapped = RootKey::create_wrapped(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
+    let wrapped = RootKey::create_wrapped_blocking(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
     fs::write(directory.join("wrapped.atrest"), keyring.blocking().seal(&wrapped).unwrap()).unwrap();
     #[cfg(feature = "embedded-kms")]
     kms::write(&directory, &root_key);
@@ -231,7 +231,7 @@ fn every_root_key_that_a_key_provider_ever_wrapped_opens_what_it_sealed() {
         // The first two versions had none.
         assert_eq!(wrapped.exists(), !version.ends_with("0.1.0") && !version.ends_with("0.2.0"));
         if wrapped.exists() {
-            let root_key = RootKey::open_wrapped(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
+            let root_key = RootKey::open_wrapped_blocking(wrapped, Arc::new(GoldenKms), KMS_KEY, &requester()).unwrap();
             let keyring =
                 Keyring::from_sealed_blocking(&fs::read(version.join("wrapped.atrest")).unwrap(), &root_key).unwrap();
             let root_key = RootKey::open_file(version.join("root.key")).unwrap();

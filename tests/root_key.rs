@@ -3,6 +3,9 @@
 
 #[path = "root_key/environment.rs"]
 mod environment;
+#[cfg(all(feature = "passphrase", target_os = "linux"))]
+#[path = "root_key/passphrase.rs"]
+mod passphrase;
 mod support;
 #[path = "root_key/wrapped.rs"]
 mod wrapped;
@@ -97,6 +100,26 @@ fn a_link_to_nowhere_is_no_missing_file() {
     assert_eq!(io_kind(RootKey::open_or_create_file(&link).unwrap_err()), ErrorKind::NotFound);
     assert_eq!(names_in(directory.path()), BTreeSet::from(["root.key".to_owned()]));
     assert!(!target.exists());
+}
+
+/// A crash between the link and the removal of the temporary name: a second link to the live key, which would outlive it.
+#[cfg(unix)]
+#[test]
+fn a_second_link_that_a_crash_left_is_removed_at_the_next_start() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("root.key");
+    let created = RootKey::open_or_create_file(&path).unwrap();
+    let left = directory.path().join("root.key.0123456789abcdef.tmp");
+    let kept = ["root.key.tmp", "root.key.backup", "root.key.0123456789abcdeg.tmp", "other.key.0123456789abcdef.tmp"];
+    for link in kept.iter().map(|name| directory.path().join(name)).chain([left.clone()]) {
+        fs::hard_link(&path, link).unwrap();
+    }
+    // Another process is about to link this one.
+    let starting = directory.path().join("root.key.fedcba9876543210.tmp");
+    fs::write(&starting, [7; 32]).unwrap();
+    assert!(is_same(&created, &RootKey::open_or_create_file(&path).unwrap()));
+    assert!(!left.exists() && starting.exists());
+    assert!(kept.iter().all(|name| directory.path().join(name).exists()), "what the operator linked stays");
 }
 
 #[test]

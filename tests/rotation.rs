@@ -185,5 +185,29 @@ fn a_passphrase_seals_where_the_feature_is_there_and_is_a_named_error_where_it_i
         expensive[at..at + 4].copy_from_slice(&u32::to_be_bytes(number));
         let refused = Keyring::from_sealed_blocking(&expensive, &passphrase());
         assert!(matches!(refused, Err(Error::SealedFile(atrest::error::SealedFileError::Unsupported(_)))));
+    } // So is the one that this reader accepts: by default 1 GiB, 16 passes and 16 lanes; a reader may accept less, or more.
+    let default = atrest::Argon2Cost::ACCEPTED;
+    assert_eq!(default, atrest::Argon2Cost::new(1024 * 1024, 16, 16));
+    let is_unsupported = |file: &[u8], root_key: &RootKey| {
+        matches!(
+            Keyring::from_sealed(file, root_key),
+            Err(Error::SealedFile(atrest::error::SealedFileError::Unsupported(_)))
+        )
+    };
+    for (at, number) in [(11, 1024 * 1024 + 1), (15, 17), (19, 17), (11, 4 * 1024 * 1024), (15, 64), (19, 64)] {
+        let mut expensive = sealed.clone();
+        expensive[at..at + 4].copy_from_slice(&u32::to_be_bytes(number));
+        assert!(is_unsupported(&expensive, &passphrase()), "{at}: {number}");
     }
+    assert!(is_unsupported(&sealed, &passphrase().accepting(atrest::Argon2Cost::new(64 * 1024, 2, 4))));
+    assert!(!is_unsupported(&sealed, &passphrase().accepting(atrest::Argon2Cost::DEFAULT)));
+    let mut more = sealed.clone();
+    more[19..23].copy_from_slice(&u32::to_be_bytes(17));
+    assert!(!is_unsupported(&more, &passphrase().accepting(atrest::Argon2Cost::new(1024 * 1024, 16, 17))));
+    // A key opens no file under a passphrase, whatever that costs.
+    more[11..15].copy_from_slice(&u32::to_be_bytes(4 * 1024 * 1024));
+    let refused = Keyring::from_sealed(&more, &RootKey::generate().unwrap());
+    assert!(matches!(refused, Err(Error::SealedFile(atrest::error::SealedFileError::WrongRootKey))), "{refused:?}");
+    let empty = RootKey::from_passphrase("");
+    assert!(matches!(empty, Err(Error::Misuse(atrest::error::Misuse::EmptyPassphrase))));
 }

@@ -29,7 +29,7 @@ struct InstantKms;
 const KMS_KEY: &str = "instant:key/1";
 
 fn kek() -> KeyEncryptionKey {
-    KeyEncryptionKey::from_bytes(&mut [7; 32]).unwrap()
+    KeyEncryptionKey::from_bytes(&mut [7; 32]).expect("it is not zero")
 }
 
 impl KeyProvider for InstantKms {
@@ -55,7 +55,7 @@ impl Kit {
         let keyring = Keyring::generate().expect("a keyring").with_changes_lost_on_exit();
         let backend = if backend == "rust-crypto" { Backend::RustCrypto } else { Backend::AwsLc };
         let builder = Sse::builder().keyring(keyring.clone()).kms(Arc::new(InstantKms), KmsKeys::only([KMS_KEY]));
-        let customer_key = Arc::new(CustomerKey::from_bytes(&mut [9; 32]).unwrap());
+        let customer_key = Arc::new(CustomerKey::from_bytes(&mut [9; 32]).expect("it is not zero"));
         let mode = match mode {
             ModeId::SseKms => SseKms::new(KMS_KEY).into(),
             ModeId::DsseKms => DsseKms::new(KMS_KEY).into(),

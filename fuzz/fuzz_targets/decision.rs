@@ -21,7 +21,7 @@ fn stored() -> &'static [[Recorded; 2]] {
     STORED.get_or_init(|| {
         let sse = atrest_fuzz::sse(Backend::fastest(), "master", 1, [1; 32], [2; 32]).expect("a keyring").blocking();
         let name = ObjectName::new("photos", "cat.jpg").expect("a name");
-        let customer = CustomerKey::from_bytes(&mut [b'a'; 32]).unwrap();
+        let customer = CustomerKey::from_bytes(&mut [b'a'; 32]).expect("it is not zero");
         let modes: [AnyMode; 4] =
             [SseS3.into(), SseKms::new("app").into(), DsseKms::new("app").into(), SseC::new(customer).into()];
         let recorded = |envelope: Envelope| {

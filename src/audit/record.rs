@@ -305,7 +305,7 @@ fn error_code(error: &Error) -> &'static str {
             Kind::Rejected => "InvalidCiphertextException",
             Kind::Unavailable => "KeyUnavailableException",
             Kind::WrongKey => "IncorrectKeyException",
-            Kind::WrongLength => "KMSInternalException",
+            Kind::Unresolved | Kind::WrongLength => "KMSInternalException",
         },
         Error::Inauthentic | Error::Truncated | Error::Envelope(_) => "InvalidCiphertextException",
         Error::Unexpected(_) | Error::CustomerKey(CustomerKeyError::Mismatch) => "AccessDenied",

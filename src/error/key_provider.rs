@@ -134,9 +134,14 @@ pub enum KeyProviderErrorKind {
     /// The provider cannot be reached, or does not answer.
     #[error("the provider is unavailable, try again later")]
     Unavailable,
-    /// The provider answered with another key than the one it was asked for.
-    #[error("the provider answered with another key")]
+    /// The provider answered with another key than the one it was asked for. Where that is a replica of it in another
+    /// region, [`KmsKeys::with_replicas`](crate::KmsKeys::with_replicas) accepts it.
+    #[error("the provider answered with another key; if it is a replica, accept it with KmsKeys::with_replicas")]
     WrongKey,
+    /// The provider answered with an alias, which can stand for another key tomorrow: it has to answer with the key's
+    /// resolved id.
+    #[error("the provider answered with an alias; it has to answer with the key's resolved id")]
+    Unresolved,
     /// The provider answered with a key or wrapped key of a length that the format does not take.
     #[error("the provider answered with a key of another length")]
     WrongLength,

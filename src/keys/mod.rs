@@ -4,6 +4,7 @@ mod context;
 mod engine;
 pub(crate) mod file_lock;
 mod file_storage;
+mod key_id;
 mod keyring;
 mod keyring_blocking;
 mod keyring_change;
@@ -28,21 +29,17 @@ pub(crate) mod wrapped_kek;
 mod wrapped_root_key;
 
 pub use context::EncryptionContext;
+#[cfg(feature = "testing")]
+pub(crate) use key_id::is_alias;
+pub(crate) use key_id::{MAX_KEY_ID_LEN, are_replicas, is_key_id};
 pub use keyring::{Keyring, VersionInfo};
 pub use keyring_blocking::BlockingKeyring;
 pub use keyring_file::KeyringFile;
 pub use keyring_state::VersionState;
 pub use keyring_storage::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
+pub(crate) use provider::Asked;
 pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 pub use root_key::RootKey;
 pub use usage::KeyUsage;
 pub(crate) use usage::VersionUsage;
 pub(crate) use wrap::{WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};
-
-/// The most bytes of a key id.
-pub(crate) const MAX_KEY_ID_LEN: usize = 2_048;
-
-/// Whether a key id can be stored: 1 to 2,048 bytes, no control character.
-pub(crate) fn is_key_id(key_id: &str) -> bool {
-    (1..=MAX_KEY_ID_LEN).contains(&key_id.len()) && !key_id.chars().any(char::is_control)
-}

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::{EncryptionContext, is_key_id};
+use super::EncryptionContext;
+use super::key_id::{are_replicas, is_alias, is_key_arn, is_key_id};
 use crate::error::{KeyProviderError, KeyProviderErrorKind};
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
@@ -49,7 +50,9 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 ///
 /// The provider authorises [`KeyRequest::requester`] after it has resolved the key, and binds the wrapped key to every
 /// pair of [`KeyRequest::context`]: unwrapping with others fails. The library compares the key that answered with the
-/// key that was asked for.
+/// key that was asked for: always when a key is unwrapped, and when one is generated wherever the request names a key by
+/// its ARN or by an id that the service's [`KmsKeys`](crate::KmsKeys) list. An alias is not compared with anything, so
+/// the provider alone answers for which key it stands.
 pub trait KeyProvider: Send + Sync + 'static {
     /// Makes a fresh key-encryption key under the KMS key that the request names, and wraps it.
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey>;
@@ -98,6 +101,39 @@ impl fmt::Debug for KeyRequest {
     }
 }
 
+/// The KMS key that a provider is asked for, and with which ids the provider may answer.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked<'a> {
+    key_id: &'a str,
+    resolved: bool,
+    replicas: bool,
+}
+
+impl<'a> Asked<'a> {
+    /// By the name that a caller gave. A key's ARN is answered by that key alone, any other name by any key.
+    pub(crate) fn new(key_id: &'a str) -> Self {
+        Self { key_id, resolved: is_key_arn(key_id), replicas: false }
+    }
+
+    /// By a resolved id, which its key alone answers.
+    pub(crate) fn resolved(key_id: &'a str) -> Self {
+        Self::new(key_id).resolved_if(true)
+    }
+
+    pub(crate) fn resolved_if(self, resolved: bool) -> Self {
+        Self { resolved: self.resolved || resolved, ..self }
+    }
+
+    /// Whether the replicas of a multi-Region key answer for one another.
+    pub(crate) fn with_replicas_if(self, replicas: bool) -> Self {
+        Self { replicas, ..self }
+    }
+
+    fn allows(self, answered: &str) -> bool {
+        !self.resolved || answered == self.key_id || (self.replicas && are_replicas(answered, self.key_id))
+    }
+}
+
 /// A fresh key-encryption key, plain and wrapped.
 #[derive(Debug)]
 pub struct GeneratedKey {
@@ -107,7 +143,7 @@ pub struct GeneratedKey {
 }
 
 impl GeneratedKey {
-    /// What a provider generated: the resolved id of the KMS key (an ARN or URI, never an alias), the wrapped key (1
+    /// What a provider generated: the resolved id of the KMS key (an ARN or URI; an alias is refused), the wrapped key (1
     /// to 6,144 bytes) and the key itself.
     pub fn new(key_id: impl Into<String>, wrapped: impl Into<Vec<u8>>, kek: KeyEncryptionKey) -> Self {
         Self { key_id: key_id.into(), wrapped: WrappedKey::new(wrapped), kek }
@@ -128,13 +164,16 @@ impl GeneratedKey {
         &self.kek
     }
 
-    /// Itself, if its id and its wrapped key can be stored; `asked` is the key as the request named it.
-    pub(crate) fn checked(self, asked: &str) -> Result<Self, KeyProviderError> {
-        if !is_key_id(&self.key_id) {
-            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked));
+    /// Gives itself back if its id may answer what was asked, and id and wrapped key can be stored.
+    pub(crate) fn checked(self, asked: Asked<'_>) -> Result<Self, KeyProviderError> {
+        if is_alias(&self.key_id) {
+            return Err(KeyProviderError::new(KeyProviderErrorKind::Unresolved, asked.key_id));
+        }
+        if !is_key_id(&self.key_id) || !asked.allows(&self.key_id) {
+            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked.key_id));
         }
         if !(1..=MAX_WRAPPED_LEN).contains(&self.wrapped.as_bytes().len()) {
-            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongLength, asked));
+            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongLength, asked.key_id));
         }
         Ok(self)
     }
@@ -188,10 +227,10 @@ impl UnwrappedKey {
         &self.kek
     }
 
-    /// The key, if the KMS key that answered is the one that was asked.
-    pub(crate) fn answered_by(self, asked: &str) -> Result<KeyEncryptionKey, KeyProviderError> {
-        if self.key_id != asked {
-            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked));
+    /// Gives the key if the KMS key that answered may answer what was asked.
+    pub(crate) fn checked(self, asked: Asked<'_>) -> Result<KeyEncryptionKey, KeyProviderError> {
+        if !asked.allows(&self.key_id) {
+            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked.key_id));
         }
         Ok(self.kek)
     }

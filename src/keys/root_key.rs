@@ -14,6 +14,8 @@ use zeroize::Zeroizing;
 use crate::crypto::Generator;
 use crate::crypto::passphrase::Argon2Cost;
 use crate::error::{Error, IoError, Misuse, Result, Said};
+#[cfg(unix)]
+use crate::files::directory_of;
 use crate::files::{sync_directory_of, write_new, write_unnamed};
 use crate::secret::{KEY_LEN, Secret};
 
@@ -127,8 +129,10 @@ impl RootKey {
 
     /// The key of a file that [`create_file`](Self::create_file) made or, where there is no file, a fresh key in a new one.
     ///
-    /// Whoever starts at the same moment gets the same key: the new file takes its name whole, by a hard link, and never
-    /// another's. A crash leaves no file of that name or a whole one; a `NAME.*.tmp` it may leave is of no use.
+    /// Processes that start at the same moment get the same key: the new file takes its name whole, by a hard link, and
+    /// never the name of a file that is there. A crash leaves no file of that name or a whole one. It may leave a
+    /// `NAME.*.tmp` of mode 0600 too, which is either a second link to the root key file, or a key that seals nothing.
+    /// The next call removes a second link, where the system tells links (Unix) and lets this process write the directory.
     ///
     /// # Errors
     ///
@@ -145,11 +149,15 @@ impl RootKey {
         let path = path.as_ref();
         match Self::open_file(path) {
             Err(Error::Io(error)) if error.kind() == ErrorKind::NotFound => {}
-            opened => return opened,
+            opened => {
+                // The key is right either way: a directory that cannot be written keeps nobody from opening it.
+                let _ = remove_second_links(path);
+                return opened;
+            }
         }
         let secret = Generator::default().secret()?;
         match link_new(path, secret.expose()) {
-            // Somebody was faster: theirs is the key.
+            // Another process was faster: its key is the key.
             Err(Error::Io(error)) if error.kind() == ErrorKind::AlreadyExists => Self::open_file(path),
             linked => linked.map(|()| Self::from_secret(secret)),
         }
@@ -197,8 +205,41 @@ impl fmt::Debug for RootKey {
     }
 }
 
-/// As [`write_new`], and whoever finds the file finds all of it: it is written under a name of its own and linked, which
-/// no file that is there lets happen.
+/// Removes the `NAME.*.tmp` files that are links to the root key file, which a crash left between link and removal.
+///
+/// One that is no such link stays: another process may be about to link it.
+#[cfg(unix)]
+fn remove_second_links(path: &Path) -> io::Result<()> {
+    use std::os::unix::fs::MetadataExt;
+
+    let file = fs::symlink_metadata(path)?;
+    if !file.is_file() || file.nlink() < 2 {
+        return Ok(());
+    }
+    let name = path.file_name().unwrap_or_default().as_encoded_bytes();
+    for entry in fs::read_dir(directory_of(path))? {
+        let entry = entry?;
+        let found = entry.file_name();
+        let random = found.as_encoded_bytes().strip_prefix(name).and_then(|rest| rest.strip_prefix(b"."));
+        let random = random.and_then(|rest| rest.strip_suffix(b".tmp"));
+        let is_temporary = random.is_some_and(|hex| hex.len() == 16 && hex.iter().all(u8::is_ascii_hexdigit));
+        if is_temporary {
+            let link = entry.metadata()?;
+            if (link.dev(), link.ino()) == (file.dev(), file.ino()) {
+                fs::remove_file(entry.path())?;
+            }
+        }
+    }
+    sync_directory_of(path)
+}
+
+#[cfg(not(unix))]
+fn remove_second_links(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// As [`write_new`], but a process that finds the file finds all of it: it is written under a name of its own and then
+/// linked, which fails where there is a file.
 fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().ok_or(Misuse::Path)?.to_owned();
     let own = u64::from_be_bytes(Generator::default().bytes()?);
@@ -206,7 +247,8 @@ fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_file_name(name);
     write_unnamed(&temporary, bytes).map_err(|error| IoError::new("a new key file cannot be written", error))?;
     let linked = fs::hard_link(&temporary, path);
-    let _ = fs::remove_file(&temporary); // left behind it would harm nobody
+    // Left behind it is a second link to the live root key: the next start removes it.
+    let _ = fs::remove_file(&temporary);
     let linked = linked.and_then(|()| sync_directory_of(path));
     linked.map_err(|error| IoError::new("a new key file cannot be linked to its name", error).into())
 }

@@ -6,8 +6,8 @@
 //! AQIDAHjR...                                                            base64 of the wrapped key
 //! ```
 
-use std::fs::File;
-use std::io::Read;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -16,11 +16,12 @@ use pollster::block_on;
 
 use super::provider::MAX_WRAPPED_LEN;
 use super::root_key::RootKey;
-use super::{EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
+use super::{Asked, EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
 use crate::crypto::constant_time_eq;
-use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, Result, SealedFileError, Unexpected};
+use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, Result, Said, SealedFileError, Unexpected};
 use crate::files::write_new;
 use crate::object::Requester;
+use crate::offload::offload;
 
 const PREFIX: &str = "atrest-root-key ";
 const VERSION: &str = "1";
@@ -29,56 +30,64 @@ const MAX_FILE_LEN: usize = 16 * 1024;
 /// The pair that the provider is shown, and binds the key to.
 const PURPOSE: (&str, &str) = ("atrest:purpose", "root key");
 
-/// Kept by a key provider: the root key is a key-encryption key that it generates, and its wrapped form lies in a file.
-///
-/// There is no async form: a root key is opened once, at the start, and a provider works without a runtime. Inside one,
-/// call these where blocking is allowed.
+/// Root keys that a key provider keeps: the root key is a key-encryption key that the provider generates, and its wrapped
+/// form lies in a file.
 impl RootKey {
-    /// A fresh key from a key provider, such as an HSM or a cloud's KMS, under the KMS key that `key_id` names; a new file
-    /// keeps it wrapped, and with it the resolved id. Waits on this thread for the provider.
+    /// Makes a fresh key with a key provider, such as an HSM or a cloud's KMS, under the KMS key that `key_id` names; a new
+    /// file keeps the key wrapped, and with it the resolved id. The file is written on a thread of its own.
     ///
     /// ```no_run
-    /// # fn start(hsm: std::sync::Arc<dyn atrest::KeyProvider>) -> atrest::Result<()> {
+    /// # async fn start(hsm: std::sync::Arc<dyn atrest::KeyProvider>) -> atrest::Result<()> {
     /// use atrest::{Requester, RootKey};
     /// let requester = Requester::new("storage-service");
     /// // Once.
-    /// RootKey::create_wrapped("keys/root.wrapped", hsm.clone(), "alias/storage-root", &requester)?;
+    /// RootKey::create_wrapped("keys/root.wrapped", hsm.clone(), "alias/storage-root", &requester).await?;
     /// // At every start, with the id that the alias stands for; it is the second line of the file.
     /// let key_id = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-    /// let root_key = RootKey::open_wrapped("keys/root.wrapped", hsm, key_id, &requester)?;
+    /// let root_key = RootKey::open_wrapped("keys/root.wrapped", hsm, key_id, &requester).await?;
     /// # Ok(()) }
     /// ```
     ///
     /// # Errors
     ///
-    /// [`Error::KeyProvider`](crate::Error::KeyProvider): the provider refused, or answered with what cannot be stored.
+    /// [`Error::KeyProvider`](crate::Error::KeyProvider): the provider refused, or answered with an alias, with another
+    /// key than the ARN that it was asked for, or with what cannot be stored.
     /// [`Error::Io`](crate::Error::Io): there is a file already, or it cannot be written.
     ///
     /// # Security
     ///
     /// Give the root key a KMS key of its own, one that objects are not written under. The file holds no secret; it has
-    /// mode 0600 all the same. Lost is lost: back it up with what it seals.
-    pub fn create_wrapped(
+    /// mode 0600 all the same. A file that is lost cannot be made again: back it up with what it seals.
+    pub async fn create_wrapped(
+        path: impl AsRef<Path> + Send,
+        provider: Arc<dyn KeyProvider>,
+        key_id: &str,
+        requester: &Requester,
+    ) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let (root_key, file) = generate(provider, key_id, requester).await?;
+        offload(move || write_new(&path, file.as_bytes())).await?;
+        Ok(root_key)
+    }
+
+    /// [`create_wrapped`](Self::create_wrapped) without a runtime: waits on this thread for the provider and the file.
+    ///
+    /// # Errors
+    ///
+    /// As [`create_wrapped`](Self::create_wrapped).
+    pub fn create_wrapped_blocking(
         path: impl AsRef<Path>,
         provider: Arc<dyn KeyProvider>,
         key_id: &str,
         requester: &Requester,
     ) -> Result<Self> {
-        let generated = block_on(provider.clone().generate_key(request(key_id, requester)?))?.checked(key_id)?;
-        // What cannot be unwrapped shows now, and not at the next start.
-        let again = provider.unwrap_key(generated.wrapped.clone(), request(&generated.key_id, requester)?);
-        let again = block_on(again)?.answered_by(&generated.key_id)?;
-        if !constant_time_eq(again.expose_secret(), generated.kek.expose_secret()) {
-            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, &generated.key_id).into());
-        }
-        let wrapped = Base64::encode_string(generated.wrapped.as_bytes());
-        let file = format!("{PREFIX}{VERSION}\n{}\n{wrapped}\n", generated.key_id);
+        let (root_key, file) = block_on(generate(provider, key_id, requester))?;
         write_new(path.as_ref(), file.as_bytes())?;
-        Ok(Self::from_secret(generated.kek.into_secret()))
+        Ok(root_key)
     }
 
-    /// The key of a file that [`create_wrapped`](Self::create_wrapped) made, unwrapped by the key provider under the KMS
-    /// key of this id: its resolved id, and not an alias. Waits on this thread for the provider.
+    /// Opens the file that [`create_wrapped`](Self::create_wrapped) made: the key provider unwraps the key under the KMS
+    /// key of this id, which is the resolved id and not an alias. The file is read on a thread of its own.
     ///
     /// # Errors
     ///
@@ -88,22 +97,55 @@ impl RootKey {
     ///
     /// # Security
     ///
-    /// The caller says which KMS key it is, because the file does not get to: whoever can write its directory could name
-    /// one of their own, and bring a store to go with it.
-    pub fn open_wrapped(
+    /// The caller says which KMS key it is, and the file does not: an attacker who can write the file's directory could
+    /// name a KMS key of their own, and bring a store to go with it.
+    pub async fn open_wrapped(
+        path: impl AsRef<Path> + Send,
+        provider: Arc<dyn KeyProvider>,
+        key_id: &str,
+        requester: &Requester,
+    ) -> Result<Self> {
+        let path = path.as_ref().to_owned();
+        let file = offload(move || read(&path)).await?;
+        unwrap(&file, provider, key_id, requester).await
+    }
+
+    /// [`open_wrapped`](Self::open_wrapped) without a runtime: waits on this thread for the file and the provider.
+    ///
+    /// # Errors
+    ///
+    /// As [`open_wrapped`](Self::open_wrapped).
+    pub fn open_wrapped_blocking(
         path: impl AsRef<Path>,
         provider: Arc<dyn KeyProvider>,
         key_id: &str,
         requester: &Requester,
     ) -> Result<Self> {
-        let file = read(path.as_ref())?;
-        let (named, wrapped) = parse(&file)?;
-        if named != key_id {
-            return Err(Unexpected::KmsKey.into());
-        }
-        let unwrapped = block_on(provider.unwrap_key(WrappedKey::new(wrapped), request(key_id, requester)?))?;
-        Ok(Self::from_secret(unwrapped.answered_by(key_id)?.into_secret()))
+        block_on(unwrap(&read(path.as_ref())?, provider, key_id, requester))
     }
+}
+
+/// A fresh root key, and the file that keeps it wrapped.
+async fn generate(provider: Arc<dyn KeyProvider>, key_id: &str, requester: &Requester) -> Result<(RootKey, String)> {
+    let generated = provider.clone().generate_key(request(key_id, requester)?).await?.checked(Asked::new(key_id))?;
+    // What cannot be unwrapped shows now, and not at the next start.
+    let again = provider.unwrap_key(generated.wrapped.clone(), request(&generated.key_id, requester)?);
+    let again = again.await?.checked(Asked::resolved(&generated.key_id))?;
+    if !constant_time_eq(again.expose_secret(), generated.kek.expose_secret()) {
+        return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, &generated.key_id).into());
+    }
+    let wrapped = Base64::encode_string(generated.wrapped.as_bytes());
+    let file = format!("{PREFIX}{VERSION}\n{}\n{wrapped}\n", generated.key_id);
+    Ok((RootKey::from_secret(generated.kek.into_secret()), file))
+}
+
+async fn unwrap(file: &[u8], provider: Arc<dyn KeyProvider>, key_id: &str, requester: &Requester) -> Result<RootKey> {
+    let (named, wrapped) = parse(file)?;
+    if named != key_id {
+        return Err(Unexpected::KmsKey.into());
+    }
+    let unwrapped = provider.unwrap_key(WrappedKey::new(wrapped), request(key_id, requester)?).await?;
+    Ok(RootKey::from_secret(unwrapped.checked(Asked::resolved(key_id))?.into_secret()))
 }
 
 fn request(key_id: &str, requester: &Requester) -> Result<KeyRequest> {
@@ -112,10 +154,15 @@ fn request(key_id: &str, requester: &Requester) -> Result<KeyRequest> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
+    let failed = |error| IoError::new("the file of the wrapped root key cannot be read", error);
+    // A pipe in the file's place would be waited for without end.
+    if !fs::metadata(path).map_err(failed)?.is_file() {
+        return Err(failed(io::Error::new(ErrorKind::InvalidInput, Said("it is no regular file"))).into());
+    }
     let mut bytes = Vec::new();
     // One byte more than there may be, so that too long is seen as that.
     let read = File::open(path).and_then(|file| file.take(MAX_FILE_LEN as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(|error| IoError::new("the file of the wrapped root key cannot be read", error))?;
+    read.map_err(failed)?;
     Ok(bytes)
 }
 

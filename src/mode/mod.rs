@@ -1,12 +1,14 @@
 //! Whose keys wrap: the four modes.
 
 mod dsse_kms;
+mod kms_keys;
 mod layer;
 mod sse_c;
 mod sse_kms;
 mod sse_s3;
 
 pub use dsse_kms::DsseKms;
+pub use kms_keys::KmsKeys;
 pub use sse_c::SseC;
 pub use sse_kms::SseKms;
 pub use sse_s3::SseS3;
@@ -122,6 +124,7 @@ pub(crate) fn any(mode: impl Mode) -> AnyMode {
 pub(crate) struct Authorities<'a> {
     pub(crate) keyring: Option<&'a Keyring>,
     pub(crate) kms: Option<&'a Arc<dyn KeyProvider>>,
+    pub(crate) kms_keys: &'a KmsKeys,
     pub(crate) object: &'a ObjectName,
     pub(crate) requester: &'a Requester,
 }

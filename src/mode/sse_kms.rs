@@ -3,8 +3,8 @@
 use super::Authorities;
 use super::layer::{Kek, LayerKey};
 use crate::envelope::{Envelope, ModeId};
-use crate::error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
-use crate::keys::{EncryptionContext, KeyRequest, WrappedKey};
+use crate::error::{Error, Result};
+use crate::keys::{Asked, EncryptionContext, KeyRequest, WrappedKey};
 use crate::object::ObjectName;
 
 const ARN_PREFIX: &str = "arn:aws:s3:::";
@@ -44,8 +44,21 @@ impl SseKms {
 
     /// A fresh key-encryption key under this KMS key.
     pub(super) async fn writing(&self, authorities: &Authorities<'_>, bucket_key: bool) -> Result<LayerKey<'static>> {
+        self.generated(authorities, bucket_key, authorities.kms_keys.asked(&self.key_id)).await
+    }
+
+    /// # Errors
+    ///
+    /// The provider's; or it answered with a key that may not answer what was asked: an object under that key would be
+    /// one that no reader opens, or one that another key's owner opens.
+    async fn generated(
+        &self,
+        authorities: &Authorities<'_>,
+        bucket_key: bool,
+        asked: Asked<'_>,
+    ) -> Result<LayerKey<'static>> {
         let request = request(authorities, &self.key_id, &self.context, bucket_key);
-        let generated = authorities.kms()?.generate_key(request).await?.checked(&self.key_id)?;
+        let generated = authorities.kms()?.generate_key(request).await?.checked(asked)?;
         Ok(LayerKey {
             mode: ModeId::SseKms,
             key_version: None,
@@ -58,15 +71,12 @@ impl SseKms {
     }
 }
 
-/// A fresh key-encryption key for an envelope that stays what it is.
+/// A fresh key-encryption key for an envelope that stays what it is; the envelope names its key by the resolved id.
 pub(super) async fn rewriting(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<LayerKey<'static>> {
     let key_id = envelope.key_id().ok_or(Error::Inauthentic)?;
     let mode = SseKms::new(key_id).context(envelope.context().cloned().unwrap_or_default());
-    let key = mode.writing(authorities, envelope.has_bucket_key()).await?;
-    if key.key_id.as_deref() != Some(key_id) {
-        return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, key_id).into());
-    }
-    Ok(key)
+    let asked = authorities.kms_keys.asked(key_id).resolved_if(true);
+    mode.generated(authorities, envelope.has_bucket_key(), asked).await
 }
 
 /// The key-encryption key that an upload's envelope is wrapped under, to wrap the completed object under as well: the KMS
@@ -83,7 +93,7 @@ pub(super) async fn keeping(authorities: &Authorities<'_>, envelope: &Envelope) 
     })
 }
 
-/// Has the KMS unwrap the key-encryption key of an envelope, and checks which of its keys answered.
+/// Asks the KMS to unwrap the key-encryption key of an envelope, and checks which of its keys answered.
 pub(super) async fn reading(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<Kek<'static>> {
     // The codec has seen both fields; nothing else makes an envelope of this mode.
     let (key_id, wrapped) =
@@ -91,7 +101,8 @@ pub(super) async fn reading(authorities: &Authorities<'_>, envelope: &Envelope) 
     let none = EncryptionContext::new();
     let request = request(authorities, key_id, envelope.context().unwrap_or(&none), envelope.has_bucket_key());
     let unwrapped = authorities.kms()?.unwrap_key(WrappedKey::new(wrapped), request).await?;
-    Ok(Kek::Kms(unwrapped.answered_by(key_id)?))
+    let asked = authorities.kms_keys.asked(key_id).resolved_if(true);
+    Ok(Kek::Kms(unwrapped.checked(asked)?))
 }
 
 /// Whether the object's ARN says which object it is: bucket and key are text, the bucket ends where it ends, and all of

@@ -4,13 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Sse;
-use super::expected::KmsKeys;
 use crate::audit::AuditTrail;
 use crate::crypto::random::TryCryptoRng;
 use crate::crypto::{Backend, Crypto, Generator};
 use crate::envelope::ModeId;
 use crate::error::Result;
 use crate::keys::{KeyProvider, Keyring};
+use crate::mode::KmsKeys;
 use crate::object::Requester;
 
 /// What every handle of one `Sse` shares.

@@ -1,39 +1,9 @@
 //! What a reader accepts, and what it brings.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Result, Unexpected};
+use crate::mode::KmsKeys;
 use crate::secret::CustomerKey;
-
-/// Which keys of a KMS are accepted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KmsKeys(Option<Arc<BTreeSet<String>>>);
-
-impl KmsKeys {
-    /// Only these, by their resolved ids (ARNs or URIs, never aliases), compared byte for byte.
-    pub fn only<K: Into<String>>(key_ids: impl IntoIterator<Item = K>) -> Self {
-        Self(Some(Arc::new(key_ids.into_iter().map(Into::into).collect())))
-    }
-
-    /// Every key that the provider lets this service use.
-    ///
-    /// # Security
-    ///
-    /// Then whoever writes the store, and may use any one of them, can write an object in place of another's.
-    pub fn all() -> Self {
-        Self(None)
-    }
-
-    fn is_one(&self) -> bool {
-        self.0.as_ref().is_some_and(|only| only.len() == 1)
-    }
-
-    pub(super) fn accept(&self, key_id: &str) -> bool {
-        self.0.as_ref().is_none_or(|only| only.contains(key_id))
-    }
-}
 
 /// What a reader accepts of all that its `Sse` could read. Nothing given narrows nothing.
 ///

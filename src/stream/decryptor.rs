@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use zeroize::Zeroizing;
 
 use super::body::{BodyReader, PartsExtent, PartsReader, message_readers};
 use super::each_layer::EachLayer;
@@ -213,7 +214,8 @@ impl SequentialDecryptor {
     /// The whole body at once.
     pub(crate) fn all(mut self, mut stored: &[u8]) -> Result<Vec<u8>> {
         // A plaintext is shorter than what is stored of it, whatever any length claims.
-        let mut plaintext = vec![0; stored.len()];
+        // SECURITY: wiped unless all of it proves authentic.
+        let mut plaintext = Zeroizing::new(vec![0; stored.len()]);
         let mut written = 0;
         while !stored.is_empty() {
             let progress = self.update(stored, &mut plaintext[written..])?;
@@ -222,6 +224,6 @@ impl SequentialDecryptor {
         }
         written += self.stream.run(|readers| readers.finish(&mut plaintext[written..]))?;
         plaintext.truncate(written);
-        Ok(plaintext)
+        Ok(std::mem::take(&mut *plaintext))
     }
 }

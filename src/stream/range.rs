@@ -5,6 +5,7 @@ use std::ops::{Range, RangeFrom, RangeInclusive};
 use std::sync::Arc;
 
 use bytes::BytesMut;
+use zeroize::Zeroizing;
 
 use super::body::{BodyReader, PartsExtent, extents};
 use super::decryptor::Decryptor;
@@ -242,9 +243,10 @@ impl RangePlan {
     /// Allocates the result. For long ranges use [`reader`](Self::reader).
     pub fn decrypt(&self, fetched: &[u8]) -> Result<Vec<u8>> {
         // Whatever the lengths claim: no more comes out than goes in.
-        let mut plaintext = vec![0; self.unverified_len().min(fetched.len())];
+        // SECURITY: wiped unless all of it proves authentic.
+        let mut plaintext = Zeroizing::new(vec![0; self.unverified_len().min(fetched.len())]);
         self.decrypt_into(fetched, &mut plaintext)?;
-        Ok(plaintext)
+        Ok(std::mem::take(&mut *plaintext))
     }
 
     /// How many bytes will come out, if the stored body is as long as was said.

@@ -78,6 +78,7 @@ impl Suite<'_> {
             crate::keys::is_key_id(one.key_id()),
             "a resolved key id has 1 to 2,048 bytes and no control characters"
         );
+        assert!(!crate::keys::is_alias(one.key_id()), "a resolved key id is no alias");
         assert_eq!(one.key_id(), two.key_id(), "a key id resolves to the same key");
         let request = self.request(one.key_id(), context);
         let unwrapped = self.provider.clone().unwrap_key(one.wrapped().clone(), request).await;

@@ -39,11 +39,11 @@ impl Answers {
     }
 
     fn create(self, at: &Path) -> Result<RootKey, Error> {
-        RootKey::create_wrapped(at, Arc::new(self), "alias/root", &operator())
+        RootKey::create_wrapped_blocking(at, Arc::new(self), "alias/root", &operator())
     }
 
     fn open(self, at: &Path) -> Result<RootKey, Error> {
-        RootKey::open_wrapped(at, Arc::new(self), ID, &operator())
+        RootKey::open_wrapped_blocking(at, Arc::new(self), ID, &operator())
     }
 
     fn note(&self, request: &KeyRequest) -> Result<(), KeyProviderError> {
@@ -97,8 +97,8 @@ fn a_key_provider_keeps_the_root_key_and_a_file_keeps_it_wrapped() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("root.wrapped");
     let kms = Arc::new(Answers::rightly());
-    let created = RootKey::create_wrapped(&path, kms.clone(), "alias/root", &operator()).unwrap();
-    let opened = RootKey::open_wrapped(&path, kms.clone(), ID, &operator()).unwrap();
+    let created = RootKey::create_wrapped_blocking(&path, kms.clone(), "alias/root", &operator()).unwrap();
+    let opened = RootKey::open_wrapped_blocking(&path, kms.clone(), ID, &operator()).unwrap();
     let key = RootKey::from_bytes(&mut KEY.clone()).unwrap();
     assert!(is_same(&created, &key) && is_same(&opened, &key));
 
@@ -121,8 +121,8 @@ fn every_root_key_that_is_created_is_another() {
     let kms = Arc::new(TableKms::default());
     let [one, other] = ["one", "other"].map(|name| {
         let path = directory.path().join(name);
-        let created = RootKey::create_wrapped(&path, kms.clone(), "alias/root", &operator()).unwrap();
-        let opened = RootKey::open_wrapped(&path, kms.clone(), KMS_KEY, &operator()).unwrap();
+        let created = RootKey::create_wrapped_blocking(&path, kms.clone(), "alias/root", &operator()).unwrap();
+        let opened = RootKey::open_wrapped_blocking(&path, kms.clone(), KMS_KEY, &operator()).unwrap();
         assert!(is_same(&created, &opened));
         opened
     });
@@ -138,8 +138,8 @@ fn the_longest_id_and_wrapped_key_come_back() {
         let (wrapped, id) = (vec![0xA5; 6_144], id.clone());
         Arc::new(Answers { generates_as: id.clone(), unwraps_as: id, wrapped, ..Answers::rightly() })
     };
-    RootKey::create_wrapped(&path, longest(), "alias/root", &operator()).unwrap();
-    RootKey::open_wrapped(&path, longest(), &id, &operator()).unwrap();
+    RootKey::create_wrapped_blocking(&path, longest(), "alias/root", &operator()).unwrap();
+    RootKey::open_wrapped_blocking(&path, longest(), &id, &operator()).unwrap();
 }
 
 #[test]
@@ -159,7 +159,7 @@ fn the_caller_and_not_the_file_says_which_kms_key_it_is() {
     let (_directory, path, _) = created();
     for other in ["kms:key/other", "kms:key/Root", "alias/root", ""] {
         let kms = Arc::new(Answers::rightly());
-        let refused = RootKey::open_wrapped(&path, kms.clone(), other, &operator()).unwrap_err();
+        let refused = RootKey::open_wrapped_blocking(&path, kms.clone(), other, &operator()).unwrap_err();
         assert!(matches!(refused, Error::Unexpected(Unexpected::KmsKey)), "{refused:?}");
         assert!(kms.requests.lock().unwrap().is_empty(), "the provider is not asked");
     }
@@ -169,9 +169,9 @@ fn the_caller_and_not_the_file_says_which_kms_key_it_is() {
 fn another_provider_does_not_open_a_root_key() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("root.wrapped");
-    RootKey::create_wrapped(&path, Arc::new(TableKms::default()), "alias/root", &operator()).unwrap();
+    RootKey::create_wrapped_blocking(&path, Arc::new(TableKms::default()), "alias/root", &operator()).unwrap();
     let other = Arc::new(TableKms::default());
-    let refused = RootKey::open_wrapped(&path, other, KMS_KEY, &operator()).unwrap_err();
+    let refused = RootKey::open_wrapped_blocking(&path, other, KMS_KEY, &operator()).unwrap_err();
     assert_eq!(provider_kind(refused), Kind::Rejected);
 }
 
@@ -294,4 +294,35 @@ fn a_root_key_that_would_not_open_again_is_not_created() {
     let unable = Answers { unwraps_as: "kms:key/other".to_owned(), ..Answers::rightly() };
     assert_eq!(provider_kind(unable.create(&path).unwrap_err()), Kind::WrongKey);
     assert!(!path.exists());
+}
+
+/// Each poll comes back at once: what is slow runs elsewhere, and the answer wakes the caller.
+#[test]
+fn the_async_form_gives_the_same_key_and_its_future_may_move_between_threads() {
+    fn movable<F: Future + Send>(future: F) -> F {
+        future
+    }
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("root.wrapped");
+    let kms = Arc::new(TableKms::default());
+    let by = operator();
+    let created = movable(RootKey::create_wrapped(&path, kms.clone(), "alias/root", &by));
+    let created = pollster::block_on(created).unwrap();
+    let opened = movable(RootKey::open_wrapped(&path, kms.clone(), KMS_KEY, &by));
+    assert!(is_same(&created, &pollster::block_on(opened).unwrap()));
+    let again = pollster::block_on(RootKey::create_wrapped(&path, kms.clone(), "alias/root", &by)).unwrap_err();
+    assert_eq!(io_kind(again), ErrorKind::AlreadyExists);
+    let missing = pollster::block_on(RootKey::open_wrapped(directory.path().join("none"), kms, KMS_KEY, &by));
+    assert_eq!(io_kind(missing.unwrap_err()), ErrorKind::NotFound);
+}
+
+#[cfg(unix)]
+#[test]
+fn a_pipe_in_the_place_of_the_file_is_refused_and_not_waited_for() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("root.wrapped");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().unwrap().success());
+    let kms = Arc::new(TableKms::default());
+    let refused = pollster::block_on(RootKey::open_wrapped(&path, kms, KMS_KEY, &operator())).unwrap_err();
+    assert_eq!(io_kind(refused), ErrorKind::InvalidInput);
 }

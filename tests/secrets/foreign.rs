@@ -99,7 +99,7 @@ fn a_providers_own_error_is_shown_by_no_error_of_ours_and_is_there_for_a_caller_
     let mode = || SseKms::new(KMS_KEY);
     let directory = tempfile::tempdir().unwrap();
     let (path, by) = (directory.path().join("root.wrapped"), Requester::anonymous());
-    RootKey::create_wrapped(&path, Arc::new(TableKms::default()), KMS_KEY, &by).unwrap();
+    RootKey::create_wrapped_blocking(&path, Arc::new(TableKms::default()), KMS_KEY, &by).unwrap();
     let errors = [
         sse.encrypt(&name(), mode(), b"meow").unwrap_err(),
         sse.encryptor(&name(), mode()).unwrap_err(),
@@ -107,8 +107,9 @@ fn a_providers_own_error_is_shown_by_no_error_of_ours_and_is_there_for_a_caller_
         sse.decryptor(&name(), &stored.envelope, Unlock::Server).unwrap_err(),
         sse.rewrap(&name(), &stored.envelope, Unlock::Server).unwrap_err(),
         sse.begin_multipart(&name(), b"upload", mode()).unwrap_err(),
-        RootKey::create_wrapped(directory.path().join("another"), Arc::new(Telling), KMS_KEY, &by).unwrap_err(),
-        RootKey::open_wrapped(&path, Arc::new(Telling), KMS_KEY, &by).unwrap_err(),
+        RootKey::create_wrapped_blocking(directory.path().join("another"), Arc::new(Telling), KMS_KEY, &by)
+            .unwrap_err(),
+        RootKey::open_wrapped_blocking(&path, Arc::new(Telling), KMS_KEY, &by).unwrap_err(),
     ];
     for error in &errors {
         hides_all(error);

@@ -135,7 +135,7 @@ impl Keys {
                 2 => VersionState::Disabled,
                 other => panic!("{other} is no state"),
             };
-            (version.version, state, MasterKey::from_bytes(&mut version.key.0.clone()))
+            (version.version, state, MasterKey::from_bytes(&mut version.key.0.clone()).unwrap())
         });
         Keyring::from_versions(self.key_id.clone(), primary, versions).unwrap()
     }
@@ -154,7 +154,7 @@ fn builder(backend: Backend, keyring: Keyring, random: &[&[u8]]) -> (SseBuilder,
 }
 
 fn customer_key(key: Hex<32>) -> CustomerKey {
-    CustomerKey::from_bytes(&mut key.0.clone())
+    CustomerKey::from_bytes(&mut key.0.clone()).unwrap()
 }
 
 fn for_each_accepted(mut check: impl FnMut(&Accept, &Keys, Backend)) {
@@ -374,7 +374,7 @@ impl KeyProvider for UnwrapOnly {
     fn unwrap_key(self: Arc<Self>, _: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         Box::pin(async move {
             self.unwrapped.fetch_add(1, SeqCst);
-            Ok(UnwrappedKey::new(request.key_id(), KeyEncryptionKey::from_bytes(&mut self.kek.clone())))
+            Ok(UnwrappedKey::new(request.key_id(), KeyEncryptionKey::from_bytes(&mut self.kek.clone()).unwrap()))
         })
     }
 }

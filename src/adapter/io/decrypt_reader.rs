@@ -3,8 +3,11 @@
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 use std::ops::Range;
 
+use zeroize::Zeroizing;
+
 use super::{BUFFER_LEN, underneath, uninterrupted};
 use crate::error::{Error, Result};
+use crate::secret::wipe;
 use crate::stream::{Decryptor, Progress, RangeReader, SequentialDecryptor};
 
 /// Decrypts the body that begins where `inner` stands and ends where `inner` ends.
@@ -194,7 +197,7 @@ impl Open {
     }
 
     fn finish(&mut self) -> Result<()> {
-        let mut rest = vec![0; self.stream.finish_len()];
+        let mut rest = Zeroizing::new(vec![0; self.stream.finish_len()]);
         let finished = match std::mem::replace(&mut self.stream, Stream::Finished) {
             Stream::Whole(stream) => stream.finish(&mut rest),
             Stream::From(stream) => stream.finish(&mut rest),
@@ -205,7 +208,7 @@ impl Open {
             Err(Error::RangeNotSatisfiable { .. }) => 0,
             finished => finished?,
         };
-        (self.buffer, self.ready) = (rest, 0..len);
+        (self.buffer, self.ready) = (std::mem::take(&mut *rest), 0..len);
         Ok(())
     }
 
@@ -214,6 +217,15 @@ impl Open {
         output[..given].copy_from_slice(&self.buffer[self.ready.start..self.ready.start + given]);
         self.ready.start += given;
         given
+    }
+}
+
+/// SECURITY: once the stream is finished, the buffer holds the plaintext of the last chunk.
+impl Drop for Open {
+    fn drop(&mut self) {
+        if let Stream::Finished = self.stream {
+            wipe(&mut self.buffer);
+        }
     }
 }
 
