@@ -5,14 +5,19 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::keyring_blocking::BlockingKeyring;
-use super::keyring_shared::{Kept, Whole};
+use super::keyring_record::Recorder;
+use super::keyring_shared::Kept;
+#[cfg(feature = "embedded-kms")]
+use super::keyring_shared::Whole;
 use super::keyring_state::{State, Version, VersionState};
 use super::keyring_stored::Stored;
 use super::root_key::RootKey;
 use super::worker::Worker;
 use super::{is_key_id, sealed_keyring};
 use crate::clock::{now, time};
-use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, Result};
+use crate::error::{
+    IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, OtherHistory, Result,
+};
 use crate::secret::MasterKey;
 
 /// Versions of the master key that SSE-S3 and the outer layer of DSSE-KMS wrap data keys with.
@@ -191,6 +196,21 @@ impl Keyring {
     /// read again.
     pub fn last_read(&self) -> Option<SystemTime> {
         self.0.stored().ok().map(|stored| stored.last_read())
+    }
+
+    /// The rule by which the stored keyring has another history than this one, if the last read showed one. Writes are
+    /// refused meanwhile.
+    pub fn other_history(&self) -> Option<OtherHistory> {
+        self.0.stored().ok().and_then(|stored| stored.seen().history)
+    }
+
+    /// Puts every change that this handle and its clones make on record from now on, if the keyring is in a storage. The
+    /// first recorder stays.
+    #[cfg_attr(not(test), expect(dead_code, reason = "the audit trail is not attached to keyrings yet"))]
+    pub(crate) fn record_changes(&self, recorder: Arc<dyn Recorder>) {
+        if let Ok(stored) = self.0.stored() {
+            let _ = stored.recorder.set(recorder);
+        }
     }
 
     /// A keyring in a storage.

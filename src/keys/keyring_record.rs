@@ -6,6 +6,7 @@ use std::pin::Pin;
 use crate::error::{Error, Result};
 
 /// A change of a stored keyring, for an audit trail.
+#[cfg_attr(not(test), expect(dead_code, reason = "the audit trail is not attached to keyrings yet"))]
 #[derive(Clone, Debug)]
 pub(crate) struct KeyringRecord {
     pub(crate) key_id: String,
@@ -24,4 +25,61 @@ pub(crate) struct KeyringRecord {
 pub(crate) trait Recorder: Send + Sync + 'static {
     /// Puts a change on record.
     fn record(&self, record: KeyringRecord) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'static>>;
+}
+
+#[cfg(test)]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::fs;
+    use std::sync::{Arc, Mutex};
+
+    use super::*;
+    use crate::error::AuditError;
+    use crate::keys::{KeyringFile, RootKey};
+
+    #[derive(Default)]
+    struct Kept {
+        records: Mutex<Vec<String>>,
+        fails: Mutex<bool>,
+    }
+
+    impl Recorder for Kept {
+        fn record(&self, record: KeyringRecord) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'static>> {
+            let KeyringRecord { key_id, primary, generation, differences, error } = record;
+            assert!(key_id.starts_with("atrest-"));
+            let failed = error.is_some();
+            let line = format!("generation {generation}, primary {primary}, {differences:?}, failed: {failed}");
+            self.records.lock().unwrap().push(line);
+            let fails = *self.fails.lock().unwrap();
+            let full = || AuditError::new(std::io::ErrorKind::StorageFull.into());
+            Box::pin(async move { if fails { Err(full().into()) } else { Ok(()) } })
+        }
+    }
+
+    #[test]
+    fn a_change_is_on_record_before_it_is_stored_and_again_where_it_was_not() {
+        let directory = tempfile::tempdir().unwrap();
+        let (path, root_key) = (directory.path().join("master.atrest"), RootKey::generate().unwrap());
+        let keyring = KeyringFile::create_blocking(&path, &root_key).unwrap();
+        let kept = Arc::new(Kept::default());
+        keyring.record_changes(kept.clone());
+        keyring.blocking().rotate().unwrap();
+        let rotated =
+            r#"generation 2, primary 2, [("enabled", "2"), ("primary", "2"), ("nextVersion", "3")], failed: false"#;
+        assert_eq!(*kept.records.lock().unwrap(), [rotated]);
+
+        // What cannot be put on record is not done.
+        *kept.fails.lock().unwrap() = true;
+        let before = fs::read(&path).unwrap();
+        assert!(matches!(keyring.blocking().disable(1), Err(Error::Audit(_))));
+        assert_eq!((fs::read(&path).unwrap(), keyring.generation()), (before, 2));
+        *kept.fails.lock().unwrap() = false;
+
+        // What could not be stored is on record as failed.
+        kept.records.lock().unwrap().clear();
+        fs::hard_link(&path, directory.path().join("second")).unwrap();
+        keyring.blocking().disable(1).unwrap_err();
+        let disabled = |failed: bool| format!("generation 3, primary 2, [(\"disabled\", \"1\")], failed: {failed}");
+        assert_eq!(*kept.records.lock().unwrap(), [disabled(false), disabled(true)]);
+    }
 }
