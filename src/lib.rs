@@ -86,6 +86,7 @@
 
 mod adapter;
 pub mod audit;
+mod byte_range;
 mod clock;
 mod crypto;
 mod envelope;
@@ -99,6 +100,8 @@ pub mod manual;
 mod mode;
 pub mod multipart;
 mod object;
+#[cfg(any(feature = "embedded-kms", feature = "s3"))]
+mod principal;
 pub mod rotation;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -114,9 +117,10 @@ pub use object::{ObjectName, PartNumber, Requester};
 pub use sse::{Blocking, Encrypted, Expected, KmsKeys, Sse, SseBuilder, Unlock};
 
 // What it gives: an envelope to store, and streams.
+pub use byte_range::{ByteRange, ResolvedRange};
 pub use envelope::{Envelope, EnvelopeState, ModeId};
 pub use stream::{
-    ByteRange, Decryptor, Encryptor, ListedPart, ManifestPage, PartInfo, Progress, RangePlan, RangeReader, SealedValue,
+    Decryptor, Encryptor, ListedPart, ManifestPage, PartInfo, Progress, RangePlan, RangeReader, SealedValue,
     SequentialDecryptor,
 };
 

@@ -31,5 +31,8 @@ pub use decision::{
 pub use error::{Profile, S3Error, S3ErrorKind};
 pub use etag::Etag;
 pub use headers::{EncryptionHeaders, mark_sensitive, names};
-pub use policy::{BucketPolicy, ConditionValues, PolicyError, PolicyErrorKind, PolicyRequest, Verdict};
+pub use policy::{
+    BucketPolicy, ConditionKey, ConditionValues, HostPolicy, PolicyError, PolicyErrorKind, PolicyRequest, RequestFacts,
+    Verdict,
+};
 pub use sealing::{OpensValues, PlaintextMd5, SealsValues};
