@@ -292,6 +292,9 @@ pub enum Misuse {
     /// The name of a sealed value is 1 to 255 bytes and does not begin with `atrest/`.
     #[error("the name of a sealed value is 1 to 255 bytes and does not begin with atrest/")]
     ValueName,
+    /// The ETag of an SSE-S3 object is the MD5 of its plaintext, which was not given.
+    #[error("the ETag of an SSE-S3 object or part is the MD5 of its plaintext: give it")]
+    EtagWithoutMd5,
     /// In SSE-KMS and DSSE-KMS a bucket holds no `/`, bucket and key are UTF-8, and the ARN is at most 65,535 bytes.
     #[error("with KMS keys a bucket holds no '/', bucket and key are UTF-8, and their ARN is at most 65,535 bytes")]
     NameNotAnArn,

@@ -4,6 +4,8 @@ mod audited;
 mod blocking;
 mod builder;
 mod expected;
+#[cfg(feature = "s3")]
+mod listing;
 mod multipart;
 mod object;
 mod rewrap;
@@ -11,6 +13,8 @@ mod wrapping;
 
 pub use blocking::Blocking;
 pub use builder::SseBuilder;
+#[cfg(feature = "s3")]
+pub(crate) use listing::ListedValue;
 pub use expected::{Expected, KmsKeys, Unlock};
 pub use object::Encrypted;
 
@@ -25,7 +29,6 @@ use builder::Shared;
 
 use crate::audit::AuditOperation;
 #[cfg(feature = "s3")]
-use crate::crypto::Generator;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
@@ -222,12 +225,6 @@ impl Sse {
             (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) => keyring.refresh(),
             _ => Ok(()),
         }
-    }
-
-    /// Where randomness comes from.
-    #[cfg(feature = "s3")]
-    pub(crate) fn generator(&self) -> &Generator {
-        &self.shared.generator
     }
 
     /// The keyring that the builder was given.
