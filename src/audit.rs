@@ -136,6 +136,9 @@ impl AuditTrail {
 
 impl fmt::Debug for AuditTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuditTrail").field("best_effort", &self.best_effort).field("listings", &self.listings).finish_non_exhaustive()
+        f.debug_struct("AuditTrail")
+            .field("best_effort", &self.best_effort)
+            .field("listings", &self.listings)
+            .finish_non_exhaustive()
     }
 }

@@ -13,9 +13,9 @@ mod wrapping;
 
 pub use blocking::Blocking;
 pub use builder::SseBuilder;
+pub use expected::{Expected, KmsKeys, Unlock};
 #[cfg(feature = "s3")]
 pub(crate) use listing::ListedValue;
-pub use expected::{Expected, KmsKeys, Unlock};
 pub use object::Encrypted;
 
 use std::fmt;
@@ -251,6 +251,12 @@ impl Sse {
             object,
             requester: &self.requester,
         }
+    }
+
+    /// Unwraps the data key of an object, of DSSE-KMS the outer one, and drops it.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn unwrap_alone(&self, object: &ObjectName, envelope: &Envelope) -> Result<()> {
+        self.unlock(Named::object(object), envelope, Unlock::Server, false).await.map(drop)
     }
 
     /// Unwraps the data key of an object or upload, and of DSSE-KMS the inner one too if it is needed.

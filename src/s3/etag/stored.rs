@@ -78,11 +78,7 @@ impl StoredEtag {
     /// # Errors
     ///
     /// [`Misuse::EtagWithoutMd5`](crate::error::Misuse::EtagWithoutMd5); [`Error::Random`].
-    pub fn of_write(
-        envelope: &Envelope,
-        values: &impl SealsValues,
-        md5: Option<PlaintextMd5>,
-    ) -> Result<(Etag, Self)> {
+    pub fn of_write(envelope: &Envelope, values: &impl SealsValues, md5: Option<PlaintextMd5>) -> Result<(Etag, Self)> {
         let etag = Etag::of_encrypted(envelope, values, md5)?;
         Ok((etag, Self::of(etag, envelope, values)?))
     }
@@ -252,7 +248,9 @@ impl Sse {
             .map(|entry| match (&entry.stored.0, entry.envelope) {
                 (Kept::Unsealed(etag), envelope) => unsealed(*etag, envelope),
                 (Kept::Sealed(_), None) => Err(Unexpected::Mode.into()),
-                (Kept::Sealed(_), Some(_)) => opened.next().ok_or(Error::Inauthentic)?.and_then(|opened| from_payload(&opened)),
+                (Kept::Sealed(_), Some(_)) => {
+                    opened.next().ok_or(Error::Inauthentic)?.and_then(|opened| from_payload(&opened))
+                }
             })
             .collect();
         self.record_listing(etags.len(), etags.iter().filter(|etag| etag.is_err()).count())?;
