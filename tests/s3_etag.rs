@@ -68,7 +68,7 @@ fn a_stored_etag_opens_from_its_bytes_and_shows_no_digits() {
         let sealed = mode.id() == ModeId::SseS3;
         assert_eq!(bytes.len(), if sealed { 63 } else { 22 });
         assert_eq!(bytes[..2], [1, u8::from(sealed)]);
-        assert_eq!(bytes.windows(4).any(|bytes| bytes == &MD5S[0].to_be_bytes()[..4]), false, "{mode:?}");
+        assert!(!bytes.windows(4).any(|bytes| bytes == &MD5S[0].to_be_bytes()[..4]), "{mode:?}");
         let read = StoredEtag::from_bytes(&bytes).unwrap();
         assert_eq!(read, stored);
         let decryptor = service.decryptor(&name(), &envelope).unwrap();
