@@ -3,8 +3,10 @@
 use std::hint::black_box;
 
 use atrest::s3::{
-    BucketEncryption, BucketPolicy, EncryptionHeaders, Operation, PolicyCheck, S3Request, Stored, Transport, decide,
+    BucketEncryption, BucketPolicy, ConditionValues, EncryptionHeaders, ListedEtag, Operation, PlaintextMd5,
+    PolicyCheck, PolicyRequest, S3Request, Stored, StoredEtag, Transport, decide,
 };
+use atrest::testing::unwrap_data_key;
 use atrest::{CustomerKey, Expected, Keyring, ObjectName, Sse, SseC, SseS3};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::HeaderMap;
@@ -115,5 +117,89 @@ fn s3(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, s3);
+/// The dearest documents that are accepted, against the longest key of an object and header of a KMS key.
+fn policies(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("policy");
+    let statement = |resources: Vec<String>, condition: serde_json::Value| {
+        serde_json::json!({"Statement": {
+            "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": resources, "Condition": condition}})
+    };
+    let any = || serde_json::json!({"Bool": {"aws:SecureTransport": [true, false]}});
+    let like = |patterns: Vec<String>| {
+        let patterns = serde_json::json!({"StringLike": {"s3:x-amz-server-side-encryption-aws-kms-key-id": patterns}});
+        statement(vec!["arn:aws:s3:::b/*".into()], patterns)
+    };
+    let many = |pattern: &str, count: usize| vec![pattern.to_owned(); count];
+    let accounts: Vec<String> = (0..1_300).map(|number| format!("{number:012}")).collect();
+    let cases = [
+        ("resources/two stars", statement(many("arn:aws:s3:::b/*aaaaaaaaab*", 256), any())),
+        ("resources/question marks", statement(many(&format!("arn:aws:s3:::b/*?{}b*", "a".repeat(500)), 3), any())),
+        (
+            "resources/spread question marks",
+            statement(many(&format!("arn:aws:s3:::b/*{}b*", "a?".repeat(58)), 1), any()),
+        ),
+        (
+            "resources/anchored question marks",
+            statement(many(&format!("arn:aws:s3:::b/*{0}?{1}b*", "a".repeat(200), "a".repeat(190)), 4), any()),
+        ),
+        ("resources/ends", statement(many(&format!("arn:aws:s3:::b/{}b*", "?".repeat(900)), 20), any())),
+        ("values/two stars", like(many("*aaaaaaaaaaab*", 256))),
+        ("values/short", like(many("*ab*", 256))),
+        ("values/many parts", like(many(&format!("*{}b*", "a*".repeat(500)), 19))),
+        ("values/question marks", like(many(&format!("*?{}b*", "a".repeat(1_000)), 1))),
+        (
+            "principals",
+            serde_json::json!({"Statement": {
+            "Effect": "Deny", "Principal": {"AWS": accounts}, "Action": "s3:*", "Resource": "arn:aws:s3:::b/*"}}),
+        ),
+    ];
+    let resource = format!("arn:aws:s3:::b/{}", "a".repeat(1_024));
+    let key_id = "a".repeat(2_048);
+    let conditions = ConditionValues::new(true).kms_key_id(Some(&key_id));
+    for (case, document) in cases {
+        let policy = BucketPolicy::from_json(document.to_string().as_bytes()).expect(case);
+        let request = PolicyRequest {
+            principal: Some(PRINCIPAL),
+            action: "s3:PutObject",
+            resource: &resource,
+            conditions: &conditions,
+        };
+        group.bench_function(case, |bencher| bencher.iter(|| policy.evaluate(black_box(&request))));
+    }
+    group.finish();
+}
+
+/// A listing of a thousand objects of SSE-S3: their ETags, and beside them their unwraps alone.
+fn etags(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("etags");
+    let sse = Sse::builder().keyring(Keyring::generate().expect("a keyring")).build().expect("a backend");
+    let object = |number: usize| {
+        let name = ObjectName::new("photos", format!("2026/{number}.jpg")).expect("a name");
+        let (envelope, encryptor) = sse.blocking().encryptor(&name, SseS3).expect("an object");
+        let md5 = PlaintextMd5::new((number as u128).to_be_bytes());
+        let (_, stored) = StoredEtag::of_write(&envelope, &encryptor, Some(md5)).expect("an ETag");
+        (name, envelope, stored)
+    };
+    let objects: Vec<_> = (0..1_000).map(object).collect();
+    let listed: Vec<ListedEtag<'_>> = objects
+        .iter()
+        .map(|(object, envelope, stored)| ListedEtag { object, envelope: Some(envelope), stored })
+        .collect();
+    group.bench_function("open 1,000", |bencher| {
+        bencher.iter(|| {
+            let etags = sse.blocking().open_etags(black_box(&listed)).expect("no trail");
+            assert!(etags.iter().all(Result::is_ok));
+        });
+    });
+    group.bench_function("unwrap 1,000", |bencher| {
+        bencher.iter(|| {
+            for (object, envelope, _) in black_box(&objects) {
+                unwrap_data_key(&sse, object, envelope).expect("a data key");
+            }
+        });
+    });
+    group.finish();
+}
+
+criterion_group!(benches, s3, policies, etags);
 criterion_main!(benches);

@@ -88,13 +88,14 @@ pub trait AuditSink: Send + Sync + 'static {
 pub struct AuditTrail {
     sink: Arc<dyn AuditSink>,
     best_effort: bool,
+    listings: bool,
 }
 
 impl AuditTrail {
     /// A trail into this sink: an operation whose event cannot be recorded fails, with
     /// [`Error::Audit`](crate::Error::Audit).
     pub fn new(sink: Arc<dyn AuditSink>) -> Self {
-        Self { sink, best_effort: false }
+        Self { sink, best_effort: false, listings: false }
     }
 
     /// The same, but an event that cannot be recorded is passed over.
@@ -105,6 +106,19 @@ impl AuditTrail {
     #[must_use]
     pub fn best_effort(self) -> Self {
         Self { best_effort: true, ..self }
+    }
+
+    /// The same, but with one event, [`AuditOperation::ListEtags`], for each listing whose ETags are opened. Without this,
+    /// opening ETags puts nothing on record, and a trail that cannot be written refuses no listing.
+    #[must_use]
+    pub fn with_listings(self) -> Self {
+        Self { listings: true, ..self }
+    }
+
+    /// Whether listings are put on record.
+    #[cfg(feature = "s3")]
+    pub(crate) fn wants_listings(&self) -> bool {
+        self.listings
     }
 
     /// Puts an event on record.
@@ -122,6 +136,9 @@ impl AuditTrail {
 
 impl fmt::Debug for AuditTrail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AuditTrail").field("best_effort", &self.best_effort).finish_non_exhaustive()
+        f.debug_struct("AuditTrail")
+            .field("best_effort", &self.best_effort)
+            .field("listings", &self.listings)
+            .finish_non_exhaustive()
     }
 }

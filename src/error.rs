@@ -27,7 +27,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | do what | variants |
 /// |---|---|
 /// | alarm: the store's bytes are not what was written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
-/// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
+/// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`SeveralRanges`](Self::SeveralRanges), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
 /// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile), [`Cursor`](Self::Cursor) |
 /// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit), [`Random`](Self::Random), [`Io`](Self::Io) |
 /// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring), [`KeyStore`](Self::KeyStore) |
@@ -53,6 +53,9 @@ pub enum Error {
         /// The object's plaintext length in bytes, authenticated.
         plaintext_len: u64,
     },
+    /// The client asked for several ranges of an object in one request, which is not supported.
+    #[error("several ranges in one request are not supported: ask for one range in each request")]
+    SeveralRanges,
     /// The envelope is of a multipart upload that was not completed; it opens no object.
     #[error("the multipart upload is not complete, there is no object to read yet")]
     UploadNotComplete,
@@ -145,6 +148,9 @@ pub enum PartError {
     /// The object has no part of this number.
     #[error("the object has no part {0}")]
     NotFound(u32),
+    /// The object was not uploaded in parts, and where its part 1 ends is known only once its end has verified.
+    #[error("the end of the object has to be verified before part {0} of it is described: Decryptor::verify_end")]
+    EndNotVerified(u32),
     /// No part of the object is on that page of its manifest.
     #[error("no part of the object is on that page of its manifest")]
     Page,
@@ -302,6 +308,9 @@ pub enum Misuse {
     /// The name of a sealed value is 1 to 255 bytes and does not begin with `atrest/`.
     #[error("the name of a sealed value is 1 to 255 bytes and does not begin with atrest/")]
     ValueName,
+    /// The ETag of an SSE-S3 object is the MD5 of its plaintext, which was not given.
+    #[error("the ETag of an SSE-S3 object or part is the MD5 of its plaintext: give it")]
+    EtagWithoutMd5,
     /// In SSE-KMS and DSSE-KMS a bucket holds no `/`, bucket and key are UTF-8, and the ARN is at most 65,535 bytes.
     #[error("with KMS keys a bucket holds no '/', bucket and key are UTF-8, and their ARN is at most 65,535 bytes")]
     NameNotAnArn,

@@ -86,6 +86,7 @@
 
 mod adapter;
 pub mod audit;
+mod byte_range;
 mod clock;
 mod crypto;
 mod envelope;
@@ -100,6 +101,8 @@ mod mode;
 pub mod multipart;
 mod object;
 mod offload;
+#[cfg(any(feature = "embedded-kms", feature = "s3"))]
+mod principal;
 pub mod rotation;
 #[cfg(feature = "s3")]
 pub mod s3;
@@ -115,9 +118,10 @@ pub use object::{ObjectName, PartNumber, Requester};
 pub use sse::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock};
 
 // What it gives: an envelope to store, and streams.
+pub use byte_range::{ByteRange, ResolvedRange};
 pub use envelope::{Envelope, EnvelopeState, ModeId};
 pub use stream::{
-    ByteRange, Decryptor, Encryptor, ListedPart, ManifestPage, PartInfo, Progress, RangePlan, RangeReader, SealedValue,
+    Decryptor, Encryptor, ListedPart, ManifestPage, PartInfo, Progress, RangePlan, RangeReader, SealedValue,
     SequentialDecryptor,
 };
 

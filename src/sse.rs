@@ -5,6 +5,8 @@ mod blocking;
 mod builder;
 mod completion;
 mod expected;
+#[cfg(feature = "s3")]
+mod listing;
 mod multipart;
 mod object;
 mod rewrap;
@@ -13,6 +15,8 @@ mod wrapping;
 pub use blocking::Blocking;
 pub use builder::SseBuilder;
 pub use expected::{Expected, Unlock};
+#[cfg(feature = "s3")]
+pub(crate) use listing::ListedValue;
 pub use object::Encrypted;
 pub(crate) use rewrap::RewrapRequest;
 
@@ -27,7 +31,6 @@ use builder::Shared;
 
 use crate::audit::AuditOperation;
 #[cfg(feature = "s3")]
-use crate::crypto::Generator;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
@@ -226,12 +229,6 @@ impl Sse {
         }
     }
 
-    /// Where randomness comes from.
-    #[cfg(feature = "s3")]
-    pub(crate) fn generator(&self) -> &Generator {
-        &self.shared.generator
-    }
-
     /// The keyring that the builder was given.
     pub(crate) fn keyring(&self) -> Option<&Keyring> {
         self.shared.keyring.as_ref()
@@ -257,6 +254,12 @@ impl Sse {
             object,
             requester: &self.requester,
         }
+    }
+
+    /// Unwraps the data key of an object, of DSSE-KMS the outer one, and drops it.
+    #[cfg(feature = "testing")]
+    pub(crate) async fn unwrap_alone(&self, object: &ObjectName, envelope: &Envelope) -> Result<()> {
+        self.unlock(Named::object(object), envelope, Unlock::Server, false).await.map(drop)
     }
 
     /// Unwraps the data key of an object or upload, and of DSSE-KMS the inner one too if it is needed.

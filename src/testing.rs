@@ -15,3 +15,17 @@ pub use conformance::check_key_provider;
 pub use memory_kms::{Calls, MemoryKms};
 
 pub use crate::crypto::seal_log::SealLog;
+
+use crate::envelope::Envelope;
+use crate::error::Result;
+use crate::object::ObjectName;
+use crate::sse::Sse;
+
+/// Unwraps the data key of an SSE-S3 or DSSE-KMS object and drops it: what a benchmark compares with.
+///
+/// # Errors
+///
+/// As [`Sse::decryptor`].
+pub fn unwrap_data_key(sse: &Sse, object: &ObjectName, envelope: &Envelope) -> Result<()> {
+    pollster::block_on(sse.unwrap_alone(object, envelope))
+}

@@ -25,12 +25,12 @@ const FLOORS: &[(u8, &[&str])] = &[
     (3, &["keys"]),
     (2, &["stream"]),
     (1, &["crypto"]),
-    (0, &["clock", "error", "files", "object", "offload", "secret"]),
+    (0, &["byte_range", "clock", "error", "files", "object", "offload", "principal", "secret"]),
 ];
 
 /// The one exception on the ground: the others may say what went wrong.
 const SAME_FLOOR_ALLOWED: &[(&str, &str)] =
-    &[("files", "error"), ("object", "error"), ("offload", "error"), ("secret", "error")];
+    &[("byte_range", "error"), ("files", "error"), ("object", "error"), ("offload", "error"), ("secret", "error")];
 
 /// Crates that only `crypto/` may name. `subtle` and `zeroize` are not among them: they are used wherever a
 /// secret is held or compared.

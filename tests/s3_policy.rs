@@ -3,6 +3,10 @@
 
 #[path = "s3_policy/conditions.rs"]
 mod conditions;
+#[path = "s3_policy/facts.rs"]
+mod facts;
+#[path = "s3_policy/host.rs"]
+mod host;
 #[path = "s3_policy/kit.rs"]
 mod kit;
 #[path = "s3_policy/random.rs"]
@@ -12,7 +16,7 @@ mod refused;
 #[path = "s3_policy/statements.rs"]
 mod statements;
 
-use atrest::s3::{ConditionValues, Verdict};
+use atrest::s3::{ConditionKey, ConditionValues, Verdict};
 use kit::{ALICE, Ask, policy};
 
 /// As the service's guide prints them.
@@ -86,22 +90,46 @@ fn an_evaluation_allocates_nothing() {
 }
 
 #[test]
-fn condition_values_are_given_out_by_name_as_the_request_has_them() {
-    let w = "s3:x-amz-server-side-encryption";
-    let k = "s3:x-amz-server-side-encryption-aws-kms-key-id";
-    let c = "s3:x-amz-server-side-encryption-customer-algorithm";
+fn condition_values_are_given_out_by_key_as_the_request_has_them() {
+    let keys = [
+        ConditionKey::ServerSideEncryption,
+        ConditionKey::KmsKeyId,
+        ConditionKey::CustomerAlgorithm,
+        ConditionKey::SecureTransport,
+    ];
+    let names = [
+        "s3:x-amz-server-side-encryption",
+        "s3:x-amz-server-side-encryption-aws-kms-key-id",
+        "s3:x-amz-server-side-encryption-customer-algorithm",
+        "aws:SecureTransport",
+    ];
     let none = ConditionValues::new(false);
-    assert_eq!(none.iter().collect::<Vec<_>>(), [("aws:SecureTransport", "false")]);
+    assert_eq!(none.iter().collect::<Vec<_>>(), [(&ConditionKey::SecureTransport, "false")]);
     let all = ConditionValues::new(true)
         .server_side_encryption(Some("aws:kms"))
         .kms_key_id(Some(""))
         .customer_algorithm(Some("AES256"));
-    let expected = [(w, "aws:kms"), (k, ""), (c, "AES256"), ("aws:SecureTransport", "true")];
-    assert_eq!(all.iter().collect::<Vec<_>>(), expected);
-    for (name, value) in expected {
-        assert_eq!(all.value(name), Some(value));
-        assert_eq!(all.value(&name.to_uppercase()), Some(value));
-        assert_eq!(none.value(name), (name == "aws:SecureTransport").then_some("false"));
+    let values = ["aws:kms", "", "AES256", "true"];
+    assert_eq!(all.iter().collect::<Vec<_>>(), keys.iter().zip(values).collect::<Vec<_>>());
+    for ((key, name), value) in keys.iter().zip(names).zip(values) {
+        assert_eq!(key.to_string(), name);
+        assert_eq!(ConditionKey::from_name(&name.to_uppercase()), Some(key.clone()));
+        assert_eq!(all.value(key), Some(value));
+        assert_eq!(none.value(key), (*key == ConditionKey::SecureTransport).then_some("false"));
     }
-    assert_eq!(all.value("aws:SourceIp"), None);
+    // A name that is no key's is not taken for a value that is absent.
+    for typo in ["aws:SourcIp", "aws:PrincipalTag/", "x-amz-server-side-encryption", ""] {
+        assert_eq!(ConditionKey::from_name(typo), None);
+    }
+}
+
+#[test]
+fn every_fact_of_a_host_is_given_out_under_the_name_that_policies_have_for_it() {
+    let facts = facts::all();
+    let values = ConditionValues::new(true).facts(&facts);
+    let given: Vec<(String, &str)> = values.iter().map(|(key, value)| (key.to_string(), value)).collect();
+    for (name, value) in facts::NAMES {
+        assert!(given.contains(&((*name).to_owned(), value)), "{name} {value}: {given:?}");
+    }
+    assert_eq!(given.len(), facts::NAMES.len() + 1, "and aws:SecureTransport");
 }

@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use atrest::s3::{BucketPolicy, ConditionValues, PolicyRequest, Verdict};
+use atrest::s3::{BucketPolicy, ConditionKey, ConditionValues, HostPolicy, PolicyRequest, RequestFacts, Verdict};
 use atrest_fuzz::Input;
 use libfuzzer_sys::fuzz_target;
 
@@ -25,11 +25,17 @@ fn check(bytes: &[u8]) -> Option<()> {
         Ok(policy) => policy,
         Err(error) => {
             assert!(!error.to_string().is_empty());
+            if let Ok(host) = HostPolicy::from_json(document) {
+                assert_eq!(host.document().as_bytes(), document);
+                assert!(host.not_understood().contains(&error), "what refuses the document is named");
+            }
             return None;
         }
     };
+    let host = HostPolicy::from_json(document).expect("what is understood is a document");
+    assert!(host.not_understood().is_empty());
     assert!(document.len() <= BucketPolicy::MAX_LEN);
-    for refused in ["\"NotAction\":", "\"NotResource\":", "\"NotPrincipal\":", "\"Federated\":"] {
+    for refused in ["\"NotAction\":", "\"NotResource\":"] {
         assert!(!document.windows(refused.len()).any(|window| window == refused.as_bytes()), "{refused} was ignored");
     }
 
@@ -38,14 +44,34 @@ fn check(bytes: &[u8]) -> Option<()> {
         .server_side_encryption(set(2))
         .kms_key_id(set(4))
         .customer_algorithm(set(8));
+    let mut facts = RequestFacts::new();
+    if switches & 16 != 0 {
+        facts = facts.principal_tag("t", header).request_tag(action, header).user_agent(header).principal_arn(principal);
+    }
+    if switches & 32 != 0 {
+        facts = facts.source_ip([10, 0, 0, switches].into()).tls_version(1, switches % 4).via_aws_service(true);
+        facts = facts.time(std::time::SystemTime::UNIX_EPOCH).called_via([header, action]);
+    }
+    if switches & 64 != 0 {
+        facts = facts.service_principal(header).federated_provider(principal).canonical_user(action);
+    }
+    let conditions = conditions.facts(&facts);
+    for (key, _) in conditions.iter() {
+        assert_eq!(ConditionKey::from_name(&key.to_string()).as_ref(), Some(key));
+    }
     let ask = |principal: Option<&str>, action: &str| {
         policy.evaluate(&PolicyRequest { principal, action, resource, conditions: &conditions })
     };
     let anonymous = ask(None, action);
     assert_eq!(anonymous, ask(None, &action.to_ascii_uppercase()), "the case of an action says nothing");
     let named = ask(Some(principal), action);
+    // Who is left out of a statement may be told something else.
     assert!(
-        anonymous == Verdict::Neither || named == anonymous || named == Verdict::Deny,
+        document.windows(12).any(|window| window.eq_ignore_ascii_case(b"NotPrincipal"))
+            || document.contains(&b'\\')
+            || anonymous == Verdict::Neither
+            || named == anonymous
+            || named == Verdict::Deny,
         "what everyone is told, each is told, unless it is told no"
     );
     Some(())

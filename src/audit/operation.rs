@@ -31,6 +31,8 @@ operations! {
     EncryptObject => "PutObject",
     /// An object was unlocked, or decrypted as a whole: `GetObject`.
     DecryptObject => "GetObject",
+    /// The ETags of a listing were opened, as many as the event's parameter says: `ListEtags`, which AWS does not have.
+    ListEtags => "ListEtags",
     /// The data key of an object or upload was wrapped anew: `UpdateObjectEncryption`.
     RewrapObject => "UpdateObjectEncryption",
     /// A multipart upload was begun: `CreateMultipartUpload`.
@@ -107,6 +109,7 @@ impl AuditOperation {
         matches!(
             self,
             Self::DecryptObject
+                | Self::ListEtags
                 | Self::GenerateKey
                 | Self::UnwrapKey
                 | Self::DescribeKey
@@ -121,6 +124,7 @@ impl AuditOperation {
             self,
             Self::EncryptObject
                 | Self::DecryptObject
+                | Self::ListEtags
                 | Self::RewrapObject
                 | Self::BeginMultipart
                 | Self::ResumeMultipart

@@ -1,5 +1,7 @@
 //! Keys that wrap keys: whose they are, how they wrap, how they rotate.
 
+#[cfg(feature = "s3")]
+mod bulk;
 mod context;
 mod engine;
 pub(crate) mod file_lock;

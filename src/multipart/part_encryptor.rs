@@ -100,6 +100,12 @@ impl PartEncryptor {
         self.encryptor.seal_value(name, value)
     }
 
+    /// As [`Encryptor::random_digits`].
+    #[cfg(feature = "s3")]
+    pub(crate) fn random_digits(&self) -> Result<[u8; 16]> {
+        self.encryptor.random_digits()
+    }
+
     /// The whole part at once.
     pub(super) fn all(self, plaintext: &[u8], label: &[u8]) -> Result<(Vec<u8>, Receipt)> {
         let len = plaintext.len() as u64;

@@ -1,50 +1,39 @@
-//! ETags: which is the MD5 of the plaintext, and which only looks like one.
+//! [`Etag`], what a client is answered, and [`StoredEtag`], what a store keeps of it.
+
+mod stored;
+
+pub use stored::{ListedEtag, StoredEtag};
 
 use std::fmt;
 use std::num::NonZeroU32;
 
 use http::HeaderValue;
 
-use super::sealing::{OpensValues, SealsValues};
+use super::sealing::{PlaintextMd5, SealsValues};
 use crate::crypto::md5::md5;
-use crate::envelope::ModeId;
-use crate::error::{Error, Result};
-use crate::sse::Sse;
-use crate::stream::SealedValue;
+use crate::envelope::{Envelope, ModeId};
+use crate::error::{Misuse, Result};
 use crate::stream::geometry::MAX_PARTS;
 
 /// What S3 answers as the ETag of an object or part: 32 hex digits, and after an upload in parts `-` and their number.
 ///
 /// | written | ETag |
 /// |---|---|
-/// | plain, SSE-S3: PUT, POST, copy, and each part | the MD5 of the plaintext |
+/// | unencrypted, SSE-S3: PUT, POST, copy, and each part | the MD5 of the plaintext |
 /// | SSE-KMS, DSSE-KMS, SSE-C: the same | random, another at every write |
 /// | in parts, in every mode | the MD5 over the parts' ETags, `-` and how many they are |
 ///
 /// S3's documentation says of the last that it is no MD5 of the object, whatever the mode. Its recorded answers are as
-/// above also where the parts' ETags are random, and that has two merits: completion needs nothing but the ETags that
-/// the client lists, and in those modes it says nothing of the plaintext.
+/// above also where the parts' ETags are random. So completion needs nothing but the ETags that the client lists, and in those
+/// modes the ETag says nothing of the plaintext.
 ///
 /// Changing the encryption of a stored object (UpdateObjectEncryption) leaves its ETag as it is.
 ///
-/// ```
-/// # fn main() -> atrest::Result<()> {
-/// use atrest::ModeId;
-/// use atrest::s3::Etag;
-/// # let sse = atrest::Sse::builder().keyring(atrest::Keyring::generate()?).build()?;
-/// let md5 = 0x4a4be40c96ac6314e91d93f38043a634_u128.to_be_bytes(); // of b"meow"
-/// assert_eq!(Etag::of_write(&sse, Some(ModeId::SseS3), Some(md5))?.to_string(), "4a4be40c96ac6314e91d93f38043a634");
-/// let part = Etag::of_write(&sse, Some(ModeId::SseKms), Some(md5))?;
-/// assert_ne!(part, Etag::of_md5(md5));
-/// let object = Etag::of_parts([part, part]).expect("there are parts");
-/// assert!(object.to_string().ends_with("-2"));
-/// # Ok(()) }
-/// ```
-///
 /// # Security
 ///
-/// Where it is made from the plaintext, [`tells_of_plaintext`](Self::tells_of_plaintext), it does not lie in the clear
-/// beside the object, but [sealed](Self::seal). In the other modes it may, and a HEAD or a listing needs no key for it.
+/// An ETag may be the MD5 of a plaintext, which tells what a short plaintext says. So it has no `Display`, its `Debug` shows
+/// no digits, and what a store keeps is a [`StoredEtag`]. [`to_client_string`](Self::to_client_string) and
+/// [`to_header_value`](Self::to_header_value) are for answers to a client and for the label of a part's receipt.
 ///
 /// Spec: Amazon S3, Object, "ETag"; "Checking object integrity".
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
@@ -54,38 +43,33 @@ pub struct Etag {
 }
 
 impl Etag {
-    const NAME: &'static str = "s3/etag";
-
-    /// Of a plaintext by its MD5: plain or SSE-S3, written whole or as a part.
-    pub fn of_md5(md5: [u8; 16]) -> Self {
-        Self { digits: md5, parts: None }
+    /// Of an unencrypted object or part.
+    pub fn of_unencrypted(md5: PlaintextMd5) -> Self {
+        Self { digits: md5.to_bytes(), parts: None }
     }
 
-    /// One that says nothing of the plaintext: SSE-KMS, DSSE-KMS or SSE-C, written whole or as a part. From the handle's
-    /// generator.
+    /// Of a part of an encrypted upload: the MD5 in SSE-S3, random in the other modes. Answer it to the client, and give
+    /// its [`to_client_string`](Self::to_client_string) as the label of the part's receipt.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`].
-    pub fn random(sse: &Sse) -> Result<Self> {
-        Ok(Self { digits: sse.generator().bytes()?, parts: None })
+    /// [`Misuse::EtagWithoutMd5`]: the upload is one of SSE-S3, and no MD5 was given.
+    /// [`Error::Random`](crate::Error::Random).
+    pub fn of_part(upload: &Envelope, part: &impl SealsValues, md5: Option<PlaintextMd5>) -> Result<Self> {
+        Self::of_encrypted(upload, part, md5)
     }
 
-    /// Of an object or part that was written in this mode, none being plain: the MD5 of its plaintext where the mode
-    /// answers that and it is given, and else random.
-    ///
-    /// # Errors
-    ///
-    /// As [`random`](Self::random).
-    pub fn of_write(sse: &Sse, mode: Option<ModeId>, md5: Option<[u8; 16]>) -> Result<Self> {
-        match md5.filter(|_| Self::tells_of_plaintext(mode)) {
-            Some(md5) => Ok(Self::of_md5(md5)),
-            None => Self::random(sse),
+    /// Of what was encrypted whole, in the mode of this envelope.
+    fn of_encrypted(envelope: &Envelope, values: &impl SealsValues, md5: Option<PlaintextMd5>) -> Result<Self> {
+        match (Self::needs_md5(Some(envelope.mode())), md5) {
+            (true, Some(md5)) => Ok(Self::of_unencrypted(md5)),
+            (true, None) => Err(Misuse::EtagWithoutMd5.into()),
+            (false, _) => Ok(Self { digits: values.random_digits()?, parts: None }),
         }
     }
 
-    /// Of an upload by the ETags of its parts in their order; none where there are no parts or over 65,536, or one of them
-    /// is no part's.
+    /// Of an upload by the ETags of its parts in their order; `None` where there are no parts or over 65,536, or one of them
+    /// is not a part's.
     pub fn of_parts(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
         let (mut digits, mut count) = (Vec::new(), 0);
         for part in parts {
@@ -99,7 +83,8 @@ impl Etag {
         Some(Self { digits: md5(&digits), parts: Some(parts) })
     }
 
-    /// Reads one as a client sends it, in quotes or without; none where it is not one that S3 gives.
+    /// Reads one as a client sends it, in quotes or without, and as a receipt's label has it; `None` where it is not one that
+    /// S3 gives.
     pub fn parse(text: &str) -> Option<Self> {
         let unquoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
         let (digits, parts) = match unquoted.split_once('-') {
@@ -113,61 +98,43 @@ impl Etag {
         Some(Self { digits: u128::from_str_radix(digits, 16).ok()?.to_be_bytes(), parts })
     }
 
-    /// In how many parts the object was uploaded; none of one that was written whole, and of a part.
+    /// In how many parts the object was uploaded; `None` of an object that was written whole, and of a part.
     pub fn parts(&self) -> Option<u32> {
         self.parts.map(NonZeroU32::get)
     }
 
-    /// Whether ETags of this mode are made from the plaintext, none being plain: then its MD5 is needed for them.
-    pub fn tells_of_plaintext(mode: Option<ModeId>) -> bool {
+    /// Whether ETags of this mode are made from the plaintext's MD5, so that a writer has to compute it; `None` is
+    /// unencrypted.
+    pub fn needs_md5(mode: Option<ModeId>) -> bool {
         match mode {
             None | Some(ModeId::SseS3) => true,
             Some(ModeId::SseKms | ModeId::DsseKms | ModeId::SseC) => false,
         }
     }
 
-    /// The value of the header `ETag`, in quotes.
+    /// The text for a client, without the quotes of a header: as GetObjectAttributes and CopyPartResult have it.
+    ///
+    /// # Security
+    ///
+    /// Not for a log, and not for a store: in SSE-S3 it is the MD5 of the plaintext.
+    pub fn to_client_string(&self) -> String {
+        let digits = u128::from_be_bytes(self.digits);
+        self.parts.map_or_else(|| format!("{digits:032x}"), |parts| format!("{digits:032x}-{parts}"))
+    }
+
+    /// The value of the header `ETag`, in quotes; marked sensitive.
     pub fn to_header_value(&self) -> HeaderValue {
-        HeaderValue::from_str(&format!("\"{self}\"")).expect("hex digits, a dash and quotes are a header's")
-    }
-
-    /// Seals it beside its object or part, under the name `s3/etag`: 61 bytes, in DSSE-KMS 102.
-    ///
-    /// Of an object in parts by the [completed upload](crate::multipart::CompletedUpload)'s decryptor; the ETag of a part
-    /// is in its receipt already, as its label.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Random`].
-    pub fn seal(&self, values: &impl SealsValues) -> Result<SealedValue> {
-        let count = self.parts().unwrap_or(0).to_be_bytes();
-        values.seal(Self::NAME, &[&self.digits[..], &count].concat())
-    }
-
-    /// Opens what [`seal`](Self::seal) gave.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Inauthentic`]: it was changed, or is another object's, or no ETag.
-    pub fn open(values: &impl OpensValues, sealed: &SealedValue) -> Result<Self> {
-        let opened = values.open(Self::NAME, sealed)?;
-        let (digits, count) = opened.split_first_chunk().ok_or(Error::Inauthentic)?;
-        let count = count.try_into().map_err(|_| Error::Inauthentic)?;
-        Ok(Self { digits: *digits, parts: NonZeroU32::new(u32::from_be_bytes(count)) })
+        let text = format!("\"{}\"", self.to_client_string());
+        let mut value = HeaderValue::from_str(&text).expect("hex digits, a dash and quotes are a header's");
+        value.set_sensitive(true);
+        value
     }
 }
 
-/// Without the quotes of a header, as GetObjectAttributes gives it.
-impl fmt::Display for Etag {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:032x}", u128::from_be_bytes(self.digits))?;
-        self.parts.map_or(Ok(()), |parts| write!(f, "-{parts}"))
-    }
-}
-
+/// The digits stay out of logs: they may be the MD5 of the plaintext.
 impl fmt::Debug for Etag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Etag({self})")
+        f.debug_struct("Etag").field("parts", &self.parts()).finish_non_exhaustive()
     }
 }
 

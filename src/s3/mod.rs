@@ -24,12 +24,15 @@ mod xml;
 pub use bucket_encryption::{
     BlockedEncryption, BucketEncryption, BucketEncryptionError, DefaultEncryption, ObjectEncryption,
 };
-pub use checksum::{Checksum, ChecksumAlgorithm};
+pub use checksum::{Checksum, ChecksumAlgorithm, OtherAlgorithm};
 pub use decision::{
     Access, Bucket, Decision, Operation, PolicyCheck, S3Request, Stored, Transport, Write, condition_values, decide,
 };
 pub use error::{Profile, S3Error, S3ErrorKind};
-pub use etag::Etag;
+pub use etag::{Etag, ListedEtag, StoredEtag};
 pub use headers::{EncryptionHeaders, mark_sensitive, names};
-pub use policy::{BucketPolicy, ConditionValues, PolicyError, PolicyErrorKind, PolicyRequest, Verdict};
+pub use policy::{
+    BucketPolicy, ConditionKey, ConditionValues, HostPolicy, PolicyError, PolicyErrorKind, PolicyRequest, RequestFacts,
+    Verdict,
+};
 pub use sealing::{OpensValues, PlaintextMd5, SealsValues};

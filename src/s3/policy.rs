@@ -1,31 +1,43 @@
-//! Bucket policies, as far as encryption and transport go.
+//! [`BucketPolicy`], which this crate evaluates, and [`HostPolicy`], which the host's own engine evaluates.
 
 mod condition;
 mod document;
 mod error;
+mod facts;
 mod glob;
+mod host;
 mod json;
+mod key;
+mod operator;
 mod principal;
+mod typed;
 
 use condition::Condition;
-use glob::{Case, Glob};
-use principal::Principals;
+use glob::Glob;
+use principal::{Identities, Principals};
 
-pub use condition::ConditionValues;
 pub use error::{PolicyError, PolicyErrorKind};
+pub use facts::{ConditionValues, RequestFacts};
+pub use host::HostPolicy;
+pub use key::ConditionKey;
 
 /// A bucket policy that is understood as a whole: read once, when it is stored, and asked at every request.
 ///
-/// Understood are `Version`, `Id`, `Sid`, `Effect`, `Principal` (`*`, and under `AWS` ARNs and account ids), `Action` and
-/// `Resource` with the wildcards `*` and `?`, and `Condition` with
+/// It understands `Version`, `Id`, `Sid`, `Effect`, `Action` and `Resource` with the wildcards `*` and `?`, and
 ///
-/// - the operators `StringEquals`, `StringLike`, `ArnEquals`, `ArnLike`, the negated form of each (`StringNotEquals`),
-///   `Bool`, the `IfExists` form of all these, and `Null`;
-/// - the keys `s3:x-amz-server-side-encryption`, `s3:x-amz-server-side-encryption-aws-kms-key-id`,
-///   `s3:x-amz-server-side-encryption-customer-algorithm` and `aws:SecureTransport`.
+/// - `Principal` and `NotPrincipal`: `*`, and lists under `AWS` (account ids and ARNs), `Service`, `Federated` and
+///   `CanonicalUser`;
+/// - in a `Condition` the operators `String*`, `Arn*`, `Bool`, `Numeric*`, `Date*` and `IpAddress` with their negations and
+///   the `IfExists` form of each, `Null`, and `ForAllValues:` and `ForAnyValue:` on keys of several values;
+/// - the keys of [`ConditionKey`].
 ///
-/// A list may stand wherever the grammar allows one. A document that holds anything else is refused, so that no part of one
-/// that was stored is ever ignored.
+/// A list may stand wherever the grammar allows one; booleans are read in any case, booleans and numbers with quotation marks
+/// or without. A document that holds anything else is refused, so that no part of a stored document is ever ignored. A host
+/// with an engine of its own stores such a document as a [`HostPolicy`].
+///
+/// | request has no value | request's value is not of the operator's type |
+/// |---|---|
+/// | the condition is not met; with a negated operator, `IfExists` or `ForAllValues:` it is met | the value meets none of the policy's; a negated operator is met |
 ///
 /// ```
 /// use atrest::s3::{BucketPolicy, ConditionValues, PolicyRequest, Verdict};
@@ -74,13 +86,14 @@ enum Effect {
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "every field has to be said: one left out would answer another question")]
 pub struct PolicyRequest<'a> {
-    /// Who asks: the ARN of a user, a role, a session or an account's root, or an account id; `None` is anonymous.
+    /// The requester's ARN (user, role, session, or an account's root) or account id; `None` where the requester has none:
+    /// anonymous, or a service that [`RequestFacts::service_principal`] names.
     pub principal: Option<&'a str>,
     /// What for, as `s3:PutObject`; upper and lower case are the same.
     pub action: &'a str,
     /// The ARN of the object or bucket, as `arn:aws:s3:::photos/2026/cat.jpg`, its key neither encoded nor shortened.
     pub resource: &'a str,
-    /// What the request itself says of its encryption and transport, before any default is applied.
+    /// What the request itself says of its encryption and transport, before any default is applied, and the host's facts.
     pub conditions: &'a ConditionValues<'a>,
 }
 
@@ -100,8 +113,12 @@ impl BucketPolicy {
     /// The longest policy that S3 stores, in bytes.
     pub const MAX_LEN: usize = 20_480;
 
-    /// The most wildcards `?` of a document: what it costs to ask it stays small.
-    pub const MAX_QUESTION_MARKS: usize = 64;
+    /// The most that the wildcards of a document may cost, in searches through one value of a request.
+    ///
+    /// A pattern with text between two stars costs one search, such as `photos/*/raw/*`. Text with a `?` between two stars
+    /// costs eight, four more for each further `?`, and one for each 8 bytes. Text before the first star and behind the last
+    /// costs none, with `?` or without. Under `ForAllValues:` and `ForAnyValue:` a pattern costs two and four times that.
+    pub const MAX_SEARCHES: usize = 256;
 
     /// Reads a policy document.
     ///
@@ -112,26 +129,33 @@ impl BucketPolicy {
     ///
     /// # Security
     ///
-    /// The names of actions and of buckets are taken as they are: a statement about `s3:PutObjekt`, or about a bucket that is
-    /// not this one, is about no request. A resource has to be of the partition `aws`.
+    /// The names of actions and of buckets are taken as they are: a statement about `s3:PutObjekt`, or about another bucket,
+    /// is about no request. A resource has to be of the partition `aws`.
     pub fn from_json(document: &[u8]) -> Result<Self, PolicyError> {
-        document::read(document).map(|statements| Self { statements })
+        let statements = document::read(&document::json(document)?)?.into_iter().collect::<Result<Vec<_>, _>>()?;
+        document::check_cost(&statements)?;
+        Ok(Self { statements })
     }
 
     /// What the policy says of a request: a statement that denies it wins over any that allow it.
     ///
     /// # Performance
     ///
-    /// Allocates nothing. Takes at most as many steps as the policy is long for each character of the request, and only
-    /// wildcard patterns made for it take that many.
+    /// Allocates nothing, unless an action is longer than 128 bytes. The time is bounded by the document's length plus
+    /// [`MAX_SEARCHES`](Self::MAX_SEARCHES) times the length of the request's longest value.
     ///
     /// Spec: AWS IAM User Guide, "Policy evaluation logic".
     pub fn evaluate(&self, request: &PolicyRequest<'_>) -> Verdict {
+        let mut room = [0; 128];
+        let action = Lowered::of(request.action, &mut room);
+        let requester = Identities::of(request);
         let mut verdict = Verdict::Neither;
-        for statement in self.statements.iter().filter(|statement| statement.is_about(request)) {
-            match statement.effect {
-                Effect::Deny => return Verdict::Deny,
-                Effect::Allow => verdict = Verdict::Allow,
+        for statement in &self.statements {
+            if statement.is_about(request, action.as_str(), &requester) {
+                match statement.effect {
+                    Effect::Deny => return Verdict::Deny,
+                    Effect::Allow => verdict = Verdict::Allow,
+                }
             }
         }
         verdict
@@ -139,10 +163,40 @@ impl BucketPolicy {
 }
 
 impl Statement {
-    fn is_about(&self, request: &PolicyRequest<'_>) -> bool {
-        self.actions.iter().any(|action| action.matches(request.action, Case::Ignored))
-            && self.resources.iter().any(|resource| resource.matches(request.resource, Case::Exact))
-            && self.principals.include(request.principal)
+    fn is_about(&self, request: &PolicyRequest<'_>, action: &str, requester: &Identities<'_>) -> bool {
+        self.actions.iter().any(|pattern| pattern.matches(action))
+            && self.resources.iter().any(|resource| resource.matches(request.resource))
+            && self.principals.include(requester, self.effect)
             && self.conditions.iter().all(|condition| condition.holds(request.conditions))
+    }
+
+    /// What its wildcards cost at most, in searches through a value of the request.
+    fn searches(&self) -> usize {
+        let names = self.actions.iter().chain(&self.resources).map(Glob::searches);
+        names.chain(self.conditions.iter().map(Condition::searches)).sum()
+    }
+}
+
+/// A text in lower case; on the stack where it has room there.
+enum Lowered<'a> {
+    Short(&'a str),
+    Long(String),
+}
+
+impl<'a> Lowered<'a> {
+    fn of(text: &str, room: &'a mut [u8]) -> Self {
+        let short = room.get_mut(..text.len()).and_then(|room| {
+            room.copy_from_slice(text.as_bytes());
+            room.make_ascii_lowercase();
+            std::str::from_utf8(room).ok()
+        });
+        short.map_or_else(|| Self::Long(text.to_ascii_lowercase()), Self::Short)
+    }
+
+    fn as_str(&self) -> &str {
+        match self {
+            Self::Short(text) => text,
+            Self::Long(text) => text,
+        }
     }
 }

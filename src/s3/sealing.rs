@@ -1,4 +1,4 @@
-//! What seals and opens the values of an object or part, whichever of its stages it is in.
+//! [`SealsValues`] and [`OpensValues`], what seals and opens the values of an object or part, and [`PlaintextMd5`].
 
 use std::fmt;
 
@@ -23,6 +23,9 @@ pub(super) mod sealed {
 
     pub(crate) trait Seals {
         fn seal(&self, name: &str, value: &[u8]) -> Result<SealedValue>;
+
+        /// Fresh digits for an ETag, from the handle's generator.
+        fn random_digits(&self) -> Result<[u8; 16]>;
     }
 
     pub(crate) trait Opens {
@@ -37,6 +40,10 @@ macro_rules! seals {
         impl sealed::Seals for $name {
             fn seal(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
                 self.seal_value(name, value)
+            }
+
+            fn random_digits(&self) -> Result<[u8; 16]> {
+                self.random_digits()
             }
         }
     )*};
@@ -57,8 +64,8 @@ macro_rules! opens {
 seals! { Encryptor PartEncryptor Upload Decryptor }
 opens! { Decryptor PartReceipt Upload Encryptor }
 
-/// The MD5 of a plaintext, as the host computed it or a client sent it; to be kept sealed, and never in the clear beside
-/// what is encrypted.
+/// The MD5 of a plaintext, as the host computed it or a client sent it. It is stored sealed, never unencrypted beside an
+/// encrypted object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PlaintextMd5([u8; 16]);
 

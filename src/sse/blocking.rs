@@ -21,6 +21,12 @@ impl Blocking {
         Self(sse)
     }
 
+    /// The handle whose calls these are.
+    #[cfg(feature = "s3")]
+    pub(crate) fn handle(&self) -> &Sse {
+        &self.0
+    }
+
     /// See [`Sse::encryptor`].
     ///
     /// # Errors

@@ -50,10 +50,18 @@ impl Decryptor {
 
     /// Where the part with this number lies: for `GET` with `partNumber`, and for stores that keep parts apart.
     ///
+    /// Part 1 of an object that was not uploaded in parts is the whole object, as S3 answers it.
+    ///
     /// # Errors
     ///
-    /// [`PartError::NotFound`]; [`Error::ManifestRequired`].
+    /// [`PartError::NotFound`]; [`Error::ManifestRequired`]. [`PartError::EndNotVerified`]: the object was not uploaded in
+    /// parts, and its length is not authenticated before [`verify_end`](Self::verify_end).
     pub fn part(&self, number: PartNumber) -> Result<PartInfo> {
+        if self.is_whole(number)? {
+            let lens = self.plaintext_len().zip(self.ciphertext_len());
+            let (plaintext_len, ciphertext_len) = lens.ok_or(PartError::EndNotVerified(number.get()))?;
+            return Ok(PartInfo { number, plaintext: 0..plaintext_len, ciphertext: 0..ciphertext_len });
+        }
         self.part_and_record(number).map(|(info, _)| info)
     }
 
@@ -62,8 +70,11 @@ impl Decryptor {
     ///
     /// # Errors
     ///
-    /// As [`part`](Self::part).
+    /// [`PartError::NotFound`]; [`Error::ManifestRequired`].
     pub fn part_decryptor(&self, number: PartNumber) -> Result<Self> {
+        if self.is_whole(number)? {
+            return Ok(self.clone());
+        }
         let (info, record) = self.part_and_record(number)?;
         Ok(self.of_part(&record, info.plaintext.end.saturating_sub(info.plaintext.start)))
     }
@@ -89,6 +100,11 @@ impl Decryptor {
         let manifest = self.manifest_of(&headers)?.knowing(Some(u64::from(count).saturating_mul(record)));
         let plan = manifest.range(bytes, manifest_len(self.layers(), count)?)?;
         Ok(ManifestPage { object: self.clone(), plan, first, parts, count })
+    }
+
+    /// Whether the part with this number is the whole of an object that was not uploaded in parts.
+    fn is_whole(&self, number: PartNumber) -> Result<bool> {
+        Ok(number.get() == 1 && self.table()?.is_none())
     }
 
     fn part_and_record(&self, number: PartNumber) -> Result<(PartInfo, PartRecord)> {

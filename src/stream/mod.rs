@@ -29,7 +29,7 @@ pub use decryptor::{Decryptor, SequentialDecryptor};
 pub use encryptor::Encryptor;
 pub use manifest::{ListedPart, ManifestPage};
 pub use parts::PartInfo;
-pub use range::{ByteRange, RangePlan, RangeReader};
+pub use range::{RangePlan, RangeReader};
 pub use value::SealedValue;
 
 use bytes::BytesMut;

@@ -1,7 +1,7 @@
 //! Reading a part of an object: what to fetch, and how to open it.
 
 use std::cmp::Ordering;
-use std::ops::{Range, RangeFrom, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::BytesMut;
@@ -14,58 +14,8 @@ use super::geometry::{in_object, opened_len};
 use super::parts::PartTable;
 use super::reader::Extent;
 use super::{Progress, Sticky, Transform};
+use crate::byte_range::{ByteRange, ResolvedRange};
 use crate::error::{Error, Result};
-
-/// Which plaintext bytes of an object; made from a Rust range, or by [`last`](Self::last).
-///
-/// An end behind the object's is clipped, as in HTTP. A range that holds no byte of the object, or none at all, is
-/// refused as [`Error::RangeNotSatisfiable`].
-///
-/// Spec: RFC 9110 section 14.1.2.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct ByteRange(Shape);
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Shape {
-    Between(u64, u64),
-    From(u64),
-    Last(u64),
-}
-
-impl ByteRange {
-    /// The last `len` bytes, or the whole object where it is shorter.
-    pub fn last(len: u64) -> Self {
-        Self(Shape::Last(len))
-    }
-
-    /// Where it lies in an object of this length, and whether that depends on the length.
-    fn within(self, plaintext_len: u64) -> (Range<u64>, bool) {
-        match self.0 {
-            Shape::Between(start, end) => (start..end.min(plaintext_len), end > plaintext_len),
-            Shape::From(start) => (start..plaintext_len, true),
-            Shape::Last(len) => (plaintext_len.saturating_sub(len)..plaintext_len, true),
-        }
-    }
-}
-
-impl From<Range<u64>> for ByteRange {
-    fn from(range: Range<u64>) -> Self {
-        Self(Shape::Between(range.start, range.end))
-    }
-}
-
-impl From<RangeInclusive<u64>> for ByteRange {
-    fn from(range: RangeInclusive<u64>) -> Self {
-        // Past the last u64 there is nothing to clip.
-        Self(Shape::Between(*range.start(), range.end().saturating_add(1)))
-    }
-}
-
-impl From<RangeFrom<u64>> for ByteRange {
-    fn from(range: RangeFrom<u64>) -> Self {
-        Self(Shape::From(range.start))
-    }
-}
 
 impl Decryptor {
     /// Plans how to read a range of an object whose stored body has so many bytes.
@@ -158,7 +108,7 @@ impl RangePlan {
         let known = decryptor.plaintext_len();
         let plaintext_len = unverified_plaintext_len(decryptor, ciphertext_len)?;
         let (wanted, depends) = range.within(plaintext_len);
-        let outcome = if !wanted.is_empty() {
+        let outcome = if !wanted.is_empty() || range.is_whole_of_empty(plaintext_len) {
             Outcome::Bytes { range: wanted, proven: known.is_some() || !depends }
         } else if known.is_some() {
             return Err(Error::RangeNotSatisfiable { plaintext_len });
@@ -166,7 +116,8 @@ impl RangePlan {
             Outcome::Nothing { plaintext_len }
         };
         let (bytes, to_end) = match &outcome {
-            Outcome::Bytes { range, proven } => (range.clone(), !proven),
+            // An empty object has nothing but its end to verify.
+            Outcome::Bytes { range, proven } => (range.clone(), !proven || range.is_empty()),
             Outcome::Nothing { plaintext_len } => (*plaintext_len..*plaintext_len, true),
         };
         Self::over(decryptor, bytes, to_end, ciphertext_len, outcome)
@@ -222,14 +173,23 @@ impl RangePlan {
         start..self.fetches.last().map_or(start, |fetch| fetch.end)
     }
 
-    /// Which plaintext bytes will come out; `None` while that hangs on an end that has not verified.
+    /// Which plaintext bytes will come out; `None` while that depends on an end that has not verified.
     ///
-    /// Who has to say so beforehand (`Content-Range`) verifies the end first: [`Decryptor::verify_end`].
+    /// A caller that needs the range before the data verifies the end first: [`Decryptor::verify_end`].
     pub fn plaintext_range(&self) -> Option<Range<u64>> {
         match &self.outcome {
             Outcome::Bytes { range, proven: true } => Some(range.clone()),
             _ => None,
         }
+    }
+
+    /// The range and the object's length, for `Content-Range`; `None` while the length of the object is not authenticated.
+    ///
+    /// It is `None` where the length was unknown when the object was written. A caller that answers `Content-Range` then
+    /// fetches [`Decryptor::end_fetch`], verifies it by [`Decryptor::verify_end`], and plans the range again with the
+    /// decryptor that this gives: one more fetch of at most one chunk.
+    pub fn resolved(&self) -> Option<ResolvedRange> {
+        Some(ResolvedRange::new(self.plaintext_range()?, self.decryptor.plaintext_len()?))
     }
 
     /// Opens what was fetched, all of it in one piece.

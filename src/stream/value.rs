@@ -77,6 +77,12 @@ impl Values {
         &self.keys
     }
 
+    /// Fresh public bytes from the handle's generator.
+    #[cfg(feature = "s3")]
+    pub(crate) fn random_digits(&self) -> Result<[u8; 16]> {
+        self.generator.bytes()
+    }
+
     /// Seals a value of the caller's.
     pub(crate) fn seal(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
         check_name(name)?;
@@ -190,6 +196,12 @@ macro_rules! value_methods {
         /// [`Misuse::ValueName`](crate::error::Misuse::ValueName).
         pub fn open_value(&self, name: &str, sealed: &$crate::stream::SealedValue) -> crate::error::Result<Vec<u8>> {
             self.$values.open(name, sealed)
+        }
+
+        /// Fresh digits for an ETag that says nothing of the plaintext.
+        #[cfg(feature = "s3")]
+        pub(crate) fn random_digits(&self) -> crate::error::Result<[u8; 16]> {
+            self.$values.random_digits()
         }
     };
 }

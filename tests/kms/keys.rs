@@ -321,3 +321,42 @@ fn deleting_an_alias_leaves_the_key() {
     assert!(store.admin().describe_key(&key.id).unwrap().aliases.is_empty());
     generate(&store.kms, &key.id, &owner()).unwrap();
 }
+
+#[test]
+fn a_key_policy_covers_sessions_of_a_role_and_an_account_as_a_bucket_policy_does() {
+    const ROLE: &str = "arn:aws:iam::111122223333:role/team/app";
+    const SESSION: &str = "arn:aws:sts::111122223333:assumed-role/app/i-1";
+    const ROOT: &str = "arn:aws:iam::111122223333:root";
+    let table: &[(&str, &[&str], &[&str])] = &[
+        (
+            ROLE,
+            &[ROLE, SESSION],
+            &[
+                "arn:aws:sts::111122223333:assumed-role/app2/i-1",
+                "arn:aws:sts::444455556666:assumed-role/app/i-1",
+                "arn:aws:iam::111122223333:role/app",
+                "arn:aws:iam::111122223333:assumed-role/app/i-1",
+                ROOT,
+                "app",
+            ],
+        ),
+        (
+            ROOT,
+            &[ROOT, ROLE, SESSION, "111122223333", "arn:aws:iam::111122223333:user/u"],
+            &["arn:aws:iam::444455556666:root", "anonymous"],
+        ),
+        ("111122223333", &[ROOT, SESSION], &["arn:aws:iam::444455556666:user/u", ""]),
+        (SESSION, &[SESSION], &[ROLE, "arn:aws:sts::111122223333:assumed-role/app/i-2"]),
+        ("alice", &["alice"], &["alice/x", "bob"]),
+    ];
+    for (listed, may, may_not) in table {
+        let policy = KeyPolicy::new().allow(Permission::Generate, [&Requester::new(*listed)]);
+        for (names, allowed) in [(may, true), (may_not, false)] {
+            for name in *names {
+                let requester = Requester::new(*name);
+                assert_eq!(policy.allows(Permission::Generate, &requester), allowed, "{listed} {name}");
+                assert!(!policy.allows(Permission::Unwrap, &requester), "{listed} {name}");
+            }
+        }
+    }
+}

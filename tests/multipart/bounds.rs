@@ -2,7 +2,7 @@
 //! refused as it refuses them.
 
 use atrest::multipart::{Receipt, Upload};
-use atrest::{Backend, Decryptor, Envelope, Error, Expected, Result, Unlock};
+use atrest::{Backend, ByteRange, Decryptor, Envelope, Error, Expected, Result, Unlock};
 use atrest_reference::envelope::{DSSE_KMS, SSE_C};
 use atrest_reference::multipart::{Receipt as Stated, encode_manifest, seal_receipt};
 use atrest_reference::object::Write;
@@ -119,8 +119,12 @@ fn the_largest_object_and_the_most_parts_are_read() {
         let (envelope, manifest) = forged(&write, &records(mode, &empty), 65_536, 0);
         let reader = read(&write, backends()[0], &envelope, &manifest).unwrap();
         assert_eq!(reader.parts().unwrap().len(), 65_536);
-        let refused = reader.range(0.., reader.ciphertext_len().unwrap());
-        assert!(matches!(refused, Err(Error::RangeNotSatisfiable { plaintext_len: 0, .. })));
+        let stored = reader.ciphertext_len().unwrap();
+        assert_eq!(reader.range(0.., stored).unwrap().plaintext_range(), Some(0..0));
+        let of_http = ByteRange::parse("bytes=0-").unwrap().unwrap();
+        for refused in [reader.range(of_http, stored), reader.range(1.., stored)] {
+            assert!(matches!(refused, Err(Error::RangeNotSatisfiable { plaintext_len: 0, .. })));
+        }
     }
 }
 

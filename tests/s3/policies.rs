@@ -1,7 +1,7 @@
 //! Bucket policies in a decision: the evaluator of this crate, and a host's own over the condition values.
 
 use atrest::s3::{
-    BucketEncryption, BucketPolicy, ConditionValues, Operation, PolicyCheck, PolicyRequest, S3Error,
+    BucketEncryption, BucketPolicy, ConditionKey, ConditionValues, Operation, PolicyCheck, PolicyRequest, S3Error,
     S3ErrorKind as Kind, S3Request, Stored, Transport, Verdict, condition_values, decide,
 };
 use serde_json::Value;
@@ -116,7 +116,7 @@ fn with_an_engine_of_its_own(document: &str, operation: Operation<'_>, request: 
 
 /// Knows what the documents above hold, and reads the values by their names.
 fn engine_denies(document: &str, action: &str, values: &ConditionValues<'_>) -> bool {
-    let values: Vec<(&str, &str)> = values.iter().collect();
+    let values: Vec<(String, &str)> = values.iter().map(|(key, value)| (key.to_string(), value)).collect();
     let value = |name: &str| values.iter().find(|(key, _)| *key == name).map(|(_, value)| *value);
     let document: Value = serde_json::from_str(document).unwrap();
     let statement = &document["Statement"][0];
@@ -255,10 +255,10 @@ fn whoever_was_let_begin_an_upload_is_let_finish_it() {
     }
     // How it comes is its own.
     let part = S3Request::new(PART_OF_KMS(&world), &none, Transport::Plain, &bucket).begun_with(values);
-    assert_eq!(condition_values(&part).value("aws:SecureTransport"), Some("false"));
+    assert_eq!(condition_values(&part).value(&ConditionKey::SecureTransport), Some("false"));
     // Nothing that was begun says anything of a PUT.
     let put = S3Request::new(PUT(&world), &none, Transport::Secure, &bucket).begun_with(values);
-    assert_eq!(condition_values(&put).value(W), None);
+    assert_eq!(condition_values(&put).value(&ConditionKey::ServerSideEncryption), None);
 }
 
 #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::error::{KeyStoreError, Result};
 use crate::object::Requester;
+use crate::principal::Identity;
 
 /// What a requester may do with a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -17,10 +18,14 @@ pub enum Permission {
     Administer,
 }
 
-/// Which requesters may do what with a key; whom it does not name may not.
+/// Which requesters may do what with a key; a requester that it does not cover may do nothing.
 ///
-/// A key without a policy may be used by the store's owner alone. One with a policy may be used by those whom it names, and
-/// the owner is one of them only if it says so; but the owner may administer every key, so that none is ever out of reach.
+/// A key without a policy may be used by the store's owner alone. A key with a policy may be used by the requesters that the
+/// policy covers, and by the owner only if the policy covers the owner; but the owner may administer every key, so that no key
+/// is ever out of reach.
+///
+/// A name covers the requester of that name. As in a bucket policy, the ARN of a role covers its sessions, and an account's
+/// id or the ARN of its root covers every requester of the account.
 ///
 /// ```
 /// use atrest::Requester;
@@ -77,9 +82,13 @@ impl KeyPolicy {
         self
     }
 
-    /// Whether the requester may do this.
+    /// Whether the requester may do this: by its own name, by its role or by its account.
     pub fn allows(&self, permission: Permission, requester: &Requester) -> bool {
-        self.requesters(permission).is_none_or(|names| names.contains(requester.as_str()))
+        let covered = |names: &BTreeSet<String>| {
+            let identity = Identity::new(requester.as_str());
+            names.contains(requester.as_str()) || names.iter().any(|name| identity.is_covered_by(name))
+        };
+        self.requesters(permission).is_none_or(covered)
     }
 
     /// The names of those who may do this; `None` where everyone may.

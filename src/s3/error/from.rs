@@ -11,7 +11,7 @@ impl From<&Error> for S3Error {
     fn from(error: &Error) -> Self {
         match error {
             Error::CustomerKey(error) => customer_key(*error).into(),
-            Error::RangeNotSatisfiable { .. } => Kind::RangeNotSatisfiable.into(),
+            Error::RangeNotSatisfiable { .. } | Error::SeveralRanges => Kind::RangeNotSatisfiable.into(),
             Error::UploadNotComplete => Kind::NoSuchKey.into(),
             Error::Part(error) => part(*error),
             Error::KeyProvider(error) => key_provider(error),
@@ -90,7 +90,7 @@ fn part(error: PartError) -> S3Error {
         PartError::Order(_) => Kind::PartOrder.into(),
         PartError::None => Kind::MalformedXml.into(),
         PartError::NotFound(_) => Kind::PartNotFound.into(),
-        PartError::Page => Kind::Internal.into(),
+        PartError::EndNotVerified(_) | PartError::Page => Kind::Internal.into(),
     }
 }
 

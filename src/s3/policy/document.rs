@@ -1,26 +1,33 @@
-//! From a policy document to its statements: what is not understood is refused, and nothing is skipped.
+//! Reads a policy document into statements; what is not understood is an error, and nothing is skipped.
 
 use std::collections::BTreeSet;
 
-use super::condition::{Condition, Key, Operator};
+use super::condition::Condition;
 use super::error::{PolicyError, PolicyErrorKind};
 use super::glob::Glob;
 use super::json::Json;
-use super::principal::Principals;
+use super::key::ConditionKey;
+use super::operator::Operator;
+use super::principal::{Principal, PrincipalKind, Principals};
 use super::{BucketPolicy, Effect, Statement};
 
 const BUCKET_ARN: &str = "arn:aws:s3:::";
 
-pub(super) fn read(document: &[u8]) -> Result<Vec<Statement>, PolicyError> {
-    // A part of a pattern with one of these is searched for place by place, at every request.
-    if document.iter().filter(|byte| **byte == b'?').count() > BucketPolicy::MAX_QUESTION_MARKS {
-        return Err(PolicyError::new(PolicyErrorKind::TooManyWildcards, ""));
-    }
+/// The JSON of a document that is no longer than S3 takes one.
+pub(super) fn json(document: &[u8]) -> Result<Json, PolicyError> {
     if document.len() > BucketPolicy::MAX_LEN {
         return Err(PolicyError::new(PolicyErrorKind::TooLong, ""));
     }
-    let document = Json::parse(document)?;
-    let [version, id, statements] = members("policy", &document, ["Version", "Id", "Statement"])?;
+    Json::parse(document)
+}
+
+/// The statements of a document, each understood or refused by name.
+///
+/// # Errors
+///
+/// What is not understood outside of statements.
+pub(super) fn read(document: &Json) -> Result<Vec<Result<Statement, PolicyError>>, PolicyError> {
+    let [version, id, statements] = members("policy", document, ["Version", "Id", "Statement"])?;
     // Without one it is the older, and between the two only variables differ, which neither may hold here.
     if let Some(version) = version.map(|version| text("Version", version)).transpose()?
         && !matches!(version, "2012-10-17" | "2008-10-17")
@@ -40,19 +47,32 @@ pub(super) fn read(document: &[u8]) -> Result<Vec<Statement>, PolicyError> {
             false => Err(PolicyError::new(PolicyErrorKind::Repeated, "Sid").in_statement(index, sid)),
         }
     });
-    read.collect()
+    Ok(read.collect())
+}
+
+/// Refuses statements whose wildcards cost every request too much.
+pub(super) fn check_cost(statements: &[Statement]) -> Result<(), PolicyError> {
+    if statements.iter().map(Statement::searches).sum::<usize>() <= BucketPolicy::MAX_SEARCHES {
+        Ok(())
+    } else {
+        Err(PolicyError::new(PolicyErrorKind::TooManyWildcards, ""))
+    }
 }
 
 fn statement(json: &Json) -> Result<Statement, PolicyError> {
-    let elements = ["Sid", "Effect", "Principal", "Action", "Resource", "Condition"];
-    let [sid, effect, principal, action, resource, condition] = members("Statement", json, elements)?;
+    let elements = ["Sid", "Effect", "Principal", "NotPrincipal", "Action", "Resource", "Condition"];
+    let [sid, effect, principal, not_principal, action, resource, condition] = members("Statement", json, elements)?;
     sid.map(|sid| text("Sid", sid)).transpose()?;
     let effect = match text("Effect", required("Effect", effect)?)? {
         "Allow" => Effect::Allow,
         "Deny" => Effect::Deny,
         other => return Err(PolicyError::new(PolicyErrorKind::UnknownEffect, other)),
     };
-    let principals = principals(required("Principal", principal)?)?;
+    let principals = match (principal, not_principal) {
+        (Some(_), Some(_)) => return Err(PolicyError::new(PolicyErrorKind::Conflict, "NotPrincipal")),
+        (None, Some(exceptions)) => all_but(exceptions)?,
+        (principal, None) => principals(required("Principal", principal)?)?,
+    };
     let actions = texts("Action", required("Action", action)?)?.into_iter().map(self::action);
     let resources = texts("Resource", required("Resource", resource)?)?.into_iter().map(self::resource);
     Ok(Statement {
@@ -65,14 +85,52 @@ fn statement(json: &Json) -> Result<Statement, PolicyError> {
 }
 
 fn principals(json: &Json) -> Result<Principals, PolicyError> {
-    match json {
-        Json::Text(text) if text == "*" => Ok(Principals::Everyone),
-        Json::Text(text) => Err(PolicyError::new(PolicyErrorKind::InvalidPrincipal, text)),
-        _ => {
-            let [aws] = members("Principal", json, ["AWS"])?;
-            Principals::from_texts(&texts("AWS", required("AWS", aws)?)?)
+    if is_everyone(json) {
+        return Ok(Principals::Everyone);
+    }
+    let (list, everyone) = principal_list("Principal", json)?;
+    Ok(if everyone { Principals::Everyone } else { Principals::These(list) })
+}
+
+/// Everyone but those who are listed; everyone but everyone would be a statement about no request.
+fn all_but(json: &Json) -> Result<Principals, PolicyError> {
+    let everyone = || PolicyError::new(PolicyErrorKind::InvalidPrincipal, "*");
+    if is_everyone(json) {
+        return Err(everyone());
+    }
+    match principal_list("NotPrincipal", json)? {
+        (_, true) => Err(everyone()),
+        (list, false) => Ok(Principals::AllBut(list)),
+    }
+}
+
+fn is_everyone(json: &Json) -> bool {
+    matches!(json, Json::Text(text) if text == "*")
+}
+
+/// The principals that are named, and whether `AWS` has a `*` among them, which is everyone.
+fn principal_list(element: &str, json: &Json) -> Result<(Vec<Principal>, bool), PolicyError> {
+    const KINDS: [(&str, PrincipalKind); 4] = [
+        ("AWS", PrincipalKind::Aws),
+        ("Service", PrincipalKind::Service),
+        ("Federated", PrincipalKind::Federated),
+        ("CanonicalUser", PrincipalKind::CanonicalUser),
+    ];
+    if let Json::Text(text) = json {
+        return Err(PolicyError::new(PolicyErrorKind::InvalidPrincipal, text));
+    }
+    let found = members(element, json, KINDS.map(|(name, _)| name))?;
+    let (mut list, mut everyone) = (Vec::new(), false);
+    for ((name, kind), json) in KINDS.into_iter().zip(found) {
+        for text in json.map(|json| texts(name, json)).transpose()?.unwrap_or_default() {
+            if kind == PrincipalKind::Aws && text == "*" {
+                everyone = true;
+            } else {
+                list.push(Principal::new(kind, text)?);
+            }
         }
     }
+    Ok((list, everyone))
 }
 
 fn action(text: &str) -> Result<Glob, PolicyError> {
@@ -83,7 +141,8 @@ fn action(text: &str) -> Result<Glob, PolicyError> {
     if text != "*" && !of_s3 {
         return Err(PolicyError::new(PolicyErrorKind::InvalidAction, text));
     }
-    Ok(Glob::new(text))
+    // Upper and lower case are the same: an action is compared in lower case.
+    Ok(Glob::new(&text.to_ascii_lowercase()))
 }
 
 fn resource(text: &str) -> Result<Glob, PolicyError> {
@@ -105,21 +164,21 @@ fn conditions(json: &Json) -> Result<Vec<Condition>, PolicyError> {
         if !operators.insert(name) {
             return Err(PolicyError::new(PolicyErrorKind::Repeated, name));
         }
-        let mut seen = Vec::new();
+        let mut seen = BTreeSet::new();
         for (key_name, values) in object(name, keys)? {
             let unknown = || PolicyError::new(PolicyErrorKind::UnknownKey, key_name);
-            let key = Key::from_name(key_name).ok_or_else(unknown)?;
-            if seen.contains(&key) {
+            let key = ConditionKey::from_name(key_name).ok_or_else(unknown)?;
+            if !seen.insert(key.clone()) {
                 return Err(PolicyError::new(PolicyErrorKind::Repeated, key_name));
             }
-            seen.push(key);
-            if !operator.fits(key) {
+            if !operator.fits(&key) {
                 return Err(PolicyError::new(PolicyErrorKind::OperatorDoesNotFit, name));
             }
             let values = one_or_more(key_name, values)?.iter().map(|value| match value {
-                // Booleans may stand without quotation marks.
+                // Booleans and numbers may stand without quotation marks.
                 Json::Bool(true) => Ok("true"),
                 Json::Bool(false) => Ok("false"),
+                Json::Number(number) => Ok(number.as_str()),
                 other => text(key_name, other),
             });
             conditions.push(Condition::new(operator, key, &values.collect::<Result<Vec<_>, _>>()?)?);

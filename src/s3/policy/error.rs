@@ -19,7 +19,7 @@ pub struct PolicyError {
 pub enum PolicyErrorKind {
     /// The document is longer than [`BucketPolicy::MAX_LEN`].
     TooLong,
-    /// The document has more wildcards `?` than [`BucketPolicy::MAX_QUESTION_MARKS`].
+    /// The wildcards of the document cost more than [`BucketPolicy::MAX_SEARCHES`].
     TooManyWildcards,
     /// The document is not JSON; the place is counted from 1, the column in bytes.
     NotJson {
@@ -36,6 +36,8 @@ pub enum PolicyErrorKind {
     Repeated,
     /// An element that has to be there is not.
     Missing,
+    /// An element that may not stand beside another: `NotPrincipal` beside `Principal`.
+    Conflict,
     /// An element's value is not of its type.
     WrongType,
     /// An element's list or object holds nothing.
@@ -44,7 +46,9 @@ pub enum PolicyErrorKind {
     UnknownVersion,
     /// An `Effect` other than `Allow` and `Deny`.
     UnknownEffect,
-    /// A principal other than `*`, an account id and the ARN of an account's root, a user, a role or a session.
+    /// A principal that is not understood: under `AWS` other than `*`, an account id and the ARN of an account's root, a
+    /// user, a role or a session; under `Service` and `Federated` other than a host name, or a provider's ARN; under
+    /// `CanonicalUser` other than 64 hex digits; and `*` under `NotPrincipal`.
     InvalidPrincipal,
     /// An action other than `*` and `s3:` with a name that may hold wildcards.
     InvalidAction,
@@ -54,9 +58,11 @@ pub enum PolicyErrorKind {
     UnknownOperator,
     /// A condition key that is not understood.
     UnknownKey,
-    /// A condition operator that is never met by a value of its key: `Bool` where there is text, an ARN's where there is none.
+    /// A condition operator that is never met by a value of its key, such as `Bool` where there is text; one with
+    /// `ForAllValues:` or `ForAnyValue:` on a key of one value, and one without on a key of several.
     OperatorDoesNotFit,
-    /// A condition's value that its operator never meets: not `true` or `false` for `Bool` and `Null`, not an ARN for an ARN's.
+    /// A condition's value that its operator never meets: not a boolean for `Bool` and `Null`, not an ARN, a number, a date
+    /// or a network for the operators of these.
     InvalidValue,
     /// A policy variable, `${..}`.
     Variable,
@@ -103,7 +109,7 @@ impl fmt::Display for PolicyError {
         match self.kind {
             PolicyErrorKind::TooLong => write!(formatter, "the policy is longer than {} bytes", BucketPolicy::MAX_LEN),
             PolicyErrorKind::TooManyWildcards => {
-                write!(formatter, "the policy has more than {} wildcards ?", BucketPolicy::MAX_QUESTION_MARKS)
+                write!(formatter, "the wildcards of the policy cost more than {} searches", BucketPolicy::MAX_SEARCHES)
             }
             PolicyErrorKind::NotJson { line, column } => {
                 write!(formatter, "the policy is not JSON, from line {line}, column {column}")
@@ -112,6 +118,7 @@ impl fmt::Display for PolicyError {
             PolicyErrorKind::UnknownElement => write!(formatter, "the element {name:?} is not supported"),
             PolicyErrorKind::Repeated => write!(formatter, "{name:?} is there twice"),
             PolicyErrorKind::Missing => write!(formatter, "there is no {name:?}"),
+            PolicyErrorKind::Conflict => write!(formatter, "the element {name:?} may not stand beside its opposite"),
             PolicyErrorKind::WrongType => write!(formatter, "the value of {name:?} is not of its type"),
             PolicyErrorKind::Empty => write!(formatter, "{name:?} is empty"),
             PolicyErrorKind::UnknownVersion => write!(formatter, "the version {name:?} is not supported"),

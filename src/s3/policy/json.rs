@@ -1,4 +1,4 @@
-//! JSON as it stands: members in their order, also those that are there twice, which maps and derived types would hide.
+//! [`Json`], a document with its members in their order, repeated ones too: maps and derived types would hide those.
 
 use std::fmt;
 
@@ -16,8 +16,9 @@ pub(super) enum Json {
     List(Vec<Json>),
     Text(String),
     Bool(bool),
-    /// A number or null: no policy needs one.
-    Other,
+    /// A number, written as short as it can be.
+    Number(String),
+    Null,
 }
 
 impl Json {
@@ -89,19 +90,19 @@ impl<'de> Visitor<'de> for Node {
         Ok(Json::Bool(value))
     }
 
-    fn visit_u64<E>(self, _: u64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_u64<E>(self, number: u64) -> Result<Json, E> {
+        Ok(Json::Number(number.to_string()))
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_i64<E>(self, number: i64) -> Result<Json, E> {
+        Ok(Json::Number(number.to_string()))
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Json, E> {
-        Ok(Json::Other)
+    fn visit_f64<E>(self, number: f64) -> Result<Json, E> {
+        Ok(Json::Number(number.to_string()))
     }
 
     fn visit_unit<E>(self) -> Result<Json, E> {
-        Ok(Json::Other)
+        Ok(Json::Null)
     }
 }

@@ -1,98 +1,139 @@
-//! Who a statement is about.
+//! [`Principals`], the requesters that a statement is about.
 //!
-//! Spec: AWS IAM User Guide, "AWS JSON policy elements: Principal".
+//! Spec: AWS IAM User Guide, "AWS JSON policy elements: Principal" and "NotPrincipal".
 
 use super::error::{PolicyError, PolicyErrorKind};
+use super::{Effect, PolicyRequest};
+use crate::principal::{Arn, Identity, is_account_id};
 
-/// The principals of a statement.
+/// The requesters that a statement is about.
 #[derive(Clone, Debug)]
 pub(super) enum Principals {
-    /// Everyone, the anonymous too.
+    /// Everyone, anonymous requesters too.
     Everyone,
-    Named(Vec<Principal>),
+    These(Vec<Principal>),
+    /// Everyone but these.
+    AllBut(Vec<Principal>),
 }
 
+/// One principal of a list.
 #[derive(Clone, Debug)]
-pub(super) enum Principal {
-    /// Everyone in an account: the ARN of its root means no less.
-    Account(String),
-    /// A user or a session, by its ARN.
-    One(String),
-    /// A role by its ARN, and all its sessions, whose ARNs have the role's account and name but not its path.
-    Role { arn: String, account: String, name: String },
+pub(super) struct Principal {
+    kind: PrincipalKind,
+    name: Box<str>,
+}
+
+/// Under which name a principal stands in a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum PrincipalKind {
+    Aws,
+    Service,
+    Federated,
+    CanonicalUser,
+}
+
+/// Every identity of a requester, parsed once for one evaluation.
+pub(super) struct Identities<'a> {
+    aws: Option<Identity<'a>>,
+    service: Option<&'a str>,
+    federated: Option<&'a str>,
+    canonical_user: Option<&'a str>,
+}
+
+impl<'a> Identities<'a> {
+    pub(super) fn of(request: &PolicyRequest<'a>) -> Self {
+        let facts = request.conditions.host_facts();
+        Self {
+            aws: request.principal.map(Identity::new),
+            service: facts.and_then(|facts| facts.service_principal.as_deref()),
+            federated: facts.and_then(|facts| facts.federated_provider.as_deref()),
+            canonical_user: facts.and_then(|facts| facts.canonical_user.as_deref()),
+        }
+    }
 }
 
 impl Principals {
-    pub(super) fn include(&self, requester: Option<&str>) -> bool {
-        match (self, requester) {
-            (Self::Everyone, _) => true,
-            (Self::Named(_), None) => false,
-            (Self::Named(principals), Some(requester)) => {
-                principals.iter().any(|principal| principal.includes(requester))
-            }
+    pub(super) fn include(&self, requester: &Identities<'_>, effect: Effect) -> bool {
+        match self {
+            Self::Everyone => true,
+            Self::These(list) => list.iter().any(|principal| principal.covers(requester)),
+            // SECURITY: an account among the exceptions leaves fewest out where the statement denies, and most where it
+            // allows. The service asks for the account of an exception to be listed beside it.
+            Self::AllBut(list) => match effect {
+                Effect::Deny => !list.iter().any(|principal| principal.names(requester)),
+                Effect::Allow => !list.iter().any(|principal| principal.covers(requester)),
+            },
         }
-    }
-
-    /// Of the texts under `AWS`.
-    pub(super) fn from_texts(texts: &[&str]) -> Result<Self, PolicyError> {
-        let named = texts.iter().filter(|text| **text != "*").map(|text| Principal::from_text(text));
-        let named = named.collect::<Result<_, _>>()?;
-        Ok(if texts.contains(&"*") { Self::Everyone } else { Self::Named(named) })
     }
 }
 
 impl Principal {
-    fn from_text(text: &str) -> Result<Self, PolicyError> {
-        let refused = || PolicyError::new(PolicyErrorKind::InvalidPrincipal, text);
-        if text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit()) {
-            return Ok(Self::Account(text.to_owned()));
-        }
-        // A wildcard for part of a name does not exist here, and would be taken for a name.
-        if text.contains(['*', '?', '$']) {
-            return Err(refused());
-        }
-        let arn = Arn::parse(text).ok_or_else(refused)?;
-        match (arn.service, arn.resource.split_once('/')) {
-            ("iam", None) if arn.resource == "root" && !arn.account.is_empty() => {
-                Ok(Self::Account(arn.account.to_owned()))
+    pub(super) fn new(kind: PrincipalKind, text: &str) -> Result<Self, PolicyError> {
+        let is_principal = match kind {
+            PrincipalKind::Aws => is_of_aws(text),
+            PrincipalKind::Service => is_host_name(text),
+            PrincipalKind::Federated => is_host_name(text) || is_provider_arn(text),
+            PrincipalKind::CanonicalUser => {
+                text.len() == 64 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
             }
-            ("iam", Some(("role", path))) if !path.is_empty() => {
-                let name = path.rsplit_once('/').map_or(path, |(_, name)| name);
-                Ok(Self::Role { arn: text.to_owned(), account: arn.account.to_owned(), name: name.to_owned() })
-            }
-            ("iam", Some(("user", name))) | ("sts", Some(("assumed-role" | "federated-user", name)))
-                if !name.is_empty() =>
-            {
-                Ok(Self::One(text.to_owned()))
-            }
-            _ => Err(refused()),
+        };
+        if is_principal {
+            Ok(Self { kind, name: text.into() })
+        } else {
+            Err(PolicyError::new(PolicyErrorKind::InvalidPrincipal, text))
         }
     }
 
-    fn includes(&self, requester: &str) -> bool {
-        match self {
-            Self::One(arn) => arn == requester,
-            Self::Account(id) => id == requester || Arn::parse(requester).is_some_and(|arn| arn.account == id),
-            Self::Role { arn, account, name } => {
-                let session = Arn::parse(requester).filter(|arn| arn.service == "sts" && arn.account == account);
-                let role = session.and_then(|arn| arn.resource.strip_prefix("assumed-role/")?.split_once('/'));
-                arn == requester || role.is_some_and(|(role, _)| role == name)
-            }
+    fn covers(&self, requester: &Identities<'_>) -> bool {
+        self.is(requester, |identity| identity.is_covered_by(&self.name))
+    }
+
+    fn names(&self, requester: &Identities<'_>) -> bool {
+        self.is(requester, |identity| identity.is_named_by(&self.name))
+    }
+
+    fn is(&self, requester: &Identities<'_>, of_aws: impl Fn(&Identity<'_>) -> bool) -> bool {
+        let name = Some(&*self.name);
+        match self.kind {
+            PrincipalKind::Aws => requester.aws.as_ref().is_some_and(of_aws),
+            PrincipalKind::Service => requester.service == name,
+            PrincipalKind::Federated => requester.federated == name,
+            PrincipalKind::CanonicalUser => requester.canonical_user == name,
         }
     }
 }
 
-/// An ARN of IAM or of its session service, which know no regions: `arn:aws:iam::ACCOUNT:RESOURCE`.
-struct Arn<'a> {
-    service: &'a str,
-    account: &'a str,
-    resource: &'a str,
+/// An account id, or the ARN of an account's root, a user, a role or a session.
+fn is_of_aws(text: &str) -> bool {
+    // A wildcard for a part of a name does not exist here, and would be taken for a name.
+    if is_account_id(text) || text.contains(['*', '?', '$']) {
+        return is_account_id(text);
+    }
+    let Some(arn) = Arn::parse(text) else {
+        return false;
+    };
+    match (arn.service, arn.resource.split_once('/')) {
+        ("iam", None) => arn.resource == "root" && !arn.account.is_empty(),
+        ("iam", Some(("role" | "user", name))) | ("sts", Some(("assumed-role" | "federated-user", name))) => {
+            !name.is_empty()
+        }
+        _ => false,
+    }
 }
 
-impl<'a> Arn<'a> {
-    fn parse(text: &'a str) -> Option<Self> {
-        let (service, rest) = text.strip_prefix("arn:aws:")?.split_once("::")?;
-        let (account, resource) = rest.split_once(':')?;
-        matches!(service, "iam" | "sts").then_some(Self { service, account, resource })
-    }
+/// A service, such as `logging.s3.amazonaws.com`, or a web identity provider, such as `accounts.google.com`.
+fn is_host_name(text: &str) -> bool {
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && label.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    };
+    text.contains('.') && text.split('.').all(is_label)
+}
+
+fn is_provider_arn(text: &str) -> bool {
+    let provider = Arn::parse(text).filter(|arn| arn.service == "iam" && is_account_id(arn.account));
+    let name = provider.and_then(|arn| arn.resource.split_once('/'));
+    let is_provider =
+        name.is_some_and(|(kind, name)| matches!(kind, "saml-provider" | "oidc-provider") && !name.is_empty());
+    is_provider && !text.contains(['*', '?', '$'])
 }

@@ -1,0 +1,305 @@
+//! [`StoredEtag`], and the ETags of a listing.
+
+use std::fmt;
+use std::num::NonZeroU32;
+
+use pollster::block_on;
+
+use super::Etag;
+use crate::envelope::{Envelope, ModeId};
+use crate::error::{EnvelopeError, Error, PartError, Result, Unexpected};
+use crate::object::ObjectName;
+use crate::s3::sealing::{OpensValues, PlaintextMd5, SealsValues};
+use crate::sse::{Blocking, ListedValue, Sse};
+use crate::stream::SealedValue;
+
+/// What the stored bytes begin with.
+const VERSION: u8 = 1;
+const UNSEALED: u8 = 0;
+const SEALED: u8 = 1;
+/// What a sealed ETag is sealed under.
+const NAME: &str = "s3/etag";
+
+/// An ETag as a store keeps it: sealed where it is made from the plaintext of an encrypted object, unsealed elsewhere.
+///
+/// It is made in one call at the end of a write, before the encryptor is finished, with the ETag to answer. A listing opens
+/// a thousand at once under the keyring alone, [`Sse::open_etags`]: no key provider is asked, no body's key is derived, and no
+/// event says that an object was read.
+///
+/// The stored bytes, [`to_bytes`](Self::to_bytes), have one encoding:
+///
+/// | bytes | field |
+/// |---|---|
+/// | 1 | version, 1 |
+/// | 1 | 0 unsealed, 1 sealed |
+/// | 20, unsealed | the 16 bytes of the digits, and the number of parts as a big-endian `u32`, 0 where there are none |
+/// | the rest, sealed | the same 20 bytes as a [`SealedValue`] under the name `s3/etag`: 61 bytes, in DSSE-KMS 102 |
+///
+/// # Examples
+///
+/// ```
+/// # fn main() -> atrest::Result<()> {
+/// use atrest::s3::{PlaintextMd5, StoredEtag};
+/// # let sse = atrest::Sse::builder().keyring(atrest::Keyring::generate()?).build()?;
+/// let object = atrest::ObjectName::new("photos", "2026/cat.jpg")?;
+/// let (envelope, encryptor) = sse.blocking().encryptor(&object, atrest::SseS3)?;
+/// // The service computed the MD5 of b"meow" while it encrypted.
+/// let md5 = PlaintextMd5::new(0x4a4be40c96ac6314e91d93f38043a634_u128.to_be_bytes());
+/// let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor, Some(md5))?;
+/// assert_eq!(etag.to_client_string(), "4a4be40c96ac6314e91d93f38043a634");
+/// let bytes = stored.to_bytes(); // store these beside the envelope
+///
+/// let stored = StoredEtag::from_bytes(&bytes)?;
+/// assert_eq!(sse.blocking().open_etag(&object, &envelope, &stored)?, etag);
+/// # Ok(()) }
+/// ```
+///
+/// # Security
+///
+/// A writer of the store can put an older ETag of the same object back, and change an unsealed one.
+///
+/// Spec: manual, format, "Sealed values".
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct StoredEtag(Kept);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Kept {
+    Unsealed(Etag),
+    Sealed(SealedValue),
+}
+
+impl StoredEtag {
+    /// Of an object that was written whole and encrypted, with the ETag to answer: in SSE-S3 its MD5, sealed; in the other
+    /// modes random, unsealed.
+    ///
+    /// `values` is the object's encryptor, before it is finished. [`Etag::needs_md5`] says beforehand whether to compute the
+    /// MD5; one that is not needed is not looked at.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::EtagWithoutMd5`](crate::error::Misuse::EtagWithoutMd5); [`Error::Random`].
+    pub fn of_write(envelope: &Envelope, values: &impl SealsValues, md5: Option<PlaintextMd5>) -> Result<(Etag, Self)> {
+        let etag = Etag::of_encrypted(envelope, values, md5)?;
+        Ok((etag, Self::of(etag, envelope, values)?))
+    }
+
+    /// Of a completed upload by the ETags of its parts, which are the labels of their receipts, with the ETag to answer.
+    ///
+    /// `envelope` and `values` are those of the [completed upload](crate::multipart::CompletedUpload).
+    ///
+    /// # Errors
+    ///
+    /// [`PartError::None`]: there are no parts, or over 65,536, or one of the ETags is not a part's. [`Error::Random`].
+    pub fn of_upload(
+        envelope: &Envelope,
+        values: &impl SealsValues,
+        parts: impl IntoIterator<Item = Etag>,
+    ) -> Result<(Etag, Self)> {
+        let etag = Etag::of_parts(parts).ok_or(PartError::None)?;
+        Ok((etag, Self::of(etag, envelope, values)?))
+    }
+
+    /// Of an unencrypted object. Never of an encrypted one.
+    pub fn of_unencrypted(etag: Etag) -> Self {
+        Self(Kept::Unsealed(etag))
+    }
+
+    /// What was sealed under the name `s3/etag` and kept without these bytes' first two.
+    pub fn from_sealed_value(sealed: SealedValue) -> Self {
+        Self(Kept::Sealed(sealed))
+    }
+
+    /// The same after a rewrap of its object, whose new envelope and decryptor these are: unsealed becomes sealed where the
+    /// object is now one of SSE-S3, and sealed stays as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Random`].
+    pub fn after_rewrap(&self, envelope: &Envelope, values: &impl SealsValues) -> Result<Self> {
+        match &self.0 {
+            Kept::Unsealed(etag) => Self::of(*etag, envelope, values),
+            Kept::Sealed(_) => Ok(self.clone()),
+        }
+    }
+
+    fn of(etag: Etag, envelope: &Envelope, values: &impl SealsValues) -> Result<Self> {
+        if !Etag::needs_md5(Some(envelope.mode())) {
+            return Ok(Self(Kept::Unsealed(etag)));
+        }
+        values.seal(NAME, &payload(etag)).map(|sealed| Self(Kept::Sealed(sealed)))
+    }
+
+    /// The ETag of an object that was unlocked, in any mode; [`Sse::open_etag`] needs no decryptor, but is for SSE-S3 alone.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inauthentic`]: it was changed, or is another object's; or it is unsealed, and the object is one of SSE-S3.
+    pub fn open(&self, envelope: &Envelope, values: &impl OpensValues) -> Result<Etag> {
+        match &self.0 {
+            Kept::Unsealed(etag) => unsealed(*etag, Some(envelope)),
+            Kept::Sealed(sealed) => from_payload(&values.open(NAME, sealed)?),
+        }
+    }
+
+    /// The ETag of an unencrypted object.
+    ///
+    /// # Errors
+    ///
+    /// [`Unexpected::Mode`]: it is sealed, so its object is encrypted.
+    pub fn open_unencrypted(&self) -> Result<Etag> {
+        match &self.0 {
+            Kept::Unsealed(etag) => Ok(*etag),
+            Kept::Sealed(_) => Err(Unexpected::Mode.into()),
+        }
+    }
+
+    /// The bytes to store: 22 unsealed, 63 sealed, in DSSE-KMS 104.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        match &self.0 {
+            Kept::Unsealed(etag) => [&[VERSION, UNSEALED][..], &payload(*etag)].concat(),
+            Kept::Sealed(sealed) => [&[VERSION, SEALED][..], sealed.as_bytes()].concat(),
+        }
+    }
+
+    /// Reads what [`to_bytes`](Self::to_bytes) gave. Whether a sealed one is true shows when it is opened.
+    ///
+    /// # Errors
+    ///
+    /// [`EnvelopeError::UnsupportedVersion`]: a newer release wrote it. [`Error::Truncated`]: there are fewer than two bytes.
+    /// [`Error::Inauthentic`]: no release wrote it.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
+        let ([version, kind], rest) = bytes.split_first_chunk().ok_or(Error::Truncated)?;
+        match (*version, *kind) {
+            (VERSION, UNSEALED) => from_payload(rest).map(|etag| Self(Kept::Unsealed(etag))),
+            (VERSION, SEALED) => Ok(Self(Kept::Sealed(SealedValue::from_bytes(rest)))),
+            (VERSION, _) => Err(Error::Inauthentic),
+            (version, _) => Err(EnvelopeError::UnsupportedVersion(version).into()),
+        }
+    }
+}
+
+/// The digits stay out of logs: they may be the MD5 of the plaintext.
+impl fmt::Debug for StoredEtag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoredEtag").field("sealed", &matches!(self.0, Kept::Sealed(_))).finish_non_exhaustive()
+    }
+}
+
+fn payload(etag: Etag) -> [u8; 20] {
+    let mut payload = [0; 20];
+    let (digits, parts) = payload.split_at_mut(etag.digits.len());
+    digits.copy_from_slice(&etag.digits);
+    parts.copy_from_slice(&etag.parts().unwrap_or(0).to_be_bytes());
+    payload
+}
+
+fn from_payload(payload: &[u8]) -> Result<Etag> {
+    let (digits, parts) = payload.split_first_chunk().ok_or(Error::Inauthentic)?;
+    let parts = parts.try_into().map_err(|_| Error::Inauthentic)?;
+    Ok(Etag { digits: *digits, parts: NonZeroU32::new(u32::from_be_bytes(parts)) })
+}
+
+/// An ETag that is not sealed, beside what is encrypted as this envelope says.
+fn unsealed(etag: Etag, envelope: Option<&Envelope>) -> Result<Etag> {
+    // SECURITY: in SSE-S3 it is always sealed, so somebody put this one there.
+    match envelope.map(Envelope::mode) {
+        Some(ModeId::SseS3) => Err(Error::Inauthentic),
+        None | Some(ModeId::SseKms | ModeId::DsseKms | ModeId::SseC) => Ok(etag),
+    }
+}
+
+/// One object of a listing: its name, its envelope where it is encrypted, and its stored ETag.
+#[derive(Clone, Copy, Debug)]
+#[expect(clippy::exhaustive_structs, reason = "every field has to be said: one left out would be another object")]
+pub struct ListedEtag<'a> {
+    /// The object that the ETag is stored beside.
+    pub object: &'a ObjectName,
+    /// The object's envelope; `None` where the object is unencrypted.
+    pub envelope: Option<&'a Envelope>,
+    /// What the store keeps.
+    pub stored: &'a StoredEtag,
+}
+
+impl Sse {
+    /// Opens the ETags of a listing, in the order given; each with its own outcome.
+    ///
+    /// Unsealed ETags need no key. Sealed ones are opened under the keyring alone, and only of SSE-S3 objects. An entry that
+    /// cannot be opened has an error and the others have their ETags: a listing leaves that ETag out. The error says why:
+    /// a damaged envelope ([`Error::Inauthentic`]), a version that the keyring does not have or has disabled
+    /// ([`Error::KeyProvider`]), an object of another mode whose ETag is still sealed because it was one of SSE-S3 before a
+    /// rewrap ([`Unexpected::Mode`]; open it with the object's decryptor, [`StoredEtag::open`]).
+    ///
+    /// It is not on record as reading the objects. A trail with [`with_listings`](crate::audit::AuditTrail::with_listings)
+    /// gets one event with the count.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Audit`]: the trail wants listings and cannot be written.
+    ///
+    /// # Performance
+    ///
+    /// For each sealed ETag one unwrap of a data key and one value: about 1.3 times the unwrap. The keyring's file is read at
+    /// most once, where an entry names a version that is unknown or disabled.
+    pub async fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
+        let sealed: Vec<ListedValue<'_>> = listed.iter().filter_map(ListedEtag::value).collect();
+        let mut opened = self.open_values(NAME, &sealed).await.into_iter();
+        let etags: Vec<Result<Etag>> = listed
+            .iter()
+            .map(|entry| match (&entry.stored.0, entry.envelope) {
+                (Kept::Unsealed(etag), envelope) => unsealed(*etag, envelope),
+                (Kept::Sealed(_), None) => Err(Unexpected::Mode.into()),
+                (Kept::Sealed(_), Some(_)) => {
+                    opened.next().ok_or(Error::Inauthentic)?.and_then(|opened| from_payload(&opened))
+                }
+            })
+            .collect();
+        self.record_listing(etags.len(), etags.iter().filter(|etag| etag.is_err()).count())?;
+        Ok(etags)
+    }
+
+    /// Opens the ETag of one object that is not to be read, as for HEAD: under the keyring alone where it is sealed, and
+    /// without an event.
+    ///
+    /// # Errors
+    ///
+    /// As those of an entry of [`open_etags`](Self::open_etags).
+    pub async fn open_etag(&self, object: &ObjectName, envelope: &Envelope, stored: &StoredEtag) -> Result<Etag> {
+        match &stored.0 {
+            Kept::Unsealed(etag) => unsealed(*etag, Some(envelope)),
+            Kept::Sealed(sealed) => {
+                let opened = self.open_values(NAME, &[ListedValue { object, envelope, sealed }]).await;
+                from_payload(&opened.into_iter().next().ok_or(Error::Inauthentic)??)
+            }
+        }
+    }
+}
+
+impl Blocking {
+    /// See [`Sse::open_etags`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
+        block_on(self.handle().open_etags(listed))
+    }
+
+    /// See [`Sse::open_etag`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn open_etag(&self, object: &ObjectName, envelope: &Envelope, stored: &StoredEtag) -> Result<Etag> {
+        block_on(self.handle().open_etag(object, envelope, stored))
+    }
+}
+
+impl<'a> ListedEtag<'a> {
+    /// What there is to open.
+    fn value(&self) -> Option<ListedValue<'a>> {
+        match (&self.stored.0, self.envelope) {
+            (Kept::Sealed(sealed), Some(envelope)) => Some(ListedValue { object: self.object, envelope, sealed }),
+            (Kept::Sealed(_), None) | (Kept::Unsealed(_), _) => None,
+        }
+    }
+}

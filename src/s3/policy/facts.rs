@@ -1,0 +1,284 @@
+//! [`RequestFacts`], what a host knows of a request, and [`ConditionValues`], all that a policy's conditions are evaluated
+//! against.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::time::SystemTime;
+
+use jiff::Timestamp;
+
+use super::key::ConditionKey;
+
+/// What the host knows of a request and its requester, for a policy's conditions and principals. Owned.
+///
+/// Each value has a setter of its own. A value that is not set is absent, as in IAM: an operator that compares does not
+/// match it, a negated operator matches it, and an `IfExists` operator matches it.
+///
+/// # Examples
+///
+/// ```
+/// use atrest::s3::RequestFacts;
+///
+/// let facts = RequestFacts::new()
+///     .source_ip("203.0.113.7".parse()?)
+///     .tls_version(1, 3)
+///     .principal_org_id("o-a1b2c3d4e5")
+///     .request_tag("team", "photos");
+/// # Ok::<(), std::net::AddrParseError>(())
+/// ```
+///
+/// # Security
+///
+/// Values that a client can choose, such as `Referer` and `User-Agent`, prove nothing. The address is that of the client:
+/// behind a proxy, the one that a trusted proxy reports.
+///
+/// Spec: AWS IAM User Guide, "AWS global condition context keys".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestFacts {
+    values: BTreeMap<ConditionKey, String>,
+    called_via: Vec<String>,
+    tag_keys: Vec<String>,
+    pub(super) service_principal: Option<String>,
+    pub(super) federated_provider: Option<String>,
+    pub(super) canonical_user: Option<String>,
+}
+
+macro_rules! texts {
+    ($($(#[$doc:meta])* $setter:ident $key:ident;)*) => {$(
+        $(#[$doc])*
+        #[must_use]
+        pub fn $setter(self, value: impl Into<String>) -> Self {
+            self.with(ConditionKey::$key, value.into())
+        }
+    )*};
+}
+
+impl RequestFacts {
+    /// Nothing is known: every value is absent.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    texts! {
+        /// Sets `aws:SourceVpc`: the VPC that the request came from.
+        source_vpc SourceVpc;
+        /// Sets `aws:SourceVpce`: the VPC endpoint that the request came through.
+        source_vpce SourceVpce;
+        /// Sets `aws:PrincipalOrgID`: the organisation of the requester's account.
+        principal_org_id PrincipalOrgId;
+        /// Sets `aws:PrincipalArn`: the ARN of the user or role; of a session its role's, with the path.
+        principal_arn PrincipalArn;
+        /// Sets `aws:PrincipalAccount`: the requester's account id.
+        principal_account PrincipalAccount;
+        /// Sets `aws:PrincipalType`: `Account`, `User`, `FederatedUser`, `AssumedRole` or `Anonymous`.
+        principal_type PrincipalType;
+        /// Sets `aws:ResourceAccount`: the id of the account that owns the bucket.
+        resource_account ResourceAccount;
+        /// Sets `aws:userid`: the requester's unique id.
+        user_id UserId;
+        /// Sets `aws:username`: the requester's user name; only of IAM users.
+        user_name UserName;
+        /// Sets `aws:UserAgent`: the header as it came.
+        user_agent UserAgent;
+        /// Sets `aws:Referer`: the header as it came.
+        referer Referer;
+        /// Sets `aws:SourceArn`: the resource on whose behalf a service asks.
+        source_arn SourceArn;
+        /// Sets `aws:SourceAccount`: the account on whose behalf a service asks.
+        source_account SourceAccount;
+    }
+
+    /// Sets `aws:SourceIp`: the requester's address. An IPv4 address that is mapped into IPv6 counts as IPv4.
+    #[must_use]
+    pub fn source_ip(self, address: IpAddr) -> Self {
+        self.with(ConditionKey::SourceIp, address.to_canonical().to_string())
+    }
+
+    /// Sets `aws:VpcSourceIp`: the requester's address within its VPC.
+    #[must_use]
+    pub fn vpc_source_ip(self, address: IpAddr) -> Self {
+        self.with(ConditionKey::VpcSourceIp, address.to_canonical().to_string())
+    }
+
+    /// Sets `s3:TlsVersion`, such as 1 and 2 for TLS 1.2.
+    #[must_use]
+    pub fn tls_version(self, major: u8, minor: u8) -> Self {
+        self.with(ConditionKey::TlsVersion, format!("{major}.{minor}"))
+    }
+
+    /// Sets `aws:CurrentTime` and `aws:EpochTime`: when the request came. A time after the year 9999 counts as its end.
+    #[must_use]
+    pub fn time(self, time: SystemTime) -> Self {
+        let bound = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
+        let time = Timestamp::try_from(time).unwrap_or(bound);
+        self.with(ConditionKey::CurrentTime, time.to_string())
+            .with(ConditionKey::EpochTime, time.as_second().to_string())
+    }
+
+    /// Sets `aws:ViaAWSService`: whether a service made the request on the requester's behalf.
+    #[must_use]
+    pub fn via_aws_service(self, via: bool) -> Self {
+        self.with(ConditionKey::ViaAwsService, boolean(via).to_owned())
+    }
+
+    /// Sets `aws:CalledVia`, `aws:CalledViaFirst` and `aws:CalledViaLast`: the services that made the request on the
+    /// requester's behalf, the first one first.
+    #[must_use]
+    pub fn called_via(self, services: impl IntoIterator<Item = impl Into<String>>) -> Self {
+        Self { called_via: services.into_iter().map(Into::into).collect(), ..self }
+    }
+
+    /// Sets `aws:PrincipalTag/NAME`: a tag of the requester. Of names that differ in case alone the last counts.
+    #[must_use]
+    pub fn principal_tag(self, name: &str, value: impl Into<String>) -> Self {
+        self.with(ConditionKey::PrincipalTag(name.to_ascii_lowercase().into()), value.into())
+    }
+
+    /// Sets `aws:ResourceTag/NAME`: a tag of what is asked for. Of names that differ in case alone the last counts.
+    #[must_use]
+    pub fn resource_tag(self, name: &str, value: impl Into<String>) -> Self {
+        self.with(ConditionKey::ResourceTag(name.to_ascii_lowercase().into()), value.into())
+    }
+
+    /// Sets `aws:RequestTag/NAME` and adds to `aws:TagKeys`: a tag that the request carries. Of names that differ in case
+    /// alone the last value counts.
+    #[must_use]
+    pub fn request_tag(mut self, name: &str, value: impl Into<String>) -> Self {
+        self.tag_keys.push(name.to_owned());
+        self.with(ConditionKey::RequestTag(name.to_ascii_lowercase().into()), value.into())
+    }
+
+    /// Adds to `aws:TagKeys` alone: a tag that the request names without a value, such as one to remove.
+    #[must_use]
+    pub fn tag_key(mut self, name: impl Into<String>) -> Self {
+        self.tag_keys.push(name.into());
+        self
+    }
+
+    /// The service that asks for itself, such as `logging.s3.amazonaws.com`: a `Service` principal.
+    #[must_use]
+    pub fn service_principal(self, service: impl Into<String>) -> Self {
+        Self { service_principal: Some(service.into()), ..self }
+    }
+
+    /// The identity provider that the requester signed in with: a `Federated` principal.
+    #[must_use]
+    pub fn federated_provider(self, provider: impl Into<String>) -> Self {
+        Self { federated_provider: Some(provider.into()), ..self }
+    }
+
+    /// The canonical id of the requester's account, 64 hex digits in lower case: a `CanonicalUser` principal.
+    #[must_use]
+    pub fn canonical_user(self, id: impl Into<String>) -> Self {
+        Self { canonical_user: Some(id.into()), ..self }
+    }
+
+    fn with(mut self, key: ConditionKey, value: String) -> Self {
+        self.values.insert(key, value);
+        self
+    }
+
+    fn value(&self, key: &ConditionKey) -> Option<&str> {
+        match key {
+            ConditionKey::CalledViaFirst => self.called_via.first().map(String::as_str),
+            ConditionKey::CalledViaLast => self.called_via.last().map(String::as_str),
+            key => self.values.get(key).map(String::as_str),
+        }
+    }
+
+    fn values(&self, key: &ConditionKey) -> &[String] {
+        match key {
+            ConditionKey::TagKeys => &self.tag_keys,
+            ConditionKey::CalledVia => &self.called_via,
+            _ => &[],
+        }
+    }
+}
+
+/// Everything that a policy's conditions are evaluated against: what the request says of its encryption and transport, and
+/// the host's [`RequestFacts`].
+///
+/// The encryption is that of the request's own headers: a default that is applied later is not among them.
+#[derive(Clone, Copy, Debug)]
+pub struct ConditionValues<'a> {
+    server_side_encryption: Option<&'a str>,
+    kms_key_id: Option<&'a str>,
+    customer_algorithm: Option<&'a str>,
+    secure_transport: bool,
+    facts: Option<&'a RequestFacts>,
+}
+
+impl<'a> ConditionValues<'a> {
+    /// Of a request without headers of encryption, over TLS (`aws:SecureTransport`) or not.
+    pub fn new(secure_transport: bool) -> Self {
+        Self { server_side_encryption: None, kms_key_id: None, customer_algorithm: None, secure_transport, facts: None }
+    }
+
+    /// The same of a request that came over TLS, or did not.
+    #[must_use]
+    pub fn secure_transport(self, secure_transport: bool) -> Self {
+        Self { secure_transport, ..self }
+    }
+
+    /// With `s3:x-amz-server-side-encryption`; `None` where the header is absent, which is not an empty one.
+    #[must_use]
+    pub fn server_side_encryption(self, value: Option<&'a str>) -> Self {
+        Self { server_side_encryption: value, ..self }
+    }
+
+    /// With `s3:x-amz-server-side-encryption-aws-kms-key-id`; `None` where the header is absent.
+    #[must_use]
+    pub fn kms_key_id(self, value: Option<&'a str>) -> Self {
+        Self { kms_key_id: value, ..self }
+    }
+
+    /// With `s3:x-amz-server-side-encryption-customer-algorithm`; `None` where the header is absent.
+    #[must_use]
+    pub fn customer_algorithm(self, value: Option<&'a str>) -> Self {
+        Self { customer_algorithm: value, ..self }
+    }
+
+    /// With what the host knows of the request.
+    #[must_use]
+    pub fn facts(self, facts: &'a RequestFacts) -> Self {
+        Self { facts: Some(facts), ..self }
+    }
+
+    /// The value of a key that has at most one; `None` where the request has none.
+    pub fn value(&self, key: &ConditionKey) -> Option<&'a str> {
+        match key {
+            ConditionKey::ServerSideEncryption => self.server_side_encryption,
+            ConditionKey::KmsKeyId => self.kms_key_id,
+            ConditionKey::CustomerAlgorithm => self.customer_algorithm,
+            ConditionKey::SecureTransport => Some(boolean(self.secure_transport)),
+            key => self.facts?.value(key),
+        }
+    }
+
+    /// The values of a key that may have several, `aws:TagKeys` and `aws:CalledVia`; none where the request has none.
+    pub fn values(&self, key: &ConditionKey) -> &'a [String] {
+        self.facts.map_or(&[], |facts| facts.values(key))
+    }
+
+    /// Every key that the request has, with its value, for a host's own policy engine; a key with several values comes once
+    /// with each.
+    pub fn iter(&self) -> impl Iterator<Item = (&'a ConditionKey, &'a str)> + use<'a> {
+        let this = *self;
+        let of_facts = this.facts.into_iter().flat_map(|facts| facts.values.iter());
+        let tags = of_facts.filter(|(key, _)| !ConditionKey::PLAIN.contains(key));
+        let tags = tags.map(|(key, value)| (key, value.as_str()));
+        let plain = ConditionKey::PLAIN.iter().flat_map(move |key| {
+            let several = this.values(key).iter().map(String::as_str);
+            this.value(key).into_iter().chain(several).map(move |value| (key, value))
+        });
+        plain.chain(tags)
+    }
+
+    pub(super) fn host_facts(&self) -> Option<&'a RequestFacts> {
+        self.facts
+    }
+}
+
+fn boolean(value: bool) -> &'static str {
+    if value { "true" } else { "false" }
+}
