@@ -1,7 +1,7 @@
 //! A file of sealed bytes that is only ever replaced whole, under a lock.
 
 use std::ffi::OsStr;
-#[cfg(any(feature = "audit-json", feature = "embedded-kms"))]
+#[cfg(feature = "embedded-kms")]
 use std::fs::TryLockError;
 use std::fs::{self, File};
 use std::io;
@@ -111,7 +111,7 @@ impl Lock {
     }
 
     /// The lock, unless somebody holds it, in this process or another.
-    #[cfg(any(feature = "audit-json", feature = "embedded-kms"))]
+    #[cfg(feature = "embedded-kms")]
     pub(crate) fn unless_held(path: &Path) -> io::Result<Option<Self>> {
         let file = Self::open(path)?;
         match file.try_lock() {

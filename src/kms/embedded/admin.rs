@@ -232,7 +232,7 @@ impl KeyAdmin {
     /// See [`KeyAdmin`]; [`KeyStoreError::RotationPeriod`].
     pub fn set_rotation(&self, key: &str, every_days: Option<u32>) -> Result<()> {
         let (operation, period) = match &every_days {
-            Some(days) => (Operation::SetRotation, Some(("rotationPeriodInDays", days as &dyn Display))),
+            Some(days) => (Operation::SetRotation, Some(("rotationPeriodInDays", days as &(dyn Display + Sync)))),
             None => (Operation::EndRotation, None),
         };
         self.change_key(operation, key, period.as_slice(), Dying::Refused, |key| {
@@ -305,7 +305,7 @@ impl KeyAdmin {
         &self,
         operation: Operation,
         key: Option<&str>,
-        parameters: &[(&'static str, &dyn Display)],
+        parameters: &[(&'static str, &(dyn Display + Sync))],
         change: impl FnOnce(&mut State, &mut Touched) -> Result<T>,
     ) -> Result<T> {
         self.kms.store().changing(Doing { parameters, ..self.doing(operation, key) }, change)
@@ -315,7 +315,7 @@ impl KeyAdmin {
         &self,
         operation: Operation,
         key: &str,
-        parameters: &[(&'static str, &dyn Display)],
+        parameters: &[(&'static str, &(dyn Display + Sync))],
         dying: Dying,
         change: impl FnOnce(&mut Key) -> Result<T>,
     ) -> Result<T> {

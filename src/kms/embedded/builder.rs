@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::payload;
 use super::state::{State, check_account, check_owner};
-use super::store::{Clock, KeyringIn, Manner, Store};
+use super::store::{Clock, KeyringIn, Options, Store};
 use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
 use crate::audit::{AuditOperation, AuditTrail};
 use crate::clock::millis;
@@ -128,8 +128,7 @@ impl EmbeddedKmsBuilder {
     /// or cannot be read. [`Error::SealedFile`](crate::Error::SealedFile) and
     /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is damaged, or sealed under another root key. [`Unexpected`].
     pub fn open(self, root_key: &RootKey) -> Result<EmbeddedKms> {
-        let store = Store::open(StoredFile::existing(&self.path)?, root_key, self.manner())?;
-        self.check(&store.state())?;
+        let store = Store::open(&self.path, root_key, self.options(), |state| self.check(state))?;
         Ok(self.build(store))
     }
 
@@ -153,12 +152,12 @@ impl EmbeddedKmsBuilder {
     }
 
     fn create_with(self, state: State, root_key: &RootKey, operation: AuditOperation) -> Result<EmbeddedKms> {
-        let store = Store::create(StoredFile::to_be(&self.path)?, state, root_key, self.manner(), operation)?;
+        let store = Store::create(StoredFile::to_be(&self.path)?, state, root_key, self.options(), operation)?;
         Ok(self.build(store))
     }
 
-    fn manner(&self) -> Manner {
-        Manner { clock: self.clock.clone(), audit: self.audit.clone() }
+    fn options(&self) -> Options {
+        Options { clock: self.clock.clone(), audit: self.audit.clone() }
     }
 
     fn check_id(&self, state: &State) -> Result<()> {
@@ -185,6 +184,7 @@ impl EmbeddedKmsBuilder {
             quota: self.quota,
             meter: Default::default(),
             default_key_policy: self.default_key_policy,
+            making_default: Default::default(),
         }))
     }
 }

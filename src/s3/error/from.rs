@@ -106,9 +106,10 @@ fn key_provider(error: &KeyProviderError) -> S3Error {
         KeyProviderErrorKind::AccessDenied => Kind::KmsAccessDenied,
         KeyProviderErrorKind::Throttled => Kind::KmsThrottled,
         KeyProviderErrorKind::Unavailable => Kind::Unavailable,
-        KeyProviderErrorKind::Rejected | KeyProviderErrorKind::WrongKey | KeyProviderErrorKind::WrongLength => {
-            Kind::Internal
-        }
+        KeyProviderErrorKind::Rejected
+        | KeyProviderErrorKind::WrongKey
+        | KeyProviderErrorKind::WrongLength
+        | KeyProviderErrorKind::Panicked => Kind::Internal,
     };
     S3Error::new(kind).about(error.key_id())
 }
