@@ -61,7 +61,7 @@ fn every_event_is_a_line_and_a_new_sink_goes_on_where_the_last_one_ended() {
     assert_eq!((keys.join(" "), torn), ("0-a 0-b 1-a 1-b 2-a 2-b 3-a 3-b".into(), 0));
     assert!(fs::read(&path).unwrap().ends_with(b"}\n"));
     let sink = JsonLines::at(&path).fsync(Fsync::Never).open().unwrap();
-    sink.sync().unwrap();
+    sink.blocking().sync().unwrap();
 }
 
 #[test]
