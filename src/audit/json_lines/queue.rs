@@ -3,8 +3,12 @@
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use futures_channel::oneshot;
+
+/// In how many steps the thread is patient: it stops at the first in which nothing comes.
+const SLICES: u32 = 4;
 
 /// Takes the answer to one task; dropped unanswered where the thread ends.
 pub(super) type Answer = oneshot::Sender<io::Result<()>>;
@@ -40,6 +44,8 @@ struct State {
     waiting: VecDeque<oneshot::Sender<()>>,
     /// How many of them there may be before those are removed that were abandoned.
     purge_at: usize,
+    /// How many tasks the thread waits for; with fewer it is not woken.
+    wanted: usize,
     /// The thread does what is there, and ends.
     closed: bool,
     /// The thread has ended; nothing is taken any more.
@@ -55,8 +61,14 @@ impl Queue {
     /// the task is dropped, and so is its answer.
     pub(super) fn push(&self, task: Task) {
         let mut state = self.lock();
-        if !state.ended {
-            state.tasks.push_back(task);
+        if state.ended {
+            return;
+        }
+        if !matches!(task, Task::Line(..)) {
+            state.wanted = 0;
+        }
+        state.tasks.push_back(task);
+        if state.tasks.len() >= state.wanted {
             self.more.notify_one();
         }
     }
@@ -83,13 +95,18 @@ impl Queue {
     }
 
     /// The next task, with up to `max_batch` lines at once. None once the queue is closed and empty.
-    pub(super) fn take(&self, max_batch: usize) -> Option<Work> {
+    ///
+    /// Where fewer lines are there than were `answered` last, it is patient: their callers are about to come back.
+    pub(super) fn take(&self, max_batch: usize, answered: usize, patience: Duration) -> Option<Work> {
         let mut state = self.lock();
         while state.tasks.is_empty() {
             if state.closed {
                 return None;
             }
             state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+        }
+        if answered > 1 {
+            state = self.gather(state, answered.min(max_batch), patience);
         }
         let work = state.next(max_batch);
         let room = self.capacity.saturating_sub(state.tasks.len()).min(state.waiting.len());
@@ -104,6 +121,28 @@ impl Queue {
             }
         }
         Some(work)
+    }
+
+    /// Waits until so many tasks are there, while more come.
+    ///
+    /// PERF: without this, callers that are answered together come back one after the other, and the first of them has an
+    /// fsync for itself: 30 events per fsync instead of 60, with 64 callers.
+    fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>, wanted: usize, patience: Duration) -> MutexGuard<'a, State> {
+        for _ in 0..SLICES {
+            let there = state.tasks.len();
+            if there >= wanted {
+                break;
+            }
+            state.wanted = wanted;
+            let is_short = |state: &mut State| state.tasks.len() < state.wanted && !state.closed;
+            let waited = self.more.wait_timeout_while(state, patience / SLICES, is_short);
+            state = waited.unwrap_or_else(PoisonError::into_inner).0;
+            if state.tasks.len() == there || state.wanted == 0 {
+                break;
+            }
+        }
+        state.wanted = 0;
+        state
     }
 
     /// Fails everything that is there, and all that comes.

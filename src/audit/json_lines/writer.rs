@@ -4,11 +4,14 @@ use std::fmt;
 use std::io;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::Fsync;
 use super::queue::{Answer, Queue, Work};
 use super::stats::Counters;
+
+/// How long the thread waits at most for callers to come back, on a disk that is slow.
+const MAX_PATIENCE: Duration = Duration::from_millis(4);
 
 /// Where the lines go.
 pub(super) trait Log {
@@ -35,8 +38,8 @@ impl Writer {
     /// Writes what comes, until the queue is closed and empty.
     pub(super) fn run(self, mut log: impl Log) {
         let _end = End(&self.queue);
-        let mut synced = Instant::now();
-        while let Some(work) = self.queue.take(self.max_batch.get()) {
+        let (mut synced, mut answered, mut patience) = (Instant::now(), 0, Duration::ZERO);
+        while let Some(work) = self.queue.take(self.max_batch.get(), answered, patience) {
             let (outcome, answers) = match work {
                 Work::Lines(lines, answers) => {
                     let sync = match self.fsync {
@@ -44,7 +47,11 @@ impl Writer {
                         Fsync::Every(period) => synced.elapsed() >= period,
                         Fsync::Never => false,
                     };
+                    let began = Instant::now();
                     let outcome = log.append(&lines, sync);
+                    // An fsync that is saved is worth half of one.
+                    patience = (began.elapsed() / 2).min(MAX_PATIENCE);
+                    answered = if sync { lines.len() } else { 0 };
                     if outcome.is_ok() {
                         Counters::add(&self.counters.events, lines.len());
                         Counters::add(&self.counters.batches, 1);
