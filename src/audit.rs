@@ -28,9 +28,9 @@
 //! service's own logs.
 
 mod event;
-mod keyring_change;
 #[cfg(feature = "audit-json")]
 mod json_lines;
+mod keyring_change;
 mod memory;
 #[cfg(any(feature = "audit-json", feature = "tracing"))]
 mod names;
@@ -41,10 +41,10 @@ mod record;
 mod tracing_sink;
 
 pub use event::AuditEvent;
-#[cfg(feature = "embedded-kms")]
-pub(crate) use keyring_change::differences;
 #[cfg(feature = "audit-json")]
 pub use json_lines::{BlockingJsonLines, Fsync, JsonLines, JsonLinesOptions, JsonLinesStats};
+#[cfg(feature = "embedded-kms")]
+pub(crate) use keyring_change::differences;
 pub use memory::MemorySink;
 pub use operation::AuditOperation;
 #[cfg(feature = "tracing")]

@@ -22,11 +22,11 @@ mod panics;
 #[cfg(feature = "audit-json")]
 #[path = "audit/records.rs"]
 mod records;
+#[path = "audit/secrets.rs"]
+mod secrets;
 #[cfg(all(feature = "audit-json", target_os = "linux"))]
 #[path = "audit/slow.rs"]
 mod slow;
-#[path = "audit/secrets.rs"]
-mod secrets;
 #[path = "audit/sweeps.rs"]
 mod sweeps;
 #[cfg(feature = "tracing")]

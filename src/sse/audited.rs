@@ -92,7 +92,8 @@ impl Sse {
         let Some(trail) = &self.shared.audit else { return doing.await };
         trail.ready().await;
         let outcome = doing.await;
-        let event = deed.event(&self.requester, outcome.as_ref().ok().and_then(written), outcome.as_ref().err().cloned());
+        let event =
+            deed.event(&self.requester, outcome.as_ref().ok().and_then(written), outcome.as_ref().err().cloned());
         let recorded = trail.record(event).await;
         // If both fail, the operation's error says more.
         let done = outcome?;

@@ -80,7 +80,8 @@ impl LogFile {
         self.sync()?;
         let aside = self.free_name()?;
         let in_place = self.current.as_ref().is_some_and(|current| is_at(&current.file, &self.given));
-        if let Err(error) = if in_place { fs::rename(&self.place.path, &aside) } else { Err(ErrorKind::NotFound.into()) }
+        if let Err(error) =
+            if in_place { fs::rename(&self.place.path, &aside) } else { Err(ErrorKind::NotFound.into()) }
         {
             let _ = fs::remove_file(&aside); // it is empty, and the first error is the one to tell
             return if error.kind() == ErrorKind::NotFound { Ok(false) } else { Err(error) };

@@ -127,7 +127,12 @@ impl Queue {
     ///
     /// PERF: without this, callers that are answered together come back one after the other, and the first of them has an
     /// fsync for itself: 30 events per fsync instead of 60, with 64 callers.
-    fn gather<'a>(&'a self, mut state: MutexGuard<'a, State>, wanted: usize, patience: Duration) -> MutexGuard<'a, State> {
+    fn gather<'a>(
+        &'a self,
+        mut state: MutexGuard<'a, State>,
+        wanted: usize,
+        patience: Duration,
+    ) -> MutexGuard<'a, State> {
         for _ in 0..SLICES {
             let there = state.tasks.len();
             if there >= wanted {

@@ -21,8 +21,11 @@ use crate::secret::Secret;
 
 /// What one requester may do with the keys of an [`EmbeddedKms`], and with the store if they are its owner.
 ///
-/// Keys are named by id, ARN or alias. Every call is held against the key's [policy](KeyPolicy) and goes on record; one that
-/// changes anything has reached the disk when it returns.
+/// Keys are named by id, ARN or alias. Every call is checked against the key's [policy](KeyPolicy) and goes on record; a
+/// change has reached the disk when the call returns.
+///
+/// Every call blocks its thread: it waits for the audit trail, and a change for its turn and the disk. In async code call
+/// it where blocking is allowed.
 ///
 /// | state of the key | refused |
 /// |---|---|

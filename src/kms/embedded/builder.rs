@@ -102,7 +102,7 @@ impl EmbeddedKmsBuilder {
         Self { keyring: Some(keyring.clone()), ..self }
     }
 
-    /// Makes a new store in a new file, with a keyring and without KMS keys.
+    /// Makes a new store in a new file, with a keyring and without KMS keys. Blocks its thread for the file and the trail.
     ///
     /// # Errors
     ///
@@ -120,13 +120,15 @@ impl EmbeddedKmsBuilder {
         self.create_with(state, root_key, AuditOperation::CreateStore)
     }
 
-    /// Opens the store, if it is the one that is expected.
+    /// Opens the store, if it is the one that is expected. The opening is on record, also where it is refused. Blocks its
+    /// thread for the file and the trail.
     ///
     /// # Errors
     ///
     /// [`KeyStoreError::InUse`](crate::error::KeyStoreError::InUse). [`Error::Io`](crate::Error::Io): the file is missing
     /// or cannot be read. [`Error::SealedFile`](crate::Error::SealedFile) and
     /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is damaged, or sealed under another root key. [`Unexpected`].
+    /// [`Error::Audit`](crate::Error::Audit): the opening could not be recorded.
     pub fn open(self, root_key: &RootKey) -> Result<EmbeddedKms> {
         let store = Store::open(&self.path, root_key, self.options(), |state| self.check(state))?;
         Ok(self.build(store))

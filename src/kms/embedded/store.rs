@@ -59,7 +59,8 @@ impl Store {
         let owner = state.owner.clone();
         let touched = Touched { parameters: identity(&state), ..Touched::default() };
         let store = Self::of(file, lock, state, &sealed, root_key, options);
-        let record = |error: Option<&Error>| block_on(store.options.record(Doing::new(operation, &owner), &touched, error));
+        let record =
+            |error: Option<&Error>| block_on(store.options.record(Doing::new(operation, &owner), &touched, error));
         record(None)?;
         let created = store.file.create(&sealed).and_then(|()| store.file.settle());
         created.inspect_err(|error| drop(record(Some(error))))?;
