@@ -88,7 +88,10 @@ impl Drop for End<'_> {
 fn answer_all(answers: Vec<Answer>, outcome: io::Result<()>) {
     let shared = outcome.map_err(Arc::new);
     for answer in answers {
-        let own = shared.as_ref().map(|()| ()).map_err(|error| io::Error::new(error.kind(), Shared(error.clone())));
+        let own = match &shared {
+            Ok(()) => Ok(()),
+            Err(error) => Err(io::Error::new(error.kind(), Shared(error.clone()))),
+        };
         let _ = answer.send(own); // its caller may be gone
     }
 }
