@@ -2,18 +2,25 @@
 //!
 //! `generate/off` and `unwrap/off` are calls of the provider as an `Sse` makes them, on one thread; with `json`, a line of
 //! JSON is appended to a file for each, and synchronised where the name says so.
+//!
+//! First of all, a table: keys generated with 64 calls under way on one thread, each on record before it is answered, with
+//! one event for each fsync, with the default batches, and with no fsync at all.
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
+use std::fs::File;
 use std::hint::black_box;
-use std::num::NonZeroU32;
+use std::io::Write;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use atrest::audit::{AuditTrail, Fsync, JsonLines};
+use atrest::audit::{AuditTrail, Fsync, JsonLines, JsonLinesOptions, JsonLinesStats};
 use atrest::kms::{EmbeddedKms, EmbeddedKmsBuilder, KeyPolicy, NewKey, Permission, Quota};
 use atrest::{EncryptionContext, KeyProvider, KeyRequest, Requester, RootKey, WrappedKey};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use pollster::block_on;
 use tempfile::TempDir;
 
@@ -74,6 +81,70 @@ fn calls(criterion: &mut Criterion, directory: &Path) {
     }
 }
 
+/// Calls under way at once.
+const UNDER_WAY: usize = 64;
+
+/// Prints how fast events go on record, with one for each fsync, in batches, and without fsync.
+fn batches(directory: &Path) {
+    let fsync = fsync_time(directory);
+    println!("audit, {UNDER_WAY} calls under way; one fsync takes {:.2} ms", fsync.as_secs_f64() * 1e3);
+    println!("{:<16} {:>10} {:>16} {:>9}", "", "events/s", "events per fsync", "rate");
+    let one = NonZeroUsize::MIN;
+    let run = |name: &str, options: JsonLinesOptions, first: Option<f64>| {
+        let sink = Arc::new(options.open().unwrap());
+        let (rate, stats) = events_per_second(directory, sink);
+        let per_fsync = stats.events as f64 / stats.fsyncs as f64;
+        println!("{name:<16} {rate:>10.0} {per_fsync:>16.1} {:>8.1}x", rate / first.unwrap_or(rate));
+        (rate, per_fsync)
+    };
+    let at = |name: &str| JsonLines::at(directory.join(name));
+    let (first, _) = run("one for each", at("one.jsonl").max_batch(one), None);
+    let (batched, per_fsync) = run("default", at("batches.jsonl"), Some(first));
+    let (unsynced, _) = run("no fsync", at("unsynced.jsonl").fsync(Fsync::Never), Some(first));
+    let (target, met) = match fsync >= Duration::from_millis(1) {
+        true => ("20 times the rate of one for each", batched >= 20.0 * first),
+        false => ("0.7 of the rate without fsync", batched >= 0.7 * unsynced),
+    };
+    let verdict = |met| if met { "met" } else { "NOT MET" };
+    println!("target {target}: {}; 20 events per fsync: {}", verdict(met), verdict(per_fsync >= 20.0));
+}
+
+/// Generates keys for a second, and gives the rate and what the sink did meanwhile.
+fn events_per_second(directory: &Path, sink: Arc<JsonLines>) -> (f64, JsonLinesStats) {
+    let path = tempfile::Builder::new().suffix(".d").tempdir_in(directory).unwrap().keep().join("kms.atrest");
+    let kms = EmbeddedKms::at(path).audit(AuditTrail::new(sink.clone()));
+    let kms = kms.create(&RootKey::generate().unwrap(), owner()).unwrap();
+    let policy = KeyPolicy::new().allow_everyone(Permission::Generate);
+    kms.requested_by(owner()).create_key(NewKey::new().alias("alias/app").policy(policy)).unwrap();
+    let (kms, request) = (Arc::new(kms), request());
+    let (before, started) = (sink.stats(), Instant::now());
+    let calls = || kms.clone().generate_key(request.clone());
+    block_on(async {
+        let mut under_way: FuturesUnordered<_> = (0..UNDER_WAY).map(|_| calls()).collect();
+        while let Some(generated) = under_way.next().await {
+            generated.unwrap();
+            if started.elapsed() < Duration::from_secs(2) {
+                under_way.push(calls());
+            }
+        }
+    });
+    let (elapsed, after) = (started.elapsed(), sink.stats());
+    let mut done = after;
+    done.events -= before.events;
+    done.fsyncs -= before.fsyncs;
+    (done.events as f64 / elapsed.as_secs_f64(), done)
+}
+
+fn fsync_time(directory: &Path) -> Duration {
+    let mut file = File::create(directory.join("fsync")).unwrap();
+    let started = Instant::now();
+    for _ in 0..100 {
+        file.write_all(&[b'x'; 1_000]).unwrap();
+        file.sync_data().unwrap();
+    }
+    started.elapsed() / 100
+}
+
 /// The file from the disk (that is, from the system's cache) to a KMS that answers.
 fn opening(criterion: &mut Criterion, directory: &Path) {
     let root_key = RootKey::generate().unwrap();
@@ -98,6 +169,7 @@ fn opening(criterion: &mut Criterion, directory: &Path) {
 
 fn all(criterion: &mut Criterion) {
     let directory = TempDir::new().unwrap();
+    batches(directory.path());
     calls(criterion, directory.path());
     opening(criterion, directory.path());
 }

@@ -1,4 +1,4 @@
-//! The audit trail: what was done with keys and objects and for whom, and what was refused.
+//! The audit trail: events of what was done with keys and objects and for whom, and of what was refused.
 //!
 //! ```
 //! # fn main() -> atrest::Result<()> {
@@ -19,17 +19,18 @@
 //! # Ok(()) }
 //! ```
 //!
-//! There is one event for every object that was encrypted, opened or rewrapped, and for every call of a KMS that keeps a
-//! trail; also where it was refused, whyever. No event holds a key, plaintext, or anything made from one. The manual's
-//! page [audit](crate::manual::audit) says what stands where.
+//! Each object that is encrypted, opened or rewrapped gives one event, and so does each call of a KMS that keeps a trail,
+//! also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The manual's page
+//! [audit](crate::manual::audit) says what each event holds.
 //!
-//! A sink is a trait of one method. Beside [`MemorySink`] there are, with the cargo feature `audit-json`, `JsonLines`, a
-//! file of records in the shape of AWS CloudTrail's, and with the feature `tracing` `TracingSink`, for a service's own
-//! logs.
+//! A sink is a trait with one required method. The library has [`MemorySink`]; with the cargo feature `audit-json`
+//! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`, for a
+//! service's own logs.
 
 mod event;
 #[cfg(feature = "audit-json")]
 mod json_lines;
+mod keyring_change;
 mod memory;
 #[cfg(any(feature = "audit-json", feature = "tracing"))]
 mod names;
@@ -41,46 +42,94 @@ mod tracing_sink;
 
 pub use event::AuditEvent;
 #[cfg(feature = "audit-json")]
-pub use json_lines::{Fsync, JsonLines, JsonLinesOptions};
+pub use json_lines::{BlockingJsonLines, Fsync, JsonLines, JsonLinesOptions, JsonLinesStats};
+#[cfg(feature = "embedded-kms")]
 pub use memory::MemorySink;
 pub use operation::AuditOperation;
 #[cfg(feature = "tracing")]
 pub use tracing_sink::TracingSink;
 
+use std::any::Any;
 use std::fmt;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::Pin;
 use std::sync::Arc;
 
-use crate::error::{AuditError, Result};
+use futures_util::FutureExt;
 
-/// Where events go.
+use crate::error::{AuditError, Result, Said};
+
+/// The answer of an [`AuditSink`]: resolves once the event is as safe as the sink promises.
+pub type AuditFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'static>>;
+
+/// A destination of audit events.
+///
+/// A sink that has nothing to wait for is a few lines:
 ///
 /// ```
 /// use std::io::{self, Write};
-/// use atrest::audit::{AuditEvent, AuditSink};
+/// use atrest::audit::{AuditEvent, AuditFuture, AuditSink};
 ///
 /// struct Stderr;
 ///
 /// impl AuditSink for Stderr {
-///     fn record(&self, event: &AuditEvent) -> io::Result<()> {
-///         writeln!(io::stderr(), "{} {}", event.requester().as_str(), event.operation())
+///     fn record(&self, event: AuditEvent) -> AuditFuture {
+///         let written = writeln!(io::stderr(), "{} {}", event.requester().as_str(), event.operation());
+///         Box::pin(std::future::ready(written))
+///     }
+/// }
+/// ```
+///
+/// A sink that waits hands the event to its own thread or task in `record`, and returns a future that waits for the
+/// answer:
+///
+/// ```
+/// use std::io;
+/// use std::sync::mpsc::Sender;
+/// use atrest::audit::{AuditEvent, AuditFuture, AuditSink};
+/// use futures_channel::oneshot;
+///
+/// /// A thread at the other end sends each event away, and then answers.
+/// struct Collector(Sender<(AuditEvent, oneshot::Sender<io::Result<()>>)>);
+///
+/// impl AuditSink for Collector {
+///     fn record(&self, event: AuditEvent) -> AuditFuture {
+///         let (answer, answered) = oneshot::channel();
+///         let sent = self.0.send((event, answer));
+///         Box::pin(async move {
+///             sent.map_err(|_| io::Error::other("the collector has ended"))?;
+///             answered.await.map_err(io::Error::other)?
+///         })
 ///     }
 /// }
 /// ```
 pub trait AuditSink: Send + Sync + 'static {
-    /// Returns once the event is as safe as the sink promises.
+    /// Takes an event, and returns a future that resolves once the event is as safe as the sink promises.
+    ///
+    /// The event is taken by the call, not by polling the future: the caller may drop the future at any time, and the
+    /// event is recorded all the same.
     ///
     /// # Errors
     ///
-    /// It is not known to be: unless the trail is [`best_effort`](AuditTrail::best_effort), what the event tells of is
-    /// then not given out.
+    /// The event may not be on record. Unless the trail is [`best_effort`](AuditTrail::best_effort), the operation then
+    /// fails and gives out nothing. A panic of the call or of the future counts as an error.
     ///
     /// # Performance
     ///
-    /// Called on the thread that does the work, within async calls too, and within the lock of a KMS that is changed.
-    /// Nothing is given out before it returns. A sink calls no KMS and no `Sse` whose events it is given: it would wait for
-    /// itself.
-    fn record(&self, event: &AuditEvent) -> io::Result<()>;
+    /// Neither the call nor the future may block its thread, which is often an executor's: a file is written on a thread
+    /// of the sink's own. A sink must not call the `Sse` or the KMS whose events it takes: the call would wait for itself.
+    fn record(&self, event: AuditEvent) -> AuditFuture;
+
+    /// Waits until the sink has room for another event; a sink without a bound has room at once, and need not implement
+    /// this.
+    ///
+    /// The library waits here before an operation begins. A sink that cannot keep up thus slows down new operations, and
+    /// [`record`](Self::record) takes the event of one that is under way in any case. A sink that wraps another one
+    /// forwards this call.
+    fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        Box::pin(std::future::ready(()))
+    }
 }
 
 /// A sink, and what happens to an operation whose event cannot be recorded. Cheap to clone.
@@ -98,11 +147,11 @@ impl AuditTrail {
         Self { sink, best_effort: false, listings: false }
     }
 
-    /// The same, but an event that cannot be recorded is passed over.
+    /// The same trail, but an operation goes on where its event cannot be recorded.
     ///
     /// # Security
     ///
-    /// Whoever can fill the sink's disk then works unseen.
+    /// An attacker who can fill the sink's disk then works unseen.
     #[must_use]
     pub fn best_effort(self) -> Self {
         Self { best_effort: true, ..self }
@@ -121,17 +170,37 @@ impl AuditTrail {
         self.listings
     }
 
-    /// Puts an event on record.
+    /// Waits until the sink has room for the event of an operation that is about to begin.
+    pub(crate) async fn ready(&self) {
+        // A sink that panics here says so again when the event is recorded, and then fails the operation.
+        if let Ok(ready) = catch_unwind(AssertUnwindSafe(|| self.sink.ready())) {
+            let _ = AssertUnwindSafe(ready).catch_unwind().await;
+        }
+    }
+
+    /// Hands an event to the sink now, and returns a future that waits for the answer.
     ///
     /// # Errors
     ///
-    /// The sink failed, and the trail is not best effort.
-    pub(crate) fn record(&self, event: &AuditEvent) -> Result<()> {
-        match self.sink.record(event) {
-            Err(error) if !self.best_effort => Err(AuditError::new(error).into()),
-            _ => Ok(()),
+    /// The sink failed or panicked, and the trail is not best effort.
+    pub(crate) fn record(&self, event: AuditEvent) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
+        let best_effort = self.best_effort;
+        let recording = catch_unwind(AssertUnwindSafe(|| self.sink.record(event)));
+        async move {
+            let recorded = match recording {
+                Ok(recording) => AssertUnwindSafe(recording).catch_unwind().await.unwrap_or_else(panicked),
+                Err(panic) => panicked(panic),
+            };
+            match recorded {
+                Err(error) if !best_effort => Err(AuditError::new(error).into()),
+                _ => Ok(()),
+            }
         }
     }
+}
+
+fn panicked(_: Box<dyn Any + Send>) -> io::Result<()> {
+    Err(io::Error::other(Said("the sink of the audit trail panicked")))
 }
 
 impl fmt::Debug for AuditTrail {

@@ -7,7 +7,7 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::path::Path;
 use std::time::SystemTime;
 
-use crate::error::{Error, IoError, Result};
+use crate::error::{Error, IoError, Result, Said};
 
 /// Writes a new file that its owner alone may read, and synchronises the file and its directory. If that fails, no file
 /// is left.
@@ -61,7 +61,7 @@ pub(crate) fn read_bounded(file: &File, max_len: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(max_len.saturating_add(1)).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > max_len {
-        return Err(io::Error::new(ErrorKind::FileTooLarge, "the file is longer than any of its kind"));
+        return Err(io::Error::new(ErrorKind::FileTooLarge, Said("the file is longer than any of its kind")));
     }
     Ok(bytes)
 }
@@ -74,7 +74,7 @@ pub(crate) fn never_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
 }
 
 pub(crate) fn not_regular() -> io::Error {
-    io::Error::new(ErrorKind::InvalidInput, "it is not a regular file")
+    io::Error::new(ErrorKind::InvalidInput, Said("it is not a regular file"))
 }
 
 /// Which file this is, whatever its names: device and inode. `None` where the system has no such numbers.

@@ -12,13 +12,21 @@ mod failing;
 mod json_lines;
 #[path = "audit/kit.rs"]
 mod kit;
+#[cfg(all(feature = "audit-json", unix))]
+#[path = "audit/moved.rs"]
+mod moved;
 #[path = "audit/objects.rs"]
 mod objects;
+#[path = "audit/panics.rs"]
+mod panics;
 #[cfg(feature = "audit-json")]
 #[path = "audit/records.rs"]
 mod records;
 #[path = "audit/secrets.rs"]
 mod secrets;
+#[cfg(all(feature = "audit-json", target_os = "linux"))]
+#[path = "audit/slow.rs"]
+mod slow;
 #[path = "audit/sweeps.rs"]
 mod sweeps;
 #[cfg(feature = "tracing")]

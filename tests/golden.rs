@@ -216,7 +216,8 @@ fn every_file_ever_written_opens() {
 fn every_keyring_ever_sealed_under_a_passphrase_opens() {
     for version in versions() {
         let sealed = fs::read(version.join("passphrase.atrest")).unwrap();
-        let keyring = atrest::Keyring::from_sealed_blocking(&sealed, &RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap();
+        let keyring =
+            atrest::Keyring::from_sealed_blocking(&sealed, &RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap();
         let root_key = RootKey::open_file(version.join("root.key")).unwrap();
         let file = KeyringFile::open_blocking(version.join("keyring.atrest"), &root_key).unwrap();
         assert_eq!((keyring.key_id(), keyring.versions()), (file.key_id(), file.versions()));

@@ -3,6 +3,8 @@
 
 #[path = "kms/audit.rs"]
 mod audit;
+#[path = "kms/blocked.rs"]
+mod blocked;
 #[path = "kms/faults.rs"]
 mod faults;
 #[path = "kms/keys.rs"]
@@ -11,6 +13,8 @@ mod keys;
 mod kit;
 #[path = "kms/objects.rs"]
 mod objects;
+#[path = "kms/opening.rs"]
+mod opening;
 #[path = "kms/payload.rs"]
 mod payload;
 #[path = "kms/table.rs"]

@@ -71,7 +71,6 @@ impl AuditEvent {
         Self { mode: Some(mode), ..self }
     }
 
-    #[cfg(any(feature = "embedded-kms", feature = "s3"))]
     pub(crate) fn with_parameter(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.parameters.push((name, value.to_string()));
         self

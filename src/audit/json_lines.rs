@@ -1,29 +1,50 @@
 //! A file of records, one on each line.
 
 mod log_file;
+mod place;
+mod queue;
+mod stats;
+mod writer;
 
+pub use stats::JsonLinesStats;
+
+use std::future::ready;
 use std::io;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
-use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
-use super::{AuditEvent, AuditSink, record};
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use pollster::block_on;
+
+use super::{AuditEvent, AuditFuture, AuditSink, record};
 use crate::crypto::Generator;
-use crate::error::{IoError, Result};
+use crate::error::{IoError, Result, Said};
 use log_file::LogFile;
+use queue::{Answer, Queue, Task};
+use stats::Counters;
+use writer::Writer;
+
+/// Events in one batch, unless the options say otherwise.
+const MAX_BATCH: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
+/// Events that wait to be written before new operations wait too, unless the options say otherwise.
+const QUEUE_LEN: NonZeroUsize = NonZeroUsize::new(4_096).expect("it is not zero");
 
 /// When the lines of a [`JsonLines`] reach the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// Before [`record`](AuditSink::record) returns: no event is lost once its operation is done.
-    ///
-    /// Events of many threads share a call of fsync, as far as they come at once.
+    /// Before the event is answered: no event is lost once its operation is done. Events that come while another fsync
+    /// is under way share the next one.
     #[default]
     EveryEvent,
-    /// With the first event after so long, and when the sink is dropped: a loss of power loses the events since.
+    /// With the first batch after so long, and when the sink is dropped: a loss of power loses the events since.
     Every(Duration),
-    /// Whenever the operating system does it.
+    /// When the operating system does it.
     Never,
 }
 
@@ -36,35 +57,55 @@ pub enum Fsync {
 /// use std::sync::Arc;
 /// use atrest::audit::{AuditTrail, JsonLines};
 ///
-/// let sink = JsonLines::at(path).max_len(64 << 20).open()?;
-/// let trail = AuditTrail::new(Arc::new(sink));
+/// let sink = Arc::new(JsonLines::at(path).max_len(64 << 20).open()?);
+/// let trail = AuditTrail::new(sink.clone());
+/// // On SIGHUP, or after the file was moved on purpose:
+/// # let result: std::io::Result<()> =
+/// sink.blocking().reopen();
+/// # result.unwrap();
 /// # Ok(()) }
 /// ```
 ///
-/// The file has mode 0600. Each line is appended (`O_APPEND`) with one call of write; nothing is ever overwritten, cut or
-/// deleted. A write that fails is an error to whoever caused the event, and the next one is tried again: once there is
-/// room, the sink goes on. A crash or a full disk may leave a line that is cut; the next one then begins after a newline of
-/// its own, so that what cannot be read is that one line (or an empty one).
+/// A thread of the sink's own writes: it takes all events that wait, up to [`max_batch`](JsonLinesOptions::max_batch),
+/// appends them with one call of write, synchronises the file, and then answers all of them. An event that was handed
+/// over is written whether its caller still waits or not.
 ///
-/// One sink at a time writes to a file: it holds a lock on `NAME.lock` beside it, and a second one is refused. Programs
-/// that ignore the lock and append too do no harm to whole lines, but their lengths are not counted.
+/// The file has mode 0600 and is only ever appended to (`O_APPEND`): this sink overwrites, cuts and deletes nothing. A
+/// batch that cannot be written is an error for each of its events, and the next batch is tried again: once the disk has
+/// room, the sink goes on. A crash or a full disk may leave a line that is cut. The next line then begins after a newline
+/// of its own, so that one line (or an empty one) cannot be read, and no other.
+///
+/// The path is looked at before each batch and again after its fsync. Where the file was moved or removed, or cut
+/// meanwhile, the batch is written again into the file that the path leads to now, or into a new one, before its events
+/// are answered. A line may then stand in two files; none is missing.
+///
+/// One sink at a time writes to a file: it holds a lock on `NAME.lock` beside it, and a second sink is refused. Programs
+/// that ignore the lock and append too do no harm to whole lines.
 ///
 /// # Errors
 ///
-/// Of [`record`](AuditSink::record): the event may be on record all the same, where the error came after the write.
+/// Of [`record`](AuditSink::record): the file system's, for all events of a batch; some of them may be on record all the
+/// same. Where the thread has ended by a panic, each event fails.
 ///
 /// # Security
 ///
-/// The file says who did what with which object, and the values of the encryption contexts. It is not sealed: whoever may
-/// write it can change what it says.
+/// The file says who did what with which object, and the values of the encryption contexts. It is not sealed: an attacker
+/// who may write it can change what it says.
+///
+/// # Performance
+///
+/// `record` encodes the line and hands it over; it never waits for the disk. Dropping the sink does: it waits until all
+/// that was handed over is written and synchronised. In async code call [`sync`](Self::sync) before, or drop it where
+/// blocking is allowed.
 ///
 /// Spec: manual, audit; AWS CloudTrail, "CloudTrail record contents".
 #[derive(Debug)]
 pub struct JsonLines {
-    file: Mutex<LogFile>,
-    synced: Mutex<Synced>,
-    fsync: Fsync,
+    queue: Arc<Queue>,
+    counters: Arc<Counters>,
     generator: Generator,
+    /// Waited for when the sink is dropped.
+    thread: Option<JoinHandle<()>>,
 }
 
 /// How a [`JsonLines`] is opened.
@@ -73,45 +114,85 @@ pub struct JsonLinesOptions {
     path: PathBuf,
     fsync: Fsync,
     max_len: Option<u64>,
+    max_batch: NonZeroUsize,
+    queue_len: NonZeroUsize,
 }
 
 impl JsonLines {
-    /// A sink into this file, which is made if it is not there; its directory has to be.
+    /// Options of a sink into this file, which is made if it is missing; its directory must exist.
     pub fn at(path: impl Into<PathBuf>) -> JsonLinesOptions {
-        JsonLinesOptions { path: path.into(), fsync: Fsync::default(), max_len: None }
+        JsonLinesOptions {
+            path: path.into(),
+            fsync: Fsync::default(),
+            max_len: None,
+            max_batch: MAX_BATCH,
+            queue_len: QUEUE_LEN,
+        }
     }
 
-    /// Has every event so far reach the disk.
+    /// Waits until every event that was handed over so far has reached the disk.
     ///
     /// # Errors
     ///
-    /// The file system's: some of the events may be lost.
-    pub fn sync(&self) -> io::Result<()> {
-        self.sync_now(&mut lock(&self.synced))
+    /// The file system's: some of the events may be lost. The thread has ended.
+    pub fn sync(&self) -> impl Future<Output = io::Result<()>> + Send + 'static + use<> {
+        answer(self.ask(Task::Sync))
     }
 
-    /// Has a line reach the disk, and all that were written before it.
+    /// Opens the file that the path leads to now, or makes it, after what was handed over before is written: for SIGHUP,
+    /// once another program has moved the file. Without it the move is noticed with the next event.
     ///
-    /// PERF: whoever waits here for another's fsync finds its own line done with the next one, or before.
-    fn sync_through(&self, line: u64) -> io::Result<()> {
-        let mut synced = lock(&self.synced);
-        // A failed fsync is told once, by some systems; the lines that it was for may be gone.
-        if line <= lock(&self.file).lost_through() {
-            return Err(io::Error::other("the line did not reach the disk"));
-        }
-        if line <= synced.through { Ok(()) } else { self.sync_now(&mut synced) }
+    /// # Errors
+    ///
+    /// The file system's; `ResourceBusy`: the path leads to another place now, and another sink holds its lock. The sink
+    /// keeps the file that it had.
+    pub fn reopen(&self) -> impl Future<Output = io::Result<()>> + Send + 'static + use<> {
+        answer(self.ask(Task::Reopen))
     }
 
-    fn sync_now(&self, synced: &mut Synced) -> io::Result<()> {
-        let (file, lines) = lock(&self.file).written();
-        if let Some(file) = file
-            && let Err(error) = file.sync_data()
-        {
-            lock(&self.file).lost(lines);
-            return Err(error);
-        }
-        *synced = Synced { through: lines, at: Instant::now() };
-        Ok(())
+    /// The same calls, which wait.
+    pub fn blocking(&self) -> BlockingJsonLines<'_> {
+        BlockingJsonLines(self)
+    }
+
+    /// What this sink did so far.
+    pub fn stats(&self) -> JsonLinesStats {
+        self.counters.stats()
+    }
+
+    /// Hands a task over now; what comes back is its answer.
+    fn ask(&self, task: impl FnOnce(Answer) -> Task) -> oneshot::Receiver<io::Result<()>> {
+        let (answer, answered) = oneshot::channel();
+        self.queue.push(task(answer));
+        answered
+    }
+}
+
+async fn answer(answered: oneshot::Receiver<io::Result<()>>) -> io::Result<()> {
+    answered.await.unwrap_or_else(|_| Err(io::Error::other(Said("the thread of the audit trail has ended"))))
+}
+
+/// Calls of a [`JsonLines`] that block their thread.
+#[derive(Clone, Copy, Debug)]
+pub struct BlockingJsonLines<'a>(&'a JsonLines);
+
+impl BlockingJsonLines<'_> {
+    /// [`JsonLines::sync`], blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonLines::sync`].
+    pub fn sync(&self) -> io::Result<()> {
+        block_on(self.0.sync())
+    }
+
+    /// [`JsonLines::reopen`], blocking.
+    ///
+    /// # Errors
+    ///
+    /// As [`JsonLines::reopen`].
+    pub fn reopen(&self) -> io::Result<()> {
+        block_on(self.0.reopen())
     }
 }
 
@@ -122,65 +203,76 @@ impl JsonLinesOptions {
         Self { fsync, ..self }
     }
 
-    /// Begins a new file before a line with which this one would be longer, in bytes: the old one is synchronised and
-    /// renamed to `NAME.000001`, or the next number that is free. No file is ever replaced or deleted. One file that grows
-    /// for ever if not given.
+    /// The most bytes of a file. Before a line that would make it longer, the file is synchronised and renamed to
+    /// `NAME.000001`, or the next number that is free, and a new one is begun. No file is ever replaced or deleted. One file
+    /// that grows for ever if not given.
     #[must_use]
     pub fn max_len(self, max_len: u64) -> Self {
         Self { max_len: Some(max_len), ..self }
     }
 
-    /// Opens the file, or makes it.
+    /// The most events that are written together and share one fsync; 1,024 if not given. With 1, each event has an fsync
+    /// of its own.
+    #[must_use]
+    pub fn max_batch(self, max_batch: NonZeroUsize) -> Self {
+        Self { max_batch, ..self }
+    }
+
+    /// How many events may wait to be written before new operations wait too ([`AuditSink::ready`]); 4,096 if not given.
+    ///
+    /// # Performance
+    ///
+    /// A line is about 1 KB. The queue also takes the events of operations that were under way when it became full.
+    #[must_use]
+    pub fn queue_len(self, queue_len: NonZeroUsize) -> Self {
+        Self { queue_len, ..self }
+    }
+
+    /// Opens the file, or makes it, and starts the thread that writes. Blocks its thread for the file: call it at the
+    /// start of a service.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): it cannot be opened; of kind `ResourceBusy`: another sink has it open, in this
-    /// process or another; of kind `InvalidInput`: with [`max_len`](Self::max_len), it is no regular file.
+    /// [`Error::Io`](crate::Error::Io): the file cannot be opened, or the thread cannot be started; of kind
+    /// `ResourceBusy`: another sink has the file open, in this process or another; of kind `InvalidInput`: with
+    /// [`max_len`](Self::max_len), it is not a regular file.
     pub fn open(self) -> Result<JsonLines> {
-        let file = LogFile::open(&self.path, self.max_len);
+        let counters = Arc::new(Counters::default());
+        let file = LogFile::open(self.path, self.max_len, counters.clone());
         let file = file.map_err(|error| IoError::new("the file of the audit trail cannot be opened", error))?;
-        Ok(JsonLines {
-            file: Mutex::new(file),
-            synced: Mutex::new(Synced { through: 0, at: Instant::now() }),
-            fsync: self.fsync,
-            generator: Generator::default(),
-        })
+        let queue = Arc::new(Queue::new(self.queue_len.get()));
+        let (fsync, max_batch) = (self.fsync, self.max_batch);
+        let writer = Writer { queue: queue.clone(), counters: counters.clone(), fsync, max_batch };
+        let thread = thread::Builder::new().name("atrest-audit".to_owned()).spawn(move || writer.run(file));
+        let thread = thread.map_err(|error| IoError::new("the thread of the audit trail cannot be started", error))?;
+        Ok(JsonLines { queue, counters, generator: Generator::default(), thread: Some(thread) })
     }
 }
 
 impl AuditSink for JsonLines {
-    fn record(&self, event: &AuditEvent) -> io::Result<()> {
-        let id = record::event_id(&self.generator).map_err(io::Error::other)?;
-        let line = record::line(event, &id)?;
-        let line = lock(&self.file).append(line)?;
-        match self.fsync {
-            Fsync::EveryEvent => self.sync_through(line),
-            Fsync::Every(period) => {
-                let mut synced = lock(&self.synced);
-                if synced.at.elapsed() < period { Ok(()) } else { self.sync_now(&mut synced) }
-            }
-            Fsync::Never => Ok(()),
+    fn record(&self, event: AuditEvent) -> AuditFuture {
+        let id = record::event_id(&self.generator).map_err(io::Error::other);
+        match id.and_then(|id| record::line(&event, &id)) {
+            Ok(line) => Box::pin(answer(self.ask(|answer| Task::Line(line, answer)))),
+            Err(error) => Box::pin(ready(Err(error))),
+        }
+    }
+
+    fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
+        match self.queue.room() {
+            // Where the thread has ended, it is the event that fails.
+            Some(room) => Box::pin(room.map(|_| ())),
+            None => Box::pin(ready(())),
         }
     }
 }
 
 impl Drop for JsonLines {
     fn drop(&mut self) {
-        if self.fsync != Fsync::Never {
-            // Nobody is left to be told.
-            let _ = self.sync();
+        self.queue.close();
+        // The thread itself drops the sink where an answer wakes its last owner: then it ends by itself.
+        if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
+            let _ = thread.join(); // after a panic each event has failed
         }
     }
-}
-
-/// What has reached the disk. Its lock is taken before the file's.
-#[derive(Debug)]
-struct Synced {
-    /// The number of the last line.
-    through: u64,
-    at: Instant,
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,4 +1,4 @@
-//! What can stand in a trail.
+//! The audited operations.
 
 use std::fmt;
 
@@ -95,9 +95,11 @@ operations! {
     Backup => "BackupKeyStore",
     /// A key store was made: `CreateKeyStore`, which AWS does not have.
     CreateStore => "CreateKeyStore",
+    /// A key store was opened; the parameters are its id and generation: `OpenKeyStore`, which AWS does not have.
+    OpenStore => "OpenKeyStore",
     /// A key store was restored from a backup: `RestoreKeyStore`, which AWS does not have.
     RestoreStore => "RestoreKeyStore",
-    /// The keyring of a key store was changed; the version is its primary then: `ChangeKeyring`, which AWS does not have.
+    /// A keyring was changed; the version is the primary after the change: `ChangeKeyring`, which AWS does not have.
     ChangeKeyring => "ChangeKeyring",
     /// The time of a clock that had been ahead was taken as right: `AcceptClock`, which AWS does not have.
     AcceptClock => "AcceptClock",
@@ -115,6 +117,7 @@ impl AuditOperation {
                 | Self::DescribeKey
                 | Self::ListKeys
                 | Self::ListAliases
+                | Self::OpenStore
         )
     }
 

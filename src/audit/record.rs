@@ -305,7 +305,7 @@ fn error_code(error: &Error) -> &'static str {
             Kind::Rejected => "InvalidCiphertextException",
             Kind::Unavailable => "KeyUnavailableException",
             Kind::WrongKey => "IncorrectKeyException",
-            Kind::Unresolved | Kind::WrongLength => "KMSInternalException",
+            Kind::Unresolved | Kind::WrongLength | Kind::Panicked => "KMSInternalException",
         },
         Error::Inauthentic | Error::Truncated | Error::Envelope(_) => "InvalidCiphertextException",
         Error::Unexpected(_) | Error::CustomerKey(CustomerKeyError::Mismatch) => "AccessDenied",
@@ -323,7 +323,10 @@ fn error_code(error: &Error) -> &'static str {
             KeyStoreError::AliasName => "InvalidAliasNameException",
             KeyStoreError::NotPendingDeletion => "KMSInvalidStateException",
             KeyStoreError::KeyMaterial => "InvalidCiphertextException",
-            KeyStoreError::ClockWentBack(_) | KeyStoreError::InUse | KeyStoreError::Conflict => "KMSInternalException",
+            KeyStoreError::ClockWentBack(_)
+            | KeyStoreError::InUse
+            | KeyStoreError::Conflict
+            | KeyStoreError::Panicked => "KMSInternalException",
             KeyStoreError::TooManyAliases => "LimitExceededException",
             KeyStoreError::WaitingPeriod | KeyStoreError::RotationPeriod | KeyStoreError::Invalid(_) => {
                 "ValidationException"

@@ -1,9 +1,9 @@
 //! Events of `tracing`.
 
 use std::fmt;
-use std::io;
+use std::future::ready;
 
-use super::{AuditEvent, AuditSink, names};
+use super::{AuditEvent, AuditFuture, AuditSink, names};
 use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
 
@@ -31,7 +31,7 @@ impl TracingSink {
 }
 
 impl AuditSink for TracingSink {
-    fn record(&self, event: &AuditEvent) -> io::Result<()> {
+    fn record(&self, event: AuditEvent) -> AuditFuture {
         let named = event.object().filter(|object| object.is_bound());
         let source = event.source_object().filter(|object| object.is_bound());
         let encoded = [named, source].into_iter().flatten().any(|object| !names::are_text(object));
@@ -71,7 +71,7 @@ impl AuditSink for TracingSink {
         } else {
             emit!(warn)
         }
-        Ok(())
+        Box::pin(ready(Ok(())))
     }
 }
 

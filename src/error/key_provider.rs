@@ -145,4 +145,7 @@ pub enum KeyProviderErrorKind {
     /// The provider answered with a key or wrapped key of a length that the format does not take.
     #[error("the provider answered with a key of another length")]
     WrongLength,
+    /// The provider panicked.
+    #[error("the provider panicked")]
+    Panicked,
 }

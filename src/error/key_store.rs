@@ -52,6 +52,9 @@ pub enum KeyStoreError {
     /// What is imported is not 32 bytes of key material under the wrapping key.
     #[error("what is imported is not 32 bytes of key material that AES-KWP wrapped under this key")]
     KeyMaterial,
+    /// The clock that the builder was given, or another function of the caller's, panicked. Nothing was changed.
+    #[error("a function that the key store was given panicked; nothing was changed")]
+    Panicked,
     /// A text or a number is not one that the store takes.
     #[error("the key store takes {0}")]
     Invalid(&'static str),

@@ -12,6 +12,7 @@ use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
 use super::worker::IDLING;
+use crate::error::Said;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -53,7 +54,7 @@ impl Engine {
             Either::Left((output, _)) => Ok(output),
             Either::Right((slept, _)) => {
                 slept?;
-                Err(io::Error::new(io::ErrorKind::TimedOut, "it took longer than it may; try again later"))
+                Err(io::Error::new(io::ErrorKind::TimedOut, Said("it took longer than it may; try again later")))
             }
         }
     }

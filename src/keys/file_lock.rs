@@ -6,6 +6,7 @@ use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::error::Said;
 use crate::files::{give_to_owner_of, identity, never_waiting, not_regular, owners_alone};
 
 /// A lock that is held until it is dropped.
@@ -27,7 +28,10 @@ impl Lock {
             }
             let left = limit.saturating_sub(since.elapsed());
             if left.is_zero() {
-                return Err(io::Error::new(ErrorKind::TimedOut, "another process holds its lock; try again later"));
+                return Err(io::Error::new(
+                    ErrorKind::TimedOut,
+                    Said("another process holds its lock; try again later"),
+                ));
             }
             thread::sleep(pause.min(left));
             pause = (pause * 2).min(Duration::from_millis(50));
@@ -51,7 +55,7 @@ impl Lock {
     }
 
     /// Whether the path still leads to the file that is locked.
-    pub(super) fn is_at(&self, path: &Path) -> bool {
+    pub(crate) fn is_at(&self, path: &Path) -> bool {
         let (Ok(locked), Ok(found)) = (self.0.metadata(), fs::symlink_metadata(path)) else {
             return false;
         };

@@ -206,7 +206,6 @@ impl Keyring {
 
     /// Puts every change that this handle and its clones make on record from now on, if the keyring is in a storage. The
     /// first recorder stays.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the audit trail is not attached to keyrings yet"))]
     pub(crate) fn record_changes(&self, recorder: Arc<dyn Recorder>) {
         if let Ok(stored) = self.0.stored() {
             let _ = stored.recorder.set(recorder);

@@ -6,7 +6,6 @@ use std::pin::Pin;
 use crate::error::{Error, Result};
 
 /// A change of a stored keyring, for an audit trail.
-#[cfg_attr(not(test), expect(dead_code, reason = "the audit trail is not attached to keyrings yet"))]
 #[derive(Clone, Debug)]
 pub(crate) struct KeyringRecord {
     pub(crate) key_id: String,

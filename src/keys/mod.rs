@@ -23,6 +23,7 @@ mod root_key;
 pub(crate) mod sealed_file;
 mod sealed_keyring;
 pub(crate) mod stored_file;
+pub(crate) mod unwinding;
 mod usage;
 mod worker;
 mod wrap;

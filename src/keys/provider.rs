@@ -46,6 +46,8 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// }
 /// ```
 ///
+/// A panic of a provider becomes an error of kind [`Panicked`](KeyProviderErrorKind::Panicked) of the operation that asked.
+///
 /// # Security
 ///
 /// The provider authorises [`KeyRequest::requester`] after it has resolved the key, and binds the wrapped key to every

@@ -7,7 +7,7 @@ use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
 use super::file_lock::Lock;
-use crate::error::{IoError, Misuse, Result};
+use crate::error::{IoError, Misuse, Result, Said};
 use crate::files::{directory_of, give_to_owner_of, identity, links, open_regular, owners_alone, read_bounded};
 
 /// Header and commitment of a sealed file, both made from its salt: no two files begin alike.
@@ -170,7 +170,7 @@ impl Locked {
         if links(&metadata) > 1 {
             let hard_linked = io::Error::new(
                 ErrorKind::Unsupported,
-                "it has several names (hard links), which would become several files; remove all but one",
+                Said("it has several names (hard links), which would become several files; remove all but one"),
             );
             return Err(cannot_be_replaced(hard_linked).into());
         }
@@ -217,7 +217,7 @@ fn keep_access(file: &File, old: &Metadata) -> io::Result<()> {
     give_to_owner_of(file, old).map_err(|error| {
         io::Error::new(
             error.kind(),
-            "its owner or group is another, and this process may not give the new file to them",
+            Said("its owner or group is another, and this process may not give the new file to them"),
         )
     })?;
     if cfg!(unix) { file.set_permissions(old.permissions()) } else { Ok(()) }

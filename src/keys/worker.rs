@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use futures_channel::oneshot;
 
+use crate::error::Said;
+
 /// How long the thread of an idle worker or engine lives.
 pub(super) const IDLING: Duration = Duration::from_secs(5);
 
@@ -36,7 +38,7 @@ impl Worker {
         }));
         async move {
             given?;
-            answered.await.map_err(|_| io::Error::other("a thread that was to read or change a keyring panicked"))
+            answered.await.map_err(|_| io::Error::other(Said("a thread that was to read or change a keyring panicked")))
         }
     }
 

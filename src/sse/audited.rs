@@ -1,16 +1,16 @@
-//! Each operation's event, and nothing given out without it.
+//! Records one event for each operation, and gives out nothing without it.
 
 use std::time::SystemTime;
 
 use super::Sse;
-use crate::audit::{AuditEvent, AuditOperation, AuditTrail};
+use crate::audit::{AuditEvent, AuditOperation};
 use crate::envelope::{Envelope, ModeId};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::keys::EncryptionContext;
 use crate::mode::AnyMode;
 use crate::object::{ObjectName, Requester};
 
-/// What is to be done, as far as it is known before. Borrowed: where there is no trail it costs nothing.
+/// An audit event before its outcome is known. Borrowed: without a trail it costs nothing.
 #[derive(Clone, Copy)]
 pub(super) struct Deed<'a> {
     operation: AuditOperation,
@@ -19,18 +19,18 @@ pub(super) struct Deed<'a> {
     mode: ModeId,
     requested_key_id: Option<&'a str>,
     context: Option<&'a EncryptionContext>,
-    /// The envelope whose key is used, unless another one comes of it.
+    /// The envelope whose key is used, unless the operation writes another one.
     envelope: Option<&'a Envelope>,
 }
 
 impl<'a> Deed<'a> {
-    /// Something is written in this mode.
+    /// An operation that writes in this mode.
     pub(super) fn writing(operation: AuditOperation, object: &'a ObjectName, mode: &'a AnyMode) -> Self {
         let (requested_key_id, context) = mode.kms_key().unzip();
         Self { operation, object, source_object: None, mode: mode.id(), requested_key_id, context, envelope: None }
     }
 
-    /// What stands in this envelope is used, whether it is true or not.
+    /// An operation that reads this envelope; the event names the envelope's mode and key, which are not authenticated.
     pub(super) fn reading(operation: AuditOperation, object: &'a ObjectName, envelope: &'a Envelope) -> Self {
         Self {
             operation,
@@ -43,28 +43,24 @@ impl<'a> Deed<'a> {
         }
     }
 
-    /// Something is done with the completion record of an SSE-C object, or to make one.
+    /// An operation on the completion record of an SSE-C object, or one that makes a record.
     pub(super) fn of_record(operation: AuditOperation, object: &'a ObjectName) -> Self {
         let mode = ModeId::SseC;
         Self { operation, object, source_object: None, mode, requested_key_id: None, context: None, envelope: None }
     }
 
-    /// Out of an object that may have another name.
+    /// The same operation, from an object that may have another name.
     pub(super) fn out_of(self, source: &'a ObjectName) -> Self {
         Self { source_object: Some(source).filter(|source| *source != self.object), ..self }
     }
 
-    fn record<T>(
-        self,
-        trail: &AuditTrail,
-        requester: &Requester,
-        outcome: Result<T>,
-        written: impl FnOnce(&T) -> Option<&Envelope>,
-    ) -> Result<T> {
+    /// The event, once the outcome is known. `written` is the new envelope, if there is one.
+    fn event(self, requester: &Requester, written: Option<&Envelope>, error: Option<Error>) -> AuditEvent {
+        let is_done = error.is_none();
         let mut event = AuditEvent::new(SystemTime::now(), requester.clone(), self.operation)
             .with_object(self.object)
             .with_mode(self.mode)
-            .with_error(outcome.as_ref().err().cloned());
+            .with_error(error);
         if let Some(source) = self.source_object {
             event = event.with_source_object(source);
         }
@@ -74,38 +70,39 @@ impl<'a> Deed<'a> {
         if let Some(context) = self.context {
             event = event.with_context(context);
         }
-        if let Ok(done) = &outcome
-            && let Some((key_id, version)) = written(done).or(self.envelope).and_then(key_of)
-        {
-            event = event.with_key(key_id, version);
+        match written.or(self.envelope).and_then(key_of) {
+            Some((key_id, version)) if is_done => event.with_key(key_id, version),
+            _ => event,
         }
-        let recorded = trail.record(&event);
-        // Why it failed says more than that nobody could be told.
-        let done = outcome?;
-        recorded.map(|()| done)
     }
 }
 
-/// The KMS key if there is one: whoever reads a trail asks whose key it was. The keyring's version goes with the keyring.
+/// The key that a trail names: the KMS key if there is one, else the keyring with the version.
 fn key_of(envelope: &Envelope) -> Option<(&str, Option<u32>)> {
     let keyring = || envelope.key_id().map(|key_id| (key_id, envelope.key_version()));
     envelope.kms_key_id().map(|key_id| (key_id, None)).or_else(keyring)
 }
 
 impl Sse {
-    /// Does it, and gives out what comes of it once it is on record: exactly one event for each call, whatever the outcome.
+    /// Runs an operation, and gives out its outcome once it is on record: exactly one event for each call, whatever the
+    /// outcome.
     ///
-    /// `written` is the new envelope in what comes of it, if there is one.
+    /// `written` is the new envelope in the outcome, if there is one. A call that is dropped before its outcome is known
+    /// has no event; after that the sink has the event already.
     pub(super) async fn audited<T>(
         &self,
         deed: Deed<'_>,
         doing: impl Future<Output = Result<T>>,
         written: impl FnOnce(&T) -> Option<&Envelope>,
     ) -> Result<T> {
+        let Some(trail) = &self.shared.audit else { return doing.await };
+        trail.ready().await;
         let outcome = doing.await;
-        match &self.shared.audit {
-            Some(trail) => deed.record(trail, &self.requester, outcome, written),
-            None => outcome,
-        }
+        let event =
+            deed.event(&self.requester, outcome.as_ref().ok().and_then(written), outcome.as_ref().err().cloned());
+        let recorded = trail.record(event).await;
+        // If both fail, the operation's error says more.
+        let done = outcome?;
+        recorded.map(|()| done)
     }
 }

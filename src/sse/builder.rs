@@ -9,6 +9,7 @@ use crate::crypto::random::TryCryptoRng;
 use crate::crypto::{Backend, Crypto, Generator};
 use crate::envelope::ModeId;
 use crate::error::Result;
+use crate::keys::unwinding::Caught;
 use crate::keys::{KeyProvider, Keyring};
 use crate::mode::KmsKeys;
 use crate::object::Requester;
@@ -83,11 +84,12 @@ impl SseBuilder {
         Self { kms: Some((provider, keys)), ..self }
     }
 
-    /// Where it is put on record what is done with objects: each one that is encrypted, opened or rewrapped, and each upload
-    /// that is begun, resumed or completed, is one event, done or refused.
+    /// The audit trail. Each call that encrypts, opens or rewraps an object, or begins, resumes or completes an upload, gives
+    /// one event, whether it succeeds or fails.
     ///
-    /// A stream is on record when it begins; how it ends is not. Nothing is recorded of a call that is dropped before it
-    /// is done: it has given out nothing.
+    /// A stream is on record when it begins; how it ends is not. A call that is dropped before its outcome is known has no
+    /// event and has given out nothing. Once the outcome is known, the sink has the event, whether the caller still waits
+    /// or not.
     ///
     /// # Errors
     ///
@@ -148,7 +150,7 @@ impl SseBuilder {
         Crypto::single(backend)?;
         let shared = Shared {
             keyring: self.keyring,
-            kms,
+            kms: kms.map(|provider| Arc::new(Caught(provider)) as Arc<dyn KeyProvider>),
             kms_keys: kms_keys.unwrap_or_else(|| KmsKeys::only::<&str>([])),
             audit: self.audit,
             backend,

@@ -171,7 +171,12 @@ impl Sse {
         self.shared.completion_records && self.expected.iter().all(|expected| expected.accepts_records())
     }
 
-    async fn seal_record(&self, keyring: &Keyring, object: &ObjectName, contents: &Contents) -> Result<CompletionRecord> {
+    async fn seal_record(
+        &self,
+        keyring: &Keyring,
+        object: &ObjectName,
+        contents: &Contents,
+    ) -> Result<CompletionRecord> {
         let (key_id, version, key) = keyring.wrapping_key().await?;
         let salt = self.shared.generator.bytes::<RECORD_SALT_LEN>()?;
         CompletionRecord::seal(self.record_crypto()?, (&key_id, version, &key), salt, object, contents)

@@ -62,7 +62,7 @@ impl Sse {
     }
 
     /// Puts a listing on record where the trail wants it: how many ETags were asked for, and how many could not be opened.
-    pub(crate) fn record_listing(&self, asked: usize, failed: usize) -> Result<()> {
+    pub(crate) async fn record_listing(&self, asked: usize, failed: usize) -> Result<()> {
         let Some(trail) = self.shared.audit.as_ref().filter(|trail| trail.wants_listings()) else {
             return Ok(());
         };
@@ -70,6 +70,6 @@ impl Sse {
             .with_mode(ModeId::SseS3)
             .with_parameter("etagCount", asked)
             .with_parameter("failedCount", failed);
-        trail.record(&event)
+        trail.record(event).await
     }
 }

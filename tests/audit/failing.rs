@@ -1,10 +1,11 @@
 //! Sinks that fail.
 
 use std::error::Error as _;
+use std::future::ready;
 use std::io;
 use std::sync::Arc;
 
-use atrest::audit::{AuditEvent, AuditSink, AuditTrail};
+use atrest::audit::{AuditEvent, AuditFuture, AuditSink, AuditTrail};
 use atrest::error::Unexpected;
 use atrest::rotation::Sweep;
 use atrest::{Error, Expected};
@@ -15,8 +16,8 @@ use crate::sweeps::{Store, listing};
 struct Full;
 
 impl AuditSink for Full {
-    fn record(&self, _: &AuditEvent) -> io::Result<()> {
-        Err(io::Error::new(io::ErrorKind::StorageFull, "no room in /secret/path"))
+    fn record(&self, _: AuditEvent) -> AuditFuture {
+        Box::pin(ready(Err(io::Error::new(io::ErrorKind::StorageFull, "no room in /secret/path"))))
     }
 }
 

@@ -16,16 +16,16 @@ use serde_json::Value;
 use crate::kit::Audited;
 use crate::support::Service;
 
-fn service(options: JsonLinesOptions) -> Service {
+pub(crate) fn service(options: JsonLinesOptions) -> Service {
     Audited::new().recording_into(Arc::new(options.open().unwrap()))
 }
 
-fn encrypt(service: &Service, key: &str) -> atrest::Result<()> {
+pub(crate) fn encrypt(service: &Service, key: &str) -> atrest::Result<()> {
     service.sse.blocking().encrypt(&ObjectName::new("photos", key).unwrap(), SseS3, b"meow").map(drop)
 }
 
 /// The keys of the objects in the lines that can be read, and how many cannot.
-fn keys(path: &Path) -> (Vec<String>, usize) {
+pub(crate) fn keys(path: &Path) -> (Vec<String>, usize) {
     let text = fs::read(path).unwrap();
     let (mut keys, mut torn) = (Vec::new(), 0);
     for line in text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty()) {
@@ -38,7 +38,7 @@ fn keys(path: &Path) -> (Vec<String>, usize) {
 }
 
 /// The names in a directory, but for the lock's.
-fn files(directory: &Path) -> Vec<String> {
+pub(crate) fn files(directory: &Path) -> Vec<String> {
     let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let names: BTreeSet<_> = names.filter(|name| !name.ends_with(".lock")).collect();
     names.into_iter().collect()
@@ -61,7 +61,7 @@ fn every_event_is_a_line_and_a_new_sink_goes_on_where_the_last_one_ended() {
     assert_eq!((keys.join(" "), torn), ("0-a 0-b 1-a 1-b 2-a 2-b 3-a 3-b".into(), 0));
     assert!(fs::read(&path).unwrap().ends_with(b"}\n"));
     let sink = JsonLines::at(&path).fsync(Fsync::Never).open().unwrap();
-    sink.sync().unwrap();
+    sink.blocking().sync().unwrap();
 }
 
 #[test]

@@ -162,7 +162,16 @@ fn operations_are_called_as_cloudtrail_calls_them_and_each_name_is_one_operation
         AuditOperation::ALL.iter().filter(|operation| operation.is_read_only()).map(ToString::to_string).collect();
     assert_eq!(
         read_only,
-        ["GetObject", "ListEtags", "GenerateDataKey", "Decrypt", "DescribeKey", "ListKeys", "ListAliases"]
+        [
+            "GetObject",
+            "ListEtags",
+            "GenerateDataKey",
+            "Decrypt",
+            "DescribeKey",
+            "ListKeys",
+            "ListAliases",
+            "OpenKeyStore"
+        ]
     );
     let of_objects = AuditOperation::ALL.iter().filter(|operation| operation.is_of_objects());
     assert_eq!(of_objects.collect::<HashSet<_>>().len(), 7);

@@ -1,9 +1,8 @@
 //! Nothing that is secret, nor anything made from it, in any sink.
 
-use std::io;
 use std::sync::Arc;
 
-use atrest::audit::{AuditEvent, AuditSink, AuditTrail, MemorySink};
+use atrest::audit::{AuditEvent, AuditFuture, AuditSink, AuditTrail, MemorySink};
 use atrest::{CustomerKey, Keyring, KmsKeys, MasterKey, Sse, VersionState};
 use data_encoding::{BASE64, BASE64URL, HEXLOWER};
 
@@ -146,12 +145,19 @@ impl Sinks {
 }
 
 impl AuditSink for Sinks {
-    fn record(&self, event: &AuditEvent) -> io::Result<()> {
-        self.memory.record(event)?;
-        #[cfg(feature = "tracing")]
-        atrest::audit::TracingSink::new().record(event)?;
-        #[cfg(feature = "audit-json")]
-        self.json.record(event)?;
-        Ok(())
+    fn record(&self, event: AuditEvent) -> AuditFuture {
+        let answers = [
+            self.memory.record(event.clone()),
+            #[cfg(feature = "tracing")]
+            atrest::audit::TracingSink::new().record(event.clone()),
+            #[cfg(feature = "audit-json")]
+            self.json.record(event.clone()),
+        ];
+        Box::pin(async move {
+            for answer in answers {
+                answer.await?;
+            }
+            Ok(())
+        })
     }
 }

@@ -1,17 +1,19 @@
 //! The trail of the KMS: what it holds, what it never holds, and what happens where it cannot be written.
 
 use std::fs;
+use std::future::ready;
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
 
-use atrest::audit::{AuditEvent, AuditOperation as Event, AuditSink, AuditTrail, MemorySink};
+use atrest::audit::{AuditEvent, AuditFuture, AuditOperation as Event, AuditSink, AuditTrail, MemorySink};
 use atrest::error::{Error, KeyProviderErrorKind as Kind};
 use atrest::kms::{DEFAULT_ALIAS, EmbeddedKms, KeyPolicy, NewKey, Permission, Quota};
 use atrest::{KeyEncryptionKey, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, Unlock};
 use atrest_reference::sealed_file::open_file;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
+use pollster::block_on;
 
 use crate::kit::{Store, context, generate, owner, unwrap};
 
@@ -23,9 +25,9 @@ struct Switched {
 }
 
 impl AuditSink for Switched {
-    fn record(&self, event: &AuditEvent) -> io::Result<()> {
+    fn record(&self, event: AuditEvent) -> AuditFuture {
         if self.full.load(Ordering::SeqCst) {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
+            return Box::pin(ready(Err(io::ErrorKind::StorageFull.into())));
         }
         self.events.record(event)
     }
@@ -211,7 +213,7 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     let stored = sse.blocking().encrypt(&object, mode, b"a plaintext that is a canary").unwrap();
     sse.blocking().decrypt(&object, &stored, Unlock::Server).unwrap();
     let generated = generate(&kms, "alias/app", &owner()).unwrap();
-    memory.record(&memory_event(&kms)).unwrap();
+    block_on(memory.record(memory_event(&kms))).unwrap();
 
     let lines = fs::read_to_string(&log).unwrap();
     let records: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
@@ -367,7 +369,7 @@ fn an_event_by_itself_is_the_same_record_as_in_the_file() {
     store.admin().set_tag("alias/app", "team", "photos").unwrap();
     let event = sink.events().pop().unwrap();
     let log = store.directory.path().join("audit.jsonl");
-    JsonLines::at(&log).open().unwrap().record(&event).unwrap();
+    block_on(JsonLines::at(&log).open().unwrap().record(event.clone())).unwrap();
     let [mut alone, mut in_file] = [event.to_json().unwrap(), fs::read_to_string(log).unwrap()]
         .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
     let ids = [&mut alone, &mut in_file].map(|record| record.as_object_mut().unwrap().remove("eventID").unwrap());

@@ -11,8 +11,9 @@ use crate::kit::{Store, object};
 const KEKS: [[u8; 32]; 2] = [[1; 32], [2; 32]];
 
 fn keyring(primary: u32) -> Keyring {
-    let version =
-        |number: u32| (number, VersionState::Enabled, MasterKey::from_bytes(&mut KEKS[number as usize - 1].clone()).unwrap());
+    let version = |number: u32| {
+        (number, VersionState::Enabled, MasterKey::from_bytes(&mut KEKS[number as usize - 1].clone()).unwrap())
+    };
     Keyring::from_versions("master", primary, [version(1), version(2)]).unwrap().with_changes_lost_on_exit()
 }
 

@@ -1,105 +1,101 @@
-//! A file that only grows, and is put aside when it is long enough.
+//! A file of lines that only grows, is put aside when it is long enough, and is followed where it is moved.
 
-use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::place::{Place, beside, is_at};
+use super::stats::Counters;
+use super::writer::Log;
 use crate::error::Said;
 use crate::files::{directory_of, owners_alone, sync_directory_of};
-use crate::keys::file_lock::Lock;
+
+/// How many times a batch is written again because its file was replaced meanwhile.
+const ATTEMPTS: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct LogFile {
-    path: PathBuf,
+    /// As the operator gave it: links in it are followed again before and after each batch.
+    given: PathBuf,
+    place: Place,
     max_len: Option<u64>,
     /// The number that the next file to be put aside is tried under.
     next: u64,
     /// None between a file that was put aside and the next one, where that could not be opened yet.
     current: Option<Current>,
-    /// How many lines were written.
-    lines: u64,
-    /// The last line that a failed fsync was for.
-    lost_through: u64,
-    /// Locked for as long as it is open. A file of its own, as the other one changes.
-    _lock: Lock,
+    counters: Arc<Counters>,
 }
 
 #[derive(Debug)]
 struct Current {
-    file: Arc<File>,
+    file: File,
     tail: Tail,
 }
 
 impl LogFile {
-    pub(super) fn open(path: &Path, max_len: Option<u64>) -> io::Result<Self> {
-        let path = resolved(path)?;
-        let lock = locked(&path)?;
-        let current = Current::open(&path)?;
-        if max_len.is_some() && !current.file.metadata()?.is_file() {
-            return Err(io::Error::new(ErrorKind::InvalidInput, Said("only a regular file can be put aside")));
+    pub(super) fn open(path: PathBuf, max_len: Option<u64>, counters: Arc<Counters>) -> io::Result<Self> {
+        let place = Place::lock(&path)?;
+        let next = last_number(&place.path)? + 1;
+        let current = Current::open(&place.path, max_len)?;
+        Ok(Self { given: path, place, max_len, next, current: Some(current), counters })
+    }
+
+    /// Opens the file again where the path no longer leads to it.
+    fn settle(&mut self) -> io::Result<()> {
+        match &mut self.current {
+            Some(current) if is_at(&current.file, &self.given) => current.tail.catch_up(&mut current.file),
+            _ => self.reopen(),
         }
-        let next = last_number(&path)? + 1;
-        Ok(Self { path, max_len, next, current: Some(current), lines: 0, lost_through: 0, _lock: lock })
     }
 
-    /// Appends a line, and gives its number.
+    /// Writes a batch to where it belongs, in several files if one is long enough before its end.
     ///
-    /// # Errors
-    ///
-    /// Nothing of it was written, or a part of it.
-    pub(super) fn append(&mut self, line: Vec<u8>) -> io::Result<u64> {
-        if let Some(max_len) = self.max_len
-            && self.current.as_ref().is_some_and(|current| current.tail.is_full(&line, max_len))
-        {
-            self.put_aside()?;
-        }
-        let current = match &mut self.current {
-            Some(current) => current,
-            none => none.insert(Current::open(&self.path)?),
-        };
-        current.tail.append(&mut &*current.file, line)?;
-        self.lines += 1;
-        Ok(self.lines)
-    }
-
-    /// The file, and how many lines were written to it and to those before it.
-    pub(super) fn written(&self) -> (Option<Arc<File>>, u64) {
-        (self.current.as_ref().map(|current| current.file.clone()), self.lines)
-    }
-
-    pub(super) fn lost_through(&self) -> u64 {
-        self.lost_through
-    }
-
-    /// An fsync for all lines up to this one failed.
-    pub(super) fn lost(&mut self, lines: u64) {
-        self.lost_through = self.lost_through.max(lines);
-    }
-
-    fn put_aside(&mut self) -> io::Result<()> {
-        let (Some(file), lines) = self.written() else { return Ok(()) };
-        file.sync_data().inspect_err(|_| self.lost(lines))?;
-        let aside = self.free_name()?;
-        match fs::rename(&self.path, &aside) {
-            Ok(()) => {}
-            Err(error) => {
-                let _ = fs::remove_file(&aside); // it is empty, and the first error is the one to tell
-                // Somebody else has put the file aside: go on with a new one.
-                if error.kind() != ErrorKind::NotFound {
-                    return Err(error);
-                }
+    /// Gives whether each line is in a file that has its name still. Where it is not, the batch has to be written again.
+    fn write(&mut self, lines: &[Vec<u8>], sync: bool) -> io::Result<bool> {
+        let mut rest = lines;
+        loop {
+            let Some(current) = &mut self.current else { return Ok(false) };
+            let (now, later) = rest.split_at(current.tail.fitting(rest, self.max_len));
+            if !now.is_empty() {
+                current.tail.append(&mut current.file, now)?;
             }
+            if later.is_empty() {
+                break;
+            }
+            if !self.put_aside()? {
+                return Ok(false);
+            }
+            rest = later;
         }
-        self.current = None;
-        Ok(())
+        if sync {
+            self.sync()?;
+        }
+        // SECURITY: looked at after the fsync, so that no line is answered for that is in a file without a name.
+        let in_place = |current: &Current| is_at(&current.file, &self.given) && !current.tail.is_cut(&current.file);
+        Ok(self.current.as_ref().is_some_and(in_place))
+    }
+
+    /// Puts the file aside and begins a new one. Gives false where it was not the file that the path led to.
+    fn put_aside(&mut self) -> io::Result<bool> {
+        self.sync()?;
+        let aside = self.free_name()?;
+        let in_place = self.current.as_ref().is_some_and(|current| is_at(&current.file, &self.given));
+        if let Err(error) =
+            if in_place { fs::rename(&self.place.path, &aside) } else { Err(ErrorKind::NotFound.into()) }
+        {
+            let _ = fs::remove_file(&aside); // it is empty, and the first error is the one to tell
+            return if error.kind() == ErrorKind::NotFound { Ok(false) } else { Err(error) };
+        }
+        let put_aside = self.current.take().is_some_and(|current| is_at(&current.file, &aside));
+        self.reopen()?;
+        Ok(put_aside)
     }
 
     /// Takes the next name that is free, with an empty file: renaming replaces that one and no other.
     fn free_name(&mut self) -> io::Result<PathBuf> {
         loop {
-            let aside = beside(&self.path, &format!(".{:06}", self.next))?;
+            let aside = beside(&self.place.path, &format!(".{:06}", self.next))?;
             match owners_alone().write(true).create_new(true).open(&aside) {
                 Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
                 taken => {
@@ -113,67 +109,109 @@ impl LogFile {
     }
 }
 
-impl Current {
-    fn open(path: &Path) -> io::Result<Self> {
-        let mut file = owners_alone().read(true).append(true).create(true).open(path)?;
-        let metadata = file.metadata()?;
-        let mut tail = Tail { len: 0, torn: false };
-        if metadata.is_file() {
-            tail = Tail { len: metadata.len(), torn: metadata.len() > 0 && last_byte(&mut file)? != b'\n' };
+impl Log for LogFile {
+    fn append(&mut self, lines: &[Vec<u8>], sync: bool) -> io::Result<()> {
+        for _ in 0..ATTEMPTS {
+            self.settle()?;
+            if self.write(lines, sync)? {
+                return Ok(());
+            }
+            Counters::add(&self.counters.written_again, lines.len());
         }
+        Err(io::Error::other(Said("the file of the audit trail is replaced again and again")))
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        if let Some(current) = &self.current {
+            Counters::add(&self.counters.fsyncs, 1);
+            current.file.sync_data()?;
+        }
+        Ok(())
+    }
+
+    /// Opens the file that the path leads to now, or makes it. The old file stays open where that fails.
+    fn reopen(&mut self) -> io::Result<()> {
+        if self.place.follow(&self.given)? {
+            self.next = last_number(&self.place.path)? + 1;
+        }
+        self.current = Some(Current::open(&self.place.path, self.max_len)?);
+        Ok(())
+    }
+}
+
+impl Current {
+    fn open(path: &Path, max_len: Option<u64>) -> io::Result<Self> {
+        let mut file = owners_alone().read(true).append(true).create(true).open(path)?;
+        if max_len.is_some() && !file.metadata()?.is_file() {
+            return Err(io::Error::new(ErrorKind::InvalidInput, Said("only a regular file can be put aside")));
+        }
+        let mut tail = Tail::default();
+        tail.catch_up(&mut file)?;
         sync_directory_of(path)?;
-        Ok(Self { file: Arc::new(file), tail })
+        Ok(Self { file, tail })
     }
 }
 
 /// The end of the file.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Tail {
+    /// The length in bytes, as far as this sink knows it.
     len: u64,
     /// The last line may lack its end.
     torn: bool,
 }
 
 impl Tail {
-    fn is_full(&self, line: &[u8], max_len: u64) -> bool {
-        let len = self.len + u64::from(self.torn) + line.len() as u64;
-        self.len > 0 && len > max_len
+    /// Looks at what other programs did to the file: appended to it, or cut it.
+    fn catch_up(&mut self, file: &mut File) -> io::Result<()> {
+        let metadata = file.metadata()?;
+        if metadata.is_file() && metadata.len() != self.len {
+            *self = Self { len: metadata.len(), torn: metadata.len() > 0 && last_byte(file)? != b'\n' };
+        }
+        Ok(())
     }
 
-    /// Appends a line with one call of write.
-    fn append(&mut self, file: &mut impl Write, mut line: Vec<u8>) -> io::Result<()> {
-        if self.torn {
-            line.insert(0, b'\n');
-        }
-        // Until it is known to be there as a whole.
-        self.torn = true;
-        let written = loop {
-            match file.write(&line) {
-                Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                written => break written?,
-            }
+    /// Whether the file is shorter than what was written to it: another program cut it, perhaps with lines of the batch.
+    fn is_cut(&self, file: &File) -> bool {
+        file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() < self.len)
+    }
+
+    /// How many of the lines the file may take. The first line of a file may be longer than it.
+    fn fitting(&self, lines: &[Vec<u8>], max_len: Option<u64>) -> usize {
+        let Some(max_len) = max_len else { return lines.len() };
+        let mut len = self.len + u64::from(self.torn);
+        let fits = |line: &&Vec<u8>| {
+            let first = len == 0;
+            len += line.len() as u64;
+            first || len <= max_len
         };
-        self.len += written as u64;
-        if written < line.len() {
-            return Err(io::Error::new(ErrorKind::WriteZero, Said("only a part of the line could be written")));
+        lines.iter().take_while(fits).count()
+    }
+
+    /// Appends lines, with one call of write where the system takes all of them at once.
+    fn append(&mut self, file: &mut impl Write, lines: &[Vec<u8>]) -> io::Result<()> {
+        let mut bytes = Vec::with_capacity(lines.iter().map(Vec::len).sum::<usize>() + 1);
+        if self.torn {
+            bytes.push(b'\n');
+        }
+        lines.iter().for_each(|line| bytes.extend_from_slice(line));
+        // Until all of it is known to be there.
+        self.torn = true;
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            match file.write(rest) {
+                Ok(0) => return Err(ErrorKind::WriteZero.into()),
+                Ok(written) => {
+                    self.len += written as u64;
+                    rest = rest.get(written..).unwrap_or_default();
+                }
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
         }
         self.torn = false;
         Ok(())
     }
-}
-
-/// Where the file really is: a link is followed once, so that it is not the link that is put aside.
-fn resolved(path: &Path) -> io::Result<PathBuf> {
-    if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
-        return fs::canonicalize(path);
-    }
-    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-    Ok(fs::canonicalize(directory_of(path))?.join(name))
-}
-
-fn locked(path: &Path) -> io::Result<Lock> {
-    const HELD: &str = "another process has it open, or this one has it open twice";
-    Lock::unless_held(&beside(path, ".lock")?)?.ok_or(io::Error::new(ErrorKind::ResourceBusy, Said(HELD)))
 }
 
 /// The highest number under which a file was put aside.
@@ -190,12 +228,6 @@ fn last_number(path: &Path) -> io::Result<u64> {
         last = last.max(number.map_or(0, u64::from));
     }
     Ok(last)
-}
-
-fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
-    let mut name: OsString = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
-    name.push(suffix);
-    Ok(path.with_file_name(name))
 }
 
 fn last_byte(file: &mut File) -> io::Result<u8> {
@@ -233,20 +265,35 @@ mod tests {
         }
     }
 
+    fn lines(text: &str) -> Vec<Vec<u8>> {
+        text.split_inclusive('\n').map(|line| line.as_bytes().to_vec()).collect()
+    }
+
     #[test]
-    fn a_disk_that_was_full_costs_the_lines_that_did_not_fit_and_no_other() {
+    fn a_disk_that_was_full_costs_the_batches_that_did_not_fit_and_no_other() {
         let mut disk = Disk { written: Vec::new(), room: 8 };
-        let mut tail = Tail { len: 0, torn: false };
-        let mut append = |disk: &mut Disk, line: &str| {
-            let appended = tail.append(disk, line.as_bytes().to_vec()).map_err(|error| error.kind());
+        let mut tail = Tail::default();
+        let mut append = |disk: &mut Disk, text: &str| {
+            let appended = tail.append(disk, &lines(text)).map_err(|error| error.kind());
             (appended, tail.len)
         };
-        assert_eq!(append(&mut disk, "first\n"), (Ok(()), 6));
-        assert_eq!(append(&mut disk, "second\n"), (Err(ErrorKind::WriteZero), 8));
-        assert_eq!(append(&mut disk, "third\n"), (Err(ErrorKind::StorageFull), 8));
+        assert_eq!(append(&mut disk, "1st\n"), (Ok(()), 4));
+        assert_eq!(append(&mut disk, "2\nthird\n"), (Err(ErrorKind::StorageFull), 8));
+        assert_eq!(append(&mut disk, "fourth\n"), (Err(ErrorKind::StorageFull), 8));
         disk.room = 100;
-        assert_eq!(append(&mut disk, "fourth\n"), (Ok(()), 16));
-        assert_eq!(append(&mut disk, "fifth\n"), (Ok(()), 22));
-        assert_eq!(disk.written, b"first\nse\nfourth\nfifth\n");
+        assert_eq!(append(&mut disk, "5th\n6th\n"), (Ok(()), 17));
+        assert_eq!(append(&mut disk, "7th\n"), (Ok(()), 21));
+        assert_eq!(disk.written, b"1st\n2\nth\n5th\n6th\n7th\n");
+    }
+
+    #[test]
+    fn a_file_takes_the_lines_that_fit_and_its_first_one_in_any_case() {
+        let fitting = |len, torn, text: &str, max_len| Tail { len, torn }.fitting(&lines(text), max_len);
+        assert_eq!(fitting(0, false, "1\n2\n3\n", None), 3);
+        assert_eq!(fitting(0, false, "1\n2\n3\n", Some(4)), 2);
+        assert_eq!(fitting(0, false, "long\n2\n", Some(4)), 1);
+        assert_eq!(fitting(4, false, "1\n", Some(4)), 0);
+        assert_eq!(fitting(1, true, "1\n2\n", Some(4)), 1);
+        assert_eq!(fitting(1, true, "1\n2\n", Some(3)), 0);
     }
 }

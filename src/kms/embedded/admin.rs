@@ -21,8 +21,11 @@ use crate::secret::Secret;
 
 /// What one requester may do with the keys of an [`EmbeddedKms`], and with the store if they are its owner.
 ///
-/// Keys are named by id, ARN or alias. Every call is held against the key's [policy](KeyPolicy) and goes on record; one that
-/// changes anything has reached the disk when it returns.
+/// Keys are named by id, ARN or alias. Every call is checked against the key's [policy](KeyPolicy) and goes on record; a
+/// change has reached the disk when the call returns.
+///
+/// Every call blocks its thread: it waits for the audit trail, and a change for its turn and the disk. In async code call
+/// it where blocking is allowed.
 ///
 /// | state of the key | refused |
 /// |---|---|
@@ -232,7 +235,7 @@ impl KeyAdmin {
     /// See [`KeyAdmin`]; [`KeyStoreError::RotationPeriod`].
     pub fn set_rotation(&self, key: &str, every_days: Option<u32>) -> Result<()> {
         let (operation, period) = match &every_days {
-            Some(days) => (Operation::SetRotation, Some(("rotationPeriodInDays", days as &dyn Display))),
+            Some(days) => (Operation::SetRotation, Some(("rotationPeriodInDays", days as &(dyn Display + Sync)))),
             None => (Operation::EndRotation, None),
         };
         self.change_key(operation, key, period.as_slice(), Dying::Refused, |key| {
@@ -305,7 +308,7 @@ impl KeyAdmin {
         &self,
         operation: Operation,
         key: Option<&str>,
-        parameters: &[(&'static str, &dyn Display)],
+        parameters: &[(&'static str, &(dyn Display + Sync))],
         change: impl FnOnce(&mut State, &mut Touched) -> Result<T>,
     ) -> Result<T> {
         self.kms.store().changing(Doing { parameters, ..self.doing(operation, key) }, change)
@@ -315,7 +318,7 @@ impl KeyAdmin {
         &self,
         operation: Operation,
         key: &str,
-        parameters: &[(&'static str, &dyn Display)],
+        parameters: &[(&'static str, &(dyn Display + Sync))],
         dying: Dying,
         change: impl FnOnce(&mut Key) -> Result<T>,
     ) -> Result<T> {

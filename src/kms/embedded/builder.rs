@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::payload;
 use super::state::{State, check_account, check_owner};
-use super::store::{Clock, KeyringIn, MAX_SEALED_LEN, Manner, Store};
+use super::store::{Clock, KeyringIn, MAX_SEALED_LEN, Options, Store};
 use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
 use crate::audit::{AuditOperation, AuditTrail};
 use crate::clock::millis;
@@ -102,7 +102,7 @@ impl EmbeddedKmsBuilder {
         Self { keyring: Some(keyring.clone()), ..self }
     }
 
-    /// Makes a new store in a new file, with a keyring and without KMS keys.
+    /// Makes a new store in a new file, with a keyring and without KMS keys. Blocks its thread for the file and the trail.
     ///
     /// # Errors
     ///
@@ -120,16 +120,17 @@ impl EmbeddedKmsBuilder {
         self.create_with(state, root_key, AuditOperation::CreateStore)
     }
 
-    /// Opens the store, if it is the one that is expected.
+    /// Opens the store, if it is the one that is expected. The opening is on record, also where it is refused. Blocks its
+    /// thread for the file and the trail.
     ///
     /// # Errors
     ///
     /// [`KeyStoreError::InUse`](crate::error::KeyStoreError::InUse). [`Error::Io`](crate::Error::Io): the file is missing
     /// or cannot be read. [`Error::SealedFile`](crate::Error::SealedFile) and
     /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is damaged, or sealed under another root key. [`Unexpected`].
+    /// [`Error::Audit`](crate::Error::Audit): the opening could not be recorded.
     pub fn open(self, root_key: &RootKey) -> Result<EmbeddedKms> {
-        let store = Store::open(StoredFile::at(&self.path, MAX_SEALED_LEN)?, root_key, self.manner())?;
-        self.check(&store.state())?;
+        let store = Store::open(&self.path, root_key, self.options(), |state| self.check(state))?;
         Ok(self.build(store))
     }
 
@@ -153,13 +154,13 @@ impl EmbeddedKmsBuilder {
     }
 
     fn create_with(self, state: State, root_key: &RootKey, operation: AuditOperation) -> Result<EmbeddedKms> {
-        let store =
-            Store::create(StoredFile::at(&self.path, MAX_SEALED_LEN)?, state, root_key, self.manner(), operation)?;
+        let file = StoredFile::at(&self.path, MAX_SEALED_LEN)?;
+        let store = Store::create(file, state, root_key, self.options(), operation)?;
         Ok(self.build(store))
     }
 
-    fn manner(&self) -> Manner {
-        Manner { clock: self.clock.clone(), audit: self.audit.clone() }
+    fn options(&self) -> Options {
+        Options { clock: self.clock.clone(), audit: self.audit.clone() }
     }
 
     fn check_id(&self, state: &State) -> Result<()> {
@@ -186,6 +187,7 @@ impl EmbeddedKmsBuilder {
             quota: self.quota,
             meter: Default::default(),
             default_key_policy: self.default_key_policy,
+            making_default: Default::default(),
         }))
     }
 }

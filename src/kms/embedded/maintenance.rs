@@ -1,13 +1,16 @@
-//! What time brings: rotation by age, and deletion.
+//! Rotation by age, deletion, and the thread that sees to both.
 
 use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use super::EmbeddedKms;
 use super::key::KeyOrigin;
-use super::record::{Doing, Touched};
+use super::record::{Doing, Touched, caught};
 use crate::audit::AuditOperation;
 use crate::crypto::Generator;
 use crate::error::{IoError, Result};
@@ -27,7 +30,8 @@ pub struct Maintained {
 
 impl EmbeddedKms {
     /// Rotates the keys whose newest version is as old as their rotation allows, and deletes those whose waiting time is
-    /// over: call it once a day or more often, or have [a thread](Self::maintain_every) do so. Where nothing is due nothing is written.
+    /// over. Call it once a day or more often where blocking is allowed, or let [a thread](Self::maintain_every) call it.
+    /// Where nothing is due nothing is written.
     ///
     /// # Security
     ///
@@ -35,8 +39,9 @@ impl EmbeddedKms {
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::ClockWentBack`](crate::error::KeyStoreError::ClockWentBack); [`Error::Io`](crate::Error::Io);
-    /// [`Error::Audit`](crate::Error::Audit): nothing was done then.
+    /// [`KeyStoreError::ClockWentBack`](crate::error::KeyStoreError::ClockWentBack);
+    /// [`KeyStoreError::Panicked`](crate::error::KeyStoreError::Panicked); [`Error::Io`](crate::Error::Io);
+    /// [`Error::Audit`](crate::Error::Audit). Nothing was done then.
     pub fn maintain(&self) -> Result<Maintained> {
         let owner = self.owner();
         self.store().changing_all(Doing::new(AuditOperation::RotateKeyByAge, &owner), |state, touched| {
@@ -60,8 +65,11 @@ impl EmbeddedKms {
         })
     }
 
-    /// Starts a thread that calls [`maintain`](Self::maintain) now and then once in every period, and hands each outcome on, until the guard is
-    /// dropped.
+    /// Starts a thread that calls [`maintain`](Self::maintain) at once and then once in every period, and hands each
+    /// outcome to the function, until the guard is dropped.
+    ///
+    /// The thread survives panics: one of the clock or the sink is an outcome like any other error, and one of the function
+    /// itself is counted ([`Maintenance::panics`]); the next period goes on.
     ///
     /// # Errors
     ///
@@ -72,10 +80,14 @@ impl EmbeddedKms {
         mut outcome: impl FnMut(Result<Maintained>) + Send + 'static,
     ) -> Result<Maintenance> {
         let (stop, stopped) = mpsc::channel();
-        let kms = self.clone();
+        let (kms, panics) = (self.clone(), Arc::new(AtomicU64::new(0)));
+        let counted = panics.clone();
         let maintaining = move || {
             loop {
-                outcome(kms.maintain());
+                let maintained = caught(|| kms.maintain());
+                if catch_unwind(AssertUnwindSafe(|| outcome(maintained))).is_err() {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                }
                 if stopped.recv_timeout(period.max(LEAST_PERIOD)) != Err(RecvTimeoutError::Timeout) {
                     return;
                 }
@@ -83,29 +95,50 @@ impl EmbeddedKms {
         };
         let thread = thread::Builder::new().name("atrest-kms".to_owned()).spawn(maintaining);
         let thread = thread.map_err(|error| IoError::new("the thread for maintenance cannot be started", error))?;
-        Ok(Maintenance { stop: Some(stop), thread: Some(thread) })
+        Ok(Maintenance { stop: Some(stop), thread: Some(thread), panics })
     }
 }
 
-/// A thread that maintains a KMS; dropping this stops it and waits for it.
+/// A thread that maintains a KMS. Dropping this stops the thread and waits for it: a run of `maintain` is done to its end.
 #[must_use = "the thread stops when this is dropped"]
 pub struct Maintenance {
     /// Dropped before the thread is waited for.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
+    panics: Arc<AtomicU64>,
+}
+
+impl Maintenance {
+    /// Whether the thread runs.
+    pub fn is_alive(&self) -> bool {
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
+    }
+
+    /// How many times the function that takes the outcomes has panicked.
+    pub fn panics(&self) -> u64 {
+        self.panics.load(Ordering::Relaxed)
+    }
 }
 
 impl Drop for Maintenance {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
-            let _ = thread.join(); // it only panics where the caller's function, clock or sink does
+            // Only what the function owned can still panic, where it is dropped.
+            if let Err(panic) = thread.join()
+                && !thread::panicking()
+            {
+                resume_unwind(panic);
+            }
         }
     }
 }
 
 impl fmt::Debug for Maintenance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Maintenance(..)")
+        f.debug_struct("Maintenance")
+            .field("is_alive", &self.is_alive())
+            .field("panics", &self.panics())
+            .finish_non_exhaustive()
     }
 }

@@ -24,11 +24,12 @@ pub use state::DEFAULT_ALIAS;
 
 use std::fmt;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use crate::error::Result;
 use crate::keys::{Keyring, RootKey};
 use crate::object::Requester;
+use provider::MakingDefault;
 use quota::Meter;
 use store::Store;
 
@@ -87,6 +88,8 @@ struct Shared {
     quota: Option<Quota>,
     meter: Meter,
     default_key_policy: Option<KeyPolicy>,
+    /// The default key while a thread makes it, for all who wait for it. Held to look, never while anything is waited for.
+    making_default: Mutex<Option<MakingDefault>>,
 }
 
 impl EmbeddedKms {

@@ -1,35 +1,48 @@
 //! Keys generated and unwrapped: what an [`Sse`](crate::Sse) asks for.
 
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 use std::time::Instant;
+
+use futures_util::FutureExt;
+use futures_util::future::{BoxFuture, Shared};
 
 use super::EmbeddedKms;
 use super::key::Key;
 use super::policy::Permission;
 use super::quota::Quota;
-use super::record::{Doing, Touched};
+use super::record::{Doing, Touched, caught};
 use super::state::{DEFAULT_ALIAS, State};
+use super::store::Store;
 use crate::audit::AuditOperation;
 use crate::crypto::Generator;
-use crate::error::{Error, KeyProviderError, KeyProviderErrorKind as Kind, Result};
+use crate::error::{Error, KeyProviderError, KeyProviderErrorKind as Kind, KeyStoreError, Result};
 use crate::keys::wrapped_kek::{self, Binding};
 use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
+
+/// A thread that makes the default key, and all who wait for it.
+pub(super) type MakingDefault = Shared<BoxFuture<'static, Result<()>>>;
 
 impl KeyProvider for EmbeddedKms {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        Box::pin(async move { self.used(AuditOperation::GenerateKey, &request, |used| self.generate(&request, used)) })
+        Box::pin(async move {
+            let default = self.default_key_for(&request).await;
+            let generate = |used: &mut Touched| default.and_then(|()| self.generate(&request, used));
+            self.used(AuditOperation::GenerateKey, &request, generate).await
+        })
     }
 
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         Box::pin(async move {
-            self.used(AuditOperation::UnwrapKey, &request, |used| self.unwrap(wrapped.as_bytes(), &request, used))
+            let unwrap = |used: &mut Touched| self.unwrap(wrapped.as_bytes(), &request, used);
+            self.used(AuditOperation::UnwrapKey, &request, unwrap).await
         })
     }
 }
 
 impl EmbeddedKms {
-    fn used<T>(
+    async fn used<T>(
         &self,
         operation: AuditOperation,
         request: &KeyRequest,
@@ -40,8 +53,9 @@ impl EmbeddedKms {
             context: Some(request.context()),
             ..Doing::new(operation, request.requester())
         };
-        self.store().reading(doing, using).map_err(|error| match error {
+        self.store().using(doing, using).await.map_err(|error| match error {
             Error::KeyProvider(error) => error,
+            Error::KeyStore(KeyStoreError::Panicked) => KeyProviderError::new(Kind::Panicked, request.key_id()),
             other => KeyProviderError::new(Kind::Unavailable, request.key_id()).with_source(other),
         })
     }
@@ -75,12 +89,7 @@ impl EmbeddedKms {
     fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Touched) -> Result<Arc<Key>> {
         let refused = |kind| Error::from(KeyProviderError::new(kind, request.key_id()));
         let state = self.store().state();
-        let named = Some(request.key_id()).filter(|named| !named.is_empty()).unwrap_or(DEFAULT_ALIAS);
-        let key = match state.resolve(named) {
-            Some(key) => key.clone(),
-            None if permission == Permission::Generate && is_default(&state, named) => self.make_default(request)?,
-            None => return Err(refused(Kind::NotFound)),
-        };
+        let key = state.resolve(named(request)).ok_or_else(|| refused(Kind::NotFound))?.clone();
         used.key_id = Some(key.arn.clone());
         if !state.allows(&key, permission, request.requester()) {
             return Err(refused(Kind::AccessDenied));
@@ -94,29 +103,61 @@ impl EmbeddedKms {
         Ok(key)
     }
 
-    /// Makes the default key on behalf of someone who may use it then.
-    fn make_default(&self, request: &KeyRequest) -> Result<Arc<Key>> {
-        let policy = self.0.default_key_policy.as_ref();
-        let doing = Doing { key_id: Some(DEFAULT_ALIAS), ..Doing::new(AuditOperation::CreateKey, request.requester()) };
-        let allowed = match policy {
+    /// Makes the default key, where the request names it and it is not there, on behalf of a requester who may use it then.
+    async fn default_key_for(&self, request: &KeyRequest) -> Result<()> {
+        let named = named(request);
+        let missing = {
+            let state = self.store().state();
+            is_default(&state, named) && state.resolve(named).is_none()
+        };
+        if !missing {
+            return Ok(());
+        }
+        let allowed = match &self.0.default_key_policy {
             None => *request.requester() == self.owner(),
             Some(policy) => policy.allows(Permission::Generate, request.requester()),
         };
         if !allowed {
             return Err(KeyProviderError::new(Kind::AccessDenied, request.key_id()).into());
         }
+        self.making_default(request.requester())?.await
+    }
+
+    /// The thread that makes the default key: the one that runs already, or a new one. It writes a file, and so is not the
+    /// caller's.
+    fn making_default(&self, requester: &Requester) -> Result<MakingDefault> {
+        let mut making = self.0.making_default.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(making) = &*making {
+            return Ok(making.clone());
+        }
+        let (kms, requester) = (self.clone(), requester.clone());
+        let thread = Store::on_a_thread(move || {
+            let made = caught(|| kms.make_default(&requester));
+            *kms.0.making_default.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            made
+        })?;
+        Ok(making.insert(thread.boxed().shared()).clone())
+    }
+
+    fn make_default(&self, requester: &Requester) -> Result<()> {
+        let policy = self.0.default_key_policy.as_ref();
+        let doing = Doing { key_id: Some(DEFAULT_ALIAS), ..Doing::new(AuditOperation::CreateKey, requester) };
         self.store().changing_all(doing, |state, touched| {
             // Another thread may have made it meanwhile.
-            if let Some(key) = state.resolve(DEFAULT_ALIAS) {
-                return Ok(key.clone());
+            if state.resolve(DEFAULT_ALIAS).is_some() {
+                return Ok(());
             }
             touched.push(Touched::default());
             let id = state.add_default(policy.cloned(), self.store().now()?)?;
-            let key = state.keys[&id].clone();
-            touched[0].key_id = Some(key.arn.clone());
-            Ok(key)
+            touched[0].key_id = Some(state.keys[&id].arn.clone());
+            Ok(())
         })
     }
+}
+
+/// The key as the request names it; the default key where it names none.
+fn named(request: &KeyRequest) -> &str {
+    Some(request.key_id()).filter(|named| !named.is_empty()).unwrap_or(DEFAULT_ALIAS)
 }
 
 /// Whether this names the default key, by its alias or the alias's ARN.

@@ -1,16 +1,26 @@
-//! What is done to the store, and that it goes on record.
+//! Uses and changes of the store, each on record.
 
 use std::fmt::Display;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::thread;
+use std::time::SystemTime;
+
+use futures_channel::oneshot;
+use futures_util::FutureExt;
+use pollster::block_on;
 
 use super::state::State;
-use super::store::Store;
+use super::store::{Options, Store};
 use crate::audit::{AuditEvent, AuditOperation};
-use crate::error::{Error, Result};
+use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::EncryptionContext;
 use crate::object::Requester;
 
-/// Who does what, as far as it is known before it is done.
+/// How many events of one change are handed over before their answers are waited for.
+const GROUP: usize = 256;
+
+/// An audit event before its outcome is known.
 #[derive(Clone, Copy)]
 pub(super) struct Doing<'a> {
     pub(super) operation: AuditOperation,
@@ -19,7 +29,7 @@ pub(super) struct Doing<'a> {
     pub(super) key_id: Option<&'a str>,
     pub(super) context: Option<&'a EncryptionContext>,
     /// What is to be changed, by its name; written down only where there is a trail.
-    pub(super) parameters: &'a [(&'static str, &'a dyn Display)],
+    pub(super) parameters: &'a [(&'static str, &'a (dyn Display + Sync))],
 }
 
 impl<'a> Doing<'a> {
@@ -28,10 +38,10 @@ impl<'a> Doing<'a> {
     }
 }
 
-/// What it came to.
+/// The outcome, for the audit event.
 #[derive(Default)]
 pub(super) struct Touched {
-    /// What was done, where that is not what was asked for.
+    /// The operation that was done, where it is not the one that was asked for.
     pub(super) operation: Option<AuditOperation>,
     /// The key it was done with, resolved.
     pub(super) key_id: Option<Arc<str>>,
@@ -40,17 +50,25 @@ pub(super) struct Touched {
 }
 
 impl Store {
-    /// Reads what is known and puts it on record: what cannot be recorded is not given out.
+    /// [`using`](Self::using), blocking.
     pub(super) fn reading<T>(&self, doing: Doing<'_>, read: impl FnOnce(&mut Touched) -> Result<T>) -> Result<T> {
+        block_on(self.using(doing, read))
+    }
+
+    /// Reads or uses what the store holds, and gives out the outcome once it is on record.
+    pub(super) async fn using<T>(&self, doing: Doing<'_>, used: impl FnOnce(&mut Touched) -> Result<T>) -> Result<T> {
+        self.options.ready().await;
         let mut touched = Touched::default();
-        let outcome = read(&mut touched);
-        let recorded = self.record(doing, &touched, outcome.as_ref().err());
-        // Its own error is the one to tell.
+        let outcome = caught(|| used(&mut touched));
+        let recorded = self.options.record(doing, &touched, outcome.as_ref().err()).await;
+        // If both fail, the operation's error says more.
         outcome.and_then(|outcome| recorded.map(|()| outcome))
     }
 
-    /// Changes the store, and puts it on record first: no change is made that is not recorded. What is recorded and then
-    /// cannot be stored is recorded again, as failed.
+    /// Changes the store. A change is on record before it is stored, and is seen once it is stored. A change that is on
+    /// record and cannot be stored is recorded again, as failed.
+    ///
+    /// Waits for the turn, the sink and the file: never called on an executor's thread.
     pub(super) fn changing<T>(
         &self,
         doing: Doing<'_>,
@@ -68,34 +86,102 @@ impl Store {
         doing: Doing<'_>,
         change: impl FnOnce(&mut State, &mut Vec<Touched>) -> Result<T>,
     ) -> Result<T> {
-        let (mut touched, mut recorded) = (Vec::new(), 0);
-        let outcome = self.change(|state| {
-            let outcome = change(state, &mut touched)?;
-            for touched in &touched {
-                self.record(doing, touched, None)?;
-                recorded += 1;
-            }
-            Ok((outcome, recorded > 0))
+        block_on(self.options.ready());
+        let mut turn = self.turn();
+        let mut touched = Vec::new();
+        let changed = caught(|| {
+            let mut state = self.next()?;
+            let outcome = change(&mut state, &mut touched)?;
+            Ok((state, outcome))
         });
-        outcome.inspect_err(|error| {
-            // What was on record as done was not. Where it came to nothing before, what was refused is the last one.
-            let refused = if recorded == 0 { touched.len().saturating_sub(1)..touched.len() } else { 0..recorded };
-            if recorded > 0 || !matches!(error, Error::Audit(_)) {
-                for touched in &touched[refused] {
-                    // Its own error is the one to tell.
-                    let _ = self.record(doing, touched, Some(error));
-                }
+        let (state, outcome) = match changed {
+            Ok((_, outcome)) if touched.is_empty() => return Ok(outcome),
+            Ok(changed) => changed,
+            Err(error) => {
+                drop(turn);
+                // The key that was refused is the last one.
+                let refused = touched.pop().unwrap_or_default();
+                let _ = block_on(self.options.record(doing, &refused, Some(&error))); // the first error is the one to tell
+                return Err(error);
             }
-        })
+        };
+        let (recorded, failed) = self.record_all(doing, &touched);
+        let stored = failed.map_or_else(|| self.store(&mut turn, state), Err);
+        drop(turn);
+        stored.inspect_err(|error| {
+            for group in recorded.chunks(GROUP) {
+                let failed: Vec<_> = group.iter().map(|t| self.options.record(doing, t, Some(error))).collect();
+                // The first error is the one to tell.
+                failed.into_iter().for_each(|failed| drop(block_on(failed)));
+            }
+        })?;
+        Ok(outcome)
     }
 
-    /// One event, if there is a trail.
-    pub(super) fn record(&self, doing: Doing<'_>, touched: &Touched, error: Option<&Error>) -> Result<()> {
-        let Some(trail) = &self.manner.audit else {
-            return Ok(());
-        };
+    /// Hands the events of a change over, many at once so that they share an fsync. Gives those that are on record, and
+    /// the first error.
+    fn record_all<'a>(&self, doing: Doing<'_>, touched: &'a [Touched]) -> (Vec<&'a Touched>, Option<Error>) {
+        let (mut recorded, mut failed) = (Vec::new(), None);
+        for group in touched.chunks(GROUP) {
+            let recording: Vec<_> = group.iter().map(|touched| self.options.record(doing, touched, None)).collect();
+            for (touched, recording) in group.iter().zip(recording) {
+                match block_on(recording) {
+                    Ok(()) => recorded.push(touched),
+                    Err(error) => failed = failed.or(Some(error)),
+                }
+            }
+            if failed.is_some() {
+                break;
+            }
+        }
+        (recorded, failed)
+    }
+
+    /// Runs a change on a thread of its own, for an async caller. It is done to its end even where the caller goes away.
+    ///
+    /// # Errors
+    ///
+    /// The thread cannot be started.
+    pub(super) fn on_a_thread<T: Send + 'static>(
+        change: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<impl Future<Output = Result<T>> + Send + 'static> {
+        let (answer, answered) = oneshot::channel();
+        let changing = move || drop(answer.send(caught(change))); // the caller may be gone
+        let started = thread::Builder::new().name("atrest-kms-change".to_owned()).spawn(changing);
+        started.map_err(|error| IoError::new("a thread for a change of the key store cannot be started", error))?;
+        Ok(answered.map(|answered| answered.unwrap_or_else(|_| Err(KeyStoreError::Panicked.into()))))
+    }
+}
+
+impl Options {
+    /// Waits until the trail has room for another event.
+    pub(super) async fn ready(&self) {
+        if let Some(trail) = &self.audit {
+            trail.ready().await;
+        }
+    }
+
+    /// Hands one event to the trail now, if there is one; the future waits for its answer.
+    pub(super) fn record(
+        &self,
+        doing: Doing<'_>,
+        touched: &Touched,
+        error: Option<&Error>,
+    ) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
+        let recording = self.audit.as_ref().map(|trail| trail.record(self.event(doing, touched, error)));
+        async move {
+            match recording {
+                Some(recording) => recording.await,
+                None => Ok(()),
+            }
+        }
+    }
+
+    fn event(&self, doing: Doing<'_>, touched: &Touched, error: Option<&Error>) -> AuditEvent {
+        // A clock that panics has failed the operation; the event of that needs a time too.
+        let time = catch_unwind(AssertUnwindSafe(|| (self.clock)())).unwrap_or_else(|_| SystemTime::now());
         let operation = touched.operation.unwrap_or(doing.operation);
-        let mut event = AuditEvent::new(self.time(), doing.requester.clone(), operation);
+        let mut event = AuditEvent::new(time, doing.requester.clone(), operation);
         if let Some(key_id) = doing.key_id {
             event = event.with_requested_key_id(key_id);
         }
@@ -111,6 +197,11 @@ impl Store {
         for (name, value) in &touched.parameters {
             event = event.with_parameter(name, value);
         }
-        trail.record(&event.with_error(error.cloned()))
+        event.with_error(error.cloned())
     }
+}
+
+/// Runs work that may call a function of the caller's, such as a clock, and gives a panic as an error.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(KeyStoreError::Panicked.into()))
 }

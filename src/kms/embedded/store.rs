@@ -1,11 +1,15 @@
 //! The store's file and what it holds, changed together.
 
 use std::io::ErrorKind;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime};
 
+use futures_util::lock::{Mutex, MutexGuard};
+use pollster::block_on;
+
 use super::payload;
-use super::record::{Doing, Touched};
+use super::record::{Doing, Touched, caught};
 use super::state::State;
 use crate::audit::{AuditOperation, AuditTrail};
 use crate::clock::millis;
@@ -14,6 +18,7 @@ use crate::keys::RootKey;
 use crate::keys::keyring_shared::{Change, Whole};
 use crate::keys::keyring_state::State as KeyringState;
 use crate::keys::stored_file::{BEGINNING_LEN, Locked, NotReplaced, Replacing, StoredFile};
+use crate::object::Requester;
 
 /// What tells the time; a test brings its own.
 pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
@@ -26,60 +31,79 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
 /// One open store. Nobody else has it open: its lock is held for as long as this lives.
 pub(super) struct Store {
+    /// What readers see. Its lock is held to take or replace the pointer, never while anything is waited for.
     state: RwLock<Arc<State>>,
-    /// How the file begins that was written or read last. Held for the whole of a change, so that two come one after the
-    /// other.
-    changing: Mutex<Beginning>,
+    /// The turn of a change: two come one after the other. It holds how the file begins that was written or read last.
+    /// A change waits for the sink and the file in its turn; readers take no turn, and no async call does.
+    turn: Mutex<Beginning>,
     file: StoredFile,
     lock: Locked,
     root_key: RootKey,
-    pub(super) manner: Manner,
+    pub(super) options: Options,
 }
 
 /// How a store behaves, whatever it holds.
-pub(super) struct Manner {
+#[derive(Clone)]
+pub(super) struct Options {
     pub(super) clock: Clock,
     pub(super) audit: Option<AuditTrail>,
 }
 
 impl Store {
-    /// A new store in a new file; on record as this.
+    /// A new store in a new file; the operation goes on record.
     pub(super) fn create(
         file: StoredFile,
         state: State,
         root_key: &RootKey,
-        manner: Manner,
+        options: Options,
         operation: AuditOperation,
     ) -> Result<Self> {
         let lock = locked(&file, false)?;
         let sealed = payload::seal(&state, root_key)?;
         let owner = state.owner.clone();
-        let store = Self::of(file, lock, state, &sealed, root_key, manner);
-        let doing = Doing::new(operation, &owner);
-        store.record(doing, &Touched::default(), None)?;
+        let touched = Touched { parameters: identity(&state), ..Touched::default() };
+        let store = Self::of(file, lock, state, &sealed, root_key, options);
+        let record =
+            |error: Option<&Error>| block_on(store.options.record(Doing::new(operation, &owner), &touched, error));
+        record(None)?;
         let created = store.lock.replace(&store.file, Replacing::Nothing, &sealed).map_err(|failed| match failed {
             NotReplaced::Conflict => {
                 IoError::new("the sealed file is there already and is not replaced", ErrorKind::AlreadyExists.into())
             }
             NotReplaced::Refused(error) | NotReplaced::Unknown(error) => error,
         });
-        created
-            .map_err(Error::from)
-            .inspect_err(|error| drop(store.record(doing, &Touched::default(), Some(error))))?;
+        created.map_err(Error::from).inspect_err(|error| drop(record(Some(error))))?;
         Ok(store)
     }
 
-    /// The store of a file.
-    pub(super) fn open(file: StoredFile, root_key: &RootKey, manner: Manner) -> Result<Self> {
-        let lock = locked(&file, true)?;
-        let sealed = file.read()?;
-        let state = payload::open(&sealed, root_key)?;
-        Ok(Self::of(file, lock, state, &sealed, root_key, manner))
+    /// The store of a file, if it is as expected. Opening it goes on record, also where it is refused: the event says
+    /// which store it is and its generation, so that an old copy shows.
+    pub(super) fn open(
+        path: &Path,
+        root_key: &RootKey,
+        options: Options,
+        expected: impl FnOnce(&State) -> Result<()>,
+    ) -> Result<Self> {
+        let (mut owner, mut touched) = (Requester::anonymous(), Touched::default());
+        let opened = caught(|| {
+            let file = StoredFile::at(path, MAX_SEALED_LEN)?;
+            let lock = locked(&file, true)?;
+            let sealed = file.read()?;
+            let state = payload::open(&sealed, root_key)?;
+            owner = state.owner.clone();
+            touched.parameters = identity(&state);
+            expected(&state)?;
+            Ok(Self::of(file, lock, state, &sealed, root_key, options.clone()))
+        });
+        let doing = Doing::new(AuditOperation::OpenStore, &owner);
+        let recorded = block_on(options.record(doing, &touched, opened.as_ref().err()));
+        let store = opened?;
+        recorded.map(|()| store)
     }
 
-    fn of(file: StoredFile, lock: Locked, state: State, sealed: &[u8], root_key: &RootKey, manner: Manner) -> Self {
+    fn of(file: StoredFile, lock: Locked, state: State, sealed: &[u8], root_key: &RootKey, options: Options) -> Self {
         let state = RwLock::new(Arc::new(state));
-        Self { state, changing: Mutex::new(beginning(sealed)), file, lock, root_key: root_key.clone(), manner }
+        Self { state, turn: Mutex::new(beginning(sealed)), file, lock, root_key: root_key.clone(), options }
     }
 
     /// What the store holds now.
@@ -88,26 +112,25 @@ impl Store {
     }
 
     pub(super) fn time(&self) -> SystemTime {
-        (self.manner.clock)()
+        (self.options.clock)()
     }
 
-    /// Changes what is stored, and then what is seen; where anything fails, nothing changes. The change says whether it
-    /// changed anything.
+    /// Waits until no other change is under way. Blocks its thread.
+    pub(super) fn turn(&self) -> MutexGuard<'_, Beginning> {
+        block_on(self.turn.lock())
+    }
+
+    /// The state that a change begins with.
+    pub(super) fn next(&self) -> Result<State> {
+        self.state().next(millis(self.time()))
+    }
+
+    /// Stores a change, and lets readers see it once it is stored; where anything fails, nothing changes.
     ///
     /// # Errors
     ///
-    /// The change's; the file's; the file is not the one that was written last.
-    pub(super) fn change<T>(&self, change: impl FnOnce(&mut State) -> Result<(T, bool)>) -> Result<T> {
-        let mut stored = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut state = self.state().next(millis(self.time()))?;
-        let (outcome, changed) = change(&mut state)?;
-        if changed {
-            self.store(&mut stored, state)?;
-        }
-        Ok(outcome)
-    }
-
-    fn store(&self, stored: &mut Beginning, state: State) -> Result<()> {
+    /// The file's; the file is not the one that was written last.
+    pub(super) fn store(&self, stored: &mut Beginning, state: State) -> Result<()> {
         let sealed = payload::seal(&state, &self.root_key)?;
         match self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed) {
             Ok(()) => {
@@ -120,15 +143,15 @@ impl Store {
             Err(NotReplaced::Refused(error)) => Err(error.into()),
             Err(NotReplaced::Unknown(error)) => {
                 *stored = beginning(&sealed);
-                self.take_back(stored, &state);
+                self.roll_back(stored, &state);
                 Err(error.into())
             }
         }
     }
 
-    /// Has the file hold again what it held before a change whose name may never reach the disk. Where that fails too, the
+    /// Writes the previous state again after a change whose name may never reach the disk. Where that fails too, the
     /// change is there at the next start.
-    fn take_back(&self, stored: &mut Beginning, change: &State) {
+    fn roll_back(&self, stored: &mut Beginning, change: &State) {
         let before = State { generation: change.generation, ..(*self.state()).clone() };
         let Ok(before) = before.next(change.written) else { return };
         let Ok(sealed) = payload::seal(&before, &self.root_key) else { return };
@@ -157,18 +180,23 @@ impl Store {
     }
 }
 
-/// Of a sealed file.
-type Beginning = Vec<u8>;
+/// The first bytes of a sealed file.
+pub(super) type Beginning = Vec<u8>;
 
 fn beginning(sealed: &[u8]) -> Beginning {
     sealed[..sealed.len().min(BEGINNING_LEN)].to_vec()
+}
+
+/// Which store it is, and how often it was written: for the trail.
+fn identity(state: &State) -> Vec<(&'static str, String)> {
+    vec![("storeId", state.id.to_string()), ("generation", state.generation.to_string())]
 }
 
 fn locked(file: &StoredFile, exists: bool) -> Result<Locked> {
     file.try_lock(exists)?.ok_or(KeyStoreError::InUse.into())
 }
 
-/// The keyring of a store is changed as the store is, and on record as its owner's doing.
+/// The keyring of a store: a change of it is a change of the store, on record as one by the store's owner.
 pub(super) struct KeyringIn(pub(super) Arc<Store>);
 
 impl Whole for KeyringIn {

@@ -109,7 +109,8 @@ fn key_provider(error: &KeyProviderError) -> S3Error {
         KeyProviderErrorKind::Rejected
         | KeyProviderErrorKind::WrongKey
         | KeyProviderErrorKind::Unresolved
-        | KeyProviderErrorKind::WrongLength => Kind::Internal,
+        | KeyProviderErrorKind::WrongLength
+        | KeyProviderErrorKind::Panicked => Kind::Internal,
     };
     S3Error::new(kind).about(error.key_id())
 }

@@ -253,7 +253,7 @@ impl Sse {
                 }
             })
             .collect();
-        self.record_listing(etags.len(), etags.iter().filter(|etag| etag.is_err()).count())?;
+        self.record_listing(etags.len(), etags.iter().filter(|etag| etag.is_err()).count()).await?;
         Ok(etags)
     }
 

@@ -1,0 +1,75 @@
+//! Where the file of the audit trail is, and the lock on that place.
+
+use std::ffi::OsString;
+use std::fs::{self, File};
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+
+use crate::error::Said;
+use crate::files::directory_of;
+use crate::keys::file_lock::Lock;
+
+/// The resolved path of the file, locked by `NAME.lock` beside it.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) path: PathBuf,
+    lock: Lock,
+    lock_path: PathBuf,
+}
+
+impl Place {
+    /// Locks the place that a path leads to. Links are followed now: the file at their end is the one that is put aside.
+    ///
+    /// # Errors
+    ///
+    /// The file system's; `ResourceBusy`: another sink holds the lock.
+    pub(super) fn lock(given: &Path) -> io::Result<Self> {
+        const HELD: &str = "another process has it open, or this one has it open twice";
+        let path = resolved(given)?;
+        let lock_path = beside(&path, ".lock")?;
+        match Lock::unless_held(&lock_path)? {
+            Some(lock) => Ok(Self { path, lock, lock_path }),
+            None => Err(io::Error::new(ErrorKind::ResourceBusy, Said(HELD))),
+        }
+    }
+
+    /// Follows the path again. The lock is taken anew where the path leads to another place, or its file was replaced;
+    /// gives whether that is so.
+    pub(super) fn follow(&mut self, given: &Path) -> io::Result<bool> {
+        if resolved(given)? == self.path && self.lock.is_at(&self.lock_path) {
+            return Ok(false);
+        }
+        *self = Self::lock(given)?;
+        Ok(true)
+    }
+}
+
+/// Whether a path leads to this open file.
+pub(super) fn is_at(file: &File, path: &Path) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    #[cfg(unix)]
+    {
+        use std::os::unix::fs::MetadataExt;
+        open.nlink() > 0 && (open.dev(), open.ino()) == (there.dev(), there.ino())
+    }
+    // Elsewhere std tells no two files apart, and the system refuses to rename or remove an open one.
+    #[cfg(not(unix))]
+    {
+        open.file_type() == there.file_type()
+    }
+}
+
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
+        return fs::canonicalize(path);
+    }
+    let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
+    Ok(fs::canonicalize(directory_of(path))?.join(name))
+}
+
+/// The path with this suffix after its file name.
+pub(super) fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
+    let mut name: OsString = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
+    name.push(suffix);
+    Ok(path.with_file_name(name))
+}

@@ -1,0 +1,259 @@
+//! The thread that writes: batches, and their answers.
+
+use std::fmt;
+use std::io;
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::Fsync;
+use super::queue::{Answer, Queue, Work};
+use super::stats::Counters;
+
+/// How long the thread waits at most for callers to come back, on a disk that is slow.
+const MAX_PATIENCE: Duration = Duration::from_millis(4);
+
+/// Where the lines go.
+pub(super) trait Log {
+    /// Appends a batch; with `sync`, it has reached the disk after that. An error is one for the whole batch.
+    fn append(&mut self, lines: &[Vec<u8>], sync: bool) -> io::Result<()>;
+
+    /// Has all lines so far reach the disk.
+    fn sync(&mut self) -> io::Result<()>;
+
+    /// Opens the log again, where it is now.
+    fn reopen(&mut self) -> io::Result<()>;
+}
+
+/// How the thread writes.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) queue: Arc<Queue>,
+    pub(super) counters: Arc<Counters>,
+    pub(super) fsync: Fsync,
+    pub(super) max_batch: NonZeroUsize,
+}
+
+impl Writer {
+    /// Writes what comes, until the queue is closed and empty.
+    pub(super) fn run(self, mut log: impl Log) {
+        let _end = End(&self.queue);
+        let (mut synced, mut answered, mut patience) = (Instant::now(), 0, Duration::ZERO);
+        while let Some(work) = self.queue.take(self.max_batch.get(), answered, patience) {
+            let (outcome, answers) = match work {
+                Work::Lines(lines, answers) => {
+                    let sync = match self.fsync {
+                        Fsync::EveryEvent => true,
+                        Fsync::Every(period) => synced.elapsed() >= period,
+                        Fsync::Never => false,
+                    };
+                    let began = Instant::now();
+                    let outcome = log.append(&lines, sync);
+                    // An fsync that is saved is worth half of one.
+                    patience = (began.elapsed() / 2).min(MAX_PATIENCE);
+                    answered = if sync { lines.len() } else { 0 };
+                    if outcome.is_ok() {
+                        Counters::add(&self.counters.events, lines.len());
+                        Counters::add(&self.counters.batches, 1);
+                    }
+                    if outcome.is_ok() && sync {
+                        synced = Instant::now();
+                    }
+                    (outcome, answers)
+                }
+                Work::Sync(answer) => (log.sync(), vec![answer]),
+                // What another program put aside is whole before it is left.
+                Work::Reopen(answer) if self.fsync != Fsync::Never => {
+                    (log.sync().and_then(|()| log.reopen()), vec![answer])
+                }
+                Work::Reopen(answer) => (log.reopen(), vec![answer]),
+            };
+            answer_all(answers, outcome);
+        }
+        if self.fsync != Fsync::Never {
+            let _ = log.sync(); // the sink is gone, and with it those who could be told
+        }
+    }
+}
+
+/// Fails everything that waits, when the thread ends: also when it panics.
+struct End<'a>(&'a Queue);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
+fn answer_all(answers: Vec<Answer>, outcome: io::Result<()>) {
+    let shared = outcome.map_err(Arc::new);
+    for answer in answers {
+        let own = match &shared {
+            Ok(()) => Ok(()),
+            Err(error) => Err(io::Error::new(error.kind(), Shared(error.clone()))),
+        };
+        let _ = answer.send(own); // its caller may be gone
+    }
+}
+
+/// An error that many are told.
+#[derive(Debug)]
+struct Shared(Arc<io::Error>);
+
+impl fmt::Display for Shared {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(&self.0, f)
+    }
+}
+
+impl std::error::Error for Shared {}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::sync::mpsc;
+    use std::thread;
+
+    use futures_channel::oneshot;
+    use pollster::block_on;
+
+    use super::super::queue::Task;
+    use super::*;
+
+    /// A log that does as it is told, one step for each batch.
+    struct Scripted {
+        steps: mpsc::Receiver<Step>,
+        batches: mpsc::Sender<Vec<String>>,
+    }
+
+    enum Step {
+        Write,
+        Fail,
+        Panic,
+    }
+
+    impl Log for Scripted {
+        fn append(&mut self, lines: &[Vec<u8>], _: bool) -> io::Result<()> {
+            let lines = lines.iter().map(|line| String::from_utf8(line.clone()).unwrap());
+            self.batches.send(lines.collect()).unwrap();
+            match self.steps.recv().unwrap() {
+                Step::Write => Ok(()),
+                Step::Fail => Err(io::Error::new(io::ErrorKind::StorageFull, "no room")),
+                Step::Panic => panic!("as it was told"),
+            }
+        }
+
+        fn sync(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+
+        fn reopen(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+
+    struct Running {
+        queue: Arc<Queue>,
+        step: mpsc::Sender<Step>,
+        batches: mpsc::Receiver<Vec<String>>,
+        thread: Option<thread::JoinHandle<()>>,
+    }
+
+    impl Running {
+        fn new(capacity: usize, max_batch: usize) -> Self {
+            let ((step, steps), (sent, batches)) = (mpsc::channel(), mpsc::channel());
+            let queue = Arc::new(Queue::new(capacity));
+            let writer = Writer {
+                queue: queue.clone(),
+                counters: Arc::default(),
+                fsync: Fsync::EveryEvent,
+                max_batch: NonZeroUsize::new(max_batch).unwrap(),
+            };
+            let thread = Some(thread::spawn(move || writer.run(Scripted { steps, batches: sent })));
+            Self { queue, step, batches, thread }
+        }
+
+        fn push(&self, line: &str) -> oneshot::Receiver<io::Result<()>> {
+            let (answer, answered) = oneshot::channel();
+            self.queue.push(Task::Line(line.into(), answer));
+            answered
+        }
+    }
+
+    #[test]
+    fn a_batch_takes_what_waits_up_to_its_limit_and_in_order() {
+        let running = Running::new(100, 3);
+        let first = running.push("a");
+        assert_eq!(running.batches.recv().unwrap(), ["a"]);
+        let rest = ["b", "c", "d", "e"].map(|line| running.push(line));
+        running.step.send(Step::Write).unwrap();
+        block_on(first).unwrap().unwrap();
+        assert_eq!(running.batches.recv().unwrap(), ["b", "c", "d"]);
+        running.step.send(Step::Write).unwrap();
+        assert_eq!(running.batches.recv().unwrap(), ["e"]);
+        running.step.send(Step::Write).unwrap();
+        rest.into_iter().for_each(|answer| block_on(answer).unwrap().unwrap());
+    }
+
+    #[test]
+    fn a_batch_that_fails_fails_for_each_of_its_lines_and_the_next_one_is_tried() {
+        let running = Running::new(100, 100);
+        let first = running.push("a");
+        running.batches.recv().unwrap();
+        let batch = ["b", "c", "d"].map(|line| running.push(line));
+        running.step.send(Step::Write).unwrap();
+        running.step.send(Step::Fail).unwrap();
+        block_on(first).unwrap().unwrap();
+        for answer in batch {
+            let error = block_on(answer).unwrap().unwrap_err();
+            assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::StorageFull, "no room".to_owned()));
+        }
+        running.step.send(Step::Write).unwrap();
+        block_on(running.push("e")).unwrap().unwrap();
+    }
+
+    #[test]
+    fn a_thread_that_panicked_leaves_no_caller_waiting() {
+        let mut running = Running::new(1, 1);
+        let lines = ["a", "b", "c"].map(|line| running.push(line));
+        let room = running.queue.room().expect("it is full");
+        running.step.send(Step::Panic).unwrap();
+        for answer in lines {
+            block_on(answer).expect_err("there is no answer, which is an error to the caller");
+        }
+        let _ = block_on(room);
+        running.thread.take().unwrap().join().unwrap_err();
+        block_on(running.push("d")).unwrap_err();
+        assert!(running.queue.room().is_none(), "the event is what fails");
+    }
+
+    #[test]
+    fn room_is_given_in_order_and_abandoned_callers_take_none() {
+        let running = Running::new(2, 1);
+        let lines = ["a", "b", "c"].map(|line| running.push(line));
+        running.batches.recv().unwrap();
+        let abandoned: Vec<_> = (0..1_000).map(|_| running.queue.room().expect("two wait")).collect();
+        drop(abandoned);
+        let mut room = running.queue.room().expect("two wait");
+        assert!(room.try_recv().unwrap().is_none());
+        running.step.send(Step::Write).unwrap();
+        block_on(room).unwrap();
+        running.step.send(Step::Write).unwrap();
+        running.step.send(Step::Write).unwrap();
+        lines.into_iter().for_each(|answer| block_on(answer).unwrap().unwrap());
+        assert!(running.queue.room().is_none());
+    }
+
+    #[test]
+    fn a_closed_queue_is_written_to_its_end() {
+        let mut running = Running::new(1, 2);
+        let abandoned = ["a", "b", "c", "d", "e"].map(|line| running.push(line));
+        drop(abandoned);
+        running.queue.close();
+        (0..5).for_each(|_| running.step.send(Step::Write).unwrap());
+        running.thread.take().unwrap().join().unwrap();
+        let written: Vec<_> = running.batches.iter().flatten().collect();
+        assert_eq!(written, ["a", "b", "c", "d", "e"]);
+    }
+}

@@ -1,0 +1,58 @@
+//! [`AuditTrail::record_changes_of`]: changes of a stored keyring, on record.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use super::{AuditEvent, AuditOperation, AuditTrail};
+use crate::error::Result;
+use crate::keys::Keyring;
+use crate::keys::keyring_record::{KeyringRecord, Recorder};
+use crate::object::Requester;
+
+impl AuditTrail {
+    /// Puts every later change of a stored keyring on record, as one made by this requester: rotations, versions that are
+    /// staged, activated, disabled, enabled or retired, a stored keyring that is adopted or sealed anew.
+    ///
+    /// The event is on record before the change is stored, and again with the error where the change could not be stored.
+    /// Unless the trail is [best effort](Self::best_effort), a change that cannot be recorded is not made. All handles of
+    /// the keyring share the trail; a keyring has one trail, and a second call is without effect. The keyring of an
+    /// [embedded KMS](crate::manual::kms) is on the record of its store already, and a keyring in memory has no trail.
+    ///
+    /// ```
+    /// # fn main() -> atrest::Result<()> {
+    /// # let directory = tempfile::tempdir().expect("a directory");
+    /// # let path = directory.path().join("keyring.atrest");
+    /// use std::sync::Arc;
+    /// use atrest::audit::{AuditOperation, AuditTrail, MemorySink};
+    /// use atrest::{KeyringFile, Requester, RootKey};
+    ///
+    /// let keyring = KeyringFile::create_blocking(path, &RootKey::generate()?)?;
+    /// let sink = Arc::new(MemorySink::new());
+    /// AuditTrail::new(sink.clone()).record_changes_of(&keyring, Requester::new("operator"));
+    ///
+    /// keyring.blocking().rotate()?;
+    /// assert_eq!(sink.events()[0].operation(), AuditOperation::ChangeKeyring);
+    /// # Ok(()) }
+    /// ```
+    pub fn record_changes_of(&self, keyring: &Keyring, requester: Requester) {
+        keyring.record_changes(Arc::new(Trailed { trail: self.clone(), requester }));
+    }
+}
+
+struct Trailed {
+    trail: AuditTrail,
+    requester: Requester,
+}
+
+impl Recorder for Trailed {
+    fn record(&self, record: KeyringRecord) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'static>> {
+        let event = AuditEvent::new(SystemTime::now(), self.requester.clone(), AuditOperation::ChangeKeyring)
+            .with_key(&record.key_id, Some(record.primary))
+            .with_parameter("generation", record.generation);
+        let differences = record.differences.into_iter();
+        let event = differences.fold(event, |event, (name, value)| event.with_parameter(name, value));
+        Box::pin(self.trail.record(event.with_error(record.error)))
+    }
+}
