@@ -42,13 +42,14 @@ fn argon2(_: &mut Criterion) {
         return;
     }
     let passphrase = RootKey::from_passphrase("correct horse battery staple").expect("it is not empty");
-    let mut sealed = Keyring::generate().and_then(|keyring| keyring.seal(&passphrase)).expect("a sealed keyring");
+    let mut sealed =
+        Keyring::generate().and_then(|keyring| keyring.blocking().seal(&passphrase)).expect("a sealed keyring");
     let mut opened = |what: &str, cost: [u32; 3]| {
         for (at, number) in cost.into_iter().enumerate() {
             sealed[11 + 4 * at..15 + 4 * at].copy_from_slice(&number.to_be_bytes());
         }
         let start = Instant::now();
-        let outcome = Keyring::from_sealed(&sealed, &passphrase.clone().accepting(Argon2Cost::ACCEPTED));
+        let outcome = Keyring::from_sealed_blocking(&sealed, &passphrase.clone().accepting(Argon2Cost::ACCEPTED));
         println!("argon2/{what}: {:.1} s, opened: {}", start.elapsed().as_secs_f64(), outcome.is_ok());
     };
     opened("default (64 MiB, 3 passes, 4 lanes)", [64 * 1024, 3, 4]);

@@ -202,7 +202,7 @@ impl<'a> Folder<'a> {
             .map(|(kept, (_, bytes))| UnopenedPart::new(kept.number(), kept.label(), kept, bytes));
         let (object, id) = (upload.object(), upload.upload_id());
         let record = self.sse().complete_multipart_without_key(object, id, upload.envelope(), listed).unwrap();
-        self.keyring.rotate().unwrap();
+        self.keyring.blocking().rotate().unwrap();
         let record = self.sse().rewrap_record(object, &record).unwrap();
         let body: Vec<String> =
             stored.iter().map(|(number, bytes)| self.file(format!("{title}.completed{number}"), bytes)).collect();

@@ -190,7 +190,7 @@ fn a_passphrase_seals_where_the_feature_is_there_and_is_a_named_error_where_it_i
     assert_eq!(default, atrest::Argon2Cost::new(1024 * 1024, 16, 16));
     let is_unsupported = |file: &[u8], root_key: &RootKey| {
         matches!(
-            Keyring::from_sealed(file, root_key),
+            Keyring::from_sealed_blocking(file, root_key),
             Err(Error::SealedFile(atrest::error::SealedFileError::Unsupported(_)))
         )
     };
@@ -206,7 +206,7 @@ fn a_passphrase_seals_where_the_feature_is_there_and_is_a_named_error_where_it_i
     assert!(!is_unsupported(&more, &passphrase().accepting(atrest::Argon2Cost::new(1024 * 1024, 16, 17))));
     // A key opens no file under a passphrase, whatever that costs.
     more[11..15].copy_from_slice(&u32::to_be_bytes(4 * 1024 * 1024));
-    let refused = Keyring::from_sealed(&more, &RootKey::generate().unwrap());
+    let refused = Keyring::from_sealed_blocking(&more, &RootKey::generate().unwrap());
     assert!(matches!(refused, Err(Error::SealedFile(atrest::error::SealedFileError::WrongRootKey))), "{refused:?}");
     let empty = RootKey::from_passphrase("");
     assert!(matches!(empty, Err(Error::Misuse(atrest::error::Misuse::EmptyPassphrase))));

@@ -164,10 +164,10 @@ fn a_buffer_that_a_key_was_taken_from_gives_no_second_key() {
 fn a_sealed_keyring_with_a_master_key_of_zeros_is_malformed() {
     let root = [7; 32];
     let sealed = sealed_keyring(&root, &[0; 32]);
-    let opened = Keyring::from_sealed(&sealed, &RootKey::from_bytes(&mut root.clone()).unwrap());
+    let opened = Keyring::from_sealed_blocking(&sealed, &RootKey::from_bytes(&mut root.clone()).unwrap());
     assert!(matches!(opened, Err(Error::SealedFile(SealedFileError::Malformed(_)))), "{opened:?}");
     let sealed = sealed_keyring(&root, &SECRET);
-    Keyring::from_sealed(&sealed, &RootKey::from_bytes(&mut root.clone()).unwrap()).unwrap();
+    Keyring::from_sealed_blocking(&sealed, &RootKey::from_bytes(&mut root.clone()).unwrap()).unwrap();
 }
 
 /// As the manual has it, written by other code.

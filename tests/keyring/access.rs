@@ -70,7 +70,7 @@ fn child_process() {
             std::thread::park();
         }
     }
-    let keyring = match KeyringFile::open_blocking(&path, &RootKey::from_bytes(&mut KEY.clone())) {
+    let keyring = match KeyringFile::open_blocking(&path, &RootKey::from_bytes(&mut KEY.clone()).unwrap()) {
         Ok(keyring) => keyring,
         Err(error) => return println!("said: cannot open: {error:?}"),
     };
@@ -86,7 +86,7 @@ fn child_process() {
 fn files() -> Files {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
-    let (path, root_key) = (directory.path().join("master.atrest"), RootKey::from_bytes(&mut KEY.clone()));
+    let (path, root_key) = (directory.path().join("master.atrest"), RootKey::from_bytes(&mut KEY.clone()).unwrap());
     KeyringFile::create_blocking(&path, &root_key).unwrap();
     Files { directory, path, root_key }
 }

@@ -109,7 +109,7 @@ fn where_the_right_file_is_put_back_writing_goes_on() {
 /// Every rule: what was seen, what is stored then, and which rule it breaks.
 #[test]
 fn each_rule_is_held_by_itself() {
-    let key = |byte: u8| MasterKey::from_bytes(&mut [byte; 32]);
+    let key = |byte: u8| MasterKey::from_bytes(&mut [byte; 32]).unwrap();
     let enabled = |number: u32, byte: u8| (number, VersionState::Enabled, key(byte));
     let keyring = |key_id: &str, primary: u32, versions: Vec<(u32, u8)>, changes: u32, next: u32| {
         let versions = versions.into_iter().map(|(number, byte)| enabled(number, byte));
@@ -199,7 +199,7 @@ fn the_numbers_at_the_end_are_refused_and_harm_nothing() {
         versions: vec![atrest_reference::sealed_file::Version { number: 1, state: 1, created: 0, master_key: [7; 32] }],
     };
     row.put(atrest_reference::sealed_file::seal_keyring(&[9; 32], &[5; 32], &keyring));
-    let root_key = RootKey::from_bytes(&mut [9; 32]);
+    let root_key = RootKey::from_bytes(&mut [9; 32]).unwrap();
     let full = row.file().open_expecting_blocking(&root_key).unwrap();
     assert_eq!(full.generation(), u64::MAX);
     assert!(matches!(full.blocking().rotate(), Err(Error::LimitExceeded(_))));

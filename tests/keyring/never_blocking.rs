@@ -167,7 +167,7 @@ fn while_a_passphrase_is_stretched() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("master.atrest");
     run(async {
-        let root_key = RootKey::from_passphrase("correct horse battery staple");
+        let root_key = RootKey::from_passphrase("correct horse battery staple").unwrap();
         let done = AtomicBool::new(false);
         let counting = async {
             let mut counted = 0_u64;

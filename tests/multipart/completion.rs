@@ -349,7 +349,7 @@ fn a_finisher_that_a_sweep_overtook_commits_nothing_and_finishes_from_the_new_re
     let old = record(&service, &upload, &parts).unwrap();
     let slot = Slot::of(&old);
     let done = finish(&service, &name(), &old).unwrap();
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let fresh = service.sse.blocking().rewrap_record(&name(), &old).unwrap();
     assert!(slot.swap(old.as_bytes(), fresh.as_bytes().to_vec(), vec![]));
     assert!(!slot.swap(old.as_bytes(), done.envelope.encode(), done.manifest.clone()));
@@ -366,7 +366,7 @@ fn a_rewrap_changes_version_salt_and_tag_and_nothing_else() {
     let parts = [attempt(&upload, 1, 0, 10), attempt(&upload, 3, 0, 10)];
     let old = record(&service, &upload, &parts).unwrap();
     assert!(!service.sse.record_needs_rewrap(&old));
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     assert!(service.sse.record_needs_rewrap(&old));
     let new = service.sse.blocking().rewrap_record(&name(), &old).unwrap();
     assert_eq!((old.key_version(), new.key_version()), (1, 2));
@@ -390,8 +390,8 @@ fn a_record_under_a_disabled_or_retired_version_is_the_keyrings_to_answer() {
     let service = service();
     let upload = begin(&service, &name());
     let record = record(&service, &upload, &[attempt(&upload, 1, 0, 10)]).unwrap();
-    service.keyring.rotate().unwrap();
-    service.keyring.disable(1).unwrap();
+    service.keyring.blocking().rotate().unwrap();
+    service.keyring.blocking().disable(1).unwrap();
     let refused = |kind| {
         let attempts = [
             service.sse.blocking().open_record(&name(), &record).map(drop),
@@ -406,10 +406,10 @@ fn a_record_under_a_disabled_or_retired_version_is_the_keyrings_to_answer() {
         }
     };
     refused(KeyProviderErrorKind::Disabled);
-    service.keyring.enable(1).unwrap();
+    service.keyring.blocking().enable(1).unwrap();
     finish(&service, &name(), &record).unwrap();
-    service.keyring.disable(1).unwrap();
-    service.keyring.retire_losing_what_it_wraps(1).unwrap();
+    service.keyring.blocking().disable(1).unwrap();
+    service.keyring.blocking().retire_losing_what_it_wraps(1).unwrap();
     refused(KeyProviderErrorKind::NotFound);
 }
 

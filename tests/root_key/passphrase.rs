@@ -12,11 +12,11 @@ const CHILD: &str = "ATREST_TEST_WITHOUT_MEMORY";
 #[test]
 fn a_lack_of_memory_says_nothing_about_the_file() {
     let passphrase = RootKey::from_passphrase("correct horse battery staple").unwrap();
-    let mut sealed = Keyring::generate().unwrap().seal(&passphrase).unwrap();
+    let mut sealed = Keyring::generate().unwrap().blocking().seal(&passphrase).unwrap();
     // A file that asks for 1 GiB, which the default accepts.
     sealed[11..15].copy_from_slice(&(1024 * 1024_u32).to_be_bytes());
     if env::var_os(CHILD).is_some() {
-        let said = match Keyring::from_sealed(&sealed, &passphrase) {
+        let said = match Keyring::from_sealed_blocking(&sealed, &passphrase) {
             Err(Error::Io(error)) => format!("{:?}", error.kind()),
             other => format!("{other:?}"),
         };

@@ -3,7 +3,7 @@
 use std::io;
 use std::sync::Arc;
 
-use atrest::audit::{AuditEvent, AuditOperation, AuditSink, AuditTrail, MemorySink};
+use atrest::audit::{AuditEvent, AuditFuture, AuditOperation, AuditSink, AuditTrail, MemorySink};
 use atrest::error::{Error, KeyProviderErrorKind, Unexpected};
 use atrest::s3::{Etag, ListedEtag, PlaintextMd5, StoredEtag};
 use atrest::{Envelope, Keyring, KeyringFile, ObjectName, RootKey, Sse, SseS3};
@@ -72,8 +72,8 @@ fn a_trail_that_wants_listings_has_one_event_with_the_count_and_the_requester() 
 fn a_trail_that_cannot_be_written_refuses_a_listing_only_where_it_wants_listings() {
     struct Full;
     impl AuditSink for Full {
-        fn record(&self, _: &AuditEvent) -> io::Result<()> {
-            Err(io::ErrorKind::StorageFull.into())
+        fn record(&self, _: AuditEvent) -> AuditFuture {
+            Box::pin(async { Err(io::ErrorKind::StorageFull.into()) })
         }
     }
     let keyring = Keyring::generate().unwrap();
@@ -141,18 +141,18 @@ fn an_unknown_or_disabled_version_leaves_its_entries_out_and_what_another_proces
     let directory = tempfile::tempdir().unwrap();
     let root_key = RootKey::create_file(directory.path().join("root.key")).unwrap();
     let path = directory.path().join("master.atrest");
-    let writer = KeyringFile::create(&path, &root_key).unwrap();
-    let reader = KeyringFile::open(&path, &root_key).unwrap();
+    let writer = KeyringFile::create_blocking(&path, &root_key).unwrap();
+    let reader = KeyringFile::open_blocking(&path, &root_key).unwrap();
     let writes = Sse::builder().keyring(writer.clone()).build().unwrap();
     let reads = Sse::builder().keyring(reader).build().unwrap();
 
     let first = objects(&writes, 2);
-    writer.rotate().unwrap();
+    writer.blocking().rotate().unwrap();
     let second = objects(&writes, 2);
     let all = [listed(&first), listed(&second)].concat();
     assert!(reads.blocking().open_etags(&all).unwrap().iter().all(Result::is_ok));
 
-    writer.disable(1).unwrap();
+    writer.blocking().disable(1).unwrap();
     let etags = writes.blocking().open_etags(&all).unwrap();
     for etag in &etags[..2] {
         assert!(matches!(etag, Err(Error::KeyProvider(error)) if error.kind() == KeyProviderErrorKind::Disabled));
@@ -160,7 +160,7 @@ fn an_unknown_or_disabled_version_leaves_its_entries_out_and_what_another_proces
     assert!(etags[2..].iter().all(Result::is_ok));
 
     // A keyring that cannot be read is no verdict on what it already knows.
-    writer.rotate().unwrap();
+    writer.blocking().rotate().unwrap();
     let third = objects(&writes, 1);
     std::fs::write(&path, b"not a keyring").unwrap();
     let etags = reads.blocking().open_etags(&[listed(&second), listed(&third)].concat()).unwrap();

@@ -186,7 +186,7 @@ fn is_there(error: &IoError) -> bool {
 fn the_error_of_a_store_or_a_stream_is_shown_nowhere() {
     let service = Service::new();
     let stored = service.sse.blocking().encrypt(&name(), SseS3, b"meow").unwrap();
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let entry = || Ok(Entry::object(name(), stored.envelope.encode()));
     let mut told = Vec::new();
     let sweep = Sweep::new(&service.sse).on_event(|event| {

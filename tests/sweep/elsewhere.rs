@@ -130,7 +130,7 @@ fn everything_under_kms_key_a_or_the_keyring_goes_under_key_b_and_the_rest_is_na
 #[test]
 fn every_kms_object_goes_back_under_the_keyring_and_counts_under_its_version() {
     let world = world();
-    world.keyring.rotate().unwrap();
+    world.keyring.blocking().rotate().unwrap();
     let report = world.to(SseS3);
     assert_eq!((report.counts().rewrapped, report.counts().current), (4, 0));
     for key in ["kms a", "kms a, pairs", "kms b", "s3"] {
@@ -139,22 +139,26 @@ fn every_kms_object_goes_back_under_the_keyring_and_counts_under_its_version() {
     world.check_all();
     let usage: Vec<_> = report.usage().unwrap().versions().collect();
     assert_eq!(usage, [(1, u64::from(DSSE), 0), (2, 4, 0)]);
-    world.keyring.disable(1).unwrap();
-    assert_eq!(world.keyring.retire(1, report.usage().unwrap()).is_err(), DSSE, "the outer layer that was skipped");
+    world.keyring.blocking().disable(1).unwrap();
+    assert_eq!(
+        world.keyring.blocking().retire(1, report.usage().unwrap()).is_err(),
+        DSSE,
+        "the outer layer that was skipped"
+    );
 }
 
 #[test]
 #[cfg(feature = "aws-lc-rs")]
 fn dsse_kms_goes_to_another_kms_key_in_its_inner_layer_and_under_the_primary_in_its_outer() {
     let world = world();
-    world.keyring.rotate().unwrap();
+    world.keyring.blocking().rotate().unwrap();
     let report = world.to(DsseKms::new(&*world.b));
     assert_eq!((report.counts().rewrapped, report.counts().skipped), (1, 5));
     assert_eq!(world.kms_key("dsse a"), Some(world.b.clone()));
     assert_eq!(world.envelope("dsse a").key_version(), Some(2));
     world.check_all();
     // The inner layer is right and the outer is not: the KMS is not asked.
-    world.keyring.rotate().unwrap();
+    world.keyring.blocking().rotate().unwrap();
     let calls = world.kms.calls();
     assert_eq!(world.to(DsseKms::new(&*world.b)).counts().rewrapped, 1);
     assert_eq!((world.envelope("dsse a").key_version(), world.kms.calls()), (Some(3), calls));
@@ -198,7 +202,7 @@ fn an_upload_under_way_keeps_its_mode_and_kms_key_and_goes_under_the_primary_whe
     let world = world();
     world.upload("of s3", SseS3);
     world.upload("of kms", SseKms::new(&*world.a));
-    world.keyring.rotate().unwrap();
+    world.keyring.blocking().rotate().unwrap();
     let report = world.to(SseKms::new(&*world.b));
     let uploads: Vec<_> = report.skipped().iter().filter(|skipped| skipped.upload_id.is_some()).collect();
     assert_eq!(uploads.len(), 2);
@@ -244,7 +248,7 @@ fn a_filter_takes_by_mode_by_key_and_by_entry_and_the_rest_still_counts_under_it
 #[test]
 fn a_filter_narrows_an_ordinary_rewrap_too() {
     let world = world();
-    world.keyring.rotate().unwrap();
+    world.keyring.blocking().rotate().unwrap();
     let sweep = Sweep::new(&world.sse).only_modes([ModeId::SseS3]);
     let report = sweep.rewrap_blocking(world.store.listing(), &world.store).unwrap();
     assert_eq!((report.counts().rewrapped, report.counts().not_selected), (1, 4 + u64::from(DSSE)));

@@ -40,27 +40,27 @@ fn a_version_is_not_retired_while_a_record_stands_under_it_and_is_once_a_sweep_h
     let store = Store::default();
     let (made, body) = record(&service, "a");
     store.set("a", made.as_bytes().to_vec());
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
 
     let totals = Inventory::new(&service.sse).run_blocking(store.listing(), |_| Ok(())).unwrap();
-    service.keyring.disable(1).unwrap();
-    let refused = service.keyring.retire(1, totals.usage().unwrap()).unwrap_err();
+    service.keyring.blocking().disable(1).unwrap();
+    let refused = service.keyring.blocking().retire(1, totals.usage().unwrap()).unwrap_err();
     let in_use = KeyringError::VersionInUse { version: 1, objects: 1, uploads: 0 };
     assert!(matches!(refused, Error::Keyring(error) if error == in_use), "{refused}");
 
     // A sweep that cannot rewrap it proves nothing either.
     let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
     assert_eq!(report.problems()[0].kind(), ProblemKind::VersionDisabled);
-    let refused = service.keyring.retire(1, report.usage().unwrap()).unwrap_err();
+    let refused = service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap_err();
     assert!(matches!(refused, Error::Keyring(error) if error == in_use), "{refused}");
 
-    service.keyring.enable(1).unwrap();
+    service.keyring.blocking().enable(1).unwrap();
     let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
     assert_eq!((report.counts().rewrapped, report.counts().sse_c), (1, 0));
     let versions: Vec<_> = report.versions().map(|(n, v)| (n, v.rewrapped.objects, v.current.objects)).collect();
     assert_eq!(versions, [(1, 1, 0), (2, 0, 0)]);
-    service.keyring.disable(1).unwrap();
-    service.keyring.retire(1, report.usage().unwrap()).unwrap();
+    service.keyring.blocking().disable(1).unwrap();
+    service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap();
     check(&service, "a", &store.envelope("a"), body);
 
     let again = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
@@ -94,7 +94,7 @@ fn a_record_that_was_finished_while_the_sweep_ran_is_counted_as_the_object_it_is
     store.set("a", made.as_bytes().to_vec());
     let unlock = Unlock::CustomerKey(&service.customer_key);
     let done = service.sse.blocking().finish_completion(&object("a"), &made, unlock).unwrap();
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let envelope = done.envelope.encode();
     store.interfere(move |attempt| (attempt == 1).then(|| Some(envelope.clone())));
     let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
@@ -117,7 +117,7 @@ fn a_damaged_moved_or_unexpected_record_is_a_problem_and_is_left_as_it_is() {
     store.set("under way?up", made.as_bytes().to_vec());
     let (foreign, _) = record(&self::service(), "z foreign");
     store.set("z foreign", foreign.as_bytes().to_vec());
-    service.keyring.rotate().unwrap();
+    service.keyring.blocking().rotate().unwrap();
     let before = store.envelopes.lock().unwrap().clone();
     let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
     let kinds: Vec<_> = report.problems().iter().map(|problem| problem.kind()).collect();
@@ -132,8 +132,8 @@ fn a_damaged_moved_or_unexpected_record_is_a_problem_and_is_left_as_it_is() {
     assert!(*store.envelopes.lock().unwrap() == before);
 
     // What cannot be read counts: nothing is retired on this walk.
-    service.keyring.disable(1).unwrap();
-    assert!(service.keyring.retire(1, report.usage().unwrap()).is_err());
+    service.keyring.blocking().disable(1).unwrap();
+    assert!(service.keyring.blocking().retire(1, report.usage().unwrap()).is_err());
 }
 
 #[test]
@@ -167,8 +167,8 @@ fn an_inventory_says_that_a_record_is_sse_c_under_the_keyring_and_why_it_would_n
     let untold = Service::new();
     let (_, problem, _) = row(&untold, &entry);
     assert!(matches!(problem, Some(Error::Unexpected(Unexpected::Record))), "{problem:?}");
-    service.keyring.rotate().unwrap();
-    service.keyring.disable(1).unwrap();
+    service.keyring.blocking().rotate().unwrap();
+    service.keyring.blocking().disable(1).unwrap();
     let (_, problem, _) = row(&service, &entry);
     assert!(matches!(problem, Some(Error::KeyProvider(_))), "{problem:?}");
 }

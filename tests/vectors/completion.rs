@@ -285,7 +285,8 @@ fn records_of_the_vectors_with_a_changed_byte_under_the_tag_are_judged_as_the_or
             let bytes = changed.sealed(&master, &name);
             let changed = Record::parse(&bytes).unwrap();
             let record = CompletionRecord::decode(&bytes).unwrap();
-            let version = (record.key_version(), VersionState::Enabled, MasterKey::from_bytes(&mut master.clone()));
+            let version =
+                (record.key_version(), VersionState::Enabled, MasterKey::from_bytes(&mut master.clone()).unwrap());
             let Ok(keyring) = Keyring::from_versions(record.key_id(), record.key_version(), [version]) else {
                 continue;
             };
@@ -401,7 +402,8 @@ fn complete_with_keys(case: &Completed, backend: Backend) {
     // From the outer layer inward; the wrap of the inner layer is drawn before that of the outer.
     let mut random: Vec<&[u8]> = case.finished.manifest_salts.iter().map(|salt| &salt.0[..]).collect();
     random.extend(case.finished.wrap_salts.iter().rev().map(|salt| &salt.0[..]));
-    let version = |number, key: Hex<32>| (number, VersionState::Enabled, MasterKey::from_bytes(&mut key.0.clone()));
+    let version =
+        |number, key: Hex<32>| (number, VersionState::Enabled, MasterKey::from_bytes(&mut key.0.clone()).unwrap());
     let versions = match (envelope.key_version(), &case.primary) {
         (Some(old), Some(primary)) if old == primary.version => vec![version(old, primary.key)],
         (Some(old), Some(primary)) => vec![version(old, case.keks[0]), version(primary.version, primary.key)],
