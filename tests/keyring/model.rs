@@ -260,6 +260,7 @@ fn take(process: &mut Process, directory: &Arc<Mutex<Directory>>, step: Step) {
             process.objects.retain(|object| !lost.contains(&object.envelope.key_version().unwrap()));
             let directory = directory.lock().unwrap();
             process.at = directory.current;
+            process.keys.retain(|number, _| !lost.contains(number));
             process.keys.extend(directory.blobs[directory.current].keys.clone());
             process.retired.retain(|number| !directory.blobs[directory.current].keys.contains_key(number));
         }
