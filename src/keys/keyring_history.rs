@@ -39,19 +39,25 @@ impl State {
         Ok(Self { gone, ..stored })
     }
 
-    /// What is left of this state where another history is taken in its place: the versions that the other one does not
-    /// know are set apart as gone. Gives the numbers, too, of those that are lost: the other one has another key there.
+    /// What is left of this state where another history is taken in its place: the versions that the other one no longer
+    /// has are set apart as gone. Gives the numbers, too, of those that are lost: the other one has another key there, or
+    /// will give the number to another key yet.
     pub(super) fn given_up_for(&self, stored: Self) -> (Self, Vec<u32>) {
-        if stored.key_id != self.key_id {
-            let lost = self.versions.keys().chain(self.gone.keys()).copied().collect();
-            return (stored, lost);
-        }
-        let is_lost = |number: &u32| {
-            let pair = stored.versions.get(number).zip(self.known(*number));
-            pair.is_some_and(|(stored, own)| !stored.is_same_key(own))
+        let same_keyring = stored.key_id == self.key_id;
+        let is_kept = |number: u32, version: &Version| match stored.versions.get(&number) {
+            Some(other) => other.is_same_key(version),
+            None => number < stored.next_version,
         };
-        let lost = stored.versions.keys().copied().filter(|number| is_lost(number)).collect();
-        let gone = self.not_in(&stored);
+        let mut gone = BTreeMap::new();
+        let mut lost = Vec::new();
+        for (number, version) in self.versions.iter().chain(&self.gone) {
+            if !same_keyring || !is_kept(*number, version) {
+                lost.push(*number);
+            } else if !stored.versions.contains_key(number) {
+                gone.insert(*number, version.clone());
+            }
+        }
+        lost.sort_unstable();
         (Self { gone, ..stored }, lost)
     }
 

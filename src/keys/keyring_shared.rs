@@ -29,6 +29,7 @@ impl Current {
 }
 
 /// Something else that a keyring is a part of, and that no other process changes: the key store of the embedded KMS.
+#[cfg_attr(not(feature = "embedded-kms"), expect(dead_code, reason = "the key store is the only whole"))]
 pub(crate) trait Whole: Send + Sync + 'static {
     /// Changes the keyring in it, and stores the whole. May block: it is called on a thread of the keyring's own.
     fn update(&self, change: &Change) -> Result<State>;

@@ -57,9 +57,9 @@ pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 
 /// # Ok(()) }
 /// ```
 ///
-/// The futures are polled on a thread of the library's own, outside any async runtime: an implementation that needs a
-/// reactor brings its own. They do not block. A future that does not end within the keyring's
-/// [`wait`](crate::KeyringFile::wait) is dropped.
+/// The futures are polled on a thread of the library's own, outside any async runtime, and while a keyring is opened or
+/// created on the caller's. An implementation that needs a reactor brings its own. The futures do not block. One that does
+/// not end within the keyring's [`wait`](crate::KeyringFile::wait) is dropped.
 ///
 /// # Security
 ///

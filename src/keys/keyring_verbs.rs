@@ -153,12 +153,13 @@ impl Keyring {
     /// versions whose keys are lost with that.
     ///
     /// For an operator who has found out which of two histories is the right one. Where the key id is the same, versions
-    /// that the stored keyring does not know stay in memory as [gone](crate::VersionState::Gone).
+    /// that the stored keyring no longer has stay in memory as [gone](crate::VersionState::Gone).
     ///
     /// # Security
     ///
-    /// A version of the same number and another key is lost, and with it every object that this process wrote under it.
-    /// [`seal`](Self::seal) the keyring first, and keep the bytes.
+    /// A version is lost where the stored keyring has another key under its number, or is going to give the number to
+    /// another key; and with it every object that this process wrote under it. [`seal`](Self::seal) the keyring first, and
+    /// keep the bytes.
     ///
     /// # Errors
     ///
