@@ -37,7 +37,11 @@ pub(crate) fn record(service: &Service, upload: &Upload, parts: &[Part]) -> atre
     service.sse.blocking().complete_multipart_without_key(upload.object(), ID, upload.envelope(), unopened)
 }
 
-pub(crate) fn finish(service: &Service, object: &ObjectName, record: &CompletionRecord) -> atrest::Result<CompletedUpload> {
+pub(crate) fn finish(
+    service: &Service,
+    object: &ObjectName,
+    record: &CompletionRecord,
+) -> atrest::Result<CompletedUpload> {
     service.sse.blocking().finish_completion(object, record, Unlock::CustomerKey(&service.customer_key))
 }
 
@@ -49,7 +53,12 @@ pub(crate) fn plain(parts: &[Part]) -> Vec<u8> {
     parts.iter().flat_map(|part| part.plain.clone()).collect()
 }
 
-pub(crate) fn read(service: &Service, object: &ObjectName, done: &CompletedUpload, body: Vec<u8>) -> atrest::Result<Vec<u8>> {
+pub(crate) fn read(
+    service: &Service,
+    object: &ObjectName,
+    done: &CompletedUpload,
+    body: Vec<u8>,
+) -> atrest::Result<Vec<u8>> {
     service.decrypt(object, &Encrypted::new(done.envelope.clone(), body).with_manifest(done.manifest.clone()))
 }
 
@@ -446,9 +455,8 @@ fn a_generator_that_fails_makes_no_record_and_finishes_none() {
     let part = attempt(&upload, 1, 0, 10);
     let kept = kept(&part);
     let unopened = UnopenedPart::new(part.number, &part.label, &kept, &part.stored);
-    let complete = |sse: &Sse| {
-        sse.blocking().complete_multipart_without_key(&name(), ID, upload.envelope(), [unopened])
-    };
+    let complete =
+        |sse: &Sse| sse.blocking().complete_multipart_without_key(&name(), ID, upload.envelope(), [unopened]);
     let record = complete(&working).unwrap();
     let broken = Sse::builder().keyring(keyring).completion_records().generator(|| Broken).build().unwrap();
     assert!(matches!(complete(&broken), Err(Error::Random(_))));

@@ -143,8 +143,7 @@ fn a_requester_who_may_only_decrypt_uploads_parts_and_completes_and_the_wrapped_
         assert!(sse.begin_multipart(&name(), b"upload-2", mode).is_err(), "the switch works");
         keyring.rotate().unwrap();
         let expected = Expected::exactly(upload.envelope());
-        let resumed =
-            sse.resume_multipart(&name(), b"upload-1", upload.envelope(), &expected, Unlock::Server).unwrap();
+        let resumed = sse.resume_multipart(&name(), b"upload-1", upload.envelope(), &expected, Unlock::Server).unwrap();
         let part = attempt(&resumed, 1, 0, 10);
         let before = kms.calls();
         let done = sse.complete_multipart(&resumed, Unlock::Server, [part.listed()]).unwrap();

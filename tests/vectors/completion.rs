@@ -286,7 +286,9 @@ fn records_of_the_vectors_with_a_changed_byte_under_the_tag_are_judged_as_the_or
             let changed = Record::parse(&bytes).unwrap();
             let record = CompletionRecord::decode(&bytes).unwrap();
             let version = (record.key_version(), VersionState::Enabled, MasterKey::from_bytes(&mut master.clone()));
-            let Ok(keyring) = Keyring::from_versions(record.key_id(), record.key_version(), [version]) else { continue };
+            let Ok(keyring) = Keyring::from_versions(record.key_id(), record.key_version(), [version]) else {
+                continue;
+            };
             let sse = Sse::builder().backend(backend).keyring(keyring).completion_records().build().unwrap().blocking();
             let of_library = sse.open_record(&object, &record).map(|opened| opened.plaintext_len());
             let of_oracle = changed.open(&master, &name);
