@@ -4,7 +4,7 @@
 
 mod kit;
 
-use atrest::multipart::{CompletedPart, Receipt, Upload};
+use atrest::multipart::{CompletedPart, CompletionRecord, KeptAttempt, Receipt, UnopenedPart, Upload};
 use atrest::{Expected, ModeId, PartNumber};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use kit::{Kit, MIB, source};
@@ -85,5 +85,36 @@ fn multipart(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, multipart);
+/// An SSE-C upload completed without its key: the record made, verified, and finished with the key.
+fn completion(criterion: &mut Criterion) {
+    let mut group = criterion.benchmark_group("completion");
+    group.sample_size(20);
+    let kit = Kit::new(ModeId::SseC, "aws-lc");
+    let sse = kit.sse.blocking();
+    let upload = sse.begin_multipart(&kit.object, UPLOAD_ID, kit.mode.clone()).expect("an upload");
+    let parts = uploaded(&upload);
+    let kept: Vec<_> = parts
+        .iter()
+        .map(|(number, stored, receipt)| KeptAttempt::new(*number, &[b'e'; 34], receipt.clone(), stored).expect("kept"))
+        .collect();
+    let complete = || {
+        let listed = kept.iter().zip(&parts);
+        let listed = listed.map(|(kept, (number, stored, _))| UnopenedPart::new(*number, &[b'e'; 34], kept, stored));
+        sse.complete_multipart_without_key(&kit.object, UPLOAD_ID, upload.envelope(), listed).expect("a record")
+    };
+    let record = complete();
+    group.bench_function("complete/10000-parts", |bencher| bencher.iter(complete));
+    group.bench_function("decode/10000-parts", |bencher| {
+        bencher.iter(|| CompletionRecord::decode(record.as_bytes()).expect("a record"));
+    });
+    group.bench_function("open/10000-parts", |bencher| {
+        bencher.iter(|| sse.open_record(&kit.object, &record).expect("it opens"));
+    });
+    group.bench_function("finish/10000-parts", |bencher| {
+        bencher.iter(|| sse.finish_completion(&kit.object, &record, kit.unlock()).expect("it finishes"));
+    });
+    group.finish();
+}
+
+criterion_group!(benches, multipart, completion);
 criterion_main!(benches);

@@ -63,7 +63,7 @@ impl Kit {
             _ => AnyMode::from(SseS3),
         };
         Self {
-            sse: builder.backend(backend).build().expect("both implementations are compiled in"),
+            sse: builder.backend(backend).completion_records().build().expect("both implementations are compiled in"),
             keyring,
             object: ObjectName::new("photos", "2026/cat.jpg").expect("a name"),
             mode,
