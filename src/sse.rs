@@ -30,7 +30,6 @@ use audited::Deed;
 use builder::Shared;
 
 use crate::audit::AuditOperation;
-#[cfg(feature = "s3")]
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
