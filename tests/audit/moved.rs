@@ -241,6 +241,23 @@ fn an_event_that_began_after_the_file_was_removed_is_never_in_the_removed_one() 
 }
 
 #[test]
+fn a_file_behind_a_link_is_put_aside_where_it_is_and_the_link_stays() {
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| directory.path().join(name);
+    fs::create_dir(at("logs")).unwrap();
+    fs::write(at("logs/file"), "").unwrap();
+    symlink("logs/file", at("link")).unwrap();
+    let service = service(JsonLines::at(at("link")).max_len(1));
+    for key in ["a", "b", "c"] {
+        encrypt(&service, key).unwrap();
+    }
+    assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
+    assert_eq!(files(&at("logs")), ["file", "file.000001", "file.000002"]);
+    assert_eq!(["file.000001", "file.000002", "file"].map(|name| read(&at("logs").join(name))), ["a", "b", "c"]);
+    JsonLines::at(at("logs/file")).open().expect_err("its lock is held");
+}
+
+#[test]
 fn what_the_sink_did_is_counted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");

@@ -9,6 +9,9 @@ use crate::error::Said;
 use crate::files::directory_of;
 use crate::keys::file_lock::Lock;
 
+/// How many links are followed one after the other, as Linux does.
+const MAX_LINKS: usize = 40;
+
 /// The resolved path of the file, locked by `NAME.lock` beside it.
 #[derive(Debug)]
 pub(super) struct Place {
@@ -59,12 +62,18 @@ pub(super) fn is_at(file: &File, path: &Path) -> bool {
     }
 }
 
+/// The path without links, also where its last one leads to a file that is missing: the file is made there. A link to a
+/// device or a pipe stays, as nothing is put beside those.
 fn resolved(path: &Path) -> io::Result<PathBuf> {
-    if fs::metadata(path).is_ok_and(|metadata| metadata.is_file()) {
-        return fs::canonicalize(path);
+    let mut path = path.to_owned();
+    if fs::metadata(&path).map_or(true, |metadata| metadata.is_file()) {
+        for _ in 0..MAX_LINKS {
+            let Ok(target) = fs::read_link(&path) else { break };
+            path = directory_of(&path).join(target);
+        }
     }
     let name = path.file_name().ok_or(ErrorKind::InvalidInput)?;
-    Ok(fs::canonicalize(directory_of(path))?.join(name))
+    Ok(fs::canonicalize(directory_of(&path))?.join(name))
 }
 
 /// The path with this suffix after its file name.
