@@ -111,7 +111,7 @@ pub mod testing;
 // The one door, and what a call of it takes.
 pub use mode::{AnyMode, DsseKms, Mode, SseC, SseKms, SseS3};
 pub use object::{ObjectName, PartNumber, Requester};
-pub use sse::{Blocking, Encrypted, Expected, KmsKeys, Sse, SseBuilder, Unlock};
+pub use sse::{Access, Blocking, Encrypted, Expected, KmsKeys, Sse, SseBuilder, Unlock};
 
 // What it gives: an envelope to store, and streams.
 pub use envelope::{Envelope, EnvelopeState, ModeId};

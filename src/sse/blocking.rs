@@ -21,6 +21,10 @@ impl Blocking {
         Self(sse)
     }
 
+    pub(super) fn sse(&self) -> &Sse {
+        &self.0
+    }
+
     /// See [`Sse::encryptor`].
     ///
     /// # Errors

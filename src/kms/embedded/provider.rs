@@ -73,14 +73,14 @@ impl EmbeddedKms {
     ///
     /// Whether they may is looked at first: to others the key says nothing of its state.
     fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Touched) -> Result<Arc<Key>> {
-        let refused = |kind| Error::from(KeyProviderError::new(kind, request.key_id()));
         let state = self.store().state();
         let named = Some(request.key_id()).filter(|named| !named.is_empty()).unwrap_or(DEFAULT_ALIAS);
         let key = match state.resolve(named) {
             Some(key) => key.clone(),
             None if permission == Permission::Generate && is_default(&state, named) => self.make_default(request)?,
-            None => return Err(refused(Kind::NotFound)),
+            None => return Err(state.unknown(named).into()),
         };
+        let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_resolved_key_id(&key.arn).into();
         used.key_id = Some(key.arn.clone());
         if !state.allows(&key, permission, request.requester()) {
             return Err(refused(Kind::AccessDenied));
