@@ -76,3 +76,63 @@ fn a_service_that_applies_no_bucket_keys_answers_none_of_the_recorded_requests_w
     }
     assert!(with_it_on >= 10, "the cases ask for bucket keys: {with_it_on}");
 }
+
+#[test]
+fn a_difference_from_what_was_recorded_is_seen() {
+    let world = World::new(true);
+    let spoilt = |name: &str, value: &str| {
+        let mut file: serde_json::Value = serde_json::from_str(OWN).unwrap();
+        for case in file["cases"].as_array_mut().unwrap() {
+            if case["expect"].get(name).is_some() {
+                case["expect"][name] = serde_json::from_str(value).unwrap();
+            }
+        }
+        let cases = cases(&file.to_string());
+        let answers = cases.iter().map(|case| differences(&world, case, &answer(&world, case).unwrap()));
+        answers.filter(|differences| !differences.is_empty()).count()
+    };
+    assert_eq!(spoilt("grade", "\"R\""), 0);
+    for (name, value) in [
+        ("status", "418"),
+        ("code", "\"Other\""),
+        ("message", "\"other\""),
+        ("argument", "[\"other\", null]"),
+        ("headers", "{\"other\": \"header\"}"),
+        ("etag", "\"other\""),
+        ("rule", "{\"algorithm\": \"other\"}"),
+        ("order", "[\"Other\"]"),
+    ] {
+        assert!(spoilt(name, value) > 0, "{name}");
+    }
+}
+
+/// A KMS key that cannot be used is named as the service names it, however the request named it.
+#[test]
+fn an_error_of_the_kms_names_the_resolved_key() {
+    let world = World::new(false);
+    let uuid = "134f2428-cec1-4b25-a1ae-9048164dba47";
+    let account = "arn:aws:kms:us-east-1:111111111111";
+    let told = |named: &str, state: Option<&str>| {
+        let mut case: Case = cases(OWN).into_iter().find(|case| case.op == "PutObject").unwrap();
+        case.kms = state.map(str::to_owned);
+        case.headers = vec![
+            ("x-amz-server-side-encryption".to_owned(), "aws:kms".to_owned()),
+            ("x-amz-server-side-encryption-aws-kms-key-id".to_owned(), named.to_owned()),
+        ];
+        answer(&world, &case).unwrap().error.expect("it is refused").error.message()
+    };
+    let app = world.fill("{arn:app}");
+    let (_, id) = app.rsplit_once('/').unwrap();
+    for named in [&*app, id, "alias/app", &format!("{account}:alias/app")] {
+        assert_eq!(told(named, Some("disabled")), format!("{app} is disabled."), "{named}");
+        assert_eq!(told(named, Some("pending")), format!("{app} is pending deletion."), "{named}");
+    }
+    assert_eq!(told(uuid, None), format!("Key '{account}:key/{uuid}' does not exist"));
+    assert_eq!(told(&format!("{account}:key/{uuid}"), None), format!("Key '{account}:key/{uuid}' does not exist"));
+    assert_eq!(told("alias/nope", None), format!("Alias {account}:alias/nope is not found."));
+    assert_eq!(told(&format!("{account}:alias/nope"), None), format!("Alias {account}:alias/nope is not found."));
+    assert_eq!(told("word", None), "Invalid keyId 'word'");
+    assert_eq!(told(&format!("arn:aws:kms:eu-west-1:111111111111:key/{uuid}"), None), "Invalid arn eu-west-1");
+    let mrk = "mrk-134f2428cec14b25a1ae9048164dba47";
+    assert_eq!(told(mrk, None), format!("Key '{account}:key/{mrk}' does not exist"));
+}
