@@ -85,7 +85,7 @@ pub(crate) struct World {
 }
 
 pub(crate) fn key() -> Arc<CustomerKey> {
-    Arc::new(CustomerKey::from_bytes(&mut KEY_BYTES.clone()))
+    Arc::new(CustomerKey::from_slice(&mut KEY_BYTES.clone()).unwrap())
 }
 
 pub(crate) fn modes() -> [AnyMode; 4] {
