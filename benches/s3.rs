@@ -1,19 +1,20 @@
 //! What it costs to decide about a request.
 
 use std::hint::black_box;
+use std::sync::Arc;
 
 use atrest::s3::{
-    BucketEncryption, BucketPolicy, ConditionValues, EncryptionHeaders, ListedEtag, Operation, PlaintextMd5,
-    PolicyCheck, PolicyRequest, S3Request, Stored, StoredEtag, Transport, decide,
+    BucketEncryption, BucketPolicy, Caller, ConditionValues, CopySource, EncryptionHeaders, EncryptionRecord,
+    ListedEtag, NewObject, PlaintextMd5, PolicyRequest, PolicySource, ReadKind, Resource, S3Error, S3Request, S3Rules,
+    Signature, Stored, StoredEtag, Transport,
 };
 use atrest::testing::unwrap_data_key;
-use atrest::{CustomerKey, Expected, Keyring, ObjectName, Sse, SseC, SseS3};
+use atrest::{CustomerKey, Envelope, Keyring, ObjectName, Sse, SseC, SseS3};
 use criterion::{Criterion, criterion_group, criterion_main};
 use http::HeaderMap;
 
 const KEY: &str = "YWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWFhYWE=";
 const KEY_MD5: &str = "Xsqb0+sHwAbNQ65I395/0w==";
-const RESOURCE: &str = "arn:aws:s3:::photos/2026/cat.jpg";
 const PRINCIPAL: &str = "arn:aws:iam::111122223333:user/alice";
 
 type Pairs<'a> = &'a [(&'static str, &'static str)];
@@ -55,11 +56,12 @@ fn s3(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("s3");
     let sse = Sse::builder().keyring(Keyring::generate().expect("a keyring")).build().expect("a backend");
     let name = ObjectName::new("photos", "2026/cat.jpg").expect("a name");
-    let mode = || SseC::new(CustomerKey::from_bytes(&mut [b'a'; 32]).expect("it is not zero"));
+    let mode = || SseC::new(CustomerKey::from_slice(&mut [b'a'; 32]).expect("a key"));
     let server = sse.blocking().encrypt(&name, SseS3, b"").expect("an object").envelope;
     let customer = sse.blocking().encrypt(&name, mode(), b"").expect("an object").envelope;
     let upload = sse.blocking().begin_multipart(&name, b"upload", mode()).expect("an upload").envelope().clone();
-    let stored = |envelope| Stored::Encrypted { envelope, expected: Box::leak(Box::new(Expected::exactly(envelope))) };
+    let stored = |envelope: &Envelope| Stored::encrypted(EncryptionRecord::of_envelope(envelope), envelope.clone());
+    let (server, customer, upload) = (stored(&server), stored(&customer), stored(&upload));
 
     let kms = [
         ("x-amz-server-side-encryption", "aws:kms"),
@@ -84,34 +86,46 @@ fn s3(criterion: &mut Criterion) {
         ],
     ]
     .concat();
-    let cases: [(&str, Pairs<'_>, Operation<'_>); 7] = [
-        ("put/default", &[], Operation::PutObject),
-        ("put/sse-s3", &[("x-amz-server-side-encryption", "AES256")], Operation::PutObject),
-        ("put/sse-kms", &kms, Operation::PutObject),
-        ("put/sse-c", &customer_key, Operation::PutObject),
-        ("get/sse-s3", &[], Operation::GetObject { object: stored(&server) }),
-        ("get/sse-c", &customer_key, Operation::GetObject { object: stored(&customer) }),
+    type Decide<'a> = &'a dyn Fn(&S3Rules, &S3Request) -> Result<(), S3Error>;
+    let put: Decide<'_> = &|rules, request| rules.decide_write(request, NewObject::Put).map(drop);
+    let get = |object: Stored| {
+        move |rules: &S3Rules, request: &S3Request| rules.decide_read(request, ReadKind::Get, &object).map(drop)
+    };
+    let (get_server, get_customer) = (get(server), get(customer.clone()));
+    let source = |policy| CopySource::new(customer.clone(), Resource::object("photos", "2026/dog.jpg"), policy);
+    let bare = source(PolicySource::Unasked);
+    let part_copy: Decide<'_> = &|rules, request| rules.decide_part_copy(request, &upload, &bare).map(drop);
+    let cases: [(&str, Pairs<'_>, Decide<'_>); 7] = [
+        ("put/default", &[], put),
+        ("put/sse-s3", &[("x-amz-server-side-encryption", "AES256")], put),
+        ("put/sse-kms", &kms, put),
+        ("put/sse-c", &customer_key, put),
+        ("get/sse-s3", &[], &get_server),
+        ("get/sse-c", &customer_key, &get_customer),
         // The dearest of all: two customer keys are checked against what is stored.
-        (
-            "upload-part-copy/sse-c",
-            &both_keys,
-            Operation::UploadPartCopy { upload: stored(&upload), source: stored(&customer) },
-        ),
+        ("upload-part-copy/sse-c", &both_keys, part_copy),
     ];
-    let bucket = BucketEncryption::default();
-    let policy = BucketPolicy::from_json(POLICY).expect("a policy");
-    for (case, pairs, operation) in cases {
+    let policy = PolicySource::Bucket(Arc::new(BucketPolicy::from_json(POLICY).expect("a policy")));
+    let rules = S3Rules::new();
+    for (case, pairs, decide) in cases {
         let map = request(pairs);
         let headers = EncryptionHeaders::from_headers(&map).expect("headers");
-        let asked = S3Request::new(operation, &headers, Transport::Secure, &bucket);
-        let under_policy = asked.policy(PolicyCheck::new(&policy, Some(PRINCIPAL), RESOURCE));
-        assert!(decide(&asked).is_ok() && decide(&under_policy).is_ok());
+        let asked = |policy: PolicySource| {
+            let caller = Caller::signed(Transport::Secure, Signature::V4, PRINCIPAL);
+            let resource = Resource::object("photos", "2026/cat.jpg");
+            S3Request::new(headers.clone(), caller, resource, BucketEncryption::default(), policy)
+        };
+        let (unasked, under_policy) = (asked(PolicySource::Unasked), asked(policy.clone()));
+        assert!(decide(&rules, &unasked).is_ok() && decide(&rules, &under_policy).is_ok());
         group.bench_function(format!("headers/{case}"), |bencher| {
             bencher.iter(|| EncryptionHeaders::from_headers(black_box(&map)).expect("headers"));
         });
-        group.bench_function(format!("decide/{case}"), |bencher| bencher.iter(|| decide(black_box(&asked))));
+        group.bench_function(format!("request/{case}"), |bencher| bencher.iter(|| asked(PolicySource::Unasked)));
+        group.bench_function(format!("decide/{case}"), |bencher| {
+            bencher.iter(|| decide(&rules, black_box(&unasked)));
+        });
         group.bench_function(format!("decide-under-policy/{case}"), |bencher| {
-            bencher.iter(|| decide(black_box(&under_policy)));
+            bencher.iter(|| decide(&rules, black_box(&under_policy)));
         });
     }
     group.finish();

@@ -11,10 +11,10 @@
 use std::error::Error;
 
 use atrest::s3::{
-    Bucket, BucketEncryption, EncryptionHeaders, Operation, S3Error, S3Request, Stored, Transport, Write, decide,
-    mark_sensitive,
+    BucketDefault, BucketEncryption, Caller, EncryptionHeaders, NewObject, Operation, PolicySource, ReadKind, Resource,
+    S3Error, S3Request, S3Rules, Signature, Stored, Transport, Writing, mark_sensitive,
 };
-use atrest::{AnyMode, Envelope, Expected, Keyring, ObjectName, Sse, SseS3};
+use atrest::{AnyMode, Keyring, ObjectName, Sse};
 use http::{HeaderMap, HeaderName};
 
 const USAGE: &str =
@@ -26,13 +26,21 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{USAGE}");
         return Ok(());
     };
-    let (mut headers, mut transport, mut bucket) =
-        (HeaderMap::new(), Transport::Secure, Some(BucketEncryption::default()));
+    let operation = match &*verb {
+        "put" => Operation::PutObject,
+        "create-upload" => Operation::CreateMultipartUpload,
+        "get" => Operation::GetObject,
+        "head" => Operation::HeadObject,
+        _ => return Err(USAGE.into()),
+    };
+    let mut headers = HeaderMap::new();
+    let mut transport = Transport::Secure;
+    let mut bucket = BucketDefault::Implicit(BucketEncryption::default());
     while let Some(argument) = arguments.next() {
         match &*argument {
             "--http" => transport = Transport::Plain,
-            "--no-encryption" => bucket = None,
-            "--bucket-default" => bucket = Some(default(&arguments.next().ok_or(USAGE)?)?),
+            "--no-encryption" => bucket = BucketDefault::Absent,
+            "--bucket-default" => bucket = default(&arguments.next().ok_or(USAGE)?)?.into(),
             header => {
                 let (name, value) = header.split_once(':').ok_or(USAGE)?;
                 headers.append(name.trim().parse::<HeaderName>()?, value.trim().parse()?);
@@ -42,41 +50,46 @@ fn main() -> Result<(), Box<dyn Error>> {
     mark_sensitive(&mut headers);
     println!("{headers:#?}\n");
 
-    let (envelope, expected) = object()?;
-    let object = Stored::Encrypted { envelope: &envelope, expected: &expected };
-    let operation = match &*verb {
-        "put" => Operation::PutObject,
-        "create-upload" => Operation::CreateMultipartUpload,
-        "get" => Operation::GetObject { object },
-        "head" => Operation::HeadObject { object },
-        _ => return Err(USAGE.into()),
-    };
-    let bucket = bucket.as_ref().map_or(Bucket::StoresInTheClear, Bucket::Encrypts);
-    match answer(operation, &headers, transport, bucket, &envelope) {
+    let rules = S3Rules::new();
+    match answer(&rules, operation, &headers, transport, bucket) {
         Ok(said) => println!("{said}"),
-        Err(error) if verb == "head" => println!("{}", error.status()), // a HEAD is answered without a body
-        Err(error) => println!("{}\n{}", error.status(), error.to_xml("/photos/cat.jpg", "4442587FB7D0A2F9")),
+        // A HEAD is answered without a body.
+        Err(error) if operation == Operation::HeadObject => println!("{}", rules.status(&error)),
+        Err(error) => println!("{}\n{}", rules.status(&error), error.to_xml(operation, "4442587FB7D0A2F9", "")),
     }
     Ok(())
 }
 
 /// What a service does first with a request.
 fn answer(
-    operation: Operation<'_>,
+    rules: &S3Rules,
+    operation: Operation,
     headers: &HeaderMap,
     transport: Transport,
-    bucket: Bucket<'_>,
-    stored: &Envelope,
+    bucket: BucketDefault,
 ) -> Result<String, S3Error> {
     let headers = EncryptionHeaders::from_headers(headers)?;
-    let decision = decide(&S3Request::new(operation, &headers, transport, bucket))?;
-    Ok(match &decision.write {
-        None => format!("read it, and answer with {:#?}", decision.response_headers(Some(stored))),
-        Some(Write::Encrypt(AnyMode::SseKms(mode))) if mode.key_id().is_empty() => {
-            "write it in SSE-KMS, under the KMS's own key".to_owned()
+    let caller = Caller::signed(transport, Signature::V4, "arn:aws:iam::111122223333:user/alice");
+    let resource = Resource::object("photos", "cat.jpg");
+    let request = S3Request::new(headers, caller, resource, bucket, PolicySource::Unasked);
+    let new = match operation {
+        Operation::GetObject | Operation::HeadObject => {
+            let kind = if operation == Operation::GetObject { ReadKind::Get } else { ReadKind::Head };
+            let object = object().map_err(|error| S3Error::of_read(&error))?;
+            let decision = rules.decide_read(&request, kind, &object)?;
+            return Ok(format!("{:?}, and answer with {:#?}", decision.reading, decision.response_headers()));
         }
-        Some(Write::Encrypt(mode)) => format!("write it in {}: {mode:?}", mode.id()),
-        Some(Write::InTheClear) => "write it in the clear".to_owned(),
+        Operation::CreateMultipartUpload => NewObject::Multipart { checksum_algorithm: false },
+        _ => NewObject::Put,
+    };
+    Ok(match rules.decide_write(&request, new)?.writing {
+        Writing::Unencrypted(_) => "write it unencrypted".to_owned(),
+        Writing::Encrypt(encryption) => match encryption.mode() {
+            AnyMode::SseKms(mode) if mode.key_id().is_empty() => {
+                "write it in SSE-KMS, under the KMS's own key".to_owned()
+            }
+            mode => format!("write it in {}: {mode:?}", mode.id()),
+        },
     })
 }
 
@@ -88,10 +101,9 @@ fn default(method: &str) -> Result<BucketEncryption, S3Error> {
     Ok(BucketEncryption::from_xml(xml.as_bytes())?)
 }
 
-/// What is stored, and what the service's own record says of it.
-fn object() -> atrest::Result<(Envelope, Expected)> {
+/// An object in SSE-S3 with its record, written as a service writes it.
+fn object() -> atrest::Result<Stored> {
     let sse = Sse::builder().keyring(Keyring::generate()?).build()?;
-    let encrypted = sse.blocking().encrypt(&ObjectName::new("photos", "cat.jpg")?, SseS3, b"meow")?;
-    let expected = Expected::exactly(&encrypted.envelope);
-    Ok((encrypted.envelope, expected))
+    let envelope = sse.blocking().encrypt(&ObjectName::new("photos", "cat.jpg")?, atrest::SseS3, b"meow")?.envelope;
+    Ok(Stored::encrypted(atrest::s3::EncryptionRecord::of_envelope(&envelope), envelope))
 }

@@ -241,6 +241,12 @@ pub enum Unexpected {
     Generation,
 }
 
+/// The text is the name of no mode: `SSE-S3`, `SSE-KMS`, `DSSE-KMS` and `SSE-C` are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name of a mode is SSE-S3, SSE-KMS, DSSE-KMS or SSE-C")]
+#[non_exhaustive]
+pub struct UnknownMode;
+
 /// What is longer than the format allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]

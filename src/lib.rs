@@ -115,7 +115,7 @@ pub mod testing;
 // The one door, and what a call of it takes.
 pub use mode::{AnyMode, DsseKms, KmsKeys, Mode, SseC, SseKms, SseS3};
 pub use object::{ObjectName, PartNumber, Requester};
-pub use sse::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock};
+pub use sse::{Access, Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock};
 
 // What it gives: an envelope to store, and streams.
 pub use byte_range::{ByteRange, ResolvedRange};

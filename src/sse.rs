@@ -1,5 +1,6 @@
 //! The one door: encrypts, decrypts and rewraps.
 
+mod access;
 mod audited;
 mod blocking;
 mod builder;
@@ -12,6 +13,7 @@ mod object;
 mod rewrap;
 mod wrapping;
 
+pub use access::Access;
 pub use blocking::Blocking;
 pub use builder::SseBuilder;
 pub use expected::{Expected, Unlock};

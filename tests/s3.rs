@@ -4,6 +4,8 @@
 //! public issue, **M** message copied by another implementation; **–** recorded by no one, so it is ours.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "s3/buckets.rs"]
+mod buckets;
 #[path = "s3/copies.rs"]
 mod copies;
 #[path = "s3/defaults.rs"]
@@ -20,6 +22,8 @@ mod order;
 mod policies;
 #[path = "s3/properties.rs"]
 mod properties;
+#[path = "s3/records.rs"]
+mod records;
 #[path = "s3/rows.rs"]
 mod rows;
 #[path = "s3/uploads.rs"]

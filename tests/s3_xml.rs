@@ -6,7 +6,10 @@
 #[path = "s3_xml/random.rs"]
 mod random;
 
-use atrest::s3::BucketEncryptionError::{self, KeyIdNotApplicable, MalformedXml, NotSseKms, UnknownAlgorithm};
+use atrest::s3::BucketEncryptionError::{
+    self, BucketKeyInvalid, KeyIdNotApplicable, KmsKeyMissing, KmsKeyNotArn, MalformedXml, NotSseKms, ToOtherMode,
+    UnknownAlgorithm,
+};
 use atrest::s3::{BlockedEncryption, BucketEncryption, DefaultEncryption, ObjectEncryption};
 
 const NS: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
@@ -37,7 +40,7 @@ fn bucket(default: DefaultEncryption, bucket_key_enabled: bool, blocks_customer_
     let mut bucket = BucketEncryption::default();
     bucket.default = default;
     bucket.bucket_key_enabled = bucket_key_enabled;
-    bucket.blocks_customer_keys = blocks_customer_keys;
+    bucket.blocked = blocks_customer_keys.then_some(BlockedEncryption::SseC);
     bucket
 }
 
@@ -58,6 +61,11 @@ fn every_configuration_that_s3_knows_is_read() {
     let key_first = format!("<KMSMasterKeyID>alias/app</KMSMasterKeyID>{kms_word}");
     let blocked = |types: &str| format!("<BlockedEncryptionTypes>{types}</BlockedEncryptionTypes>");
     let (none, sse_c) = ("<EncryptionType>NONE</EncryptionType>", "<EncryptionType>SSE-C</EncryptionType>");
+    let unblocked = || {
+        let mut unblocked = bucket(SseS3, false, false);
+        unblocked.blocked = Some(BlockedEncryption::None);
+        unblocked
+    };
     let cases = [
         (default(AES256), bucket(SseS3, false, false)),
         (default(kms_word), bucket(SseKms { key_id: None }, false, false)),
@@ -69,12 +77,12 @@ fn every_configuration_that_s3_knows_is_read() {
         (default(AES256) + "<BucketKeyEnabled>true</BucketKeyEnabled>", bucket(SseS3, true, false)),
         ("<BucketKeyEnabled> false\n</BucketKeyEnabled>".to_owned() + &default(AES256), bucket(SseS3, false, false)),
         (default(AES256) + &blocked(sse_c), bucket(SseS3, false, true)),
-        (default(AES256) + &blocked(none), bucket(SseS3, false, false)),
+        (default(AES256) + &blocked(none), unblocked()),
         (default(AES256) + &blocked(""), bucket(SseS3, false, false)),
         (default(AES256) + &blocked(&sse_c.repeat(2)), bucket(SseS3, false, true)),
         // A: how the guide blocks and unblocks SSE-C.
         (blocked(sse_c), bucket(SseS3, false, true)),
-        (blocked(none), bucket(SseS3, false, false)),
+        (blocked(none), unblocked()),
         // An empty key id is none, with AES256 too.
         (default(&format!("{AES256}<KMSMasterKeyID></KMSMasterKeyID>")), bucket(SseS3, false, false)),
         (default(&format!("{kms_word}<KMSMasterKeyID/>")), bucket(SseKms { key_id: None }, false, false)),
@@ -107,20 +115,26 @@ fn a_bucket_answers_what_s3_answers() {
     let answer = |algorithm: &str, bucket_key: &str, blocked: &str| {
         format!(
             "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<ServerSideEncryptionConfiguration xmlns=\"{NS}\"><Rule>\
-            <ApplyServerSideEncryptionByDefault><SSEAlgorithm>{algorithm}</ApplyServerSideEncryptionByDefault>\
             <BucketKeyEnabled>{bucket_key}</BucketKeyEnabled>\
-            <BlockedEncryptionTypes><EncryptionType>{blocked}</EncryptionType></BlockedEncryptionTypes>\
+            <ApplyServerSideEncryptionByDefault><SSEAlgorithm>{algorithm}</ApplyServerSideEncryptionByDefault>\
+            {blocked}\
             </Rule></ServerSideEncryptionConfiguration>"
         )
     };
-    // R: AES256 and no bucket key; A: new buckets block SSE-C, and the answer always says what is blocked.
+    // R: AES256 and no bucket key; new buckets block SSE-C, and the answer says what was ever said of it.
+    let types = |blocked: &str| {
+        format!("<BlockedEncryptionTypes><EncryptionType>{blocked}</EncryptionType></BlockedEncryptionTypes>")
+    };
     let new = BucketEncryption::new_bucket(BlockedEncryption::SseC);
-    assert_eq!(new.to_xml(), answer("AES256</SSEAlgorithm>", "false", "SSE-C"));
+    assert_eq!(new.to_xml(), answer("AES256</SSEAlgorithm>", "false", &types("SSE-C")));
     let older = BucketEncryption::new_bucket(BlockedEncryption::None);
-    assert_eq!(older.to_xml(), answer("AES256</SSEAlgorithm>", "false", "NONE"));
+    assert_eq!(older.to_xml(), answer("AES256</SSEAlgorithm>", "false", ""));
     assert_eq!(older, BucketEncryption::default());
     let key = "aws:kms</SSEAlgorithm><KMSMasterKeyID>a&amp;b</KMSMasterKeyID>";
-    assert_eq!(bucket(kms("a&b"), true, false).to_xml(), answer(key, "true", "NONE"));
+    assert_eq!(bucket(kms("a&b"), true, false).to_xml(), answer(key, "true", ""));
+    let mut said = older.clone();
+    said.blocked = Some(BlockedEncryption::None);
+    assert_eq!(said.to_xml(), answer("AES256</SSEAlgorithm>", "false", &types("NONE")));
 }
 
 #[test]
@@ -140,7 +154,9 @@ fn a_put_keeps_what_it_does_not_speak_of() {
     // R: configuring a default does not unblock SSE-C. A: bucket keys are off unless they are asked for.
     assert_eq!(put(&default(AES256)), Ok(bucket(DefaultEncryption::SseS3, false, true)));
     let unblock = "<BlockedEncryptionTypes><EncryptionType>NONE</EncryptionType></BlockedEncryptionTypes>";
-    assert_eq!(put(unblock), Ok(bucket(kms(ARN), true, false)));
+    let mut unblocked = bucket(kms(ARN), true, false);
+    unblocked.blocked = Some(BlockedEncryption::None);
+    assert_eq!(put(unblock), Ok(unblocked));
     assert_eq!(put("<BucketKeyEnabled>false</BucketKeyEnabled>"), Ok(bucket(kms(ARN), false, true)));
     assert_eq!(put("<BlockedEncryptionTypes/>"), Ok(before.clone()));
 }
@@ -214,7 +230,7 @@ fn what_is_not_this_requests_xml_is_malformed() {
         rule(&(default(AES256) + "<![CDATA[true]]>")),
         rule(&(default(AES256) + "&lt;")),
         rule(&(default(AES256) + "<BucketKeyEnabled>yes</BucketKeyEnabled>")),
-        rule(&(default(AES256) + "<BucketKeyEnabled>TRUE</BucketKeyEnabled>")),
+        rule(&(default(AES256) + "<BucketKeyEnabled>1</BucketKeyEnabled>")),
         rule(&(default(AES256) + "<BucketKeyEnabled/>")),
         rule(&blocked("SSE-C")),
         rule(&blocked("<EncryptionType>SSE-KMS</EncryptionType>")),
@@ -348,26 +364,39 @@ fn an_object_is_changed_to_sse_kms_and_to_nothing_else() {
     let mut shared = alone.clone();
     shared.bucket_key_enabled = true;
     assert_eq!(read(&format!("<SSE-KMS>{arn}<BucketKeyEnabled>true</BucketKeyEnabled></SSE-KMS>")), Ok(shared.clone()));
-    for written in [alone, shared, ObjectEncryption::new("a<&>\"b")] {
+    for written in [alone, shared.clone(), ObjectEncryption::new("kms:a<&>\"b")] {
         assert_eq!(ObjectEncryption::from_xml(written.to_xml().as_bytes()), Ok(written));
     }
+    assert_eq!(read(&format!("<SSE-KMS>{arn}<BucketKeyEnabled>True</BucketKeyEnabled></SSE-KMS>")), Ok(shared));
 
-    // A: only SSE-KMS.
-    for other in ["<SSE-S3/>", "<SSE-C/>", "<DSSE-KMS/>", "<SSEKMS/>", "<SSE-S3><KMSKeyArn>a</KMSKeyArn></SSE-S3>"] {
+    // A: only SSE-KMS, and a KMS key by its ARN.
+    for other in ["", "<SSE-S3/>", "<SSEKMS/>", "<SSE-S3><KMSKeyArn>a</KMSKeyArn></SSE-S3>"] {
         assert_eq!(read(other), Err(NotSseKms), "{other}");
     }
+    for other in ["<SSE-C/>", "<DSSE-KMS/>", "<DSSE-KMS><KMSKeyArn>a</KMSKeyArn></DSSE-KMS>"] {
+        assert_eq!(read(other), Err(ToOtherMode), "{other}");
+    }
+    for without in ["", "<KMSKeyArn/>", "<BucketKeyEnabled>true</BucketKeyEnabled>"] {
+        assert_eq!(read(&format!("<SSE-KMS>{without}</SSE-KMS>")), Err(KmsKeyMissing), "{without}");
+    }
+    let uuid = "134f2428-cec1-4b25-a1ae-9048164dba47";
+    let of_alias = "arn:aws:kms:us-east-1:111122223333:alias/app";
+    let long = format!("a:{}", "k".repeat(2_047));
+    for named in
+        ["alias/app", "app", uuid, of_alias, "arn:aws:kms:us-east-1:111122223333:key/", "arn:", ":", "a/b:c", &long]
+    {
+        assert_eq!(read(&format!("<SSE-KMS><KMSKeyArn>{named}</KMSKeyArn></SSE-KMS>")), Err(KmsKeyNotArn), "{named}");
+    }
+    for enabled in ["yes", "1", ""] {
+        let body = format!("<SSE-KMS>{arn}<BucketKeyEnabled>{enabled}</BucketKeyEnabled></SSE-KMS>");
+        assert_eq!(read(&body), Err(BucketKeyInvalid), "{enabled}");
+    }
     for malformed in [
-        String::new(),
         "SSE-KMS".into(),
-        "<SSE-KMS/>".into(),
-        "<SSE-KMS><KMSKeyArn/></SSE-KMS>".into(),
-        "<SSE-KMS><BucketKeyEnabled>true</BucketKeyEnabled></SSE-KMS>".into(),
         format!("<SSE-KMS>{arn}{arn}</SSE-KMS>"),
-        format!("<SSE-KMS>{arn}<BucketKeyEnabled>1</BucketKeyEnabled></SSE-KMS>"),
         format!("<SSE-KMS>{arn}<KMSMasterKeyID>a</KMSMasterKeyID></SSE-KMS>"),
         format!("<SSE-KMS>{arn}</SSE-KMS><SSE-KMS>{arn}</SSE-KMS>"),
         format!("<SSE-KMS>{arn}</SSE-KMS><SSE-S3/>"),
-        format!("<SSE-KMS><KMSKeyArn>{}</KMSKeyArn></SSE-KMS>", "k".repeat(2_049)),
     ] {
         assert_eq!(read(&malformed), Err(MalformedXml), "{malformed}");
     }

@@ -11,11 +11,11 @@ fuzz_target!(|bytes: &[u8]| {
         [Ok(open), Ok(blocking)] => {
             assert!(bytes.len() <= 64 * 1_024, "longer than what is taken");
             assert_eq!((&open.default, open.bucket_key_enabled), (&blocking.default, blocking.bucket_key_enabled));
-            assert!(blocking.blocks_customer_keys || !open.blocks_customer_keys, "the body speaks of both alike");
+            assert!(blocking.blocks_customer_keys() || !open.blocks_customer_keys(), "the body speaks of both alike");
             for (read, before) in [&open, &blocking].into_iter().zip(&new) {
                 let written = read.to_xml();
                 assert_eq!(BucketEncryption::from_xml(written.as_bytes()).as_ref(), Ok(read));
-                assert_eq!(before.after_put(written.as_bytes()).as_ref(), Ok(read), "an answer says everything");
+                assert_eq!(before.after_put(written.as_bytes()).as_ref(), Ok(read), "an answer changes nothing");
                 assert_eq!(read.after_delete().default, new[0].default);
             }
             assert_eq!(BucketEncryption::from_xml(bytes), Ok(open));
@@ -29,6 +29,9 @@ fuzz_target!(|bytes: &[u8]| {
             assert!((1..=2_048).contains(&read.kms_key_arn.len()));
             assert_eq!(ObjectEncryption::from_xml(read.to_xml().as_bytes()), Ok(read));
         }
-        Err(error) => assert!(matches!(error, BucketEncryptionError::MalformedXml | BucketEncryptionError::NotSseKms)),
+        Err(BucketEncryptionError::UnknownAlgorithm | BucketEncryptionError::KeyIdNotApplicable) => {
+            panic!("these are of buckets")
+        }
+        Err(_) => {}
     }
 });

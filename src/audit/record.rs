@@ -297,9 +297,10 @@ fn resources(event: &AuditEvent) -> Vec<Resource<'_>> {
 fn error_code(error: &Error) -> &'static str {
     match error {
         Error::KeyProvider(error) => match error.kind() {
-            Kind::NotFound => "NotFoundException",
+            Kind::NotFound | Kind::OtherRegion => "NotFoundException",
             Kind::Disabled => "DisabledException",
-            Kind::PendingDeletion => "KMSInvalidStateException",
+            Kind::PendingDeletion | Kind::InvalidState => "KMSInvalidStateException",
+            Kind::InvalidKeyUsage => "InvalidKeyUsageException",
             Kind::AccessDenied => "AccessDenied",
             Kind::Throttled => "ThrottlingException",
             Kind::Rejected => "InvalidCiphertextException",

@@ -3,9 +3,10 @@
 mod codec;
 
 use std::fmt;
+use std::str::FromStr;
 
 use crate::crypto::{Backend, Crypto};
-use crate::error::{CustomerKeyError, EnvelopeError, Limit, Result};
+use crate::error::{CustomerKeyError, EnvelopeError, Limit, Result, UnknownMode};
 use crate::keys::{EncryptionContext, WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};
 use crate::secret::CustomerKey;
 use crate::stream::each_layer::EachLayer;
@@ -71,6 +72,21 @@ impl fmt::Display for ModeId {
             Self::DsseKms => "DSSE-KMS",
             Self::SseC => "SSE-C",
         })
+    }
+}
+
+/// Reads what `Display` writes.
+impl FromStr for ModeId {
+    type Err = UnknownMode;
+
+    fn from_str(text: &str) -> Result<Self, UnknownMode> {
+        match text {
+            "SSE-S3" => Ok(Self::SseS3),
+            "SSE-KMS" => Ok(Self::SseKms),
+            "DSSE-KMS" => Ok(Self::DsseKms),
+            "SSE-C" => Ok(Self::SseC),
+            _ => Err(UnknownMode),
+        }
     }
 }
 

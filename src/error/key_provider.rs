@@ -18,6 +18,7 @@ const MAX_SHOWN: usize = 2_048;
 pub struct KeyProviderError {
     kind: KeyProviderErrorKind,
     key_id: Arc<str>,
+    resolved_key_id: Option<Arc<str>>,
     key_version: Option<u32>,
     cause: Option<Cause>,
 }
@@ -25,7 +26,7 @@ pub struct KeyProviderError {
 impl KeyProviderError {
     /// An error of this kind about this key.
     pub fn new(kind: KeyProviderErrorKind, key_id: &str) -> Self {
-        Self { kind, key_id: key_id.into(), key_version: None, cause: None }
+        Self { kind, key_id: key_id.into(), resolved_key_id: None, key_version: None, cause: None }
     }
 
     /// The same error with what caused it, for [`cause`](Self::cause).
@@ -38,6 +39,13 @@ impl KeyProviderError {
     #[must_use]
     pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self { cause: Some(Cause::new(source)), ..self }
+    }
+
+    /// The same error about a key, alias or ARN whose full name the provider knows, also where there is no such key: what
+    /// the client is answered names it so.
+    #[must_use]
+    pub fn with_resolved_key_id(self, key_id: &str) -> Self {
+        Self { resolved_key_id: Some(key_id.into()), ..self }
     }
 
     /// The same error about one version of the key.
@@ -54,6 +62,12 @@ impl KeyProviderError {
     /// The key that was asked for, as it was named in the request.
     pub fn key_id(&self) -> &str {
         &self.key_id
+    }
+
+    /// The full name of the key that was asked for, where the provider said it: an ARN where the request had an alias or an
+    /// id.
+    pub fn resolved_key_id(&self) -> Option<&str> {
+        self.resolved_key_id.as_deref()
     }
 
     /// The version of the key, where it is about one: always of a keyring.
@@ -122,6 +136,15 @@ pub enum KeyProviderErrorKind {
     /// The key waits for its deletion.
     #[error("the key is pending deletion")]
     PendingDeletion,
+    /// The key is in another state in which it cannot be used, such as waiting for its material.
+    #[error("the key is in a state in which it cannot be used")]
+    InvalidState,
+    /// The key is not for encrypting: it signs, or makes MACs.
+    #[error("the key is not for encrypting")]
+    InvalidKeyUsage,
+    /// The ARN is of another region than the provider's.
+    #[error("the key's ARN is of another region")]
+    OtherRegion,
     /// The requester may not do this with the key.
     #[error("the requester may not do this with the key")]
     AccessDenied,

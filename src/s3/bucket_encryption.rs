@@ -19,7 +19,7 @@ const MAX_KEY_ID_LEN: usize = 2_048;
 ///     </ApplyServerSideEncryptionByDefault></Rule></ServerSideEncryptionConfiguration>";
 /// let bucket = bucket.after_put(body)?;
 /// assert_eq!(bucket.default, DefaultEncryption::SseKms { key_id: Some("alias/app".into()) });
-/// assert!(bucket.blocks_customer_keys, "the request did not speak of it");
+/// assert!(bucket.blocks_customer_keys(), "the request did not speak of it");
 /// assert_eq!(BucketEncryption::from_xml(bucket.to_xml().as_bytes())?, bucket);
 /// # Ok(()) }
 /// ```
@@ -30,10 +30,10 @@ const MAX_KEY_ID_LEN: usize = 2_048;
 pub struct BucketEncryption {
     /// How objects are encrypted whose request asks for nothing.
     pub default: DefaultEncryption,
-    /// Whether objects under the default SSE-KMS share a bucket key; said to clients only where it is true of them.
+    /// Whether a bucket key is asked for, for objects in SSE-KMS.
     pub bucket_key_enabled: bool,
-    /// Whether writes with SSE-C are refused; reads go on.
-    pub blocks_customer_keys: bool,
+    /// Which encryption the bucket refuses to write, if that was ever said; it is answered as it was said.
+    pub blocked: Option<BlockedEncryption>,
 }
 
 /// How a bucket encrypts objects whose request asks for nothing.
@@ -80,6 +80,18 @@ pub enum BucketEncryptionError {
     /// An object is to be changed to something else than SSE-KMS.
     #[error("an object's encryption can be changed to SSE-KMS, and to nothing else")]
     NotSseKms,
+    /// An object is to be changed to DSSE-KMS or SSE-C.
+    #[error("an object's encryption can be changed to SSE-KMS, and not to DSSE-KMS or SSE-C")]
+    ToOtherMode,
+    /// An object is to be changed to SSE-KMS without a KMS key.
+    #[error("the KMS key's ARN is missing")]
+    KmsKeyMissing,
+    /// An object is to be changed to SSE-KMS under a KMS key that is not named by its ARN.
+    #[error("the KMS key is not named by its ARN")]
+    KmsKeyNotArn,
+    /// An object is to be changed with a `BucketKeyEnabled` that is neither `true` nor `false`.
+    #[error("the BucketKeyEnabled is neither true nor false")]
+    BucketKeyInvalid,
 }
 
 impl From<Malformed> for BucketEncryptionError {
@@ -99,8 +111,13 @@ impl BucketEncryption {
         Self {
             default: DefaultEncryption::SseS3,
             bucket_key_enabled: false,
-            blocks_customer_keys: blocked == BlockedEncryption::SseC,
+            blocked: (blocked != BlockedEncryption::None).then_some(blocked),
         }
+    }
+
+    /// Whether writes with SSE-C are refused; reads go on.
+    pub fn blocks_customer_keys(&self) -> bool {
+        self.blocked == Some(BlockedEncryption::SseC)
     }
 
     /// The configuration after a PutBucketEncryption with this body; the whole of it is checked before any counts.
@@ -133,7 +150,7 @@ impl BucketEncryption {
             next.bucket_key_enabled = bucket_key.boolean()?;
         }
         if let Some(blocked) = blocked.map(BlockedEncryption::read).transpose()?.flatten() {
-            next.blocks_customer_keys = blocked == BlockedEncryption::SseC;
+            next.blocked = Some(blocked);
         }
         Ok(next)
     }
@@ -143,7 +160,7 @@ impl BucketEncryption {
     /// Blocked types stay. What S3 does with them was recorded by no one, and deleting a default is no word about them.
     #[must_use]
     pub fn after_delete(&self) -> Self {
-        Self { blocks_customer_keys: self.blocks_customer_keys, ..Self::default() }
+        Self { blocked: self.blocked, ..Self::default() }
     }
 
     /// The configuration as [`to_xml`](Self::to_xml) writes it, or as a PutBucketEncryption makes it of a bucket that
@@ -156,18 +173,23 @@ impl BucketEncryption {
         Self::default().after_put(xml)
     }
 
-    /// What GetBucketEncryption answers.
+    /// What GetBucketEncryption answers, its elements in the order that was recorded of the service.
     pub fn to_xml(&self) -> String {
         let (algorithm, key_id) = self.default.as_written();
         let key_id = key_id.map(|id| format!("<KMSMasterKeyID>{}</KMSMasterKeyID>", escape(id))).unwrap_or_default();
         let bucket_key = self.bucket_key_enabled;
-        let blocked = if self.blocks_customer_keys { "SSE-C" } else { "NONE" };
+        let blocked = match self.blocked {
+            None => String::new(),
+            Some(blocked) => format!(
+                "<BlockedEncryptionTypes><EncryptionType>{}</EncryptionType></BlockedEncryptionTypes>",
+                blocked.as_written()
+            ),
+        };
         format!(
             "{DECLARATION}<ServerSideEncryptionConfiguration xmlns=\"{NAMESPACE}\"><Rule>\
-             <ApplyServerSideEncryptionByDefault><SSEAlgorithm>{algorithm}</SSEAlgorithm>{key_id}\
-             </ApplyServerSideEncryptionByDefault>\
              <BucketKeyEnabled>{bucket_key}</BucketKeyEnabled>\
-             <BlockedEncryptionTypes><EncryptionType>{blocked}</EncryptionType></BlockedEncryptionTypes>\
+             <ApplyServerSideEncryptionByDefault><SSEAlgorithm>{algorithm}</SSEAlgorithm>{key_id}\
+             </ApplyServerSideEncryptionByDefault>{blocked}\
              </Rule></ServerSideEncryptionConfiguration>"
         )
     }
@@ -205,6 +227,13 @@ impl DefaultEncryption {
 }
 
 impl BlockedEncryption {
+    fn as_written(self) -> &'static str {
+        match self {
+            Self::None => "NONE",
+            Self::SseC => "SSE-C",
+        }
+    }
+
     /// None where the list is empty, and so says nothing. One that names both is a contradiction.
     fn read(element: Element<'_>) -> Result<Option<Self>> {
         let mut blocked = None;
@@ -245,20 +274,31 @@ impl ObjectEncryption {
     /// # Errors
     ///
     /// [`MalformedXml`](BucketEncryptionError::MalformedXml), as [`BucketEncryption::after_put`];
-    /// [`NotSseKms`](BucketEncryptionError::NotSseKms).
+    /// [`NotSseKms`](BucketEncryptionError::NotSseKms), [`ToOtherMode`](BucketEncryptionError::ToOtherMode),
+    /// [`KmsKeyMissing`](BucketEncryptionError::KmsKeyMissing), [`KmsKeyNotArn`](BucketEncryptionError::KmsKeyNotArn),
+    /// [`BucketKeyInvalid`](BucketEncryptionError::BucketKeyInvalid).
     pub fn from_xml(xml: &[u8]) -> Result<Self> {
         let document = Document::parse(xml)?;
         let mut children = document.root("ObjectEncryption")?.children()?;
-        let (Some(target), None) = (children.next(), children.next()) else {
-            return Err(BucketEncryptionError::MalformedXml);
+        let target = match (children.next(), children.next()) {
+            (Some(target), None) => target,
+            (None, _) => return Err(BucketEncryptionError::NotSseKms),
+            (Some(_), Some(_)) => return Err(BucketEncryptionError::MalformedXml),
         };
-        if target.name() != "SSE-KMS" {
-            return Err(BucketEncryptionError::NotSseKms);
+        match target.name() {
+            "SSE-KMS" => {}
+            "DSSE-KMS" | "SSE-C" => return Err(BucketEncryptionError::ToOtherMode),
+            _ => return Err(BucketEncryptionError::NotSseKms),
         }
         let [kms_key_arn, bucket_key] = target.fields(["KMSKeyArn", "BucketKeyEnabled"])?;
-        let kms_key_arn = checked_key_id(kms_key_arn.ok_or(Malformed)?.text()?)?;
-        let bucket_key_enabled = bucket_key.map(Element::boolean).transpose()?.unwrap_or(false);
-        Ok(Self { kms_key_arn, bucket_key_enabled })
+        let kms_key_arn = kms_key_arn.map(Element::text).transpose()?.filter(|arn| !arn.is_empty());
+        let kms_key_arn = kms_key_arn.ok_or(BucketEncryptionError::KmsKeyMissing)?;
+        if checked_key_id(kms_key_arn).is_err() || !is_arn(kms_key_arn) {
+            return Err(BucketEncryptionError::KmsKeyNotArn);
+        }
+        let bucket_key = bucket_key.map(Element::boolean).transpose();
+        let bucket_key_enabled = bucket_key.map_err(|_| BucketEncryptionError::BucketKeyInvalid)?.unwrap_or(false);
+        Ok(Self { kms_key_arn: kms_key_arn.to_owned(), bucket_key_enabled })
     }
 
     /// Writes the body of the request.
@@ -271,6 +311,19 @@ impl ObjectEncryption {
             escape(kms_key_arn)
         )
     }
+}
+
+/// Whether it is the ARN of a key, or the URI by which a KMS of another kind names one; an alias and a bare id are not.
+fn is_arn(key_id: &str) -> bool {
+    match key_id.split_once(':') {
+        Some(("arn", rest)) => rest.split(':').count() == 5 && rest.rsplit(':').next().is_some_and(is_key),
+        Some((scheme, rest)) => !scheme.is_empty() && !rest.is_empty() && !scheme.contains('/'),
+        None => false,
+    }
+}
+
+fn is_key(resource: &str) -> bool {
+    resource.strip_prefix("key/").is_some_and(|id| !id.is_empty())
 }
 
 /// What no request could name later: every write would fail then, and not the one that configures it.

@@ -1,58 +1,83 @@
-//! Which encryption a request gets, or which error.
+//! Which encryption a request gets, or which error: [`S3Rules`] and the decision of each kind of operation.
 
-mod answer;
-mod checks;
+mod bucket;
+mod customer;
+mod outcome;
+mod policy;
 mod request;
 mod stored;
 mod write;
 
-pub use answer::{Access, Decision, Write};
-pub use request::{Bucket, Operation, PolicyCheck, S3Request, Stored, Transport};
+pub use outcome::{
+    CompleteDecision, Completing, CopyDecision, NewEncryption, PartCopyDecision, PartDecision, PartWriting,
+    ReadDecision, Reading, UpdateDecision, WriteDecision, Writing,
+};
+pub use policy::{PolicyEngine, PolicyQuestion, PolicySource};
+pub use request::{BucketDefault, Caller, CopySource, Resource, S3Request, Signature, Stored, Transport};
 
-use super::error::S3Error;
-use super::headers::{Answer, CustomerKeyMd5};
+use http::StatusCode;
+
+use super::bucket_encryption::{DefaultEncryption, ObjectEncryption};
+use super::error::{Profile, S3Error, S3ErrorKind as Kind};
+use super::headers::{DecodedKey, Method, names::SERVER_SIDE_ENCRYPTION};
+use super::operation::Operation;
 use super::policy::ConditionValues;
+use policy::Asked;
 
-/// What to do with a request, as Amazon S3 would: which mode to write in, what to unlock with, which headers to answer with;
-/// or the error to answer.
+/// The rules of a service that speaks S3: which encryption a request gets, or which error. Chosen once, and asked for every
+/// request.
 ///
-/// A pure function: it does no I/O, asks no key provider and looks at nothing but its argument.
+/// The decisions are pure functions: they do no I/O, ask no key provider and look at nothing but their arguments and, where
+/// the service has one, its policy engine.
 ///
 /// ```
 /// use atrest::AnyMode;
-/// use atrest::s3::{BucketEncryption, EncryptionHeaders, Operation, S3Request, Transport, Write, decide};
+/// use atrest::s3::{
+///     BucketEncryption, Caller, EncryptionHeaders, NewObject, PolicySource, Resource, S3Request, S3Rules, Signature,
+///     Transport, Writing,
+/// };
 ///
+/// let rules = S3Rules::new();
 /// let headers = EncryptionHeaders::from_form_fields([
 ///     ("x-amz-server-side-encryption", "aws:kms"),
 ///     ("x-amz-server-side-encryption-aws-kms-key-id", "alias/app"),
 /// ])?;
-/// let bucket = BucketEncryption::default();
-/// let decision = decide(&S3Request::new(Operation::PutObject, &headers, Transport::Secure, &bucket))?;
-/// let Some(Write::Encrypt(AnyMode::SseKms(mode))) = decision.write else { panic!("the request says aws:kms") };
-/// assert_eq!(mode.key_id(), "alias/app");
+/// let caller = Caller::signed(Transport::Secure, Signature::V4, "arn:aws:iam::111122223333:user/alice");
+/// let resource = Resource::object("photos", "cat.jpg");
+/// let request = S3Request::new(headers, caller, resource, BucketEncryption::default(), PolicySource::Unasked);
+/// match rules.decide_write(&request, NewObject::Put)?.writing {
+///     Writing::Encrypt(encryption) => assert!(matches!(encryption.mode(), AnyMode::SseKms(_))),
+///     Writing::Unencrypted(_) => unreachable!("the request says aws:kms"),
+/// }
 /// # Ok::<(), atrest::s3::S3Error>(())
 /// ```
 ///
 /// # The order of checks
 ///
-/// Of several things that are wrong with a request the first is answered. *Recorded* is what somebody has seen the service
-/// do, *ours* is a place where nobody found has.
+/// Of several things that are wrong with a request the first is answered. *Recorded* is what was seen of the real service,
+/// *documented* is what its documentation says, *ours* is a place that nobody is known to have recorded. Before all of these
+/// the service checks the syntax of `Content-MD5`, the storage class and the part number (recorded): so does the host.
 ///
 /// | | check | its place |
 /// |---|---|---|
-/// | 1 | a method where the operation takes none | ours: first |
+/// | 1 | a method where the operation takes none | recorded |
 /// | | a method and any header of a customer key | recorded: before any value is looked at |
-/// | | of the three headers of a customer key one is absent: algorithm, key, MD5; a copy's own before its source's | recorded; source and MD5 ours |
-/// | | KMS key or context without `aws:kms` or `aws:kms:dsse` | ours; after an unknown method this is left to row 6 |
-/// | 2 | plain HTTP: a customer key; SSE-KMS and DSSE-KMS, by request or by default | recorded for SSE-KMS: before the policy |
-/// | 3 | the bucket policy, and in a copy that of the source's bucket | documented: before any default |
-/// | 4 | SSE-C is blocked on the bucket | documented: before the key is looked at |
-/// | 5 | what is stored: the source of a copy, then the upload or object | ours: nothing is said of it before the policy was asked |
-/// | | – a customer key too many or missing | recorded |
-/// | | – SSE-KMS or DSSE-KMS over plain HTTP | ours; recorded: a read is first asked of the policy |
-/// | | – the customer key: base64 and length, algorithm, MD5, and whether it is the right one | recorded: on a read a wrong length is a wrong key |
-/// | 6 | values: the customer key's base64 and length, algorithm, MD5; the method; KMS key, context, bucket key | recorded in part: length, algorithm, MD5 |
-/// | 7 | the bucket's default | documented: last |
+/// | 2 | the customer key of a copy's source: algorithm, key absent; plain HTTP; the key is not ASCII or decodes to nothing, the MD5, the algorithm | recorded: all of it before the next |
+/// | 3 | the request's own customer key: algorithm, key, MD5 absent; plain HTTP | recorded |
+/// | | KMS key or context without a method | ours |
+/// | | SSE-KMS or DSSE-KMS, by request or by default: plain HTTP, then a signature that is not Version 4 | recorded for plain HTTP: before the policy; the signature ours |
+/// | 4 | the policies of the bucket and of the source's bucket | documented: before any default; among the rest ours |
+/// | 5 | SSE-C is blocked on the bucket | recorded: before the key is looked at |
+/// | 6 | the request's own customer key: not ASCII or nothing, the MD5, the algorithm | recorded |
+/// | 7 | what is stored, the source of a copy first: there is nothing; a customer key too many, missing, or another one | recorded; where nothing is, ours |
+/// | | – SSE-KMS or DSSE-KMS over plain HTTP or without Signature Version 4 | ours |
+/// | 8 | a bucket key that is no boolean | ours |
+/// | 9 | the length of a customer key that something new is written with | recorded: after the source was looked at |
+/// | | the method; KMS key and context | ours |
+/// | 10 | the bucket's default | documented: last |
+/// | 11 | a copy of an object onto itself that changes nothing | ours |
+///
+/// A completion passes over a customer key of which one header is missing (recorded), so that rows 2, 3 and 6 say nothing.
 ///
 /// # Errors
 ///
@@ -60,93 +85,297 @@ use super::policy::ConditionValues;
 ///
 /// # Security
 ///
-/// What is stored in the clear is so because the request asks for nothing and the bucket has no encryption; nothing else
-/// leads to [`Write::InTheClear`].
+/// What is stored unencrypted is so because the request asks for nothing and the bucket has no encryption; nothing else leads
+/// to [`Writing::Unencrypted`].
 ///
-/// A request is refused where a policy denies it. Where none does, that allows nothing: whether the requester may do what it
-/// asks for, and whether it may use the KMS key that it names, is for the service and its KMS to say.
+/// A request is refused where a policy denies it. Where no policy does, that allows nothing: whether the requester may do what it
+/// asks for, and use the KMS key that it names, is for the service and its KMS to say.
 ///
 /// # Performance
 ///
 /// A few hundred nanoseconds, and as many again under a policy of five statements; 2.5 µs for each customer key that is
-/// checked against what is stored.
+/// compared with what is stored.
 ///
 /// Spec: Amazon S3 API reference, the operations; User Guide, "Protecting data with encryption".
-pub fn decide(request: &S3Request<'_>) -> Result<Decision, S3Error> {
-    decided(request).map_err(|error| error.in_profile(request.profile))
+#[derive(Clone, Debug, Default)]
+pub struct S3Rules {
+    profile: Profile,
+    bucket_keys: bool,
+    encryption_without_tls: bool,
 }
 
-fn decided(request: &S3Request<'_>) -> Result<Decision, S3Error> {
-    checks::presence(request)?;
-    checks::transport(request)?;
-    checks::policy(request)?;
-    checks::blocked_types(request)?;
-    let source = request.operation.source().map(|source| stored::source(request, source)).transpose()?;
-    match request.operation {
-        Operation::PutObject
-        | Operation::PostObject
-        | Operation::CreateMultipartUpload
-        | Operation::CopyObject { .. } => {
-            Ok(Decision { read: source.map(|(access, _)| access), ..write::decide(request)? })
+/// What is newly written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum NewObject {
+    /// PutObject.
+    Put,
+    /// PostObject, whose form fields are the headers.
+    Post,
+    /// CreateMultipartUpload.
+    Multipart {
+        /// Whether the request names a checksum algorithm: completing the upload in SSE-C then takes the customer key.
+        checksum_algorithm: bool,
+    },
+}
+
+/// How a stored object is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ReadKind {
+    /// GetObject.
+    Get,
+    /// HeadObject.
+    Head,
+    /// GetObjectAttributes.
+    Attributes,
+}
+
+impl S3Rules {
+    /// The rules of Amazon S3: its profile, no bucket keys applied, no encryption over plain HTTP.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The same with the answers of this profile.
+    #[must_use]
+    pub fn profile(self, profile: Profile) -> Self {
+        Self { profile, ..self }
+    }
+
+    /// The same for a service whose key provider shares keys among the objects of a bucket, as S3's bucket keys do.
+    ///
+    /// Without it a bucket key is parsed and kept in the record, and answered nowhere: it is not used.
+    #[must_use]
+    pub fn apply_bucket_keys(self, apply: bool) -> Self {
+        Self { bucket_keys: apply, ..self }
+    }
+
+    /// The same for a service that takes customer keys, SSE-KMS and DSSE-KMS over plain HTTP: behind a mesh that encrypts, or in
+    /// tests. Policies go on to see the transport as it is.
+    #[must_use]
+    pub fn allow_encryption_without_tls(self, allow: bool) -> Self {
+        Self { encryption_without_tls: allow, ..self }
+    }
+
+    /// The status that an error is answered with.
+    pub fn status(&self, error: &S3Error) -> StatusCode {
+        error.status_in(self.profile)
+    }
+
+    /// Decides about PutObject, PostObject and CreateMultipartUpload.
+    ///
+    /// # Errors
+    ///
+    /// See [`S3Rules`].
+    pub fn decide_write(&self, request: &S3Request, new: NewObject) -> Result<WriteDecision, S3Error> {
+        let (operation, checksum_algorithm) = match new {
+            NewObject::Put => (Operation::PutObject, None),
+            NewObject::Post => (Operation::PostObject, None),
+            NewObject::Multipart { checksum_algorithm } => (Operation::CreateMultipartUpload, Some(checksum_algorithm)),
+        };
+        let (_, group) = self.check(request, operation, Subject::default())?;
+        let (writing, answer) = write::decide(self, request, group, checksum_algorithm)?;
+        Ok(WriteDecision { writing, answer })
+    }
+
+    /// Decides about CopyObject.
+    ///
+    /// # Errors
+    ///
+    /// See [`S3Rules`].
+    pub fn decide_copy(&self, request: &S3Request, source: &CopySource) -> Result<CopyDecision, S3Error> {
+        let subject = Subject { source: Some(source), ..Subject::default() };
+        let (source_group, group) = self.check(request, Operation::CopyObject, subject)?;
+        let read = stored::read(self, request, &source.stored, source_group, Kind::CustomerKeyOther)?;
+        let (writing, answer) = write::decide(self, request, group, None)?;
+        let names_encryption = request.headers.method.is_some() || group.is_some();
+        let was_configured = matches!(request.bucket, BucketDefault::Explicit(_));
+        if source.onto_itself == Some(false) && !names_encryption && !was_configured {
+            return Err(Kind::CopyOntoItself.into());
         }
-        Operation::UploadPart { upload } | Operation::UploadPartCopy { upload, .. } => {
-            let (access, md5) = stored::upload(request, upload)?;
-            let decision =
-                Decision { read: source.map(|(access, _)| access), upload: Some(access), ..answering(true, md5) };
-            Ok(Decision { replays_context: has_context(upload), ..decision })
+        Ok(CopyDecision { reading: read.reading, writing, answer })
+    }
+
+    /// Decides about GetObject, HeadObject and GetObjectAttributes.
+    ///
+    /// # Errors
+    ///
+    /// See [`S3Rules`].
+    pub fn decide_read(&self, request: &S3Request, kind: ReadKind, object: &Stored) -> Result<ReadDecision, S3Error> {
+        let operation = match kind {
+            ReadKind::Get => Operation::GetObject,
+            ReadKind::Head => Operation::HeadObject,
+            ReadKind::Attributes => Operation::GetObjectAttributes,
+        };
+        let (_, group) = self.check(request, operation, Subject { stored: Some(object), ..Subject::default() })?;
+        let read = stored::read(self, request, object, group, Kind::CustomerKeyWrong)?;
+        let answer = (kind != ReadKind::Attributes).then_some(read.answer);
+        Ok(ReadDecision { reading: read.reading, answer, record: read.record })
+    }
+
+    /// Decides about UploadPart.
+    ///
+    /// # Errors
+    ///
+    /// See [`S3Rules`].
+    pub fn decide_part(&self, request: &S3Request, upload: &Stored) -> Result<PartDecision, S3Error> {
+        let subject = Subject { stored: Some(upload), ..Subject::default() };
+        let (_, group) = self.check(request, Operation::UploadPart, subject)?;
+        let (writing, answer, record) = stored::part(self, request, upload, group)?;
+        Ok(PartDecision { writing, answer, record })
+    }
+
+    /// Decides about UploadPartCopy.
+    ///
+    /// # Errors
+    ///
+    /// See [`S3Rules`].
+    pub fn decide_part_copy(
+        &self,
+        request: &S3Request,
+        upload: &Stored,
+        source: &CopySource,
+    ) -> Result<PartCopyDecision, S3Error> {
+        let subject = Subject { stored: Some(upload), source: Some(source), ..Subject::default() };
+        let (source_group, group) = self.check(request, Operation::UploadPartCopy, subject)?;
+        let read = stored::read(self, request, &source.stored, source_group, Kind::CustomerKeyOther)?;
+        let (writing, answer, record) = stored::part(self, request, upload, group)?;
+        Ok(PartCopyDecision { reading: read.reading, part: PartDecision { writing, answer, record } })
+    }
+
+    /// Decides about CompleteMultipartUpload.
+    ///
+    /// # Errors
+    ///
+    /// See [`S3Rules`].
+    pub fn decide_complete(&self, request: &S3Request, upload: &Stored) -> Result<CompleteDecision, S3Error> {
+        let subject = Subject { stored: Some(upload), ..Subject::default() };
+        let (_, group) = self.check(request, Operation::CompleteMultipartUpload, subject)?;
+        let (completing, answer, record) = stored::complete(self, request, upload, group)?;
+        Ok(CompleteDecision { completing, answer, record })
+    }
+
+    /// Decides about UpdateObjectEncryption. The object's envelope has to be at hand.
+    ///
+    /// # Errors
+    ///
+    /// See [`S3Rules`].
+    pub fn decide_update(
+        &self,
+        request: &S3Request,
+        object: &Stored,
+        target: &ObjectEncryption,
+    ) -> Result<UpdateDecision, S3Error> {
+        let subject = Subject { stored: Some(object), target: Some(target), ..Subject::default() };
+        self.check(request, Operation::UpdateObjectEncryption, subject)?;
+        let (access, mode) = stored::update(self, request, object, target)?;
+        let encryption = NewEncryption {
+            mode,
+            bucket_key_asked: target.bucket_key_enabled,
+            bucket_keys_applied: self.bucket_keys,
+            begun: None,
+        };
+        Ok(UpdateDecision { access, encryption })
+    }
+
+    /// Decides about an operation that takes no encryption headers, such as a list or a deletion: asks the policy about these
+    /// actions, and refuses a method. Customer keys are passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`MethodNotSupported`](Kind::MethodNotSupported), [`PolicyDenied`](Kind::PolicyDenied).
+    pub fn decide_other(&self, request: &S3Request, actions: &[&str]) -> Result<(), S3Error> {
+        self.check_method(request, Operation::Other)?;
+        let conditions = policy::of_headers(request, None, &request.headers.customer);
+        policy::check(request, Asked { actions, absent: false, conditions, source: None })
+    }
+
+    /// Rows 1 to 6 of the table; gives the keys of the source's group and of the request's own.
+    fn check<'a>(
+        &self,
+        request: &'a S3Request,
+        operation: Operation,
+        subject: Subject<'_>,
+    ) -> Result<(Option<&'a DecodedKey>, Option<&'a DecodedKey>), S3Error> {
+        let headers = &request.headers;
+        let transport = request.caller.transport;
+        self.check_method(request, operation)?;
+
+        customer::check_presence(&headers.source, false, transport, self.encryption_without_tls)?;
+        let source_group = customer::check_values(&headers.source)?;
+
+        let group = match operation {
+            Operation::CompleteMultipartUpload => stored::group_of_completion(&headers.customer),
+            _ => Some(&headers.customer),
+        };
+        if let Some(group) = group {
+            customer::check_presence(group, operation.requires_md5(), transport, self.encryption_without_tls)?;
         }
-        Operation::CompleteMultipartUpload { upload } => {
-            let (access, _) = stored::upload(request, upload)?;
-            let decision = Decision { upload: Some(access), ..answering(true, None) };
-            Ok(Decision { replays_context: has_context(upload), ..decision })
+        let of_kms = headers.kms_key_id.is_some() || headers.context.is_some();
+        if of_kms && !matches!(&headers.method, Some(Method::Kms | Method::DsseKms | Method::Unknown(_))) {
+            return Err(write::kms_without_method());
         }
-        Operation::GetObject { object }
-        | Operation::HeadObject { object }
-        | Operation::GetObjectAttributes { object } => {
-            let (access, md5) = stored::object(request, object)?;
-            let says_how = !matches!(request.operation, Operation::GetObjectAttributes { .. });
-            let decision = Decision { read: Some(access), ..answering(says_how, md5) };
-            Ok(Decision { replays_context: has_context(object), ..decision })
+        if becomes_kms(request, operation) {
+            stored::check_kms_caller(self, request)?;
         }
-        Operation::UpdateObjectEncryption { object, target } => {
-            let (access, mode) = stored::update(request, object, target)?;
-            let decision = Decision { read: Some(access), rewrap: Some(mode), ..answering(false, None) };
-            Ok(Decision {
-                replays_context: has_context(object),
-                bucket_key_enabled: target.bucket_key_enabled,
-                keeps_etag_and_last_modified: true,
-                ..decision
-            })
+
+        let absent = subject.stored.is_some_and(|stored| stored.0.is_none());
+        let actions = operation.actions(request.resource.of_version);
+        let conditions = subject.conditions(request, operation);
+        policy::check(request, Asked { actions, absent, conditions, source: subject.source })?;
+        policy::check_blocked(request, operation)?;
+
+        let group = group.map(customer::check_values).transpose()?.flatten();
+        Ok((source_group, group))
+    }
+
+    fn check_method(&self, request: &S3Request, operation: Operation) -> Result<(), S3Error> {
+        let Some(method) = &request.headers.method else { return Ok(()) };
+        let refused = |kind| Err(S3Error::new(kind).with_request_value(SERVER_SIDE_ENCRYPTION, method.as_str()));
+        let passed_over = self.profile == Profile::CephTests && operation.is_of_upload();
+        if !operation.takes_method() && !passed_over {
+            return refused(Kind::MethodNotSupported);
+        }
+        if request.headers.customer.is_present() { refused(Kind::CustomerKeyConflict) } else { Ok(()) }
+    }
+}
+
+/// What an operation is about, beside its name.
+#[derive(Clone, Copy, Default)]
+struct Subject<'a> {
+    stored: Option<&'a Stored>,
+    source: Option<&'a CopySource>,
+    target: Option<&'a ObjectEncryption>,
+}
+
+impl<'a> Subject<'a> {
+    /// What a policy judges the request by: its own headers, what the upload was begun with, or the body.
+    fn conditions(&self, request: &'a S3Request, operation: Operation) -> ConditionValues<'a> {
+        if let Some(target) = self.target {
+            return policy::of_headers(request, Some(&Method::Kms), &request.headers.customer)
+                .kms_key_id(Some(&target.kms_key_arn));
+        }
+        match self.stored {
+            Some(stored) if operation.is_of_upload() => policy::of_upload(request, stored.0.as_ref()),
+            _ => policy::of_write(request),
         }
     }
 }
 
-/// The policy condition keys of a request, and their values: what [`decide`] asks a policy, for hosts that have a policy
-/// engine of their own. They ask it for each of [`Operation::actions`] before they call `decide`, and answer a denial with
-/// [`PolicyDenied`](super::S3ErrorKind::PolicyDenied).
-///
-/// They are the request's own, no default is in them. A part and a completion cannot carry a method or a KMS key: there they
-/// are what the upload was [begun with](S3Request::begun_with), or else how it is stored. `UpdateObjectEncryption` has them in
-/// its body. Nobody has recorded what S3 does with either.
-///
-/// # Security
-///
-/// The KMS key is as the request names it: an alias is not its key's ARN. A policy that is to keep a key from being used says
-/// which ones may be, and in which spelling, or the KMS does.
-///
-/// `decide` checks first whether the headers are complete and the transport is good enough; a host that asks its engine before
-/// answers a denial where S3 answers 400.
-pub fn condition_values<'a>(request: &S3Request<'a>) -> ConditionValues<'a> {
-    checks::condition_values(request)
-}
-
-fn answering(method: bool, customer_key_md5: Option<CustomerKeyMd5>) -> Decision {
-    Decision { answer: Answer { method, customer_key_md5, ..Answer::default() }, ..Decision::default() }
-}
-
-fn has_context(stored: Stored<'_>) -> bool {
-    match stored {
-        Stored::InTheClear => false,
-        Stored::Encrypted { envelope, .. } => envelope.inner().unwrap_or(envelope).context().is_some(),
+/// Whether the request, or the default in its place, has the object encrypted under a KMS key.
+fn becomes_kms(request: &S3Request, operation: Operation) -> bool {
+    if operation == Operation::UpdateObjectEncryption {
+        return true;
+    }
+    if !operation.takes_method() || request.headers.customer.is_present() {
+        return false;
+    }
+    match &request.headers.method {
+        Some(method) => method.is_kms(),
+        None => matches!(
+            request.bucket.default(),
+            Some(DefaultEncryption::SseKms { .. } | DefaultEncryption::DsseKms { .. })
+        ),
     }
 }

@@ -2,27 +2,30 @@
 
 pub mod names;
 
+mod base64;
 mod context;
 mod customer_key;
 mod response;
 
-pub(super) use context::encode_context;
-pub(super) use customer_key::{CustomerKeyHeaders, CustomerKeyMd5};
-pub(super) use response::{Answer, response_headers};
+pub(super) use context::ContextHeader;
+pub(super) use customer_key::{CustomerKeyHeaders, CustomerKeyMd5, DecodedKey, KeyText};
+pub(super) use response::Answer;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use http::HeaderMap;
+use percent_encoding::percent_decode_str;
 
 use super::error::{S3Error, S3ErrorKind, shown};
-use crate::keys::EncryptionContext;
 use names::SERVER_SIDE_ENCRYPTION;
 
-/// The encryption headers of a request, or the form fields of a POST that stand for them.
+/// The encryption headers of a request, with the query parameters of a presigned URL or the form fields of a POST that
+/// stand for them.
 ///
-/// Customer keys are [`CustomerKey`](crate::CustomerKey) from the moment they are parsed. What is wrong with a value is told
-/// by [`decide`](super::decide), where S3 tells it; here a request is refused only if a header comes twice, is longer than
-/// any valid value, or is not printable ASCII.
+/// Customer keys are [`CustomerKey`](crate::CustomerKey) from the moment they are parsed. A decision says what is wrong with
+/// a value, in the place where S3 says it; here a request is refused only where a header comes twice with different values, is
+/// longer than any valid value, or is not printable ASCII.
 ///
 /// `Debug` shows no key, no MD5 of one and no value of the context.
 ///
@@ -30,21 +33,21 @@ use names::SERVER_SIDE_ENCRYPTION;
 /// use atrest::s3::EncryptionHeaders;
 ///
 /// let headers = http::Request::put("/photos/cat.jpg").header("x-amz-server-side-encryption", "aws:kms").body(())?;
-/// let headers = EncryptionHeaders::from_headers(headers.headers())?;
+/// let headers = EncryptionHeaders::from_request(headers.headers(), headers.uri().query())?;
 /// assert!(!headers.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 ///
 /// # Security
 ///
-/// The map and the form still hold the customer key in text: have it [marked](mark_sensitive), log none of it, and drop it
-/// soon.
+/// The map, the query and the form still hold the customer key in text: [mark](mark_sensitive) the headers, write none of it
+/// to a log, and drop it soon. A URL is written to logs by proxies: a customer key in a query is a key in their logs.
 #[derive(Clone, Default)]
 pub struct EncryptionHeaders {
     pub(super) method: Option<Method>,
     pub(super) kms_key_id: Option<String>,
     /// Given, and what it holds if it can be read.
-    pub(super) context: Option<Option<EncryptionContext>>,
+    pub(super) context: Option<Option<ContextHeader>>,
     pub(super) bucket_key: Option<Option<bool>>,
     pub(super) customer: CustomerKeyHeaders,
     pub(super) source: CustomerKeyHeaders,
@@ -83,54 +86,96 @@ impl Method {
     }
 }
 
-/// A header, and the longest value that is looked at.
+/// A header, the longest value that is looked at, and whether the value may be any bytes.
 struct Field {
     name: &'static str,
     max_len: usize,
-    set: fn(&mut EncryptionHeaders, &str) -> bool,
+    set: Set,
 }
 
-/// Puts a value in its place; says whether that was free.
-fn put<T>(place: &mut Option<T>, value: T) -> bool {
-    let free = place.is_none();
-    *place = Some(value);
-    free
+/// Sets a value; says whether it agrees with one that was there.
+enum Set {
+    Text(fn(&mut EncryptionHeaders, &str) -> bool),
+    /// What is wrong with the value is told by the rules of SSE-C, also where it is no text.
+    Bytes(fn(&mut EncryptionHeaders, &[u8]) -> bool),
 }
+
+/// Puts a value in its place; says whether the place was free, or held the same.
+fn put<T: PartialEq>(place: &mut Option<T>, value: T) -> bool {
+    match place {
+        Some(there) => *there == value,
+        None => {
+            *place = Some(value);
+            true
+        }
+    }
+}
+
+/// As clients send it: Python's `True` among them.
+fn boolean(text: &str) -> Option<bool> {
+    match text.trim() {
+        text if text.eq_ignore_ascii_case("true") => Some(true),
+        text if text.eq_ignore_ascii_case("false") => Some(false),
+        _ => None,
+    }
+}
+
+const MAX_KEY_LEN: usize = 4_096;
 
 #[rustfmt::skip]
 const FIELDS: [Field; 10] = [
-    Field { name: SERVER_SIDE_ENCRYPTION, max_len: 40, set: |h, text| put(&mut h.method, Method::of(text)) },
-    Field { name: names::KMS_KEY_ID, max_len: 2_048, set: |h, text| put(&mut h.kms_key_id, text.to_owned()) },
-    Field { name: names::CONTEXT, max_len: 16_384, set: |h, text| put(&mut h.context, context::decode(text)) },
-    Field { name: names::BUCKET_KEY_ENABLED, max_len: 40, set: |h, text| put(&mut h.bucket_key, text.parse().ok()) },
-    Field { name: names::CUSTOMER_ALGORITHM, max_len: 40, set: |h, text| h.customer.set_algorithm(text) },
-    Field { name: names::CUSTOMER_KEY, max_len: 1_024, set: |h, text| h.customer.set_key(text) },
-    Field { name: names::CUSTOMER_KEY_MD5, max_len: 1_024, set: |h, text| h.customer.set_md5(text) },
-    Field { name: names::SOURCE_CUSTOMER_ALGORITHM, max_len: 40, set: |h, text| h.source.set_algorithm(text) },
-    Field { name: names::SOURCE_CUSTOMER_KEY, max_len: 1_024, set: |h, text| h.source.set_key(text) },
-    Field { name: names::SOURCE_CUSTOMER_KEY_MD5, max_len: 1_024, set: |h, text| h.source.set_md5(text) },
+    Field { name: SERVER_SIDE_ENCRYPTION, max_len: 40, set: Set::Text(|h, text| put(&mut h.method, Method::of(text))) },
+    Field { name: names::KMS_KEY_ID, max_len: 2_048, set: Set::Text(|h, text| put(&mut h.kms_key_id, text.to_owned())) },
+    Field { name: names::CONTEXT, max_len: 16_384, set: Set::Text(|h, text| put(&mut h.context, ContextHeader::decode(text))) },
+    Field { name: names::BUCKET_KEY_ENABLED, max_len: 40, set: Set::Text(|h, text| put(&mut h.bucket_key, boolean(text))) },
+    Field { name: names::CUSTOMER_ALGORITHM, max_len: 64, set: Set::Text(|h, text| h.customer.set_algorithm(text)) },
+    Field { name: names::CUSTOMER_KEY, max_len: MAX_KEY_LEN, set: Set::Bytes(|h, bytes| h.customer.set_key(bytes)) },
+    Field { name: names::CUSTOMER_KEY_MD5, max_len: MAX_KEY_LEN, set: Set::Bytes(|h, bytes| h.customer.set_md5(bytes)) },
+    Field { name: names::SOURCE_CUSTOMER_ALGORITHM, max_len: 64, set: Set::Text(|h, text| h.source.set_algorithm(text)) },
+    Field { name: names::SOURCE_CUSTOMER_KEY, max_len: MAX_KEY_LEN, set: Set::Bytes(|h, bytes| h.source.set_key(bytes)) },
+    Field { name: names::SOURCE_CUSTOMER_KEY_MD5, max_len: MAX_KEY_LEN, set: Set::Bytes(|h, bytes| h.source.set_md5(bytes)) },
 ];
 
 impl EncryptionHeaders {
-    /// Of a request's headers.
+    /// Reads a request's headers and the query of its URL, as it came: the parameters of a presigned URL count as headers.
+    ///
+    /// A header and a parameter of the same value are one; so is a header that comes twice.
     ///
     /// # Errors
     ///
-    /// [`HeaderRepeated`](S3ErrorKind::HeaderRepeated), [`HeaderTooLong`](S3ErrorKind::HeaderTooLong) or
-    /// [`HeaderNotText`](S3ErrorKind::HeaderNotText), with the header's name as argument and no value.
-    pub fn from_headers(headers: &HeaderMap) -> Result<Self, S3Error> {
+    /// [`HeaderRepeated`](S3ErrorKind::HeaderRepeated): one comes twice, with different values.
+    /// [`HeaderTooLong`](S3ErrorKind::HeaderTooLong) or [`HeaderNotText`](S3ErrorKind::HeaderNotText). The header's name is the
+    /// argument, and there is no value.
+    pub fn from_request(headers: &HeaderMap, query: Option<&str>) -> Result<Self, S3Error> {
         let mut found = Self::default();
         for (name, value) in headers {
             found.take(name.as_str(), value.as_bytes())?;
         }
+        for parameter in query.unwrap_or_default().split('&') {
+            let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+            let name = percent_decode_str(name).decode_utf8_lossy();
+            // In a query `+` is a space; one that stands for itself is written `%2B`.
+            let value = if value.contains('+') { Cow::Owned(value.replace('+', " ")) } else { Cow::Borrowed(value) };
+            let value: Cow<'_, [u8]> = percent_decode_str(&value).into();
+            found.take(&name, &value)?;
+        }
         Ok(found)
     }
 
-    /// Of the form fields of a POST; upper and lower case of the names are the same, and other fields are passed over.
+    /// Reads the headers of a request whose URL has no query, or one that counts for nothing.
     ///
     /// # Errors
     ///
-    /// As [`from_headers`](Self::from_headers).
+    /// As [`from_request`](Self::from_request).
+    pub fn from_headers(headers: &HeaderMap) -> Result<Self, S3Error> {
+        Self::from_request(headers, None)
+    }
+
+    /// Reads the form fields of a POST; upper and lower case of the names are the same, and other fields are passed over.
+    ///
+    /// # Errors
+    ///
+    /// As [`from_request`](Self::from_request).
     pub fn from_form_fields<N, V>(fields: impl IntoIterator<Item = (N, V)>) -> Result<Self, S3Error>
     where
         N: AsRef<str>,
@@ -148,7 +193,7 @@ impl EncryptionHeaders {
         !self.asks_for_encryption() && !self.source.is_present()
     }
 
-    /// Whether anything in it is about how to encrypt.
+    /// Whether any of them says how to encrypt.
     pub(super) fn asks_for_encryption(&self) -> bool {
         self.method.is_some()
             || self.kms_key_id.is_some()
@@ -171,11 +216,17 @@ impl EncryptionHeaders {
         if value.len() > field.max_len {
             return refused(S3ErrorKind::HeaderTooLong);
         }
-        let text = std::str::from_utf8(value).ok().filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~')));
-        let Some(text) = text else {
-            return refused(S3ErrorKind::HeaderNotText);
+        let agrees = match field.set {
+            Set::Bytes(set) => set(self, value),
+            Set::Text(set) => {
+                let text = str::from_utf8(value).ok();
+                let Some(text) = text.filter(|text| text.bytes().all(|byte| matches!(byte, b' '..=b'~'))) else {
+                    return refused(S3ErrorKind::HeaderNotText);
+                };
+                set(self, text)
+            }
         };
-        if (field.set)(self, text) { Ok(()) } else { refused(S3ErrorKind::HeaderRepeated) }
+        if agrees { Ok(()) } else { refused(S3ErrorKind::HeaderRepeated) }
     }
 }
 
@@ -195,8 +246,8 @@ impl fmt::Debug for EncryptionHeaders {
 /// Marks the headers that belong in no log as [sensitive](http::HeaderValue::set_sensitive): customer keys, their MD5s and
 /// the encryption context. The `Debug` of such a value does not show it, and HTTP/2 does not put it into its table.
 ///
-/// For the first thing that a service does with a request, before anything logs it. Responses of
-/// [`Decision::response_headers`](super::Decision::response_headers) are marked already.
+/// A service calls this first, before anything writes the request to a log. The response headers that a decision gives are
+/// marked already.
 pub fn mark_sensitive(headers: &mut HeaderMap) {
     for (name, value) in headers.iter_mut() {
         if names::SENSITIVE.contains(&name.as_str()) {

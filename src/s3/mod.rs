@@ -2,14 +2,15 @@
 //! error.
 //!
 //! ```text
-//!   http::HeaderMap      ──> EncryptionHeaders ──┐
-//!   PutBucketEncryption  ──> BucketEncryption ───┼──> S3Request ──> decide ──> Decision ──> Sse, response headers
-//!   PutBucketPolicy      ──> BucketPolicy ───────┤                        └──> S3Error ──> status, XML
-//!   the stored envelope  ──> Stored ─────────────┘
+//!   http::HeaderMap, query ──> EncryptionHeaders ──┐
+//!   signature, transport   ──> Caller ─────────────┤
+//!   PutBucketEncryption    ──> BucketDefault ──────┼──> S3Request ─┐
+//!   PutBucketPolicy        ──> PolicySource ───────┘               ├──> S3Rules::decide_.. ──> ..Decision ──> Sse, headers
+//!   record and envelope    ──> Stored ─────────────────────────────┘                      └──> S3Error ──> status, XML
 //! ```
 //!
-//! Nothing here does I/O or asks for a key. What was recorded of the real service is in the tests, row by row. The way from
-//! a request's headers to stored bytes is on the page [`manual::s3`](crate::manual::s3).
+//! Nothing here does I/O or asks for a key. The tests compare every answer with what was recorded of the real service. The page
+//! [`manual::s3`](crate::manual::s3) follows one service from a request's headers to stored bytes.
 
 mod bucket_encryption;
 mod checksum;
@@ -17,7 +18,9 @@ mod decision;
 mod error;
 mod etag;
 mod headers;
+mod operation;
 mod policy;
+mod record;
 mod sealing;
 mod xml;
 
@@ -26,13 +29,17 @@ pub use bucket_encryption::{
 };
 pub use checksum::{Checksum, ChecksumAlgorithm, OtherAlgorithm};
 pub use decision::{
-    Access, Bucket, Decision, Operation, PolicyCheck, S3Request, Stored, Transport, Write, condition_values, decide,
+    BucketDefault, Caller, CompleteDecision, Completing, CopyDecision, CopySource, NewEncryption, NewObject,
+    PartCopyDecision, PartDecision, PartWriting, PolicyEngine, PolicyQuestion, PolicySource, ReadDecision, ReadKind,
+    Reading, Resource, S3Request, S3Rules, Signature, Stored, Transport, UpdateDecision, WriteDecision, Writing,
 };
-pub use error::{Profile, S3Error, S3ErrorKind};
+pub use error::{Profile, S3Error, S3ErrorKind, check_parts};
 pub use etag::{Etag, ListedEtag, StoredEtag};
 pub use headers::{EncryptionHeaders, mark_sensitive, names};
+pub use operation::Operation;
 pub use policy::{
     BucketPolicy, ConditionKey, ConditionValues, HostPolicy, PolicyError, PolicyErrorKind, PolicyRequest, RequestFacts,
     Verdict,
 };
+pub use record::{EncryptionRecord, EncryptionRecordError};
 pub use sealing::{OpensValues, PlaintextMd5, SealsValues};

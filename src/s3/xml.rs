@@ -132,10 +132,11 @@ impl<'d> Element<'d> {
         self.text().map(|text| text.trim_matches(is_white_space))
     }
 
+    /// In upper or lower case, as clients send it.
     pub(super) fn boolean(self) -> Result<bool> {
         match self.word()? {
-            "true" => Ok(true),
-            "false" => Ok(false),
+            word if word.eq_ignore_ascii_case("true") => Ok(true),
+            word if word.eq_ignore_ascii_case("false") => Ok(false),
             _ => Err(Malformed),
         }
     }

@@ -22,8 +22,7 @@ impl Blocking {
     }
 
     /// The handle whose calls these are.
-    #[cfg(feature = "s3")]
-    pub(crate) fn handle(&self) -> &Sse {
+    pub(crate) fn sse(&self) -> &Sse {
         &self.0
     }
 

@@ -1,11 +1,9 @@
 //! Request against default, and what a write answers with.
 
-use atrest::s3::{BucketEncryption, DefaultEncryption, Operation, Transport, Write};
+use atrest::s3::{BucketDefault, BucketEncryption, DefaultEncryption, S3Rules, Transport, Writing};
 use atrest::{AnyMode, ModeId, Unlock};
 
 use crate::kit::*;
-
-const PUT: Op = |_| Operation::PutObject;
 
 /// The mode and the KMS key, as it was named.
 fn named(mode: &AnyMode) -> (ModeId, &str) {
@@ -19,7 +17,6 @@ fn named(mode: &AnyMode) -> (ModeId, &str) {
 
 #[test]
 fn the_request_wins_over_the_default_and_inherits_nothing_of_it() {
-    let world = World::new();
     let kms = || kms_default(Some("alias/bucket"));
     let dsse = || bucket(DefaultEncryption::DsseKms { key_id: Some("alias/bucket".to_owned()) });
     let cases: &[(Pairs<'_>, BucketEncryption, (ModeId, &str))] = &[
@@ -39,23 +36,21 @@ fn the_request_wins_over_the_default_and_inherits_nothing_of_it() {
         (&CUSTOMER, dsse(), (ModeId::SseC, "")),
     ];
     for (pairs, bucket, expected) in cases {
-        for operation in [PUT, |_| Operation::PostObject, |_| Operation::CreateMultipartUpload] {
-            let decision = answer(&world, operation, Transport::Secure, pairs, Some(bucket)).unwrap();
-            assert_eq!(named(written(&decision)), *expected, "{pairs:?} on {bucket:?}");
-            assert!(decision.read.is_none() && decision.upload.is_none() && decision.rewrap.is_none());
+        for operation in [Operation::Put, Operation::Post, Operation::Create] {
+            let decision = asked_on(pairs, bucket.clone(), operation).unwrap();
+            assert_eq!(named(&written(&decision)), *expected, "{pairs:?} on {bucket:?}");
         }
     }
 }
 
 #[test]
-fn a_bucket_without_encryption_stores_in_the_clear_what_asks_for_nothing() {
-    let world = World::new();
+fn a_bucket_without_encryption_stores_unencrypted_what_asks_for_nothing() {
     for transport in [Transport::Secure, Transport::Plain] {
-        let decision = answer(&world, PUT, transport, &[], None).unwrap();
-        assert!(matches!(decision.write, Some(Write::InTheClear)));
-        assert!(decision.response_headers(None).is_empty());
+        let decision = Ask::new(&[]).over(transport).on(BucketDefault::Absent).decide(Operation::Put).unwrap();
+        let Some(Writing::Unencrypted(record)) = decision.writing() else { panic!("unencrypted") };
+        assert!(record.mode().is_none() && decision.response_headers(record).is_empty());
     }
-    let decision = answer(&world, PUT, Transport::Secure, &[(W, "AES256")], None).unwrap();
+    let decision = asked_on(&[(W, "AES256")], BucketDefault::Absent, Operation::Put).unwrap();
     assert_eq!(written(&decision).id(), ModeId::SseS3);
 }
 
@@ -75,9 +70,10 @@ fn a_write_can_be_done_as_decided_and_is_answered_with_how_it_was() {
         (&CUSTOMER, &[(C_ALGORITHM, "AES256"), (C_MD5, KEY_MD5)]),
     ];
     for (pairs, expected) in cases {
-        let decision = asked(&world, PUT, pairs).unwrap();
-        let encrypted = world.sse.blocking().encrypt(&world.name, written(&decision).clone(), b"meow").unwrap();
-        let headers = decision.response_headers(Some(&encrypted.envelope));
+        let ask = Ask::new(pairs).rules(S3Rules::new().apply_bucket_keys(true));
+        let decision = ask.decide(Operation::Put).unwrap();
+        let encrypted = world.sse.blocking().encrypt(&world.name, written(&decision), b"meow").unwrap();
+        let headers = decision.response_headers(&recorded(&world, &decision));
         let shown: Vec<_> = headers.iter().map(|(name, value)| (name.as_str(), value.to_str().unwrap())).collect();
         let mut sorted = [&shown[..], &[]].concat();
         let mut wanted = expected.to_vec();
@@ -117,7 +113,18 @@ fn the_header_for_a_bucket_key_overrides_the_bucket_and_counts_in_sse_kms_alone(
         (&CUSTOMER, &kms, false),
     ];
     for (pairs, bucket, expected) in cases {
-        let decision = answer(&world, PUT, Transport::Secure, pairs, Some(bucket)).unwrap();
-        assert_eq!(decision.bucket_key_enabled, *expected, "{pairs:?} on {bucket:?}");
+        let answered = |apply| {
+            let ask = Ask::new(pairs).on((*bucket).clone()).rules(S3Rules::new().apply_bucket_keys(apply));
+            let decision = ask.decide(Operation::Put).unwrap();
+            let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
+            let at = ModeId::ALL.iter().position(|mode| *mode == encryption.mode().id()).unwrap();
+            let record = encryption.record(&world.objects[at]);
+            assert_eq!(decision.response_headers(&record).contains_key(B), record.bucket_key_done());
+            (record.bucket_key_asked(), record.bucket_key_done())
+        };
+        let (asked, done) = answered(true);
+        assert_eq!(done, *expected, "{pairs:?} on {bucket:?}");
+        assert!(asked || !done);
+        assert_eq!(answered(false), (asked, false), "asked for, kept, and answered nowhere: {pairs:?}");
     }
 }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use atrest::s3::{
-    Bucket, BucketEncryption, Decision, DefaultEncryption, EncryptionHeaders, Operation, S3Error, S3ErrorKind,
-    S3Request, Stored, Transport, Write, decide,
+    BlockedEncryption, BucketDefault, BucketEncryption, Caller, CompleteDecision, CopyDecision, CopySource,
+    DefaultEncryption, EncryptionHeaders, EncryptionRecord, NewObject, ObjectEncryption, PartCopyDecision,
+    PartDecision, PolicySource, ReadDecision, ReadKind, Resource, S3Error, S3ErrorKind, S3Request, S3Rules, Signature,
+    Stored, Transport, UpdateDecision, WriteDecision, Writing,
 };
 use atrest::testing::MemoryKms;
 use atrest::{
-    AnyMode, CustomerKey, DsseKms, EncryptionContext, Envelope, Expected, Keyring, KmsKeys, ObjectName, Sse, SseC,
-    SseKms, SseS3,
+    AnyMode, CustomerKey, DsseKms, EncryptionContext, Envelope, Keyring, KmsKeys, ObjectName, Sse, SseC, SseKms, SseS3,
 };
 use data_encoding::BASE64;
 
@@ -70,7 +71,7 @@ pub(crate) fn kms_default(key_id: Option<&str>) -> BucketEncryption {
 
 pub(crate) fn blocking() -> BucketEncryption {
     let mut bucket = BucketEncryption::default();
-    bucket.blocks_customer_keys = true;
+    bucket.blocked = Some(BlockedEncryption::SseC);
     bucket
 }
 
@@ -79,12 +80,12 @@ pub(crate) struct World {
     pub(crate) sse: Sse,
     pub(crate) kms: Arc<MemoryKms>,
     pub(crate) name: ObjectName,
-    pub(crate) objects: Vec<(Envelope, Expected)>,
-    pub(crate) uploads: Vec<(Envelope, Expected)>,
+    pub(crate) objects: Vec<Envelope>,
+    pub(crate) uploads: Vec<Envelope>,
 }
 
 pub(crate) fn key() -> Arc<CustomerKey> {
-    Arc::new(CustomerKey::from_bytes(&mut KEY_BYTES.clone()).unwrap())
+    Arc::new(CustomerKey::from_slice(&mut KEY_BYTES.clone()).unwrap())
 }
 
 pub(crate) fn modes() -> [AnyMode; 4] {
@@ -105,29 +106,23 @@ impl World {
         let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
         let sse = Sse::builder().keyring(keyring).kms(kms.clone(), KmsKeys::all()).build().unwrap();
         let name = ObjectName::new("photos", "cat.jpg").unwrap();
-        let recorded = |envelope: Envelope| {
-            let expected = Expected::exactly(&envelope);
-            (envelope, expected)
-        };
-        let object = |mode: AnyMode| recorded(sse.blocking().encrypt(&name, mode, b"meow").unwrap().envelope);
-        let upload = |mode: AnyMode| {
-            recorded(sse.blocking().begin_multipart(&name, b"upload", mode).unwrap().envelope().clone())
-        };
+        let object = |mode: AnyMode| sse.blocking().encrypt(&name, mode, b"meow").unwrap().envelope;
+        let upload = |mode: AnyMode| sse.blocking().begin_multipart(&name, b"upload", mode).unwrap().envelope().clone();
         let (objects, uploads) = (modes().map(object).into(), modes().map(upload).into());
         Self { objects, uploads, sse, kms, name }
     }
 
-    pub(crate) fn object(&self, at: usize) -> Stored<'_> {
+    pub(crate) fn object(&self, at: usize) -> Stored {
         stored(&self.objects[at])
     }
 
-    pub(crate) fn upload(&self, at: usize) -> Stored<'_> {
+    pub(crate) fn upload(&self, at: usize) -> Stored {
         stored(&self.uploads[at])
     }
 }
 
-pub(crate) fn stored((envelope, expected): &(Envelope, Expected)) -> Stored<'_> {
-    Stored::Encrypted { envelope, expected }
+pub(crate) fn stored(envelope: &Envelope) -> Stored {
+    Stored::encrypted(EncryptionRecord::of_envelope(envelope), envelope.clone())
 }
 
 pub(crate) const SSE_S3: usize = 0;
@@ -135,48 +130,190 @@ pub(crate) const SSE_KMS: usize = 1;
 pub(crate) const DSSE_KMS: usize = 2;
 pub(crate) const SSE_C: usize = 3;
 
-/// An operation on what the world holds.
-pub(crate) type Op = for<'a> fn(&'a World) -> Operation<'a>;
-
-/// The error that a request is answered with, wherever it is told.
-pub(crate) fn answer(
-    world: &World,
-    operation: Op,
-    transport: Transport,
-    pairs: Pairs<'_>,
-    bucket: Option<&BucketEncryption>,
-) -> Result<Decision, S3Error> {
-    let headers = parse(pairs)?;
-    decide(&S3Request::new(operation(world), &headers, transport, of(bucket)))
+/// An operation, with what is stored that it is about.
+#[derive(Clone, Debug)]
+pub(crate) enum Operation {
+    Put,
+    Post,
+    Create,
+    Copy(Stored),
+    Part(Stored),
+    PartCopy { upload: Stored, source: Stored },
+    Complete(Stored),
+    Get(Stored),
+    Head(Stored),
+    Attributes(Stored),
+    Update(Stored, ObjectEncryption),
 }
 
-/// A bucket of this encryption, or of none.
-pub(crate) fn of(bucket: Option<&BucketEncryption>) -> Bucket<'_> {
-    bucket.map_or(Bucket::StoresInTheClear, Bucket::Encrypts)
+/// An operation on what the world holds.
+pub(crate) type Op = fn(&World) -> Operation;
+
+/// What was decided, whichever it was.
+#[derive(Debug)]
+pub(crate) enum Decided {
+    Write(WriteDecision),
+    Copy(CopyDecision),
+    Part(PartDecision),
+    PartCopy(PartCopyDecision),
+    Complete(CompleteDecision),
+    Read(ReadDecision),
+    Update(UpdateDecision),
+}
+
+/// A request in the making: over TLS, signed with Version 4, on a bucket of AES256, under no policy.
+#[derive(Clone)]
+pub(crate) struct Ask {
+    pub(crate) rules: S3Rules,
+    pub(crate) headers: EncryptionHeaders,
+    pub(crate) transport: Transport,
+    pub(crate) signature: Signature,
+    pub(crate) principal: Option<String>,
+    pub(crate) resource: Resource,
+    pub(crate) bucket: BucketDefault,
+    pub(crate) policy: PolicySource,
+    pub(crate) source_policy: PolicySource,
+}
+
+pub(crate) const RESOURCE: &str = "arn:aws:s3:::photos/cat.jpg";
+
+impl Ask {
+    pub(crate) fn new(pairs: Pairs<'_>) -> Self {
+        Self::of(headers(pairs))
+    }
+
+    pub(crate) fn of(headers: EncryptionHeaders) -> Self {
+        Self {
+            rules: S3Rules::new(),
+            headers,
+            transport: Transport::Secure,
+            signature: Signature::V4,
+            principal: None,
+            resource: Resource::object("photos", "cat.jpg"),
+            bucket: BucketEncryption::default().into(),
+            policy: PolicySource::Unasked,
+            source_policy: PolicySource::Unasked,
+        }
+    }
+
+    pub(crate) fn rules(self, rules: S3Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    pub(crate) fn over(self, transport: Transport) -> Self {
+        Self { transport, ..self }
+    }
+
+    pub(crate) fn on(self, bucket: impl Into<BucketDefault>) -> Self {
+        Self { bucket: bucket.into(), ..self }
+    }
+
+    pub(crate) fn under(self, policy: PolicySource) -> Self {
+        Self { policy, ..self }
+    }
+
+    pub(crate) fn request(&self) -> S3Request {
+        let caller = match &self.principal {
+            Some(principal) => Caller::signed(self.transport, self.signature, principal),
+            None if self.signature == Signature::None => Caller::anonymous(self.transport),
+            None => Caller::signed(self.transport, self.signature, "arn:aws:iam::111122223333:user/alice"),
+        };
+        let (bucket, policy) = (self.bucket.clone(), self.policy.clone());
+        S3Request::new(self.headers.clone(), caller, self.resource.clone(), bucket, policy)
+    }
+
+    pub(crate) fn source(&self, stored: Stored) -> CopySource {
+        CopySource::new(stored, Resource::object("photos", "cat.jpg"), self.source_policy.clone())
+    }
+
+    pub(crate) fn decide(&self, operation: Operation) -> Result<Decided, S3Error> {
+        let (rules, request) = (&self.rules, &self.request());
+        Ok(match operation {
+            Operation::Put => Decided::Write(rules.decide_write(request, NewObject::Put)?),
+            Operation::Post => Decided::Write(rules.decide_write(request, NewObject::Post)?),
+            Operation::Create => {
+                Decided::Write(rules.decide_write(request, NewObject::Multipart { checksum_algorithm: false })?)
+            }
+            Operation::Copy(source) => Decided::Copy(rules.decide_copy(request, &self.source(source))?),
+            Operation::Part(upload) => Decided::Part(rules.decide_part(request, &upload)?),
+            Operation::PartCopy { upload, source } => {
+                Decided::PartCopy(rules.decide_part_copy(request, &upload, &self.source(source))?)
+            }
+            Operation::Complete(upload) => Decided::Complete(rules.decide_complete(request, &upload)?),
+            Operation::Get(object) => Decided::Read(rules.decide_read(request, ReadKind::Get, &object)?),
+            Operation::Head(object) => Decided::Read(rules.decide_read(request, ReadKind::Head, &object)?),
+            Operation::Attributes(object) => {
+                Decided::Read(rules.decide_read(request, ReadKind::Attributes, &object)?)
+            }
+            Operation::Update(object, target) => Decided::Update(rules.decide_update(request, &object, &target)?),
+        })
+    }
+
+    pub(crate) fn kind(&self, operation: Operation) -> Option<S3ErrorKind> {
+        kind(self.decide(operation))
+    }
+}
+
+/// Of headers that may be refused as such.
+pub(crate) fn asked_on(
+    pairs: Pairs<'_>,
+    bucket: impl Into<BucketDefault>,
+    operation: Operation,
+) -> Result<Decided, S3Error> {
+    Ask::of(parse(pairs)?).on(bucket).decide(operation)
 }
 
 /// Over TLS, on a bucket of AES256.
-pub(crate) fn asked(world: &World, operation: Op, pairs: Pairs<'_>) -> Result<Decision, S3Error> {
-    answer(world, operation, Transport::Secure, pairs, Some(&BucketEncryption::default()))
+pub(crate) fn asked(world: &World, operation: Op, pairs: Pairs<'_>) -> Result<Decided, S3Error> {
+    Ask::of(parse(pairs)?).decide(operation(world))
 }
 
-/// The same of an operation that is there already.
-pub(crate) fn asked_of(
-    operation: Operation<'_>,
-    pairs: Pairs<'_>,
-    bucket: &BucketEncryption,
-) -> Result<Decision, S3Error> {
-    decide(&S3Request::new(operation, &parse(pairs)?, Transport::Secure, bucket))
-}
-
-pub(crate) fn kind(answer: Result<Decision, S3Error>) -> Option<S3ErrorKind> {
+pub(crate) fn kind(answer: Result<Decided, S3Error>) -> Option<S3ErrorKind> {
     answer.err().map(|error| error.kind())
 }
 
+impl Decided {
+    pub(crate) fn writing(&self) -> Option<&Writing> {
+        match self {
+            Self::Write(decision) => Some(&decision.writing),
+            Self::Copy(decision) => Some(&decision.writing),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn response_headers(&self, record: &EncryptionRecord) -> http::HeaderMap {
+        match self {
+            Self::Write(decision) => decision.response_headers(record),
+            Self::Copy(decision) => decision.response_headers(record),
+            Self::Part(decision) => decision.response_headers(),
+            Self::PartCopy(decision) => decision.response_headers(),
+            Self::Complete(decision) => decision.response_headers(),
+            Self::Read(decision) => decision.response_headers(),
+            Self::Update(_) => http::HeaderMap::new(),
+        }
+    }
+}
+
 /// The mode that something is written in.
-pub(crate) fn written(decision: &Decision) -> &AnyMode {
-    match &decision.write {
-        Some(Write::Encrypt(mode)) => mode,
+pub(crate) fn written(decision: &Decided) -> AnyMode {
+    match decision.writing() {
+        Some(Writing::Encrypt(encryption)) => encryption.mode(),
         other => panic!("not encrypted: {other:?}"),
     }
+}
+
+/// Writes an object as decided; gives its record.
+pub(crate) fn recorded(world: &World, decision: &Decided) -> EncryptionRecord {
+    match decision.writing() {
+        Some(Writing::Encrypt(encryption)) => {
+            let written = world.sse.blocking().encrypt(&world.name, encryption.mode(), b"meow").unwrap();
+            encryption.record(&written.envelope)
+        }
+        Some(Writing::Unencrypted(record)) => record.clone(),
+        None => panic!("nothing is written"),
+    }
+}
+
+pub(crate) fn status(error: &S3Error) -> u16 {
+    S3Rules::new().status(error).as_u16()
 }

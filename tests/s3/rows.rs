@@ -1,9 +1,10 @@
 //! Every row of the table of errors that the decision answers.
 
 use atrest::s3::{
-    BucketEncryption, ObjectEncryption, Operation, Profile, S3ErrorKind, S3Request, Stored, Transport, decide,
+    BucketDefault, BucketEncryption, EncryptionRecord, ObjectEncryption, Profile, S3ErrorKind, S3Rules, Stored,
+    Transport,
 };
-use atrest::{Expected, KmsKeys};
+use atrest::{KmsKeys, SseKms};
 
 use crate::kit::*;
 
@@ -17,23 +18,23 @@ struct Row {
     argument: Option<(&'static str, Option<&'static str>)>,
 }
 
-const PUT: Op = |_| Operation::PutObject;
-const POST: Op = |_| Operation::PostObject;
-const CREATE: Op = |_| Operation::CreateMultipartUpload;
-const COPY: Op = |w| Operation::CopyObject { source: w.object(SSE_S3) };
-const COPY_OF_CUSTOMER: Op = |w| Operation::CopyObject { source: w.object(SSE_C) };
-const PART: Op = |w| Operation::UploadPart { upload: w.upload(SSE_S3) };
-const PART_OF_CUSTOMER: Op = |w| Operation::UploadPart { upload: w.upload(SSE_C) };
-const PART_IN_THE_CLEAR: Op = |_| Operation::UploadPart { upload: Stored::InTheClear };
-const PART_COPY_OF_CUSTOMER: Op = |w| Operation::UploadPartCopy { upload: w.upload(SSE_S3), source: w.object(SSE_C) };
-const COMPLETE_CUSTOMER: Op = |w| Operation::CompleteMultipartUpload { upload: w.upload(SSE_C) };
-const GET: Op = |w| Operation::GetObject { object: w.object(SSE_S3) };
-const GET_KMS: Op = |w| Operation::GetObject { object: w.object(SSE_KMS) };
-const GET_IN_THE_CLEAR: Op = |_| Operation::GetObject { object: Stored::InTheClear };
-const GET_CUSTOMER: Op = |w| Operation::GetObject { object: w.object(SSE_C) };
-const HEAD: Op = |w| Operation::HeadObject { object: w.object(SSE_S3) };
-const HEAD_CUSTOMER: Op = |w| Operation::HeadObject { object: w.object(SSE_C) };
-const ATTRIBUTES_OF_CUSTOMER: Op = |w| Operation::GetObjectAttributes { object: w.object(SSE_C) };
+const PUT: Op = |_| Operation::Put;
+const POST: Op = |_| Operation::Post;
+const CREATE: Op = |_| Operation::Create;
+const COPY: Op = |w| Operation::Copy(w.object(SSE_S3));
+const COPY_OF_CUSTOMER: Op = |w| Operation::Copy(w.object(SSE_C));
+const PART: Op = |w| Operation::Part(w.upload(SSE_S3));
+const PART_OF_CUSTOMER: Op = |w| Operation::Part(w.upload(SSE_C));
+const PART_IN_THE_CLEAR: Op = |_| Operation::Part(Stored::unencrypted());
+const PART_COPY_OF_CUSTOMER: Op = |w| Operation::PartCopy { upload: w.upload(SSE_S3), source: w.object(SSE_C) };
+const COMPLETE_CUSTOMER: Op = |w| Operation::Complete(w.upload(SSE_C));
+const GET: Op = |w| Operation::Get(w.object(SSE_S3));
+const GET_KMS: Op = |w| Operation::Get(w.object(SSE_KMS));
+const GET_IN_THE_CLEAR: Op = |_| Operation::Get(Stored::unencrypted());
+const GET_CUSTOMER: Op = |w| Operation::Get(w.object(SSE_C));
+const HEAD: Op = |w| Operation::Head(w.object(SSE_S3));
+const HEAD_CUSTOMER: Op = |w| Operation::Head(w.object(SSE_C));
+const ATTRIBUTES_OF_CUSTOMER: Op = |w| Operation::Attributes(w.object(SSE_C));
 
 const CONFLICT: &str =
     "Server Side Encryption with Customer provided key is incompatible with the encryption method specified";
@@ -43,6 +44,9 @@ const NO_ALGORITHM: &str =
 const NO_KEY: &str =
     "Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key.";
 const BAD_KEY: &str = "The secret key was invalid for the specified algorithm.";
+const TOO_SHORT: &str = "The secret key was invalid - too short.";
+const NOT_ASCII: &str = "The secret key was improperly encoded. The secret key must be Base64 encoded.";
+const COMPLETION: &str = "The object was stored using a form of Server Side Encryption. Correct SSE-C request parameters are required for this request when specifying checksums for each part.";
 const BAD_MD5: &str = "The calculated MD5 hash of the key did not match the hash that was provided.";
 const NO_MD5: &str = "Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key.";
 const REQUIRED: &str = "The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object.";
@@ -59,14 +63,14 @@ const INSECURE_KMS: &str =
     "Requests specifying Server Side Encryption with AWS KMS managed keys must be made over a secure connection.";
 const PART_ENCRYPTION: &str = "The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters.";
 const PART_KEY: &str = "The provided encryption parameters did not match the ones used originally.";
-const BLOCKED: &str = "This bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type";
+const BLOCKED: &str = "User: arn:aws:iam::111122223333:user/alice is not authorized to perform: s3:PutObject on resource: \"arn:aws:s3:::photos/cat.jpg\" because this bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type";
 const CONTEXT: &str = "The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map";
 
 const INVALID_ARGUMENT: &str = "InvalidArgument";
 const INVALID_REQUEST: &str = "InvalidRequest";
 const DENIED: &str = "AccessDenied";
 
-const NULL: Option<(&str, Option<&str>)> = Some((W, Some("null")));
+const NULL: Option<(&str, Option<&str>)> = Some((W, None));
 
 const fn row(
     grade: &'static str,
@@ -119,16 +123,16 @@ fn rows() -> Vec<Row> {
         row("R", PUT, &[CUSTOMER[0], CUSTOMER[2]], (400, INVALID_ARGUMENT, NO_KEY), NULL),
         row("R", POST, &[(C_ALGORITHM, "")], (400, INVALID_ARGUMENT, NO_KEY), NULL),
         row("R", PUT, short_key, (400, INVALID_ARGUMENT, BAD_KEY), NULL),
-        row("–", PUT, &[CUSTOMER[0], (C_KEY, "not base64, not at all"), CUSTOMER[2]], (400, INVALID_ARGUMENT, BAD_KEY), NULL),
-        row("–", CREATE, &[CUSTOMER[0], (C_KEY, ""), CUSTOMER[2]], (400, INVALID_ARGUMENT, BAD_KEY), NULL),
-        row("–", PART_OF_CUSTOMER, short_key, (400, INVALID_ARGUMENT, BAD_KEY), NULL),
+        row("R", PUT, &[CUSTOMER[0], (C_KEY, "not base64, not at all"), CUSTOMER[2]], (400, INVALID_ARGUMENT, BAD_MD5), NULL),
+        row("R", CREATE, &[CUSTOMER[0], (C_KEY, ""), CUSTOMER[2]], (400, INVALID_ARGUMENT, TOO_SHORT), Some((W, Some("")))),
+        row("R", CREATE, &[CUSTOMER[0], (C_KEY, "ZZ"), CUSTOMER[2]], (400, INVALID_ARGUMENT, TOO_SHORT), NULL),
+        row("R", POST, &[CUSTOMER[0], (C_KEY, "\u{e9}"), CUSTOMER[2]], (400, INVALID_ARGUMENT, NOT_ASCII), NULL),
+        row("R", PART_OF_CUSTOMER, short_key, (400, INVALID_REQUEST, PART_KEY), None),
         // Its MD5.
         row("R", PUT, &[CUSTOMER[0], CUSTOMER[1], (C_MD5, OTHER_MD5)], (400, INVALID_ARGUMENT, BAD_MD5), NULL),
         row("R", POST, &[CUSTOMER[0], CUSTOMER[1], (C_MD5, "")], (400, INVALID_ARGUMENT, BAD_MD5), NULL),
         row("–", PUT, &[CUSTOMER[0], CUSTOMER[1], (C_MD5, "*")], (400, INVALID_ARGUMENT, BAD_MD5), NULL),
-        row("M", PUT, &[CUSTOMER[0], CUSTOMER[1]], (400, INVALID_ARGUMENT, NO_MD5), None),
-        row("M", GET_CUSTOMER, &[CUSTOMER[0], CUSTOMER[1]], (400, INVALID_ARGUMENT, NO_MD5), None),
-        row("–", COPY_OF_CUSTOMER, &[SOURCE[0], SOURCE[1]], (400, INVALID_ARGUMENT, NO_MD5), None),
+        row("R", PUT, &[CUSTOMER[0], CUSTOMER[1]], (400, INVALID_ARGUMENT, NO_MD5), NULL),
         // Reading SSE-C.
         row("R", GET_CUSTOMER, &[], (400, INVALID_REQUEST, REQUIRED), None),
         row("R", HEAD_CUSTOMER, &[], (400, INVALID_REQUEST, REQUIRED), None),
@@ -138,10 +142,10 @@ fn rows() -> Vec<Row> {
         row("–", PART_COPY_OF_CUSTOMER, &[], (400, INVALID_REQUEST, REQUIRED), None),
         row("R", GET_CUSTOMER, wrong_key, (403, DENIED, WRONG), None),
         row("R", GET_CUSTOMER, short_key, (403, DENIED, WRONG), None),
-        row("–", GET_CUSTOMER, &[CUSTOMER[0], (C_KEY, "?"), CUSTOMER[2]], (403, DENIED, WRONG), None),
-        row("–", GET_CUSTOMER, &[CUSTOMER[0], CUSTOMER[1], (C_MD5, OTHER_MD5)], (403, DENIED, WRONG), None),
+        row("R", GET_CUSTOMER, &[CUSTOMER[0], (C_KEY, "?"), CUSTOMER[2]], (400, INVALID_ARGUMENT, TOO_SHORT), NULL),
+        row("R", GET_CUSTOMER, &[CUSTOMER[0], CUSTOMER[1], (C_MD5, OTHER_MD5)], (400, INVALID_ARGUMENT, BAD_MD5), NULL),
         row("R", HEAD_CUSTOMER, wrong_key, (403, DENIED, WRONG), None),
-        row("–", COPY_OF_CUSTOMER, &[SOURCE[0], (S_KEY, OTHER), (S_MD5, OTHER_MD5)], (403, DENIED, WRONG), None),
+        row("R", COPY_OF_CUSTOMER, &[SOURCE[0], (S_KEY, OTHER), (S_MD5, OTHER_MD5)], (400, INVALID_REQUEST, PART_KEY), None),
         // A customer key for what has none.
         row("I", GET, &CUSTOMER, (400, INVALID_REQUEST, NOT_APPLICABLE), None),
         row("I", GET_IN_THE_CLEAR, &CUSTOMER, (400, INVALID_REQUEST, NOT_APPLICABLE), None),
@@ -157,16 +161,16 @@ fn rows() -> Vec<Row> {
         row("I", PUT, &[(W, "aes256")], (400, INVALID_ARGUMENT, UNKNOWN), Some((W, Some("aes256")))),
         row("I", CREATE, &[(W, "aes:kms"), (K, "alias/app")], (400, INVALID_ARGUMENT, UNKNOWN), Some((W, Some("aes:kms")))),
         // KMS without its method.
-        row("M", PUT, &[(K, "alias/app")], (400, INVALID_ARGUMENT, KMS_ALONE), None),
-        row("M", PUT, &[(W, "AES256"), (K, "alias/app")], (400, INVALID_ARGUMENT, KMS_ALONE), None),
-        on(|| Some(kms_default(None)), row("–", PUT, &[(K, "alias/app")], (400, INVALID_ARGUMENT, KMS_ALONE), None)),
-        row("–", PUT, &[CUSTOMER[0], CUSTOMER[1], CUSTOMER[2], (K, "alias/app")], (400, INVALID_ARGUMENT, KMS_ALONE), None),
-        row("–", PUT, &[(X, "e30=")], (400, INVALID_ARGUMENT, KMS_ALONE), None),
-        on(|| None, row("–", PUT, &[(B, "true")], (400, INVALID_ARGUMENT, KMS_ALONE), None)),
+        row("M", PUT, &[(K, "alias/app")], (400, INVALID_ARGUMENT, KMS_ALONE), NULL),
+        row("M", PUT, &[(W, "AES256"), (K, "alias/app")], (400, INVALID_ARGUMENT, KMS_ALONE), NULL),
+        on(|| Some(kms_default(None)), row("–", PUT, &[(K, "alias/app")], (400, INVALID_ARGUMENT, KMS_ALONE), NULL)),
+        row("–", PUT, &[CUSTOMER[0], CUSTOMER[1], CUSTOMER[2], (K, "alias/app")], (400, INVALID_ARGUMENT, KMS_ALONE), NULL),
+        row("–", PUT, &[(X, "e30=")], (400, INVALID_ARGUMENT, KMS_ALONE), NULL),
+        on(|| None, row("–", PUT, &[(B, "true")], (400, INVALID_ARGUMENT, KMS_ALONE), NULL)),
         // Transport.
-        plain(row("M, A", PUT, &CUSTOMER, (400, INVALID_REQUEST, INSECURE_CUSTOMER), None)),
-        plain(row("M, A", GET_CUSTOMER, &CUSTOMER, (400, INVALID_REQUEST, INSECURE_CUSTOMER), None)),
-        plain(row("–", COPY_OF_CUSTOMER, &SOURCE, (400, INVALID_REQUEST, INSECURE_CUSTOMER), None)),
+        plain(row("R", PUT, &CUSTOMER, (400, INVALID_ARGUMENT, INSECURE_CUSTOMER), NULL)),
+        plain(row("R", GET_CUSTOMER, &CUSTOMER, (400, INVALID_ARGUMENT, INSECURE_CUSTOMER), NULL)),
+        plain(row("–", COPY_OF_CUSTOMER, &SOURCE, (400, INVALID_ARGUMENT, INSECURE_CUSTOMER), NULL)),
         plain(row("I", PUT, &[(W, "aws:kms")], (400, INVALID_ARGUMENT, INSECURE_KMS), None)),
         plain(row("–", PUT, &[(W, "aws:kms:dsse")], (400, INVALID_ARGUMENT, INSECURE_KMS), None)),
         plain(on(|| Some(kms_default(None)), row("I", PUT, &[], (400, INVALID_ARGUMENT, INSECURE_KMS), None))),
@@ -175,9 +179,8 @@ fn rows() -> Vec<Row> {
         row("R", PART, &CUSTOMER, (400, INVALID_REQUEST, PART_ENCRYPTION), None),
         row("R", PART_IN_THE_CLEAR, &CUSTOMER, (400, INVALID_REQUEST, PART_ENCRYPTION), None),
         row("R", PART_OF_CUSTOMER, &[], (400, INVALID_REQUEST, PART_ENCRYPTION), None),
-        row("–", COMPLETE_CUSTOMER, &[], (400, INVALID_REQUEST, PART_ENCRYPTION), None),
-        row("R", PART_OF_CUSTOMER, wrong_key, (400, INVALID_REQUEST, PART_KEY), None),
-        row("–", COMPLETE_CUSTOMER, wrong_key, (400, INVALID_REQUEST, PART_KEY), None),
+                row("R", PART_OF_CUSTOMER, wrong_key, (400, INVALID_REQUEST, PART_KEY), None),
+        row("R", COMPLETE_CUSTOMER, wrong_key, (400, INVALID_REQUEST, COMPLETION), None),
         // KMS values.
         row("–", PUT, &[(W, "aws:kms"), (K, "")], (400, "KMS.NotFoundException", "Invalid keyId ''"), None),
         row("I", PUT, &[(W, "aws:kms"), (X, "eyJhIjp7fX0=")], (400, INVALID_ARGUMENT, CONTEXT), Some((X, None))),
@@ -197,12 +200,15 @@ fn rows() -> Vec<Row> {
 fn every_row_of_the_table_is_answered_word_for_word() {
     let world = World::new();
     for (at, row) in rows().iter().enumerate() {
-        let bucket = (row.bucket)();
-        let error = answer(&world, row.operation, row.transport, row.headers, bucket.as_ref())
+        let bucket = (row.bucket)().map_or(BucketDefault::Absent, BucketDefault::Explicit);
+        let error = Ask::new(row.headers)
+            .over(row.transport)
+            .on(bucket)
+            .decide((row.operation)(&world))
             .expect_err(&format!("row {at}: {:?}", row.headers));
         let (status, code, message) = row.answer;
         let what = format!("row {at} ({}): {:?}", row.grade, row.headers);
-        assert_eq!((error.status().as_u16(), error.code(), &*error.message()), (status, code, message), "{what}");
+        assert_eq!((crate::kit::status(&error), error.code(), &*error.message()), (status, code, message), "{what}");
         assert_eq!(error.argument(), row.argument, "{what}");
     }
 }
@@ -210,67 +216,51 @@ fn every_row_of_the_table_is_answered_word_for_word() {
 #[test]
 fn a_blocked_bucket_is_still_read() {
     let world = World::new();
-    let decision = answer(&world, GET_CUSTOMER, Transport::Secure, &CUSTOMER, Some(&blocking())).unwrap();
-    assert!(decision.read.is_some());
+    assert!(Ask::new(&CUSTOMER).on(blocking()).decide(GET_CUSTOMER(&world)).is_ok());
 }
 
 #[test]
 fn objects_are_updated_from_sse_s3_and_sse_kms_alone() {
     let world = World::new();
-    let target = ObjectEncryption::new("alias/app");
-    let bucket = BucketEncryption::default();
-    let headers = headers(&[]);
+    let ask = Ask::new(&[]);
     let asked = |object, transport| {
-        let operation = Operation::UpdateObjectEncryption { object, target: &target };
-        decide(&S3Request::new(operation, &headers, transport, &bucket))
+        ask.clone().over(transport).decide(Operation::Update(object, ObjectEncryption::new("alias/app")))
     };
     let plain = "The UpdateObjectEncryption operation doesn't supported unencrypted source objects. Only source objects encrypted with SSE-S3 or SSE-KMS are supported.";
     let mode = "The UpdateObjectEncryption operation doesn't support source objects with the encryption type DSSE-KMS or SSE-C. Only source objects encrypted with SSE-S3 or SSE-KMS are supported.";
-    for (object, message) in [(Stored::InTheClear, plain), (world.object(DSSE_KMS), mode), (world.object(SSE_C), mode)]
-    {
+    let unencrypted = Stored::unencrypted();
+    for (object, message) in [(unencrypted, plain), (world.object(DSSE_KMS), mode), (world.object(SSE_C), mode)] {
         let error = asked(object, Transport::Secure).unwrap_err();
-        assert_eq!((error.status().as_u16(), error.code(), &*error.message()), (400, INVALID_REQUEST, message));
+        assert_eq!((status(&error), error.code(), &*error.message()), (400, INVALID_REQUEST, message));
     }
     let error = asked(world.object(SSE_S3), Transport::Plain).unwrap_err();
     assert_eq!(error.message(), INSECURE_KMS);
     for at in [SSE_S3, SSE_KMS] {
-        let decision = asked(world.object(at), Transport::Secure).unwrap();
-        assert!(decision.keeps_etag_and_last_modified && decision.write.is_none());
-        let (envelope, _) = &world.objects[at];
-        let access = decision.read.as_ref().unwrap();
-        let sse = world.sse.expecting(access.expected().unwrap().clone());
-        let fresh = sse.blocking().rewrap_as(
-            &world.name,
-            envelope,
-            access.unlock(),
-            &world.name,
-            decision.rewrap.clone().unwrap(),
-        );
+        let Ok(Decided::Update(decision)) = asked(world.object(at), Transport::Secure) else { panic!("decided") };
+        let envelope = &world.objects[at];
+        let sse = world.sse.expecting(decision.access.expected().clone());
+        let mode = decision.encryption.mode();
+        let fresh = sse.blocking().rewrap_as(&world.name, envelope, decision.access.unlock(), &world.name, mode);
         let fresh = fresh.unwrap();
         assert_eq!(fresh.kms_key_id(), Some(KMS_KEY));
         assert_eq!(fresh.context(), envelope.context(), "it is no copy: the pairs stay");
-        assert!(decision.response_headers(Some(&fresh)).is_empty());
+        assert_eq!(decision.encryption.record(&fresh).kms_key_id(), Some(KMS_KEY));
     }
 }
 
 #[test]
 fn where_servers_differ_the_profile_says_which() {
     let world = World::new();
+    let ceph = S3Rules::new().profile(Profile::CephTests);
     let wrong: Pairs<'_> = &[CUSTOMER[0], (C_KEY, OTHER), (C_MD5, OTHER_MD5)];
     let error = asked(&world, GET_CUSTOMER, wrong).unwrap_err();
-    assert_eq!(error.clone().in_profile(Profile::Amazon).status().as_u16(), 403);
-    assert_eq!(error.clone().in_profile(Profile::CephTests).status().as_u16(), 400);
+    assert_eq!((status(&error), ceph.status(&error).as_u16()), (403, 400));
 
-    let bucket = BucketEncryption::default();
     for method in ["aws:kms", "aws:kms:dsse"] {
-        let headers = headers(&[(W, method)]);
-        let request = S3Request::new(Operation::PutObject, &headers, Transport::Secure, &bucket);
-        assert!(decide(&request).is_ok(), "S3 takes its own key");
-        let error = decide(&request.profile(Profile::CephTests)).unwrap_err();
-        assert_eq!(
-            (error.clone().in_profile(Profile::CephTests).status().as_u16(), error.code()),
-            (400, INVALID_ARGUMENT)
-        );
+        let ask = Ask::new(&[(W, method)]);
+        assert!(ask.decide(Operation::Put).is_ok(), "S3 takes its own key");
+        let error = ask.rules(ceph.clone()).decide(Operation::Put).unwrap_err();
+        assert_eq!((status(&error), error.code()), (400, INVALID_ARGUMENT));
         assert!(error.message().contains("aws-kms-key-id"));
     }
 }
@@ -278,27 +268,24 @@ fn where_servers_differ_the_profile_says_which() {
 #[test]
 fn what_the_store_gives_in_place_of_what_is_on_record_is_told_to_no_client() {
     let world = World::new();
-    let bucket = BucketEncryption::default();
-    let headers = headers(&[]);
-    let (sse_s3, (customer, _)) = (&world.objects[SSE_S3], &world.objects[SSE_C]);
-    let (upload, _) = &world.uploads[SSE_S3];
-    let other_kms_key = Expected::new().kms_keys(KmsKeys::only(["another"]));
+    let record = |at: usize| EncryptionRecord::of_envelope(&world.objects[at]);
+    let another = {
+        let kms = world.kms.create_key("another").unwrap();
+        let sse = world.sse.expecting(atrest::Expected::new().kms_keys(KmsKeys::only([&*kms])));
+        let encrypted = sse.blocking().encrypt(&world.name, SseKms::new(&kms), b"meow").unwrap();
+        EncryptionRecord::of_envelope(&encrypted.envelope)
+    };
     for stored in [
-        Stored::Encrypted { envelope: customer, expected: &sse_s3.1 },
-        Stored::Encrypted { envelope: &world.objects[SSE_KMS].0, expected: &other_kms_key },
-        Stored::Encrypted { envelope: &world.objects[DSSE_KMS].0, expected: &other_kms_key },
-        Stored::Encrypted { envelope: upload, expected: &world.objects[SSE_KMS].1 },
+        Stored::encrypted(record(SSE_S3), world.objects[SSE_C].clone()),
+        Stored::encrypted(another, world.objects[SSE_KMS].clone()),
+        Stored::encrypted(record(SSE_KMS), world.uploads[SSE_S3].clone()),
+        Stored::encrypted(EncryptionRecord::unencrypted(), world.objects[SSE_S3].clone()),
     ] {
-        let operation = Operation::GetObject { object: stored };
-        let request = S3Request::new(operation, &headers, Transport::Secure, &bucket);
-        let error = decide(&request).unwrap_err();
+        let error = Ask::new(&[]).decide(Operation::Get(stored)).unwrap_err();
         assert_eq!((error.kind(), error.code()), (S3ErrorKind::StoredUnexpected, "InternalError"));
     }
     // What is on record as an upload is no object yet.
-    let operation = Operation::GetObject { object: stored(&world.uploads[SSE_S3]) };
-    let request = S3Request::new(operation, &headers, Transport::Secure, &bucket);
-    assert_eq!(kind(decide(&request)), Some(S3ErrorKind::NoSuchKey));
-    let operation = Operation::UploadPart { upload: stored(sse_s3) };
-    let request = S3Request::new(operation, &headers, Transport::Secure, &bucket);
-    assert_eq!(kind(decide(&request)), Some(S3ErrorKind::StoredUnexpected));
+    let ask = Ask::new(&[]);
+    assert_eq!(ask.kind(Operation::Get(world.upload(SSE_S3))), Some(S3ErrorKind::NoSuchKey));
+    assert_eq!(ask.kind(Operation::Part(world.object(SSE_S3))), Some(S3ErrorKind::StoredUnexpected));
 }

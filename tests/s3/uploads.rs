@@ -1,7 +1,10 @@
-//! Parts and reads: what is stored says how, and the request brings what that takes.
+//! Parts, completions and reads: what is stored says how, and the request brings what that takes.
 
-use atrest::s3::{Access, BucketEncryption, Operation, Stored};
-use atrest::{Envelope, ModeId, PartNumber, Unlock};
+use atrest::s3::{
+    Completing, EncryptionRecord, NewObject, PartWriting, ReadKind, Reading, S3ErrorKind as Kind, S3Rules, Stored,
+    Writing,
+};
+use atrest::{ModeId, PartNumber, Unlock};
 
 use crate::kit::*;
 
@@ -13,37 +16,30 @@ fn every_operation_on_what_is_stored_answers_with_how_it_is() {
         [&[(W, "AES256")], &[(W, "aws:kms"), (K, KMS_KEY)], &[(W, "aws:kms:dsse"), (K, KMS_KEY)]];
     let customer: Pairs<'_> = &[(C_ALGORITHM, "AES256"), (C_MD5, KEY_MD5)];
     for (at, mode) in ModeId::ALL.into_iter().enumerate() {
-        let (object, upload) = (world.object(at), world.upload(at));
-        let source = Stored::InTheClear;
-        let (of_object, of_upload) = (&world.objects[at].0, &world.uploads[at].0);
-        let says_key = [
-            (Operation::GetObject { object }, of_object),
-            (Operation::HeadObject { object }, of_object),
-            (Operation::UploadPart { upload }, of_upload),
-            (Operation::UploadPartCopy { upload, source }, of_upload),
-        ];
         let pairs: Pairs<'_> = if mode == ModeId::SseC { &CUSTOMER } else { &[] };
-        let bucket = BucketEncryption::default();
-        let shown = |operation: Operation<'_>, envelope: &Envelope| {
-            let decision = asked_of(operation, pairs, &bucket).unwrap();
-            assert_eq!(decision.replays_context, [ModeId::SseKms, ModeId::DsseKms].contains(&mode));
-            assert!(decision.write.is_none());
-            let answered = decision.response_headers(Some(envelope));
+        let shown = |pairs: Pairs<'_>, operation: Operation| {
+            let decision = Ask::new(pairs).decide(operation).unwrap();
+            assert!(decision.writing().is_none());
+            let answered = decision.response_headers(&EncryptionRecord::unencrypted());
             answered.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect::<Vec<_>>()
         };
         let as_text =
             |pairs: Pairs<'_>| pairs.iter().map(|(name, value)| format!("{name}: {value}")).collect::<Vec<_>>();
-        for (operation, envelope) in says_key {
-            assert_eq!(
-                shown(operation, envelope),
-                as_text(server.get(at).copied().unwrap_or(customer)),
-                "{operation:?}"
-            );
+        let expected = as_text(server.get(at).copied().unwrap_or(customer));
+        let source = Stored::unencrypted();
+        for operation in [
+            Operation::Get(world.object(at)),
+            Operation::Head(world.object(at)),
+            Operation::Part(world.upload(at)),
+            Operation::PartCopy { upload: world.upload(at), source },
+            Operation::Complete(world.upload(at)),
+        ] {
+            assert_eq!(shown(pairs, operation.clone()), expected, "{operation:?}");
         }
-        // Neither the customer key nor anything of it.
-        let complete = shown(Operation::CompleteMultipartUpload { upload }, of_upload);
-        assert_eq!(complete, as_text(server.get(at).copied().unwrap_or(&[])));
-        assert!(shown(Operation::GetObjectAttributes { object }, of_object).is_empty());
+        // Without the customer key the algorithm alone.
+        let without_key = as_text(server.get(at).copied().unwrap_or(&customer[..1]));
+        assert_eq!(shown(&[], Operation::Complete(world.upload(at))), without_key);
+        assert!(shown(pairs, Operation::Attributes(world.object(at))).is_empty());
     }
 }
 
@@ -52,35 +48,112 @@ fn what_is_decided_opens_what_is_stored() {
     let world = World::new();
     for (at, mode) in ModeId::ALL.into_iter().enumerate() {
         let pairs: Pairs<'_> = if mode == ModeId::SseC { &CUSTOMER } else { &[] };
-        let get = Operation::GetObject { object: world.object(at) };
-        let decision = asked_of(get, pairs, &BucketEncryption::default()).unwrap();
-        let access = decision.read.as_ref().unwrap();
-        let sse = world.sse.expecting(access.expected().unwrap().clone());
-        let decryptor = sse.blocking().decryptor(&world.name, &world.objects[at].0, access.unlock()).unwrap();
+        let ask = Ask::new(pairs);
+        let read = ask.rules.decide_read(&ask.request(), ReadKind::Get, &world.object(at)).unwrap();
+        let Reading::Encrypted(access) = &read.reading else { panic!("it is encrypted") };
+        let decryptor = world.sse.blocking().open(&world.name, &world.objects[at], access).unwrap();
         assert_eq!(decryptor.plaintext_len(), Some(4));
+        // What is decided about one object opens none of another mode.
+        let other = &world.objects[(at + 1) % 4];
+        assert!(world.sse.blocking().open(&world.name, other, access).is_err());
 
-        let part = Operation::UploadPart { upload: world.upload(at) };
-        let decision = asked_of(part, pairs, &BucketEncryption::default()).unwrap();
-        let access = decision.upload.as_ref().unwrap();
-        let (envelope, _) = &world.uploads[at];
-        let upload = world.sse.blocking().resume_multipart(
-            &world.name,
-            b"upload",
-            envelope,
-            access.expected().unwrap(),
-            access.unlock(),
-        );
+        let part = ask.rules.decide_part(&ask.request(), &world.upload(at)).unwrap();
+        let PartWriting::Encrypt(access) = &part.writing else { panic!("it is encrypted") };
+        let upload = world.sse.blocking().resume(&world.name, b"upload", &world.uploads[at], access);
         let (_, receipt) = upload.unwrap().encrypt_part(PartNumber::new(1).unwrap(), b"meow", b"etag").unwrap();
         assert!(!receipt.as_bytes().is_empty());
     }
 }
 
 #[test]
-fn a_part_of_an_upload_in_the_clear_is_in_the_clear() {
+fn a_part_of_an_unencrypted_upload_is_unencrypted() {
+    let ask = Ask::new(&[]);
+    let decision = ask.rules.decide_part(&ask.request(), &Stored::unencrypted()).unwrap();
+    assert!(matches!(decision.writing, PartWriting::Unencrypted) && decision.response_headers().is_empty());
+    assert_eq!(Ask::new(&[(B, "true")]).kind(Operation::Part(Stored::unencrypted())), Some(Kind::PartEncryption));
+}
+
+#[test]
+fn an_upload_in_sse_c_completes_without_its_key_unless_it_was_begun_with_a_checksum_algorithm() {
     let world = World::new();
-    let part: Op = |_| Operation::UploadPart { upload: Stored::InTheClear };
-    let decision = asked(&world, part, &[]).unwrap();
-    assert!(matches!(decision.upload, Some(Access::InTheClear)));
-    assert!(decision.write.is_none() && decision.response_headers(None).is_empty());
-    assert!(matches!(decision.upload.unwrap().unlock(), Unlock::Server));
+    for checksum_algorithm in [false, true] {
+        let ask = Ask::new(&CUSTOMER);
+        let begun = ask.rules.decide_write(&ask.request(), NewObject::Multipart { checksum_algorithm }).unwrap();
+        let Writing::Encrypt(encryption) = &begun.writing else { panic!("it is encrypted") };
+        let upload = world.sse.blocking().begin_multipart(&world.name, b"upload", encryption.mode()).unwrap();
+        let record = encryption.record(upload.envelope());
+        assert_eq!(record.has_checksum_algorithm(), checksum_algorithm);
+        let record = EncryptionRecord::decode(&record.encode()).unwrap();
+        let stored = Stored::encrypted(record, upload.envelope().clone());
+        // Two of three headers are passed over, as none is.
+        for pairs in [&[][..], &CUSTOMER[..2], &CUSTOMER[1..], &[(C_ALGORITHM, "nonsense")]] {
+            let ask = Ask::new(pairs);
+            match ask.rules.decide_complete(&ask.request(), &stored) {
+                Err(error) => assert!(checksum_algorithm && error.kind() == Kind::CompletionCustomerKey),
+                Ok(decision) => {
+                    assert!(!checksum_algorithm);
+                    assert!(matches!(decision.completing, Completing::WithoutKey(_)));
+                    let answered = decision.response_headers();
+                    assert!(answered.len() == 1 && answered[C_ALGORITHM] == "AES256");
+                    assert_eq!(decision.record().mode(), Some(ModeId::SseC));
+                }
+            }
+        }
+        let decision = ask.rules.decide_complete(&ask.request(), &stored).unwrap();
+        let Completing::Encrypted(access) = &decision.completing else { panic!("with its key") };
+        assert!(matches!(access.unlock(), Unlock::CustomerKey(_)));
+    }
+}
+
+#[test]
+fn an_object_that_was_completed_without_its_key_is_answered_from_its_record_and_finished_with_the_key() {
+    let world = World::new();
+    let record = EncryptionRecord::of_envelope(&world.uploads[SSE_C]).completed();
+    let stored = Stored::completed_without_key(record, world.uploads[SSE_C].clone());
+    let read = |pairs: Pairs<'_>, kind| {
+        let ask = Ask::new(pairs);
+        ask.rules.decide_read(&ask.request(), kind, &stored)
+    };
+    assert_eq!(read(&[], ReadKind::Get).unwrap_err().kind(), Kind::CustomerKeyRequired);
+    assert_eq!(read(&[], ReadKind::Head).unwrap_err().kind(), Kind::CustomerKeyRequired);
+    let wrong: Pairs<'_> = &[CUSTOMER[0], (C_KEY, OTHER), (C_MD5, OTHER_MD5)];
+    assert_eq!(read(wrong, ReadKind::Get).unwrap_err().kind(), Kind::CustomerKeyWrong);
+    let decision = read(&CUSTOMER, ReadKind::Get).unwrap();
+    let Reading::FinishFirst(access) = &decision.reading else { panic!("it is to be finished") };
+    assert!(world.sse.blocking().resume(&world.name, b"upload", &world.uploads[SSE_C], access).is_ok());
+    assert_eq!(decision.response_headers()[C_MD5], KEY_MD5);
+}
+
+#[test]
+fn a_head_is_answered_from_the_record_without_the_envelope() {
+    let world = World::new();
+    for at in [SSE_S3, SSE_KMS, DSSE_KMS] {
+        let record = EncryptionRecord::of_envelope(&world.objects[at]);
+        let ask = Ask::new(&[]);
+        let head = |stored: Stored| ask.rules.decide_read(&ask.request(), ReadKind::Head, &stored).unwrap();
+        let (with, without) = (head(world.object(at)), head(Stored::recorded(record.clone())));
+        assert_eq!(with.response_headers(), without.response_headers());
+        assert_eq!(record.response_headers(), without.response_headers());
+    }
+    let record = EncryptionRecord::of_envelope(&world.objects[SSE_C]);
+    // SECURITY: whether the key is the right one is in the envelope; without it there is no answer.
+    assert_eq!(Ask::new(&CUSTOMER).kind(Operation::Head(Stored::recorded(record))), Some(Kind::StoredUnexpected));
+}
+
+#[test]
+fn what_is_not_there_is_said_to_be_missing_in_its_own_word() {
+    let world = World::new();
+    let ask = Ask::new(&[]);
+    let (object, upload) = (Some(Kind::NoSuchKey), Some(Kind::NoSuchUpload));
+    assert_eq!(ask.kind(Operation::Get(Stored::absent())), object);
+    assert_eq!(ask.kind(Operation::Head(Stored::absent())), object);
+    assert_eq!(ask.kind(Operation::Copy(Stored::absent())), object);
+    assert_eq!(ask.kind(Operation::Part(Stored::absent())), upload);
+    assert_eq!(ask.kind(Operation::Complete(Stored::absent())), upload);
+    let (missing, there) = (Stored::absent(), world.object(SSE_S3));
+    assert_eq!(ask.kind(Operation::PartCopy { upload: missing, source: there }), upload);
+    // What is wrong with the request as such is said first.
+    assert_eq!(Ask::new(&CUSTOMER[..1]).kind(Operation::Get(Stored::absent())), Some(Kind::CustomerKeyMissing));
+    let rules = S3Rules::new();
+    assert_eq!(rules.status(&Kind::NoSuchUpload.into()).as_u16(), 404);
 }

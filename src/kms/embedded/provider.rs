@@ -87,9 +87,9 @@ impl EmbeddedKms {
     ///
     /// Whether they may is looked at first: to others the key says nothing of its state.
     fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Touched) -> Result<Arc<Key>> {
-        let refused = |kind| Error::from(KeyProviderError::new(kind, request.key_id()));
         let state = self.store().state();
-        let key = state.resolve(named(request)).ok_or_else(|| refused(Kind::NotFound))?.clone();
+        let key = state.resolve(named(request)).ok_or_else(|| state.unknown(named(request)))?.clone();
+        let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_resolved_key_id(&key.arn).into();
         used.key_id = Some(key.arn.clone());
         if !state.allows(&key, permission, request.requester()) {
             return Err(refused(Kind::AccessDenied));

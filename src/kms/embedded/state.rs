@@ -90,7 +90,26 @@ impl State {
 
     /// [`resolve`](Self::resolve), or that there is no such key.
     pub(super) fn key(&self, named: &str) -> Result<&Arc<Key>, KeyProviderError> {
-        self.resolve(named).ok_or_else(|| KeyProviderError::new(KeyProviderErrorKind::NotFound, named))
+        self.resolve(named).ok_or_else(|| self.unknown(named))
+    }
+
+    /// That a name leads to no key, with the ARN that the key or alias would have.
+    pub(super) fn unknown(&self, named: &str) -> KeyProviderError {
+        let mut components = named.split(':').skip(3);
+        let other_region =
+            named.starts_with("arn:aws:kms:") && components.next().is_some_and(|region| region != self.region);
+        if other_region {
+            return KeyProviderError::new(KeyProviderErrorKind::OtherRegion, named);
+        }
+        let error = KeyProviderError::new(KeyProviderErrorKind::NotFound, named);
+        let is_multi_region = named.strip_prefix("mrk-").is_some_and(|id| id.len() == 32);
+        if named.starts_with(ALIAS_PREFIX) {
+            error.with_resolved_key_id(&self.arn(named))
+        } else if is_multi_region || parse_id(named).is_some() {
+            error.with_resolved_key_id(&self.arn(&format!("key/{named}")))
+        } else {
+            error
+        }
     }
 
     /// Whether the requester may do this with the key, now.

@@ -1,55 +1,72 @@
-//! What is decided about.
+//! What is decided about: [`S3Request`] and what it is made of.
 
+use std::sync::Arc;
+
+use super::policy::PolicySource;
 use crate::envelope::Envelope;
-use crate::s3::bucket_encryption::{BucketEncryption, DefaultEncryption, ObjectEncryption};
-use crate::s3::error::Profile;
+use crate::s3::bucket_encryption::{BucketEncryption, DefaultEncryption};
 use crate::s3::headers::EncryptionHeaders;
-use crate::s3::policy::{BucketPolicy, ConditionValues};
-use crate::sse::Expected;
+use crate::s3::policy::RequestFacts;
+use crate::s3::record::EncryptionRecord;
 
-/// A request, as far as encryption goes.
-#[derive(Clone, Copy, Debug)]
-pub struct S3Request<'a> {
-    pub(super) operation: Operation<'a>,
-    pub(super) headers: &'a EncryptionHeaders,
+/// A request as far as encryption goes; it owns what it holds.
+///
+/// A service builds one for each request in a function of its own and gives it to the decision of the operation.
+#[derive(Clone, Debug)]
+pub struct S3Request {
+    pub(super) headers: EncryptionHeaders,
+    pub(super) caller: Caller,
+    pub(super) resource: Resource,
+    pub(super) bucket: BucketDefault,
+    pub(super) policy: PolicySource,
+}
+
+impl S3Request {
+    /// A request with these headers, by this caller, for this object of a bucket with this default, under this policy. Bucket and
+    /// policy are those of the destination in a copy.
+    pub fn new(
+        headers: EncryptionHeaders,
+        caller: Caller,
+        resource: Resource,
+        bucket: impl Into<BucketDefault>,
+        policy: PolicySource,
+    ) -> Self {
+        Self { headers, caller, resource, bucket: bucket.into(), policy }
+    }
+}
+
+/// Who sent the request, and how it came.
+#[derive(Clone, Debug)]
+pub struct Caller {
     pub(super) transport: Transport,
-    pub(super) bucket: Bucket<'a>,
-    pub(super) begun_with: Option<ConditionValues<'a>>,
-    pub(super) policy: Option<PolicyCheck<'a>>,
-    pub(super) source_policy: Option<PolicyCheck<'a>>,
-    pub(super) profile: Profile,
+    pub(super) signature: Signature,
+    pub(super) principal: Option<String>,
+    pub(super) facts: RequestFacts,
 }
 
-/// What a bucket does with what asks for nothing: that of the destination in a copy.
-#[derive(Clone, Copy, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]
-pub enum Bucket<'a> {
-    /// It encrypts by default, as every bucket of S3 does: where nothing was configured, [`BucketEncryption::default`].
-    Encrypts(&'a BucketEncryption),
-    /// It has no encryption: what asks for none is stored in the clear.
-    StoresInTheClear,
-}
-
-impl<'a> Bucket<'a> {
-    pub(super) fn encryption(self) -> Option<&'a BucketEncryption> {
-        match self {
-            Self::Encrypts(encryption) => Some(encryption),
-            Self::StoresInTheClear => None,
-        }
+impl Caller {
+    /// A caller that has signed the request, by its ARN.
+    pub fn signed(transport: Transport, signature: Signature, principal: impl Into<String>) -> Self {
+        Self { transport, signature, principal: Some(principal.into()), facts: RequestFacts::new() }
     }
 
-    pub(super) fn default(self) -> Option<&'a DefaultEncryption> {
-        self.encryption().map(|encryption| &encryption.default)
+    /// A caller that has not signed the request.
+    pub fn anonymous(transport: Transport) -> Self {
+        Self { transport, signature: Signature::None, principal: None, facts: RequestFacts::new() }
+    }
+
+    /// The same caller with what the service knows of the request beyond its headers, for the conditions of policies. A
+    /// value that is not given is absent.
+    #[must_use]
+    pub fn facts(self, facts: RequestFacts) -> Self {
+        Self { facts, ..self }
     }
 }
 
-impl<'a> From<&'a BucketEncryption> for Bucket<'a> {
-    fn from(encryption: &'a BucketEncryption) -> Self {
-        Self::Encrypts(encryption)
-    }
-}
-
-/// How the request came.
+/// How the request came: what `aws:SecureTransport` says.
+///
+/// A service that takes encrypted requests over plain HTTP, behind a mesh or in tests, says so with
+/// [`S3Rules::allow_encryption_without_tls`](super::S3Rules::allow_encryption_without_tls), and goes on to say the truth here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]
 pub enum Transport {
@@ -59,188 +76,164 @@ pub enum Transport {
     Plain,
 }
 
-/// An operation of S3, with what is stored that it is about.
-#[derive(Clone, Copy, Debug)]
+/// How the request is signed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Operation<'a> {
-    /// `PUT /key`.
-    PutObject,
-    /// `POST /` of a form; its fields are the headers.
-    PostObject,
-    /// `PUT /key` with `x-amz-copy-source`. The policy of the bucket that is copied from is another
-    /// [`source_policy`](S3Request::source_policy): without it nobody asks it.
-    CopyObject {
-        /// The object that is copied.
-        source: Stored<'a>,
-    },
-    /// `POST /key?uploads`.
-    CreateMultipartUpload,
-    /// `PUT /key?partNumber&uploadId`.
-    UploadPart {
-        /// The upload under way.
-        upload: Stored<'a>,
-    },
-    /// `PUT /key?partNumber&uploadId` with `x-amz-copy-source`.
-    UploadPartCopy {
-        /// The upload under way.
-        upload: Stored<'a>,
-        /// The object that is copied from.
-        source: Stored<'a>,
-    },
-    /// `POST /key?uploadId`.
-    ///
-    /// An upload in SSE-C is completed with its customer key here; in S3 only if it was created with a checksum algorithm.
-    CompleteMultipartUpload {
-        /// The upload under way.
-        upload: Stored<'a>,
-    },
-    /// `GET /key`.
-    GetObject {
-        /// The object.
-        object: Stored<'a>,
-    },
-    /// `HEAD /key`.
-    HeadObject {
-        /// The object.
-        object: Stored<'a>,
-    },
-    /// `GET /key?attributes`.
-    GetObjectAttributes {
-        /// The object.
-        object: Stored<'a>,
-    },
-    /// `PUT /key?encryption`.
-    UpdateObjectEncryption {
-        /// The object.
-        object: Stored<'a>,
-        /// The body of the request.
-        target: &'a ObjectEncryption,
-    },
+pub enum Signature {
+    /// Not at all.
+    None,
+    /// AWS Signature Version 2.
+    V2,
+    /// AWS Signature Version 4, in a header, a query or a form.
+    V4,
 }
 
-/// How an object is stored, or an upload under way.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Stored<'a> {
-    /// Without an envelope, and the service's own record says that it is so: a missing envelope alone does not.
-    InTheClear,
-    /// With an envelope.
-    Encrypted {
-        /// The envelope.
-        envelope: &'a Envelope,
-        /// What the service's own record, out of reach of whoever writes the store, says of its mode and KMS key:
-        /// [`Expected::exactly`] of the envelope as it was when it was written. [`Expected::new`] where there is no such
-        /// record; an upload has one.
-        expected: &'a Expected,
-    },
-}
-
-/// A bucket policy to be asked, by whom and about what.
-#[derive(Clone, Copy, Debug)]
-pub struct PolicyCheck<'a> {
-    pub(super) policy: &'a BucketPolicy,
-    pub(super) principal: Option<&'a str>,
-    pub(super) resource: &'a str,
+/// What the request is about, for policies: an object's or bucket's ARN.
+#[derive(Clone, Debug)]
+pub struct Resource {
+    pub(super) arn: String,
     pub(super) of_version: bool,
 }
 
-impl<'a> PolicyCheck<'a> {
-    /// This policy, about the object of this ARN, asked for by this principal, an ARN too (`None` is anonymous).
-    ///
-    /// # Security
-    ///
-    /// The key stands in the ARN as it is, neither encoded nor shortened: `arn:aws:s3:::photos/2026/a cat.jpg`. What does not
-    /// begin so is denied; a principal of another spelling is only seen by statements about everyone.
-    pub fn new(policy: &'a BucketPolicy, principal: Option<&'a str>, resource: &'a str) -> Self {
-        Self { policy, principal, resource, of_version: false }
+impl Resource {
+    /// An object of this bucket, by its key as it is, neither encoded nor shortened.
+    pub fn object(bucket: &str, key: &str) -> Self {
+        Self { arn: format!("arn:aws:s3:::{bucket}/{key}"), of_version: false }
     }
 
-    /// The same of an object whose version id the request names: another action is asked for, `s3:GetObjectVersion`.
+    /// A bucket.
+    pub fn bucket(bucket: &str) -> Self {
+        Self { arn: format!("arn:aws:s3:::{bucket}"), of_version: false }
+    }
+
+    /// The same of an object whose version id the request names: a policy is asked about another action,
+    /// `s3:GetObjectVersion`.
     #[must_use]
     pub fn of_version(self) -> Self {
         Self { of_version: true, ..self }
     }
+
+    /// The ARN.
+    pub fn arn(&self) -> &str {
+        &self.arn
+    }
+
+    /// The ARN of the bucket.
+    pub(super) fn bucket_arn(&self) -> &str {
+        self.arn.split_once('/').map_or(&*self.arn, |(bucket, _)| bucket)
+    }
 }
 
-impl<'a> S3Request<'a> {
-    /// An operation on a bucket with this default encryption, that of the destination in a copy: a `&BucketEncryption`, or a
-    /// [`Bucket`].
-    pub fn new(
-        operation: Operation<'a>,
-        headers: &'a EncryptionHeaders,
-        transport: Transport,
-        bucket: impl Into<Bucket<'a>>,
+/// How a bucket encrypts what asks for nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::exhaustive_enums, reason = "there is no fourth, and each is to be thought of")]
+pub enum BucketDefault {
+    /// As the service does without being told: [`BucketEncryption::new_bucket`].
+    Implicit(BucketEncryption),
+    /// As a PutBucketEncryption configured it.
+    Explicit(BucketEncryption),
+    /// Not at all: what asks for nothing is stored unencrypted. S3 has no such bucket since 2023.
+    Absent,
+}
+
+impl BucketDefault {
+    /// The configuration, implicit or explicit.
+    pub fn encryption(&self) -> Option<&BucketEncryption> {
+        match self {
+            Self::Implicit(encryption) | Self::Explicit(encryption) => Some(encryption),
+            Self::Absent => None,
+        }
+    }
+
+    pub(super) fn default(&self) -> Option<&DefaultEncryption> {
+        self.encryption().map(|encryption| &encryption.default)
+    }
+}
+
+/// The explicit configuration.
+impl From<BucketEncryption> for BucketDefault {
+    fn from(encryption: BucketEncryption) -> Self {
+        Self::Explicit(encryption)
+    }
+}
+
+/// What is stored under a name: an object, or an upload under way. A cheap handle.
+#[derive(Clone, Debug)]
+pub struct Stored(pub(super) Option<Present>);
+
+#[derive(Clone, Debug)]
+pub(super) struct Present {
+    pub(super) record: Arc<EncryptionRecord>,
+    pub(super) envelope: Option<Arc<Envelope>>,
+    /// The object was completed without its customer key; the envelope is the upload's.
+    pub(super) awaits_key: bool,
+}
+
+impl Stored {
+    /// Nothing: there is no such object or upload. A decision answers 403 or 404, as the policy has it.
+    pub fn absent() -> Self {
+        Self(None)
+    }
+
+    /// An object, or an upload, that is stored unencrypted because the service's record says so: a missing envelope alone does
+    /// not.
+    pub fn unencrypted() -> Self {
+        Self::recorded(EncryptionRecord::unencrypted())
+    }
+
+    /// An object or upload with its envelope.
+    pub fn encrypted(record: impl Into<Arc<EncryptionRecord>>, envelope: impl Into<Arc<Envelope>>) -> Self {
+        Self(Some(Present { record: record.into(), envelope: Some(envelope.into()), awaits_key: false }))
+    }
+
+    /// An object or upload whose envelope is not at hand: enough for HEAD, except of an object in SSE-C, and for an unencrypted
+    /// one.
+    pub fn recorded(record: impl Into<Arc<EncryptionRecord>>) -> Self {
+        Self(Some(Present { record: record.into(), envelope: None, awaits_key: false }))
+    }
+
+    /// An object in SSE-C whose upload was completed without the customer key and that no request has finished yet, with the
+    /// envelope of the upload.
+    pub fn completed_without_key(
+        record: impl Into<Arc<EncryptionRecord>>,
+        upload_envelope: impl Into<Arc<Envelope>>,
     ) -> Self {
-        let profile = Profile::default();
-        let bucket = bucket.into();
-        Self { operation, headers, transport, bucket, begun_with: None, policy: None, source_policy: None, profile }
-    }
-
-    /// The same under the policy of the bucket, that of the destination in a copy.
-    #[must_use]
-    pub fn policy(self, policy: PolicyCheck<'a>) -> Self {
-        Self { policy: Some(policy), ..self }
-    }
-
-    /// The same under the policy of the bucket that is copied from.
-    #[must_use]
-    pub fn source_policy(self, policy: PolicyCheck<'a>) -> Self {
-        Self { source_policy: Some(policy), ..self }
-    }
-
-    /// The same of a part or a completion, with what [`condition_values`](super::condition_values) gave for the request that
-    /// began the upload, kept by the service: a policy judges them as it judged that one. Without it they are judged by how
-    /// the upload is stored: by its mode, and by its KMS key as it was resolved.
-    #[must_use]
-    pub fn begun_with(self, values: ConditionValues<'a>) -> Self {
-        Self { begun_with: Some(values), ..self }
-    }
-
-    /// The same as a service of this profile sees it.
-    #[must_use]
-    pub fn profile(self, profile: Profile) -> Self {
-        Self { profile, ..self }
+        Self(Some(Present { record: record.into(), envelope: Some(upload_envelope.into()), awaits_key: true }))
     }
 }
 
-impl<'a> Operation<'a> {
-    /// The actions that a bucket policy is asked for, of the object or of one `of_version`; every one of them has to be
-    /// permitted. Of a copy these are the destination's, and the source's bucket is asked for those of
-    /// [`GetObject`](Self::GetObject).
-    pub fn actions(&self, of_version: bool) -> &'static [&'static str] {
-        match (self, of_version) {
-            (Self::GetObject { .. } | Self::HeadObject { .. }, false) => &["s3:GetObject"],
-            (Self::GetObject { .. } | Self::HeadObject { .. }, true) => &["s3:GetObjectVersion"],
-            (Self::GetObjectAttributes { .. }, false) => &["s3:GetObject", "s3:GetObjectAttributes"],
-            (Self::GetObjectAttributes { .. }, true) => &["s3:GetObjectVersion", "s3:GetObjectVersionAttributes"],
-            (Self::UpdateObjectEncryption { .. }, _) => &["s3:PutObject", "s3:UpdateObjectEncryption"],
-            _ => &["s3:PutObject"],
-        }
+impl Stored {
+    /// The record; `None` where nothing is stored.
+    pub fn record(&self) -> Option<&EncryptionRecord> {
+        self.0.as_ref().map(|present| &*present.record)
     }
 
-    pub(super) fn source(&self) -> Option<Stored<'a>> {
-        match self {
-            Self::CopyObject { source } | Self::UploadPartCopy { source, .. } => Some(*source),
-            _ => None,
-        }
+    /// The envelope, where it is at hand.
+    pub fn envelope(&self) -> Option<&Envelope> {
+        self.0.as_ref()?.envelope.as_deref()
+    }
+}
+
+/// The source of a copy.
+#[derive(Clone, Debug)]
+pub struct CopySource {
+    pub(super) stored: Stored,
+    pub(super) resource: Resource,
+    pub(super) policy: PolicySource,
+    pub(super) onto_itself: Option<bool>,
+}
+
+impl CopySource {
+    /// What is stored under this name, in a bucket under this policy.
+    pub fn new(stored: Stored, resource: Resource, policy: PolicySource) -> Self {
+        Self { stored, resource, policy, onto_itself: None }
     }
 
-    pub(super) fn upload(&self) -> Option<Stored<'a>> {
-        match self {
-            Self::UploadPart { upload }
-            | Self::UploadPartCopy { upload, .. }
-            | Self::CompleteMultipartUpload { upload } => Some(*upload),
-            _ => None,
-        }
-    }
-
-    /// Whether the request says how to encrypt.
-    pub(super) fn takes_method(&self) -> bool {
-        matches!(self, Self::PutObject | Self::PostObject | Self::CopyObject { .. } | Self::CreateMultipartUpload)
-    }
-
-    /// Whether it writes data.
-    pub(super) fn writes(&self) -> bool {
-        self.takes_method() || self.upload().is_some()
+    /// The same where the destination is the source itself; `changes_else` says whether the request changes metadata, storage
+    /// class, tags or a redirect. One that changes nothing is refused, unless its headers name an encryption or the bucket's
+    /// default was configured.
+    #[must_use]
+    pub fn onto_itself(self, changes_else: bool) -> Self {
+        Self { onto_itself: Some(changes_else), ..self }
     }
 }

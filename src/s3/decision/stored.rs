@@ -2,120 +2,188 @@
 
 use std::sync::Arc;
 
-use super::answer::Access;
-use super::request::{S3Request, Stored, Transport};
+use super::outcome::{Completing, PartWriting, Reading};
+use super::request::{Present, S3Request, Signature, Stored, Transport};
+use super::{S3Rules, customer};
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::mode::{AnyMode, SseKms};
 use crate::s3::bucket_encryption::ObjectEncryption;
 use crate::s3::error::{S3Error, S3ErrorKind as Kind};
-use crate::s3::headers::{CustomerKeyHeaders, CustomerKeyMd5};
-use crate::secret::CustomerKey;
-use crate::sse::Expected;
+use crate::s3::headers::{Answer, CustomerKeyHeaders, DecodedKey};
+use crate::s3::record::EncryptionRecord;
+use crate::sse::{Access, Expected};
 
-type Accessed = (Access, Option<CustomerKeyMd5>);
-
-/// The object that is read.
-pub(super) fn object(request: &S3Request<'_>, object: Stored<'_>) -> Result<Accessed, S3Error> {
-    read(request, object, &request.headers.customer)
+/// What is read.
+pub(super) struct Read {
+    pub(super) reading: Reading,
+    pub(super) answer: Answer,
+    pub(super) record: Arc<EncryptionRecord>,
 }
 
-/// The object that is copied from.
-pub(super) fn source(request: &S3Request<'_>, source: Stored<'_>) -> Result<Accessed, S3Error> {
-    read(request, source, &request.headers.source)
-}
-
-fn read(request: &S3Request<'_>, stored: Stored<'_>, given: &CustomerKeyHeaders) -> Result<Accessed, S3Error> {
-    let (envelope, expected) = match stored {
-        Stored::InTheClear if given.is_present() => return Err(Kind::CustomerKeyNotApplicable.into()),
-        Stored::InTheClear => return Ok((Access::InTheClear, None)),
-        Stored::Encrypted { envelope, expected } => (envelope, expected),
+/// The object that is read, or the source that is copied; `wrong` is what another key is answered with.
+pub(super) fn read(
+    rules: &S3Rules,
+    request: &S3Request,
+    stored: &Stored,
+    group: Option<&DecodedKey>,
+    wrong: Kind,
+) -> Result<Read, S3Error> {
+    let present = stored.0.as_ref().ok_or(Kind::NoSuchKey)?;
+    let record = present.record.clone();
+    let answered = |reading, answer| Ok(Read { reading, answer, record: record.clone() });
+    let states: &[EnvelopeState] = match present.awaits_key {
+        true => &[EnvelopeState::Upload],
+        false => &[EnvelopeState::Object, EnvelopeState::Multipart],
     };
-    if envelope.state() == EnvelopeState::Upload && expected.accepts(envelope) {
+    let is_upload = present.envelope.as_ref().is_some_and(|envelope| envelope.state() == EnvelopeState::Upload);
+    if !present.awaits_key && is_upload && present.is_as_recorded() {
         return Err(Kind::NoSuchKey.into());
     }
-    as_recorded(envelope, expected, &[EnvelopeState::Object, EnvelopeState::Multipart])?;
-    match (envelope.mode() == ModeId::SseC, given.is_present()) {
-        (true, false) => Err(Kind::CustomerKeyRequired.into()),
-        (false, true) => Err(Kind::CustomerKeyNotApplicable.into()),
-        (false, false) => server(request, envelope, expected),
-        (true, true) => {
-            let (key, md5) = given.check_values().map_err(on_a_read)?;
-            customer(envelope, expected, key, md5, Kind::CustomerKeyWrong)
+    let expected = match present.expected(states)? {
+        None if group.is_some() => return Err(Kind::CustomerKeyNotApplicable.into()),
+        None => return answered(Reading::Unencrypted, Answer::default()),
+        Some(expected) => expected,
+    };
+    match (record.mode() == Some(ModeId::SseC), group) {
+        (true, None) => Err(Kind::CustomerKeyRequired.into()),
+        (false, Some(_)) => Err(Kind::CustomerKeyNotApplicable.into()),
+        (false, None) => {
+            check_kms(rules, request, &record)?;
+            answered(Reading::Encrypted(Access::new(expected)), Answer::default())
+        }
+        (true, Some(decoded)) => {
+            let key = customer::check_key(decoded, present.envelope()?, wrong)?;
+            let access = Access::new(expected).with_customer_key(key);
+            let reading = if present.awaits_key { Reading::FinishFirst(access) } else { Reading::Encrypted(access) };
+            answered(reading, Answer { customer_key_md5: Some(decoded.md5.clone()), context: None })
         }
     }
 }
 
-/// The upload that a part or the completion belongs to.
-pub(super) fn upload(request: &S3Request<'_>, upload: Stored<'_>) -> Result<Accessed, S3Error> {
-    let given = &request.headers.customer;
-    let (envelope, expected) = match upload {
-        // SECURITY: as in a write, whoever asks for anything is not answered with nothing.
-        Stored::InTheClear if request.headers.asks_for_encryption() => return Err(Kind::PartEncryption.into()),
-        Stored::InTheClear => return Ok((Access::InTheClear, None)),
-        Stored::Encrypted { envelope, expected } => (envelope, expected),
+/// The upload that a part belongs to.
+pub(super) fn part(
+    rules: &S3Rules,
+    request: &S3Request,
+    upload: &Stored,
+    group: Option<&DecodedKey>,
+) -> Result<(PartWriting, Answer, Arc<EncryptionRecord>), S3Error> {
+    let present = upload.0.as_ref().ok_or(Kind::NoSuchUpload)?;
+    let record = present.record.clone();
+    let expected = match present.expected(&[EnvelopeState::Upload])? {
+        // SECURITY: as in a write, a request that asks for anything is not answered with nothing.
+        None if request.headers.asks_for_encryption() => return Err(Kind::PartEncryption.into()),
+        None => return Ok((PartWriting::Unencrypted, Answer::default(), record)),
+        Some(expected) => expected,
     };
-    as_recorded(envelope, expected, &[EnvelopeState::Upload])?;
-    match (envelope.mode() == ModeId::SseC, given.is_present()) {
-        (true, false) | (false, true) => Err(Kind::PartEncryption.into()),
-        (false, false) => server(request, envelope, expected),
-        (true, true) => {
-            let (key, md5) = given.check_values()?;
-            customer(envelope, expected, key, md5, Kind::PartCustomerKeyWrong)
+    match (record.mode() == Some(ModeId::SseC), group) {
+        (true, None) | (false, Some(_)) => Err(Kind::PartEncryption.into()),
+        (false, None) => {
+            check_kms(rules, request, &record)?;
+            Ok((PartWriting::Encrypt(Access::new(expected)), Answer::default(), record))
+        }
+        (true, Some(decoded)) => {
+            let key = customer::check_key(decoded, present.envelope()?, Kind::CustomerKeyOther)?;
+            let answer = Answer { customer_key_md5: Some(decoded.md5.clone()), context: None };
+            Ok((PartWriting::Encrypt(Access::new(expected).with_customer_key(key)), answer, record))
+        }
+    }
+}
+
+/// The upload that is completed; `group` is there only where all three headers are.
+pub(super) fn complete(
+    rules: &S3Rules,
+    request: &S3Request,
+    upload: &Stored,
+    group: Option<&DecodedKey>,
+) -> Result<(Completing, Answer, Arc<EncryptionRecord>), S3Error> {
+    let present = upload.0.as_ref().ok_or(Kind::NoSuchUpload)?;
+    let record = present.record.clone();
+    let expected = match (present.expected(&[EnvelopeState::Upload])?, group) {
+        (None, Some(_)) => return Err(Kind::CompletionCustomerKey.into()),
+        (None, None) => return Ok((Completing::Unencrypted, Answer::default(), record)),
+        (Some(expected), _) => expected,
+    };
+    match (record.mode() == Some(ModeId::SseC), group) {
+        (false, Some(_)) => Err(Kind::CompletionCustomerKey.into()),
+        (false, None) => {
+            check_kms(rules, request, &record)?;
+            Ok((Completing::Encrypted(Access::new(expected)), Answer::default(), record))
+        }
+        (true, None) if record.has_checksum_algorithm() => Err(Kind::CompletionCustomerKey.into()),
+        (true, None) => Ok((Completing::WithoutKey(expected), Answer::default(), record)),
+        (true, Some(decoded)) => {
+            let key = customer::check_key(decoded, present.envelope()?, Kind::CompletionCustomerKey)?;
+            let answer = Answer { customer_key_md5: Some(decoded.md5.clone()), context: None };
+            Ok((Completing::Encrypted(Access::new(expected).with_customer_key(key)), answer, record))
         }
     }
 }
 
 /// The object whose data key is wrapped anew, and as what. The caller's pairs stay with it: it is no copy.
 pub(super) fn update(
-    request: &S3Request<'_>,
-    object: Stored<'_>,
+    rules: &S3Rules,
+    request: &S3Request,
+    object: &Stored,
     target: &ObjectEncryption,
 ) -> Result<(Access, AnyMode), S3Error> {
-    let (envelope, expected) = match object {
-        Stored::InTheClear => return Err(Kind::UpdateOfPlain.into()),
-        Stored::Encrypted { envelope, expected } => (envelope, expected),
-    };
-    as_recorded(envelope, expected, &[EnvelopeState::Object, EnvelopeState::Multipart])?;
-    if !matches!(envelope.mode(), ModeId::SseS3 | ModeId::SseKms) {
+    let present = object.0.as_ref().ok_or(Kind::NoSuchKey)?;
+    let states = [EnvelopeState::Object, EnvelopeState::Multipart];
+    let expected = present.expected(&states)?.ok_or(Kind::UpdateOfUnencrypted)?;
+    if !matches!(present.record.mode(), Some(ModeId::SseS3 | ModeId::SseKms)) {
         return Err(Kind::UpdateOfMode.into());
     }
     if request.headers.customer.is_present() {
         return Err(Kind::CustomerKeyNotApplicable.into());
     }
-    let (access, _) = server(request, envelope, expected)?;
-    let mode = SseKms::new(&target.kms_key_arn).context(envelope.context().cloned().unwrap_or_default());
-    Ok((access, mode.into()))
+    check_kms(rules, request, &present.record)?;
+    let pairs = present.envelope()?.context().cloned().unwrap_or_default();
+    Ok((Access::new(expected), SseKms::new(&target.kms_key_arn).context(pairs).into()))
 }
 
-/// What the store's writer put there is no reason to tell the client anything.
-fn as_recorded(envelope: &Envelope, expected: &Expected, states: &[EnvelopeState]) -> Result<(), S3Error> {
-    let right = states.contains(&envelope.state()) && expected.accepts(envelope);
-    if right { Ok(()) } else { Err(Kind::StoredUnexpected.into()) }
-}
-
-fn server(request: &S3Request<'_>, envelope: &Envelope, expected: &Expected) -> Result<Accessed, S3Error> {
-    let of_kms = matches!(envelope.mode(), ModeId::SseKms | ModeId::DsseKms);
-    if of_kms && request.transport == Transport::Plain {
+/// What is under a KMS key, or is to be, over plain HTTP or without Signature Version 4.
+pub(super) fn check_kms_caller(rules: &S3Rules, request: &S3Request) -> Result<(), S3Error> {
+    if request.caller.transport == Transport::Plain && !rules.encryption_without_tls {
         return Err(Kind::KmsInsecure.into());
     }
-    Ok((Access::Encrypted { customer_key: None, expected: expected.clone() }, None))
+    if request.caller.signature != Signature::V4 {
+        return Err(S3Error::new(Kind::KmsUnsigned).with_argument_name("Authorization"));
+    }
+    Ok(())
 }
 
-fn customer(
-    envelope: &Envelope,
-    expected: &Expected,
-    key: Arc<CustomerKey>,
-    md5: CustomerKeyMd5,
-    wrong: Kind,
-) -> Result<Accessed, S3Error> {
-    envelope.verify_customer_key(&key).map_err(|_| wrong)?;
-    Ok((Access::Encrypted { customer_key: Some(key), expected: expected.clone() }, Some(md5)))
+fn check_kms(rules: &S3Rules, request: &S3Request, record: &EncryptionRecord) -> Result<(), S3Error> {
+    match record.mode() {
+        Some(ModeId::SseKms | ModeId::DsseKms) => check_kms_caller(rules, request),
+        _ => Ok(()),
+    }
 }
 
-/// What is no customer key, or not the one that its MD5 says, is not the right one.
-fn on_a_read(error: S3Error) -> S3Error {
-    match error.kind() {
-        Kind::CustomerKeyInvalid | Kind::CustomerKeyMd5Mismatch => Kind::CustomerKeyWrong.into(),
-        _ => error,
+/// The key of the request's own group; on a completion only where all three headers are there.
+pub(super) fn group_of_completion(group: &CustomerKeyHeaders) -> Option<&CustomerKeyHeaders> {
+    Some(group).filter(|group| group.is_complete())
+}
+
+impl Present {
+    /// What is expected of it, once its envelope agrees with the record; `None` where it is unencrypted.
+    fn expected(&self, states: &[EnvelopeState]) -> Result<Option<Expected>, S3Error> {
+        // What a writer of the store put there is no reason to tell the client anything.
+        let state_is_right = self.envelope.as_ref().is_none_or(|envelope| states.contains(&envelope.state()));
+        if state_is_right && self.is_as_recorded() {
+            Ok(self.record.expected())
+        } else {
+            Err(Kind::StoredUnexpected.into())
+        }
+    }
+
+    fn is_as_recorded(&self) -> bool {
+        match (self.record.expected(), &self.envelope) {
+            (Some(expected), Some(envelope)) => expected.accepts(envelope),
+            (None, Some(_)) => false,
+            (_, None) => true,
+        }
+    }
+
+    fn envelope(&self) -> Result<&Envelope, S3Error> {
+        self.envelope.as_deref().ok_or_else(|| Kind::StoredUnexpected.into())
     }
 }

@@ -1,50 +1,74 @@
 //! How something new is encrypted: as the request says, or else by default.
 
-use super::answer::{Decision, Write};
+use super::S3Rules;
+use super::customer;
+use super::outcome::{NewEncryption, Writing};
 use super::request::S3Request;
 use crate::keys::EncryptionContext;
 use crate::mode::{AnyMode, DsseKms, SseC, SseKms, SseS3};
 use crate::s3::bucket_encryption::DefaultEncryption;
 use crate::s3::error::{Profile, S3Error, S3ErrorKind as Kind};
 use crate::s3::headers::names::{BUCKET_KEY_ENABLED, CONTEXT, SERVER_SIDE_ENCRYPTION};
-use crate::s3::headers::{Answer, Method};
+use crate::s3::headers::{Answer, ContextHeader, DecodedKey, Method};
+use crate::s3::record::{Begun, EncryptionRecord};
 
-pub(super) fn decide(request: &S3Request<'_>) -> Result<Decision, S3Error> {
-    let headers = request.headers;
-    let answer = Answer { method: true, context: true, ..Answer::default() };
-    if headers.customer.is_present() {
-        let (key, md5) = headers.customer.check_values()?;
-        let answer = Answer { customer_key_md5: Some(md5), ..answer };
-        let write = Some(Write::Encrypt(SseC::new(key).into()));
-        return Ok(Decision { write, answer, ..Decision::default() });
-    }
-    let asked = headers.method.as_ref().map(|method| asked(request, method)).transpose()?;
-    let bucket_key = bucket_key(request)?;
-    let mode = match (asked, request.bucket.default()) {
-        (Some(mode), _) => mode,
-        (None, Some(default)) => by_default(default),
-        // SECURITY: the only place that says so. Whoever asked for anything is not answered with nothing.
-        (None, None) if headers.asks_for_encryption() => return Err(Kind::KmsWithoutMethod.into()),
-        (None, None) => return Ok(Decision { write: Some(Write::InTheClear), answer, ..Decision::default() }),
+/// How the object is written; `checksum_algorithm` is there where an upload is begun.
+pub(super) fn decide(
+    rules: &S3Rules,
+    request: &S3Request,
+    group: Option<&DecodedKey>,
+    checksum_algorithm: Option<bool>,
+) -> Result<(Writing, Answer), S3Error> {
+    let headers = &request.headers;
+    let begun = checksum_algorithm.map(|checksum_algorithm| Begun {
+        checksum_algorithm,
+        method: headers.method.as_ref().map(|method| method.as_str().to_owned()),
+        kms_key_id: headers.kms_key_id.clone(),
+        customer_algorithm: headers.customer.algorithm.clone(),
+    });
+    let bucket_key_asked = bucket_key(request)?;
+    let encrypt = |mode: AnyMode, answer: Answer| {
+        let bucket_keys_applied = rules.bucket_keys;
+        (Writing::Encrypt(NewEncryption { mode, bucket_key_asked, bucket_keys_applied, begun: begun.clone() }), answer)
     };
-    let bucket_key_enabled = bucket_key && matches!(mode, AnyMode::SseKms(_));
-    let answer = Answer { bucket_key: bucket_key_enabled, ..answer };
-    Ok(Decision { write: Some(Write::Encrypt(mode)), bucket_key_enabled, answer, ..Decision::default() })
+    if let Some(decoded) = group {
+        let key = customer::check_length(decoded)?;
+        let answer = Answer { customer_key_md5: Some(decoded.md5.clone()), context: None };
+        return Ok(encrypt(SseC::new(key).into(), answer));
+    }
+    if let Some(method) = &headers.method {
+        let (mode, context) = asked(rules, request, method)?;
+        return Ok(encrypt(mode, Answer { customer_key_md5: None, context }));
+    }
+    match request.bucket.default() {
+        Some(default) => Ok(encrypt(by_default(default), Answer::default())),
+        // SECURITY: the only place that says so. A request that asks for anything is not answered with nothing.
+        None if headers.asks_for_encryption() => Err(kms_without_method()),
+        None => {
+            let record = EncryptionRecord::unencrypted();
+            let record = begun.into_iter().fold(record, EncryptionRecord::of_upload);
+            Ok((Writing::Unencrypted(record), Answer::default()))
+        }
+    }
 }
 
-/// The mode that the request asks for. Nothing of the bucket's default is in it.
-fn asked(request: &S3Request<'_>, method: &Method) -> Result<AnyMode, S3Error> {
+pub(super) fn kms_without_method() -> S3Error {
+    S3Error::new(Kind::KmsWithoutMethod).with_argument_name(SERVER_SIDE_ENCRYPTION)
+}
+
+/// The mode that the request asks for, and the context that it brings. Nothing of the bucket's default is in it.
+fn asked(rules: &S3Rules, request: &S3Request, method: &Method) -> Result<(AnyMode, Option<ContextHeader>), S3Error> {
     match method {
-        Method::Aes256 => Ok(SseS3.into()),
-        Method::Kms => {
-            let key_id = kms_key_id(request)?;
-            let mode = key_id.map_or_else(SseKms::default, SseKms::new);
-            Ok(mode.context(context(request)?).into())
-        }
-        Method::DsseKms => {
-            let key_id = kms_key_id(request)?;
-            let mode = key_id.map_or_else(DsseKms::default, DsseKms::new);
-            Ok(mode.context(context(request)?).into())
+        Method::Aes256 => Ok((SseS3.into(), None)),
+        Method::Kms | Method::DsseKms => {
+            let key_id = kms_key_id(rules, request)?.unwrap_or_default();
+            let context = context(request)?;
+            let pairs = context.as_ref().map_or_else(EncryptionContext::new, |context| context.pairs.clone());
+            let mode = match method {
+                Method::Kms => SseKms::new(key_id).context(pairs).into(),
+                _ => DsseKms::new(key_id).context(pairs).into(),
+            };
+            Ok((mode, context))
         }
         Method::Unknown(text) => {
             Err(S3Error::new(Kind::MethodUnknown).with_request_value(SERVER_SIDE_ENCRYPTION, text))
@@ -53,24 +77,27 @@ fn asked(request: &S3Request<'_>, method: &Method) -> Result<AnyMode, S3Error> {
 }
 
 /// The KMS key that is named, or none; an empty name is not none.
-fn kms_key_id<'a>(request: &S3Request<'a>) -> Result<Option<&'a str>, S3Error> {
-    match (request.headers.kms_key_id.as_deref(), request.profile) {
+fn kms_key_id<'a>(rules: &S3Rules, request: &'a S3Request) -> Result<Option<&'a str>, S3Error> {
+    match (request.headers.kms_key_id.as_deref(), rules.profile) {
         (Some(""), _) => Err(S3Error::new(Kind::KmsKeyIdInvalid).about("")),
         (None, Profile::CephTests) => Err(Kind::KmsKeyIdMissing.into()),
         (key_id, _) => Ok(key_id),
     }
 }
 
-fn context(request: &S3Request<'_>) -> Result<EncryptionContext, S3Error> {
+/// The pairs. The one that the library adds by itself may be among them, with the value that it has anyway.
+fn context(request: &S3Request) -> Result<Option<ContextHeader>, S3Error> {
     match &request.headers.context {
-        None => Ok(EncryptionContext::new()),
-        Some(Some(context)) => Ok(context.clone()),
-        Some(None) => Err(S3Error::new(Kind::ContextInvalid).with_argument_name(CONTEXT)),
+        None => Ok(None),
+        Some(Some(context)) if context.arn.as_ref().is_none_or(|arn| *arn == request.resource.arn) => {
+            Ok(Some(context.clone()))
+        }
+        Some(_) => Err(S3Error::new(Kind::ContextInvalid).with_argument_name(CONTEXT)),
     }
 }
 
 /// Whether a bucket key is asked for: the request overrides the bucket.
-fn bucket_key(request: &S3Request<'_>) -> Result<bool, S3Error> {
+fn bucket_key(request: &S3Request) -> Result<bool, S3Error> {
     match request.headers.bucket_key {
         Some(Some(enabled)) => Ok(enabled),
         Some(None) => Err(S3Error::new(Kind::BucketKeyInvalid).with_argument_name(BUCKET_KEY_ENABLED)),

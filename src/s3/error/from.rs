@@ -1,36 +1,44 @@
 //! What the library says while it works, in S3's words.
 
 use super::{S3Error, S3ErrorKind as Kind};
-use crate::error::{CustomerKeyError, Error, KeyProviderError, KeyProviderErrorKind, Limit, PartError, Unexpected};
+use crate::error::{
+    CustomerKeyError, Error, KeyProviderError, KeyProviderErrorKind, Limit, Misuse, PartError, Unexpected,
+};
 use crate::s3::bucket_encryption::BucketEncryptionError;
 use crate::s3::headers::names::SERVER_SIDE_ENCRYPTION;
 use crate::s3::policy::{PolicyError, PolicyErrorKind};
 
-/// What to answer the client. Whoever runs the service has the error itself to look at, and some of them are an alarm.
-impl From<&Error> for S3Error {
-    fn from(error: &Error) -> Self {
+impl S3Error {
+    /// What to answer the client where reading failed, or where a stored object was looked at. The operator has the error
+    /// itself to look at, and some errors are an alarm.
+    pub fn of_read(error: &Error) -> Self {
         match error {
             Error::CustomerKey(error) => customer_key(*error).into(),
-            Error::RangeNotSatisfiable { .. } | Error::SeveralRanges => Kind::RangeNotSatisfiable.into(),
+            Error::RangeNotSatisfiable { plaintext_len, .. } => {
+                Self::new(Kind::RangeNotSatisfiable).with_element("ActualObjectSize", plaintext_len.to_string())
+            }
+            Error::SeveralRanges => Kind::RangeNotSatisfiable.into(),
             Error::UploadNotComplete => Kind::NoSuchKey.into(),
             Error::Part(error) => part(*error),
             Error::KeyProvider(error) => key_provider(error),
             Error::LimitExceeded(limit) => limit_exceeded(*limit).into(),
             Error::Unexpected(_) => Kind::StoredUnexpected.into(),
             // The store's bytes, the service's keys or its code: nothing that the client can change.
-            Error::Inauthentic
-            | Error::Truncated
-            | Error::ManifestRequired
-            | Error::Envelope(_)
-            | Error::SealedFile(_)
-            | Error::Cursor(_)
-            | Error::Audit(_)
-            | Error::Keyring(_)
-            | Error::KeyStore(_)
-            | Error::Random(_)
-            | Error::Io(_)
-            | Error::NotCompiled(_)
-            | Error::Misuse(_) => Kind::Internal.into(),
+            _ => Kind::Internal.into(),
+        }
+    }
+
+    /// What to answer the client where writing failed: what the request asks for and the service does not take is the client's
+    /// to change, and so is a body of another length than it declared.
+    pub fn of_write(error: &Error) -> Self {
+        match error {
+            Error::Unexpected(Unexpected::KmsKey) => Kind::KmsAccessDenied.into(),
+            Error::Unexpected(Unexpected::Mode) => {
+                Self::new(Kind::MethodUnknown).with_argument_name(SERVER_SIDE_ENCRYPTION)
+            }
+            Error::Misuse(Misuse::PlaintextLen) => Kind::BodyIncomplete.into(),
+            Error::CustomerKey(CustomerKeyError::Mismatch) => Kind::CustomerKeyOther.into(),
+            other => Self::of_read(other),
         }
     }
 }
@@ -45,6 +53,10 @@ impl From<BucketEncryptionError> for S3Error {
                 Self::new(Kind::BucketKmsKeyNotApplicable).with_argument_name("ApplyServerSideEncryptionByDefault")
             }
             BucketEncryptionError::NotSseKms => Kind::UpdateTarget.into(),
+            BucketEncryptionError::ToOtherMode => Kind::UpdateToMode.into(),
+            BucketEncryptionError::KmsKeyMissing => Kind::UpdateKmsKeyMissing.into(),
+            BucketEncryptionError::KmsKeyNotArn => Kind::UpdateKmsKeyNotArn.into(),
+            BucketEncryptionError::BucketKeyInvalid => Kind::UpdateBucketKeyInvalid.into(),
         }
     }
 }
@@ -59,21 +71,7 @@ impl From<&PolicyError> for S3Error {
     }
 }
 
-impl S3Error {
-    /// Of an error that came of a write: what the request asks for and the service does not take is the client's to change. As
-    /// `From` has it, it would be the store's bytes that are not as they should be, and an alarm.
-    pub fn of_write(error: &Error) -> Self {
-        match error {
-            Error::Unexpected(Unexpected::KmsKey) => Kind::KmsAccessDenied.into(),
-            Error::Unexpected(Unexpected::Mode) => {
-                Self::new(Kind::MethodUnknown).with_argument_name(SERVER_SIDE_ENCRYPTION)
-            }
-            other => other.into(),
-        }
-    }
-}
-
-/// As it is on a read; [`decide`](crate::s3::decide) has answered the rest before.
+/// As it is on a read; the decision has answered the rest before.
 fn customer_key(error: CustomerKeyError) -> Kind {
     match error {
         CustomerKeyError::Required => Kind::CustomerKeyRequired,
@@ -89,7 +87,9 @@ fn part(error: PartError) -> S3Error {
         PartError::Invalid(_) => Kind::PartInvalid.into(),
         PartError::Order(_) => Kind::PartOrder.into(),
         PartError::None => Kind::MalformedXml.into(),
-        PartError::NotFound(_) => Kind::PartNotFound.into(),
+        PartError::NotFound(number) => {
+            S3Error::new(Kind::PartNotFound).with_element("PartNumberRequested", number.to_string())
+        }
         PartError::EndNotVerified(_) | PartError::Page => Kind::Internal.into(),
     }
 }
@@ -99,10 +99,17 @@ fn key_provider(error: &KeyProviderError) -> S3Error {
     if error.key_version().is_some() {
         return Kind::Internal.into();
     }
+    let named = error.resolved_key_id().unwrap_or(error.key_id());
     let kind = match error.kind() {
-        KeyProviderErrorKind::NotFound => not_found(error.key_id()),
+        KeyProviderErrorKind::NotFound => not_found(named),
+        KeyProviderErrorKind::OtherRegion => {
+            let region = named.split(':').nth(3).unwrap_or_default();
+            return S3Error::new(Kind::KmsOtherRegion).about(region);
+        }
         KeyProviderErrorKind::Disabled => Kind::KmsKeyDisabled,
         KeyProviderErrorKind::PendingDeletion => Kind::KmsKeyPendingDeletion,
+        KeyProviderErrorKind::InvalidState => Kind::KmsInvalidState,
+        KeyProviderErrorKind::InvalidKeyUsage => Kind::KmsInvalidKeyUsage,
         KeyProviderErrorKind::AccessDenied => Kind::KmsAccessDenied,
         KeyProviderErrorKind::Throttled => Kind::KmsThrottled,
         KeyProviderErrorKind::Unavailable => Kind::Unavailable,
@@ -112,14 +119,22 @@ fn key_provider(error: &KeyProviderError) -> S3Error {
         | KeyProviderErrorKind::WrongLength
         | KeyProviderErrorKind::Panicked => Kind::Internal,
     };
-    S3Error::new(kind).about(error.key_id())
+    S3Error::new(kind).about(named)
 }
 
-/// S3 tells an id that could be one from a word that could not.
+/// S3 tells an alias, an id that could be one, and a word that could not.
 fn not_found(key_id: &str) -> Kind {
     let is_hex_or_dash = |c: char| c.is_ascii_hexdigit() || c == '-';
-    let is_uuid = key_id.len() == 36 && key_id.chars().all(is_hex_or_dash);
-    if is_uuid || key_id.starts_with("arn:") { Kind::KmsKeyNotFound } else { Kind::KmsKeyIdInvalid }
+    let is_id = |id: &str| id.len() == 36 && id.strip_prefix("mrk-").unwrap_or(id).chars().all(is_hex_or_dash);
+    match key_id.strip_prefix("arn:") {
+        Some(arn) if arn.split(':').nth(4).is_some_and(|resource| resource.starts_with("alias/")) => {
+            Kind::KmsAliasNotFound
+        }
+        Some(_) => Kind::KmsKeyNotFound,
+        None if key_id.starts_with("alias/") => Kind::KmsAliasNotFound,
+        None if is_id(key_id) => Kind::KmsKeyNotFound,
+        None => Kind::KmsKeyIdInvalid,
+    }
 }
 
 fn limit_exceeded(limit: Limit) -> Kind {
@@ -128,6 +143,6 @@ fn limit_exceeded(limit: Limit) -> Kind {
         // What makes an envelope too long are the pairs in it.
         Limit::Context | Limit::Envelope | Limit::EnvelopeLen(_) => Kind::ContextInvalid,
         Limit::KeyId => Kind::KmsKeyIdInvalid,
-        Limit::Value | Limit::Keyring => Kind::Internal,
+        _ => Kind::Internal,
     }
 }

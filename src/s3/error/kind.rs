@@ -21,7 +21,7 @@ macro_rules! kinds {
 
 kinds! {
     // -- What the request's headers say.
-    /// An encryption header was given twice.
+    /// An encryption header, or the same parameter of the query, was given twice with different values.
     HeaderRepeated,
     /// An encryption header is longer than any valid value.
     HeaderTooLong,
@@ -37,9 +37,13 @@ kinds! {
     CustomerKeyMissing,
     /// SSE-C without the MD5 of the key.
     CustomerKeyMd5Missing,
-    /// A customer key that is not 32 bytes in base64, to write with.
+    /// The text of the customer key is not ASCII.
+    CustomerKeyNotAscii,
+    /// The text of the customer key decodes to nothing.
+    CustomerKeyTooShort,
+    /// The customer key is not 32 bytes, or all zeros, where an object is newly written.
     CustomerKeyInvalid,
-    /// The MD5 is not the customer key's, on a write.
+    /// The MD5 is not the customer key's.
     CustomerKeyMd5Mismatch,
     /// The method is none of the three.
     MethodUnknown,
@@ -64,6 +68,10 @@ kinds! {
     PolicyDenied,
     /// The bucket blocks writes in SSE-C.
     CustomerKeyBlocked,
+    /// An anonymous request, or one of Signature Version 2, for what is in SSE-KMS or DSSE-KMS.
+    KmsUnsigned,
+    /// A copy of an object onto itself that changes nothing.
+    CopyOntoItself,
 
     // -- What is stored.
     /// The object is SSE-C, and the request brings no customer key.
@@ -74,18 +82,33 @@ kinds! {
     CustomerKeyNotApplicable,
     /// Upload and part do not agree whether there is a customer key.
     PartEncryption,
-    /// The part's customer key is not the upload's.
-    PartCustomerKeyWrong,
-    /// `UpdateObjectEncryption` of an object in the clear.
-    UpdateOfPlain,
+    /// The customer key is not the upload's, or not that of the source of a copy.
+    CustomerKeyOther,
+    /// A completion in SSE-C whose customer key is not the upload's, or that lacks it where the upload was begun with a
+    /// checksum algorithm.
+    CompletionCustomerKey,
+    /// `UpdateObjectEncryption` of an unencrypted object.
+    UpdateOfUnencrypted,
     /// `UpdateObjectEncryption` of an object in DSSE-KMS or SSE-C.
     UpdateOfMode,
-    /// `UpdateObjectEncryption` to anything but SSE-KMS.
+    /// `UpdateObjectEncryption` to DSSE-KMS or SSE-C.
+    UpdateToMode,
+    /// `UpdateObjectEncryption` to anything else but SSE-KMS.
     UpdateTarget,
+    /// `UpdateObjectEncryption` without a KMS key.
+    UpdateKmsKeyMissing,
+    /// `UpdateObjectEncryption` to a KMS key that is not named by its ARN.
+    UpdateKmsKeyNotArn,
+    /// `UpdateObjectEncryption` with a `BucketKeyEnabled` that is neither `true` nor `false`.
+    UpdateBucketKeyInvalid,
     /// What is stored is not what the service's own record says: alarm.
     StoredUnexpected,
     /// There is no such object.
     NoSuchKey,
+    /// There is no such upload.
+    NoSuchUpload,
+    /// The bucket has no encryption that was configured.
+    NoEncryptionConfiguration,
     /// No byte of the range lies in the object.
     RangeNotSatisfiable,
 
@@ -98,18 +121,34 @@ kinds! {
     PartOrder,
     /// The object has no part of this number.
     PartNotFound,
+    /// A part other than the last is shorter than 5 MiB.
+    PartTooSmall,
     /// More than an object holds.
     TooLarge,
+
+    // -- Bodies.
+    /// The body is longer or shorter than the request declares.
+    BodyIncomplete,
+    /// The body does not have the `Content-MD5` or checksum that the request declares.
+    BodyDigest,
 
     // -- Keys.
     /// A word that is the id of no KMS key.
     KmsKeyIdInvalid,
     /// There is no such KMS key.
     KmsKeyNotFound,
+    /// There is no such alias.
+    KmsAliasNotFound,
+    /// The ARN of the KMS key is of another region.
+    KmsOtherRegion,
     /// The KMS key is disabled.
     KmsKeyDisabled,
     /// The KMS key waits for its deletion.
     KmsKeyPendingDeletion,
+    /// The KMS key is in another state in which it cannot be used, such as waiting for its material.
+    KmsInvalidState,
+    /// The KMS key is not for encrypting: it signs, or makes MACs.
+    KmsInvalidKeyUsage,
     /// The requester may not use the KMS key.
     KmsAccessDenied,
     /// The KMS is asked too often.
@@ -128,6 +167,8 @@ kinds! {
     Unavailable,
     /// Nothing that is the client's to know.
     Internal,
+    /// An error of the service's own: [`S3Error::custom`](super::S3Error::custom).
+    Custom,
 }
 
 /// How a kind is answered.
@@ -162,6 +203,9 @@ const fn kms(code: &'static str, naming: [&'static str; 2], message: &'static st
 
 const KMS_NOT_FOUND: &str = "The request was rejected because the specified entity or resource could not be found.";
 
+const KMS_INVALID_STATE: &str =
+    "The request was rejected because the state of the specified resource is not valid for this request.";
+
 impl S3ErrorKind {
     #[rustfmt::skip]
     pub(super) const fn answer(self) -> Answer {
@@ -174,6 +218,8 @@ impl S3ErrorKind {
             Self::CustomerAlgorithmMissing => argument("Requests specifying Server Side Encryption with Customer provided keys must provide a valid encryption algorithm."),
             Self::CustomerKeyMissing => argument("Requests specifying Server Side Encryption with Customer provided keys must provide an appropriate secret key."),
             Self::CustomerKeyMd5Missing => argument("Requests specifying Server Side Encryption with Customer provided keys must provide the client calculated MD5 of the secret key."),
+            Self::CustomerKeyNotAscii => argument("The secret key was improperly encoded. The secret key must be Base64 encoded."),
+            Self::CustomerKeyTooShort => argument("The secret key was invalid - too short."),
             Self::CustomerKeyInvalid => argument("The secret key was invalid for the specified algorithm."),
             Self::CustomerKeyMd5Mismatch => argument("The calculated MD5 hash of the key did not match the hash that was provided."),
             Self::MethodUnknown => argument("The encryption method specified is not supported"),
@@ -182,35 +228,54 @@ impl S3ErrorKind {
             Self::KmsKeyIdMissing => argument("Server Side Encryption with KMS managed key requires HTTP header x-amz-server-side-encryption-aws-kms-key-id"),
             Self::ContextInvalid => argument("The header 'x-amz-server-side-encryption-context' shall be Base64-encoded UTF-8 string holding JSON which represents a string-string map"),
             Self::BucketKeyInvalid => argument("The BucketKeyEnabled value isn't valid. Valid values are true or false."),
-            Self::CustomerKeyInsecure => request("Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection."),
+            Self::CustomerKeyInsecure => argument("Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection."),
             Self::KmsInsecure => argument("Requests specifying Server Side Encryption with AWS KMS managed keys must be made over a secure connection."),
             Self::PolicyDenied | Self::KmsAccessDenied => denied("Access Denied"),
-            Self::CustomerKeyBlocked => denied("This bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type"),
+            Self::CustomerKeyBlocked => Answer {
+                naming: Some(["", " has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type"]),
+                ..denied("This bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type")
+            },
+            Self::KmsUnsigned => argument("Requests specifying Server Side Encryption with AWS KMS managed keys require AWS Signature Version 4."),
+            Self::CopyOntoItself => request("This copy request is illegal because it is trying to copy an object to itself without changing the object's metadata, storage class, website redirect location or encryption attributes."),
             Self::CustomerKeyRequired => request("The object was stored using a form of Server Side Encryption. The correct parameters must be provided to retrieve the object."),
             Self::CustomerKeyWrong => denied("Requests specifying Server Side Encryption with Customer provided keys must provide the correct secret key."),
             Self::CustomerKeyNotApplicable => request("The encryption parameters are not applicable to this object."),
             Self::PartEncryption => request("The multipart upload initiate requested encryption. Subsequent part requests must include the appropriate encryption parameters."),
-            Self::PartCustomerKeyWrong => request("The provided encryption parameters did not match the ones used originally."),
-            Self::UpdateOfPlain => request("The UpdateObjectEncryption operation doesn't supported unencrypted source objects. Only source objects encrypted with SSE-S3 or SSE-KMS are supported."),
+            Self::CustomerKeyOther => request("The provided encryption parameters did not match the ones used originally."),
+            Self::CompletionCustomerKey => request("The object was stored using a form of Server Side Encryption. Correct SSE-C request parameters are required for this request when specifying checksums for each part."),
+            Self::UpdateOfUnencrypted => request("The UpdateObjectEncryption operation doesn't supported unencrypted source objects. Only source objects encrypted with SSE-S3 or SSE-KMS are supported."),
             Self::UpdateOfMode => request("The UpdateObjectEncryption operation doesn't support source objects with the encryption type DSSE-KMS or SSE-C. Only source objects encrypted with SSE-S3 or SSE-KMS are supported."),
+            Self::UpdateToMode => request("The UpdateObjectEncryption operation doesn't support updating the encryption type to DSSE-KMS or SSE-C. Modify the request to specify SSE-KMS for the updated encryption type, and then try again."),
+            Self::UpdateKmsKeyMissing => request("Requests that modify an object's encryption type to SSE-KMS require an Amazon Web Services KMS key Amazon Resource Name (ARN). Modify the request to specify a KMS key ARN, and then try again."),
+            Self::UpdateKmsKeyNotArn => request("Requests that modify an object's encryption type to SSE-KMS require a valid Amazon Web Services KMS key Amazon Resource Name (ARN). Confirm that you have a correctly formatted KMS key ARN in your request, and then try again."),
+            Self::UpdateBucketKeyInvalid => request("The BucketKeyEnabled value isn't valid. Valid values are true or false. Modify the request to specify a valid value, and then try again."),
             Self::UpdateTarget => request("Requests that modify an object encryption configuration require a valid new encryption type. Valid values are SSEKMS. Modify the request to specify SSE-KMS for the updated encryption type, and then try again."),
             Self::NoSuchKey => of(StatusCode::NOT_FOUND, "NoSuchKey", "The specified key does not exist."),
+            Self::NoSuchUpload => of(StatusCode::NOT_FOUND, "NoSuchUpload", "The specified upload does not exist. The upload ID may be invalid, or the upload may have been aborted or completed."),
+            Self::NoEncryptionConfiguration => of(StatusCode::NOT_FOUND, "ServerSideEncryptionConfigurationNotFoundError", "The server side encryption configuration was not found"),
             Self::RangeNotSatisfiable => of(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidRange", "The requested range is not satisfiable"),
             Self::PartNumber => argument("Part number must be an integer between 1 and 10000, inclusive"),
             Self::PartInvalid => of(StatusCode::BAD_REQUEST, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
             Self::PartOrder => of(StatusCode::BAD_REQUEST, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number."),
             Self::PartNotFound => of(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidPartNumber", "The requested partnumber is not satisfiable"),
+            Self::PartTooSmall => of(StatusCode::BAD_REQUEST, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"),
+            Self::BodyIncomplete => of(StatusCode::BAD_REQUEST, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header"),
+            Self::BodyDigest => of(StatusCode::BAD_REQUEST, "BadDigest", "The Content-MD5 you specified did not match what we received."),
             Self::TooLarge => of(StatusCode::BAD_REQUEST, "EntityTooLarge", "Your proposed upload exceeds the maximum allowed size"),
             Self::KmsKeyIdInvalid => kms("KMS.NotFoundException", ["Invalid keyId '", "'"], KMS_NOT_FOUND),
             Self::KmsKeyNotFound => kms("KMS.NotFoundException", ["Key '", "' does not exist"], KMS_NOT_FOUND),
+            Self::KmsAliasNotFound => kms("KMS.NotFoundException", ["Alias ", " is not found."], KMS_NOT_FOUND),
+            Self::KmsOtherRegion => kms("KMS.NotFoundException", ["Invalid arn ", ""], KMS_NOT_FOUND),
+            Self::KmsInvalidState => kms("KMS.KMSInvalidStateException", ["", " is not in a state in which it can be used."], KMS_INVALID_STATE),
+            Self::KmsInvalidKeyUsage => kms("KMS.InvalidKeyUsageException", ["", " key usage is not ENCRYPT_DECRYPT."], "The request was rejected because the KMS key is not for encrypting and decrypting."),
             Self::KmsKeyDisabled => kms("KMS.DisabledException", ["", " is disabled."], "The request was rejected because the specified KMS key is not enabled."),
-            Self::KmsKeyPendingDeletion => kms("KMS.KMSInvalidStateException", ["", " is pending deletion."], "The request was rejected because the state of the specified resource is not valid for this request."),
+            Self::KmsKeyPendingDeletion => kms("KMS.KMSInvalidStateException", ["", " is pending deletion."], KMS_INVALID_STATE),
             Self::KmsThrottled => of(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate for operations involving AWS KMS."),
             Self::MalformedXml => of(StatusCode::BAD_REQUEST, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"),
             Self::BucketKmsKeyNotApplicable => argument("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"),
             Self::MalformedPolicy => Answer { naming: Some(["", ""]), ..of(StatusCode::BAD_REQUEST, "MalformedPolicy", "This policy contains invalid Json") },
             Self::Unavailable => of(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Service is unable to handle request."),
-            Self::StoredUnexpected | Self::Internal => of(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again."),
+            Self::StoredUnexpected | Self::Internal | Self::Custom => of(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again."),
         }
     }
 }

@@ -281,7 +281,7 @@ impl Blocking {
     ///
     /// As there.
     pub fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
-        block_on(self.handle().open_etags(listed))
+        block_on(self.sse().open_etags(listed))
     }
 
     /// See [`Sse::open_etag`].
@@ -290,7 +290,7 @@ impl Blocking {
     ///
     /// As there.
     pub fn open_etag(&self, object: &ObjectName, envelope: &Envelope, stored: &StoredEtag) -> Result<Etag> {
-        block_on(self.handle().open_etag(object, envelope, stored))
+        block_on(self.sse().open_etag(object, envelope, stored))
     }
 }
 

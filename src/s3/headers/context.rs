@@ -8,21 +8,34 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::keys::EncryptionContext;
 
-/// The pairs; `None` where it is no object of strings, names one twice, or breaks a rule of [`EncryptionContext`].
-pub(super) fn decode(text: &str) -> Option<EncryptionContext> {
-    let json = Base64::decode_vec(text).ok()?;
-    serde_json::from_slice::<Pairs>(&json).ok().map(|pairs| pairs.0)
+/// The name of the pair that the library adds by itself; a client may send it too.
+const OBJECT_ARN: &str = "aws:s3:arn";
+
+/// The pairs of a request.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::s3) struct ContextHeader {
+    /// The pairs, without the next.
+    pub(in crate::s3) pairs: EncryptionContext,
+    /// The value of `aws:s3:arn`, which is never stored: the library knows it.
+    pub(in crate::s3) arn: Option<String>,
 }
 
-/// As [`decode`] takes it, the names in ascending order.
-pub(in crate::s3) fn encode_context(context: &EncryptionContext) -> String {
-    let json = serde_json::to_vec(&Shown(context)).expect("texts are JSON");
-    Base64::encode_string(&json)
+impl ContextHeader {
+    /// The pairs; `None` where the text is no base64 of a JSON object of strings, names one twice, or breaks a rule of
+    /// [`EncryptionContext`].
+    pub(super) fn decode(text: &str) -> Option<Self> {
+        let json = Base64::decode_vec(text).ok()?;
+        serde_json::from_slice(&json).ok()
+    }
+
+    /// As [`decode`](Self::decode) takes it, the names in ascending order.
+    pub(in crate::s3) fn encode(&self) -> String {
+        let json = serde_json::to_vec(self).expect("texts are JSON");
+        Base64::encode_string(&json)
+    }
 }
 
-struct Pairs(EncryptionContext);
-
-impl<'de> Deserialize<'de> for Pairs {
+impl<'de> Deserialize<'de> for ContextHeader {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_map(PairsVisitor)
     }
@@ -31,25 +44,32 @@ impl<'de> Deserialize<'de> for Pairs {
 struct PairsVisitor;
 
 impl<'de> Visitor<'de> for PairsVisitor {
-    type Value = Pairs;
+    type Value = ContextHeader;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object of strings")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Pairs, A::Error> {
-        let mut context = EncryptionContext::new();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ContextHeader, A::Error> {
+        let mut context = ContextHeader::default();
         while let Some((name, value)) = map.next_entry::<String, String>()? {
-            context = context.with(name, value).map_err(serde::de::Error::custom)?;
+            if name == OBJECT_ARN {
+                if context.arn.replace(value).is_some() {
+                    return Err(serde::de::Error::custom("a pair is named twice"));
+                }
+            } else {
+                context.pairs = context.pairs.with(name, value).map_err(serde::de::Error::custom)?;
+            }
         }
-        Ok(Pairs(context))
+        Ok(context)
     }
 }
 
-struct Shown<'a>(&'a EncryptionContext);
-
-impl Serialize for Shown<'_> {
+impl Serialize for ContextHeader {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.collect_map(self.0.iter())
+        let arn = self.arn.as_deref().map(|arn| (OBJECT_ARN, arn));
+        let before = self.pairs.iter().take_while(|(name, _)| *name < OBJECT_ARN);
+        let after = self.pairs.iter().skip_while(|(name, _)| *name < OBJECT_ARN);
+        serializer.collect_map(before.chain(arn).chain(after))
     }
 }

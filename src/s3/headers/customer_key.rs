@@ -7,39 +7,82 @@ use base64ct::{Base64, Encoding};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use super::base64;
 use crate::crypto::md5::md5;
-use crate::s3::error::{S3Error, S3ErrorKind as Kind, shown};
+use crate::s3::error::shown;
 use crate::secret::CustomerKey;
 
-use super::names::SERVER_SIDE_ENCRYPTION;
-
-/// What was given, each as far as it could be read.
+/// What was given, each as far as it could be read. An empty header is there, with a value that is wrong.
 #[derive(Clone, Default)]
 pub(in crate::s3) struct CustomerKeyHeaders {
-    algorithm: Option<String>,
-    /// `None` inside: it is not 32 bytes in base64, or all of them are zero.
-    key: Option<Option<Arc<CustomerKey>>>,
-    md5: Option<Option<CustomerKeyMd5>>,
+    pub(in crate::s3) algorithm: Option<String>,
+    key: Option<Given<KeyText>>,
+    md5: Option<Given<()>>,
 }
 
-/// The MD5 of a customer key: made from a secret, and shown by no `Debug`.
+/// A value, and its text to compare it with that of the same header given again.
 #[derive(Clone)]
-pub(in crate::s3) struct CustomerKeyMd5(Zeroizing<[u8; 16]>);
+struct Given<T> {
+    text: Arc<Zeroizing<Vec<u8>>>,
+    value: T,
+}
+
+/// What the text of a key says.
+#[derive(Clone)]
+pub(in crate::s3) enum KeyText {
+    /// A byte of it is not ASCII.
+    NotAscii,
+    /// It decodes to no byte at all; whether the text itself is empty.
+    TooShort { empty: bool },
+    /// It decodes to these bytes.
+    Decoded(DecodedKey),
+}
+
+/// A key that was decoded: `key` is `None` where the bytes are no customer key, by their length or as all zeros.
+#[derive(Clone)]
+pub(in crate::s3) struct DecodedKey {
+    pub(in crate::s3) key: Option<Arc<CustomerKey>>,
+    pub(in crate::s3) md5: CustomerKeyMd5,
+}
+
+/// The MD5 of a customer key in base64: made from a secret, and shown by no `Debug`.
+#[derive(Clone)]
+pub(in crate::s3) struct CustomerKeyMd5(Zeroizing<[u8; 24]>);
 
 impl CustomerKeyMd5 {
-    fn of(key: &CustomerKey) -> Self {
-        Self(Zeroizing::new(md5(key.expose_secret())))
+    fn of(key: &[u8]) -> Self {
+        let digest = Zeroizing::new(md5(key));
+        let mut text = Zeroizing::new([0; 24]);
+        // 16 bytes are 24 characters, always.
+        let _ = Base64::encode(&*digest, &mut *text);
+        Self(text)
     }
 
-    fn decode(text: &str) -> Option<Self> {
-        // 24 characters are at most 18 bytes.
-        let mut bytes = Zeroizing::new([0; 18]);
-        let decoded = Base64::decode(text, &mut bytes[..]).ok()?;
-        decoded.try_into().ok().map(Zeroizing::new).map(Self)
+    pub(super) fn as_bytes(&self) -> &[u8] {
+        &*self.0
+    }
+}
+
+impl KeyText {
+    fn of(text: &[u8]) -> Self {
+        let Some(mut bytes) = base64::decode(text) else {
+            return Self::NotAscii;
+        };
+        if bytes.is_empty() {
+            return Self::TooShort { empty: text.is_empty() };
+        }
+        let md5 = CustomerKeyMd5::of(&bytes);
+        Self::Decoded(DecodedKey { key: CustomerKey::from_slice(&mut bytes).ok().map(Arc::new), md5 })
+    }
+}
+
+impl<T> Given<T> {
+    fn new(text: &[u8], value: T) -> Self {
+        Self { text: Arc::new(Zeroizing::new(text.to_vec())), value }
     }
 
-    pub(super) fn encode(&self) -> String {
-        Base64::encode_string(&*self.0)
+    fn is(&self, text: &[u8]) -> bool {
+        self.text.as_slice().ct_eq(text).into()
     }
 }
 
@@ -48,12 +91,16 @@ impl CustomerKeyHeaders {
         super::put(&mut self.algorithm, text.to_owned())
     }
 
-    pub(super) fn set_key(&mut self, text: &str) -> bool {
-        super::put(&mut self.key, decode(text).map(Arc::new))
+    pub(super) fn set_key(&mut self, text: &[u8]) -> bool {
+        let again = self.key.as_ref().is_none_or(|key| key.is(text));
+        self.key.get_or_insert_with(|| Given::new(text, KeyText::of(text)));
+        again
     }
 
-    pub(super) fn set_md5(&mut self, text: &str) -> bool {
-        super::put(&mut self.md5, CustomerKeyMd5::decode(text))
+    pub(super) fn set_md5(&mut self, text: &[u8]) -> bool {
+        let again = self.md5.as_ref().is_none_or(|md5| md5.is(text));
+        self.md5.get_or_insert_with(|| Given::new(text, ()));
+        again
     }
 
     /// Whether any of the three is there.
@@ -61,61 +108,32 @@ impl CustomerKeyHeaders {
         self.algorithm.is_some() || self.key.is_some() || self.md5.is_some()
     }
 
-    /// The algorithm as the request has it.
-    pub(in crate::s3) fn algorithm(&self) -> Option<&str> {
-        self.algorithm.as_deref()
+    /// Whether all three are there.
+    pub(in crate::s3) fn is_complete(&self) -> bool {
+        self.algorithm.is_some() && self.key.is_some() && self.md5.is_some()
     }
 
-    /// Refuses less than three of three. An empty header is there, with an invalid value.
-    pub(in crate::s3) fn check_complete(&self) -> Result<(), S3Error> {
-        let missing = if !self.is_present() {
-            return Ok(());
-        } else if self.algorithm.is_none() {
-            Kind::CustomerAlgorithmMissing
-        } else if self.key.is_none() {
-            Kind::CustomerKeyMissing
-        } else if self.md5.is_none() {
-            return Err(Kind::CustomerKeyMd5Missing.into());
-        } else {
-            return Ok(());
-        };
-        Err(named(missing))
+    pub(in crate::s3) fn key(&self) -> Option<&KeyText> {
+        self.key.as_ref().map(|key| &key.value)
     }
 
-    /// The key, and its MD5, once all values are right.
-    pub(in crate::s3) fn check_values(&self) -> Result<(Arc<CustomerKey>, CustomerKeyMd5), S3Error> {
-        let key = self.key.clone().flatten().ok_or_else(|| named(Kind::CustomerKeyInvalid))?;
-        if let Some(algorithm) = self.algorithm.as_deref().filter(|algorithm| *algorithm != "AES256") {
-            return Err(S3Error::new(Kind::CustomerAlgorithm).with_request_value(SERVER_SIDE_ENCRYPTION, algorithm));
-        }
-        let md5 = CustomerKeyMd5::of(&key);
-        let given = self.md5.as_ref().and_then(Option::as_ref);
-        if given.is_some_and(|given| bool::from(given.0.ct_eq(&*md5.0))) {
-            Ok((key, md5))
-        } else {
-            Err(named(Kind::CustomerKeyMd5Mismatch))
-        }
+    pub(in crate::s3) fn has_md5(&self) -> bool {
+        self.md5.is_some()
     }
-}
 
-/// As S3 answers: it names the header of another mode, and `null` as its value.
-fn named(kind: Kind) -> S3Error {
-    S3Error::new(kind).with_argument(SERVER_SIDE_ENCRYPTION, "null")
-}
-
-fn decode(text: &str) -> Option<CustomerKey> {
-    // 44 characters are at most 33 bytes.
-    let mut bytes = Zeroizing::new([0; 33]);
-    let len = Base64::decode(text, &mut bytes[..]).ok()?.len();
-    CustomerKey::from_slice(&mut bytes[..len]).ok()
+    /// Whether the MD5 that was given, if one was, is this one: as text, which the service does not read leniently.
+    pub(in crate::s3) fn md5_is(&self, md5: &CustomerKeyMd5) -> bool {
+        self.md5.as_ref().is_none_or(|given| given.is(md5.as_bytes()))
+    }
 }
 
 impl fmt::Debug for CustomerKeyHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let given = |there: bool| there.then_some("..");
         f.debug_struct("CustomerKeyHeaders")
             .field("algorithm", &self.algorithm.as_deref().map(shown))
-            .field("key", &self.key)
-            .field("md5", &self.md5)
+            .field("key", &given(self.key.is_some()))
+            .field("md5", &given(self.md5.is_some()))
             .finish()
     }
 }

@@ -2,57 +2,53 @@
 
 use http::{HeaderMap, HeaderValue};
 
-use super::{CustomerKeyMd5, encode_context, names};
-use crate::envelope::{Envelope, ModeId};
+use super::{ContextHeader, CustomerKeyMd5, names};
+use crate::envelope::ModeId;
+use crate::s3::record::EncryptionRecord;
 
-/// Which headers an operation answers with, and what they need that is not in the envelope.
+/// What an answer says that is not in the record: it is the request's.
 #[derive(Clone, Debug, Default)]
 pub(in crate::s3) struct Answer {
-    /// Whether it says how the object is encrypted.
-    pub(in crate::s3) method: bool,
-    /// Whether it repeats the encryption context.
-    pub(in crate::s3) context: bool,
-    /// Whether it says that a bucket key was asked for, beside what the envelope says.
-    pub(in crate::s3) bucket_key: bool,
     /// The MD5 of the customer key that came with the request.
     pub(in crate::s3) customer_key_md5: Option<CustomerKeyMd5>,
+    /// The encryption context that came with the request; the answer repeats it.
+    pub(in crate::s3) context: Option<ContextHeader>,
 }
 
-/// The headers of an answer about what has this envelope, the sensitive ones marked.
-pub(in crate::s3) fn response_headers(envelope: &Envelope, answer: &Answer) -> HeaderMap {
-    let mut headers = HeaderMap::new();
-    if !answer.method {
-        return headers;
-    }
-    let method = match envelope.mode() {
-        ModeId::SseS3 => "AES256",
-        ModeId::SseKms => "aws:kms",
-        ModeId::DsseKms => "aws:kms:dsse",
-        ModeId::SseC => {
-            if let Some(md5) = &answer.customer_key_md5 {
+impl Answer {
+    /// The headers of an answer about what has this record, the sensitive ones marked.
+    pub(in crate::s3) fn headers(&self, record: &EncryptionRecord) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        let method = match record.mode() {
+            None => return headers,
+            Some(ModeId::SseS3) => "AES256",
+            Some(ModeId::SseKms) => "aws:kms",
+            Some(ModeId::DsseKms) => "aws:kms:dsse",
+            Some(ModeId::SseC) => {
                 headers.insert(names::CUSTOMER_ALGORITHM, HeaderValue::from_static("AES256"));
-                insert(&mut headers, names::CUSTOMER_KEY_MD5, &md5.encode(), true);
+                if let Some(md5) = &self.customer_key_md5 {
+                    insert(&mut headers, names::CUSTOMER_KEY_MD5, md5.as_bytes(), true);
+                }
+                return headers;
             }
-            return headers;
+        };
+        headers.insert(names::SERVER_SIDE_ENCRYPTION, HeaderValue::from_static(method));
+        if let Some(key_id) = record.kms_key_id() {
+            insert(&mut headers, names::KMS_KEY_ID, key_id.as_bytes(), false);
         }
-    };
-    headers.insert(names::SERVER_SIDE_ENCRYPTION, HeaderValue::from_static(method));
-    if let Some(key_id) = envelope.kms_key_id() {
-        insert(&mut headers, names::KMS_KEY_ID, key_id, false);
+        if record.bucket_key_done() {
+            headers.insert(names::BUCKET_KEY_ENABLED, HeaderValue::from_static("true"));
+        }
+        if let Some(context) = &self.context {
+            insert(&mut headers, names::CONTEXT, context.encode().as_bytes(), true);
+        }
+        headers
     }
-    if envelope.mode() == ModeId::SseKms && (answer.bucket_key || envelope.has_bucket_key()) {
-        headers.insert(names::BUCKET_KEY_ENABLED, HeaderValue::from_static("true"));
-    }
-    let context = envelope.inner().unwrap_or(envelope).context();
-    if let Some(context) = context.filter(|_| answer.context) {
-        insert(&mut headers, names::CONTEXT, &encode_context(context), true);
-    }
-    headers
 }
 
-fn insert(headers: &mut HeaderMap, name: &'static str, value: &str, sensitive: bool) {
+fn insert(headers: &mut HeaderMap, name: &'static str, value: &[u8], sensitive: bool) {
     // The id of a KMS key has no control characters, and the rest is base64: there is nothing that a header cannot hold.
-    if let Ok(mut value) = HeaderValue::from_bytes(value.as_bytes()) {
+    if let Ok(mut value) = HeaderValue::from_bytes(value) {
         value.set_sensitive(sensitive);
         headers.insert(name, value);
     }

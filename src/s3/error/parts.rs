@@ -1,0 +1,51 @@
+//! What S3 demands of the list of parts that completes an upload.
+
+use super::{S3Error, S3ErrorKind as Kind};
+use crate::multipart::s3_limits::MIN_PART_LEN;
+use crate::object::PartNumber;
+
+/// Checks the parts that a CompleteMultipartUpload lists, each with its number and its plaintext length in bytes, against the
+/// limits of S3: 1 to 10,000 parts in ascending order, and all but the last at least 5 MiB long.
+///
+/// # Errors
+///
+/// [`MalformedXml`](Kind::MalformedXml): no part, or more than 10,000. [`PartNumber`](Kind::PartNumber).
+/// [`PartOrder`](Kind::PartOrder). [`PartTooSmall`](Kind::PartTooSmall), with the elements that S3 has.
+///
+/// ```
+/// use atrest::s3::{S3ErrorKind, check_parts};
+///
+/// check_parts([(1, 5 << 20), (2, 17)])?;
+/// assert_eq!(check_parts([(1, 17), (2, 17)]).unwrap_err().kind(), S3ErrorKind::PartTooSmall);
+/// # Ok::<(), atrest::s3::S3Error>(())
+/// ```
+///
+/// Spec: Amazon S3, CompleteMultipartUpload.
+pub fn check_parts(parts: impl IntoIterator<Item = (u32, u64)>) -> Result<(), S3Error> {
+    let (mut last, mut small, mut count) = (0, None, 0_u32);
+    for (number, plaintext_len) in parts {
+        count += 1;
+        if count > PartNumber::S3_MAX {
+            return Err(Kind::MalformedXml.into());
+        }
+        if !(1..=PartNumber::S3_MAX).contains(&number) {
+            return Err(S3Error::new(Kind::PartNumber).with_argument("partNumber", number.to_string()));
+        }
+        if number <= last {
+            return Err(Kind::PartOrder.into());
+        }
+        if let Some((number, plaintext_len)) = small {
+            return Err(too_small(number, plaintext_len));
+        }
+        small = (plaintext_len < MIN_PART_LEN).then_some((number, plaintext_len));
+        last = number;
+    }
+    if count == 0 { Err(Kind::MalformedXml.into()) } else { Ok(()) }
+}
+
+fn too_small(number: u32, plaintext_len: u64) -> S3Error {
+    S3Error::new(Kind::PartTooSmall)
+        .with_element("ProposedSize", plaintext_len.to_string())
+        .with_element("MinSizeAllowed", MIN_PART_LEN.to_string())
+        .with_element("PartNumber", number.to_string())
+}

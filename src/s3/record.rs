@@ -1,0 +1,281 @@
+//! What a service keeps of the encryption of an object or upload: [`EncryptionRecord`].
+
+use std::fmt;
+
+use crate::envelope::{Envelope, ModeId};
+use crate::mode::KmsKeys;
+use crate::sse::Expected;
+
+use super::headers::Answer;
+use super::policy::ConditionValues;
+
+const VERSION: u8 = 1;
+const ASKED: u8 = 1;
+const DONE: u8 = 1 << 1;
+const CHECKSUM: u8 = 1 << 2;
+const UPLOAD: u8 = 1 << 3;
+const METHOD: u8 = 1 << 4;
+const KMS_KEY: u8 = 1 << 5;
+const CUSTOMER_ALGORITHM: u8 = 1 << 6;
+const KNOWN: u8 = (1 << 7) - 1;
+
+/// What a service keeps of how an object or upload is encrypted: the mode, the KMS key, what was asked for and done about a
+/// bucket key, and of an upload the values that a policy judged when it was begun.
+///
+/// The answers to HEAD, lists and parts are made from it without a key and without the envelope, and what a reader expects
+/// comes from it. A decision [makes](super::NewEncryption::record) it, the service stores [`encode`](Self::encode), and hands it
+/// to the next decision.
+///
+/// # Security
+///
+/// A missing envelope does not say that an object is unencrypted, and an envelope does not say which mode the writer meant:
+/// both are the store's. The record lies where a writer of bodies and envelopes cannot write, or is sealed under a root key.
+///
+/// # The bytes
+///
+/// Integers are big-endian, `LP(x) = u16(len x) || x`, and there is one encoding of every record:
+///
+/// ```text
+/// version(1) = 1 || mode(1): 0 unencrypted, 1 SSE-S3, 2 SSE-KMS, 3 DSSE-KMS, 4 SSE-C || flags(1)
+///   || LP(KMS key, as it was resolved)                       modes 2 and 3
+///   || LP(x-amz-server-side-encryption)                      flag 4
+///   || LP(x-amz-server-side-encryption-aws-kms-key-id)       flag 5
+///   || LP(x-amz-server-side-encryption-customer-algorithm)   flag 6
+/// flags: bit 0 a bucket key was asked for; bit 1 one is used (mode 2 only); bit 2 the upload was begun with a checksum
+///   algorithm; bit 3 it is of an upload; bits 4 to 6 the request that began the upload had these headers; bit 7 zero
+/// ```
+///
+/// Bits 2 and 4 to 6 are of uploads alone. A text has at most 2,048 bytes and no control character, and that of the KMS key is
+/// not empty. A record is at most 8,203 bytes long.
+#[derive(Clone, PartialEq, Eq)]
+pub struct EncryptionRecord {
+    mode: Option<ModeId>,
+    kms_key_id: Option<String>,
+    bucket_key_asked: bool,
+    bucket_key_done: bool,
+    upload: Option<Box<Begun>>,
+}
+
+/// How an upload was begun.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub(super) struct Begun {
+    pub(super) checksum_algorithm: bool,
+    pub(super) method: Option<String>,
+    pub(super) kms_key_id: Option<String>,
+    pub(super) customer_algorithm: Option<String>,
+}
+
+/// The bytes are no record of this version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum EncryptionRecordError {
+    /// The version is not 1.
+    #[error("the encryption record's version {0} is not known, a newer release may read it")]
+    UnsupportedVersion(u8),
+    /// The bytes break a rule of the encoding.
+    #[error("the encryption record is malformed")]
+    Malformed,
+}
+
+impl fmt::Debug for Begun {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The texts are the request's: a key may stand where it does not belong.
+        f.debug_struct("Begun").field("checksum_algorithm", &self.checksum_algorithm).finish_non_exhaustive()
+    }
+}
+
+impl EncryptionRecord {
+    /// The longest encoding, in bytes.
+    pub const MAX_LEN: usize = 3 + 4 * (2 + MAX_TEXT_LEN);
+
+    /// The record of an object that is stored unencrypted.
+    pub fn unencrypted() -> Self {
+        Self { mode: None, kms_key_id: None, bucket_key_asked: false, bucket_key_done: false, upload: None }
+    }
+
+    /// The record of an object that was stored before there was a record: what the envelope says of itself.
+    ///
+    /// # Security
+    ///
+    /// An attacker who writes the store chooses what this says. A service calls it once, when it begins to keep records, and
+    /// keeps the result.
+    pub fn of_envelope(envelope: &Envelope) -> Self {
+        Self {
+            mode: Some(envelope.mode()),
+            kms_key_id: envelope.kms_key_id().map(str::to_owned),
+            bucket_key_asked: envelope.has_bucket_key(),
+            bucket_key_done: envelope.has_bucket_key(),
+            upload: None,
+        }
+    }
+
+    pub(super) fn bucket_key(self, asked: bool, applied: bool) -> Self {
+        let done = self.bucket_key_done || (asked && applied && self.mode == Some(ModeId::SseKms));
+        Self { bucket_key_asked: asked, bucket_key_done: done, ..self }
+    }
+
+    pub(super) fn of_upload(self, begun: Begun) -> Self {
+        Self { upload: Some(Box::new(begun)), ..self }
+    }
+
+    /// The record of the object that the upload becomes when it is completed, with or without the customer key.
+    #[must_use]
+    pub fn completed(&self) -> Self {
+        Self { upload: None, ..self.clone() }
+    }
+
+    /// The mode; `None` where the object is unencrypted.
+    pub fn mode(&self) -> Option<ModeId> {
+        self.mode
+    }
+
+    /// The KMS key as it was resolved, in SSE-KMS and DSSE-KMS.
+    pub fn kms_key_id(&self) -> Option<&str> {
+        self.kms_key_id.as_deref()
+    }
+
+    /// Whether the request, or the bucket in its place, asked for a bucket key.
+    pub fn bucket_key_asked(&self) -> bool {
+        self.bucket_key_asked
+    }
+
+    /// Whether a bucket key is used. The answers say this, and not what was asked for.
+    pub fn bucket_key_done(&self) -> bool {
+        self.bucket_key_done
+    }
+
+    /// Whether it is of a multipart upload under way.
+    pub fn is_of_upload(&self) -> bool {
+        self.upload.is_some()
+    }
+
+    /// Whether the upload was begun with a checksum algorithm: completing it in SSE-C then takes the customer key.
+    pub fn has_checksum_algorithm(&self) -> bool {
+        self.upload.as_ref().is_some_and(|begun| begun.checksum_algorithm)
+    }
+
+    /// What a reader accepts: this mode and this KMS key, and no other; `None` where the object is unencrypted.
+    pub fn expected(&self) -> Option<Expected> {
+        let expected = Expected::new().modes([self.mode?]);
+        Some(match &self.kms_key_id {
+            Some(key_id) => expected.kms_keys(KmsKeys::only([key_id])),
+            None => expected,
+        })
+    }
+
+    /// The encryption headers that an answer about the object has when the request brought no customer key.
+    pub fn response_headers(&self) -> http::HeaderMap {
+        Answer::default().headers(self)
+    }
+
+    /// The values that a policy judges a part or a completion by: those of the request that began the upload.
+    pub fn condition_values(&self, secure_transport: bool) -> ConditionValues<'_> {
+        let values = ConditionValues::new(secure_transport);
+        match &self.upload {
+            None => values,
+            Some(begun) => values
+                .server_side_encryption(begun.method.as_deref())
+                .kms_key_id(begun.kms_key_id.as_deref())
+                .customer_algorithm(begun.customer_algorithm.as_deref()),
+        }
+    }
+
+    /// The bytes to store.
+    pub fn encode(&self) -> Vec<u8> {
+        let begun = self.upload.as_deref();
+        let flag = |bit: u8, set: bool| if set { bit } else { 0 };
+        let has = |text: Option<&Option<String>>| text.is_some_and(Option::is_some);
+        let flags = flag(ASKED, self.bucket_key_asked)
+            | flag(DONE, self.bucket_key_done)
+            | flag(CHECKSUM, self.has_checksum_algorithm())
+            | flag(UPLOAD, begun.is_some())
+            | flag(METHOD, has(begun.map(|begun| &begun.method)))
+            | flag(KMS_KEY, has(begun.map(|begun| &begun.kms_key_id)))
+            | flag(CUSTOMER_ALGORITHM, has(begun.map(|begun| &begun.customer_algorithm)));
+        let mut bytes = vec![VERSION, self.mode.map_or(0, ModeId::number), flags];
+        let of_upload = begun.map(|begun| [&begun.method, &begun.kms_key_id, &begun.customer_algorithm]);
+        for text in [&self.kms_key_id].into_iter().chain(of_upload.into_iter().flatten()).flatten() {
+            // Every text was bounded by a header or by an envelope.
+            bytes.extend_from_slice(&(text.len() as u16).to_be_bytes());
+            bytes.extend_from_slice(text.as_bytes());
+        }
+        bytes
+    }
+
+    /// A record from bytes that are one, whole.
+    ///
+    /// # Errors
+    ///
+    /// [`EncryptionRecordError`]: the bytes are not what [`encode`](Self::encode) gives.
+    pub fn decode(bytes: &[u8]) -> Result<Self, EncryptionRecordError> {
+        let malformed = EncryptionRecordError::Malformed;
+        match bytes.first() {
+            Some(&VERSION) => {}
+            Some(other) => return Err(EncryptionRecordError::UnsupportedVersion(*other)),
+            None => return Err(malformed),
+        }
+        Self::read(bytes).ok_or(malformed)
+    }
+
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let ([_, mode, flags], mut rest) = bytes.split_first_chunk::<3>()?;
+        let mode = match mode {
+            0 => None,
+            number => Some(ModeId::ALL.into_iter().find(|mode| mode.number() == *number)?),
+        };
+        let flag = |bit: u8| flags & bit != 0;
+        let of_upload = CHECKSUM | METHOD | KMS_KEY | CUSTOMER_ALGORITHM;
+        let out_of_place = (flag(DONE) && mode != Some(ModeId::SseKms))
+            || (flag(of_upload) && !flag(UPLOAD))
+            || (mode.is_none() && flag(ASKED));
+        if flags & !KNOWN != 0 || out_of_place {
+            return None;
+        }
+        let mut text = |there: bool| if there { take(&mut rest).map(Some) } else { Some(None) };
+        let kms_key_id = text(matches!(mode, Some(ModeId::SseKms | ModeId::DsseKms)))?;
+        if kms_key_id.as_deref() == Some("") {
+            return None;
+        }
+        let method = text(flag(METHOD))?;
+        let begun_kms_key_id = text(flag(KMS_KEY))?;
+        let customer_algorithm = text(flag(CUSTOMER_ALGORITHM))?;
+        let upload = flag(UPLOAD).then(|| {
+            let checksum_algorithm = flag(CHECKSUM);
+            Box::new(Begun { checksum_algorithm, method, kms_key_id: begun_kms_key_id, customer_algorithm })
+        });
+        rest.is_empty().then_some(Self {
+            mode,
+            kms_key_id,
+            bucket_key_asked: flag(ASKED),
+            bucket_key_done: flag(DONE),
+            upload,
+        })
+    }
+}
+
+/// The longest text, in bytes: that of a KMS key.
+const MAX_TEXT_LEN: usize = 2_048;
+
+/// `LP(text)`, of which there is one that may stand here.
+fn take(rest: &mut &[u8]) -> Option<String> {
+    let (len, after) = rest.split_first_chunk::<2>()?;
+    let (text, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
+    *rest = after;
+    let text = str::from_utf8(text).ok()?;
+    let legal = text.len() <= MAX_TEXT_LEN && !text.chars().any(char::is_control);
+    legal.then(|| text.to_owned())
+}
+
+impl fmt::Debug for EncryptionRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The texts that the request sent are not shown: a key may stand where it does not belong.
+        f.debug_struct("EncryptionRecord")
+            .field("mode", &self.mode)
+            .field("kms_key_id", &self.kms_key_id)
+            .field("bucket_key_asked", &self.bucket_key_asked)
+            .field("bucket_key_done", &self.bucket_key_done)
+            .field("is_of_upload", &self.is_of_upload())
+            .field("has_checksum_algorithm", &self.has_checksum_algorithm())
+            .finish()
+    }
+}
