@@ -238,7 +238,7 @@ impl Sse {
     ///
     /// # Performance
     ///
-    /// For each sealed ETag one unwrap of a data key and one value: about 1.3 times the unwrap. The keyring's file is read at
+    /// For each sealed ETag one unwrap of a data key and one value: about 1.4 times the unwrap. The keyring's file is read at
     /// most once, where an entry names a version that is unknown or disabled.
     pub async fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
         let sealed: Vec<ListedValue<'_>> = listed.iter().filter_map(ListedEtag::value).collect();
