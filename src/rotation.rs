@@ -67,6 +67,7 @@ mod entry;
 mod inventory;
 mod pace;
 mod plain;
+mod progress;
 mod report;
 mod sweep;
 mod table;

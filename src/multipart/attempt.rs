@@ -20,7 +20,7 @@ const VERSION: u8 = 1;
 ///
 /// # Security
 ///
-/// The label lies in the clear: it must tell nothing of the plaintext. An MD5 of the plaintext does; a random ETag does
+/// The label is stored unsealed: it must tell nothing of the plaintext. An MD5 of the plaintext does; a random ETag does
 /// not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeptAttempt {

@@ -36,8 +36,8 @@ impl Sse {
     ///
     /// No receipt is opened: the client is told that the upload is complete before anything has been decrypted. The
     /// envelope, the receipts and the labels are taken as they are. Where an attacker who writes the store changed one of
-    /// them before, the first read with the key fails. The labels stand in the record in the clear, so that none may tell
-    /// of the plaintext: no MD5 of it.
+    /// them before, the first read with the key fails. The labels stand in the record unsealed. They must not tell anything of the
+    /// plaintext, such as its MD5.
     pub async fn complete_multipart_without_key(
         &self,
         object: &ObjectName,
@@ -79,7 +79,7 @@ impl Sse {
     ///
     /// [`Unexpected`]: this handle accepts no records, or not this one. [`Error::KeyProvider`](crate::Error::KeyProvider): its version of the
     /// keyring is not there or is disabled. [`Error::Inauthentic`](crate::Error::Inauthentic): it was changed, or is of
-    /// another object. [`Error::Envelope`](crate::Error::Envelope): the envelope in it is none of an SSE-C upload.
+    /// another object. [`Error::Envelope`](crate::Error::Envelope): the envelope in it is not that of an SSE-C upload.
     ///
     /// # Performance
     ///
