@@ -15,7 +15,8 @@ use crate::stream::Decryptor;
 
 /// What opens an object or an upload: what is expected of it, and the customer key in SSE-C, in one value.
 ///
-/// [`Sse::open`] and [`Sse::resume`] take it whole, so that no caller can leave the expectations out. `Debug` shows no key.
+/// [`Sse::open`] and [`Sse::resume`] take it whole, so that no caller can leave the expectations out. `Debug` shows
+/// no key.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {

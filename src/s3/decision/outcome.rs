@@ -81,8 +81,8 @@ pub enum Completing {
     Unencrypted,
     /// With [`Sse::resume`](crate::Sse::resume) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
     Encrypted(Access),
-    /// It is in SSE-C, and the request brings no customer key: it is acknowledged under a completion record, and finished by
-    /// the first request that brings the key.
+    /// It is in SSE-C, and the request brings no customer key: it is acknowledged under a completion record, and
+    /// finished by the first request that brings the key.
     WithoutKey(Expected),
 }
 
@@ -152,16 +152,16 @@ pub struct CompleteDecision {
 pub struct UpdateDecision {
     /// How the object's data key is unlocked.
     pub access: Access,
-    /// What the object becomes, under its own name, with [`Sse::rewrap_as`](crate::Sse::rewrap_as). Envelope and record are
-    /// replaced in one step.
+    /// What the object becomes, under its own name, with [`Sse::rewrap_as`](crate::Sse::rewrap_as). Envelope and
+    /// record are replaced in one step.
     pub encryption: NewEncryption,
 }
 
 macro_rules! answers_with_a_new_record {
     ($($decision:ident)*) => {$(
         impl $decision {
-            /// The encryption headers of the answer, the sensitive ones marked, from the record of what was written: the KMS
-            /// key is answered as it was resolved, and a bucket key where one is used.
+            /// The encryption headers of the answer, the sensitive ones marked, from the record of what was written:
+            /// the KMS key is answered as it was resolved, and a bucket key where one is used.
             pub fn response_headers(&self, record: &EncryptionRecord) -> HeaderMap {
                 self.answer.headers(record)
             }
