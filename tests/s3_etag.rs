@@ -143,21 +143,22 @@ fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
     for mode in service.modes() {
         let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
         let (md5, etag) = (PlaintextMd5::new(md5(0)), Etag::of_md5(md5(0)));
-        let sealed_md5 = md5.seal(&encryptor).unwrap();
-        let sealed_etag = etag.seal(&encryptor).unwrap();
+        let sealed_md5 = md5.seal(&encryptor.values()).unwrap();
+        let sealed_etag = etag.seal(&encryptor.values()).unwrap();
         assert_eq!(sealed_md5.as_bytes().len(), 16 + overhead(&mode));
         assert_eq!(sealed_etag.as_bytes().len(), 20 + overhead(&mode));
-        let sealed: Vec<SealedValue> = checksums().iter().map(|checksum| checksum.seal(&encryptor).unwrap()).collect();
+        let sealed: Vec<SealedValue> =
+            checksums().iter().map(|checksum| checksum.seal(&encryptor.values()).unwrap()).collect();
 
         let decryptor = service.decryptor(&name(), &envelope).unwrap();
-        assert_eq!(PlaintextMd5::open(&decryptor, &sealed_md5).unwrap().to_bytes(), md5.to_bytes());
-        assert_eq!(Etag::open(&decryptor, &sealed_etag).unwrap(), etag);
-        assert_eq!(Etag::open(&encryptor, &sealed_etag).unwrap(), etag);
+        assert_eq!(PlaintextMd5::open(&decryptor.values(), &sealed_md5).unwrap().to_bytes(), md5.to_bytes());
+        assert_eq!(Etag::open(&decryptor.values(), &sealed_etag).unwrap(), etag);
+        assert_eq!(Etag::open(&encryptor.values(), &sealed_etag).unwrap(), etag);
         for (checksum, sealed) in checksums().iter().zip(&sealed) {
             assert_eq!(sealed.as_bytes().len(), checksum.value().len() + overhead(&mode));
             assert!(!sealed.as_bytes().windows(4).any(|bytes| bytes == [0xAB; 4]), "it lies in the clear");
             for algorithm in ChecksumAlgorithm::ALL {
-                match Checksum::open(*algorithm, &decryptor, sealed) {
+                match Checksum::open(*algorithm, &decryptor.values(), sealed) {
                     Ok(opened) => assert_eq!((*algorithm, &opened), (checksum.algorithm(), checksum)),
                     Err(error) => {
                         assert!(matches!(error, Error::Inauthentic), "{error:?}");
@@ -170,10 +171,10 @@ fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
         // Neither is another object's, nor one the other.
         let (other, _) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
         let other = service.decryptor(&name(), &other).unwrap();
-        assert!(matches!(Etag::open(&other, &sealed_etag), Err(Error::Inauthentic)));
-        assert!(matches!(PlaintextMd5::open(&other, &sealed_md5), Err(Error::Inauthentic)));
-        assert!(matches!(Etag::open(&decryptor, &sealed_md5), Err(Error::Inauthentic)));
-        assert!(matches!(PlaintextMd5::open(&decryptor, &sealed_etag), Err(Error::Inauthentic)));
+        assert!(matches!(Etag::open(&other.values(), &sealed_etag), Err(Error::Inauthentic)));
+        assert!(matches!(PlaintextMd5::open(&other.values(), &sealed_md5), Err(Error::Inauthentic)));
+        assert!(matches!(Etag::open(&decryptor.values(), &sealed_md5), Err(Error::Inauthentic)));
+        assert!(matches!(PlaintextMd5::open(&decryptor.values(), &sealed_etag), Err(Error::Inauthentic)));
     }
 }
 
@@ -185,36 +186,37 @@ fn what_is_made_from_a_part_is_sealed_beside_it_and_what_is_made_from_the_whole_
     for mode in service.modes() {
         let upload = sse.begin_multipart(&name(), b"upload", mode.clone()).unwrap();
         let of_part = Etag::of_write(&service.sse, Some(mode.id()), Some(md5(0))).unwrap();
-        let mut part = upload.part(number).unwrap();
+        let (mut part, seal) = upload.part(number).unwrap();
         let checksum = checksums().remove(1);
-        let sealed = checksum.seal(&part).unwrap();
+        let sealed = checksum.seal(&part.values()).unwrap();
         let (mut stored, mut output) = (Vec::new(), vec![0; 1_024]);
-        let progress = part.update(b"meow", &mut output).unwrap();
-        stored.extend_from_slice(&output[..progress.written]);
-        let (len, receipt) = part.finish(&mut output, of_part.to_string().as_bytes()).unwrap();
-        stored.extend_from_slice(&output[..len]);
+        let written = part.update(b"meow", &mut output).unwrap();
+        stored.extend_from_slice(&output[..written]);
+        let finished = part.finish(&mut output).unwrap();
+        stored.extend_from_slice(&output[..finished.written]);
+        let receipt = seal.receipt(&finished, of_part.to_string().as_bytes()).unwrap();
 
         let opened = upload.open_receipt(&receipt).unwrap();
         assert_eq!(Etag::parse(str::from_utf8(&opened.label).unwrap()), Some(of_part));
-        assert_eq!(Checksum::open(checksum.algorithm(), &opened, &sealed).unwrap(), checksum);
-        assert!(matches!(Checksum::open(checksum.algorithm(), &upload, &sealed), Err(Error::Inauthentic)));
-        let of_upload = checksum.seal(&upload).unwrap();
-        assert_eq!(Checksum::open(checksum.algorithm(), &upload, &of_upload).unwrap(), checksum);
+        assert_eq!(Checksum::open(checksum.algorithm(), &opened.values(), &sealed).unwrap(), checksum);
+        assert!(matches!(Checksum::open(checksum.algorithm(), &upload.values(), &sealed), Err(Error::Inauthentic)));
+        let of_upload = checksum.seal(&upload.values()).unwrap();
+        assert_eq!(Checksum::open(checksum.algorithm(), &upload.values(), &of_upload).unwrap(), checksum);
 
         let label = of_part.to_string();
         let listed = CompletedPart::new(number, label.as_bytes(), &receipt, &stored);
         let unlock = service.unlock(mode.id());
         let completed = sse.complete_multipart(&upload, unlock, [listed]).unwrap();
         let etag = Etag::of_parts([of_part]).unwrap();
-        let sealed_etag = etag.seal(&completed.decryptor).unwrap();
+        let sealed_etag = etag.seal(&completed.decryptor.values()).unwrap();
         assert_eq!(sealed_etag.as_bytes().len(), 20 + overhead(&mode));
 
         let decryptor = service.decryptor(&name(), &completed.envelope).unwrap();
-        assert_eq!(Etag::open(&decryptor, &sealed_etag).unwrap(), etag);
+        assert_eq!(Etag::open(&decryptor.values(), &sealed_etag).unwrap(), etag);
         assert_eq!(etag.parts(), Some(1));
         let part = decryptor.with_manifest(&completed.manifest).unwrap().part_decryptor(number).unwrap();
-        assert_eq!(Checksum::open(checksum.algorithm(), &part, &sealed).unwrap(), checksum);
-        assert!(matches!(Etag::open(&part, &sealed_etag), Err(Error::Inauthentic)));
+        assert_eq!(Checksum::open(checksum.algorithm(), &part.values(), &sealed).unwrap(), checksum);
+        assert!(matches!(Etag::open(&part.values(), &sealed_etag), Err(Error::Inauthentic)));
     }
 }
 
@@ -224,14 +226,14 @@ fn a_sealed_value_of_another_length_is_none_that_was_sealed_here() {
     let (envelope, encryptor) = service.sse.blocking().encryptor(&ObjectName::unbound(), SseS3).unwrap();
     let decryptor = service.decryptor(&ObjectName::unbound(), &envelope).unwrap();
     for len in [0, 3, 5, 15, 17, 19, 21, 33] {
-        let seal = |name| encryptor.seal_value(name, &vec![7; len]).unwrap();
-        assert!(matches!(PlaintextMd5::open(&decryptor, &seal("s3/md5")), Err(Error::Inauthentic)), "{len}");
-        assert!(matches!(Etag::open(&decryptor, &seal("s3/etag")), Err(Error::Inauthentic)), "{len}");
-        let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &seal("s3/checksum/crc32c"));
+        let seal = |name| encryptor.values().seal(name, &vec![7; len]).unwrap();
+        assert!(matches!(PlaintextMd5::open(&decryptor.values(), &seal("s3/md5")), Err(Error::Inauthentic)), "{len}");
+        assert!(matches!(Etag::open(&decryptor.values(), &seal("s3/etag")), Err(Error::Inauthentic)), "{len}");
+        let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor.values(), &seal("s3/checksum/crc32c"));
         assert!(matches!(opened, Err(Error::Inauthentic)), "{len}");
     }
-    let sealed = encryptor.seal_value("s3/checksum/crc32c", &[7; 4]).unwrap();
-    assert_eq!(Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &sealed).unwrap().value(), [7; 4]);
+    let sealed = encryptor.values().seal("s3/checksum/crc32c", &[7; 4]).unwrap();
+    assert_eq!(Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor.values(), &sealed).unwrap().value(), [7; 4]);
 }
 
 #[test]

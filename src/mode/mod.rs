@@ -17,6 +17,7 @@ use std::sync::Arc;
 
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
+use crate::geometry::EachLayer;
 use crate::keys::{EncryptionContext, KeyProvider, Keyring};
 use crate::object::{ObjectName, Requester};
 use crate::secret::CustomerKey;
@@ -126,10 +127,7 @@ pub(crate) struct Authorities<'a> {
 }
 
 /// The keys that an object is wrapped under: one, or in DSSE-KMS two.
-pub(crate) struct WritingKeys<'a> {
-    pub(crate) outer: LayerKey<'a>,
-    pub(crate) inner: Option<LayerKey<'a>>,
-}
+pub(crate) type WritingKeys<'a> = EachLayer<LayerKey<'a>>;
 
 impl<'a> Authorities<'a> {
     /// Whether the object can be named to those whom the mode asks, before anyone is asked.

@@ -4,9 +4,8 @@ use std::fmt;
 
 use base64ct::{Base64, Encoding};
 
-use super::sealing::{OpensValues, SealsValues};
 use crate::error::{Error, Result};
-use crate::stream::SealedValue;
+use crate::stream::{SealedValue, ValueSealer};
 
 /// The longest value of any algorithm in bytes.
 const MAX_LEN: usize = 32;
@@ -148,7 +147,7 @@ impl Checksum {
     /// # Errors
     ///
     /// [`Error::Random`].
-    pub fn seal(&self, values: &impl SealsValues) -> Result<SealedValue> {
+    pub fn seal(&self, values: &ValueSealer) -> Result<SealedValue> {
         values.seal(self.algorithm.value_name(), self.value())
     }
 
@@ -157,7 +156,7 @@ impl Checksum {
     /// # Errors
     ///
     /// [`Error::Inauthentic`]: it was changed, or is another object's or algorithm's, or no such checksum.
-    pub fn open(algorithm: ChecksumAlgorithm, values: &impl OpensValues, sealed: &SealedValue) -> Result<Self> {
+    pub fn open(algorithm: ChecksumAlgorithm, values: &ValueSealer, sealed: &SealedValue) -> Result<Self> {
         let opened = values.open(algorithm.value_name(), sealed)?;
         Self::new(algorithm, &opened).ok_or(Error::Inauthentic)
     }

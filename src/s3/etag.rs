@@ -5,13 +5,12 @@ use std::num::NonZeroU32;
 
 use http::HeaderValue;
 
-use super::sealing::{OpensValues, SealsValues};
 use crate::crypto::md5::md5;
 use crate::envelope::ModeId;
 use crate::error::{Error, Result};
+use crate::geometry::MAX_PARTS;
 use crate::sse::Sse;
-use crate::stream::SealedValue;
-use crate::stream::geometry::MAX_PARTS;
+use crate::stream::{SealedValue, ValueSealer};
 
 /// What S3 answers as the ETag of an object or part: 32 hex digits, and after an upload in parts `-` and their number.
 ///
@@ -139,7 +138,7 @@ impl Etag {
     /// # Errors
     ///
     /// [`Error::Random`].
-    pub fn seal(&self, values: &impl SealsValues) -> Result<SealedValue> {
+    pub fn seal(&self, values: &ValueSealer) -> Result<SealedValue> {
         let count = self.parts().unwrap_or(0).to_be_bytes();
         values.seal(Self::NAME, &[&self.digits[..], &count].concat())
     }
@@ -149,7 +148,7 @@ impl Etag {
     /// # Errors
     ///
     /// [`Error::Inauthentic`]: it was changed, or is another object's, or no ETag.
-    pub fn open(values: &impl OpensValues, sealed: &SealedValue) -> Result<Self> {
+    pub fn open(values: &ValueSealer, sealed: &SealedValue) -> Result<Self> {
         let opened = values.open(Self::NAME, sealed)?;
         let (digits, count) = opened.split_first_chunk().ok_or(Error::Inauthentic)?;
         let count = count.try_into().map_err(|_| Error::Inauthentic)?;

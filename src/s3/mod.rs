@@ -32,4 +32,4 @@ pub use error::{Profile, S3Error, S3ErrorKind};
 pub use etag::Etag;
 pub use headers::{EncryptionHeaders, mark_sensitive, names};
 pub use policy::{BucketPolicy, ConditionValues, PolicyError, PolicyErrorKind, PolicyRequest, Verdict};
-pub use sealing::{OpensValues, PlaintextMd5, SealsValues};
+pub use sealing::PlaintextMd5;

@@ -1,21 +1,20 @@
-//! New objects and whole ones.
+//! `Encrypted`, an object in memory; and how a new object is drawn and an unlocked one is read.
 
 use std::fmt;
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::Sse;
 use super::wrapping::NewEnvelope;
-use crate::crypto::{Crypto, Generator, label};
+use crate::crypto::{Crypto, label};
 use crate::envelope::{Content, Envelope, EnvelopeState};
 use crate::error::{Error, Limit, Result};
+use crate::geometry::EachLayer;
 use crate::mode::{AnyMode, LayerKey, WritingKeys};
 use crate::object::ObjectName;
 use crate::secret::{DataKey, Secret};
-use crate::stream::each_layer::EachLayer;
-use crate::stream::message::{DataKeys, LayerSecret, MessageKeys, SALT_LEN};
-use crate::stream::value::Values;
+use crate::stream::message::SALT_LEN;
+use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor};
 
 /// An object that is in memory: its envelope and its body.
@@ -110,8 +109,7 @@ impl Sse {
 
         let mut drawn = Zeroizing::new([0; 2 * OBJECT_DRAW]);
         let drawn = self.draw(&mut drawn[..], cryptos, OBJECT_DRAW)?;
-        let values = Values::new(Arc::new(drawn.data_keys), [0; SALT_LEN], self.shared.generator.clone());
-        let message = MessageKeys::under(values.keys(), &drawn.message_salts, label::OBJECT);
+        let message = drawn.keys.message_under(&drawn.message_salts, label::OBJECT);
         let envelope = NewEnvelope {
             object,
             name: &object.wrap_context(b""),
@@ -121,20 +119,23 @@ impl Sse {
             kept: None,
             len: self.shared.envelope_len,
         };
-        Ok((envelope.wrap(&keys, values.keys())?, Encryptor::new(message, &values, plaintext_len)))
+        Ok((envelope.wrap(&keys, &drawn.keys)?, Encryptor::new(message, &drawn.keys, plaintext_len)))
     }
 
     /// A writer refuses what its own reader would; what each layer runs on.
     pub(super) fn check_written(&self, mode: &AnyMode) -> Result<EachLayer<Crypto>> {
         self.check_mode(mode.id())?;
-        let (outer, inner) = self.shared.cryptos(mode.id())?;
-        Ok(EachLayer { outer, inner })
+        self.shared.cryptos(mode.id())
     }
 
     /// A writer refuses what its own reader would; which key it is shows only in the provider's answer.
     pub(super) fn check_written_kms_keys(&self, keys: &WritingKeys<'_>) -> Result<()> {
-        let written = [Some(&keys.outer), keys.inner.as_ref()];
-        written.into_iter().flatten().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id))
+        keys.iter().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id))
+    }
+
+    /// The data keys of an object, with the generator of its salts.
+    pub(super) fn object_keys(&self, layers: EachLayer<LayerSecret>) -> ObjectKeys {
+        ObjectKeys::new(layers, self.shared.generator.clone())
     }
 
     /// Draws all that is random in something new: `len` bytes for each layer, from the outer one inward.
@@ -153,7 +154,7 @@ impl Sse {
         Ok(Drawn {
             wrap_salts: drawn.as_ref().map(|(_, (wrap_salt, _, _))| *wrap_salt),
             message_salts: drawn.as_ref().map(|(_, (_, _, message_salt))| *message_salt),
-            data_keys: drawn.map(|(crypto, (_, data_key, _))| LayerSecret { crypto, data_key }),
+            keys: self.object_keys(drawn.map(|(crypto, (_, data_key, _))| LayerSecret { crypto, data_key })),
         })
     }
 }
@@ -161,22 +162,19 @@ impl Sse {
 /// What is random in a new object or upload.
 pub(super) struct Drawn {
     pub(super) wrap_salts: EachLayer<[u8; 32]>,
-    pub(super) data_keys: DataKeys,
+    pub(super) keys: ObjectKeys,
     /// Zeros in an upload, which has no message.
     message_salts: EachLayer<[u8; SALT_LEN]>,
 }
 
-/// What decrypts the body of an object that was unlocked.
-pub(super) fn decryptor(envelope: &Envelope, keys: DataKeys, generator: Generator) -> Result<Decryptor> {
-    let values = Values::new(Arc::new(keys), [0; SALT_LEN], generator);
+/// Reads the body of an object that was unlocked.
+pub(super) fn decryptor(envelope: &Envelope, keys: &ObjectKeys) -> Result<Decryptor> {
     let headers = envelope.each_layer().try_map(|layer| layer.content.header().ok_or(Error::UploadNotComplete))?;
     match envelope.content {
-        Content::Multipart { parts, plaintext_len, .. } => {
-            Ok(Decryptor::of_parts(parts, headers, &values, plaintext_len))
-        }
+        Content::Multipart { parts, plaintext_len, .. } => Ok(Decryptor::of_parts(parts, headers, keys, plaintext_len)),
         Content::Object(_) | Content::Upload => {
-            let message = MessageKeys::open(values.keys(), &headers, label::OBJECT)?;
-            Ok(Decryptor::of_message(message, &values, envelope.plaintext_len))
+            let message = keys.message_of(&headers, label::OBJECT)?;
+            Ok(Decryptor::of_message(message, keys, envelope.plaintext_len))
         }
     }
 }

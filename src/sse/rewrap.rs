@@ -8,7 +8,7 @@ use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
 use crate::mode::{AnyMode, Mode, WritingKeys, any};
 use crate::object::ObjectName;
-use crate::stream::message::DataKeys;
+use crate::stream::object_keys::ObjectKeys;
 
 impl Sse {
     /// Whether the envelope is wrapped under another version of the keyring than its primary.
@@ -176,7 +176,7 @@ impl Sse {
     fn wrap_anew(
         &self,
         old: &Envelope,
-        unlocked: &DataKeys,
+        unlocked: &ObjectKeys,
         keys: &WritingKeys<'_>,
         named: Named<'_>,
     ) -> Result<Envelope> {

@@ -1,4 +1,4 @@
-//! Parts that are stored apart, read as the one body that they are.
+//! `Joined`: parts that are stored apart, read as one body.
 
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 

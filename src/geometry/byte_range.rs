@@ -1,0 +1,124 @@
+//! `ByteRange`, a range of plaintext, and `Fetch`, the stored bytes to ask for when the body's length is not known.
+
+use std::ops::{Range, RangeFrom, RangeInclusive};
+
+use super::{CHUNK_LEN, HEADER_LEN, Layers, TAG_LEN, chunk_of, sealed_chunk_start};
+
+/// A range of an object's plaintext bytes; made from a Rust range, or by [`last`](Self::last).
+///
+/// An end behind the object's is clipped, as in HTTP. A range that holds no byte of the object, or no byte at all, is
+/// refused as [`Error::RangeNotSatisfiable`](crate::Error::RangeNotSatisfiable).
+///
+/// Spec: RFC 9110 section 14.1.2.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ByteRange(Shape);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+enum Shape {
+    Between(u64, u64),
+    From(u64),
+    Last(u64),
+}
+
+impl ByteRange {
+    /// The last `len` bytes, or the whole object where it is shorter.
+    ///
+    /// Of an empty object it holds no byte and is refused.
+    pub fn last(len: u64) -> Self {
+        Self(Shape::Last(len))
+    }
+
+    /// Where the range lies in an object of this length, and whether that depends on the length.
+    pub(crate) fn within(self, plaintext_len: u64) -> (Range<u64>, bool) {
+        match self.0 {
+            Shape::Between(start, end) => (start..end.min(plaintext_len), end > plaintext_len),
+            Shape::From(start) => (start..plaintext_len, true),
+            Shape::Last(len) => (plaintext_len.saturating_sub(len)..plaintext_len, true),
+        }
+    }
+}
+
+impl From<Range<u64>> for ByteRange {
+    fn from(range: Range<u64>) -> Self {
+        Self(Shape::Between(range.start, range.end))
+    }
+}
+
+impl From<RangeInclusive<u64>> for ByteRange {
+    fn from(range: RangeInclusive<u64>) -> Self {
+        // Past the last u64 there is nothing to clip.
+        Self(Shape::Between(*range.start(), range.end().saturating_add(1)))
+    }
+}
+
+impl From<RangeFrom<u64>> for ByteRange {
+    fn from(range: RangeFrom<u64>) -> Self {
+        Self(Shape::From(range.start))
+    }
+}
+
+/// The stored bytes to ask a store for, in the three forms that stores know.
+///
+/// [`Layers::fetch`] gives one. A store clips it where the body ends.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Fetch {
+    /// The bytes at these offsets of the body.
+    Range(Range<u64>),
+    /// The bytes from this offset to the body's end.
+    From(u64),
+    /// So many bytes at the body's end, or the whole body where it is shorter.
+    Last(u64),
+}
+
+impl Layers {
+    /// The stored bytes that hold a range of a body of unknown length, which is one message; needs no key.
+    ///
+    /// The answer of the store tells the length; [`Decryptor::range`](crate::Decryptor::range) then plans exactly, and
+    /// [`RangePlan::decrypt_pieces`](crate::RangePlan::decrypt_pieces) opens the wider answer. A range that holds no
+    /// byte fetches the end, which says so.
+    ///
+    /// ```
+    /// use atrest::ByteRange;
+    /// use atrest::geometry::{Fetch, Layers};
+    /// assert_eq!(Layers::One.fetch(20_000..20_001), Fetch::Range(16_456..32_856));
+    /// assert_eq!(Layers::One.fetch(ByteRange::last(8)), Fetch::Last(16_424));
+    /// ```
+    pub fn fetch(self, range: impl Into<ByteRange>) -> Fetch {
+        let range = range.into();
+        match self {
+            Self::One => in_message(range, false),
+            Self::Two => match in_message(range, true) {
+                Fetch::Range(inner) => in_message(inner.into(), false),
+                Fetch::From(inner) => in_message((inner..).into(), false),
+                Fetch::Last(inner) => in_message(ByteRange::last(inner), false),
+            },
+        }
+    }
+}
+
+/// The bytes of a message that hold a range of its plaintext; with its header, where it is the inner one.
+fn in_message(range: ByteRange, inner: bool) -> Fetch {
+    let start_of = |chunk| match sealed_chunk_start(chunk) {
+        Some(HEADER_LEN) if inner => 0,
+        start => start.unwrap_or(u64::MAX),
+    };
+    match range.0 {
+        // Behind the end of every message.
+        Shape::Between(start, _) | Shape::From(start) if sealed_chunk_start(chunk_of(start)).is_none() => {
+            in_message(ByteRange::last(0), inner)
+        }
+        Shape::Between(start, end) if start < end => {
+            let behind = chunk_of(end.saturating_sub(1)).saturating_add(1);
+            Fetch::Range(start_of(chunk_of(start))..start_of(behind))
+        }
+        Shape::Between(..) => in_message(ByteRange::last(0), inner),
+        Shape::From(start) => Fetch::From(start_of(chunk_of(start))),
+        Shape::Last(len) => {
+            // The chunk in which the range begins has up to one chunk before it, and two tags more than `len` has.
+            let tags = (len / CHUNK_LEN).saturating_add(2).saturating_mul(TAG_LEN);
+            let header = if inner { HEADER_LEN } else { 0 };
+            Fetch::Last(len.saturating_add(CHUNK_LEN).saturating_add(tags).saturating_add(header))
+        }
+    }
+}
