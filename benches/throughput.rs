@@ -2,21 +2,23 @@
 //!
 //! `seal` and `open` are bare loops of each cipher over the same source in the same chunks into the same output;
 //! `encrypt` and `decrypt` are an object from its key to its last byte, envelope included, through one reused output of
-//! 1 MiB; `oneshot` are the calls that allocate what they give.
+//! 1 MiB; `oneshot` are the calls that allocate what they give; `io` are the `std::io` adapters over memory.
 //!
 //! All of them read from one source and write into one output: where memory happens to lie is worth 20 % and more.
 
 mod kit;
 
 use std::hint::black_box;
+use std::io::{Cursor, Read, Write};
 use std::sync::{LazyLock, Mutex, MutexGuard};
 
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
+use atrest::io::{DecryptReader, EncryptWriter};
 use atrest::{Encrypted, Envelope, ModeId};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kit::{CASES, Kit, MIB, SIZES, id, source};
+use kit::{CASES, KIB, Kit, MIB, SIZES, id, source};
 
 const CHUNK: usize = 16_384;
 const SEALED: usize = CHUNK + 16;
@@ -213,5 +215,36 @@ fn oneshot(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seal, encrypt, open, decrypt, oneshot);
+/// The `std::io` adapters over memory, through one reused buffer of each length.
+fn io(criterion: &mut Criterion) {
+    let mut output = output();
+    let mut group = criterion.benchmark_group("io");
+    group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
+    let kit = Kit::new(ModeId::SseS3, "aws-lc");
+    let sse = kit.sse.blocking();
+    let (envelope, stored) = stored(&kit, &SOURCE);
+    let body = body_of(&stored);
+    let body = &body[..stored.len()];
+    let envelope = Envelope::decode(&envelope).expect("an envelope");
+    for (name, len) in [("8KiB", 8 * KIB), ("64KiB", 64 * KIB), ("1MiB", MIB)] {
+        group.bench_function(format!("decrypt-reader/64MiB/{name}"), |bencher| {
+            bencher.iter(|| {
+                let decryptor = sse.decryptor(&kit.object, &envelope, kit.unlock()).expect("a decryptor");
+                let mut reader = DecryptReader::new(decryptor, Cursor::new(body));
+                while reader.read(&mut output[..len]).expect("decrypted") > 0 {}
+            });
+        });
+        group.bench_function(format!("encrypt-writer/64MiB/{name}"), |bencher| {
+            bencher.iter(|| {
+                let (_, encryptor) = sse.encryptor(&kit.object, kit.mode.clone()).expect("an encryptor");
+                let mut writer = EncryptWriter::new(encryptor, std::io::sink());
+                SOURCE.chunks(len).for_each(|piece| writer.write_all(piece).expect("encrypted"));
+                writer.finish().expect("finished")
+            });
+        });
+    }
+    group.finish();
+}
+
+criterion_group!(benches, seal, encrypt, open, decrypt, oneshot, io);
 criterion_main!(benches);

@@ -187,26 +187,16 @@ impl RangePlan {
     ///
     /// # Errors
     ///
-    /// [`Misuse::FetchedLen`]: more than the plan fetches. [`Error::Truncated`]: less. [`Error::Inauthentic`];
-    /// [`Error::RangeNotSatisfiable`] once the end has verified.
+    /// [`Misuse::FetchedLen`]: more than the plan fetches. As [`decrypt_pieces`](Self::decrypt_pieces).
     ///
     /// # Performance
     ///
     /// Allocates the result. For long ranges use [`reader`](Self::reader).
     pub fn decrypt(&self, fetched: &[u8]) -> Result<Vec<u8>> {
-        self.check_exact(fetched)?;
-        self.reader().all(fetched)
-    }
-
-    /// [`decrypt`](Self::decrypt) into the caller's memory; says how many bytes it put there.
-    ///
-    /// # Errors
-    ///
-    /// As [`decrypt`](Self::decrypt); [`Misuse::OutputTooSmall`]: `output` is shorter than [`output_len`](Self::output_len).
-    /// On failure all that the call may have filled is wiped.
-    pub fn decrypt_into(&self, fetched: &[u8], output: &mut [u8]) -> Result<usize> {
-        self.check_exact(fetched)?;
-        self.reader().all_into([fetched], self.room(output)?)
+        if in_object(fetched.len()) > self.fetched_len() {
+            return Err(Misuse::FetchedLen.into());
+        }
+        self.decrypt_pieces([(self.fetch_span().start, fetched)])
     }
 
     /// Opens pieces of the stored body, each given with its offset there: exactly what was asked for, or wider.
@@ -217,26 +207,30 @@ impl RangePlan {
     /// # Errors
     ///
     /// [`Misuse::FetchedPlace`]: the pieces are out of order, leave a gap before the end, or reach beyond the body.
-    /// [`Error::Truncated`]: they end too early. As [`decrypt`](Self::decrypt).
+    /// [`Error::Truncated`]: they end too early. [`Error::Inauthentic`]; [`Error::RangeNotSatisfiable`] once the end has
+    /// verified.
     pub fn decrypt_pieces<'a>(&self, pieces: impl IntoIterator<Item = (u64, &'a [u8])>) -> Result<Vec<u8>> {
         let cut = self.cut(pieces)?;
+        // No more than what was fetched: all of it is there.
         let mut output = vec![0; self.output_len()];
         self.reader().all_into(cut, &mut output)?;
         Ok(output)
     }
 
-    /// [`decrypt_pieces`](Self::decrypt_pieces) into the caller's memory; says how many bytes it put there.
+    /// [`decrypt_pieces`](Self::decrypt_pieces) into the front of the caller's memory; says how many bytes it put there.
     ///
     /// # Errors
     ///
-    /// As [`decrypt_pieces`](Self::decrypt_pieces) and [`decrypt_into`](Self::decrypt_into).
-    pub fn decrypt_pieces_into<'a>(
+    /// As [`decrypt_pieces`](Self::decrypt_pieces); then all that the call may have filled is wiped.
+    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`output_len`](Self::output_len).
+    pub fn decrypt_into<'a>(
         &self,
         pieces: impl IntoIterator<Item = (u64, &'a [u8])>,
         output: &mut [u8],
     ) -> Result<usize> {
         let cut = self.cut(pieces)?;
-        self.reader().all_into(cut, self.room(output)?)
+        let output = output.get_mut(..self.output_len()).ok_or(Misuse::OutputTooSmall)?;
+        self.reader().all_into(cut, output)
     }
 
     /// Opens what is fetched as it comes, exactly and in order, in constant memory.
@@ -252,22 +246,9 @@ impl RangePlan {
         PlaintextReader::of_plan(body, self.fetched_len(), nothing_of)
     }
 
-    /// The front of an output, as long as the plaintext at the most.
-    fn room<'a>(&self, output: &'a mut [u8]) -> Result<&'a mut [u8]> {
-        output.get_mut(..self.output_len()).ok_or(Misuse::OutputTooSmall.into())
-    }
-
     fn fetched_len(&self) -> u64 {
         let span = self.fetch_span();
         span.end.saturating_sub(span.start)
-    }
-
-    fn check_exact(&self, fetched: &[u8]) -> Result<()> {
-        match in_object(fetched.len()).cmp(&self.fetched_len()) {
-            Ordering::Less => Err(Error::Truncated),
-            Ordering::Greater => Err(Misuse::FetchedLen.into()),
-            Ordering::Equal => Ok(()),
-        }
     }
 
     /// What of the pieces the plan fetches, without a gap.

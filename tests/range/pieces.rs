@@ -127,7 +127,7 @@ fn pieces_open_however_they_are_cut_and_however_much_wider_they_are() {
             });
             assert!(plan.decrypt_pieces(pieces.clone()).unwrap() == expected, "{start}..{end} by {step}");
             let mut output = vec![0xAA; plan.output_len() + 9];
-            assert_eq!(plan.decrypt_pieces_into(pieces, &mut output).unwrap(), expected.len());
+            assert_eq!(plan.decrypt_into(pieces, &mut output).unwrap(), expected.len());
             assert!(output[..expected.len()] == expected && output[expected.len()..] == [0xAA; 9], "and no more");
         }
     }
@@ -167,12 +167,12 @@ fn a_range_that_fails_leaves_nothing_in_the_callers_memory() {
     let span = plan.fetch_span();
     let mut fetched = body[span.start as usize..span.end as usize].to_vec();
     let mut output = vec![0xAA; expected.len()];
-    assert_eq!(plan.decrypt_into(&fetched, &mut output).unwrap(), expected.len());
+    assert_eq!(plan.decrypt_into([(span.start, &fetched[..])], &mut output).unwrap(), expected.len());
     assert!(output == expected);
-    let refused = plan.decrypt_into(&fetched, &mut output[1..]);
+    let refused = plan.decrypt_into([(span.start, &fetched[..])], &mut output[1..]);
     assert!(matches!(refused, Err(Error::Misuse(Misuse::OutputTooSmall))), "{refused:?}");
     // The first chunk is authentic, and the last is not.
     *fetched.last_mut().unwrap() ^= 1;
-    assert!(matches!(plan.decrypt_into(&fetched, &mut output), Err(Error::Inauthentic)));
+    assert!(matches!(plan.decrypt_into([(span.start, &fetched[..])], &mut output), Err(Error::Inauthentic)));
     assert!(output.iter().all(|byte| *byte == 0), "what came before is wiped too");
 }

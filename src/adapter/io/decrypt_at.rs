@@ -141,7 +141,8 @@ impl<S: ReadAt> DecryptAt<S> {
         }
         let end = offset.saturating_add(buffer.len() as u64);
         let plan = self.decryptor.range(offset..end, self.body_len())?;
-        plan.decrypt_into(&self.fetch(plan.fetch_span())?, buffer)
+        let span = plan.fetch_span();
+        plan.decrypt_into([(span.start, &self.fetch(span)?[..])], buffer)
     }
 
     fn verified_len(&self) -> Result<u64> {
