@@ -2,13 +2,18 @@
 //! resolved to the top-level module it leads into, and compared with the table below.
 //!
 //! A file uses floors strictly below its own; files of one directory may use each other; `lib.rs`, the front
-//! page, is free. Only `crypto/` names a crate that does cryptography. The scanner reads tokens, not lines, so
-//! that nested `use` trees, inline paths, comments and strings are what they are.
+//! page, is free. Only `crypto/` names a crate that does cryptography. `syn` parses the files; the bodies of macros,
+//! which have no syntax of their own, are read as tokens.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::fs;
 use std::path::{Path, PathBuf};
+
+use proc_macro2::{TokenStream, TokenTree};
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+use syn::{Attribute, ItemExternCrate, ItemMod, ItemUse, Macro, UseTree};
 
 /// The floors, highest first. A top-level module that is not here fails the test.
 const FLOORS: &[(u8, &[&str])] = &[
@@ -253,166 +258,123 @@ struct Scan {
 
 impl Scan {
     fn of(module: &[String], text: &str) -> Self {
-        let tokens = tokens(text);
-        Scanner { tokens: &tokens, module: module.to_vec(), nested: Vec::new(), depth: 0, scan: Scan::default() }.run()
+        let file = syn::parse_file(text).expect("a source file parses");
+        let mut scanner = Scanner { module: module.to_vec(), in_tests: false, scan: Self::default() };
+        scanner.visit_file(&file);
+        scanner.scan
     }
 }
 
-struct Scanner<'a> {
-    tokens: &'a [Token],
+struct Scanner {
     module: Vec<String>,
-    /// Inline modules around the present token: the depth of their brace, and whether they are tests.
-    nested: Vec<(usize, bool)>,
-    depth: usize,
+    in_tests: bool,
     scan: Scan,
 }
 
-impl Scanner<'_> {
-    fn run(mut self) -> Scan {
-        let mut at = 0;
-        let mut pending_test_attribute = false;
-        while at < self.tokens.len() {
-            let token = &self.tokens[at];
-            match token.text.as_str() {
-                "#" if self.is(at + 1, "[") || (self.is(at + 1, "!") && self.is(at + 2, "[")) => {
-                    let open = if self.is(at + 1, "[") { at + 1 } else { at + 2 };
-                    let end = self.matching(open);
-                    pending_test_attribute |= self.is_test_attribute(open);
-                    if self.is(open + 1, "path") && !self.is_beside(open + 3) {
-                        self.odd(token.line, "a `#[path]` out of the folder is on no floor");
-                    }
-                    at = end + 1;
-                    continue;
-                }
-                "mod" if self.is_name(at + 1) && self.is(at + 2, "{") => {
-                    let tests = pending_test_attribute || self.in_tests();
-                    pending_test_attribute = false;
-                    self.module.push(self.tokens[at + 1].text.clone());
-                    self.nested.push((self.depth, tests));
-                    self.depth += 1;
-                    at += 3;
-                    continue;
-                }
-                "mod" if self.is_name(at + 1) && self.is(at + 2, ";") => {
-                    if pending_test_attribute || self.in_tests() {
-                        let mut tests = self.module.clone();
-                        tests.push(self.tokens[at + 1].text.clone());
-                        self.scan.test_modules.push(tests);
-                    }
-                    pending_test_attribute = false;
-                    at += 3;
-                    continue;
-                }
-                "{" => self.depth += 1,
-                "}" => {
-                    self.depth = self.depth.checked_sub(1).expect("braces balance");
-                    if self.nested.last().is_some_and(|(depth, _)| *depth == self.depth) {
-                        self.nested.pop();
-                        self.module.pop();
-                    }
-                }
-                "extern" if self.is(at + 1, "crate") => {
-                    if self.is(at + 2, "self") {
-                        self.odd(token.line, "`extern crate self` leads around the floors");
-                    } else if at + 2 < self.tokens.len() {
-                        self.name_crate(at + 2);
-                    }
-                    at += 3;
-                    continue;
-                }
-                "include" if self.is(at + 1, "!") => {
-                    self.odd(token.line, "an `include!` leads around the scanner");
-                }
-                "use" if !self.is(at + 1, "<") => {
-                    pending_test_attribute = false;
-                    at = self.use_tree(at + 1, &[]);
-                    continue;
-                }
-                "crate" | "super" | "self" if !self.is_before(at, "::") => {
-                    at = self.inline_path(at);
-                    continue;
-                }
-                "pub" | "(" | ")" | "in" => {}
-                name => {
-                    if self.is(at + 1, "::") && !self.follows_a_path(at) && is_crypto(name) {
-                        self.name_crate(at);
-                    }
-                    pending_test_attribute = false;
-                }
-            }
-            at += 1;
+impl<'ast> Visit<'ast> for Scanner {
+    fn visit_item_mod(&mut self, item: &'ast ItemMod) {
+        if item.attrs.iter().any(leads_out_of_the_folder) {
+            self.odd(item, "a `#[path]` out of the folder is on no floor");
         }
-        assert_eq!(self.depth, 0, "braces balance at the end of a file");
-        self.scan
+        let outside = self.in_tests;
+        self.in_tests |= item.attrs.iter().any(is_test_attribute);
+        self.module.push(item.ident.to_string());
+        if item.content.is_none() && self.in_tests {
+            self.scan.test_modules.push(self.module.clone());
+        }
+        visit::visit_item_mod(self, item);
+        self.module.pop();
+        self.in_tests = outside;
     }
 
-    /// Reads one tree of a `use` declaration; gives the index behind it.
-    fn use_tree(&mut self, mut at: usize, prefix: &[String]) -> usize {
-        let line = self.tokens[at].line;
-        let mut path = prefix.to_vec();
-        if self.is(at, "::") {
-            // `use ::name` is always another crate.
-            at += 1;
-            path.push("::".into());
-        }
-        loop {
-            if self.is(at, "{") {
-                at += 1;
-                while !self.is(at, "}") {
-                    at = self.use_tree(at, &path);
-                    if self.is(at, ",") {
-                        at += 1;
-                    }
-                }
-                return at + 1;
-            }
-            path.push(self.tokens[at].text.clone());
-            at += 1;
-            if !self.is(at, "::") {
-                break;
-            }
-            at += 1;
-        }
-        // `use a::{self}` names `a`.
-        if path.len() > 1 && path.last().is_some_and(|last| last == "self") {
-            path.pop();
-        }
-        let mut binds = path.last().cloned();
-        if self.is(at, "as") {
-            binds = self.tokens.get(at + 1).map(|token| token.text.clone());
-            at += 2;
-        }
-        self.record(line, path, binds);
-        at
+    fn visit_item_use(&mut self, item: &'ast ItemUse) {
+        self.use_tree(&item.tree, &[]);
     }
 
-    fn inline_path(&mut self, mut at: usize) -> usize {
-        let line = self.tokens[at].line;
-        let mut written = vec![self.tokens[at].text.clone()];
-        at += 1;
-        while self.is(at, "::") && self.is_name(at + 1) {
-            written.push(self.tokens[at + 1].text.clone());
-            at += 2;
+    fn visit_item_extern_crate(&mut self, item: &'ast ItemExternCrate) {
+        if item.ident == "self" {
+            self.odd(item, "`extern crate self` leads around the floors");
         }
-        // `self.x`, `pub(crate)`, `pub(super)`: no path.
-        if written.len() > 1 {
-            self.record(line, written, None);
+        self.names_crate(item.span().start().line, &item.ident.to_string());
+    }
+
+    fn visit_path(&mut self, path: &'ast syn::Path) {
+        let written = path.segments.iter().map(|segment| segment.ident.to_string()).collect();
+        self.inline_path(path.span().start().line, written);
+        visit::visit_path(self, path);
+    }
+
+    fn visit_macro(&mut self, item: &'ast Macro) {
+        if item.path.is_ident("include") {
+            self.odd(item, "an `include!` leads around the scanner");
         }
-        at
+        self.tokens(item.tokens.clone());
+        visit::visit_macro(self, item);
+    }
+}
+
+impl Scanner {
+    fn use_tree(&mut self, tree: &UseTree, prefix: &[String]) {
+        let extended = |name: &syn::Ident| [prefix, &[name.to_string()]].concat();
+        let line = tree.span().start().line;
+        match tree {
+            UseTree::Path(path) => self.use_tree(&path.tree, &extended(&path.ident)),
+            UseTree::Group(group) => group.items.iter().for_each(|tree| self.use_tree(tree, prefix)),
+            UseTree::Glob(_) => self.record(line, [prefix, &["*".into()]].concat(), None),
+            // `use a::{self}` names `a`.
+            UseTree::Name(name) if name.ident == "self" && !prefix.is_empty() => {
+                self.record(line, prefix.to_vec(), prefix.last().cloned());
+            }
+            UseTree::Name(name) => self.record(line, extended(&name.ident), Some(name.ident.to_string())),
+            UseTree::Rename(name) => self.record(line, extended(&name.ident), Some(name.rename.to_string())),
+        }
+    }
+
+    /// A path outside of a `use`. One name alone (`self`, `crate` in `pub(crate)`, a local) leads nowhere.
+    fn inline_path(&mut self, line: usize, written: Vec<String>) {
+        match written.first().map(String::as_str) {
+            _ if written.len() < 2 => {}
+            Some("crate" | "super" | "self") => self.record(line, written, None),
+            Some(name) => self.names_crate(line, name),
+            None => {}
+        }
+    }
+
+    /// The paths in the body of a macro: names with `::` between them.
+    fn tokens(&mut self, tokens: TokenStream) {
+        let mut path: Vec<String> = Vec::new();
+        let mut line = 0;
+        let mut colons = 0;
+        for token in tokens {
+            match token {
+                TokenTree::Punct(punct) if punct.as_char() == ':' => colons += 1,
+                TokenTree::Ident(name) => {
+                    if colons != 2 || path.is_empty() {
+                        self.inline_path(line, std::mem::take(&mut path));
+                        line = name.span().start().line;
+                    }
+                    path.push(name.to_string());
+                    colons = 0;
+                }
+                other => {
+                    self.inline_path(line, std::mem::take(&mut path));
+                    colons = 0;
+                    if let TokenTree::Group(group) = other {
+                        self.tokens(group.stream());
+                    }
+                }
+            }
+        }
+        self.inline_path(line, path);
     }
 
     fn record(&mut self, line: usize, written: Vec<String>, binds: Option<String>) {
+        let in_tests = self.in_tests;
         let mut path = match written.first().map(String::as_str) {
             Some("crate") => Vec::new(),
             Some("super" | "self") => self.module.clone(),
-            _ => {
-                let name = written.iter().find(|part| *part != "::");
-                let in_tests = self.in_tests();
-                if let Some(name) = name.filter(|name| is_crypto(name))
-                    && !in_tests
-                {
-                    self.scan.crypto_crates.push((line, name.clone()));
-                }
+            first => {
+                self.names_crate(line, first.unwrap_or_default());
                 self.scan.plain_uses.push(Found { line, path: written.clone(), written, binds, in_tests });
                 return;
             }
@@ -420,254 +382,35 @@ impl Scanner<'_> {
         for part in &written {
             match part.as_str() {
                 "crate" | "self" => {}
-                "super" => {
-                    path.pop();
-                }
+                "super" => drop(path.pop()),
                 _ => path.push(part.clone()),
             }
         }
-        let in_tests = self.in_tests();
         self.scan.uses.push(Found { line, written, path, binds, in_tests });
     }
 
-    fn name_crate(&mut self, at: usize) {
-        let token = &self.tokens[at];
-        if is_crypto(&token.text) && !self.in_tests() {
-            self.scan.crypto_crates.push((token.line, token.text.clone()));
+    fn names_crate(&mut self, line: usize, name: &str) {
+        if CRYPTO_CRATES.contains(&name) && !self.in_tests {
+            self.scan.crypto_crates.push((line, name.into()));
         }
     }
 
-    /// Whether a name is the second or later part of a path: `a::hmac`, not `::hmac`.
-    fn follows_a_path(&self, at: usize) -> bool {
-        self.is_before(at, "::") && at >= 2 && {
-            let before = &self.tokens[at - 2].text;
-            is_name(before) || before == ">"
-        }
-    }
-
-    fn is_test_attribute(&self, open: usize) -> bool {
-        self.is(open + 1, "cfg")
-            && (self.is(open + 3, "test") && self.is(open + 4, ")")
-                || self.is(open + 3, "all") && self.is(open + 5, "test"))
-    }
-
-    /// Whether a `#[path]` stays in its folder.
-    fn is_beside(&self, at: usize) -> bool {
-        self.tokens.get(at).is_some_and(|token| token.text.starts_with('"') && !token.text.contains(['/', '\\']))
-    }
-
-    fn matching(&self, open: usize) -> usize {
-        let mut depth = 0_usize;
-        for (at, token) in self.tokens.iter().enumerate().skip(open) {
-            match token.text.as_str() {
-                "[" => depth += 1,
-                "]" => {
-                    depth -= 1;
-                    if depth == 0 {
-                        return at;
-                    }
-                }
-                _ => {}
-            }
-        }
-        panic!("an attribute that never closes");
-    }
-
-    fn odd(&mut self, line: usize, what: &str) {
-        self.scan.oddities.push((line, what.into()));
-    }
-
-    fn in_tests(&self) -> bool {
-        self.nested.last().is_some_and(|(_, tests)| *tests)
-    }
-
-    fn is(&self, at: usize, text: &str) -> bool {
-        self.tokens.get(at).is_some_and(|token| token.text == text)
-    }
-
-    fn is_before(&self, at: usize, text: &str) -> bool {
-        at > 0 && self.is(at - 1, text)
-    }
-
-    fn is_name(&self, at: usize) -> bool {
-        self.tokens.get(at).is_some_and(|token| is_name(&token.text))
+    fn odd(&mut self, item: &impl Spanned, what: &str) {
+        self.scan.oddities.push((item.span().start().line, what.into()));
     }
 }
 
-fn is_name(text: &str) -> bool {
-    text.chars().next().is_some_and(|first| first.is_alphabetic() || first == '_')
+/// `cfg(test)`, alone or as the first of `all(..)`.
+fn is_test_attribute(attribute: &Attribute) -> bool {
+    let syn::Meta::List(list) = &attribute.meta else { return false };
+    let condition: String = list.tokens.to_string().split_whitespace().collect();
+    list.path.is_ident("cfg") && (condition == "test" || condition.starts_with("all(test"))
 }
 
-fn is_crypto(name: &str) -> bool {
-    CRYPTO_CRATES.contains(&name)
-}
-
-// Tokens: names, `::`, plain strings and single characters; comments, other literals and lifetimes are left out.
-
-#[derive(Debug)]
-struct Token {
-    line: usize,
-    text: String,
-}
-
-fn tokens(text: &str) -> Vec<Token> {
-    let chars: Vec<char> = text.chars().collect();
-    let mut lexer = Lexer { chars: &chars, at: 0, line: 1 };
-    let mut tokens = Vec::new();
-    while let Some(token) = lexer.next_token() {
-        tokens.push(token);
-    }
-    tokens
-}
-
-struct Lexer<'a> {
-    chars: &'a [char],
-    at: usize,
-    line: usize,
-}
-
-impl Lexer<'_> {
-    fn next_token(&mut self) -> Option<Token> {
-        loop {
-            let line = self.line;
-            let first = self.peek(0)?;
-            match first {
-                '/' if self.peek(1) == Some('/') => {
-                    while self.peek(0).is_some_and(|c| c != '\n') {
-                        self.step();
-                    }
-                }
-                '/' if self.peek(1) == Some('*') => self.block_comment(),
-                '"' => {
-                    let start = self.at;
-                    self.string();
-                    let text = self.chars[start..self.at.min(self.chars.len())].iter().collect();
-                    return Some(Token { line, text });
-                }
-                '\'' => self.char_or_lifetime(),
-                c if c.is_whitespace() => self.step(),
-                c if c.is_alphanumeric() || c == '_' => {
-                    let mut text = String::new();
-                    while let Some(c) = self.peek(0).filter(|c| c.is_alphanumeric() || *c == '_') {
-                        text.push(c);
-                        self.step();
-                    }
-                    if !self.rest_of_literal(&text) {
-                        return Some(Token { line, text });
-                    }
-                }
-                ':' if self.peek(1) == Some(':') => {
-                    self.step();
-                    self.step();
-                    return Some(Token { line, text: "::".into() });
-                }
-                c => {
-                    self.step();
-                    return Some(Token { line, text: c.into() });
-                }
-            }
-        }
-    }
-
-    /// Whether a name was the prefix of a string or of a raw name; takes the string, or the `#`.
-    fn rest_of_literal(&mut self, prefix: &str) -> bool {
-        match (prefix, self.peek(0)) {
-            ("b" | "c", Some('"')) => self.string(),
-            ("b", Some('\'')) => self.char_or_lifetime(),
-            ("r" | "br" | "cr", Some('"' | '#')) => {
-                let mut hashes = 0;
-                while self.peek(hashes) == Some('#') {
-                    hashes += 1;
-                }
-                if self.peek(hashes) != Some('"') {
-                    // A raw name: the name itself follows as a token of its own.
-                    self.step();
-                    return true;
-                }
-                self.raw_string(hashes);
-            }
-            _ => return false,
-        }
-        true
-    }
-
-    fn block_comment(&mut self) {
-        let mut depth = 0_usize;
-        while self.peek(0).is_some() {
-            match (self.peek(0), self.peek(1)) {
-                (Some('/'), Some('*')) => {
-                    depth += 1;
-                    self.step();
-                }
-                (Some('*'), Some('/')) => {
-                    depth -= 1;
-                    self.step();
-                }
-                _ => {}
-            }
-            self.step();
-            if depth == 0 {
-                return;
-            }
-        }
-    }
-
-    fn string(&mut self) {
-        self.step();
-        while let Some(c) = self.peek(0) {
-            self.step();
-            match c {
-                '\\' => self.step(),
-                '"' => return,
-                _ => {}
-            }
-        }
-    }
-
-    fn raw_string(&mut self, hashes: usize) {
-        for _ in 0..=hashes {
-            self.step();
-        }
-        while let Some(c) = self.peek(0) {
-            self.step();
-            if c == '"' && (0..hashes).all(|ahead| self.peek(ahead) == Some('#')) {
-                for _ in 0..hashes {
-                    self.step();
-                }
-                return;
-            }
-        }
-    }
-
-    fn char_or_lifetime(&mut self) {
-        self.step();
-        if self.peek(0) == Some('\\') {
-            self.step();
-            self.step();
-            while self.peek(0).is_some_and(|c| c != '\'') {
-                self.step();
-            }
-            self.step();
-        } else if self.peek(1) == Some('\'') {
-            self.step();
-            self.step();
-        } else {
-            while self.peek(0).is_some_and(|c| c.is_alphanumeric() || c == '_') {
-                self.step();
-            }
-        }
-    }
-
-    fn peek(&self, ahead: usize) -> Option<char> {
-        self.chars.get(self.at + ahead).copied()
-    }
-
-    fn step(&mut self) {
-        if self.peek(0) == Some('\n') {
-            self.line += 1;
-        }
-        self.at += 1;
-    }
+fn leads_out_of_the_folder(attribute: &Attribute) -> bool {
+    let syn::Meta::NameValue(pair) = &attribute.meta else { return false };
+    let syn::Expr::Lit(syn::ExprLit { lit: syn::Lit::Str(path), .. }) = &pair.value else { return false };
+    pair.path.is_ident("path") && path.value().contains(['/', '\\'])
 }
 
 // The scanner's own tests.

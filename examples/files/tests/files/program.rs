@@ -95,7 +95,7 @@ impl Program {
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Command {
-        let mut command = Command::new(executable());
+        let mut command = Command::new(env!("CARGO_BIN_EXE_files"));
         command.current_dir(self.directory.path()).args(self.options).args(arguments);
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
@@ -161,15 +161,6 @@ pub(crate) fn all_files(directory: &Path) -> Vec<PathBuf> {
     }
     files.sort();
     files
-}
-
-/// `target/PROFILE/examples/files`, beside `target/PROFILE/deps/` where this test is.
-fn executable() -> PathBuf {
-    let test = std::env::current_exe().expect("this test has a path");
-    let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps/TEST");
-    let executable = profile.join("examples").join(format!("files{}", std::env::consts::EXE_SUFFIX));
-    assert!(executable.exists(), "`cargo build --example files` first: `cargo test --test` does not build examples");
-    executable
 }
 
 /// Bytes that repeat nowhere near, so that a misplaced chunk shows.

@@ -4,9 +4,9 @@
 //! `--kms embedded`: the library's KMS, which keeps both in one file (`embedded.rs`). A store keeps the one that it was
 //! made with.
 
-#[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
+#[cfg(feature = "embedded-kms")]
 pub(crate) mod embedded;
-#[cfg(not(all(feature = "embedded-kms", feature = "audit-json")))]
+#[cfg(not(feature = "embedded-kms"))]
 #[path = "kms/without_embedded.rs"]
 pub(crate) mod embedded;
 mod file_kms;

@@ -1,7 +1,7 @@
 //! `files`: a small, real object store over a directory on disk, encrypted at rest in the four modes of S3.
 //!
 //! ```text
-//! cargo run --release --example files -- demo README.md
+//! cargo run --release -p atrest-files -- demo README.md
 //! ```
 //!
 //! shows all of it on a file of yours. `files help` lists the other commands. To read the program, start with
@@ -9,7 +9,7 @@
 //! `objects.rs` (how a write becomes visible, all at once or not at all). `put/parts.rs` puts in parts, `sweeps.rs` is
 //! what rewraps, inventories and the encryption of old files walk over, `kms/file_kms.rs` is a key provider.
 //!
-//! It needs the default features alone. With `--features embedded-kms,audit-json` it has `--kms embedded` too, the library's
+//! It needs the default features alone. With `--features embedded-kms` it has `--kms embedded` too, the library's
 //! own KMS in the place of that provider, and the `keys` commands (`kms/embedded.rs`). What a real service would do
 //! differently: its root key lies somewhere else than beside the data, and so does its KMS, if it is not embedded. For its
 //! tests, `FILES_STOP_AT` has it end between two writes (`steps.rs`).

@@ -1,24 +1,15 @@
 //! The `files` example, killed: at every step between two writes, and at any moment. Whatever it was doing, everything
 //! that had been acknowledged is there, what was being written is the old or the new, whole, and the next run succeeds.
 
-#[path = "files_example/program.rs"]
-#[allow(dead_code)]
-mod program;
-#[path = "../examples/files/steps.rs"]
-#[allow(dead_code)]
-mod steps;
-#[path = "files_kill/world.rs"]
-mod world;
-
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use program::Run;
-use steps::Step;
-use world::{Task, World};
+use crate::program::Run;
+use crate::steps::{self, Step};
+use crate::world::{Task, World};
 
 /// Where each task stops, in the order in which it comes there.
 const STOPS: &[(Task, &[&str])] = &[
@@ -80,10 +71,10 @@ fn a_program_that_stops_between_any_two_steps_loses_nothing() {
 }
 
 /// The file of an embedded KMS is written by the library, whose own tests kill it there.
-#[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
+#[cfg(feature = "embedded-kms")]
 #[test]
 fn a_program_that_stops_leaves_a_store_with_an_embedded_kms_that_opens() {
-    let embedded = |task| World::of(program::Program::with_options(&["--kms", "embedded"]), task);
+    let embedded = |task| World::of(crate::program::Program::with_options(&["--kms", "embedded"]), task);
     stop_at_each_step(STOPS.iter().filter(|(task, _)| matches!(task, Task::FirstPut | Task::Rewrap)), embedded);
 }
 

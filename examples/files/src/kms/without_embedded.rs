@@ -52,6 +52,6 @@ impl Embedded {
 fn not_built() -> Failure {
     Failure::rule(
         "this program was built without the embedded KMS: \
-         `cargo build --release --example files --features embedded-kms,audit-json`",
+         `cargo build --release -p atrest-files --features embedded-kms`",
     )
 }

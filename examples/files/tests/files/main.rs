@@ -1,23 +1,19 @@
 //! The `files` example, end to end: a child process for every command, and the store's files in between.
 
-#[path = "files_example/damage.rs"]
 mod damage;
-#[path = "files_example/directories.rs"]
 mod directories;
-#[path = "files_example/embedded.rs"]
 mod embedded;
-#[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
-#[path = "files_example/embedded_backups.rs"]
+#[cfg(feature = "embedded-kms")]
 mod embedded_backups;
-#[path = "files_example/keys.rs"]
 mod keys;
-#[path = "files_example/parts.rs"]
+mod kill;
 mod parts;
-#[path = "files_example/program.rs"]
 mod program;
-#[path = "files_example/sweeps.rs"]
+#[path = "../../src/steps.rs"]
+#[expect(dead_code, reason = "the program counts its steps, the tests only name them")]
+mod steps;
 mod sweeps;
-#[path = "files_example/writers.rs"]
+mod world;
 mod writers;
 
 use std::fs;

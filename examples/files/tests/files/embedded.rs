@@ -1,6 +1,6 @@
 //! `--kms embedded`: the library's own KMS behind the command line.
 
-#[cfg(not(all(feature = "embedded-kms", feature = "audit-json")))]
+#[cfg(not(feature = "embedded-kms"))]
 #[test]
 fn a_build_without_the_embedded_kms_names_the_features_that_it_takes() {
     use crate::program::Program;
@@ -9,7 +9,7 @@ fn a_build_without_the_embedded_kms_names_the_features_that_it_takes() {
     std::fs::write(program.path("source"), b"meow").expect("written");
     for asking in [&["--kms", "embedded", "put", "object", "source"][..], &["keys", "ls"], &["keys", "create"]] {
         let said = program.fails(1, asking);
-        assert!(said.contains("--features embedded-kms,audit-json"), "{said}");
+        assert!(said.contains("--features embedded-kms"), "{said}");
     }
     assert!(!program.path("atrest-store").exists());
     // Nor does it take a store that was made with one for any other.
@@ -17,10 +17,10 @@ fn a_build_without_the_embedded_kms_names_the_features_that_it_takes() {
     let file = program.path("atrest-store/store");
     let config = std::fs::read_to_string(&file).expect("read").replace("keyring ", "embedded-kms ");
     std::fs::write(&file, config).expect("written");
-    assert!(program.fails(1, ["cat", "object"]).contains("--features embedded-kms,audit-json"));
+    assert!(program.fails(1, ["cat", "object"]).contains("--features embedded-kms"));
 }
 
-#[cfg(all(feature = "embedded-kms", feature = "audit-json"))]
+#[cfg(feature = "embedded-kms")]
 pub(crate) mod built {
     use std::fs;
     use std::io::Write;
