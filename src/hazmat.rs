@@ -13,7 +13,8 @@
 //!
 //! # Security
 //!
-//! Nothing here binds a message to a name, or a key to a purpose. Use [`Sse`](crate::Sse) for everything that is stored.
+//! Nothing here binds a message to a name, or a key to a purpose. Use [`Sse`](crate::Sse) for everything that is
+//! stored.
 //!
 //! Spec: C2SP chunked-encryption, Cobblestone-256.
 

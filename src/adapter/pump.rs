@@ -1,7 +1,7 @@
 //! `EncryptPump` and `DecryptPump`: what adapters for writers and readers have in common, without their I/O.
 //!
-//! An adapter asks a pump, does the one read, seek or write that the pump names, and asks again. The pump decides what to
-//! read next and where, and serves outputs of any size; it remembers the first error, the adapter's I/O included.
+//! An adapter asks a pump, does the one read, seek or write that the pump names, and asks again. The pump decides what
+//! to read next and where, and serves outputs of any size; it remembers the first error, the adapter's I/O included.
 
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,8 @@ use crate::stream::{SealedValue, ValueSealer};
 const NAME: &str = "atrest/receipt";
 const MAX_LABEL_LEN: usize = 255;
 
-/// Says that one attempt at a part was uploaded, sealed: safe to store anywhere, 111 bytes and its label, in DSSE-KMS 208.
+/// Says that one attempt at a part was uploaded, sealed: safe to store anywhere, 111 bytes and its label, in DSSE-KMS
+/// 208.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Receipt(SealedValue);
 
@@ -141,8 +142,8 @@ pub struct CompletedPart<'a> {
 }
 
 impl<'a> CompletedPart<'a> {
-    /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the length
-    /// and the first 56 are looked at.
+    /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the
+    /// length and the first 56 are looked at.
     pub fn new(number: PartNumber, label: &'a [u8], receipt: &'a Receipt, stored: &'a [u8]) -> Self {
         let stored_header = stored.first_chunk();
         Self { number, label, receipt, stored_len: stored.len() as u64, stored_header }

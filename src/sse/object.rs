@@ -17,11 +17,11 @@ use crate::stream::message::SALT_LEN;
 use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor};
 
-/// An object that is in memory: its envelope and its body.
+/// An object in memory: its envelope and its body.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Encrypted {
-    /// What is kept beside the body.
+    /// The envelope, which is kept beside the body.
     pub envelope: Envelope,
     /// The manifest of an object that was uploaded in parts.
     pub manifest: Option<Vec<u8>>,
@@ -35,13 +35,13 @@ impl Encrypted {
         Self { envelope, manifest: None, ciphertext: ciphertext.into() }
     }
 
-    /// The same with the manifest of an object that was uploaded in parts.
+    /// Adds the manifest of an object that was uploaded in parts.
     #[must_use]
     pub fn with_manifest(self, manifest: impl Into<Vec<u8>>) -> Self {
         Self { manifest: Some(manifest.into()), ..self }
     }
 
-    /// Envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an envelope.
+    /// Joins envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an envelope.
     ///
     /// # Errors
     ///
@@ -58,7 +58,8 @@ impl Encrypted {
         Ok([&self.envelope.encode(), manifest, &self.ciphertext].concat())
     }
 
-    /// An object from one piece. One that ends within its manifest is [`Error::Truncated`] once it is decrypted.
+    /// Splits an object that is in one piece. One that ends within its manifest is [`Error::Truncated`] once it is
+    /// decrypted.
     ///
     /// # Errors
     ///
@@ -88,9 +89,9 @@ impl fmt::Debug for Encrypted {
     }
 }
 
-/// What one layer of a new object draws: `wrap_salt(32) || data key(32) || message salt(24)`.
+/// The random bytes of one layer of a new object: `wrap_salt(32) || data key(32) || message salt(24)`.
 pub(super) const OBJECT_DRAW: usize = UPLOAD_DRAW + SALT_LEN;
-/// What one layer of a new upload draws: the same without the last.
+/// The random bytes of one layer of a new upload: the same without the message salt.
 pub(super) const UPLOAD_DRAW: usize = 32 + 32;
 
 impl Sse {
@@ -122,13 +123,13 @@ impl Sse {
         Ok((envelope.wrap(&keys, &drawn.keys)?, Encryptor::new(message, &drawn.keys, plaintext_len)))
     }
 
-    /// A writer refuses what its own reader would; what each layer runs on.
+    /// Refuses a mode that this handle would not read again, and gives the implementations of each layer.
     pub(super) fn check_written(&self, mode: &AnyMode) -> Result<EachLayer<Crypto>> {
         self.check_mode(mode.id())?;
         self.shared.cryptos(mode.id())
     }
 
-    /// A writer refuses what its own reader would; which key it is shows only in the provider's answer.
+    /// Refuses KMS keys that this handle would not read again; only the provider's answer names them.
     pub(super) fn check_written_kms_keys(&self, keys: &WritingKeys<'_>) -> Result<()> {
         keys.iter().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id))
     }
@@ -138,10 +139,10 @@ impl Sse {
         ObjectKeys::new(layers, self.shared.generator.clone())
     }
 
-    /// Draws all that is random in something new: `len` bytes for each layer, from the outer one inward.
+    /// Draws the salts and data keys of a new object or upload: `len` bytes for each layer, from the outer one inward.
     ///
     /// PERF: in one go. A call to the operating system costs as much as three derivations.
-    pub(super) fn draw(&self, room: &mut [u8], cryptos: EachLayer<Crypto>, len: usize) -> Result<Drawn> {
+    pub(super) fn draw(&self, room: &mut [u8], cryptos: EachLayer<Crypto>, len: usize) -> Result<FreshSecrets> {
         let count = cryptos.iter().count();
         self.shared.generator.fill(&mut room[..count * len])?;
         let mut layers = room.chunks_mut(len).map(|drawn| {
@@ -151,7 +152,7 @@ impl Sse {
             (*wrap_salt, DataKey::from_secret(Secret::from_bytes(data_key)), message_salt)
         });
         let drawn = cryptos.map(|crypto| (crypto, layers.next().expect("there is room for each layer")));
-        Ok(Drawn {
+        Ok(FreshSecrets {
             wrap_salts: drawn.as_ref().map(|(_, (wrap_salt, _, _))| *wrap_salt),
             message_salts: drawn.as_ref().map(|(_, (_, _, message_salt))| *message_salt),
             keys: self.object_keys(drawn.map(|(crypto, (_, data_key, _))| LayerSecret { crypto, data_key })),
@@ -159,8 +160,8 @@ impl Sse {
     }
 }
 
-/// What is random in a new object or upload.
-pub(super) struct Drawn {
+/// The salts and data keys of a new object or upload.
+pub(super) struct FreshSecrets {
     pub(super) wrap_salts: EachLayer<[u8; 32]>,
     pub(super) keys: ObjectKeys,
     /// Zeros in an upload, which has no message.

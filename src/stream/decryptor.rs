@@ -18,7 +18,7 @@ use crate::geometry::{EachLayer, Extent, Layers, PartsExtent};
 /// | the whole object in order | [`sequential`](Self::sequential) |
 /// | a range | [`range`](Self::range) |
 /// | where the object ends | [`verify_end`](Self::verify_end) |
-/// | an object that was uploaded in parts | [`with_manifest`](Self::with_manifest) first, or [`manifest_page`](Self::manifest_page) |
+/// | an object of parts | [`with_manifest`](Self::with_manifest) first, or [`manifest_page`](Self::manifest_page) |
 /// | one of its parts | [`part_decryptor`](Self::part_decryptor) |
 ///
 /// Cheap to clone; many threads may read from one at once.
@@ -77,8 +77,8 @@ impl Decryptor {
         })
     }
 
-    /// The plaintext length in bytes, if it is authenticated: it was known when encryption began, the object was uploaded
-    /// in parts, or the end was [verified](Self::verify_end).
+    /// The plaintext length in bytes, if it is authenticated: it was known when encryption began, the object was
+    /// uploaded in parts, or the end was [verified](Self::verify_end).
     pub fn plaintext_len(&self) -> Option<u64> {
         self.plaintext_len
     }

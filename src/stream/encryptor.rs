@@ -13,8 +13,8 @@ use crate::geometry::EachLayer;
 
 /// Encrypts one object or part, in order, into the caller's memory.
 ///
-/// Call [`update`](Self::update) for every piece of plaintext, then [`finish`](Self::finish). Dropping it instead leaves
-/// bytes that no reader takes for an object. After an error it gives the same error for ever.
+/// Call [`update`](Self::update) for every piece of plaintext, then [`finish`](Self::finish). Dropping it instead
+/// leaves bytes that no reader takes for an object. After an error it gives the same error for ever.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -37,8 +37,8 @@ use crate::geometry::EachLayer;
 /// # Performance
 ///
 /// Whole chunks are sealed straight from the input into the output: one pass, no copy. An encryptor holds at most one
-/// chunk (DSSE-KMS: six), allocated when first needed; `update` allocates nothing after that. Give it pieces and outputs
-/// of 64 KiB or more.
+/// chunk (DSSE-KMS: six), allocated when first needed; `update` allocates nothing after that. Give it pieces and
+/// outputs of 64 KiB or more.
 ///
 /// Spec: manual, format, "Messages".
 #[derive(Debug)]
@@ -87,9 +87,9 @@ impl Encryptor {
     ///
     /// # Errors
     ///
-    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`update_len`](Self::update_len); nothing was taken, and the
-    /// call may be repeated. Any other error repeats for ever: [`Limit::Message`]: the object is longer than the format
-    /// holds. [`Misuse::PlaintextLen`]: it is longer than was said when encryption began.
+    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`update_len`](Self::update_len); nothing was taken, and
+    /// the call may be repeated. Any other error repeats for ever: [`Limit::Message`]: the object is longer than the
+    /// format holds. [`Misuse::PlaintextLen`]: it is longer than was said when encryption began.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
         self.stream.update(input, output)
     }

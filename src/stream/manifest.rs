@@ -68,8 +68,8 @@ impl Decryptor {
         Ok(self.of_part(&record, info.plaintext.end.saturating_sub(info.plaintext.start)))
     }
 
-    /// Which stored bytes of the manifest to fetch to learn of these parts, counted from 0 in the order of their numbers:
-    /// for objects of thousands of parts, of which one or a few are needed.
+    /// Which stored bytes of the manifest to fetch to learn of these parts, counted from 0 in the order of their
+    /// numbers: for objects of thousands of parts, of which one or a few are needed.
     ///
     /// What is counted behind the last part is left out.
     ///
@@ -142,8 +142,8 @@ impl ManifestPage {
 
     /// The parts, from what was fetched.
     ///
-    /// Where they lie in the stored body follows from the lengths of all parts before them; a store that keeps parts apart
-    /// needs no more than this.
+    /// Where they lie in the stored body follows from the lengths of all parts before them; a store that keeps parts
+    /// apart needs no more than this.
     ///
     /// # Errors
     ///

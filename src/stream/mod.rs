@@ -6,10 +6,10 @@
 //! DSSE-KMS  a message whose plaintext is a whole message
 //! ```
 //!
-//! `object_keys` owns an object's data keys, `message` has the keys of one message. `writer` and `reader` pass one message
-//! through in order, `layers` puts one in another, `body` reads the parts that `parts` lists, one behind the other.
-//! `encryptor`, `decryptor`, `plaintext_reader`, `manifest`, `range` and `value` are what users hold. [`Stream`] is the one
-//! place that checks an output's length and wipes it after an error; [`Failure`] remembers the error.
+//! `object_keys` owns an object's data keys, `message` has the keys of one message. `writer` and `reader` pass one
+//! message through in order, `layers` puts one in another, `body` reads the parts that `parts` lists, one behind the
+//! other. `encryptor`, `decryptor`, `plaintext_reader`, `manifest`, `range` and `value` are what users hold. [`Stream`]
+//! is the one place that checks an output's length and wipes it after an error; [`Failure`] remembers the error.
 
 mod body;
 mod decryptor;
@@ -156,7 +156,7 @@ impl<T: Transform> Stream<T> {
     /// The output of all of the input and its end, in memory of its own.
     pub(crate) fn all(&mut self, input: &[u8]) -> Result<Vec<u8>> {
         let len = self.transform.given_at_end(self.transform.taken().saturating_add(in_object(input.len())));
-        // No input is longer than memory, and what comes out is hardly longer; a wrong length is the stream's to refuse.
+        // An input of no possible length is refused by the stream itself.
         let mut output = vec![0; usize::try_from(len).unwrap_or(0)];
         self.all_into([input], &mut output)?;
         Ok(output)

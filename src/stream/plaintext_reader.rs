@@ -42,15 +42,15 @@ impl PlaintextReader {
         self.stream.update_len(input_len)
     }
 
-    /// Takes all of the stored bytes in `input`, puts plaintext into the front of `output`, and says how many bytes it is:
-    /// [`update_len`](Self::update_len).
+    /// Takes all of the stored bytes in `input`, puts plaintext into the front of `output`, and says how many bytes it
+    /// is: [`update_len`](Self::update_len).
     ///
     /// # Errors
     ///
-    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`update_len`](Self::update_len); nothing was taken, and the
-    /// call may be repeated. Any other error wipes what this call has put into `output` and repeats for ever:
-    /// [`Error::Inauthentic`]: a chunk is not the object's. [`Error::ManifestRequired`]: the object was uploaded in parts,
-    /// and the decryptor was not given the manifest. [`Misuse::FetchedLen`]: more than the plan fetches.
+    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`update_len`](Self::update_len); nothing was taken, and
+    /// the call may be repeated. Any other error wipes what this call has put into `output` and repeats for ever:
+    /// [`Error::Inauthentic`]: a chunk is not the object's. [`Error::ManifestRequired`]: the object was uploaded in
+    /// parts, and the decryptor was not given the manifest. [`Misuse::FetchedLen`]: more than the plan fetches.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
         self.stream.update(input, output)
     }

@@ -150,8 +150,8 @@ impl RangePlan {
         Ok(Self { decryptor: decryptor.clone(), ciphertext_len, fetches, reading, outcome })
     }
 
-    /// The ranges of the stored body to fetch, in this order: one, or one in each part that is read. Their bytes belong one
-    /// behind the other. A range that begins at 0 begins behind the message's header, at byte 56.
+    /// The ranges of the stored body to fetch, in this order: one, or one in each part that is read. Their bytes belong
+    /// one behind the other. A range that begins at 0 begins behind the message's header, at byte 56.
     pub fn fetches(&self) -> &[Range<u64>] {
         &self.fetches
     }
@@ -173,7 +173,8 @@ impl RangePlan {
         }
     }
 
-    /// How many bytes [`decrypt_into`](Self::decrypt_into) gives if the stored body is as long as was said; not verified.
+    /// How many bytes [`decrypt_into`](Self::decrypt_into) gives if the stored body is as long as was said; not
+    /// verified.
     pub fn output_len(&self) -> usize {
         match &self.outcome {
             Outcome::Bytes { range, .. } => {
@@ -201,14 +202,14 @@ impl RangePlan {
 
     /// Opens pieces of the stored body, each given with its offset there: exactly what was asked for, or wider.
     ///
-    /// Together the pieces hold all of [`fetch_span`](Self::fetch_span), in order and without a gap; what else they hold,
-    /// or hold twice, is passed over.
+    /// Together the pieces hold all of [`fetch_span`](Self::fetch_span), in order and without a gap; what else they
+    /// hold, or hold twice, is passed over.
     ///
     /// # Errors
     ///
     /// [`Misuse::FetchedPlace`]: the pieces are out of order, leave a gap before the end, or reach beyond the body.
-    /// [`Error::Truncated`]: they end too early. [`Error::Inauthentic`]; [`Error::RangeNotSatisfiable`] once the end has
-    /// verified.
+    /// [`Error::Truncated`]: they end too early. [`Error::Inauthentic`]; [`Error::RangeNotSatisfiable`] once the end
+    /// has verified.
     pub fn decrypt_pieces<'a>(&self, pieces: impl IntoIterator<Item = (u64, &'a [u8])>) -> Result<Vec<u8>> {
         let cut = self.cut(pieces)?;
         // No more than what was fetched: all of it is there.
@@ -217,7 +218,8 @@ impl RangePlan {
         Ok(output)
     }
 
-    /// [`decrypt_pieces`](Self::decrypt_pieces) into the front of the caller's memory; says how many bytes it put there.
+    /// [`decrypt_pieces`](Self::decrypt_pieces) into the front of the caller's memory; says how many bytes it put
+    /// there.
     ///
     /// # Errors
     ///

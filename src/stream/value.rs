@@ -55,10 +55,10 @@ impl fmt::Debug for SealedValue {
 /// Seals and opens small values that belong to one object, part or upload, under its data keys; a cheap handle.
 ///
 /// `values()` of an [`Encryptor`](crate::Encryptor), a [`Decryptor`](crate::Decryptor), an
-/// [`Upload`](crate::multipart::Upload) or a [`PartReceipt`](crate::multipart::PartReceipt) gives it. What the encryptor of
-/// an object sealed the object's decryptor opens; what the encryptor of a part sealed the receipt opens, and later the
-/// [decryptor of the part](crate::Decryptor::part_decryptor). An upload has values of its own while it is under way: for
-/// the object that it becomes, seal them again with that object's decryptor.
+/// [`Upload`](crate::multipart::Upload) or a [`PartReceipt`](crate::multipart::PartReceipt) gives it. What the
+/// encryptor of an object sealed the object's decryptor opens; what the encryptor of a part sealed the receipt opens,
+/// and later the [decryptor of the part](crate::Decryptor::part_decryptor). An upload has values of its own while it is
+/// under way: for the object that it becomes, seal them again with that object's decryptor.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {

@@ -64,7 +64,8 @@ read_at_through! {
 
 /// Reads the plaintext of an object at any offset; share it by reference or `Arc` among as many threads as there are.
 ///
-/// After an authentication error every call gives that error; what the source gives is passed on, and may be tried again.
+/// After an authentication error every call gives that error; what the source gives is passed on, and may be tried
+/// again.
 ///
 /// # Performance
 ///
@@ -154,8 +155,8 @@ impl<S: ReadAt> DecryptAt<S> {
 
     /// Reads a range of the body; less only where the source ends before it.
     fn fetch(&self, range: Range<u64>) -> Result<Vec<u8>> {
-        // No longer than one call reads and the chunks around it: `MAX_READ_LEN` bounds it, but for 72 bytes (DSSE-KMS: 144)
-        // for each empty part in between.
+        // No longer than one call reads and the chunks around it: `MAX_READ_LEN` bounds it, but for 72 bytes (DSSE-KMS:
+        // 144) for each empty part in between.
         let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
         let (mut fetched, mut filled) = (vec![0; len], 0);
         while filled < len {

@@ -10,13 +10,13 @@ use crate::stream::Decryptor;
 /// Decrypts the body that begins where `inner` stands and ends where `inner` ends.
 ///
 /// A clean end is reported only where the end is known: the last chunk has verified, or the envelope authenticates the
-/// length. Seeking relative to the end verifies the last chunk first where it does not. After an error it gives the same
-/// error for ever, by read and by seek; `Interrupted` is tried again, and `WouldBlock` is passed on and may be.
+/// length. Seeking relative to the end verifies the last chunk first where it does not. After an error it gives the
+/// same error for ever, by read and by seek; `Interrupted` is tried again, and `WouldBlock` is passed on and may be.
 ///
 /// # Performance
 ///
-/// Holds 64 KiB and what a decryptor holds, and for reads of less than 16 KiB one chunk more. Needs no `BufReader` around
-/// it for large reads, nor underneath. After a seek the next read fetches up to 64 KiB.
+/// Holds 64 KiB and what a decryptor holds, and for reads of less than 16 KiB one chunk more. Needs no `BufReader`
+/// around it for large reads, nor underneath. After a seek the next read fetches up to 64 KiB.
 #[derive(Debug)]
 pub struct DecryptReader<R> {
     pump: DecryptPump,

@@ -206,8 +206,8 @@ fn read_on(reader: &mut Reader<Slow>, step: usize) -> Result<Vec<u8>> {
 #[test]
 fn an_asynchronous_twin_writes_reads_and_seeks_as_the_adapters_do() {
     const C: usize = 16_384;
-    for len in [0, 1, C - 1, C, C + 1, 2 * C, 5 * C + 500] {
-        for step in [512, C, C + 1, 100_000] {
+    for len in [0, 1, C - 1, C, C + 1, 2 * C - 1, 2 * C, 2 * C + 1, 3 * C + 500] {
+        for step in [1, 512, C - 1, C, C + 1, 100_000].into_iter().filter(|step| *step > 1 || len <= C + 1) {
             let plaintext: Vec<u8> = (0..len).map(|at| (at * 7 + at / 256) as u8).collect();
             let (key, stored) = write(&plaintext, step);
             let mut reader = reader(&key, stored);
