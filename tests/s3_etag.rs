@@ -222,22 +222,23 @@ fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
     for mode in service.modes() {
         let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
         let (md5, etag) = (md5(0), of_md5(0));
-        let sealed_md5 = md5.seal(&encryptor).unwrap();
+        let sealed_md5 = md5.seal(&encryptor.values()).unwrap();
         // As releases before stored ETags had it.
-        let sealed_etag = encryptor.seal_value("s3/etag", &[&md5.to_bytes()[..], &[0; 4]].concat()).unwrap();
+        let sealed_etag = encryptor.values().seal("s3/etag", &[&md5.to_bytes()[..], &[0; 4]].concat()).unwrap();
         let opened = |sealed: &SealedValue, by| StoredEtag::from_sealed_value(sealed.clone()).open(&envelope, by);
         assert_eq!(sealed_md5.as_bytes().len(), 16 + overhead(&mode));
         assert_eq!(sealed_etag.as_bytes().len(), 20 + overhead(&mode));
-        let sealed: Vec<SealedValue> = checksums().iter().map(|checksum| checksum.seal(&encryptor).unwrap()).collect();
+        let sealed: Vec<SealedValue> =
+            checksums().iter().map(|checksum| checksum.seal(&encryptor.values()).unwrap()).collect();
 
         let decryptor = service.decryptor(&name(), &envelope).unwrap();
-        assert_eq!(PlaintextMd5::open(&decryptor, &sealed_md5).unwrap().to_bytes(), md5.to_bytes());
-        assert_eq!(opened(&sealed_etag, &decryptor).unwrap(), etag);
+        assert_eq!(PlaintextMd5::open(&decryptor.values(), &sealed_md5).unwrap().to_bytes(), md5.to_bytes());
+        assert_eq!(opened(&sealed_etag, &decryptor.values()).unwrap(), etag);
         for (checksum, sealed) in checksums().iter().zip(&sealed) {
             assert_eq!(sealed.as_bytes().len(), checksum.value().len() + overhead(&mode));
             assert!(!sealed.as_bytes().windows(4).any(|bytes| bytes == [0xAB; 4]), "it lies in the clear");
             for algorithm in ChecksumAlgorithm::ALL {
-                match Checksum::open(*algorithm, &decryptor, sealed) {
+                match Checksum::open(*algorithm, &decryptor.values(), sealed) {
                     Ok(opened) => assert_eq!((*algorithm, &opened), (checksum.algorithm(), checksum)),
                     Err(error) => {
                         assert!(matches!(error, Error::Inauthentic), "{error:?}");
@@ -250,10 +251,10 @@ fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
         // Neither is another object's, nor one the other.
         let (other, _) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
         let other = service.decryptor(&name(), &other).unwrap();
-        assert!(matches!(opened(&sealed_etag, &other), Err(Error::Inauthentic)));
-        assert!(matches!(PlaintextMd5::open(&other, &sealed_md5), Err(Error::Inauthentic)));
-        assert!(matches!(opened(&sealed_md5, &decryptor), Err(Error::Inauthentic)));
-        assert!(matches!(PlaintextMd5::open(&decryptor, &sealed_etag), Err(Error::Inauthentic)));
+        assert!(matches!(opened(&sealed_etag, &other.values()), Err(Error::Inauthentic)));
+        assert!(matches!(PlaintextMd5::open(&other.values(), &sealed_md5), Err(Error::Inauthentic)));
+        assert!(matches!(opened(&sealed_md5, &decryptor.values()), Err(Error::Inauthentic)));
+        assert!(matches!(PlaintextMd5::open(&decryptor.values(), &sealed_etag), Err(Error::Inauthentic)));
     }
 }
 
@@ -264,44 +265,45 @@ fn what_is_made_from_a_part_is_sealed_beside_it_and_what_is_made_from_the_whole_
     let number = PartNumber::new(1).unwrap();
     for mode in service.modes() {
         let upload = sse.begin_multipart(&name(), b"upload", mode.clone()).unwrap();
-        let mut part = upload.part(number).unwrap();
-        let of_part = Etag::of_part(upload.envelope(), &part, Some(md5(0))).unwrap();
+        let (mut part, seal) = upload.part(number).unwrap();
+        let of_part = Etag::of_part(upload.envelope(), &part.values(), Some(md5(0))).unwrap();
         assert_eq!(of_part == of_md5(0), mode.id() == ModeId::SseS3);
-        let without = Etag::of_part(upload.envelope(), &part, None);
+        let without = Etag::of_part(upload.envelope(), &part.values(), None);
         assert_eq!(matches!(without, Err(Error::Misuse(Misuse::EtagWithoutMd5))), mode.id() == ModeId::SseS3);
         let checksum = checksums().remove(1);
-        let sealed = checksum.seal(&part).unwrap();
+        let sealed = checksum.seal(&part.values()).unwrap();
         let (mut stored, mut output) = (Vec::new(), vec![0; 1_024]);
-        let progress = part.update(b"meow", &mut output).unwrap();
-        stored.extend_from_slice(&output[..progress.written]);
-        let (len, receipt) = part.finish(&mut output, of_part.to_client_string().as_bytes()).unwrap();
-        stored.extend_from_slice(&output[..len]);
+        let written = part.update(b"meow", &mut output).unwrap();
+        stored.extend_from_slice(&output[..written]);
+        let finished = part.finish(&mut output).unwrap();
+        stored.extend_from_slice(&output[..finished.written]);
+        let receipt = seal.receipt(&finished, of_part.to_client_string().as_bytes()).unwrap();
 
         let opened = upload.open_receipt(&receipt).unwrap();
         assert_eq!(Etag::parse(str::from_utf8(&opened.label).unwrap()), Some(of_part));
-        assert_eq!(Checksum::open(checksum.algorithm(), &opened, &sealed).unwrap(), checksum);
-        assert!(matches!(Checksum::open(checksum.algorithm(), &upload, &sealed), Err(Error::Inauthentic)));
-        let of_upload = checksum.seal(&upload).unwrap();
-        assert_eq!(Checksum::open(checksum.algorithm(), &upload, &of_upload).unwrap(), checksum);
+        assert_eq!(Checksum::open(checksum.algorithm(), &opened.values(), &sealed).unwrap(), checksum);
+        assert!(matches!(Checksum::open(checksum.algorithm(), &upload.values(), &sealed), Err(Error::Inauthentic)));
+        let of_upload = checksum.seal(&upload.values()).unwrap();
+        assert_eq!(Checksum::open(checksum.algorithm(), &upload.values(), &of_upload).unwrap(), checksum);
 
         let label = of_part.to_client_string();
         let listed = CompletedPart::new(number, label.as_bytes(), &receipt, &stored);
         let unlock = service.unlock(mode.id());
         let completed = sse.complete_multipart(&upload, unlock, [listed]).unwrap();
-        let of_upload =
-            |parts: &[Etag]| StoredEtag::of_upload(&completed.envelope, &completed.decryptor, parts.iter().copied());
+        let values = completed.decryptor.values();
+        let of_upload = |parts: &[Etag]| StoredEtag::of_upload(&completed.envelope, &values, parts.iter().copied());
         let (etag, stored_etag) = of_upload(&[of_part]).unwrap();
         assert_eq!(Some(etag), Etag::of_parts([of_part]));
         assert!(matches!(of_upload(&[]), Err(Error::Part(PartError::None))));
 
         let decryptor = service.decryptor(&name(), &completed.envelope).unwrap();
-        assert_eq!(stored_etag.open(&completed.envelope, &decryptor).unwrap(), etag);
+        assert_eq!(stored_etag.open(&completed.envelope, &decryptor.values()).unwrap(), etag);
         assert_eq!(etag.parts(), Some(1));
         let part = decryptor.with_manifest(&completed.manifest).unwrap().part_decryptor(number).unwrap();
-        assert_eq!(Checksum::open(checksum.algorithm(), &part, &sealed).unwrap(), checksum);
+        assert_eq!(Checksum::open(checksum.algorithm(), &part.values(), &sealed).unwrap(), checksum);
         if mode.id() == ModeId::SseS3 {
             assert_eq!(sse.open_etag(&name(), &completed.envelope, &stored_etag).unwrap(), etag);
-            assert!(matches!(stored_etag.open(&completed.envelope, &part), Err(Error::Inauthentic)));
+            assert!(matches!(stored_etag.open(&completed.envelope, &part.values()), Err(Error::Inauthentic)));
         }
     }
 }
@@ -312,17 +314,17 @@ fn a_sealed_value_of_another_length_is_none_that_was_sealed_here() {
     let (envelope, encryptor) = service.sse.blocking().encryptor(&ObjectName::unbound(), SseS3).unwrap();
     let decryptor = service.decryptor(&ObjectName::unbound(), &envelope).unwrap();
     for len in [0, 3, 5, 15, 17, 19, 21, 33] {
-        let seal = |name| encryptor.seal_value(name, &vec![7; len]).unwrap();
-        assert!(matches!(PlaintextMd5::open(&decryptor, &seal("s3/md5")), Err(Error::Inauthentic)), "{len}");
+        let seal = |name| encryptor.values().seal(name, &vec![7; len]).unwrap();
+        assert!(matches!(PlaintextMd5::open(&decryptor.values(), &seal("s3/md5")), Err(Error::Inauthentic)), "{len}");
         let etag = StoredEtag::from_sealed_value(seal("s3/etag"));
-        assert!(matches!(etag.open(&envelope, &decryptor), Err(Error::Inauthentic)), "{len}");
+        assert!(matches!(etag.open(&envelope, &decryptor.values()), Err(Error::Inauthentic)), "{len}");
         let listed = service.sse.blocking().open_etag(&ObjectName::unbound(), &envelope, &etag);
         assert!(matches!(listed, Err(Error::Inauthentic)), "{len}");
-        let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &seal("s3/checksum/crc32c"));
+        let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor.values(), &seal("s3/checksum/crc32c"));
         assert!(matches!(opened, Err(Error::Inauthentic)), "{len}");
     }
-    let sealed = encryptor.seal_value("s3/checksum/crc32c", &[7; 4]).unwrap();
-    assert_eq!(Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &sealed).unwrap().value(), [7; 4]);
+    let sealed = encryptor.values().seal("s3/checksum/crc32c", &[7; 4]).unwrap();
+    assert_eq!(Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor.values(), &sealed).unwrap().value(), [7; 4]);
 }
 
 #[test]
