@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use atrest::error::{EnvelopeError, Error, Misuse, PartError, Unexpected};
 use atrest::multipart::CompletedPart;
 use atrest::s3::{Checksum, ChecksumAlgorithm, Etag, PlaintextMd5, StoredEtag};
-use atrest::{AnyMode, ModeId, ObjectName, PartNumber, SealedValue, SseS3};
+use atrest::{AnyMode, ModeId, ObjectName, PartNumber, SealedValue, SseS3, ValueSealer};
 use proptest::prelude::*;
 use support::{Service, name};
 
@@ -35,7 +35,7 @@ fn the_etag_of_sse_s3_is_the_md5_and_of_the_other_modes_it_changes_at_every_writ
     let service = Service::new();
     for mode in service.modes() {
         let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
-        let write = |md5| StoredEtag::of_write(&envelope, &encryptor, md5);
+        let write = |md5| StoredEtag::of_write(&envelope, &encryptor.values(), md5);
         let is_md5 = mode.id() == ModeId::SseS3;
         assert_eq!(Etag::needs_md5(Some(mode.id())), is_md5, "{mode:?}");
         assert_eq!(write(Some(md5(0))).unwrap().0 == of_md5(0), is_md5, "{mode:?}");
@@ -63,7 +63,7 @@ fn a_stored_etag_opens_from_its_bytes_and_shows_no_digits() {
     let service = Service::new();
     for mode in service.modes() {
         let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
-        let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor, Some(md5(0))).unwrap();
+        let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), Some(md5(0))).unwrap();
         let bytes = stored.to_bytes();
         let sealed = mode.id() == ModeId::SseS3;
         assert_eq!(bytes.len(), if sealed { 63 } else { 22 });
@@ -72,7 +72,7 @@ fn a_stored_etag_opens_from_its_bytes_and_shows_no_digits() {
         let read = StoredEtag::from_bytes(&bytes).unwrap();
         assert_eq!(read, stored);
         let decryptor = service.decryptor(&name(), &envelope).unwrap();
-        assert_eq!(read.open(&envelope, &decryptor).unwrap(), etag);
+        assert_eq!(read.open(&envelope, &decryptor.values()).unwrap(), etag);
         assert_eq!(read.open_unencrypted().is_err(), sealed);
 
         let digits = etag.to_client_string();
@@ -101,7 +101,7 @@ fn an_etag_that_somebody_put_unsealed_beside_an_sse_s3_object_is_none() {
     let service = Service::new();
     let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), SseS3).unwrap();
     let forged = StoredEtag::of_unencrypted(of_md5(0));
-    assert!(matches!(forged.open(&envelope, &encryptor), Err(Error::Inauthentic)));
+    assert!(matches!(forged.open(&envelope, &encryptor.values()), Err(Error::Inauthentic)));
     assert!(matches!(service.sse.blocking().open_etag(&name(), &envelope, &forged), Err(Error::Inauthentic)));
 }
 
@@ -112,18 +112,18 @@ fn a_rewrap_keeps_the_etag_and_seals_it_where_the_object_becomes_one_of_sse_s3()
     let unlock = atrest::Unlock::Server;
     let kms = atrest::SseKms::new("alias/app");
     let (envelope, encryptor) = sse.encryptor(&name(), kms.clone()).unwrap();
-    let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor, None).unwrap();
+    let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), None).unwrap();
     let rewrapped = sse.rewrap_as(&name(), &envelope, unlock, &name(), SseS3).unwrap();
     let decryptor = service.decryptor(&name(), &rewrapped).unwrap();
-    let kept = stored.after_rewrap(&rewrapped, &decryptor).unwrap();
+    let kept = stored.after_rewrap(&rewrapped, &decryptor.values()).unwrap();
     assert_eq!(sse.open_etag(&name(), &rewrapped, &kept).unwrap(), etag);
 
     // From SSE-S3 it stays sealed: it is still the MD5. The keyring alone no longer opens it.
     let back = sse.rewrap_as(&name(), &rewrapped, unlock, &name(), kms).unwrap();
     let decryptor = service.decryptor(&name(), &back).unwrap();
-    let still = kept.after_rewrap(&back, &decryptor).unwrap();
+    let still = kept.after_rewrap(&back, &decryptor.values()).unwrap();
     assert_eq!(still, kept);
-    assert_eq!(still.open(&back, &decryptor).unwrap(), etag);
+    assert_eq!(still.open(&back, &decryptor.values()).unwrap(), etag);
     assert!(matches!(sse.open_etag(&name(), &back, &still), Err(Error::Unexpected(Unexpected::Mode))));
 }
 
@@ -225,7 +225,8 @@ fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
         let sealed_md5 = md5.seal(&encryptor.values()).unwrap();
         // As releases before stored ETags had it.
         let sealed_etag = encryptor.values().seal("s3/etag", &[&md5.to_bytes()[..], &[0; 4]].concat()).unwrap();
-        let opened = |sealed: &SealedValue, by| StoredEtag::from_sealed_value(sealed.clone()).open(&envelope, by);
+        let opened =
+            |sealed: &SealedValue, by: &ValueSealer| StoredEtag::from_sealed_value(sealed.clone()).open(&envelope, by);
         assert_eq!(sealed_md5.as_bytes().len(), 16 + overhead(&mode));
         assert_eq!(sealed_etag.as_bytes().len(), 20 + overhead(&mode));
         let sealed: Vec<SealedValue> =
@@ -375,12 +376,12 @@ fn a_checksum_algorithm_that_is_younger_than_this_release_needs_a_name_and_a_len
     let service = Service::new();
     let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), SseS3).unwrap();
     let checksum = Checksum::new(blake3, &[7; 32]).unwrap();
-    let sealed = checksum.seal(&encryptor).unwrap();
+    let sealed = checksum.seal(&encryptor.values()).unwrap();
     let decryptor = service.decryptor(&name(), &envelope).unwrap();
-    assert_eq!(Checksum::open(blake3, &decryptor, &sealed).unwrap(), checksum);
-    assert_eq!(decryptor.open_value("s3/checksum/blake3", &sealed).unwrap(), [7; 32]);
+    assert_eq!(Checksum::open(blake3, &decryptor.values(), &sealed).unwrap(), checksum);
+    assert_eq!(decryptor.values().open("s3/checksum/blake3", &sealed).unwrap(), [7; 32]);
     let other = ChecksumAlgorithm::other("BLAKE2", 32).unwrap();
-    assert!(matches!(Checksum::open(other, &decryptor, &sealed), Err(Error::Inauthentic)));
+    assert!(matches!(Checksum::open(other, &decryptor.values(), &sealed), Err(Error::Inauthentic)));
 
     assert_eq!(ChecksumAlgorithm::other("CRC32", 4), Some(ChecksumAlgorithm::Crc32));
     assert_eq!(ChecksumAlgorithm::from_name("BLAKE3"), None);
