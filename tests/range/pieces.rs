@@ -106,6 +106,30 @@ fn parts_are_planned_without_a_key_from_the_lengths_that_a_service_lists() {
     }
 }
 
+#[test]
+fn the_whole_of_parts_that_are_all_empty_is_planned_without_a_key_unless_http_asks() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let stored = service.put(&name(), &mode, &[(1, 0), (4, 0)]);
+        let (body, decryptor) = (stored.body(), &stored.completed.decryptor);
+        let listed = stored.parts.iter().map(|part| part.stored.len() as u64);
+        let parts = Parts::from_ciphertext_lens(mode.id().layers(), listed).unwrap();
+        let plan = decryptor.range(0.., body.len() as u64).unwrap();
+        let fetches = parts.fetches(0..).unwrap();
+        assert_eq!(fetches, plan.fetches(), "{mode:?}");
+        let pieces = fetches.iter().map(|at| (at.start, &body[at.start as usize..at.end as usize]));
+        assert_eq!(plan.decrypt_pieces(pieces).unwrap(), [0; 0]);
+        let header = ByteRange::parse("bytes=0-").unwrap().unwrap();
+        for range in [header, ByteRange::last(1), ByteRange::from(0..1)] {
+            let refused = [parts.fetches(range).err(), decryptor.range(range, body.len() as u64).err()];
+            for error in refused {
+                let refused = matches!(error, Some(Error::RangeNotSatisfiable { plaintext_len: 0, .. }));
+                assert!(refused, "{range:?}: {error:?}");
+            }
+        }
+    }
+}
+
 /// A plan over two chunks in the middle of an object, its body, and what it gives.
 fn middle(service: &Service) -> (RangePlan, Vec<u8>, Vec<u8>) {
     let plain = plain(5 * C);
