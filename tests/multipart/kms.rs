@@ -50,8 +50,8 @@ fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_
                 sse.resume_multipart(&object, id_of(&object), upload.envelope(), &expected, Unlock::Server).unwrap();
             assert_eq!(asked.since(), (0, asks), "resume");
             let parts = [attempt(&resumed, 1, 0, C), attempt(&resumed, 2, 0, 10), attempt(&upload, 2, 1, 10)];
-            let value = resumed.seal_value("md5", b"1").unwrap();
-            upload.open_value("md5", &value).unwrap();
+            let value = resumed.values().seal("md5", b"1").unwrap();
+            upload.values().open("md5", &value).unwrap();
             upload.open_receipt(&parts[1].receipt).unwrap();
             assert_eq!(asked.since(), (0, 0), "parts, receipts and values");
             let completed =
