@@ -129,7 +129,7 @@ fn a_requester_who_may_only_decrypt_uploads_parts_and_completes_and_the_wrapped_
     let key_id = kms.create_key("app").unwrap();
     let (may_generate, lies) = (AtomicBool::new(true), AtomicBool::new(false));
     let restricted = Arc::new(Restricted { kms: kms.clone(), may_generate, lies });
-    let keyring = Keyring::generate().unwrap();
+    let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
     let sse = Sse::builder().keyring(keyring.clone()).kms(restricted.clone(), KmsKeys::only([&*key_id]));
     let sse = sse.build().unwrap().blocking();
     let mut modes: Vec<AnyMode> = vec![SseKms::new(&*key_id).into()];
