@@ -95,10 +95,10 @@ impl fmt::Display for ChecksumAlgorithm {
 /// let (envelope, encryptor) = sse.blocking().encryptor(&object, atrest::SseS3)?;
 /// // The client sent `x-amz-checksum-crc32c: yZRlqg==`, and the service computed the same.
 /// let checksum = Checksum::from_base64(ChecksumAlgorithm::Crc32c, "yZRlqg==").ok_or("the header is invalid")?;
-/// let sealed = checksum.seal(&encryptor)?; // store this beside the object
+/// let sealed = checksum.seal(&encryptor.values())?; // store this beside the object
 ///
 /// let decryptor = sse.blocking().decryptor(&object, &envelope, atrest::Unlock::Server)?;
-/// let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &sealed)?;
+/// let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor.values(), &sealed)?;
 /// assert_eq!(opened.to_base64(), "yZRlqg==");
 /// # Ok(()) }
 /// ```
