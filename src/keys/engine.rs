@@ -11,8 +11,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use super::worker::IDLING;
 use crate::error::Said;
+use crate::offload::IDLING;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -63,7 +63,7 @@ impl Engine {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that the thread runs, and looks at the queue again.
+    /// Starts the thread, or wakes it so that it looks at the queue again.
     fn ensure_thread(&self, queue: &mut Queue) -> io::Result<()> {
         match &queue.thread {
             Some(thread) => thread.unpark(),

@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::keyring_storage::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
 use super::sealed_keyring::MAX_SEALED_LEN;
 use super::stored_file::{NotReplaced, Replacing, StoredFile};
-use super::worker::Worker;
 use crate::clock::Clock;
 use crate::error::{IoError, Result};
 use crate::files::Fingerprint;
+use crate::offload::Worker;
 
 /// A file, whose tag is all of its bytes. Reads and changes have a thread each, so that no read waits for a lock.
 pub(super) struct FileStorage {

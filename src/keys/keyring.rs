@@ -12,12 +12,12 @@ use super::keyring_shared::Whole;
 use super::keyring_state::{State, Version, VersionState};
 use super::keyring_stored::Stored;
 use super::root_key::RootKey;
-use super::worker::Worker;
 use super::{is_key_id, sealed_keyring};
 use crate::clock::{now, time};
 use crate::error::{
     IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, OtherHistory, Result,
 };
+use crate::offload::offload;
 use crate::secret::MasterKey;
 
 /// Versions of the master key that SSE-S3 and the outer layer of DSSE-KMS wrap data keys with.
@@ -113,7 +113,7 @@ impl Keyring {
     /// changed. [`Error::Io`](crate::Error::Io): no thread could be started.
     pub async fn from_sealed(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
         let (sealed, root_key) = (sealed.to_vec(), root_key.clone());
-        let opening = Worker::default().run(move || sealed_keyring::open(&sealed, &root_key));
+        let opening = offload(move || sealed_keyring::open(&sealed, &root_key)).map_err(no_thread)?;
         opening.await.map_err(no_thread)?.map(Self::in_memory)
     }
 
@@ -156,7 +156,8 @@ impl Keyring {
     /// Under a passphrase it costs Argon2id, on a thread of its own.
     pub async fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
         let (state, root_key) = (self.whole_state()?, root_key.clone());
-        Worker::default().run(move || sealed_keyring::seal(&state, &root_key)).await.map_err(no_thread)?
+        let sealing = offload(move || sealed_keyring::seal(&state, &root_key)).map_err(no_thread)?;
+        sealing.await.map_err(no_thread)?
     }
 
     /// The key id, as it stands in every envelope wrapped under this keyring.

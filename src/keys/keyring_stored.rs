@@ -14,11 +14,11 @@ use super::keyring_shared::{Change, Current};
 use super::keyring_state::State;
 use super::keyring_storage::{KeyringStorage, StorageTag};
 use super::root_key::RootKey;
-use super::worker::Worker;
 use crate::clock::{Clock, Moment};
 use crate::error::{
     Error, IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, OtherHistory, Result, Unexpected,
 };
+use crate::offload::Worker;
 
 /// How a keyring in a storage behaves.
 #[derive(Clone)]
