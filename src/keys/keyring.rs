@@ -15,7 +15,7 @@ use super::root_key::RootKey;
 use super::{is_key_id, sealed_keyring};
 use crate::clock::{now, time};
 use crate::error::{
-    IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, OtherHistory, Result,
+    Error, IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, OtherHistory, Result,
 };
 use crate::offload::offload;
 use crate::secret::MasterKey;
@@ -75,7 +75,7 @@ impl Keyring {
     /// # Errors
     ///
     /// [`Misuse::KeyringVersions`]: a number is 0 or 2^32 - 1 or comes twice, or the primary is not there and enabled.
-    /// [`Limit::KeyId`]: the key id is none.
+    /// [`Limit::KeyId`]: the key id is empty, too long, or has control characters.
     pub fn from_versions(
         key_id: impl Into<String>,
         primary: u32,
@@ -260,25 +260,33 @@ impl Keyring {
 
     /// The key of a version, to unwrap with. A stored keyring is read once more before a version is refused.
     pub(crate) async fn unwrapping_key(&self, version: u32) -> Result<Arc<MasterKey>> {
-        let mut state = self.state();
-        // Another process may have made it, or enabled it again.
-        if usable(&state, version).is_none()
-            && let Ok(stored) = self.0.stored()
-        {
-            if let Err(error) = stored.reload().await {
-                // Another process may have seen a change of which this one does not know yet whether it is stored.
-                let pending = stored.seen().pending.as_ref().and_then(|(_, state)| usable(state, version));
-                return pending.ok_or_else(|| stored.as_unavailable(error));
-            }
-            state = self.state();
-        }
+        let state = self.state();
         if let Some(key) = usable(&state, version) {
             return Ok(key);
+        }
+        // Another process may have made it, or enabled it again.
+        let unread = self.refresh().await.err();
+        self.key_of(&self.state(), version, unread.as_ref())
+    }
+
+    /// The key of a version in this state. `unread` is why the stored keyring could not be read again.
+    pub(super) fn key_of(&self, state: &State, version: u32, unread: Option<&Error>) -> Result<Arc<MasterKey>> {
+        if let Some(key) = usable(state, version) {
+            return Ok(key);
+        }
+        if let Some(error) = unread {
+            // Another process may have seen a change of which this one does not know yet whether it is stored.
+            let pending =
+                |stored: &Arc<Stored>| stored.seen().pending.as_ref().and_then(|(_, pending)| usable(pending, version));
+            return self.0.stored().ok().and_then(pending).ok_or_else(|| error.clone());
         }
         let refused = |kind| KeyProviderError::new(kind, &state.key_id).with_key_version(version);
         Err(match (state.versions.get(&version), state.gone.get(&version)) {
             (Some(_), _) => refused(KeyProviderErrorKind::Disabled),
-            (None, Some(_)) => refused(KeyProviderErrorKind::Disabled).with_source(KeyringError::VersionGone(version)),
+            (None, Some(_)) => {
+                let gone = Error::from(KeyringError::VersionGone(version));
+                refused(KeyProviderErrorKind::Disabled).with_source(gone)
+            }
             (None, None) => refused(KeyProviderErrorKind::NotFound),
         }
         .into())
@@ -293,7 +301,7 @@ impl Keyring {
     }
 }
 
-fn usable(state: &State, version: u32) -> Option<Arc<MasterKey>> {
+pub(super) fn usable(state: &State, version: u32) -> Option<Arc<MasterKey>> {
     let version = state.versions.get(&version)?;
     (version.state != VersionState::Disabled).then(|| version.key.clone())
 }
