@@ -102,11 +102,11 @@ impl Stored {
         self.seen().read.wall
     }
 
-    /// Sees to it that the keyring is fresh enough to write under.
+    /// Reads the keyring again where it is not fresh enough to write under.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: it is not, and cannot be read; or what is stored has another history.
+    /// `Unavailable`: the keyring is too old and cannot be read, or what is stored has another history.
     pub(super) async fn fresh(self: &Arc<Self>) -> Result<()> {
         let clock = &*self.manner.clock;
         let max_age = self.manner.max_age;
@@ -227,8 +227,9 @@ impl Stored {
                 }
             };
             let answer = next.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(answer) = answer.filter(|answer| !answer.is_canceled()) else { continue };
+            // Before the look at the caller: one that leaves between the two is told that the outcome is not known.
             next.begun.store(true, Ordering::Release);
+            let Some(answer) = answer.filter(|answer| !answer.is_canceled()) else { continue };
             let changing = std::panic::AssertUnwindSafe(self.carry_out(&next.alteration)).catch_unwind();
             let outcome = changing.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
             let _ = answer.send(outcome); // the caller may have left
@@ -252,9 +253,10 @@ impl Stored {
         }
     }
 
-    pub(super) fn unavailable(&self, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    /// The cause is an [`Error`], so that the chain of `source()` shows it.
+    pub(super) fn unavailable(&self, cause: impl Into<Error>) -> Error {
         let key_id = &self.current.get().key_id;
-        KeyProviderError::new(KeyProviderErrorKind::Unavailable, key_id).with_source(cause).into()
+        KeyProviderError::new(KeyProviderErrorKind::Unavailable, key_id).with_source(cause.into()).into()
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use atrest::{Error, Keyring, RootKey};
+use atrest::{Error, Keyring, Loaded, RootKey, StorageTag};
 
 use super::kit::{Fault, Row, is_unavailable, read, reads, write};
 
@@ -79,6 +79,28 @@ fn until_it_is_known_a_new_version_is_neither_used_nor_dropped() {
     *row.loads.lock().unwrap() = None;
     ours.blocking().reload().unwrap();
     assert_eq!((ours.primary(), ours.versions().len()), (2, 2));
+}
+
+#[test]
+fn a_version_of_which_it_is_not_known_whether_it_was_stored_survives_that_the_own_state_is_sealed_anew() {
+    let (row, root_key, ours) = created();
+    row.fail_replace(Fault::DoneAndUnknown);
+    row.fail_load(Fault::Nothing);
+    *row.loads.lock().unwrap() = Some(Fault::Fails(ErrorKind::ConnectionRefused));
+    assert!(is_unavailable(&ours.blocking().rotate().unwrap_err()));
+    *row.loads.lock().unwrap() = None;
+    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    let stored = write(&other).unwrap();
+    assert_eq!(stored.envelope.key_version(), Some(2));
+    ours.blocking().replace_stored_by_own().unwrap();
+    assert!(reads(&ours, &stored));
+    assert!(reads(&row.file().open_expecting_blocking(&root_key).unwrap(), &stored));
+}
+
+#[test]
+fn no_debug_of_what_a_storage_gives_shows_the_sealed_bytes() {
+    let sealed = Loaded::Sealed(vec![201, 202, 203], StorageTag::new([204, 205]));
+    assert_eq!(format!("{sealed:?}"), "Sealed(3 bytes, StorageTag(2 bytes))");
 }
 
 #[test]
