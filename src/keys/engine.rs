@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -36,7 +37,7 @@ impl Engine {
     ///
     /// No thread could be started.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let task = std::panic::AssertUnwindSafe(task).catch_unwind().map(drop);
+        let task = AssertUnwindSafe(task).catch_unwind().map(drop);
         let mut queue = self.queue();
         self.ensure_thread(&mut queue)?;
         queue.given.push(Box::pin(task));
@@ -88,7 +89,10 @@ impl Engine {
                 let later = queue.timers.split_off(&(Instant::now(), u64::MAX));
                 std::mem::replace(&mut queue.timers, later)
             };
-            due.into_values().for_each(Waker::wake);
+            for waker in due.into_values() {
+                // A waker is the caller's; the thread outlives one that panics.
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
             tasks.retain_mut(|task: &mut Task| task.as_mut().poll(&mut context).is_pending());
             let mut queue = self.queue();
             let next_timer = queue.timers.first_key_value().map(|((at, _), _)| *at);

@@ -1,5 +1,6 @@
 //! A keyring in a storage: when it is read again, by whom, and how long they wait.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -178,10 +179,10 @@ impl Stored {
                 }
             };
             // A storage that panics fails those who wait for it, and no others.
-            let reading = std::panic::AssertUnwindSafe(self.read()).catch_unwind();
+            let reading = AssertUnwindSafe(self.read()).catch_unwind();
             let outcome = reading.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
             for answer in waiting {
-                let _ = answer.send(outcome.clone()); // some no longer wait
+                tell(answer, outcome.clone());
             }
         }
     }
@@ -230,9 +231,9 @@ impl Stored {
             // Before the look at the caller: one that leaves between the two is told that the outcome is not known.
             next.begun.store(true, Ordering::Release);
             let Some(answer) = answer.filter(|answer| !answer.is_canceled()) else { continue };
-            let changing = std::panic::AssertUnwindSafe(self.carry_out(&next.alteration)).catch_unwind();
+            let changing = AssertUnwindSafe(self.carry_out(&next.alteration)).catch_unwind();
             let outcome = changing.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
-            let _ = answer.send(outcome); // the caller may have left
+            tell(answer, outcome);
         }
     }
 
@@ -258,6 +259,11 @@ impl Stored {
         let key_id = &self.current.get().key_id;
         KeyProviderError::new(KeyProviderErrorKind::Unavailable, key_id).with_source(cause.into()).into()
     }
+}
+
+/// Answers a caller, who may have left. Their waker is their own, and a panic of it is no concern of the others.
+fn tell<T>(answer: oneshot::Sender<T>, outcome: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| answer.send(outcome)));
 }
 
 fn no_thread(error: std::io::Error) -> IoError {

@@ -171,6 +171,32 @@ fn a_caller_that_leaves_loses_nothing() {
 }
 
 #[test]
+fn a_caller_whose_waker_panics_harms_no_other_caller() {
+    use std::sync::Arc;
+    use std::task::{Context, Wake, Waker};
+
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+    let (row, _, keyring) = created();
+    let waker = Waker::from(Arc::new(Panics));
+    for fault in [Fault::Nothing, Fault::Never] {
+        row.fail_load(fault);
+        let mut reloading = Box::pin(keyring.reload());
+        let mut rotating = Box::pin(keyring.rotate());
+        assert!(reloading.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(rotating.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        // Until the one has its answer, and the time of the other is over.
+        std::thread::sleep(std::time::Duration::from_millis(900));
+        keyring.blocking().reload().unwrap();
+        keyring.blocking().rotate().unwrap();
+    }
+}
+
+#[test]
 fn bytes_that_were_refused_are_opened_once_and_what_passes_is_not_remembered() {
     let (row, _, ours) = created();
     let whole = row.sealed();
