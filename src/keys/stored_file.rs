@@ -159,6 +159,12 @@ impl Locked {
         settled.map_err(|error| NotReplaced::Unknown(cannot_be_settled(error)))
     }
 
+    /// Whether the path still leads to the file whose lock this is, and the lock file is still the one that is locked.
+    #[cfg(feature = "embedded-kms")]
+    pub(crate) fn is_held(&self, file: &StoredFile) -> bool {
+        file.place(true).is_ok_and(|place| place == self.place) && self.lock.is_at(&self.place.lock)
+    }
+
     /// What is to be replaced, if it is what it is said to be.
     fn old(&self, stored: &StoredFile, old: &Replacing<'_>) -> Result<Option<Metadata>, NotReplaced> {
         if matches!(old, Replacing::Nothing) {
