@@ -1,4 +1,4 @@
-//! The store's file and what it holds, changed together.
+//! [`Store`]: the file of the key store and the state in memory, changed together.
 
 use std::io::ErrorKind;
 use std::path::Path;
