@@ -140,7 +140,10 @@ impl Future for Sleep<'_> {
         }
         let mut queue = self.engine.queue();
         if let Some(number) = self.number {
-            queue.timers.insert((until, number), context.waker().clone());
+            let before = queue.timers.insert((until, number), context.waker().clone());
+            // In this order: the last waker of a task drops the task, which may hold another `Sleep`.
+            drop(queue);
+            drop(before);
             return Poll::Pending;
         }
         queue.last_timer += 1;
@@ -160,7 +163,47 @@ impl Future for Sleep<'_> {
 impl Drop for Sleep<'_> {
     fn drop(&mut self) {
         if let (Some(until), Some(number)) = (self.until, self.number) {
-            self.engine.queue().timers.remove(&(until, number));
+            let mut queue = self.engine.queue();
+            let waker = queue.timers.remove(&(until, number));
+            // In this order, as in `poll`.
+            drop(queue);
+            drop(waker);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A task that its wakers alone keep alive.
+    struct Holding(#[expect(dead_code, reason = "it is dropped")] Mutex<Task>);
+
+    impl Wake for Holding {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_waker_whose_drop_drops_another_call_hangs_no_call() {
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            let engine = Engine::default();
+            let waiting = || {
+                let engine = engine.clone();
+                Box::pin(async move { drop(engine.within(Duration::from_secs(600), pending::<()>()).await) })
+            };
+            let mut held = waiting();
+            assert!(held.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            let waker = Waker::from(Arc::new(Holding(Mutex::new(held))));
+            let mut call = waiting();
+            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            drop(waker);
+            drop(call);
+            done.send(()).expect("the test waits");
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).expect("dropping a call waits for itself");
     }
 }
