@@ -29,7 +29,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// | alarm: the store's bytes are not what was written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
 /// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`SeveralRanges`](Self::SeveralRanges), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
 /// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile), [`Cursor`](Self::Cursor) |
-/// | retry, or page whoever runs the KMS | [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit), [`Random`](Self::Random), [`Io`](Self::Io) |
+/// | retry, or page the operator of the KMS | [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit), [`Random`](Self::Random), [`Io`](Self::Io) |
 /// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring), [`KeyStore`](Self::KeyStore) |
 /// | fix the build or the code | [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse) |
 ///
@@ -167,10 +167,10 @@ pub enum EnvelopeError {
     /// The version of the envelope or record is not 1.
     #[error("the version {0} of the envelope or record is not known, a newer release may read it")]
     UnsupportedVersion(u8),
-    /// The envelope's mode is none of the four.
+    /// The envelope's mode is not one of the four.
     #[error("the envelope's mode {0} is not known, a newer release may read it")]
     UnknownMode(u8),
-    /// The envelope's state is none of the three.
+    /// The envelope's state is not one of the three.
     #[error("the envelope's state {0} is not known, a newer release may read it")]
     UnknownState(u8),
     /// The envelope's suite is not 1.

@@ -91,6 +91,13 @@ pub(crate) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     }
 }
 
+/// Whether a path leads to this open file, which thus still has a name.
+#[cfg(feature = "audit-json")]
+pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
+    let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
+    links(&open) > 0 && identity(&open) == identity(&there)
+}
+
 /// How many names the file has; 1 where the system does not count them.
 pub(crate) fn links(metadata: &Metadata) -> u64 {
     #[cfg(unix)]
@@ -135,9 +142,9 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a file that was read at this time. There is none where the system lacks these numbers, or
-    /// where the file changed less than two seconds before it was read: a second change within the resolution of the
-    /// file system's times would leave the same fingerprint.
+    /// The fingerprint of a file that was read at this time. `None` where the system lacks these numbers, or where the
+    /// file changed less than two seconds before it was read: a second change within the resolution of the file system's
+    /// times would leave the same fingerprint.
     pub(crate) fn of(metadata: &Metadata, read: SystemTime) -> Option<Self> {
         #[cfg(unix)]
         {

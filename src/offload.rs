@@ -1,90 +1,162 @@
-//! Runs what blocks on a thread of its own, so that no executor's thread waits for it.
+//! Threads for what blocks, so that no executor's thread waits for it: [`offload`] for rare work, [`Worker`] for work that
+//! comes again and again.
 //!
 //! Floor 0. Uses the errors alone.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll, Waker};
 use std::thread;
+use std::time::Duration;
 
-use crate::error::{IoError, Result};
+use futures_channel::oneshot;
 
-/// The outcome of work that runs on another thread; the work goes on where this is dropped.
-pub(crate) struct Offloaded<T>(Arc<Mutex<Shared<T>>>);
+use crate::error::Said;
 
-enum Shared<T> {
-    Running(Option<Waker>),
-    Done(Option<Result<T>>),
+/// How long the thread of an idle worker lives.
+pub(crate) const IDLING: Duration = Duration::from_secs(5);
+
+type Job = Box<dyn FnOnce() + Send>;
+
+/// Begins work at once, on a new thread. The work goes on to its end where the future is dropped.
+///
+/// # Errors
+///
+/// No thread could be started. Of the future: the work panicked.
+pub(crate) fn offload<T: Send + 'static>(
+    work: impl FnOnce() -> T + Send + 'static,
+) -> io::Result<impl Future<Output = io::Result<T>> + Send + 'static> {
+    let (answer, answered) = oneshot::channel();
+    let working = move || drop(answer.send(work())); // the caller may have left
+    thread::Builder::new().name("atrest".to_owned()).spawn(working)?;
+    Ok(async move { answered.await.map_err(|oneshot::Canceled| panicked()) })
 }
 
-/// Begins the work at once, on a new thread.
-pub(crate) fn offload<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Offloaded<T> {
-    let shared = Arc::new(Mutex::new(Shared::Running(None)));
-    // Answers also where the work panics, and where there is no thread for it.
-    let answer = Answer { shared: shared.clone(), outcome: None };
-    let started = thread::Builder::new().name("atrest".to_owned()).spawn(move || {
-        let mut answer = answer;
-        answer.outcome = Some(work());
-    });
-    drop(started);
-    Offloaded(shared)
-}
+/// A thread that does one thing after another. It is started when there is something to do, and ends when there has been
+/// nothing for 5 seconds. Clones share it.
+#[derive(Clone, Default)]
+pub(crate) struct Worker(Arc<Mutex<Option<mpsc::Sender<Job>>>>);
 
-struct Answer<T> {
-    shared: Arc<Mutex<Shared<T>>>,
-    outcome: Option<Result<T>>,
-}
-
-impl<T> Drop for Answer<T> {
-    fn drop(&mut self) {
-        let outcome = self.outcome.take().unwrap_or_else(|| {
-            Err(IoError::new("the thread that was to do this could not start or panicked", STOPPED.into()).into())
-        });
-        let mut shared = self.shared.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = std::mem::replace(&mut *shared, Shared::Done(Some(outcome)));
-        drop(shared);
-        if let Shared::Running(Some(waker)) = before {
-            waker.wake();
-        }
-    }
-}
-
-const STOPPED: std::io::ErrorKind = std::io::ErrorKind::Other;
-
-impl<T> Future for Offloaded<T> {
-    type Output = Result<T>;
-
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Result<T>> {
-        match &mut *self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Shared::Running(waker) => {
-                *waker = Some(context.waker().clone());
-                Poll::Pending
+impl Worker {
+    /// Does something on the worker's thread. Work whose future was dropped is not begun; work that was begun is finished.
+    ///
+    /// # Errors
+    ///
+    /// No thread could be started, or the work panicked.
+    pub(crate) fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce() -> T + Send + 'static,
+    ) -> impl Future<Output = io::Result<T>> + Send + 'static {
+        let (answer, answered) = oneshot::channel();
+        let given = self.give(Box::new(move || {
+            if !answer.is_canceled() {
+                let _ = answer.send(work()); // the caller may have left
             }
-            Shared::Done(outcome) => Poll::Ready(outcome.take().expect("a future is not polled once it is done")),
+        }));
+        async move {
+            given?;
+            answered.await.map_err(|oneshot::Canceled| panicked())
         }
     }
+
+    fn give(&self, job: Job) -> io::Result<()> {
+        let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let job = match &*sender {
+            Some(jobs) => match jobs.send(job) {
+                Ok(()) => return Ok(()),
+                Err(mpsc::SendError(job)) => job,
+            },
+            None => job,
+        };
+        let (jobs, received) = mpsc::channel::<Job>();
+        let shared = self.0.clone();
+        thread::Builder::new().name("atrest-io".to_owned()).spawn(move || work_off(&shared, &received))?;
+        let _ = jobs.send(job); // the thread was just started
+        *sender = Some(jobs);
+        Ok(())
+    }
+}
+
+fn work_off(shared: &Mutex<Option<mpsc::Sender<Job>>>, received: &mpsc::Receiver<Job>) {
+    // A job that panics drops the sender of its answer, which tells the caller.
+    let work = |job: Job| drop(catch_unwind(AssertUnwindSafe(job)));
+    loop {
+        match received.recv_timeout(IDLING) {
+            Ok(job) => work(job),
+            Err(RecvTimeoutError::Disconnected) => return,
+            Err(RecvTimeoutError::Timeout) => {
+                let mut sender = shared.lock().unwrap_or_else(PoisonError::into_inner);
+                // A job may have been given between the time-out and the lock.
+                match received.try_recv() {
+                    Ok(job) => {
+                        drop(sender);
+                        work(job);
+                    }
+                    Err(_) => {
+                        *sender = None;
+                        return;
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn panicked() -> io::Error {
+    io::Error::other(Said("the thread that was to do this panicked"))
 }
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
+    use std::pin::{Pin, pin};
+    use std::task::{Context, Waker};
+
+    use pollster::block_on;
+
     use super::*;
-    use crate::error::Error;
+
+    type Working<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send>>;
 
     #[test]
     fn work_answers_and_work_that_panics_is_an_error() {
-        assert_eq!(pollster::block_on(offload(|| Ok(7))).expect("it does not fail"), 7);
-        let panicked = pollster::block_on(offload::<()>(|| panic!("what the test is about")));
-        assert!(matches!(panicked, Err(Error::Io(_))), "{panicked:?}");
+        let worker = Worker::default();
+        assert_eq!((block_on(offload(|| 7).unwrap()).unwrap(), block_on(worker.run(|| 7)).unwrap()), (7, 7));
+        let panics = || panic!("what the test is about");
+        let panicked: [Working<()>; 2] = [Box::pin(offload(panics).unwrap()), Box::pin(worker.run(panics))];
+        for panicked in panicked {
+            assert_eq!(block_on(panicked).unwrap_err().to_string(), "the thread that was to do this panicked");
+        }
+        assert_eq!(block_on(worker.run(|| 8)).unwrap(), 8, "the worker goes on");
     }
 
     #[test]
     fn no_poll_waits_for_the_work() {
-        let (go, wait) = std::sync::mpsc::channel::<()>();
-        let mut working = offload(move || Ok(wait.recv().is_ok()));
+        let (go, wait) = mpsc::channel::<()>();
+        let mut working = pin!(offload(move || wait.recv().is_ok()).unwrap());
         let mut context = Context::from_waker(Waker::noop());
-        assert!(Pin::new(&mut working).poll(&mut context).is_pending());
-        go.send(()).expect("the work waits for it");
-        assert!(pollster::block_on(working).expect("it does not fail"));
+        assert!(working.as_mut().poll(&mut context).is_pending());
+        go.send(()).unwrap();
+        assert!(block_on(working).unwrap());
+    }
+
+    #[test]
+    fn offloaded_work_is_done_where_its_caller_leaves_and_a_worker_does_not_begin_such_work() {
+        let (done, is_done) = mpsc::channel();
+        let dropped = done.clone();
+        drop(offload(move || dropped.send("offloaded").unwrap()).unwrap());
+        assert_eq!(is_done.recv().unwrap(), "offloaded");
+
+        let (go, wait) = mpsc::channel::<()>();
+        let (worker, dropped) = (Worker::default(), done.clone());
+        let first = worker.run(move || wait.recv().is_ok());
+        drop(worker.run(move || dropped.send("not begun").unwrap()));
+        let last = worker.run(move || done.send("last").unwrap());
+        go.send(()).unwrap();
+        assert!(block_on(first).unwrap());
+        block_on(last).unwrap();
+        assert_eq!(is_done.try_iter().collect::<Vec<_>>(), ["last"]);
     }
 }

@@ -44,7 +44,7 @@ impl AuditEvent {
         }
     }
 
-    /// No longer than a key id can be: whoever asks names what they like.
+    /// No longer than a key id can be: the requester chooses the name.
     pub(crate) fn with_requested_key_id(self, key_id: &str) -> Self {
         let end = (0..=key_id.len().min(MAX_KEY_ID_LEN)).rev().find(|at| key_id.is_char_boundary(*at));
         Self { requested_key_id: key_id.get(..end.unwrap_or(0)).map(str::to_owned), ..self }
@@ -101,13 +101,13 @@ impl AuditEvent {
         self.requested_key_id.as_deref()
     }
 
-    /// The key that was used, by its resolved id: the KMS key in SSE-KMS and DSSE-KMS, the keyring in SSE-S3. None in
-    /// SSE-C, and none where it was refused before the key was known.
+    /// The key that was used, by its resolved id: the KMS key in SSE-KMS and DSSE-KMS, the keyring in SSE-S3. `None`
+    /// in SSE-C, and where the operation was refused before the key was known.
     pub fn key_id(&self) -> Option<&str> {
         self.key.as_ref().map(|(key_id, _)| key_id.as_str())
     }
 
-    /// The version of that key, where whoever recorded the event knows it: a keyring's in SSE-S3, and of a KMS key in
+    /// The version of that key, where the recorder of the event knows it: a keyring's in SSE-S3, and of a KMS key in
     /// the KMS's own events.
     pub fn key_version(&self) -> Option<u32> {
         self.key.as_ref().and_then(|(_, version)| *version)
@@ -145,7 +145,7 @@ impl AuditEvent {
     }
 }
 
-/// The error as it is shown, without its cause: that is somebody else's, and may say anything.
+/// The error as it is shown, without its cause: that is another library's, and may say anything.
 impl fmt::Debug for AuditEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditEvent")

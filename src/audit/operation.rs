@@ -75,7 +75,7 @@ operations! {
     CancelDeletion => "CancelKeyDeletion",
     /// A key was deleted, its waiting period being over: `DeleteKey`.
     DeleteKey => "DeleteKey",
-    /// A key was rotated because somebody asked for it: `RotateKeyOnDemand`.
+    /// A key was rotated on request: `RotateKeyOnDemand`.
     RotateKey => "RotateKeyOnDemand",
     /// A key was rotated because of its age: `RotateKey`.
     RotateKeyByAge => "RotateKey",
@@ -135,7 +135,7 @@ impl AuditOperation {
         )
     }
 
-    /// Whether a KMS does it by itself, asked by nobody.
+    /// Whether a KMS does it by itself, without a request.
     #[cfg(feature = "audit-json")]
     pub(super) fn is_by_itself(self) -> bool {
         matches!(self, Self::DeleteKey | Self::RotateKeyByAge)

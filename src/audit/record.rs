@@ -131,7 +131,7 @@ struct UserIdentity<'a> {
 impl<'a> UserIdentity<'a> {
     fn of(requester: &'a str) -> Self {
         let none = Self { r#type: "Unknown", principal_id: None, arn: None, account_id: None, user_name: None };
-        // As CloudTrail writes nobody.
+        // As CloudTrail writes an anonymous requester.
         if requester == "anonymous" {
             return Self { r#type: "AWSAccount", principal_id: Some(""), account_id: Some(requester), ..none };
         }

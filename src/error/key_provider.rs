@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::Cause;
 
-/// So many characters of a key id are shown; a longer one than this is none.
+/// So many characters of a key id are shown; no valid key id is longer.
 const MAX_SHOWN: usize = 2_048;
 
 /// Why a key provider gave no key: a kind, the key it was asked for, and perhaps a cause.
@@ -107,7 +107,7 @@ impl KeyProviderError {
 
 impl fmt::Display for KeyProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Whoever asks names what they like.
+        // The requester chooses the name.
         let shown = self.key_id.char_indices().nth(MAX_SHOWN).map_or(&*self.key_id, |(end, _)| &self.key_id[..end]);
         write!(f, "key {shown:?}")?;
         if let Some(version) = self.key_version {

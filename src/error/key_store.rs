@@ -9,9 +9,10 @@ pub enum KeyStoreError {
     /// The store is open already, in another process or elsewhere in this one.
     #[error("the key store is open already, in another process or elsewhere in this one; one at a time may use it")]
     InUse,
-    /// The file is not the one that this store wrote last: somebody put another in its place, or does not heed the lock.
+    /// The file is not the one that this store wrote last, or its lock file was removed: another process ignores the
+    /// lock, or another file was put in its place.
     #[error(
-        "the key store's file was replaced by somebody else; nothing was changed. Save a backup, then open it again"
+        "the key store's file or lock was replaced by another process; nothing was changed. Save a backup, then open it again"
     )]
     Conflict,
     /// Only the store's owner may do this.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
@@ -11,8 +12,8 @@ use std::time::{Duration, Instant};
 use futures_util::FutureExt;
 use futures_util::future::{Either, select};
 
-use super::worker::IDLING;
 use crate::error::Said;
+use crate::offload::IDLING;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
@@ -36,7 +37,7 @@ impl Engine {
     ///
     /// No thread could be started.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
-        let task = std::panic::AssertUnwindSafe(task).catch_unwind().map(drop);
+        let task = AssertUnwindSafe(task).catch_unwind().map(drop);
         let mut queue = self.queue();
         self.ensure_thread(&mut queue)?;
         queue.given.push(Box::pin(task));
@@ -63,7 +64,7 @@ impl Engine {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sees to it that the thread runs, and looks at the queue again.
+    /// Starts the thread, or wakes it so that it looks at the queue again.
     fn ensure_thread(&self, queue: &mut Queue) -> io::Result<()> {
         match &queue.thread {
             Some(thread) => thread.unpark(),
@@ -88,7 +89,10 @@ impl Engine {
                 let later = queue.timers.split_off(&(Instant::now(), u64::MAX));
                 std::mem::replace(&mut queue.timers, later)
             };
-            due.into_values().for_each(Waker::wake);
+            for waker in due.into_values() {
+                // A waker is the caller's; the thread outlives one that panics.
+                let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
+            }
             tasks.retain_mut(|task: &mut Task| task.as_mut().poll(&mut context).is_pending());
             let mut queue = self.queue();
             let next_timer = queue.timers.first_key_value().map(|((at, _), _)| *at);
@@ -136,7 +140,10 @@ impl Future for Sleep<'_> {
         }
         let mut queue = self.engine.queue();
         if let Some(number) = self.number {
-            queue.timers.insert((until, number), context.waker().clone());
+            let before = queue.timers.insert((until, number), context.waker().clone());
+            // In this order: the last waker of a task drops the task, which may hold another `Sleep`.
+            drop(queue);
+            drop(before);
             return Poll::Pending;
         }
         queue.last_timer += 1;
@@ -156,7 +163,47 @@ impl Future for Sleep<'_> {
 impl Drop for Sleep<'_> {
     fn drop(&mut self) {
         if let (Some(until), Some(number)) = (self.until, self.number) {
-            self.engine.queue().timers.remove(&(until, number));
+            let mut queue = self.engine.queue();
+            let waker = queue.timers.remove(&(until, number));
+            // In this order, as in `poll`.
+            drop(queue);
+            drop(waker);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    /// A task that its wakers alone keep alive.
+    struct Holding(#[expect(dead_code, reason = "it is dropped")] Mutex<Task>);
+
+    impl Wake for Holding {
+        fn wake(self: Arc<Self>) {}
+    }
+
+    #[test]
+    fn a_waker_whose_drop_drops_another_call_hangs_no_call() {
+        let (done, is_done) = mpsc::channel();
+        thread::spawn(move || {
+            let engine = Engine::default();
+            let waiting = || {
+                let engine = engine.clone();
+                Box::pin(async move { drop(engine.within(Duration::from_secs(600), pending::<()>()).await) })
+            };
+            let mut held = waiting();
+            assert!(held.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+            let waker = Waker::from(Arc::new(Holding(Mutex::new(held))));
+            let mut call = waiting();
+            assert!(call.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+            drop(waker);
+            drop(call);
+            done.send(()).expect("the test waits");
+        });
+        is_done.recv_timeout(Duration::from_secs(60)).expect("dropping a call waits for itself");
     }
 }

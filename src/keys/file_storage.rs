@@ -9,10 +9,10 @@ use std::time::Duration;
 use super::keyring_storage::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
 use super::sealed_keyring::MAX_SEALED_LEN;
 use super::stored_file::{NotReplaced, Replacing, StoredFile};
-use super::worker::Worker;
 use crate::clock::Clock;
 use crate::error::{IoError, Result};
 use crate::files::Fingerprint;
+use crate::offload::Worker;
 
 /// A file, whose tag is all of its bytes. Reads and changes have a thread each, so that no read waits for a lock.
 pub(super) struct FileStorage {
@@ -97,4 +97,40 @@ impl KeyringStorage for FileStorage {
 /// The same error, of the same kind, as the trait gives it.
 fn as_io(error: IoError) -> io::Error {
     io::Error::new(error.kind(), error)
+}
+
+#[cfg(all(test, unix))]
+#[expect(clippy::unwrap_used, reason = "a test may panic")]
+mod tests {
+    use std::time::SystemTime;
+
+    use super::*;
+
+    /// Two seconds after every file of the test was written.
+    struct Later;
+
+    impl Clock for Later {
+        fn wall(&self) -> SystemTime {
+            SystemTime::now() + Duration::from_secs(60)
+        }
+
+        fn monotonic(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
+
+    #[test]
+    fn a_file_whose_fingerprint_did_not_change_is_not_read() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("file");
+        std::fs::write(&path, "bytes").unwrap();
+        let storage = FileStorage::new(&path, Duration::ZERO, Arc::new(Later)).unwrap();
+        assert!(matches!(storage.read(None).unwrap(), Loaded::Sealed(sealed, _) if sealed == b"bytes"));
+        // Other bytes in memory, under the fingerprint of the file: a read of the file would tell.
+        let other = StorageTag::new("other");
+        storage.looked.lock().unwrap().as_mut().unwrap().0 = other.clone();
+        assert!(matches!(storage.read(Some(&other)).unwrap(), Loaded::Unchanged));
+        std::fs::write(&path, "BYTES").unwrap();
+        assert!(matches!(storage.read(Some(&other)).unwrap(), Loaded::Sealed(sealed, _) if sealed == b"BYTES"));
+    }
 }

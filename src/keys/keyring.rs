@@ -12,12 +12,12 @@ use super::keyring_shared::Whole;
 use super::keyring_state::{State, Version, VersionState};
 use super::keyring_stored::Stored;
 use super::root_key::RootKey;
-use super::worker::Worker;
 use super::{is_key_id, sealed_keyring};
 use crate::clock::{now, time};
 use crate::error::{
-    IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, OtherHistory, Result,
+    Error, IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, OtherHistory, Result,
 };
+use crate::offload::offload;
 use crate::secret::MasterKey;
 
 /// Versions of the master key that SSE-S3 and the outer layer of DSSE-KMS wrap data keys with.
@@ -75,7 +75,7 @@ impl Keyring {
     /// # Errors
     ///
     /// [`Misuse::KeyringVersions`]: a number is 0 or 2^32 - 1 or comes twice, or the primary is not there and enabled.
-    /// [`Limit::KeyId`]: the key id is none.
+    /// [`Limit::KeyId`]: the key id is empty, too long, or has control characters.
     pub fn from_versions(
         key_id: impl Into<String>,
         primary: u32,
@@ -113,7 +113,7 @@ impl Keyring {
     /// changed. [`Error::Io`](crate::Error::Io): no thread could be started.
     pub async fn from_sealed(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
         let (sealed, root_key) = (sealed.to_vec(), root_key.clone());
-        let opening = Worker::default().run(move || sealed_keyring::open(&sealed, &root_key));
+        let opening = offload(move || sealed_keyring::open(&sealed, &root_key)).map_err(no_thread)?;
         opening.await.map_err(no_thread)?.map(Self::in_memory)
     }
 
@@ -156,7 +156,8 @@ impl Keyring {
     /// Under a passphrase it costs Argon2id, on a thread of its own.
     pub async fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
         let (state, root_key) = (self.whole_state()?, root_key.clone());
-        Worker::default().run(move || sealed_keyring::seal(&state, &root_key)).await.map_err(no_thread)?
+        let sealing = offload(move || sealed_keyring::seal(&state, &root_key)).map_err(no_thread)?;
+        sealing.await.map_err(no_thread)?
     }
 
     /// The key id, as it stands in every envelope wrapped under this keyring.
@@ -259,25 +260,33 @@ impl Keyring {
 
     /// The key of a version, to unwrap with. A stored keyring is read once more before a version is refused.
     pub(crate) async fn unwrapping_key(&self, version: u32) -> Result<Arc<MasterKey>> {
-        let mut state = self.state();
-        // Another process may have made it, or enabled it again.
-        if usable(&state, version).is_none()
-            && let Ok(stored) = self.0.stored()
-        {
-            if let Err(error) = stored.reload().await {
-                // Another process may have seen a change of which this one does not know yet whether it is stored.
-                let pending = stored.seen().pending.as_ref().and_then(|(_, state)| usable(state, version));
-                return pending.ok_or_else(|| stored.as_unavailable(error));
-            }
-            state = self.state();
-        }
+        let state = self.state();
         if let Some(key) = usable(&state, version) {
             return Ok(key);
+        }
+        // Another process may have made it, or enabled it again.
+        let unread = self.refresh().await.err();
+        self.key_of(&self.state(), version, unread.as_ref())
+    }
+
+    /// The key of a version in this state. `unread` is why the stored keyring could not be read again.
+    pub(super) fn key_of(&self, state: &State, version: u32, unread: Option<&Error>) -> Result<Arc<MasterKey>> {
+        if let Some(key) = usable(state, version) {
+            return Ok(key);
+        }
+        if let Some(error) = unread {
+            // Another process may have seen a change of which this one does not know yet whether it is stored.
+            let pending =
+                |stored: &Arc<Stored>| stored.seen().pending.as_ref().and_then(|(_, pending)| usable(pending, version));
+            return self.0.stored().ok().and_then(pending).ok_or_else(|| error.clone());
         }
         let refused = |kind| KeyProviderError::new(kind, &state.key_id).with_key_version(version);
         Err(match (state.versions.get(&version), state.gone.get(&version)) {
             (Some(_), _) => refused(KeyProviderErrorKind::Disabled),
-            (None, Some(_)) => refused(KeyProviderErrorKind::Disabled).with_source(KeyringError::VersionGone(version)),
+            (None, Some(_)) => {
+                let gone = Error::from(KeyringError::VersionGone(version));
+                refused(KeyProviderErrorKind::Disabled).with_source(gone)
+            }
             (None, None) => refused(KeyProviderErrorKind::NotFound),
         }
         .into())
@@ -292,7 +301,7 @@ impl Keyring {
     }
 }
 
-fn usable(state: &State, version: u32) -> Option<Arc<MasterKey>> {
+pub(super) fn usable(state: &State, version: u32) -> Option<Arc<MasterKey>> {
     let version = state.versions.get(&version)?;
     (version.state != VersionState::Disabled).then(|| version.key.clone())
 }

@@ -108,6 +108,9 @@ impl Stored {
 
     /// Stores what is in memory in the place of whatever is stored, under a generation above both.
     async fn attempt_replace(&self) -> Result<Attempt> {
+        // What continues the own history is taken and kept, such as a change of which it was not known whether it was
+        // stored. Anything else is what the operator replaces.
+        let _ = self.read().await;
         let stored = match self.load(None).await {
             Ok(Some(stored)) => Some(stored),
             Ok(None) => None,
@@ -121,7 +124,7 @@ impl Stored {
             tag = Some(found);
             // What does not open is replaced too: the operator says that it is not the keyring.
             match self.open(&sealed).await {
-                Ok(state) => own.generation = own.generation.max(state.generation),
+                Ok(state) => own.outnumber(&state),
                 Err(error) if is_verdict(&error) => {}
                 Err(error) => return Err(error),
             }

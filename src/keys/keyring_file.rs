@@ -16,9 +16,9 @@ use super::keyring_storage::{KeyringStorage, Loaded, Replaced, StorageTag};
 use super::keyring_stored::{Manner, Stored};
 use super::root_key::RootKey;
 use super::sealed_keyring;
-use super::worker::Worker;
 use crate::clock::{Clock, Moment, SystemClock};
 use crate::error::{Error, IoError, KeyringError, Result, Unexpected};
+use crate::offload::Worker;
 
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 const WAIT: Duration = Duration::from_secs(10);

@@ -61,6 +61,15 @@ impl State {
         (Self { gone, ..stored }, lost)
     }
 
+    /// Raises the generation to that of the keyring that this one replaces, and the next version too where it is a fork:
+    /// no number that the fork gave to a key is given to another key.
+    pub(super) fn outnumber(&mut self, replaced: &Self) {
+        self.generation = self.generation.max(replaced.generation);
+        if self.key_id == replaced.key_id {
+            self.next_version = self.next_version.max(replaced.next_version);
+        }
+    }
+
     /// This state with every key that is in memory: versions that are gone are disabled versions of it.
     ///
     /// # Errors

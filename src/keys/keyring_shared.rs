@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::keyring_state::State;
 use super::keyring_stored::Stored;
-use super::worker::Worker;
 use crate::error::{IoError, KeyringError, Misuse, Result};
+use crate::offload::Worker;
 
 /// A change of a keyring. It is applied again where others changed the keyring meanwhile.
 pub(crate) type Change = Arc<dyn Fn(&mut State) -> Result<()> + Send + Sync>;

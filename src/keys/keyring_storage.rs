@@ -105,14 +105,23 @@ impl fmt::Debug for StorageTag {
     }
 }
 
-/// What [`KeyringStorage::load`] found.
-#[derive(Clone, Debug)]
+/// What [`KeyringStorage::load`] found. `Debug` shows no sealed bytes: under a passphrase they can be guessed at offline.
+#[derive(Clone)]
 #[non_exhaustive]
 pub enum Loaded {
     /// The bytes are still those of the tag that was given.
     Unchanged,
     /// The sealed bytes, and their tag.
     Sealed(Vec<u8>, StorageTag),
+}
+
+impl fmt::Debug for Loaded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unchanged => f.write_str("Unchanged"),
+            Self::Sealed(sealed, tag) => write!(f, "Sealed({} bytes, {tag:?})", sealed.len()),
+        }
+    }
 }
 
 /// How [`KeyringStorage::replace`] ended.

@@ -1,5 +1,6 @@
 //! A keyring in a storage: when it is read again, by whom, and how long they wait.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -14,11 +15,11 @@ use super::keyring_shared::{Change, Current};
 use super::keyring_state::State;
 use super::keyring_storage::{KeyringStorage, StorageTag};
 use super::root_key::RootKey;
-use super::worker::Worker;
 use crate::clock::{Clock, Moment};
 use crate::error::{
     Error, IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, OtherHistory, Result, Unexpected,
 };
+use crate::offload::Worker;
 
 /// How a keyring in a storage behaves.
 #[derive(Clone)]
@@ -102,11 +103,11 @@ impl Stored {
         self.seen().read.wall
     }
 
-    /// Sees to it that the keyring is fresh enough to write under.
+    /// Reads the keyring again where it is not fresh enough to write under.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: it is not, and cannot be read; or what is stored has another history.
+    /// `Unavailable`: the keyring is too old and cannot be read, or what is stored has another history.
     pub(super) async fn fresh(self: &Arc<Self>) -> Result<()> {
         let clock = &*self.manner.clock;
         let max_age = self.manner.max_age;
@@ -178,10 +179,10 @@ impl Stored {
                 }
             };
             // A storage that panics fails those who wait for it, and no others.
-            let reading = std::panic::AssertUnwindSafe(self.read()).catch_unwind();
+            let reading = AssertUnwindSafe(self.read()).catch_unwind();
             let outcome = reading.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
             for answer in waiting {
-                let _ = answer.send(outcome.clone()); // some no longer wait
+                tell(answer, outcome.clone());
             }
         }
     }
@@ -227,11 +228,12 @@ impl Stored {
                 }
             };
             let answer = next.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            let Some(answer) = answer.filter(|answer| !answer.is_canceled()) else { continue };
+            // Before the look at the caller: one that leaves between the two is told that the outcome is not known.
             next.begun.store(true, Ordering::Release);
-            let changing = std::panic::AssertUnwindSafe(self.carry_out(&next.alteration)).catch_unwind();
+            let Some(answer) = answer.filter(|answer| !answer.is_canceled()) else { continue };
+            let changing = AssertUnwindSafe(self.carry_out(&next.alteration)).catch_unwind();
             let outcome = changing.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
-            let _ = answer.send(outcome); // the caller may have left
+            tell(answer, outcome);
         }
     }
 
@@ -252,10 +254,16 @@ impl Stored {
         }
     }
 
-    pub(super) fn unavailable(&self, cause: impl std::error::Error + Send + Sync + 'static) -> Error {
+    /// The cause is an [`Error`], so that the chain of `source()` shows it.
+    pub(super) fn unavailable(&self, cause: impl Into<Error>) -> Error {
         let key_id = &self.current.get().key_id;
-        KeyProviderError::new(KeyProviderErrorKind::Unavailable, key_id).with_source(cause).into()
+        KeyProviderError::new(KeyProviderErrorKind::Unavailable, key_id).with_source(cause.into()).into()
     }
+}
+
+/// Answers a caller, who may have left. Their waker is their own, and a panic of it is no concern of the others.
+fn tell<T>(answer: oneshot::Sender<T>, outcome: T) {
+    let _ = catch_unwind(AssertUnwindSafe(|| answer.send(outcome)));
 }
 
 fn no_thread(error: std::io::Error) -> IoError {

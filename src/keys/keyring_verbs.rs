@@ -171,7 +171,9 @@ impl Keyring {
         Ok(std::mem::take(&mut lost))
     }
 
-    /// Replaces the stored keyring by the one in memory, whatever is stored; gives the new generation, above both.
+    /// Replaces the stored keyring by the one in memory, whatever is stored; gives the new generation, above both. A stored
+    /// keyring that continues the one in memory is read first, and loses nothing. The numbers that a fork gave to its
+    /// versions are not given out again.
     ///
     /// For an operator who has found out which of two histories is the right one. Versions that are
     /// [gone](crate::VersionState::Gone) from the stored keyring come back as disabled ones. Other processes that have

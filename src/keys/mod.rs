@@ -25,7 +25,6 @@ mod sealed_keyring;
 pub(crate) mod stored_file;
 pub(crate) mod unwinding;
 mod usage;
-mod worker;
 mod wrap;
 #[cfg(any(feature = "embedded-kms", feature = "testing"))]
 pub(crate) mod wrapped_kek;

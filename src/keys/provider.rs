@@ -1,4 +1,4 @@
-//! Where key-encryption keys come from: somebody's KMS.
+//! [`KeyProvider`]: the trait of a KMS, with its requests and answers.
 
 use std::fmt;
 use std::future::Future;

@@ -113,8 +113,8 @@ impl RootKey {
     ///
     /// # Security
     ///
-    /// Opens the file whatever its mode: who mounts secrets into a container often cannot choose it. See to it that
-    /// nobody else can read it.
+    /// Opens the file whatever its mode: an operator who mounts secrets into a container often cannot choose it. Make sure
+    /// that no other user can read it.
     pub fn open_file(path: impl AsRef<Path>) -> Result<Self> {
         let doing = "the root key file cannot be read";
         let file = File::open(path).map_err(|e| IoError::new(doing, e))?;
@@ -150,7 +150,7 @@ impl RootKey {
         match Self::open_file(path) {
             Err(Error::Io(error)) if error.kind() == ErrorKind::NotFound => {}
             opened => {
-                // The key is right either way: a directory that cannot be written keeps nobody from opening it.
+                // The key is right either way: where the directory cannot be written the key opens all the same.
                 let _ = remove_second_links(path);
                 return opened;
             }
@@ -173,8 +173,8 @@ impl RootKey {
     /// # Security
     ///
     /// The copies made here are wiped; the variable itself stays. It is inherited by every process that this one
-    /// starts, it can be read by whoever may inspect the process, and it tends to be printed when something fails. A
-    /// file that the service alone may read is better kept.
+    /// starts, every user who may inspect the process can read it, and it tends to be printed when something fails. A
+    /// file that the service alone may read is safer.
     pub fn from_env(name: impl AsRef<OsStr>) -> Result<Self> {
         let value = env::var_os(name).ok_or_else(|| {
             IoError::new("the root key's environment variable is not set", ErrorKind::NotFound.into())

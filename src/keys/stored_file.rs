@@ -144,7 +144,7 @@ impl Locked {
         }
         let old = self.old(file, &old)?;
         let new = self.write(old.as_ref(), sealed).map_err(cannot_be_replaced)?;
-        let in_place = self.is_as_it_was(file, exists, old.as_ref()).and_then(|as_it_was| match as_it_was {
+        let in_place = self.is_as_it_was(file, exists, old.as_ref(), &new).and_then(|as_it_was| match as_it_was {
             true => fs::rename(&self.place.temporary, &self.place.path).map_err(|e| cannot_be_replaced(e).into()),
             false => Err(NotReplaced::Conflict),
         });
@@ -157,6 +157,12 @@ impl Locked {
             if is_new { Ok(()) } else { Err(ErrorKind::Interrupted.into()) }
         });
         settled.map_err(|error| NotReplaced::Unknown(cannot_be_settled(error)))
+    }
+
+    /// Whether the path still leads to the file whose lock this is, and the lock file is still the one that is locked.
+    #[cfg(feature = "embedded-kms")]
+    pub(crate) fn is_held(&self, file: &StoredFile) -> bool {
+        file.place(true).is_ok_and(|place| place == self.place) && self.lock.is_at(&self.place.lock)
     }
 
     /// What is to be replaced, if it is what it is said to be.
@@ -185,13 +191,26 @@ impl Locked {
         if is_expected { Ok(Some(metadata)) } else { Err(NotReplaced::Conflict) }
     }
 
-    /// Whether path, file and lock are what they were. What changes from here to the rename is not noticed.
-    fn is_as_it_was(&self, file: &StoredFile, exists: bool, old: Option<&Metadata>) -> Result<bool, NotReplaced> {
+    /// Whether path, file and lock are what they were, and the temporary file is the one that this process wrote. What
+    /// changes from here to the rename is not noticed.
+    fn is_as_it_was(
+        &self,
+        file: &StoredFile,
+        exists: bool,
+        old: Option<&Metadata>,
+        new: &File,
+    ) -> Result<bool, NotReplaced> {
         let same_file = match (old, fs::symlink_metadata(&self.place.path)) {
             (Some(old), Ok(now)) => now.is_file() && identity(&now) == identity(old) && links(&now) == 1,
             (None, Err(error)) => error.kind() == ErrorKind::NotFound,
             _ => false,
         };
+        // Where the lock does nothing, another process may have put its own temporary file there, half written.
+        let same_new = match (new.metadata(), fs::symlink_metadata(&self.place.temporary)) {
+            (Ok(written), Ok(there)) => identity(&written) == identity(&there),
+            _ => false,
+        };
+        let same_file = same_file && same_new;
         Ok(same_file && file.place(exists)? == self.place && self.lock.is_at(&self.place.lock))
     }
 

@@ -75,7 +75,7 @@ impl KeyUsage {
         }
     }
 
-    /// Counts so many entries more of which nobody can say what they are wrapped under, such as damaged envelopes.
+    /// Counts so many more entries of which it is not known what they are wrapped under, such as damaged envelopes.
     pub fn add_unclear(&mut self, entries: u64) {
         self.unclear = self.unclear.saturating_add(entries);
     }
@@ -105,7 +105,7 @@ impl KeyUsage {
         self.versions.iter().map(|(number, usage)| (*number, usage.objects, usage.uploads))
     }
 
-    /// How many entries there were of which nobody can say what they are wrapped under.
+    /// How many entries there were of which it is not known what they are wrapped under.
     pub fn unclear(&self) -> u64 {
         self.unclear
     }

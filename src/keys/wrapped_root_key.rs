@@ -6,8 +6,7 @@
 //! AQIDAHjR...                                                            base64 of the wrapped key
 //! ```
 
-use std::fs::{self, File};
-use std::io::{self, ErrorKind, Read};
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -18,8 +17,8 @@ use super::provider::MAX_WRAPPED_LEN;
 use super::root_key::RootKey;
 use super::{Asked, EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
 use crate::crypto::constant_time_eq;
-use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, Result, Said, SealedFileError, Unexpected};
-use crate::files::write_new;
+use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, Result, SealedFileError, Unexpected};
+use crate::files::{open_regular, write_new};
 use crate::object::Requester;
 use crate::offload::offload;
 
@@ -66,7 +65,8 @@ impl RootKey {
     ) -> Result<Self> {
         let path = path.as_ref().to_owned();
         let (root_key, file) = generate(provider, key_id, requester).await?;
-        offload(move || write_new(&path, file.as_bytes())).await?;
+        let writing = offload(move || write_new(&path, file.as_bytes())).map_err(no_thread)?;
+        writing.await.map_err(no_thread)??;
         Ok(root_key)
     }
 
@@ -106,7 +106,8 @@ impl RootKey {
         requester: &Requester,
     ) -> Result<Self> {
         let path = path.as_ref().to_owned();
-        let file = offload(move || read(&path)).await?;
+        let reading = offload(move || read(&path)).map_err(no_thread)?;
+        let file = reading.await.map_err(no_thread)??;
         unwrap(&file, provider, key_id, requester).await
     }
 
@@ -155,15 +156,15 @@ fn request(key_id: &str, requester: &Requester) -> Result<KeyRequest> {
 
 fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |error| IoError::new("the file of the wrapped root key cannot be read", error);
-    // A pipe in the file's place would be waited for without end.
-    if !fs::metadata(path).map_err(failed)?.is_file() {
-        return Err(failed(io::Error::new(ErrorKind::InvalidInput, Said("it is no regular file"))).into());
-    }
+    let (file, _) = open_regular(path).map_err(failed)?;
     let mut bytes = Vec::new();
     // One byte more than there may be, so that too long is seen as that.
-    let read = File::open(path).and_then(|file| file.take(MAX_FILE_LEN as u64 + 1).read_to_end(&mut bytes));
-    read.map_err(failed)?;
+    file.take(MAX_FILE_LEN as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
+}
+
+fn no_thread(error: io::Error) -> IoError {
+    IoError::new("no thread could be started for the file of the wrapped root key", error)
 }
 
 /// The key id and the wrapped key; every pair of them has one encoding, and nothing else is taken.

@@ -8,7 +8,7 @@ use crate::error::{CustomerKeyError, Error, Result};
 use crate::keys::{EncryptionContext, Wrapping};
 use crate::secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};
 
-/// A key-encryption key, whoever's it is.
+/// A key-encryption key: of the keyring, of a KMS, or of a customer.
 pub(crate) enum Kek<'a> {
     Master(Arc<MasterKey>),
     Kms(KeyEncryptionKey),

@@ -222,7 +222,7 @@ impl<'a> Authorities<'a> {
         }
     }
 
-    /// Nobody is asked whom the builder was not given; that mode is not accepted here.
+    /// The builder's keyring. Without one, the mode is not accepted here.
     fn keyring(&self) -> Result<&'a Keyring> {
         self.keyring.ok_or(Unexpected::Mode.into())
     }

@@ -1,4 +1,4 @@
-//! SSE-KMS: a key of somebody's KMS, asked for over a network.
+//! SSE-KMS: a key-encryption key that a KMS generates and unwraps.
 
 use super::Authorities;
 use super::layer::{Kek, LayerKey};

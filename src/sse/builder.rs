@@ -78,8 +78,8 @@ impl SseBuilder {
     ///
     /// # Security
     ///
-    /// Name the keys, by their resolved ids. With [`KmsKeys::all`], whoever may use any KMS key that this service can
-    /// decrypt with can write an object in place of another's.
+    /// Name the keys, by their resolved ids. With [`KmsKeys::all`], an attacker who may use any KMS key that this service
+    /// can decrypt with can write an object in place of another's.
     #[must_use]
     pub fn kms(self, provider: Arc<dyn KeyProvider>, keys: KmsKeys) -> Self {
         Self { kms: Some((provider, keys)), ..self }

@@ -59,7 +59,7 @@ impl Sse {
     /// Takes up an upload from its stored envelope, on any machine.
     ///
     /// `expected` is what this very upload was begun with: one mode and, where it has one, one KMS key, from a source out
-    /// of reach of whoever writes the store, such as an upload id that the service signs.
+    /// of reach of an attacker who writes the store, such as an upload id that the service signs.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Sse {
     ///
     /// # Security
     ///
-    /// Without that source, whoever writes the store has the next parts encrypted under a KMS key of their own.
+    /// Without that source, an attacker who writes the store can choose the KMS key of the next parts.
     pub async fn resume_multipart(
         &self,
         object: &ObjectName,

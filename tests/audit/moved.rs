@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
+use std::time::Duration;
 
 use atrest::Error;
 use atrest::audit::{Fsync, JsonLines};
@@ -255,6 +256,25 @@ fn a_file_behind_a_link_is_put_aside_where_it_is_and_the_link_stays() {
     assert_eq!(files(&at("logs")), ["file", "file.000001", "file.000002"]);
     assert_eq!(["file.000001", "file.000002", "file"].map(|name| read(&at("logs").join(name))), ["a", "b", "c"]);
     JsonLines::at(at("logs/file")).open().expect_err("its lock is held");
+}
+
+#[test]
+fn the_lines_of_a_file_that_was_moved_reach_the_disk_before_the_file_is_left() {
+    for fsync in [Fsync::Every(Duration::from_secs(86_400)), Fsync::Never] {
+        let directory = tempfile::tempdir().unwrap();
+        let at = |name: &str| directory.path().join(name);
+        let sink = Arc::new(JsonLines::at(at("audit.jsonl")).fsync(fsync).open().unwrap());
+        let service = Audited::new().recording_into(sink.clone());
+        encrypt(&service, "a").unwrap();
+        assert_eq!(sink.stats().fsyncs, 0);
+        fs::rename(at("audit.jsonl"), at("audit.jsonl.1")).unwrap();
+        encrypt(&service, "b").unwrap();
+        assert_eq!(sink.stats().fsyncs, 1, "{fsync:?}: `sync` synchronises the new file alone");
+        sink.blocking().sync().unwrap();
+        fs::rename(at("audit.jsonl"), at("audit.jsonl.2")).unwrap();
+        encrypt(&service, "c").unwrap();
+        assert_eq!(sink.stats().fsyncs, 2, "{fsync:?}: nothing is synchronised twice");
+    }
 }
 
 #[test]

@@ -76,7 +76,57 @@ fn an_operator_seals_the_own_state_anew_in_the_place_of_the_other_history() {
         history(&other, other.blocking().reload()),
         OtherHistory::VersionKey(2) | OtherHistory::NextVersion
     ));
-    assert_eq!(ours.blocking().rotate().unwrap(), 3);
+    assert_eq!(
+        ours.blocking().rotate().unwrap(),
+        4,
+        "the fork has a version 3: its number is not given to another key"
+    );
+    let theirs = write(&other);
+    assert!(theirs.is_err(), "the fork is refused until it is adopted: {theirs:?}");
+}
+
+#[test]
+fn sealing_the_own_state_anew_keeps_what_continues_it() {
+    let (files, ours) = Files::new();
+    let other = files.open();
+    other.blocking().rotate().unwrap();
+    let stored = write(&other).unwrap();
+    assert_eq!(ours.blocking().replace_stored_by_own().unwrap(), 3);
+    assert!(reads(&ours, &stored) && reads(&files.open(), &stored));
+    other.blocking().reload().unwrap();
+}
+
+#[test]
+fn a_refusal_says_why_and_what_is_stored() {
+    let (files, ours) = Files::new();
+    let old = fs::read(&files.path).unwrap();
+    ours.blocking().rotate().unwrap();
+    files.put(&old);
+    let chain = |error: Error| {
+        let mut said = error.to_string();
+        let mut source = std::error::Error::source(&error);
+        while let Some(error) = source {
+            said = format!("{said}: {error}");
+            source = error.source();
+        }
+        said
+    };
+    let reload = ours.blocking().reload().unwrap_err();
+    for refused in [reload, write(&ours).unwrap_err(), ours.blocking().rotate().unwrap_err()] {
+        let said = chain(refused);
+        assert!(said.contains("another history") && said.contains("an old one was put back"), "{said}");
+    }
+    let gone = {
+        let (files, ours) = Files::new();
+        let stored = write(&ours).unwrap();
+        let other = files.open();
+        other.blocking().rotate().unwrap();
+        other.blocking().disable(1).unwrap();
+        other.blocking().retire_losing_what_it_wraps(1).unwrap();
+        ours.blocking().reload().unwrap();
+        chain(read(&ours, &stored).unwrap_err())
+    };
+    assert!(gone.contains("gone from the stored keyring"), "{gone}");
 }
 
 #[test]

@@ -149,4 +149,9 @@ fn a_store_of_the_embedded_kms_under_a_second_name_or_without_its_lock_changes_n
     // Without its lock file the first owner changes nothing either: a second one may have the store open.
     fs::remove_file(directory.path().join("kms.atrest.lock")).unwrap();
     assert!(matches!(one.keyring().blocking().rotate(), Err(Error::KeyStore(_))));
+    // `maintain` says so, though nothing is due.
+    let maintained = one.maintain();
+    assert!(matches!(maintained, Err(Error::KeyStore(atrest::error::KeyStoreError::Conflict))), "{maintained:?}");
+    let second = EmbeddedKms::open(&first, &root_key).unwrap();
+    second.maintain().unwrap();
 }

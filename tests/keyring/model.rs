@@ -274,6 +274,8 @@ fn take(process: &mut Process, directory: &Arc<Mutex<Directory>>, step: Step) {
         }
         Step::ReplaceByOwn => {
             process.front.stale.lock().unwrap().take();
+            // What continues the own history is taken before the own state is stored.
+            process.reload();
             *process.front.own.lock().unwrap() = Some((process.keys.clone(), process.at));
             process.keyring.blocking().replace_stored_by_own().unwrap();
             process.at = directory.lock().unwrap().current;

@@ -2,7 +2,7 @@
 
 use std::io::ErrorKind;
 
-use atrest::{Error, Keyring, RootKey};
+use atrest::{Error, Keyring, Loaded, RootKey, StorageTag};
 
 use super::kit::{Fault, Row, is_unavailable, read, reads, write};
 
@@ -82,6 +82,28 @@ fn until_it_is_known_a_new_version_is_neither_used_nor_dropped() {
 }
 
 #[test]
+fn a_version_of_which_it_is_not_known_whether_it_was_stored_survives_that_the_own_state_is_sealed_anew() {
+    let (row, root_key, ours) = created();
+    row.fail_replace(Fault::DoneAndUnknown);
+    row.fail_load(Fault::Nothing);
+    *row.loads.lock().unwrap() = Some(Fault::Fails(ErrorKind::ConnectionRefused));
+    assert!(is_unavailable(&ours.blocking().rotate().unwrap_err()));
+    *row.loads.lock().unwrap() = None;
+    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    let stored = write(&other).unwrap();
+    assert_eq!(stored.envelope.key_version(), Some(2));
+    ours.blocking().replace_stored_by_own().unwrap();
+    assert!(reads(&ours, &stored));
+    assert!(reads(&row.file().open_expecting_blocking(&root_key).unwrap(), &stored));
+}
+
+#[test]
+fn no_debug_of_what_a_storage_gives_shows_the_sealed_bytes() {
+    let sealed = Loaded::Sealed(vec![201, 202, 203], StorageTag::new([204, 205]));
+    assert_eq!(format!("{sealed:?}"), "Sealed(3 bytes, StorageTag(2 bytes))");
+}
+
+#[test]
 fn where_a_read_shows_that_it_was_not_stored_the_old_state_goes_on() {
     let (row, root_key, ours) = created();
     row.fail_replace(Fault::Unknown);
@@ -146,6 +168,32 @@ fn a_caller_that_leaves_loses_nothing() {
     keyring.blocking().enable(1).unwrap();
     let opened = row.file().open_expecting_blocking(&root_key).unwrap();
     assert_eq!((opened.versions(), opened.generation()), (keyring.versions(), keyring.generation()));
+}
+
+#[test]
+fn a_caller_whose_waker_panics_harms_no_other_caller() {
+    use std::sync::Arc;
+    use std::task::{Context, Wake, Waker};
+
+    struct Panics;
+    impl Wake for Panics {
+        fn wake(self: Arc<Self>) {
+            panic!("a waker that panics");
+        }
+    }
+    let (row, _, keyring) = created();
+    let waker = Waker::from(Arc::new(Panics));
+    for fault in [Fault::Nothing, Fault::Never] {
+        row.fail_load(fault);
+        let mut reloading = Box::pin(keyring.reload());
+        let mut rotating = Box::pin(keyring.rotate());
+        assert!(reloading.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        assert!(rotating.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        // Until the one has its answer, and the time of the other is over.
+        std::thread::sleep(std::time::Duration::from_millis(900));
+        keyring.blocking().reload().unwrap();
+        keyring.blocking().rotate().unwrap();
+    }
 }
 
 #[test]

@@ -159,6 +159,19 @@ fn an_unknown_or_disabled_version_leaves_its_entries_out_and_what_another_proces
     }
     assert!(etags[2..].iter().all(Result::is_ok));
 
+    // A version that another process retired is refused as a single read refuses it.
+    let writes_again = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    writes_again.blocking().retire_losing_what_it_wraps(1).unwrap();
+    let refused = |etag: &Result<Etag, Error>| match etag {
+        Err(Error::KeyProvider(error)) => (error.kind(), error.key_version()),
+        other => panic!("{other:?}"),
+    };
+    let gone = writes.blocking().open_etags(&all).unwrap();
+    assert_eq!(refused(&gone[0]), (KeyProviderErrorKind::Disabled, Some(1)));
+    let (object, envelope, stored) = &first[0];
+    let single = writes.blocking().open_etag(object, envelope, stored);
+    assert_eq!(refused(&single), refused(&gone[0]));
+
     // A keyring that cannot be read is no verdict on what it already knows.
     writer.blocking().rotate().unwrap();
     let third = objects(&writes, 1);

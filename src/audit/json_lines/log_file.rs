@@ -5,11 +5,11 @@ use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::place::{Place, beside, is_at};
+use super::place::{Place, beside};
 use super::stats::Counters;
 use super::writer::Log;
 use crate::error::Said;
-use crate::files::{directory_of, owners_alone, sync_directory_of};
+use crate::files::{directory_of, leads_to, owners_alone, sync_directory_of};
 
 /// How many times a batch is written again because its file was replaced meanwhile.
 const ATTEMPTS: usize = 8;
@@ -22,8 +22,10 @@ pub(super) struct LogFile {
     max_len: Option<u64>,
     /// The number that the next file to be put aside is tried under.
     next: u64,
-    /// None between a file that was put aside and the next one, where that could not be opened yet.
+    /// `None` between a file that was put aside and the next one, where that could not be opened yet.
     current: Option<Current>,
+    /// The file has lines that were not synchronised.
+    unsynced: bool,
     counters: Arc<Counters>,
 }
 
@@ -38,13 +40,13 @@ impl LogFile {
         let place = Place::lock(&path)?;
         let next = last_number(&place.path)? + 1;
         let current = Current::open(&place.path, max_len)?;
-        Ok(Self { given: path, place, max_len, next, current: Some(current), counters })
+        Ok(Self { given: path, place, max_len, next, current: Some(current), unsynced: false, counters })
     }
 
     /// Opens the file again where the path no longer leads to it.
     fn settle(&mut self) -> io::Result<()> {
         match &mut self.current {
-            Some(current) if is_at(&current.file, &self.given) => current.tail.catch_up(&mut current.file),
+            Some(current) if leads_to(&self.given, &current.file) => current.tail.catch_up(&mut current.file),
             _ => self.reopen(),
         }
     }
@@ -58,6 +60,7 @@ impl LogFile {
             let Some(current) = &mut self.current else { return Ok(false) };
             let (now, later) = rest.split_at(current.tail.fitting(rest, self.max_len));
             if !now.is_empty() {
+                self.unsynced = true;
                 current.tail.append(&mut current.file, now)?;
             }
             if later.is_empty() {
@@ -72,7 +75,7 @@ impl LogFile {
             self.sync()?;
         }
         // SECURITY: looked at after the fsync, so that no line is answered for that is in a file without a name.
-        let in_place = |current: &Current| is_at(&current.file, &self.given) && !current.tail.is_cut(&current.file);
+        let in_place = |current: &Current| leads_to(&self.given, &current.file) && !current.tail.is_cut(&current.file);
         Ok(self.current.as_ref().is_some_and(in_place))
     }
 
@@ -80,14 +83,14 @@ impl LogFile {
     fn put_aside(&mut self) -> io::Result<bool> {
         self.sync()?;
         let aside = self.free_name()?;
-        let in_place = self.current.as_ref().is_some_and(|current| is_at(&current.file, &self.given));
+        let in_place = self.current.as_ref().is_some_and(|current| leads_to(&self.given, &current.file));
         if let Err(error) =
             if in_place { fs::rename(&self.place.path, &aside) } else { Err(ErrorKind::NotFound.into()) }
         {
             let _ = fs::remove_file(&aside); // it is empty, and the first error is the one to tell
             return if error.kind() == ErrorKind::NotFound { Ok(false) } else { Err(error) };
         }
-        let put_aside = self.current.take().is_some_and(|current| is_at(&current.file, &aside));
+        let put_aside = self.current.take().is_some_and(|current| leads_to(&aside, &current.file));
         self.reopen()?;
         Ok(put_aside)
     }
@@ -125,12 +128,17 @@ impl Log for LogFile {
         if let Some(current) = &self.current {
             Counters::add(&self.counters.fsyncs, 1);
             current.file.sync_data()?;
+            self.unsynced = false;
         }
         Ok(())
     }
 
     /// Opens the file that the path leads to now, or makes it. The old file stays open where that fails.
     fn reopen(&mut self) -> io::Result<()> {
+        // The lines of the old file are out of reach of every later sync.
+        if self.unsynced {
+            self.sync()?;
+        }
         if self.place.follow(&self.given)? {
             self.next = last_number(&self.place.path)? + 1;
         }

@@ -1,7 +1,7 @@
 //! Where the file of the audit trail is, and the lock on that place.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs;
 use std::io::{self, ErrorKind};
 use std::path::{Path, PathBuf};
 
@@ -44,21 +44,6 @@ impl Place {
         }
         *self = Self::lock(given)?;
         Ok(true)
-    }
-}
-
-/// Whether a path leads to this open file.
-pub(super) fn is_at(file: &File, path: &Path) -> bool {
-    let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::MetadataExt;
-        open.nlink() > 0 && (open.dev(), open.ino()) == (there.dev(), there.ino())
-    }
-    // Elsewhere std tells no two files apart, and the system refuses to rename or remove an open one.
-    #[cfg(not(unix))]
-    {
-        open.file_type() == there.file_type()
     }
 }
 

@@ -10,6 +10,10 @@ use futures_channel::oneshot;
 /// In how many steps the thread is patient: it stops at the first in which nothing comes.
 const SLICES: u32 = 4;
 
+/// How long the thread is idle before it lets further callers in. Those that were let in before have handed nothing
+/// over: they were abandoned, or their operations had no event.
+const LETTING_IN: Duration = Duration::from_millis(10);
+
 /// Takes the answer to one task; dropped unanswered where the thread ends.
 pub(super) type Answer = oneshot::Sender<io::Result<()>>;
 
@@ -73,7 +77,7 @@ impl Queue {
         }
     }
 
-    /// What to wait for before an operation begins: resolves once there is room, or the thread has ended. None where
+    /// What to wait for before an operation begins: resolves once there is room, or the thread has ended. `None` where
     /// there is room now.
     pub(super) fn room(&self) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock();
@@ -94,7 +98,7 @@ impl Queue {
         self.more.notify_one();
     }
 
-    /// The next task, with up to `max_batch` lines at once. None once the queue is closed and empty.
+    /// The next task, with up to `max_batch` lines at once. `None` once the queue is closed and empty.
     ///
     /// Where fewer lines are there than were `answered` last, it is patient: their callers are about to come back.
     pub(super) fn take(&self, max_batch: usize, answered: usize, patience: Duration) -> Option<Work> {
@@ -103,16 +107,27 @@ impl Queue {
             if state.closed {
                 return None;
             }
-            state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+            if state.waiting.is_empty() {
+                state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            let waited = self.more.wait_timeout(state, LETTING_IN).unwrap_or_else(PoisonError::into_inner);
+            state = if waited.1.timed_out() { self.let_in(waited.0) } else { waited.0 };
         }
         if answered > 1 {
             state = self.gather(state, answered.min(max_batch), patience);
         }
         let work = state.next(max_batch);
+        drop(self.let_in(state));
+        Some(work)
+    }
+
+    /// Lets in as many callers as there is room for.
+    fn let_in<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let room = self.capacity.saturating_sub(state.tasks.len()).min(state.waiting.len());
         let mut admitted: VecDeque<_> = state.waiting.drain(..room).collect();
-        drop(state);
-        // Those that were abandoned leave their room to the next.
+        drop(state); // an answer wakes a caller, who may come back here
+        // Callers that were abandoned leave their room to the next.
         while let Some(waiter) = admitted.pop_front() {
             if waiter.send(()).is_err()
                 && let Some(next) = self.lock().waiting.pop_front()
@@ -120,7 +135,7 @@ impl Queue {
                 admitted.push_back(next);
             }
         }
-        Some(work)
+        self.lock()
     }
 
     /// Waits until so many tasks are there, while more come.

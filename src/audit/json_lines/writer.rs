@@ -18,10 +18,10 @@ pub(super) trait Log {
     /// Appends a batch; with `sync`, it has reached the disk after that. An error is one for the whole batch.
     fn append(&mut self, lines: &[Vec<u8>], sync: bool) -> io::Result<()>;
 
-    /// Has all lines so far reach the disk.
+    /// Waits until all lines so far have reached the disk.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Opens the log again, where it is now.
+    /// Opens the log again, where it is now, once the lines of the old one have reached the disk.
     fn reopen(&mut self) -> io::Result<()>;
 }
 
@@ -62,10 +62,6 @@ impl Writer {
                     (outcome, answers)
                 }
                 Work::Sync(answer) => (log.sync(), vec![answer]),
-                // What another program put aside is whole before it is left.
-                Work::Reopen(answer) if self.fsync != Fsync::Never => {
-                    (log.sync().and_then(|()| log.reopen()), vec![answer])
-                }
                 Work::Reopen(answer) => (log.reopen(), vec![answer]),
             };
             answer_all(answers, outcome);
@@ -243,6 +239,25 @@ mod tests {
         running.step.send(Step::Write).unwrap();
         lines.into_iter().for_each(|answer| block_on(answer).unwrap().unwrap());
         assert!(running.queue.room().is_none());
+    }
+
+    #[test]
+    fn callers_that_were_let_in_and_hand_nothing_over_do_not_hold_up_those_behind_them() {
+        let running = Running::new(1, 1);
+        let line = running.push("a");
+        running.batches.recv().unwrap();
+        let second = running.push("b");
+        let (let_in, behind) = (running.queue.room().expect("one waits"), running.queue.room().expect("two wait"));
+        running.step.send(Step::Write).unwrap();
+        running.step.send(Step::Write).unwrap();
+        for answer in [line, second] {
+            block_on(answer).unwrap().unwrap();
+        }
+        block_on(let_in).unwrap(); // and then goes away, or was an operation without an event
+        let (sent, came) = mpsc::channel();
+        thread::spawn(move || sent.send(block_on(behind)));
+        let came = came.recv_timeout(Duration::from_secs(60));
+        assert!(matches!(came, Ok(Ok(()))), "the queue is empty, and still a caller waits for room: {came:?}");
     }
 
     #[test]

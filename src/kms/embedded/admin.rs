@@ -1,4 +1,4 @@
-//! Keys made, described and changed, on behalf of somebody.
+//! [`KeyAdmin`]: keys made, described and changed on behalf of a requester.
 
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};

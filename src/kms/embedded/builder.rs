@@ -47,8 +47,8 @@ impl EmbeddedKmsBuilder {
         }
     }
 
-    /// Of a new store, and passed over where one is there: what stands in the ARNs of its keys. A region of `a-z`, `0-9` and `-`, and an account of 12 digits;
-    /// `local` and twelve zeros if not given.
+    /// Sets the region and the account in the ARNs of a new store's keys; a store that is opened has its own. A region is
+    /// of `a-z`, `0-9` and `-`, an account of 12 digits; `local` and twelve zeros if not given.
     #[must_use]
     pub fn region_and_account(self, region: impl Into<String>, account: impl Into<String>) -> Self {
         Self { region: region.into(), account: account.into(), ..self }
@@ -65,7 +65,7 @@ impl EmbeddedKmsBuilder {
     /// # Security
     ///
     /// An old copy brings back old policies, and keys as they were before they were disabled. Keep the
-    /// [generation](EmbeddedKms::generation) where whoever can write the file cannot write.
+    /// [generation](EmbeddedKms::generation) where an attacker who can write the file cannot write.
     #[must_use]
     pub fn min_generation(self, generation: u64) -> Self {
         Self { min_generation: generation, ..self }

@@ -15,7 +15,7 @@ use crate::audit::AuditOperation;
 use crate::crypto::Generator;
 use crate::error::{IoError, Result};
 
-/// What never ends is no period.
+/// The shortest period: a period of zero would keep one core busy.
 const LEAST_PERIOD: Duration = Duration::from_millis(1);
 
 /// What [`EmbeddedKms::maintain`] did, by the ARNs of the keys.
@@ -31,7 +31,7 @@ pub struct Maintained {
 impl EmbeddedKms {
     /// Rotates the keys whose newest version is as old as their rotation allows, and deletes those whose waiting time is
     /// over. Call it once a day or more often where blocking is allowed, or let [a thread](Self::maintain_every) call it.
-    /// Where nothing is due nothing is written.
+    /// Where nothing is due nothing is written. Each call looks whether the store's lock is still in place.
     ///
     /// # Security
     ///
@@ -40,11 +40,13 @@ impl EmbeddedKms {
     /// # Errors
     ///
     /// [`KeyStoreError::ClockWentBack`](crate::error::KeyStoreError::ClockWentBack);
-    /// [`KeyStoreError::Panicked`](crate::error::KeyStoreError::Panicked); [`Error::Io`](crate::Error::Io);
+    /// [`KeyStoreError::Conflict`](crate::error::KeyStoreError::Conflict), also where nothing is due: the lock file was
+    /// removed or replaced, and another process may have the store open. [`KeyStoreError::Panicked`](crate::error::KeyStoreError::Panicked); [`Error::Io`](crate::Error::Io);
     /// [`Error::Audit`](crate::Error::Audit). Nothing was done then.
     pub fn maintain(&self) -> Result<Maintained> {
         let owner = self.owner();
         self.store().changing_all(Doing::new(AuditOperation::RotateKeyByAge, &owner), |state, touched| {
+            self.store().check_lock()?;
             let (now, mut maintained) = (self.store().now()?, Maintained::default());
             let due = state.keys.values().filter(|key| key.deletion_is_due(now) || key.rotation_is_due(now));
             for key in due.cloned().collect::<Vec<_>>() {

@@ -33,7 +33,7 @@ use provider::MakingDefault;
 use quota::Meter;
 use store::Store;
 
-/// A KMS in this process, whose keys lie in one sealed file: for whoever has no KMS elsewhere and no HSM.
+/// A KMS in this process, whose keys lie in one sealed file: for services without another KMS or an HSM.
 ///
 /// A [`KeyProvider`](crate::KeyProvider) for SSE-KMS and DSSE-KMS, and the [keyring](Self::keyring) of SSE-S3. A cheap
 /// handle: clones share one open store.
@@ -70,8 +70,8 @@ use store::Store;
 /// # Security
 ///
 /// Every use of a key is held against its state, its [policy](KeyPolicy) and its [quota](Quota), after its name was resolved;
-/// none is cached. Keys are in this process's memory while it runs: whoever controls the process has them, as no HSM would
-/// let them.
+/// no answer is cached. Keys are in this process's memory while it runs: an attacker who controls the process has them,
+/// which an HSM prevents.
 ///
 /// # Performance
 ///
@@ -93,7 +93,7 @@ struct Shared {
 }
 
 impl EmbeddedKms {
-    /// Makes a new store in a new file, with a keyring and without KMS keys. The owner is whoever may do everything: a
+    /// Makes a new store in a new file, with a keyring and without KMS keys. The owner is the requester who may do everything: a
     /// name that the service keeps for itself.
     ///
     /// # Errors
@@ -127,7 +127,8 @@ impl EmbeddedKms {
     ///
     /// # Security
     ///
-    /// The service's own: whoever has this handle rotates and retires, and reads all of it out, and is not asked who they are.
+    /// It is the service's own: code that has this handle can rotate, retire and read out all of it, and no requester is
+    /// checked.
     pub fn keyring(&self) -> Keyring {
         self.0.keyring.clone()
     }

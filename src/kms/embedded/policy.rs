@@ -57,7 +57,7 @@ impl Default for Requesters {
 }
 
 impl KeyPolicy {
-    /// Nobody may do anything.
+    /// A policy that allows nothing to any requester.
     pub fn new() -> Self {
         Self::default()
     }
@@ -71,7 +71,7 @@ impl KeyPolicy {
         self
     }
 
-    /// And everyone may do this, whoever they are.
+    /// Also allows this to every requester, the anonymous one included.
     ///
     /// # Security
     ///

@@ -3,10 +3,8 @@
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::thread;
 use std::time::SystemTime;
 
-use futures_channel::oneshot;
 use futures_util::FutureExt;
 use pollster::block_on;
 
@@ -16,6 +14,7 @@ use crate::audit::{AuditEvent, AuditOperation};
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::EncryptionContext;
 use crate::object::Requester;
+use crate::offload::offload;
 
 /// How many events of one change are handed over before their answers are waited for.
 const GROUP: usize = 256;
@@ -145,11 +144,9 @@ impl Store {
     pub(super) fn on_a_thread<T: Send + 'static>(
         change: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<impl Future<Output = Result<T>> + Send + 'static> {
-        let (answer, answered) = oneshot::channel();
-        let changing = move || drop(answer.send(caught(change))); // the caller may be gone
-        let started = thread::Builder::new().name("atrest-kms-change".to_owned()).spawn(changing);
-        started.map_err(|error| IoError::new("a thread for a change of the key store cannot be started", error))?;
-        Ok(answered.map(|answered| answered.unwrap_or_else(|_| Err(KeyStoreError::Panicked.into()))))
+        let changing = offload(move || caught(change))
+            .map_err(|error| IoError::new("a thread for a change of the key store cannot be started", error))?;
+        Ok(changing.map(|changed| changed.unwrap_or_else(|_| Err(KeyStoreError::Panicked.into()))))
     }
 }
 

@@ -1,4 +1,4 @@
-//! The store's file and what it holds, changed together.
+//! [`Store`]: the file of the key store and the state in memory, changed together.
 
 use std::io::ErrorKind;
 use std::path::Path;
@@ -29,7 +29,7 @@ pub(super) const MAX_SEALED_LEN: u64 = 256 * 1024 * 1024;
 /// How far the clock may be behind the last change: what it takes to bring a clock in line.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
-/// One open store. Nobody else has it open: its lock is held for as long as this lives.
+/// One open store. No other process has it open: its lock is held for as long as this lives.
 pub(super) struct Store {
     /// What readers see. Its lock is held to take or replace the pointer, never while anything is waited for.
     state: RwLock<Arc<State>>,
@@ -118,6 +118,13 @@ impl Store {
     /// Waits until no other change is under way. Blocks its thread.
     pub(super) fn turn(&self) -> MutexGuard<'_, Beginning> {
         block_on(self.turn.lock())
+    }
+
+    /// # Errors
+    ///
+    /// The lock file was removed or replaced, or the path leads elsewhere: another process may have the store open.
+    pub(super) fn check_lock(&self) -> Result<()> {
+        if self.lock.is_held(&self.file) { Ok(()) } else { Err(KeyStoreError::Conflict.into()) }
     }
 
     /// The state that a change begins with.

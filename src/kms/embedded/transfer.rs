@@ -49,8 +49,8 @@ impl KeyAdmin {
     ///
     /// # Security
     ///
-    /// Whoever has this and the wrapping key opens everything that the version wraps, whatever the key's policy or
-    /// state will say.
+    /// An attacker who has this and the wrapping key opens everything that the version wraps, whatever the key's policy
+    /// or state says later.
     ///
     /// # Errors
     ///
