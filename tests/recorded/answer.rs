@@ -208,10 +208,9 @@ impl<'a> Asked<'a> {
         let target = self.world.fill(self.case.target_xml.as_deref().unwrap_or_default());
         let target = ObjectEncryption::from_xml(target.as_bytes())?;
         let decision = self.rules.decide_update(&self.request()?, &self.object, &target)?;
-        let (sse, name) = (self.world.sse.expecting(decision.access.expected().clone()).blocking(), &self.world.name);
-        let mode = decision.encryption.mode();
-        let rewrapped = sse.rewrap_as(name, envelope(&self.object), decision.access.unlock(), name, mode);
-        rewrapped.map_err(|error| S3Error::of_write(&error))?;
+        let (sse, name, mode) = (self.world.sse.blocking(), &self.world.name, decision.encryption.mode());
+        let changed = sse.change_encryption(name, envelope(&self.object), &decision.access, mode);
+        changed.map_err(|error| S3Error::of_write(&error))?;
         Ok(Answer::default())
     }
 
