@@ -3,7 +3,7 @@
 use atrest::error::Unexpected;
 use atrest::multipart::{KeptAttempt, UnopenedPart};
 use atrest::s3::{
-    Completing, EncryptionRecord, NewObject, ObjectEncryption, PartWriting, ReadKind, Reading,
+    Completing, EncryptionRecord, NewObject, ObjectEncryption, PartWriting, Profile, ReadKind, Reading,
     S3ErrorKind as Kind, S3Rules, Stored, Writing,
 };
 use atrest::{Access, Error, Keyring, KmsKeys, ModeId, PartNumber, Sse, SseC, SseS3, Unlock};
@@ -73,6 +73,19 @@ fn a_part_of_an_unencrypted_upload_is_unencrypted() {
     let decision = ask.rules.decide_part(&ask.request(), &Stored::unencrypted()).unwrap();
     assert!(matches!(decision.writing, PartWriting::Unencrypted) && decision.response_headers().is_empty());
     assert_eq!(Ask::new(&[(B, "true")]).kind(Operation::Part(Stored::unencrypted())), Some(Kind::PartEncryption));
+}
+
+/// The profile that passes over a method on parts and completions does so only where the upload is encrypted.
+#[test]
+fn a_method_on_a_part_or_a_completion_of_an_unencrypted_upload_is_refused_in_every_profile() {
+    let world = World::new();
+    let passing = Ask::new(&[(W, "aws:kms"), (K, "alias/app")]).rules(S3Rules::new().profile(Profile::CephTests));
+    for operation in [Operation::Part, Operation::Complete] {
+        assert_eq!(passing.kind(operation(Stored::unencrypted())), Some(Kind::PartEncryption));
+        assert_eq!(passing.kind(operation(world.upload(SSE_KMS))), None);
+        let amazon = Ask::new(&[(W, "aws:kms"), (K, "alias/app")]);
+        assert_eq!(amazon.kind(operation(Stored::unencrypted())), Some(Kind::MethodNotSupported));
+    }
 }
 
 /// What was decided is given to the library whole, and holds for what is read then.

@@ -100,6 +100,8 @@ pub(super) fn complete(
     let record = present.record.clone();
     let expected = match (present.expected(&[EnvelopeState::Upload])?, group) {
         (None, Some(_)) => return Err(Kind::CompletionCustomerKey.into()),
+        // SECURITY: one profile passes over a method here. A request that has one is not answered with nothing.
+        (None, None) if request.headers.method.is_some() => return Err(Kind::PartEncryption.into()),
         (None, None) => return Ok((Completing::Unencrypted, Answer::default(), record)),
         (Some(expected), _) => expected,
     };
