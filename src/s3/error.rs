@@ -5,7 +5,7 @@ mod kind;
 mod parts;
 
 pub use kind::S3ErrorKind;
-pub use parts::check_parts;
+pub use parts::{check_parts, read_part_number};
 
 use std::borrow::Cow;
 use std::fmt;
