@@ -226,13 +226,7 @@ impl<'a> Asked<'a> {
             |name: &str, text: Option<String>| text.map(|text| format!("<{name}>{text}</{name}>")).unwrap_or_default();
         let algorithm = element("SSEAlgorithm", rule.algorithm.clone());
         let key_id = element("KMSMasterKeyID", rule.key_id.as_ref().map(|key_id| self.world.fill(key_id)));
-        let bucket_key = element(
-            "BucketKeyEnabled",
-            rule.bucket_key
-                .as_ref()
-                .filter(|v| !v.is_null())
-                .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)),
-        );
+        let bucket_key = element("BucketKeyEnabled", rule.bucket_key.clone());
         let blocked = rule.blocked.clone().map(|blocked| element("EncryptionType", Some(blocked)));
         let blocked = element("BlockedEncryptionTypes", blocked);
         match rule.order.as_deref() {
