@@ -1,5 +1,6 @@
 //! What says that a part was uploaded: sealed, and handed back at completion.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{Error, Misuse, PartError, Result};
@@ -143,10 +144,10 @@ impl fmt::Debug for PartReceipt {
 }
 
 /// A part as the client lists it at completion, with what the store has of it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct CompletedPart<'a> {
     pub(super) number: PartNumber,
-    label: &'a [u8],
+    label: Cow<'a, [u8]>,
     receipt: &'a Receipt,
     stored_len: u64,
     stored_header: Option<&'a [u8; HEADER_LEN]>,
@@ -155,8 +156,10 @@ pub struct CompletedPart<'a> {
 impl<'a> CompletedPart<'a> {
     /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the length
     /// and the first 56 are looked at.
-    pub fn new(number: PartNumber, label: &'a [u8], receipt: &'a Receipt, stored: &'a [u8]) -> Self {
-        let stored_header = stored.first_chunk();
+    ///
+    /// The label may be owned: a service that makes it on the spot keeps no list of labels beside that of the parts.
+    pub fn new(number: PartNumber, label: impl Into<Cow<'a, [u8]>>, receipt: &'a Receipt, stored: &'a [u8]) -> Self {
+        let (label, stored_header) = (label.into(), stored.first_chunk());
         Self { number, label, receipt, stored_len: stored.len() as u64, stored_header }
     }
 
@@ -168,18 +171,18 @@ impl<'a> CompletedPart<'a> {
     /// where the part will be read.
     pub fn stored(
         number: PartNumber,
-        label: &'a [u8],
+        label: impl Into<Cow<'a, [u8]>>,
         receipt: &'a Receipt,
         stored_len: u64,
         stored_header: &'a [u8; 56],
     ) -> Self {
-        Self { number, label, receipt, stored_len, stored_header: Some(stored_header) }
+        Self { number, label: label.into(), receipt, stored_len, stored_header: Some(stored_header) }
     }
 
     /// Checks the client's word and the store's against the receipt.
     pub(super) fn check(&self, upload: &Values) -> Result<PartReceipt> {
         let receipt = PartReceipt::open(upload, self.receipt)?;
-        if receipt.number != self.number || receipt.label != self.label {
+        if receipt.number != self.number || receipt.label != *self.label {
             return Err(PartError::Invalid(self.number.get()).into());
         }
         let is_stored =
