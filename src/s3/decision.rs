@@ -55,7 +55,7 @@ use policy::Asked;
 /// # The order of checks
 ///
 /// Of several things that are wrong with a request the first is answered. *Recorded* is what was seen of the real service,
-/// *documented* is what its documentation says, *ours* is a place that nobody is known to have recorded. Before all of these
+/// *documented* is what its documentation says, *ours* is a place of which no record is known. Before all of these
 /// the service checks the syntax of `Content-MD5`, the storage class and the part number (recorded): so does the host.
 ///
 /// | | check | its place |

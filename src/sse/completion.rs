@@ -79,7 +79,7 @@ impl Sse {
     ///
     /// [`Unexpected`]: this handle accepts no records, or not this one. [`Error::KeyProvider`](crate::Error::KeyProvider): its version of the
     /// keyring is not there or is disabled. [`Error::Inauthentic`](crate::Error::Inauthentic): it was changed, or is of
-    /// another object. [`Error::Envelope`](crate::Error::Envelope): the envelope in it is none of an SSE-C upload.
+    /// another object. [`Error::Envelope`](crate::Error::Envelope): the envelope in it is not that of an SSE-C upload.
     ///
     /// # Performance
     ///

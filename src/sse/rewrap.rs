@@ -83,7 +83,7 @@ impl Sse {
     ///
     /// # Security
     ///
-    /// A rewrap revokes nothing: whoever could open the old envelope keeps the data key.
+    /// A rewrap revokes nothing: a reader that could open the old envelope keeps the data key.
     pub async fn rewrap(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Envelope> {
         self.rewrap_by(&RewrapRequest::object(object, unlock), envelope).await
     }
@@ -153,8 +153,8 @@ impl Sse {
     ///
     /// # Security
     ///
-    /// Leaving SSE-C, whoever holds the customer key and an old envelope still opens the object; entering it, whoever may
-    /// use the service's keys and has an old envelope does. Where that is not acceptable, encrypt again.
+    /// After leaving SSE-C, a holder of the customer key and of an old envelope still opens the object. After entering it, a
+    /// holder of an old envelope who may use the service's keys does. Where that is not acceptable, encrypt again.
     pub async fn rewrap_as_revoking_nothing(
         &self,
         object: &ObjectName,
