@@ -181,6 +181,13 @@ fn an_object_that_was_completed_without_its_key_is_answered_from_its_record_and_
     let Reading::FinishFirst(access) = &decision.reading else { panic!("it is to be finished") };
     assert!(world.sse.blocking().resume(&world.name, b"upload", &world.uploads[SSE_C], access).is_ok());
     assert_eq!(decision.response_headers()[C_MD5], KEY_MD5);
+
+    // It is an object: its parts are not written to again, and it is not completed twice.
+    for operation in [Operation::Part, Operation::Complete] {
+        assert_eq!(Ask::new(&CUSTOMER).kind(operation(stored.clone())), Some(Kind::NoSuchUpload));
+    }
+    let update = Operation::Update(stored, ObjectEncryption::new(KMS_KEY));
+    assert_eq!(Ask::new(&[]).kind(update), Some(Kind::UpdateOfMode), "as every object in SSE-C");
 }
 
 #[test]
