@@ -67,7 +67,7 @@ impl ByteRange {
         if !trimmed(unit).eq_ignore_ascii_case("bytes") {
             return Ok(None);
         }
-        // An empty element of a list is none: RFC 9110 section 5.6.1.
+        // Empty elements of a list do not count: RFC 9110 section 5.6.1.
         let elements = || set.split(',').map(trimmed).filter(|element| !element.is_empty());
         let mut shapes = elements().map(Shape::parse);
         match (shapes.next().flatten(), elements().count()) {

@@ -10,7 +10,7 @@
 //! let object = ObjectName::new("photos", "2026/cat.tiff")?;
 //! let upload = sse.begin_multipart(&object, b"upload-7", SseS3)?;
 //! let envelope = upload.envelope().clone(); // store it with the upload
-//! let expected = Expected::exactly(upload.envelope()); // remember it out of reach of whoever writes the store
+//! let expected = Expected::exactly(upload.envelope()); // keep it where a writer of the store cannot write
 //!
 //! // On any node, in any order, any number of times:
 //! let upload = sse.resume_multipart(&object, b"upload-7", &envelope, &expected, Unlock::Server)?;

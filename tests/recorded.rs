@@ -19,20 +19,35 @@ use world::World;
 
 const OWN: &str = include_str!("recorded/cases.json");
 
+/// The cases of a file; what is none of the form is given as it stands, with the reason.
+fn read(text: &str) -> Vec<Result<Case, String>> {
+    let file: File = serde_json::from_str(text).expect("a file of recorded cases");
+    let of_form =
+        |case: serde_json::Value| serde_json::from_value(case.clone()).map_err(|error| format!("{case}: {error}"));
+    file.cases.into_iter().map(of_form).collect()
+}
+
 fn cases(text: &str) -> Vec<Case> {
-    serde_json::from_str::<File>(text).expect("a file of recorded cases").cases
+    read(text).into_iter().collect::<Result<_, _>>().expect("cases of the form")
 }
 
 #[test]
 fn every_recorded_request_is_answered_as_recorded() {
     let other = std::env::var_os("ATREST_RECORDED");
     let text = other.as_ref().map_or_else(|| OWN.to_owned(), |path| std::fs::read_to_string(path).expect("the file"));
-    let cases = cases(&text);
+    let cases = read(&text);
     assert!(!cases.is_empty(), "no case");
     let world = World::new(true);
     let mut groups: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
     let (mut different, mut not_run) = (Vec::new(), Vec::new());
     for case in &cases {
+        let case = match case {
+            Ok(case) => case,
+            Err(why) => {
+                not_run.push(format!("cannot be run: {why}"));
+                continue;
+            }
+        };
         let (agree, total) = groups.entry(&case.group).or_default();
         *total += 1;
         match answer(&world, case) {
@@ -104,6 +119,24 @@ fn a_difference_from_what_was_recorded_is_seen() {
     ] {
         assert!(spoilt(name, value) > 0, "{name}");
     }
+}
+
+/// One case that is not of the form is named, and hides no other.
+#[test]
+fn a_case_that_cannot_be_read_is_told_apart_from_the_others() {
+    let text = r#"{"cases": [
+        {"case": 1, "group": "g", "op": "PutObject", "headers": [["x-amz-server-side-encryption"]], "expect": {}},
+        {"case": "2", "group": "g", "op": "PutBucketEncryption", "bucket": {"blocks": true}, "expect": {"status": 200},
+         "rules": [{"algorithm": "AES256", "bucket_key": 1}]}
+    ]}"#;
+    let read = read(text);
+    assert!(read[0].as_ref().err().unwrap().contains(r#""case":1"#));
+    let case = read[1].as_ref().ok().unwrap();
+    let world = World::new(true);
+    let answer = answer(&world, case).unwrap();
+    assert!(differences(&world, case, &answer).is_empty());
+    let configuration = answer.configuration.unwrap();
+    assert!(configuration.contains("<BucketKeyEnabled>true") && configuration.contains("<EncryptionType>SSE-C"));
 }
 
 /// A KMS key that cannot be used is named as the service names it, however the request named it.

@@ -1,7 +1,7 @@
 //! What S3 answers: the table of what was recorded of the real service, row by row, and what must never happen.
 //!
 //! Grades: **R** recorded answer of the real service, **A** its API model or documentation, **I** error text pasted in a
-//! public issue, **M** message copied by another implementation; **–** recorded by no one, so it is ours.
+//! public issue, **M** message copied by another implementation; **–** not recorded, so the place is ours.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "s3/buckets.rs"]

@@ -97,7 +97,7 @@ fn a_stored_etag_opens_from_its_bytes_and_shows_no_digits() {
 }
 
 #[test]
-fn an_etag_that_somebody_put_unsealed_beside_an_sse_s3_object_is_none() {
+fn an_unsealed_etag_beside_an_sse_s3_object_is_refused() {
     let service = Service::new();
     let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), SseS3).unwrap();
     let forged = StoredEtag::of_unencrypted(of_md5(0));

@@ -1,5 +1,6 @@
 //! `Receipt` and `CompletedPart`: what an upload says of a part once it is stored, and what completion is given.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{Error, Misuse, PartError, Result};
@@ -139,20 +140,22 @@ impl fmt::Debug for PartReceipt {
 }
 
 /// A part as the client lists it at completion, with what the store has of it.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct CompletedPart<'a> {
     pub(super) number: PartNumber,
-    label: &'a [u8],
+    label: Cow<'a, [u8]>,
     receipt: &'a Receipt,
     stored_len: u64,
     stored_header: Option<&'a [u8; HEADER_LEN]>,
 }
 
 impl<'a> CompletedPart<'a> {
-    /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the
-    /// length and the first 56 are looked at.
-    pub fn new(number: PartNumber, label: &'a [u8], receipt: &'a Receipt, stored: &'a [u8]) -> Self {
-        let stored_header = stored.first_chunk();
+    /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the length
+    /// and the first 56 are looked at.
+    ///
+    /// The label may be owned: a service that makes it on the spot keeps no list of labels beside that of the parts.
+    pub fn new(number: PartNumber, label: impl Into<Cow<'a, [u8]>>, receipt: &'a Receipt, stored: &'a [u8]) -> Self {
+        let (label, stored_header) = (label.into(), stored.first_chunk());
         Self { number, label, receipt, stored_len: stored.len() as u64, stored_header }
     }
 
@@ -164,18 +167,18 @@ impl<'a> CompletedPart<'a> {
     /// where the part will be read.
     pub fn stored(
         number: PartNumber,
-        label: &'a [u8],
+        label: impl Into<Cow<'a, [u8]>>,
         receipt: &'a Receipt,
         stored_len: u64,
         stored_header: &'a [u8; 56],
     ) -> Self {
-        Self { number, label, receipt, stored_len, stored_header: Some(stored_header) }
+        Self { number, label: label.into(), receipt, stored_len, stored_header: Some(stored_header) }
     }
 
     /// Checks the client's word and the store's against the receipt.
     pub(super) fn check(&self, upload: &ObjectKeys) -> Result<PartReceipt> {
         let receipt = PartReceipt::open(upload, self.receipt)?;
-        if receipt.number != self.number || receipt.label != self.label {
+        if receipt.number != self.number || receipt.label != *self.label {
             return Err(PartError::Invalid(self.number.get()).into());
         }
         let is_stored =

@@ -60,7 +60,7 @@ pub(super) enum Under {
     /// No version of it.
     Nothing,
     Version(u32),
-    /// Nobody can say.
+    /// Unknown.
     Unclear,
 }
 

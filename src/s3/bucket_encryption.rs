@@ -44,12 +44,12 @@ pub enum DefaultEncryption {
     SseS3,
     /// `aws:kms`.
     SseKms {
-        /// The KMS key as the configuration names it; without one it is the KMS's own, `aws/s3`.
+        /// The KMS key, as the configuration names it; `None` is the KMS's own key, `aws/s3`.
         key_id: Option<String>,
     },
     /// `aws:kms:dsse`.
     DsseKms {
-        /// The KMS key as the configuration names it; without one it is the KMS's own, `aws/s3`.
+        /// The KMS key, as the configuration names it; `None` is the KMS's own key, `aws/s3`.
         key_id: Option<String>,
     },
 }
@@ -123,8 +123,8 @@ impl BucketEncryption {
     /// The configuration after a PutBucketEncryption with this body; the whole of it is checked before any counts.
     ///
     /// A rule without blocked types leaves them as they are: S3 keeps the block of a new bucket when its default is
-    /// configured. A rule without a default is how S3's guide blocks and unblocks SSE-C; what S3 does with the default
-    /// then was recorded by no one, and here it stays. The KMS key is not looked for.
+    /// configured. A rule without a default is how S3's guide blocks and unblocks SSE-C. What S3 does with the default
+    /// then is not recorded; here the default stays. Whether the KMS key exists is not checked.
     ///
     /// # Errors
     ///
@@ -138,7 +138,7 @@ impl BucketEncryption {
         let names = ["ApplyServerSideEncryptionByDefault", "BucketKeyEnabled", "BlockedEncryptionTypes"];
         let [default, bucket_key, blocked] = rule.ok_or(Malformed)?.fields(names)?;
         if default.or(bucket_key).or(blocked).is_none() {
-            // A rule that says nothing: no one recorded what S3 answers.
+            // A rule without any element: what S3 answers is not recorded.
             return Err(BucketEncryptionError::MalformedXml);
         }
         let mut next = self.clone();
@@ -157,7 +157,7 @@ impl BucketEncryption {
 
     /// The configuration after a DeleteBucketEncryption: SSE-S3 without a bucket key, however often.
     ///
-    /// Blocked types stay. What S3 does with them was recorded by no one, and deleting a default is no word about them.
+    /// Blocked types stay: what S3 does with them is not recorded, and deleting a default does not name them.
     #[must_use]
     pub fn after_delete(&self) -> Self {
         Self { blocked: self.blocked, ..Self::default() }

@@ -33,7 +33,7 @@ pub use decision::{
     PartCopyDecision, PartDecision, PartWriting, PolicyEngine, PolicyQuestion, PolicySource, ReadDecision, ReadKind,
     Reading, Resource, S3Request, S3Rules, Signature, Stored, Transport, UpdateDecision, WriteDecision, Writing,
 };
-pub use error::{Profile, S3Error, S3ErrorKind, check_parts};
+pub use error::{Profile, S3Error, S3ErrorKind, check_parts, read_part_number};
 pub use etag::{Etag, ListedEtag, StoredEtag};
 pub use headers::{EncryptionHeaders, mark_sensitive, names};
 pub use operation::Operation;

@@ -110,6 +110,22 @@ impl EncryptionRecord {
         }
     }
 
+    /// The record after a rewrap of its object or upload, whose new envelope this is: for UpdateObjectEncryption there is
+    /// [`NewEncryption::record`](super::NewEncryption::record), this is for a sweep.
+    ///
+    /// Store it with the envelope, in one step: a decision refuses an object whose envelope is not as its record says.
+    ///
+    /// # Security
+    ///
+    /// The envelope is the one that the rewrap gave, never one that was read from the store.
+    #[must_use]
+    pub fn after_rewrap(&self, envelope: &Envelope) -> Self {
+        let stays_kms = self.mode == Some(ModeId::SseKms) && envelope.mode() == ModeId::SseKms;
+        let bucket_key_done = envelope.has_bucket_key() || (self.bucket_key_done && stays_kms);
+        let Self { bucket_key_asked, upload, .. } = self.clone();
+        Self { bucket_key_asked, bucket_key_done, upload, ..Self::of_envelope(envelope) }
+    }
+
     pub(super) fn bucket_key(self, asked: bool, applied: bool) -> Self {
         let done = self.bucket_key_done || (asked && applied && self.mode == Some(ModeId::SseKms));
         Self { bucket_key_asked: asked, bucket_key_done: done, ..self }

@@ -8,15 +8,16 @@ use pollster::block_on;
 use super::{Blocking, Expected, Sse, Unlock};
 use crate::envelope::Envelope;
 use crate::error::Result;
-use crate::multipart::Upload;
+use crate::mode::Mode;
+use crate::multipart::{CompletedUpload, CompletionRecord, UnopenedPart, Upload};
 use crate::object::ObjectName;
 use crate::secret::CustomerKey;
 use crate::stream::Decryptor;
 
 /// What opens an object or an upload: what is expected of it, and the customer key in SSE-C, in one value.
 ///
-/// [`Sse::open`] and [`Sse::resume`] take it whole, so that no caller can leave the expectations out. `Debug` shows
-/// no key.
+/// [`Sse::open`], [`Sse::resume`], [`Sse::finish`], [`Sse::complete_without_key`] and [`Sse::change_encryption`] take it whole,
+/// so that no caller can leave the expectations out. `Debug` shows no key.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -92,6 +93,56 @@ impl Sse {
     ) -> Result<Upload> {
         self.resume_multipart(object, upload_id, envelope, &access.expected, access.unlock()).await
     }
+
+    /// Finishes an upload that was completed without its customer key: [`finish_completion`](Self::finish_completion), with
+    /// the expectations applied.
+    ///
+    /// # Errors
+    ///
+    /// As [`finish_completion`](Self::finish_completion).
+    pub async fn finish(
+        &self,
+        object: &ObjectName,
+        record: &CompletionRecord,
+        access: &Access,
+    ) -> Result<CompletedUpload> {
+        self.expecting(access.expected.clone()).finish_completion(object, record, access.unlock()).await
+    }
+
+    /// Completes an upload in SSE-C that is as expected, without its customer key:
+    /// [`complete_multipart_without_key`](Self::complete_multipart_without_key).
+    ///
+    /// # Errors
+    ///
+    /// As [`complete_multipart_without_key`](Self::complete_multipart_without_key).
+    pub async fn complete_without_key(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        access: &Access,
+        parts: impl IntoIterator<Item = UnopenedPart<'_>>,
+    ) -> Result<CompletionRecord> {
+        let sse = self.expecting(access.expected.clone());
+        sse.complete_multipart_without_key(object, upload_id, envelope, parts).await
+    }
+
+    /// Wraps the data key of an object that is as expected anew, for the same object in this mode:
+    /// [`rewrap_as`](Self::rewrap_as) under its own name. This is S3's UpdateObjectEncryption.
+    ///
+    /// # Errors
+    ///
+    /// As [`rewrap_as`](Self::rewrap_as).
+    pub async fn change_encryption(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        access: &Access,
+        mode: impl Mode,
+    ) -> Result<Envelope> {
+        let sse = self.expecting(access.expected.clone());
+        sse.rewrap_as(object, envelope, access.unlock(), object, mode).await
+    }
 }
 
 impl Blocking {
@@ -117,5 +168,45 @@ impl Blocking {
         access: &Access,
     ) -> Result<Upload> {
         block_on(self.sse().resume(object, upload_id, envelope, access))
+    }
+
+    /// See [`Sse::finish`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn finish(&self, object: &ObjectName, record: &CompletionRecord, access: &Access) -> Result<CompletedUpload> {
+        block_on(self.sse().finish(object, record, access))
+    }
+
+    /// See [`Sse::complete_without_key`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn complete_without_key<'p>(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        envelope: &Envelope,
+        access: &Access,
+        parts: impl IntoIterator<Item = UnopenedPart<'p>>,
+    ) -> Result<CompletionRecord> {
+        block_on(self.sse().complete_without_key(object, upload_id, envelope, access, parts))
+    }
+
+    /// See [`Sse::change_encryption`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub fn change_encryption(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        access: &Access,
+        mode: impl Mode,
+    ) -> Result<Envelope> {
+        block_on(self.sse().change_encryption(object, envelope, access, mode))
     }
 }

@@ -26,8 +26,8 @@ impl Expected {
         Self::default()
     }
 
-    /// The mode of this envelope and its KMS key, and no other: for a caller that has just written the envelope, or
-    /// remembers it where a writer of the store cannot reach.
+    /// The mode of this envelope and its KMS key, and no other: for a caller that has just written it, or that keeps it
+    /// where a writer of the store cannot write.
     pub fn exactly(envelope: &Envelope) -> Self {
         let kms_keys = envelope.kms_key_id().map(|key_id| KmsKeys::only([key_id]));
         Self { modes: Some(vec![envelope.mode()]), kms_keys, ..Self::default() }

@@ -58,8 +58,8 @@ impl Sse {
 
     /// Takes up an upload from its stored envelope, on any machine.
     ///
-    /// `expected` is what this very upload was begun with: one mode and, where it has one, one KMS key, from a source out
-    /// of reach of an attacker who writes the store, such as an upload id that the service signs.
+    /// `expected` is what this very upload was begun with: one mode and, where it has one, one KMS key, from a source that a
+    /// writer of the store cannot change, such as an upload id that the service signs.
     ///
     /// # Errors
     ///
@@ -68,7 +68,7 @@ impl Sse {
     ///
     /// # Security
     ///
-    /// Without that source, an attacker who writes the store can choose the KMS key of the next parts.
+    /// Without that source, an attacker who writes the store has the next parts encrypted under a KMS key of their own.
     pub async fn resume_multipart(
         &self,
         object: &ObjectName,

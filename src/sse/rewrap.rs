@@ -83,7 +83,7 @@ impl Sse {
     ///
     /// # Security
     ///
-    /// A rewrap revokes nothing: a reader who could open the old envelope keeps the data key.
+    /// A rewrap revokes nothing: a reader that could open the old envelope keeps the data key.
     pub async fn rewrap(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Envelope> {
         self.rewrap_by(&RewrapRequest::object(object, unlock), envelope).await
     }
@@ -153,9 +153,8 @@ impl Sse {
     ///
     /// # Security
     ///
-    /// After a rewrap out of SSE-C, a reader with the customer key and an old envelope still opens the object. After one
-    /// into SSE-C, a reader who may use the service's keys and has an old envelope still opens it. Where that is not
-    /// acceptable, encrypt again.
+    /// After leaving SSE-C, a holder of the customer key and of an old envelope still opens the object. After entering it, a
+    /// holder of an old envelope who may use the service's keys does. Where that is not acceptable, encrypt again.
     pub async fn rewrap_as_revoking_nothing(
         &self,
         object: &ObjectName,

@@ -67,6 +67,18 @@ fn a_receipt_is_of_its_number_and_label_alone() {
     });
 }
 
+/// The list is read from a request's XML, label by label, in one pass.
+#[test]
+fn a_list_of_parts_may_own_the_labels_that_it_names() {
+    everywhere(|service, mode, object| {
+        let upload = service.begin(object, mode);
+        let parts = [1, 2].map(|number| attempt(&upload, number, 0, 10));
+        let listed =
+            parts.iter().map(|part| CompletedPart::new(part.number, part.label.clone(), &part.receipt, &part.stored));
+        service.complete_list(&upload, listed).unwrap();
+    });
+}
+
 #[test]
 fn a_receipt_of_another_upload_is_inauthentic() {
     everywhere(|service, mode, object| {

@@ -208,10 +208,9 @@ impl<'a> Asked<'a> {
         let target = self.world.fill(self.case.target_xml.as_deref().unwrap_or_default());
         let target = ObjectEncryption::from_xml(target.as_bytes())?;
         let decision = self.rules.decide_update(&self.request()?, &self.object, &target)?;
-        let (sse, name) = (self.world.sse.expecting(decision.access.expected().clone()).blocking(), &self.world.name);
-        let mode = decision.encryption.mode();
-        let rewrapped = sse.rewrap_as(name, envelope(&self.object), decision.access.unlock(), name, mode);
-        rewrapped.map_err(|error| S3Error::of_write(&error))?;
+        let (sse, name, mode) = (self.world.sse.blocking(), &self.world.name, decision.encryption.mode());
+        let changed = sse.change_encryption(name, envelope(&self.object), &decision.access, mode);
+        changed.map_err(|error| S3Error::of_write(&error))?;
         Ok(Answer::default())
     }
 
@@ -227,13 +226,7 @@ impl<'a> Asked<'a> {
             |name: &str, text: Option<String>| text.map(|text| format!("<{name}>{text}</{name}>")).unwrap_or_default();
         let algorithm = element("SSEAlgorithm", rule.algorithm.clone());
         let key_id = element("KMSMasterKeyID", rule.key_id.as_ref().map(|key_id| self.world.fill(key_id)));
-        let bucket_key = element(
-            "BucketKeyEnabled",
-            rule.bucket_key
-                .as_ref()
-                .filter(|v| !v.is_null())
-                .map(|v| v.as_str().map_or_else(|| v.to_string(), str::to_owned)),
-        );
+        let bucket_key = element("BucketKeyEnabled", rule.bucket_key.clone());
         let blocked = rule.blocked.clone().map(|blocked| element("EncryptionType", Some(blocked)));
         let blocked = element("BlockedEncryptionTypes", blocked);
         match rule.order.as_deref() {

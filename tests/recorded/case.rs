@@ -7,7 +7,7 @@ use serde_json::Value;
 
 #[derive(Deserialize)]
 pub(crate) struct File {
-    pub(crate) cases: Vec<Case>,
+    pub(crate) cases: Vec<Value>,
 }
 
 #[derive(Deserialize)]
@@ -38,6 +38,7 @@ pub(crate) struct Case {
 
 #[derive(Deserialize)]
 pub(crate) struct Bucket {
+    #[serde(default = "sse_s3")]
     pub(crate) default: String,
     pub(crate) key_id: Option<String>,
     #[serde(default, deserialize_with = "truth")]
@@ -59,7 +60,8 @@ pub(crate) struct Stored {
 pub(crate) struct Rule {
     pub(crate) algorithm: Option<String>,
     pub(crate) key_id: Option<String>,
-    pub(crate) bucket_key: Option<Value>,
+    #[serde(default, deserialize_with = "truth_or_text")]
+    pub(crate) bucket_key: Option<String>,
     pub(crate) blocked: Option<String>,
     pub(crate) order: Option<String>,
 }
@@ -98,4 +100,19 @@ fn text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> 
 fn truth<'de, D: Deserializer<'de>>(deserializer: D) -> Result<bool, D::Error> {
     let value = Value::deserialize(deserializer)?;
     Ok(value.as_bool().or(value.as_u64().map(|number| number != 0)).unwrap_or_default())
+}
+
+/// A boolean, also as the numbers 0 and 1; another text as it is.
+fn truth_or_text<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let value = Option::<Value>::deserialize(deserializer)?;
+    Ok(value.map(|value| match value {
+        Value::String(text) => text,
+        Value::Number(number) if number.as_u64() == Some(0) => "false".to_owned(),
+        Value::Number(number) if number.as_u64() == Some(1) => "true".to_owned(),
+        other => other.to_string(),
+    }))
+}
+
+fn sse_s3() -> String {
+    "AES256".to_owned()
 }

@@ -126,9 +126,8 @@ fn configured(world: &World, rule: &Rule, xml: Option<&str>, found: &mut Vec<Str
         rest.split_once(&format!("</{name}>")).map(|(text, _)| text.to_owned())
     };
     let bucket_key = match &rule.bucket_key {
-        Some(value) if value.as_str() == Some("?") => element("BucketKeyEnabled"),
-        Some(value) => Some(value.to_string()),
-        None => None,
+        Some(value) if value == "?" => element("BucketKeyEnabled"),
+        other => other.clone(),
     };
     let expected = [
         ("SSEAlgorithm", rule.algorithm.clone()),

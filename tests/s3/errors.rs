@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use atrest::error::{CustomerKeyError, Limit, Misuse, PartError, Unexpected};
 use atrest::s3::{
     BucketEncryption, BucketPolicy, ObjectEncryption, Operation as S3Operation, Profile, S3Error, S3ErrorKind as Kind,
-    S3Rules, check_parts,
+    S3Rules, check_parts, read_part_number,
 };
 use atrest::{Error, KeyProviderError, KeyProviderErrorKind as Refusal};
 
@@ -175,6 +175,25 @@ fn a_range_beyond_the_object_is_not_satisfiable() {
     let missing = S3Error::of_read(&Error::from(PartError::NotFound(7))).with_actual_part_count(3);
     let elements: Vec<_> = missing.elements().collect();
     assert_eq!(elements, [("PartNumberRequested", "7"), ("ActualPartCount", "3")]);
+}
+
+/// Transfer managers ask every object for its part 1.
+#[test]
+fn a_part_number_is_one_to_ten_thousand_and_comes_without_a_range() {
+    assert_eq!(read_part_number("1", None).unwrap().get(), 1);
+    assert_eq!(read_part_number("10000", None).unwrap().get(), 10_000);
+    let shown = |text: &str| {
+        let error = read_part_number(text, None).unwrap_err();
+        assert_eq!((status(&error), error.kind()), (400, Kind::PartNumber), "{text}");
+        error.argument().unwrap().1.map(str::to_owned)
+    };
+    for text in ["0", "10001", "-1", "+1", "1.0", " 1", "", "one", "99999999999"] {
+        assert_eq!(shown(text).as_deref(), Some(text));
+    }
+    assert_eq!(shown(KEY), None, "a key where it does not belong");
+    let error = read_part_number("1", Some("bytes=0-4")).unwrap_err();
+    assert_eq!((status(&error), error.code()), (400, "InvalidRequest"));
+    assert_eq!(error.message(), "Cannot specify both Range header and partNumber query parameter");
 }
 
 #[test]

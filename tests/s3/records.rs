@@ -1,7 +1,7 @@
 //! What a service keeps: one encoding, and every answer from it.
 
-use atrest::s3::{EncryptionRecord, EncryptionRecordError, NewObject, S3Rules, Stored, Writing};
-use atrest::{Envelope, ModeId};
+use atrest::s3::{EncryptionRecord, EncryptionRecordError, NewObject, S3ErrorKind as Kind, S3Rules, Stored, Writing};
+use atrest::{AnyMode, Envelope, ModeId, SseKms, SseS3, Unlock};
 use proptest::prelude::*;
 
 use crate::kit::*;
@@ -120,6 +120,42 @@ fn every_answer_about_an_object_says_the_same_of_its_bucket_key() {
         }
         assert_eq!(record.response_headers().contains_key(B), apply);
     }
+}
+
+/// As after a sweep to another key or mode: with the old record every read of the object is refused.
+#[test]
+fn a_record_follows_its_object_through_a_rewrap() {
+    let world = World::new();
+    world.kms.create_key("b").unwrap();
+    let sse = world.sse.blocking();
+    let rules = S3Rules::new().apply_bucket_keys(true);
+    let ask = Ask::new(&[(W, "aws:kms"), (K, KMS_KEY), (B, "true")]).rules(rules);
+    let decision = ask.decide(Operation::Put).unwrap();
+    let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
+    let before = encryption.record(&world.objects[SSE_KMS]);
+    let rewrapped =
+        |mode: AnyMode| sse.rewrap_as(&world.name, &world.objects[SSE_KMS], Unlock::Server, &world.name, mode).unwrap();
+    for (mode, key_id, done) in
+        [(AnyMode::from(SseKms::new("memory-kms:key/b")), Some("memory-kms:key/b"), true), (SseS3.into(), None, false)]
+    {
+        let envelope = rewrapped(mode);
+        let read = |record: &EncryptionRecord| {
+            Ask::new(&[]).kind(Operation::Get(Stored::encrypted(record.clone(), envelope.clone())))
+        };
+        let after = before.after_rewrap(&envelope);
+        assert_eq!((read(&before), read(&after)), (Some(Kind::StoredUnexpected), None));
+        assert_eq!((after.mode(), after.kms_key_id()), (Some(envelope.mode()), key_id));
+        assert_eq!((after.bucket_key_asked(), after.bucket_key_done()), (true, done));
+        assert_eq!(EncryptionRecord::decode(&after.encode()).unwrap(), after);
+    }
+    // That of an upload goes on saying how it was begun.
+    let headers = Ask::new(&[(W, "AES256")]);
+    let begun =
+        headers.rules.decide_write(&headers.request(), NewObject::Multipart { checksum_algorithm: true }).unwrap();
+    let Writing::Encrypt(encryption) = &begun.writing else { panic!("encrypted") };
+    let record = encryption.record(&world.uploads[SSE_S3]);
+    let fresh = sse.rewrap_upload(&world.name, b"upload", &world.uploads[SSE_S3], Unlock::Server).unwrap();
+    assert_eq!(record.after_rewrap(&fresh), record);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! Parts, completions and reads: what is stored says how, and the request brings what that takes.
 
+use atrest::error::Unexpected;
+use atrest::multipart::{KeptAttempt, UnopenedPart};
 use atrest::s3::{
-    Completing, EncryptionRecord, NewObject, PartWriting, ReadKind, Reading, S3ErrorKind as Kind, S3Rules, Stored,
-    Writing,
+    Completing, EncryptionRecord, NewObject, ObjectEncryption, PartWriting, Profile, ReadKind, Reading,
+    S3ErrorKind as Kind, S3Rules, Stored, Writing,
 };
-use atrest::{ModeId, PartNumber, Unlock};
+use atrest::{Access, Error, Keyring, KmsKeys, ModeId, PartNumber, Sse, SseC, SseS3, Unlock};
 
 use crate::kit::*;
 
@@ -73,6 +75,63 @@ fn a_part_of_an_unencrypted_upload_is_unencrypted() {
     assert_eq!(Ask::new(&[(B, "true")]).kind(Operation::Part(Stored::unencrypted())), Some(Kind::PartEncryption));
 }
 
+/// The profile that passes over a method on parts and completions does so only where the upload is encrypted.
+#[test]
+fn a_method_on_a_part_or_a_completion_of_an_unencrypted_upload_is_refused_in_every_profile() {
+    let world = World::new();
+    let passing = Ask::new(&[(W, "aws:kms"), (K, "alias/app")]).rules(S3Rules::new().profile(Profile::CephTests));
+    for operation in [Operation::Part, Operation::Complete] {
+        assert_eq!(passing.kind(operation(Stored::unencrypted())), Some(Kind::PartEncryption));
+        assert_eq!(passing.kind(operation(world.upload(SSE_KMS))), None);
+        let amazon = Ask::new(&[(W, "aws:kms"), (K, "alias/app")]);
+        assert_eq!(amazon.kind(operation(Stored::unencrypted())), Some(Kind::MethodNotSupported));
+    }
+}
+
+/// What was decided is given to the library whole, and holds for what is read then.
+#[test]
+fn what_is_decided_finishes_completes_and_changes_only_what_is_as_recorded() {
+    let world = World::new();
+    let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
+    let builder = Sse::builder().keyring(keyring).kms(world.kms.clone(), KmsKeys::all()).completion_records();
+    let (sse, name) = (builder.build().unwrap().blocking(), &world.name);
+    let upload = sse.begin_multipart(name, b"upload", SseC::new(key())).unwrap();
+    let number = PartNumber::new(1).unwrap();
+    let (body, receipt) = upload.encrypt_part(number, b"meow", b"etag").unwrap();
+    let kept = KeptAttempt::new(number, b"etag", receipt, &body).unwrap();
+    let parts = || [UnopenedPart::new(number, b"etag", &kept, &body)];
+
+    let stored = self::stored(upload.envelope());
+    let ask = Ask::new(&[]);
+    let decision = ask.rules.decide_complete(&ask.request(), &stored).unwrap();
+    let Completing::WithoutKey(access) = &decision.completing else { panic!("without its key") };
+    let record = sse.complete_without_key(name, b"upload", upload.envelope(), access, parts()).unwrap();
+    // An envelope of another mode in the upload's place.
+    let other = sse.begin_multipart(name, b"upload", SseS3).unwrap();
+    let refused = sse.complete_without_key(name, b"upload", other.envelope(), access, parts());
+    assert!(matches!(refused, Err(Error::Unexpected(Unexpected::Mode))));
+
+    let stored = Stored::completed_without_key(decision.record(), upload.envelope().clone());
+    let ask = Ask::new(&CUSTOMER);
+    let read = ask.rules.decide_read(&ask.request(), ReadKind::Get, &stored).unwrap();
+    let Reading::FinishFirst(access) = &read.reading else { panic!("it is to be finished") };
+    let finished = sse.finish(name, &record, access).unwrap();
+    assert_eq!(finished.decryptor.plaintext_len(), Some(4));
+    let none = Access::new(access.expected().clone().no_records()).with_customer_key(key());
+    assert!(matches!(sse.finish(name, &record, &none), Err(Error::Unexpected(Unexpected::Record))));
+
+    let object = sse.encrypt(name, SseS3, b"meow").unwrap().envelope;
+    let target = ObjectEncryption::new(KMS_KEY);
+    let ask = Ask::new(&[]);
+    let decision = ask.rules.decide_update(&ask.request(), &self::stored(&object), &target).unwrap();
+    let mode = || decision.encryption.mode();
+    let changed = sse.change_encryption(name, &object, &decision.access, mode()).unwrap();
+    assert_eq!(changed.kms_key_id(), Some(KMS_KEY));
+    // What stands there by now is no longer the object that was decided about.
+    let refused = sse.change_encryption(name, &changed, &decision.access, mode());
+    assert!(matches!(refused, Err(Error::Unexpected(Unexpected::Mode))));
+}
+
 #[test]
 fn an_upload_in_sse_c_completes_without_its_key_unless_it_was_begun_with_a_checksum_algorithm() {
     let world = World::new();
@@ -122,6 +181,13 @@ fn an_object_that_was_completed_without_its_key_is_answered_from_its_record_and_
     let Reading::FinishFirst(access) = &decision.reading else { panic!("it is to be finished") };
     assert!(world.sse.blocking().resume(&world.name, b"upload", &world.uploads[SSE_C], access).is_ok());
     assert_eq!(decision.response_headers()[C_MD5], KEY_MD5);
+
+    // It is an object: its parts are not written to again, and it is not completed twice.
+    for operation in [Operation::Part, Operation::Complete] {
+        assert_eq!(Ask::new(&CUSTOMER).kind(operation(stored.clone())), Some(Kind::NoSuchUpload));
+    }
+    let update = Operation::Update(stored, ObjectEncryption::new(KMS_KEY));
+    assert_eq!(Ask::new(&[]).kind(update), Some(Kind::UpdateOfMode), "as every object in SSE-C");
 }
 
 #[test]

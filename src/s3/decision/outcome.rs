@@ -8,7 +8,7 @@ use crate::envelope::Envelope;
 use crate::mode::AnyMode;
 use crate::s3::headers::Answer;
 use crate::s3::record::{Begun, EncryptionRecord};
-use crate::sse::{Access, Expected};
+use crate::sse::Access;
 
 /// How a new object is written, or an upload begun.
 #[derive(Clone, Debug)]
@@ -59,7 +59,8 @@ pub enum Reading {
     Unencrypted,
     /// With [`Sse::open`](crate::Sse::open).
     Encrypted(Access),
-    /// The upload was completed without the customer key: it is finished with this key first, and opened then.
+    /// With [`Sse::finish`](crate::Sse::finish): the upload was completed without its customer key, and no request has finished
+    /// it yet. The reader is the one that finishing gives.
     FinishFirst(Access),
 }
 
@@ -81,9 +82,9 @@ pub enum Completing {
     Unencrypted,
     /// With [`Sse::resume`](crate::Sse::resume) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
     Encrypted(Access),
-    /// It is in SSE-C, and the request brings no customer key: it is acknowledged under a completion record, and
-    /// finished by the first request that brings the key.
-    WithoutKey(Expected),
+    /// With [`Sse::complete_without_key`](crate::Sse::complete_without_key): the upload is in SSE-C, and the request brings no
+    /// customer key. It is acknowledged under a completion record, and finished by the first request that brings the key.
+    WithoutKey(Access),
 }
 
 /// What PutObject, PostObject and CreateMultipartUpload do.
@@ -152,8 +153,8 @@ pub struct CompleteDecision {
 pub struct UpdateDecision {
     /// How the object's data key is unlocked.
     pub access: Access,
-    /// What the object becomes, under its own name, with [`Sse::rewrap_as`](crate::Sse::rewrap_as). Envelope and
-    /// record are replaced in one step.
+    /// What the object becomes, with [`Sse::change_encryption`](crate::Sse::change_encryption). Envelope and record are
+    /// replaced in one step.
     pub encryption: NewEncryption,
 }
 

@@ -31,15 +31,11 @@ pub(super) fn read(
     let present = stored.0.as_ref().ok_or(Kind::NoSuchKey)?;
     let record = present.record.clone();
     let answered = |reading, answer| Ok(Read { reading, answer, record: record.clone() });
-    let states: &[EnvelopeState] = match present.awaits_key {
-        true => &[EnvelopeState::Upload],
-        false => &[EnvelopeState::Object, EnvelopeState::Multipart],
-    };
     let is_upload = present.envelope.as_ref().is_some_and(|envelope| envelope.state() == EnvelopeState::Upload);
     if !present.awaits_key && is_upload && present.is_as_recorded() {
         return Err(Kind::NoSuchKey.into());
     }
-    let expected = match present.expected(states)? {
+    let expected = match present.expected(present.object_states())? {
         None if group.is_some() => return Err(Kind::CustomerKeyNotApplicable.into()),
         None => return answered(Reading::Unencrypted, Answer::default()),
         Some(expected) => expected,
@@ -67,7 +63,7 @@ pub(super) fn part(
     upload: &Stored,
     group: Option<&DecodedKey>,
 ) -> Result<(PartWriting, Answer, Arc<EncryptionRecord>), S3Error> {
-    let present = upload.0.as_ref().ok_or(Kind::NoSuchUpload)?;
+    let present = under_way(upload)?;
     let record = present.record.clone();
     let expected = match present.expected(&[EnvelopeState::Upload])? {
         // SECURITY: as in a write, a request that asks for anything is not answered with nothing.
@@ -96,10 +92,12 @@ pub(super) fn complete(
     upload: &Stored,
     group: Option<&DecodedKey>,
 ) -> Result<(Completing, Answer, Arc<EncryptionRecord>), S3Error> {
-    let present = upload.0.as_ref().ok_or(Kind::NoSuchUpload)?;
+    let present = under_way(upload)?;
     let record = present.record.clone();
     let expected = match (present.expected(&[EnvelopeState::Upload])?, group) {
         (None, Some(_)) => return Err(Kind::CompletionCustomerKey.into()),
+        // SECURITY: one profile passes over a method here. A request that has one is not answered with nothing.
+        (None, None) if request.headers.method.is_some() => return Err(Kind::PartEncryption.into()),
         (None, None) => return Ok((Completing::Unencrypted, Answer::default(), record)),
         (Some(expected), _) => expected,
     };
@@ -110,7 +108,7 @@ pub(super) fn complete(
             Ok((Completing::Encrypted(Access::new(expected)), Answer::default(), record))
         }
         (true, None) if record.has_checksum_algorithm() => Err(Kind::CompletionCustomerKey.into()),
-        (true, None) => Ok((Completing::WithoutKey(expected), Answer::default(), record)),
+        (true, None) => Ok((Completing::WithoutKey(Access::new(expected)), Answer::default(), record)),
         (true, Some(decoded)) => {
             let key = customer::check_key(decoded, present.envelope()?, Kind::CompletionCustomerKey)?;
             let answer = Answer { customer_key_md5: Some(decoded.md5.clone()), context: None };
@@ -127,8 +125,7 @@ pub(super) fn update(
     target: &ObjectEncryption,
 ) -> Result<(Access, AnyMode), S3Error> {
     let present = object.0.as_ref().ok_or(Kind::NoSuchKey)?;
-    let states = [EnvelopeState::Object, EnvelopeState::Multipart];
-    let expected = present.expected(&states)?.ok_or(Kind::UpdateOfUnencrypted)?;
+    let expected = present.expected(present.object_states())?.ok_or(Kind::UpdateOfUnencrypted)?;
     if !matches!(present.record.mode(), Some(ModeId::SseS3 | ModeId::SseKms)) {
         return Err(Kind::UpdateOfMode.into());
     }
@@ -138,6 +135,11 @@ pub(super) fn update(
     check_kms(rules, request, &present.record)?;
     let pairs = present.envelope()?.context().cloned().unwrap_or_default();
     Ok((Access::new(expected), SseKms::new(&target.kms_key_arn).context(pairs).into()))
+}
+
+/// An upload that still takes parts: one that was completed without its key takes none.
+fn under_way(upload: &Stored) -> Result<&Present, S3Error> {
+    upload.0.as_ref().filter(|present| !present.awaits_key).ok_or_else(|| Kind::NoSuchUpload.into())
 }
 
 /// What is under a KMS key, or is to be, over plain HTTP or without Signature Version 4.
@@ -164,6 +166,14 @@ pub(super) fn group_of_completion(group: &CustomerKeyHeaders) -> Option<&Custome
 }
 
 impl Present {
+    /// The states that the envelope of an object may have: that of its upload until the object is finished.
+    fn object_states(&self) -> &'static [EnvelopeState] {
+        match self.awaits_key {
+            true => &[EnvelopeState::Upload],
+            false => &[EnvelopeState::Object, EnvelopeState::Multipart],
+        }
+    }
+
     /// What is expected of it, once its envelope agrees with the record; `None` where it is unencrypted.
     fn expected(&self, states: &[EnvelopeState]) -> Result<Option<Expected>, S3Error> {
         // What a writer of the store put there is no reason to tell the client anything.

@@ -47,7 +47,7 @@ impl S3Error {
 impl From<BucketEncryptionError> for S3Error {
     fn from(error: BucketEncryptionError) -> Self {
         match error {
-            // An unknown algorithm was recorded by no one; it is against the schema.
+            // The service's answer to an unknown algorithm is not recorded. The schema does not allow one.
             BucketEncryptionError::MalformedXml | BucketEncryptionError::UnknownAlgorithm => Kind::MalformedXml.into(),
             BucketEncryptionError::KeyIdNotApplicable => {
                 Self::new(Kind::BucketKmsKeyNotApplicable).with_argument_name("ApplyServerSideEncryptionByDefault")

@@ -121,6 +121,8 @@ kinds! {
     PartOrder,
     /// The object has no part of this number.
     PartNotFound,
+    /// A read names a part and a range.
+    PartWithRange,
     /// A part other than the last is shorter than 5 MiB.
     PartTooSmall,
     /// More than an object holds.
@@ -257,6 +259,7 @@ impl S3ErrorKind {
             Self::PartNumber => argument("Part number must be an integer between 1 and 10000, inclusive"),
             Self::PartInvalid => of(StatusCode::BAD_REQUEST, "InvalidPart", "One or more of the specified parts could not be found.  The part may not have been uploaded, or the specified entity tag may not match the part's entity tag."),
             Self::PartOrder => of(StatusCode::BAD_REQUEST, "InvalidPartOrder", "The list of parts was not in ascending order. Parts must be ordered by part number."),
+            Self::PartWithRange => request("Cannot specify both Range header and partNumber query parameter"),
             Self::PartNotFound => of(StatusCode::RANGE_NOT_SATISFIABLE, "InvalidPartNumber", "The requested partnumber is not satisfiable"),
             Self::PartTooSmall => of(StatusCode::BAD_REQUEST, "EntityTooSmall", "Your proposed upload is smaller than the minimum allowed size"),
             Self::BodyIncomplete => of(StatusCode::BAD_REQUEST, "IncompleteBody", "You did not provide the number of bytes specified by the Content-Length HTTP header"),

@@ -1,4 +1,4 @@
-//! What S3 demands of the list of parts that completes an upload.
+//! What S3 demands of part numbers and of the list of parts that completes an upload.
 
 use super::{S3Error, S3ErrorKind as Kind};
 use crate::multipart::s3_limits::MIN_PART_LEN;
@@ -41,6 +41,31 @@ pub fn check_parts(parts: impl IntoIterator<Item = (u32, u64)>) -> Result<(), S3
         last = number;
     }
     if count == 0 { Err(Kind::MalformedXml.into()) } else { Ok(()) }
+}
+
+/// Reads the `partNumber` of a GetObject or HeadObject that has this `Range` header, or none: one of 1 to 10,000.
+///
+/// [`Decryptor::part`](crate::Decryptor::part) gives the bytes of that part. Part 1 of an object that was not uploaded in parts
+/// is the whole object.
+///
+/// # Errors
+///
+/// [`PartNumber`](Kind::PartNumber). [`PartWithRange`](Kind::PartWithRange): the request names a range too.
+///
+/// ```
+/// use atrest::s3::{S3ErrorKind, read_part_number};
+///
+/// assert_eq!(read_part_number("1", None)?.get(), 1);
+/// assert_eq!(read_part_number("1", Some("bytes=0-4")).unwrap_err().kind(), S3ErrorKind::PartWithRange);
+/// # Ok::<(), atrest::s3::S3Error>(())
+/// ```
+///
+/// Spec: Amazon S3, GetObject, "partNumber".
+pub fn read_part_number(part_number: &str, range: Option<&str>) -> Result<PartNumber, S3Error> {
+    let digits = Some(part_number).filter(|text| text.bytes().all(|byte| byte.is_ascii_digit()));
+    let number = digits.and_then(|digits| PartNumber::new(digits.parse().ok()?).ok());
+    let number = number.ok_or_else(|| S3Error::new(Kind::PartNumber).with_request_value("partNumber", part_number))?;
+    if range.is_some() { Err(Kind::PartWithRange.into()) } else { Ok(number) }
 }
 
 fn too_small(number: u32, plaintext_len: u64) -> S3Error {

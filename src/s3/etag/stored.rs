@@ -201,7 +201,7 @@ fn from_payload(payload: &[u8]) -> Result<Etag> {
 
 /// An ETag that is not sealed, beside what is encrypted as this envelope says.
 fn unsealed(etag: Etag, envelope: Option<&Envelope>) -> Result<Etag> {
-    // SECURITY: in SSE-S3 it is always sealed, so somebody put this one there.
+    // SECURITY: in SSE-S3 it is always sealed, so a writer of the store put this one there.
     match envelope.map(Envelope::mode) {
         Some(ModeId::SseS3) => Err(Error::Inauthentic),
         None | Some(ModeId::SseKms | ModeId::DsseKms | ModeId::SseC) => Ok(etag),
