@@ -24,16 +24,23 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// the chain contains only errors of this library. An underlying error of another library is available by name only
 /// ([`KeyProviderError::cause`], [`IoError::cause`], [`AuditError::cause`], [`Cause::error`]).
 ///
-/// | action | variants |
-/// |---|---|
-/// | raise an alarm: the stored bytes are not those that were written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
-/// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`SeveralRanges`](Self::SeveralRanges), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
-/// | upgrade, or find the writer of these bytes | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile), [`Cursor`](Self::Cursor) |
-/// | retry, or page the operator of the KMS | [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit), [`Random`](Self::Random), [`Io`](Self::Io) |
-/// | check what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring), [`KeyStore`](Self::KeyStore) |
-/// | fix the build or the code | [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse) |
+/// What the caller does, and the variants that call for it:
 ///
-/// A stream that failed gives the same error for ever.
+/// - raise an alarm, because the stored bytes are not those that were written: [`Inauthentic`](Self::Inauthentic),
+///   [`Truncated`](Self::Truncated);
+/// - answer the client: [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part),
+///   [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`SeveralRanges`](Self::SeveralRanges),
+///   [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded);
+/// - upgrade, or find the writer of these bytes: [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile),
+///   [`Cursor`](Self::Cursor);
+/// - retry, or page the operator of the KMS: [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit),
+///   [`Random`](Self::Random), [`Io`](Self::Io);
+/// - check what was allowed: [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring),
+///   [`KeyStore`](Self::KeyStore);
+/// - fix the build or the code: [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired),
+///   [`Misuse`](Self::Misuse).
+///
+/// A stream that failed returns the same error for ever.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -373,7 +380,7 @@ pub enum Misuse {
     /// second.
     #[error("two entries in a row have the same position; give each its own, or a resumed sweep would skip one")]
     SamePosition,
-    /// The entry has an envelope: the object is not unencrypted.
+    /// The entry has an envelope: the object is encrypted already.
     #[error("the entry has an envelope: the object is encrypted already")]
     NotPlain,
     /// The path of a keyring file, root key file or key store has no file name.

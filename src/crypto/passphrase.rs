@@ -69,7 +69,7 @@ pub(crate) fn derive(passphrase: &[u8], salt: &[u8; 32], cost: Argon2Cost) -> Re
 
     let failed = |error| match error {
         argon2::Error::OutOfMemory => {
-            IoError::new("Argon2id needs more memory than there is now", ErrorKind::OutOfMemory.into()).into()
+            IoError::new("Argon2id needs more memory than is available now", ErrorKind::OutOfMemory.into()).into()
         }
         _ => Error::from(SealedFileError::Unsupported("the Argon2id cost is out of bounds")),
     };

@@ -62,7 +62,7 @@ pub(crate) fn all_zero() -> Error {
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the random generator gave nothing but zeros")]
+#[error("the random generator returned only zeros")]
 struct AllZero;
 
 impl Default for Generator {

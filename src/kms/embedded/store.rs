@@ -69,7 +69,7 @@ impl Store {
         record(None)?;
         let created = store.lock.replace(&store.file, Replacing::Nothing, &sealed).map_err(|failed| match failed {
             NotReplaced::Conflict => {
-                IoError::new("the sealed file is there already and is not replaced", ErrorKind::AlreadyExists.into())
+                IoError::new("the sealed file exists already and is not replaced", ErrorKind::AlreadyExists.into())
             }
             NotReplaced::Refused(error) | NotReplaced::Unknown(error) => error,
         });
