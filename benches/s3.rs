@@ -191,7 +191,7 @@ fn etags(criterion: &mut Criterion) {
         let name = ObjectName::new("photos", format!("2026/{number}.jpg")).expect("a name");
         let (envelope, encryptor) = sse.blocking().encryptor(&name, SseS3).expect("an object");
         let md5 = PlaintextMd5::new((number as u128).to_be_bytes());
-        let (_, stored) = StoredEtag::of_write(&envelope, &encryptor, Some(md5)).expect("an ETag");
+        let (_, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), Some(md5)).expect("an ETag");
         (name, envelope, stored)
     };
     let objects: Vec<_> = (0..1_000).map(object).collect();

@@ -353,9 +353,18 @@ pub enum Misuse {
     /// changed while it was read: discard the output and start again.
     #[error("the plaintext does not have the length that was announced when encryption began")]
     PlaintextLen,
-    /// The output is shorter than `finish_len` says.
-    #[error("the output is shorter than finish_len says")]
+    /// The output is shorter than `update_len`, `finish_len` or `output_len` says.
+    #[error("the output is shorter than update_len, finish_len or output_len says")]
     OutputTooSmall,
+    /// The caller gave more bytes than the plan of a range fetches; `decrypt_pieces` accepts a wider answer.
+    #[error("more bytes were given than the plan of the range fetches; decrypt_pieces accepts a wider answer")]
+    FetchedLen,
+    /// The pieces of a stored body are out of order, leave a gap, or reach beyond the body.
+    #[error("the pieces of the stored body are out of order, leave a gap, or reach beyond the body")]
+    FetchedPlace,
+    /// The receipt of a part was requested with the result of another encryptor.
+    #[error("the receipt of a part takes the result of the part's own encryptor, not of another one")]
+    OtherPart,
     /// A rewrap into or out of SSE-C leaves the old key able to open the object: call `rewrap_as_revoking_nothing` to
     /// accept this.
     #[error(

@@ -55,7 +55,7 @@
 //!
 //! The feature `s3` decides which mode or which error an S3 request gets: [`manual::s3`].
 //!
-//! Multipart uploads are in [`multipart`]. [`Encryptor::seal_value`] seals checksums and ETags that must not be stored
+//! Multipart uploads are in [`multipart`]. A [`ValueSealer`] seals checksums and ETags that must not be stored
 //! unencrypted. [`rotation`] rewraps, lists or encrypts all objects of a store.
 //!
 //! # Should I use this?
@@ -94,6 +94,7 @@ mod crypto;
 mod envelope;
 pub mod error;
 mod files;
+pub mod geometry;
 pub mod hazmat;
 mod keys;
 #[cfg(feature = "embedded-kms")]
@@ -123,8 +124,8 @@ pub use sse::{Access, Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock};
 pub use byte_range::{ByteRange, ResolvedRange};
 pub use envelope::{Envelope, EnvelopeState, ModeId};
 pub use stream::{
-    Decryptor, Encryptor, ListedPart, ManifestPage, PartInfo, Progress, RangePlan, RangeReader, SealedValue,
-    SequentialDecryptor,
+    Decryptor, Encryptor, Finished, ListedPart, ManifestPage, PartInfo, PlaintextReader, RangePlan, SealedValue,
+    ValueSealer,
 };
 
 // Keys and their sources.
@@ -140,7 +141,6 @@ pub use adapter::io;
 pub use crypto::Backend;
 pub use crypto::passphrase::Argon2Cost;
 pub use error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
-pub use stream::geometry;
 
 /// Runs the examples of the README as tests.
 #[cfg(doctest)]

@@ -30,7 +30,7 @@
 //! }
 //!
 //! # fn main() -> atrest::Result<()> {
-//! let keyring = Keyring::generate()?;
+//! let keyring = Keyring::generate()?.with_changes_lost_on_exit(); // only for this example: keep yours in a file
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //! let store = Store::default();
 //! for key in ["2026/cat.jpg", "2026/dog.jpg"] {

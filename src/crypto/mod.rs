@@ -17,6 +17,7 @@ pub(crate) mod key_wrap;
 mod mac;
 #[cfg(feature = "s3")]
 pub(crate) mod md5;
+mod one_shot;
 pub(crate) mod passphrase;
 pub(crate) mod random;
 mod rust_crypto;
@@ -27,9 +28,11 @@ mod wycheproof;
 
 pub(crate) use aead::AeadKey;
 pub(crate) use kdf::{Prk, label};
+pub(crate) use one_shot::OneShot;
 pub(crate) use random::Generator;
 
 use crate::error::{Feature, Result};
+use crate::geometry::EachLayer;
 
 /// The length of a GCM tag in bytes.
 pub(crate) const TAG_LEN: usize = 16;
@@ -87,13 +90,13 @@ impl Crypto {
     /// # Errors
     ///
     /// This build lacks one of the two.
-    pub(crate) fn layers(outer: Backend) -> Result<(Self, Self)> {
+    pub(crate) fn layers(outer: Backend) -> Result<EachLayer<Self>> {
         let inner = match outer {
             Backend::AwsLc => Backend::RustCrypto,
             Backend::RustCrypto => Backend::AwsLc,
         };
         let alone = |backend| compiled(backend).map(|backend| Self { aead: backend, hash: backend });
-        Ok((alone(outer)?, alone(inner)?))
+        Ok(EachLayer { outer: alone(outer)?, inner: Some(alone(inner)?) })
     }
 }
 

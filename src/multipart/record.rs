@@ -14,10 +14,10 @@ use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD};
 use crate::crypto::{Crypto, Prk, constant_time_eq, label};
 use crate::envelope::Envelope;
 use crate::error::{EnvelopeError, Error, Limit, Result};
+use crate::geometry::MAX_PARTS;
 use crate::keys::is_key_id;
 use crate::object::ObjectName;
 use crate::secret::MasterKey;
-use crate::stream::geometry::MAX_PARTS;
 use crate::stream::message::HEADER_LEN;
 
 const MAGIC: [u8; 8] = *b"\x89ARSC\r\n\x1a";

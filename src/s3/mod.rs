@@ -42,4 +42,4 @@ pub use policy::{
     Verdict,
 };
 pub use record::{EncryptionRecord, EncryptionRecordError};
-pub use sealing::{OpensValues, PlaintextMd5, SealsValues};
+pub use sealing::PlaintextMd5;

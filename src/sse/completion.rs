@@ -125,8 +125,7 @@ impl Sse {
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
         let keys = self.unlock(Named::upload(object, upload_id), envelope, unlock, true).await?;
-        let generator = self.shared.generator.clone();
-        let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys, generator);
+        let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys);
         self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
     }
 

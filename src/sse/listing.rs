@@ -9,13 +9,12 @@ use crate::audit::{AuditEvent, AuditOperation};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result, Unexpected};
+use crate::geometry::EachLayer;
 use crate::mode::{Kek, unwrap};
 use crate::object::ObjectName;
 use crate::secret::MasterKey;
 use crate::stream::SealedValue;
-use crate::stream::each_layer::EachLayer;
-use crate::stream::message::LayerSecret;
-use crate::stream::value::Values;
+use crate::stream::object_keys::LayerSecret;
 
 /// The keys of a keyring's versions, or why there is none.
 type Keys = BTreeMap<u32, Result<Arc<MasterKey>>>;
@@ -36,8 +35,8 @@ impl Sse {
         let Some(keyring) = self.keyring() else {
             return listed.iter().map(|_| Err(Unexpected::Mode.into())).collect();
         };
-        let (crypto, _) = match self.shared.cryptos(ModeId::SseS3) {
-            Ok(cryptos) => cryptos,
+        let crypto = match self.shared.cryptos(ModeId::SseS3) {
+            Ok(cryptos) => cryptos.outer,
             Err(error) => return listed.iter().map(|_| Err(error.clone())).collect(),
         };
         let of_keyring = |value: &&ListedValue<'_>| keyring.is(value.envelope.key_id());
@@ -56,8 +55,8 @@ impl Sse {
         let key = envelope.key_version().and_then(|version| keys.get(&version)).ok_or(Error::Inauthentic)?.clone()?;
         let data_key = unwrap(envelope, crypto, &Kek::Master(key), &object.wrap_context(b""))?;
         let header = envelope.content.header().ok_or(Error::UploadNotComplete)?;
-        let keys = EachLayer::one(LayerSecret { crypto, data_key });
-        Values::new(Arc::new(keys), header.salt(), self.shared.generator.clone()).open(name, sealed)
+        let keys = self.object_keys(EachLayer::one(LayerSecret { crypto, data_key }));
+        keys.values_of(header.salt()).open(name, sealed)
     }
 
     /// Puts a listing on record where the trail wants it: how many ETags were asked for, and how many could not be opened.
