@@ -24,8 +24,6 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// the chain contains only errors of this library. An underlying error of another library is available by name only
 /// ([`KeyProviderError::cause`], [`IoError::cause`], [`AuditError::cause`], [`Cause::error`]).
 ///
-/// What the caller does, and the variants that call for it:
-///
 /// - raise an alarm, because the stored bytes are not those that were written: [`Inauthentic`](Self::Inauthentic),
 ///   [`Truncated`](Self::Truncated);
 /// - answer the client: [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part),
@@ -342,8 +340,7 @@ pub enum Misuse {
     /// A key is exactly 32 bytes.
     #[error("the key is not exactly 32 bytes")]
     KeyLength,
-    /// All 32 bytes of the key are zero: the buffer was never filled, or an earlier key was taken from it, which wipes
-    /// it.
+    /// All 32 bytes of the key are zero: the buffer was never filled, or taking an earlier key from it wiped it.
     #[error("the key is all zero: its buffer was never filled, or an earlier key was taken from it")]
     AllZeroKey,
     /// The passphrase is empty.
@@ -378,8 +375,7 @@ pub enum Misuse {
     /// The versions for a keyring break its rules.
     #[error("a keyring has versions from 1 to 2^32 - 2, each once, and one of them is its enabled primary")]
     KeyringVersions,
-    /// The keyring is stored nowhere: a new version, and every object written under it, would be lost with this
-    /// process.
+    /// The keyring is not stored: a new version, and all objects written under it, would be lost with this process.
     #[error(
         "the keyring is stored nowhere: keep it in a KeyringFile, or allow changes by with_changes_lost_on_exit and \
          seal it after each"

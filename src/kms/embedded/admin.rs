@@ -51,7 +51,7 @@ pub struct KeyAdmin {
 
 /// Whether a change is allowed while the key is pending deletion.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum WhilePendingDeletion {
+enum IfPending {
     Allowed,
     Refused,
 }
@@ -128,17 +128,11 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::Invalid`].
     pub fn set_description(&self, key: &str, description: &str) -> Result<()> {
-        self.change_key(
-            Operation::SetDescription,
-            key,
-            &[("description", &description)],
-            WhilePendingDeletion::Refused,
-            |key| {
-                check_description(description)?;
-                description.clone_into(&mut key.description);
-                Ok(())
-            },
-        )
+        self.change_key(Operation::SetDescription, key, &[("description", &description)], IfPending::Refused, |key| {
+            check_description(description)?;
+            description.clone_into(&mut key.description);
+            Ok(())
+        })
     }
 
     /// Sets a tag of a key and replaces one of the same name. A name has 1 to 128 bytes, a value at most 256.
@@ -147,16 +141,10 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::Invalid`].
     pub fn set_tag(&self, key: &str, name: &str, value: &str) -> Result<()> {
-        self.change_key(
-            Operation::SetTag,
-            key,
-            &[("tagKey", &name), ("tagValue", &value)],
-            WhilePendingDeletion::Refused,
-            |key| {
-                key.tags.insert(name.to_owned(), value.to_owned());
-                check_tags(&key.tags)
-            },
-        )
+        self.change_key(Operation::SetTag, key, &[("tagKey", &name), ("tagValue", &value)], IfPending::Refused, |key| {
+            key.tags.insert(name.to_owned(), value.to_owned());
+            check_tags(&key.tags)
+        })
     }
 
     /// Removes a tag of a key, if the key has it.
@@ -165,7 +153,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn remove_tag(&self, key: &str, name: &str) -> Result<()> {
-        self.change_key(Operation::RemoveTag, key, &[("tagKey", &name)], WhilePendingDeletion::Refused, |key| {
+        self.change_key(Operation::RemoveTag, key, &[("tagKey", &name)], IfPending::Refused, |key| {
             key.tags.remove(name);
             Ok(())
         })
@@ -177,7 +165,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn enable_key(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::EnableKey, key, &[], WhilePendingDeletion::Refused, |key| {
+        self.change_key(Operation::EnableKey, key, &[], IfPending::Refused, |key| {
             key.state = StoredState::Enabled;
             Ok(())
         })
@@ -189,7 +177,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`].
     pub fn disable_key(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::DisableKey, key, &[], WhilePendingDeletion::Refused, |key| {
+        self.change_key(Operation::DisableKey, key, &[], IfPending::Refused, |key| {
             key.state = StoredState::Disabled;
             Ok(())
         })
@@ -212,7 +200,7 @@ impl KeyAdmin {
             Operation::ScheduleDeletion,
             key,
             &[("pendingWindowInDays", &waits)],
-            WhilePendingDeletion::Refused,
+            IfPending::Refused,
             |key| {
                 if !(days(7)..=days(30)).contains(&waiting) {
                     return Err(KeyStoreError::WaitingPeriod.into());
@@ -230,7 +218,7 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::NotPendingDeletion`].
     pub fn cancel_deletion(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::CancelDeletion, key, &[], WhilePendingDeletion::Allowed, |key| {
+        self.change_key(Operation::CancelDeletion, key, &[], IfPending::Allowed, |key| {
             if !matches!(key.state, StoredState::PendingDeletion { .. }) {
                 return Err(KeyStoreError::NotPendingDeletion.into());
             }
@@ -262,7 +250,7 @@ impl KeyAdmin {
             Some(days) => (Operation::SetRotation, Some(("rotationPeriodInDays", days as &(dyn Display + Sync)))),
             None => (Operation::EndRotation, None),
         };
-        self.change_key(operation, key, period.as_slice(), WhilePendingDeletion::Refused, |key| {
+        self.change_key(operation, key, period.as_slice(), IfPending::Refused, |key| {
             every_days.map_or(Ok(()), check_rotation_days)?;
             key.rotation_days = every_days;
             Ok(())
@@ -279,7 +267,7 @@ impl KeyAdmin {
             Operation::SetPolicy,
             key,
             &[("policy", &payload::shown(policy.as_ref()))],
-            WhilePendingDeletion::Allowed,
+            IfPending::Allowed,
             |key| {
                 policy.as_ref().map_or(Ok(()), KeyPolicy::check_len)?;
                 key.policy = policy;
@@ -300,7 +288,7 @@ impl KeyAdmin {
             Operation::SetQuota,
             key,
             &[("perSecond", &shown[0]), ("burst", &shown[1])],
-            WhilePendingDeletion::Refused,
+            IfPending::Refused,
             |key| {
                 key.quota = quota;
                 Ok(())
@@ -343,13 +331,13 @@ impl KeyAdmin {
         operation: Operation,
         key: &str,
         parameters: &[(&'static str, &(dyn Display + Sync))],
-        pending_deletion: WhilePendingDeletion,
+        pending_deletion: IfPending,
         change: impl FnOnce(&mut Key) -> Result<T>,
     ) -> Result<T> {
         self.changing(operation, Some(key), parameters, |state, affected| {
             let id = match pending_deletion {
-                WhilePendingDeletion::Allowed => self.administered(state, key, affected)?,
-                WhilePendingDeletion::Refused => self.administered_alive(state, key, affected)?,
+                IfPending::Allowed => self.administered(state, key, affected)?,
+                IfPending::Refused => self.administered_alive(state, key, affected)?,
             };
             change(state.key_mut(id).expect("it was found"))
         })
