@@ -1,11 +1,11 @@
-//! [`Clock`]: what tells the time; and times as milliseconds since 1970.
+//! [`Clock`], the source of the current time; [`SystemClock`]; [`Moment`]; conversion to milliseconds since 1970.
 //!
-//! Floor 0. The only place beside `files` that touches the system.
+//! Floor 0. Only this module and `files` call the operating system.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
-/// What tells the time. The system's clock is the default everywhere; a test brings its own.
+/// A source of the current time. The default everywhere is the system's clock; a test supplies its own.
 pub trait Clock: Send + Sync + 'static {
     /// The wall clock, which an operator or a time server may set to any time.
     fn wall(&self) -> SystemTime;
@@ -41,26 +41,26 @@ impl Moment {
         Self { wall: clock.wall(), monotonic: clock.monotonic() }
     }
 
-    /// How long ago the moment was: by the clock that says longer. The wall clock counts the time that a machine sleeps,
-    /// the monotonic clock counts on where the wall clock is set back.
+    /// The time since this moment: the longer of what the two clocks say. The wall clock counts the time that a machine
+    /// sleeps; the monotonic clock keeps counting when the wall clock is set back.
     pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
         let wall = clock.wall().duration_since(self.wall).unwrap_or_default();
         wall.max(clock.monotonic().saturating_sub(self.monotonic))
     }
 }
 
-/// Milliseconds since 1970, by the clock of this machine.
+/// The current time of the system's clock, in milliseconds since 1970.
 pub(crate) fn now() -> u64 {
     millis(SystemTime::now())
 }
 
-/// Milliseconds since 1970; a time before 1970 is 0.
+/// Converts a time to milliseconds since 1970; a time before 1970 becomes 0.
 pub(crate) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The time of a number of milliseconds since 1970; 1970 itself where this machine cannot represent it.
+/// Converts milliseconds since 1970 to a time. A time that this machine cannot represent becomes 1970 itself.
 pub(crate) fn time(millis: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(SystemTime::UNIX_EPOCH)
 }

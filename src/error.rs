@@ -1,4 +1,4 @@
-//! Every error of the library, grouped by what its reader does next.
+//! [`Error`] and its parts; the variants are grouped by what the caller does next.
 
 mod audit;
 mod cause;
@@ -15,75 +15,80 @@ pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
 pub use key_store::KeyStoreError;
 pub use keyring::{KeyringError, OtherHistory};
 
-/// What can go wrong, as a result.
+/// A `Result` with the library's [`Error`].
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// Why a call failed; the variants are grouped by what the caller does next.
+/// The reason why a call failed; the variants are grouped by what the caller does next.
 ///
-/// Cheap to clone. Nothing that `Display`, `Debug` or the chain of `source()` shows holds a key or anything made from one:
-/// the chain ends at errors of this library, and another library's error underneath is given by name alone
+/// An error is cheap to clone. `Display`, `Debug` and the chain of `source()` show no key and nothing made from a key:
+/// the chain contains only errors of this library. An underlying error of another library is available by name only
 /// ([`KeyProviderError::cause`], [`IoError::cause`], [`AuditError::cause`], [`Cause::error`]).
 ///
-/// | do what | variants |
-/// |---|---|
-/// | alarm: the store's bytes are not what was written | [`Inauthentic`](Self::Inauthentic), [`Truncated`](Self::Truncated) |
-/// | answer the client | [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part), [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`SeveralRanges`](Self::SeveralRanges), [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded) |
-/// | upgrade, or look for what wrote it | [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile), [`Cursor`](Self::Cursor) |
-/// | retry, or page the operator of the KMS | [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit), [`Random`](Self::Random), [`Io`](Self::Io) |
-/// | look at what was allowed | [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring), [`KeyStore`](Self::KeyStore) |
-/// | fix the build or the code | [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse) |
+/// - raise an alarm, because the stored bytes are not those that were written: [`Inauthentic`](Self::Inauthentic),
+///   [`Truncated`](Self::Truncated);
+/// - answer the client: [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part),
+///   [`RangeNotSatisfiable`](Self::RangeNotSatisfiable), [`SeveralRanges`](Self::SeveralRanges),
+///   [`UploadNotComplete`](Self::UploadNotComplete), [`LimitExceeded`](Self::LimitExceeded);
+/// - upgrade, or find the writer of these bytes: [`Envelope`](Self::Envelope), [`SealedFile`](Self::SealedFile),
+///   [`Cursor`](Self::Cursor);
+/// - retry, or page the operator of the KMS: [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit),
+///   [`Random`](Self::Random), [`Io`](Self::Io);
+/// - check what was allowed: [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring),
+///   [`KeyStore`](Self::KeyStore);
+/// - fix the build or the code: [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired),
+///   [`Misuse`](Self::Misuse).
 ///
-/// A stream that failed gives the same error for ever.
+/// A stream that failed returns the same error for ever.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
-    /// The stored bytes, the key or the object's name are not the ones this was encrypted with.
+    /// The stored bytes were changed, or they belong to another key or another object name.
     #[error("inauthentic: the stored bytes were changed, or they belong to another object or another key")]
     Inauthentic,
     /// The stored bytes end too early.
     #[error("truncated: the stored bytes end before the object does")]
     Truncated,
-    /// A customer key is missing, not applicable or not the right one.
+    /// A customer key is missing, not applicable or wrong.
     #[error(transparent)]
     CustomerKey(#[from] CustomerKeyError),
-    /// No byte of the range lies in the object, whose authenticated plaintext length is given in bytes.
+    /// The range contains no byte of the object.
     #[error("no byte of the range lies in the object of {plaintext_len} bytes")]
     #[non_exhaustive]
     RangeNotSatisfiable {
-        /// The object's plaintext length in bytes, authenticated.
+        /// The object's authenticated plaintext length in bytes.
         plaintext_len: u64,
     },
-    /// The client asked for several ranges of an object in one request, which is not supported.
+    /// The client requested several ranges of an object in one request, which is not supported.
     #[error("several ranges in one request are not supported: ask for one range in each request")]
     SeveralRanges,
-    /// The envelope is of a multipart upload that was not completed; it opens no object.
+    /// The envelope belongs to a multipart upload that was not completed; there is no object to read.
     #[error("the multipart upload is not complete, there is no object to read yet")]
     UploadNotComplete,
-    /// The object was uploaded in parts and its manifest was not given.
+    /// The object was uploaded in parts, and the caller did not give its manifest.
     #[error("the object was uploaded in parts: its manifest is needed to read it (Decryptor::with_manifest)")]
     ManifestRequired,
-    /// A part does not exist, or what the client says of it is not so.
+    /// A part does not exist, or the client's statement about it is wrong.
     #[error(transparent)]
     Part(#[from] PartError),
-    /// The envelope cannot be understood.
+    /// The bytes are not an envelope that this release reads.
     #[error(transparent)]
     Envelope(#[from] EnvelopeError),
     /// The sealed keyring, or the file of a wrapped root key, cannot be opened.
     #[error(transparent)]
     SealedFile(#[from] SealedFileError),
-    /// The saved bytes of a sweep cannot be understood: begin it anew.
+    /// The saved bytes of a sweep cannot be read: start the sweep again.
     #[error(transparent)]
     Cursor(#[from] CursorError),
-    /// The key provider, or the keyring in its place, did not give the key.
+    /// The key provider, or the keyring, did not give the key.
     #[error(transparent)]
     KeyProvider(#[from] KeyProviderError),
-    /// What was to be done could not be put on record.
+    /// The audit trail could not record the operation.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// What was stored is not what this reader accepts.
+    /// The stored envelope, keyring or key store is not one that this reader accepts.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
-    /// Something is longer than the format allows.
+    /// A value is longer than the format allows.
     #[error(transparent)]
     LimitExceeded(#[from] Limit),
     /// The keyring refuses the change.
@@ -92,25 +97,25 @@ pub enum Error {
     /// The embedded KMS refuses to open its store, or to change it.
     #[error(transparent)]
     KeyStore(#[from] KeyStoreError),
-    /// The random generator failed; nothing was encrypted. [`Cause::error`] gives the generator's own error.
+    /// The random generator failed; nothing was encrypted. [`Cause::error`] returns the generator's own error.
     #[error("the random generator failed, nothing was encrypted")]
     Random(Cause),
-    /// A file of keys or of an audit trail, an environment variable, or the store of a sweep could not be read or written.
+    /// A key file, an audit trail, an environment variable, or the store of a sweep could not be read or written.
     #[error(transparent)]
     Io(#[from] IoError),
-    /// What was asked for needs a cargo feature that this build lacks.
+    /// The call needs a cargo feature that this build lacks.
     #[error(transparent)]
     NotCompiled(#[from] Feature),
-    /// The calling code is wrong; never caused by what is stored.
+    /// The calling code is wrong. Stored bytes never cause this error.
     #[error(transparent)]
     Misuse(#[from] Misuse),
 }
 
-/// A customer key is missing, not applicable, or not the one the object was written with.
+/// A customer key is missing, not applicable, or not the key that the object was written with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CustomerKeyError {
-    /// The object is SSE-C: reading it takes its customer key.
+    /// The object is SSE-C: a reader has to give its customer key.
     #[error("the object is SSE-C, its customer key is required")]
     Required,
     /// A customer key was given for an object that is not SSE-C.
@@ -123,20 +128,20 @@ pub enum CustomerKeyError {
     #[error("a customer key is exactly 32 bytes")]
     WrongLength,
     /// All 32 bytes of the customer key are zero.
-    #[error("the customer key is all zero, which is no key")]
+    #[error("the customer key is all zero: its buffer was never filled")]
     AllZero,
 }
 
-/// What is wrong with a part of a multipart upload, or with a list of parts.
+/// The reason why a part of a multipart upload, or a list of parts, was refused.
 ///
 /// Spec: Amazon S3, CompleteMultipartUpload: `InvalidPart`, `InvalidPartOrder`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PartError {
     /// A part number is at least 1, and in S3 at most 10,000.
-    #[error("a part number is at least 1, and in S3 at most 10,000: {0} is none")]
+    #[error("a part number is at least 1, and in S3 at most 10,000: {0} is out of range")]
     Number(u32),
-    /// The receipt is of another part, or of an attempt that was answered with another label.
+    /// The receipt belongs to another part, or to an attempt with another label.
     #[error("part {0} is not the one that was uploaded: its number or label is not the receipt's")]
     Invalid(u32),
     /// The parts are not listed in strictly ascending order of number.
@@ -148,20 +153,21 @@ pub enum PartError {
     /// The object has no part of this number.
     #[error("the object has no part {0}")]
     NotFound(u32),
-    /// The object was not uploaded in parts, and where its part 1 ends is known only once its end has verified.
+    /// The object was not uploaded in parts. The end of its part 1 is known only after the end of the object has
+    /// verified.
     #[error("the end of the object has to be verified before part {0} of it is described: Decryptor::verify_end")]
     EndNotVerified(u32),
-    /// No part of the object is on that page of its manifest.
+    /// The manifest page contains no part of the object.
     #[error("no part of the object is on that page of its manifest")]
     Page,
 }
 
-/// Bytes that are no envelope of this version of the format, no completion record, or none of the small values that a
-/// service keeps of an upload.
+/// The reason why bytes are not an envelope, a completion record, or a sealed upload value of this version of the
+/// format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
-    /// The bytes do not begin as an envelope does; perhaps the object was stored in the clear.
+    /// The bytes do not begin as an envelope; the object may be stored unencrypted.
     #[error("not an envelope; the object may never have been encrypted by this library")]
     NotAnEnvelope,
     /// The version of the envelope or record is not 1.
@@ -176,10 +182,10 @@ pub enum EnvelopeError {
     /// The envelope's suite is not 1.
     #[error("the envelope's suite {0} is not known, a newer release may read it")]
     UnknownSuite(u8),
-    /// The envelope has a flag that is not known.
+    /// The envelope has an unknown flag.
     #[error("the envelope has flags that are not known ({0:#06x}), a newer release may read it")]
     UnknownFlag(u16),
-    /// The envelope has a field that is not known.
+    /// The envelope has an unknown field.
     #[error("the envelope has a field of type {0} that is not known, a newer release may read it")]
     UnknownField(u16),
     /// The envelope or record breaks a rule of the format.
@@ -187,67 +193,67 @@ pub enum EnvelopeError {
     Malformed(&'static str),
 }
 
-/// Bytes that are no sealed keyring and no wrapped root key, or a keyring under another root key.
+/// The reason why bytes are not a sealed file or a wrapped root key, or why the root key does not open them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealedFileError {
-    /// The bytes do not begin as a sealed file, or as the file of a wrapped root key, does.
+    /// The bytes do not begin as a sealed file or as a wrapped root key.
     #[error("not a sealed file")]
     NotASealedFile,
-    /// The file, or what was sealed in it, breaks a rule of the format.
+    /// The file, or its sealed content, breaks a rule of the format.
     #[error("the sealed file is malformed: {0}")]
     Malformed(&'static str),
-    /// Version, kind, key derivation or its parameters are not supported.
+    /// The version, kind, key derivation or parameters are not supported.
     #[error("the sealed file is not supported: {0}")]
     Unsupported(&'static str),
-    /// The root key or passphrase is not the one that the file was sealed under.
+    /// The file was sealed under another root key or passphrase.
     #[error("the root key or passphrase is not the one that the file was sealed under")]
     WrongRootKey,
 }
 
-/// What was stored is not what this reader was told to accept.
+/// The expectation that the stored envelope, keyring or key store does not meet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Unexpected {
-    /// The envelope is not bound to a name, and the reader gave one.
+    /// The envelope is not bound to a name, but the reader gave one.
     #[error("the envelope is bound to no name, but a name was given")]
     Unbound,
-    /// The envelope is bound to a name, and the reader gave none.
+    /// The envelope is bound to a name, but the reader gave the unbound name.
     #[error("the envelope is bound to a name, but none was given")]
     Bound,
-    /// The mode is not accepted here.
+    /// This reader does not accept the mode.
     #[error("the mode is not accepted here; give the builder its keyring or KMS, or widen what is expected")]
     Mode,
-    /// The KMS key is not accepted here.
+    /// This reader does not accept the KMS key.
     #[error("the KMS key is not among those accepted here (KmsKeys)")]
     KmsKey,
-    /// A completion record stands in place of an envelope, and this reader accepts no records.
+    /// The bytes are a completion record, and this reader accepts only envelopes.
     #[error("a completion record is not accepted here; SseBuilder::completion_records allows records")]
     Record,
-    /// The envelope is not of a multipart upload under way, and one was expected.
+    /// The envelope does not belong to a multipart upload in progress.
     #[error("the envelope is not of a multipart upload under way")]
     State,
-    /// The keyring's id is not the one that was expected.
+    /// The keyring has another key id than the expected one.
     #[error("the keyring has another key id than the one expected")]
     KeyringId,
-    /// The key store's id is not the one that was expected.
+    /// The key store has another id than the expected one.
     #[error("the key store has another id than the one expected")]
     KeyStoreId,
-    /// The stored keyring is not a continuation of the one in memory: it has another history.
+    /// The stored keyring has another history than the keyring in memory.
     #[error("the stored keyring has another history than the one in memory: {0}")]
     History(OtherHistory),
-    /// The generation of the keyring or key store is below one that was seen.
+    /// The keyring or key store has a lower generation than one seen before.
     #[error("the keyring or key store is older than one that was seen: an old file was put back")]
     Generation,
 }
 
-/// The text is the name of no mode: `SSE-S3`, `SSE-KMS`, `DSSE-KMS` and `SSE-C` are.
+/// The text is not the name of a mode. The names are `SSE-S3`, `SSE-KMS`, `DSSE-KMS` and `SSE-C`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name of a mode is SSE-S3, SSE-KMS, DSSE-KMS or SSE-C")]
 #[non_exhaustive]
 pub struct UnknownMode;
 
-/// What is longer than the format allows.
+/// The limit of the format that was exceeded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Limit {
@@ -257,31 +263,31 @@ pub enum Limit {
     /// A multipart object has at most 65,536 parts and 2^56 bytes.
     #[error("a multipart object has at most 65,536 parts and 2^56 bytes")]
     Multipart,
-    /// A sealed value is made of at most 65,535 bytes.
+    /// A value to be sealed has at most 65,535 bytes.
     #[error("a value to be sealed has at most 65,535 bytes")]
     Value,
-    /// The envelope does not fit the fixed length that the builder was given.
+    /// The envelope does not fit the fixed length that the builder was given, in bytes.
     #[error("the envelope does not fit the fixed length of {0} bytes")]
     EnvelopeLen(usize),
-    /// An envelope is at most 65,663 bytes, and at most 60,000 as DSSE-KMS's inner one.
+    /// An envelope has at most 65,663 bytes; the inner envelope of DSSE-KMS has at most 60,000.
     #[error("the envelope is longer than the format allows")]
     Envelope,
-    /// An encryption context takes at most 8,192 bytes.
+    /// An encryption context has at most 8,192 bytes.
     #[error("the encryption context is longer than 8,192 bytes")]
     Context,
-    /// A key id is 1 to 2,048 bytes without control characters.
-    #[error("a key id is 1 to 2,048 bytes of UTF-8 without control characters")]
+    /// A key id has 1 to 2,048 bytes and no control characters.
+    #[error("a key id has 1 to 2,048 bytes of UTF-8 and no control characters")]
     KeyId,
     /// A keyring holds at most 65,535 versions, numbered up to 2^32 - 2.
     #[error("the keyring is full")]
     Keyring,
 }
 
-/// A cargo feature that the call needs.
+/// A cargo feature that a call needs and the build lacks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Feature {
-    /// `aws-lc-rs`: the fast implementation, and one of the two of DSSE-KMS.
+    /// `aws-lc-rs`: the fast backend, and one of the two backends of DSSE-KMS.
     #[error("this needs the cargo feature `aws-lc-rs` of atrest")]
     AwsLcRs,
     /// `passphrase`: sealed files under a passphrase.
@@ -293,94 +299,97 @@ pub enum Feature {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// Bucket and key of a name are not empty; a store without names uses `ObjectName::unbound`.
-    #[error("bucket and key of an object name are not empty; use ObjectName::unbound for none")]
+    /// The bucket or the key of an object name is empty; a store without names uses `ObjectName::unbound`.
+    #[error("the bucket or the key of an object name is empty; use ObjectName::unbound for a store without names")]
     EmptyName,
     /// A component of a name is longer than 65,535 bytes.
     #[error("a component of an object name is at most 65,535 bytes")]
     NameTooLong,
-    /// The unbound name has no realm and no version.
+    /// An unbound name takes no realm and no version id.
     #[error("an unbound name has neither realm nor version id")]
     UnboundName,
-    /// An upload of a named object has an id, and one of an unbound object has none.
-    #[error("the upload of a named object has an id of 1 to 65,535 bytes; that of an unbound object has none")]
+    /// An upload of a named object needs an id, and an upload of an unbound object takes no id.
+    #[error("an upload of a named object needs an id of 1 to 65,535 bytes; an upload of an unbound object takes no id")]
     UploadId,
-    /// Only an SSE-C upload of a named object, in a service with a keyring, is completed without its key.
+    /// The upload cannot be completed without its key: this takes an SSE-C upload of a named object in a service with a
+    /// keyring.
     #[error("only an SSE-C upload of a named object, in a service with a keyring, is completed without its key")]
     CompletionWithoutKey,
-    /// The label of a receipt is at most 255 bytes.
+    /// The label of a receipt has at most 255 bytes.
     #[error("the label of a receipt is at most 255 bytes")]
     LabelTooLong,
-    /// The name of a sealed value is 1 to 255 bytes and does not begin with `atrest/`.
+    /// The name of a sealed value has 1 to 255 bytes and does not begin with `atrest/`.
     #[error("the name of a sealed value is 1 to 255 bytes and does not begin with atrest/")]
     ValueName,
-    /// The ETag of an SSE-S3 object is the MD5 of its plaintext, which was not given.
-    #[error("the ETag of an SSE-S3 object or part is the MD5 of its plaintext: give it")]
+    /// The ETag of an SSE-S3 object is the MD5 of its plaintext; the caller did not give the MD5.
+    #[error("the ETag of an SSE-S3 object or part is the MD5 of its plaintext: give the MD5")]
     EtagWithoutMd5,
-    /// In SSE-KMS and DSSE-KMS a bucket holds no `/`, bucket and key are UTF-8, and the ARN is at most 65,535 bytes.
+    /// The name does not form an ARN: in SSE-KMS and DSSE-KMS a bucket contains no `/`, bucket and key are UTF-8, and
+    /// the ARN has at most 65,535 bytes.
     #[error("with KMS keys a bucket holds no '/', bucket and key are UTF-8, and their ARN is at most 65,535 bytes")]
     NameNotAnArn,
     /// The name of a context pair is empty.
     #[error("the name of an encryption context pair is not empty")]
     ContextNameEmpty,
-    /// The name `aws:s3:arn` belongs to the library.
+    /// The name `aws:s3:arn` is reserved for the library.
     #[error("the encryption context name aws:s3:arn is reserved")]
     ContextNameReserved,
-    /// An encryption context names each pair once.
-    #[error("an encryption context names each pair once")]
+    /// The encryption context contains a name twice.
+    #[error("the encryption context contains a name twice")]
     ContextNameTwice,
-    /// A secret is exactly 32 bytes.
+    /// A key is exactly 32 bytes.
     #[error("the key is not exactly 32 bytes")]
     KeyLength,
-    /// All 32 bytes of a key are zero: the buffer was never filled, or a key was taken from it before, which wipes it.
-    #[error("the key is all zero: its buffer was never filled, or a key was taken from it before")]
+    /// All 32 bytes of the key are zero: the buffer was never filled, or taking an earlier key from it wiped it.
+    #[error("the key is all zero: its buffer was never filled, or an earlier key was taken from it")]
     AllZeroKey,
-    /// A passphrase is not empty.
+    /// The passphrase is empty.
     #[error("the passphrase is empty")]
     EmptyPassphrase,
-    /// The plaintext is not as long as it was said to be when encryption began; also where a source changes while it is
-    /// read: drop what was written, and begin again.
-    #[error("the plaintext is not as long as it was said to be when encryption began")]
+    /// The plaintext does not have the length that was announced when encryption began, for instance because the source
+    /// changed while it was read: discard the output and start again.
+    #[error("the plaintext does not have the length that was announced when encryption began")]
     PlaintextLen,
     /// The output is shorter than `update_len`, `finish_len` or `output_len` says.
     #[error("the output is shorter than update_len, finish_len or output_len says")]
     OutputTooSmall,
-    /// More bytes were given than the plan of a range fetches; `decrypt_pieces` takes a wider answer.
-    #[error("more bytes were given than the plan of the range fetches; decrypt_pieces takes a wider answer")]
+    /// The caller gave more bytes than the plan of a range fetches; `decrypt_pieces` accepts a wider answer.
+    #[error("more bytes were given than the plan of the range fetches; decrypt_pieces accepts a wider answer")]
     FetchedLen,
     /// The pieces of a stored body are out of order, leave a gap, or reach beyond the body.
     #[error("the pieces of the stored body are out of order, leave a gap, or reach beyond the body")]
     FetchedPlace,
-    /// A part's receipt is sealed from what its own encryptor has finished.
-    #[error("the receipt of a part is sealed from what the part's own encryptor has finished")]
+    /// The receipt of a part was requested with the result of another encryptor.
+    #[error("the receipt of a part takes the result of the part's own encryptor, not of another one")]
     OtherPart,
-    /// A rewrap into or out of SSE-C revokes nothing: say so with `rewrap_as_revoking_nothing`.
+    /// A rewrap into or out of SSE-C leaves the old key able to open the object: call `rewrap_as_revoking_nothing` to
+    /// accept this.
     #[error(
-        "a rewrap into or out of SSE-C leaves the old key able to open the object: call rewrap_as_revoking_nothing, or encrypt again"
+        "a rewrap into or out of SSE-C leaves the old key able to open the object: call rewrap_as_revoking_nothing, or \
+         encrypt again"
     )]
     RewrapCrossesCustomerKey,
-    /// DSSE-KMS has a second layer of data: changing to it or from it encrypts again.
-    #[error("DSSE-KMS has a second layer of data; changing to it or from it needs new encryption")]
+    /// DSSE-KMS encrypts the data in a second layer: a change to or from it needs new encryption.
+    #[error("DSSE-KMS encrypts the data in a second layer: a change to or from it needs new encryption")]
     RewrapChangesLayers,
-    /// The versions that a keyring is built from break its rules.
-    #[error("a keyring has versions from 1 to 2^32 - 2, each once, and an enabled primary among them")]
+    /// The versions for a keyring break its rules.
+    #[error("a keyring has versions from 1 to 2^32 - 2, each once, and one of them is its enabled primary")]
     KeyringVersions,
-    /// The keyring is stored nowhere, so that a new version would be lost with this process, and all that is written
-    /// under it.
+    /// The keyring is not stored: a new version, and all objects written under it, would be lost with this process.
     #[error(
         "the keyring is stored nowhere: keep it in a KeyringFile, or allow changes by with_changes_lost_on_exit and \
          seal it after each"
     )]
     KeyringNotStored,
-    /// Two entries of a sweep in a row have the same position, and resuming after one would pass over the other: give
-    /// each its own.
-    #[error("two entries in a row have the same position; give each its own, or resuming would pass one over")]
+    /// Two entries of a sweep in a row have the same position. A sweep that resumes after the first would skip the
+    /// second.
+    #[error("two entries in a row have the same position; give each its own, or a resumed sweep would skip one")]
     SamePosition,
-    /// The entry has an envelope: there is nothing in the clear to encrypt.
-    #[error("the entry has an envelope, there is nothing in the clear to encrypt")]
+    /// The entry has an envelope: the object is encrypted already.
+    #[error("the entry has an envelope: the object is encrypted already")]
     NotPlain,
     /// The path of a keyring file, root key file or key store has no file name.
-    #[error("the path of a keyring file, root key file or key store names a file")]
+    #[error("the path of the keyring file, root key file or key store has no file name")]
     Path,
 }
 

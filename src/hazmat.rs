@@ -1,6 +1,7 @@
-//! Seals and opens one message from an input key and a context, without an envelope: for vectors, recovery and fuzzing.
+//! Functions that seal and open one message without an envelope, for test vectors, recovery and fuzzing.
 //!
-//! Any Cobblestone-256 tool of C2SP opens a body with the object's data key and [`OBJECT_CONTEXT`]; this is ours.
+//! Any C2SP Cobblestone-256 implementation opens a body with the object's data key and [`OBJECT_CONTEXT`]. This module
+//! is such an implementation.
 //!
 //! ```
 //! # fn main() -> atrest::Result<()> {
@@ -13,8 +14,7 @@
 //!
 //! # Security
 //!
-//! Nothing here binds a message to a name, or a key to a purpose. Use [`Sse`](crate::Sse) for everything that is
-//! stored.
+//! These functions bind no message to a name and no key to a purpose. Use [`Sse`](crate::Sse) for all stored objects.
 //!
 //! Spec: C2SP chunked-encryption, Cobblestone-256.
 
@@ -26,7 +26,7 @@ use crate::stream::message::{HEADER_LEN, MessageHeader};
 use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor, parts};
 
-/// The context of an object's body, other than one of parts.
+/// The context of the body of an object that was not uploaded in parts.
 pub const OBJECT_CONTEXT: &[u8] = label::OBJECT;
 
 /// The context of a multipart object's manifest.
@@ -37,7 +37,7 @@ pub fn part_context(number: u32) -> Vec<u8> {
     parts::part_context(number)
 }
 
-/// Seals a message under a fresh salt.
+/// Seals a whole message under a fresh salt.
 ///
 /// # Errors
 ///
@@ -50,13 +50,13 @@ pub fn seal_message(backend: Backend, key: &DataKey, context: &[u8], plaintext: 
 ///
 /// # Errors
 ///
-/// [`Error::Inauthentic`]: key, context and message do not belong together. [`Error::Truncated`].
+/// [`Error::Inauthentic`]: the key, the context and the message do not belong together. [`Error::Truncated`].
 pub fn open_message(backend: Backend, key: &DataKey, context: &[u8], message: &[u8]) -> Result<Vec<u8>> {
     let header = message.first_chunk::<HEADER_LEN>().ok_or(Error::Truncated)?;
     decryptor(backend, key, context, header)?.sequential().all(message)
 }
 
-/// Begins a message under a fresh salt, to be sealed piece by piece.
+/// Creates an [`Encryptor`] that seals one message under a fresh salt.
 ///
 /// # Errors
 ///
@@ -66,11 +66,11 @@ pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encr
     Ok(Encryptor::new(keys.message_under(&keys.fresh_salts()?, context), &keys, None))
 }
 
-/// Opens the message that begins with this header, piece by piece or by ranges.
+/// Creates a [`Decryptor`] for the message that begins with `header`. It reads the whole message or ranges.
 ///
 /// # Errors
 ///
-/// [`Error::Inauthentic`]: key and context are not the header's. [`Error::NotCompiled`].
+/// [`Error::Inauthentic`]: the key and the context do not match the header. [`Error::NotCompiled`].
 pub fn decryptor(backend: Backend, key: &DataKey, context: &[u8], header: &[u8; 56]) -> Result<Decryptor> {
     let keys = object_keys(backend, key)?;
     let headers = EachLayer::one(MessageHeader::from_bytes(*header));

@@ -1,11 +1,11 @@
 //! Gives any storage backend the server-side encryption of Amazon S3: SSE-S3, SSE-KMS, DSSE-KMS and SSE-C.
 //!
-//! | mode | whose key | to write | to read |
+//! | mode | key held by | to write | to read |
 //! |---|---|---|---|
-//! | SSE-S3 | the service's, out of a [`Keyring`] | [`SseS3`] | [`Unlock::Server`] |
-//! | SSE-KMS | a KMS's, asked for through a [`KeyProvider`] | [`SseKms::new`]`(key_id)` | [`Unlock::Server`] |
-//! | DSSE-KMS | both, in two layers of encryption | [`DsseKms::new`]`(key_id)` | [`Unlock::Server`] |
-//! | SSE-C | the client's, brought with each request | [`SseC::new`]`(key)` | [`Unlock::CustomerKey`]`(&key)` |
+//! | SSE-S3 | the service, in a [`Keyring`] | [`SseS3`] | [`Unlock::Server`] |
+//! | SSE-KMS | a KMS, called through a [`KeyProvider`] | [`SseKms::new`]`(key_id)` | [`Unlock::Server`] |
+//! | DSSE-KMS | both, for two layers of encryption | [`DsseKms::new`]`(key_id)` | [`Unlock::Server`] |
+//! | SSE-C | the client, which sends it with each request | [`SseC::new`]`(key)` | [`Unlock::CustomerKey`]`(&key)` |
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -13,20 +13,20 @@
 //! # let at = |name: &str| directory.path().join(name);
 //! use atrest::{KeyringFile, ObjectName, RootKey, Sse, SseS3, Unlock};
 //!
-//! // Once. Both refuse to replace a file that is there.
+//! // Run once. Both calls refuse to replace an existing file.
 //! let root_key = RootKey::create_file(at("root.key"))?;
 //! KeyringFile::create_blocking(at("master.atrest"), &root_key)?;
 //!
-//! // At every start.
+//! // Run at every start.
 //! let root_key = RootKey::open_file(at("root.key"))?;
 //! let keyring = KeyringFile::open_blocking(at("master.atrest"), &root_key)?;
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //!
 //! let object = ObjectName::new("photos", "2026/cat.jpg")?;
-//! let encrypted = sse.blocking().encrypt(&object, SseS3, b"meow")?; // { envelope, ciphertext }: store both
+//! let encrypted = sse.blocking().encrypt(&object, SseS3, b"meow")?; // store its envelope and its ciphertext
 //! assert_eq!(sse.blocking().decrypt(&object, &encrypted, Unlock::Server)?, b"meow");
 //!
-//! // Later: a new master key, the data untouched.
+//! // Later: rotate the master key. The stored ciphertext does not change.
 //! keyring.blocking().rotate()?;
 //! assert!(sse.needs_rewrap(&encrypted.envelope));
 //! let envelope = sse.blocking().rewrap(&object, &encrypted.envelope, Unlock::Server)?;
@@ -42,46 +42,48 @@
 //!                            |  wraps, bound to the object's name
 //!   ObjectName ──> Envelope (stored beside the object) ──> data key, random, one for each object
 //!                                                              |  seals, in chunks of 16 KiB
-//!   plaintext ──> Encryptor ──> body (stored) ──> Decryptor ──> sequential(), range(..), io::DecryptReader
+//!   plaintext ──> Encryptor ──> body (stored) ──> Decryptor ──> plaintext
 //! ```
 //!
-//! Asking for a key is async, as it may cross a network ([`Sse::blocking`] needs no runtime). All else is synchronous
-//! and does no I/O: [`Encryptor`] and [`Decryptor`] work in the caller's memory, in one pass. The adapters for
-//! `std::io` are in [`io`].
+//! A request for a key is async, because it may cross a network; [`Sse::blocking`] makes the same request without a
+//! runtime. Everything else is synchronous and does no I/O: [`Encryptor`] and [`Decryptor`] work in the caller's
+//! memory, in one pass. The adapters for `std::io` are in [`io`].
 //!
-//! Without a KMS elsewhere, the embedded one of the feature `embedded-kms` keeps KMS keys and the keyring in one sealed
-//! file, on one machine: [`manual::kms`]. What was done with which object and key, for whom, and what was refused, is
-//! in the trail of [`audit`].
+//! A service without an external KMS can use the embedded one (feature `embedded-kms`), which keeps KMS keys and the
+//! keyring in one sealed file on one machine: [`manual::kms`]. The audit trail records each operation, its object, key
+//! and requester, and each refusal: [`audit`].
 //!
-//! Which mode a request of S3 gets, or which error, is for the feature `s3` to say: [`manual::s3`].
+//! The feature `s3` decides which mode or which error an S3 request gets: [`manual::s3`].
 //!
-//! Objects that arrive in parts are in [`multipart`]. Checksums and ETags that must not lie in the clear are sealed
-//! beside the object: [`ValueSealer`]. To rewrap, list or encrypt all that a store holds: [`rotation`].
+//! Multipart uploads are in [`multipart`]. A [`ValueSealer`] seals checksums and ETags that must not be stored
+//! unencrypted. [`rotation`] rewraps, lists or encrypts all objects of a store.
 //!
 //! # Should I use this?
 //!
-//! Yes, if you write something that stores other people's bytes and should encrypt them as S3 does. Not to hand a file to
-//! a person (use age), and not in front of S3 itself, which does this already. It has not been audited, and it is not
-//! validated under FIPS 140. It does not notice that an older object was put back under its own name, or that one was
-//! deleted, and it hides no lengths; [`manual::threats`] has the whole list.
+//! Yes, if you write a service that stores other people's data and should encrypt it as S3 does. No, if you want to
+//! send a file to a person: use age. No, if you only put data into S3 itself, which already does this. The library has
+//! not been audited and is not validated under FIPS 140. It does not detect that an older version of an object was put
+//! back under the same name or that an object was deleted, and it does not hide lengths; [`manual::threats`] has the
+//! whole list.
 //!
 //! # The promise about old objects
 //!
-//! Every envelope and body ever written opens for ever, with the keys it was written under. The bytes are specified in
-//! [`manual::format`], and files written by every release are kept and opened by the tests.
+//! Every envelope and body ever written opens for ever, with the keys that it was written under. [`manual::format`]
+//! specifies the bytes, and the tests keep and open files written by every release.
 //!
 //! # Features
 //!
-//! - `aws-lc-rs` (default): AES-256-GCM four to five times faster, and DSSE-KMS, which needs two implementations; needs a C
-//!   compiler.
-//! - `embedded-kms`: a KMS of one's own in one sealed file, [`kms`](manual::kms).
-//! - `audit-json`: the audit trail as a file of JSON lines, shaped like AWS CloudTrail's records.
-//! - `s3`: what Amazon S3 makes of a request, from its headers to the exact answer, as pure functions: [`manual::s3`].
-//! - `tracing`: the audit trail as events of `tracing`.
-//! - `passphrase`: keyring files and key stores under a passphrase.
-//! - `testing`: a memory KMS, the conformance suite for key providers, and the log that watches for a repeated nonce.
+//! - `aws-lc-rs` (default): AES-256-GCM four to five times faster, and DSSE-KMS, which needs two implementations. It
+//!   needs a C compiler.
+//! - `embedded-kms`: a KMS in one sealed file, [`kms`](manual::kms).
+//! - `audit-json`: writes the audit trail to a file of JSON lines in the shape of AWS CloudTrail's records.
+//! - `s3`: the decisions of Amazon S3 as pure functions, from the request's headers to the exact answer:
+//!   [`manual::s3`].
+//! - `tracing`: emits the audit trail as events of `tracing`.
+//! - `passphrase`: seals keyring files and key stores under a passphrase.
+//! - `testing`: an in-memory KMS, the conformance suite for key providers, and a log that detects a repeated nonce.
 //!
-//! Features only add: what is there without one is the same with it, to the last field, variant and stored byte.
+//! Features only add: a feature changes no field, variant, behaviour or stored byte of what exists without it.
 #![doc(test(attr(deny(unused_must_use))))]
 
 mod adapter;
@@ -113,12 +115,12 @@ mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 
-// The one door, and what a call of it takes.
+// The entry point, and the arguments of its calls.
 pub use mode::{AnyMode, DsseKms, KmsKeys, Mode, SseC, SseKms, SseS3};
 pub use object::{ObjectName, PartNumber, Requester};
 pub use sse::{Access, Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock};
 
-// What it gives: an envelope to store, and streams.
+// The results: an envelope to store, and the streaming types.
 pub use byte_range::{ByteRange, ResolvedRange};
 pub use envelope::{Envelope, EnvelopeState, ModeId};
 pub use stream::{
@@ -126,7 +128,7 @@ pub use stream::{
     ValueSealer,
 };
 
-// Keys, and where they come from.
+// Keys and their sources.
 pub use clock::Clock;
 pub use keys::{
     BlockingKeyring, EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KeyUsage, Keyring,
@@ -140,7 +142,7 @@ pub use crypto::Backend;
 pub use crypto::passphrase::Argon2Cost;
 pub use error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
 
-/// The examples of README are tests.
+/// Runs the examples of the README as tests.
 #[cfg(doctest)]
 #[doc = include_str!("../README.md")]
 struct Readme;

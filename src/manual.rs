@@ -1,5 +1,6 @@
-//! The manual: the stored format as a specification, keys, the embedded KMS, threats, how to use it all in a storage
-//! service, and in one that speaks S3, the audit trail, defaults, and how to recover objects without the library.
+//! The manual, one module for each page: the stored format as a specification, keys, the embedded KMS, threats, how to
+//! build a storage service and an S3 service with it, the audit trail, defaults, and how to recover objects without the
+//! library.
 
 #[doc = include_str!("manual/format.md")]
 pub mod format {}

@@ -1,4 +1,4 @@
-//! Who an object is, and who asks for it.
+//! [`ObjectName`], [`PartNumber`] and [`Requester`].
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -8,10 +8,10 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
 use crate::error::{Misuse, PartError, Result};
 
-/// The name an object is bound to: a copy of the stored bytes under another name does not open.
+/// The name that an object is bound to: a copy of the stored bytes does not open under another name.
 ///
-/// Bytes are taken as they are, nothing is normalised: `a//b` and `a/b` are two objects. The same name has to be
-/// given to read as was given to write.
+/// The bytes are used as they are, without normalisation: `a//b` and `a/b` are two objects. A reader has to give the
+/// same name as the writer.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -22,8 +22,8 @@ use crate::error::{Misuse, PartError, Result};
 ///
 /// # Security
 ///
-/// Give a [`realm`](Self::realm) wherever bucket names can be used again by someone else, or the same keys serve
-/// more than one store.
+/// Set a [`realm`](Self::realm) if a bucket name can later belong to another owner, or if the same keys serve more than
+/// one store.
 ///
 /// Spec: manual, format, "Name binding".
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -35,11 +35,11 @@ pub struct ObjectName {
 }
 
 impl ObjectName {
-    /// The object `key` in `bucket`, neither of them empty.
+    /// Creates the name of the object `key` in `bucket`. Neither may be empty.
     ///
     /// # Errors
     ///
-    /// [`Misuse`] where one is empty or longer than 65,535 bytes.
+    /// [`Misuse`]: one of them is empty or longer than 65,535 bytes.
     pub fn new(bucket: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self> {
         let (bucket, key) = (component(bucket.as_ref())?, component(key.as_ref())?);
         if bucket.is_empty() || key.is_empty() {
@@ -48,75 +48,80 @@ impl ObjectName {
         Ok(Self { bucket, key, ..Self::unbound() })
     }
 
-    /// No name: for stores that have none. Unbound objects of one store can be exchanged by whoever writes it.
+    /// Creates the unbound name, for stores that have no names.
+    ///
+    /// # Security
+    ///
+    /// An attacker who can write the store can exchange its unbound objects with each other.
     pub fn unbound() -> Self {
         let empty: Arc<[u8]> = Arc::from([]);
         Self { bucket: empty.clone(), key: empty.clone(), realm: empty.clone(), version_id: empty }
     }
 
-    /// The same name in a realm: bytes that are never used for anything else, such as the account and the
-    /// incarnation of the bucket, or the store's id.
+    /// Returns the same name in a realm. A realm is bytes that are never used for anything else, such as the account
+    /// and the incarnation of the bucket, or the store's id.
     ///
     /// # Errors
     ///
-    /// [`Misuse`] where it is longer than 65,535 bytes, or the name is unbound.
+    /// [`Misuse`]: the realm is longer than 65,535 bytes, or the name is unbound.
     pub fn realm(self, realm: impl AsRef<[u8]>) -> Result<Self> {
         self.bound()?;
         Ok(Self { realm: component(realm.as_ref())?, ..self })
     }
 
-    /// The same name of one version of the object; reader and writer give the same.
+    /// Returns the same name with the id of one version of the object. Reader and writer give the same id.
     ///
     /// # Errors
     ///
-    /// [`Misuse`] where it is longer than 65,535 bytes, or the name is unbound.
+    /// [`Misuse`]: the version id is longer than 65,535 bytes, or the name is unbound.
     pub fn version_id(self, version_id: impl AsRef<[u8]>) -> Result<Self> {
         self.bound()?;
         Ok(Self { version_id: component(version_id.as_ref())?, ..self })
     }
 
-    /// Whether it is a name at all, and not [`unbound`](Self::unbound).
+    /// Whether this is a name and not [`unbound`](Self::unbound).
     pub fn is_bound(&self) -> bool {
         !self.bucket.is_empty()
     }
 
-    /// The bucket, empty where the name is unbound.
+    /// The bucket; empty if the name is unbound.
     pub fn bucket(&self) -> &[u8] {
         &self.bucket
     }
 
-    /// The key, empty where the name is unbound.
+    /// The key; empty if the name is unbound.
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// The realm's bytes, empty where none was given.
+    /// The realm; empty if it was not set.
     pub fn realm_bytes(&self) -> &[u8] {
         &self.realm
     }
 
-    /// The version id's bytes, empty where none was given.
+    /// The version id; empty if it was not set.
     pub fn version_id_bytes(&self) -> &[u8] {
         &self.version_id
     }
 
-    /// Every component, each behind its length: what the wrap of a data key is bound to.
+    /// Encodes every component with its length: the bytes that the wrap of a data key is bound to.
     pub(crate) fn wrap_context(&self, upload_id: &[u8]) -> Vec<u8> {
         let components = [&self.realm[..], &self.bucket, &self.key, &self.version_id, upload_id];
         let mut context = Vec::with_capacity(components.iter().map(|c| 2 + c.len()).sum());
         for component in components {
-            // No component is longer than a u16 counts: `component` checked it.
+            // The cast is lossless: `component` checked the length.
             context.extend_from_slice(&(component.len() as u16).to_be_bytes());
             context.extend_from_slice(component);
         }
         context
     }
 
-    /// [`wrap_context`](Self::wrap_context) of an upload under this name.
+    /// The [`wrap_context`](Self::wrap_context) of an upload under this name.
     ///
     /// # Errors
     ///
-    /// [`Misuse`]: the upload of a name has an id, that of no name has none, and it is at most 65,535 bytes.
+    /// [`Misuse`]: the upload of a bound name needs an id of 1 to 65,535 bytes, and the upload of the unbound name
+    /// takes no id.
     pub(crate) fn upload_context(&self, upload_id: &[u8]) -> Result<Vec<u8>> {
         if self.is_bound() == upload_id.is_empty() || upload_id.len() > usize::from(u16::MAX) {
             return Err(Misuse::UploadId.into());
@@ -146,7 +151,7 @@ impl fmt::Debug for ObjectName {
     }
 }
 
-/// What a name keeps as it is where it is written in ASCII; every other byte is `%` and two digits.
+/// The characters that a name keeps in its ASCII form; every other byte becomes `%` and two hexadecimal digits.
 pub(crate) const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
 /// The number of a part of a multipart upload.
@@ -154,33 +159,34 @@ pub(crate) const NAME: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').r
 pub struct PartNumber(NonZeroU32);
 
 impl PartNumber {
-    /// The highest number that Amazon S3 takes.
+    /// The highest part number that Amazon S3 accepts.
     pub const S3_MAX: u32 = 10_000;
 
-    /// The number of a part as S3 takes it: 1 to 10,000.
+    /// Creates a part number as S3 accepts it: 1 to 10,000.
     ///
     /// # Errors
     ///
-    /// [`PartError::Number`].
+    /// [`PartError::Number`]: the number is out of this range.
     pub fn new(number: u32) -> Result<Self> {
         Self::beyond_s3(number).ok().filter(|_| number <= Self::S3_MAX).ok_or(PartError::Number(number).into())
     }
 
-    /// The number of a part for stores that are not bound to S3's limit: any but 0. An object still has at most 65,536 parts.
+    /// Creates a part number for a store without S3's limit: any number but 0. An object still has at most 65,536
+    /// parts.
     ///
     /// # Errors
     ///
-    /// [`PartError::Number`]: 0.
+    /// [`PartError::Number`]: the number is 0.
     pub fn beyond_s3(number: u32) -> Result<Self> {
         Self::recorded(number).ok_or(PartError::Number(number).into())
     }
 
-    /// The number.
+    /// The number as an integer.
     pub fn get(self) -> u32 {
         self.0.get()
     }
 
-    /// A number that was written down.
+    /// Creates a part number from stored bytes; `None` for 0.
     pub(crate) fn recorded(number: u32) -> Option<Self> {
         NonZeroU32::new(number).map(Self)
     }
@@ -199,17 +205,17 @@ fn component(bytes: &[u8]) -> Result<Arc<[u8]>> {
     Ok(bytes.into())
 }
 
-/// On whose behalf a key is asked for; a key provider decides by it.
+/// The party on whose behalf a key is requested; key providers base their decision on it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Requester(Arc<str>);
 
 impl Requester {
-    /// Somebody, by whatever name the key provider knows them: a user's ARN, a service's name.
+    /// Creates a requester from the name that the key provider knows: a user's ARN, or a service's name.
     pub fn new(name: impl Into<String>) -> Self {
         Self(name.into().into())
     }
 
-    /// Nobody in particular: the requester where none was named.
+    /// The anonymous requester, the default when a request names none.
     pub fn anonymous() -> Self {
         Self::new("anonymous")
     }

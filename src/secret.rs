@@ -1,4 +1,7 @@
-//! Keys: 32 bytes on the heap, wiped when dropped, shown by no `Debug`.
+//! The key types [`MasterKey`], [`CustomerKey`], [`KeyEncryptionKey`] and [`DataKey`]: 32 bytes on the heap, wiped on
+//! drop, redacted in `Debug`.
+//!
+//! Their `generate` constructors are in `crypto::random`.
 
 use std::fmt;
 
@@ -10,7 +13,7 @@ use crate::error::{CustomerKeyError, Misuse, Result};
 /// The length of every key, in bytes.
 pub(crate) const KEY_LEN: usize = 32;
 
-/// Wipes bytes that were secret or never authenticated.
+/// Overwrites secret or unauthenticated bytes with zeros.
 ///
 /// PERF: one `memset` and a barrier; `Zeroize` of a slice writes byte by byte, 6 µs for a chunk.
 pub(crate) fn wipe(bytes: &mut [u8]) {
@@ -18,30 +21,30 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
     zeroize::optimization_barrier(bytes);
 }
 
-/// 32 secret bytes that are not all zero; the newtypes below say what they are for.
+/// 32 secret bytes that are not all zero. The newtypes below name their purposes.
 pub(crate) struct Secret(Box<Zeroizing<[u8; KEY_LEN]>>);
 
 impl Secret {
-    /// Fills a key in place, so that no copy is left on the stack.
+    /// Creates a key that `fill` writes in place, so that the stack holds no copy.
     ///
     /// # Errors
     ///
-    /// What `fill` says; `all_zero` where it left 32 zero bytes, which are a buffer that was never filled and no key.
+    /// The error of `fill`; `all_zero` if `fill` left 32 zero bytes, which means that it never filled the buffer.
     pub(crate) fn filled_by<E>(
         fill: impl FnOnce(&mut [u8; KEY_LEN]) -> Result<(), E>,
         all_zero: impl FnOnce() -> E,
     ) -> Result<Self, E> {
         let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN]));
         fill(&mut bytes)?;
-        // SECURITY: in constant time; the comparison tells whether all bytes are zero, and nothing about others.
+        // SECURITY: constant time. The result reveals only whether all bytes are zero.
         if bytes.ct_eq(&[0; KEY_LEN]).into() { Err(all_zero()) } else { Ok(Self(bytes)) }
     }
 
-    /// Takes the bytes and wipes where they came from.
+    /// Copies the bytes and wipes `source`.
     ///
     /// # Errors
     ///
-    /// `all_zero` where all bytes are zero.
+    /// `all_zero` if all bytes are zero.
     pub(crate) fn from_bytes<E>(source: &mut [u8; KEY_LEN], all_zero: impl FnOnce() -> E) -> Result<Self, E> {
         let take = |bytes: &mut [u8; KEY_LEN]| {
             bytes.copy_from_slice(source);
@@ -51,14 +54,14 @@ impl Secret {
         Self::filled_by(take, all_zero)
     }
 
-    /// Another allocation of the same key, wiped like the first.
+    /// Copies the key into another allocation, which is wiped on drop too.
     fn duplicate(&self) -> Self {
         let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN]));
         bytes.copy_from_slice(self.expose());
         Self(bytes)
     }
 
-    /// The bytes.
+    /// The bytes of the key.
     pub(crate) fn expose(&self) -> &[u8; KEY_LEN] {
         &self.0
     }
@@ -70,21 +73,21 @@ macro_rules! secrets {
         ///
         /// # Security
         ///
-        /// Lives in one heap allocation that is wiped when it is dropped. It has no `Clone`, no comparison and no
-        /// serialisation, and its `Debug` shows nothing of it. It is never all zero.
+        /// The key lives in one heap allocation that is wiped on drop. The type has no `Clone`, no comparison and no
+        /// serialisation; its `Debug` is redacted. A key is never all zero.
         pub struct $name(Secret);
 
         impl $name {
-            /// Takes 32 bytes and wipes the array they came from.
+            /// Copies 32 bytes and wipes the array that they came from.
             ///
             /// # Errors
             ///
-            /// All bytes are zero: the array was never filled, or a key was taken from it before.
+            /// All bytes are zero: the array was never filled, or an earlier key was taken from it.
             pub fn from_bytes(bytes: &mut [u8; 32]) -> Result<Self> {
                 Secret::from_bytes(bytes, || $all_zero.into()).map(Self)
             }
 
-            /// Takes a slice and wipes it, whether or not it was of the right length.
+            /// Copies a slice and wipes it, whether or not its length is right.
             ///
             /// # Errors
             ///
@@ -99,7 +102,7 @@ macro_rules! secrets {
                 }
             }
 
-            /// The 32 bytes themselves: the only way out.
+            /// The 32 bytes of the key. No other method exposes them.
             pub fn expose_secret(&self) -> &[u8; 32] {
                 self.0.expose()
             }
@@ -118,19 +121,19 @@ macro_rules! secrets {
 }
 
 secrets! {
-    /// A version of a keyring's master key: wraps the data keys of SSE-S3 and of the outer layer of DSSE-KMS.
+    /// One version of a keyring's master key. It wraps the data keys of SSE-S3 and of the outer layer of DSSE-KMS.
     MasterKey, Misuse::KeyLength, Misuse::AllZeroKey;
 
-    /// The key that a client of SSE-C brings with each request; 32 uniformly random bytes.
+    /// The key that an SSE-C client sends with each request: 32 uniformly random bytes.
     ///
-    /// A passphrase is no customer key: like any encryption, the stored envelope lets a key that can be guessed be
-    /// guessed offline.
+    /// Do not use a passphrase as a customer key: the stored envelope lets an attacker test guesses offline, as with
+    /// any encryption.
     CustomerKey, CustomerKeyError::WrongLength, CustomerKeyError::AllZero;
 
     /// The key-encryption key that a [`KeyProvider`](crate::KeyProvider) generates or unwraps.
     KeyEncryptionKey, Misuse::KeyLength, Misuse::AllZeroKey;
 
-    /// The random key of one object; only [`hazmat`](crate::hazmat) takes one from outside.
+    /// The random key of one object. Only [`hazmat`](crate::hazmat) accepts one from the caller.
     DataKey, Misuse::KeyLength, Misuse::AllZeroKey;
 }
 
@@ -141,7 +144,7 @@ impl KeyEncryptionKey {
 }
 
 impl DataKey {
-    /// Another allocation of the same key, wiped like the first.
+    /// Copies the key into another allocation, which is wiped on drop too.
     pub(crate) fn duplicate(&self) -> Self {
         Self(self.0.duplicate())
     }

@@ -1,12 +1,13 @@
-//! For tests of what is built on this crate, and of key providers (feature `testing`).
+//! [`MemoryKms`], [`check_key_provider`] and [`SealLog`]: tools for testing a storage service or a key provider
+//! (feature `testing`).
 //!
-//! [`MemoryKms`] is a KMS in memory with a switch for each class of failure. [`check_key_provider`] is the conformance
-//! suite that a [`KeyProvider`](crate::KeyProvider) passes. [`SealLog`] reads the log that every process of a test run
-//! keeps of what it sealed, when `ATREST_SEAL_LOG` names a file.
+//! [`MemoryKms`] is an in-memory KMS with a switch for each class of failure. [`check_key_provider`] is the conformance
+//! suite for a [`KeyProvider`](crate::KeyProvider). [`SealLog`] reads the log of seals that every process of a test run
+//! writes when `ATREST_SEAL_LOG` names a file.
 //!
 //! # Security
 //!
-//! Not for production: enable the feature under `[dev-dependencies]` only.
+//! Do not use this module in production: enable the feature under `[dev-dependencies]` only.
 
 mod conformance;
 mod memory_kms;
@@ -21,11 +22,11 @@ use crate::error::Result;
 use crate::object::ObjectName;
 use crate::sse::Sse;
 
-/// Unwraps the data key of an SSE-S3 or DSSE-KMS object and drops it: what a benchmark compares with.
+/// Unwraps the data key of an SSE-S3 or DSSE-KMS object and drops it: a baseline for benchmarks.
 ///
 /// # Errors
 ///
-/// As [`Sse::decryptor`].
+/// The errors of [`Sse::decryptor`].
 pub fn unwrap_data_key(sse: &Sse, object: &ObjectName, envelope: &Envelope) -> Result<()> {
     pollster::block_on(sse.unwrap_alone(object, envelope))
 }

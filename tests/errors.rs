@@ -347,7 +347,7 @@ fn errors_say_what_to_do_and_can_be_kept() {
         (Misuse::RewrapCrossesCustomerKey.into(), "rewrap_as_revoking_nothing"),
         (PartError::Invalid(7).into(), "part 7"),
         (PartError::Order(7).into(), "ascending"),
-        (Misuse::UploadId.into(), "unbound object has none"),
+        (Misuse::UploadId.into(), "unbound object takes no id"),
     ];
     for (error, says) in samples {
         let kept: Error = error.clone();

@@ -1,4 +1,4 @@
-//! AES-256-GCM with a key that seals or opens many chunks.
+//! [`AeadKey`]: AES-256-GCM under one key for many chunks.
 
 use zeroize::Zeroizing;
 
@@ -6,10 +6,10 @@ use super::{Backend, Crypto, NONCE_LEN, Prk, TAG_LEN, aws_lc, rust_crypto};
 use crate::error::{Error, Result};
 use crate::secret::{KEY_LEN, wipe};
 
-/// The longest commitment that is derived with a key.
+/// The maximum length of a commitment that is derived with a key, in bytes.
 const MAX_COMMITMENT_LEN: usize = 32;
 
-/// An expanded AES-256-GCM key; nonces are the caller's to keep unique, associated data is always empty.
+/// An expanded AES-256-GCM key. The caller keeps nonces unique; the associated data is always empty.
 pub(crate) struct AeadKey {
     implementation: Implementation,
     #[cfg(feature = "testing")]
@@ -45,7 +45,8 @@ impl AeadKey {
         (Self::new(prk.crypto(), key), *nonce, commitment)
     }
 
-    /// Seals `plaintext` into `sealed`, which is [`TAG_LEN`] bytes longer; one pass, no copy.
+    /// Seals `plaintext` into `sealed`, in one pass without a copy. On entry `sealed` is [`TAG_LEN`] bytes longer than
+    /// `plaintext`.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], sealed: &mut [u8]) {
         #[cfg(feature = "testing")]
         self.logged.seal(nonce, plaintext);
@@ -56,7 +57,8 @@ impl AeadKey {
         }
     }
 
-    /// Opens `sealed` into `plaintext`, which is [`TAG_LEN`] bytes shorter; wiped if the tag does not match.
+    /// Opens `sealed` into `plaintext`. On entry `plaintext` is [`TAG_LEN`] bytes shorter than `sealed`; on error it is
+    /// wiped.
     pub(crate) fn open(&self, nonce: &[u8; NONCE_LEN], sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
         let (ciphertext, tag) = sealed.split_at(sealed.len() - TAG_LEN);
         let authentic = match &self.implementation {
@@ -66,7 +68,7 @@ impl AeadKey {
         released(authentic, plaintext)
     }
 
-    /// Opens `buffer` where it stands and gives its plaintext; wiped if the tag does not match.
+    /// Opens `buffer` in place and returns its plaintext. On error the plaintext is wiped.
     pub(crate) fn open_in_place<'a>(&self, nonce: &[u8; NONCE_LEN], buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
         let (ciphertext, tag) = buffer.split_at_mut(buffer.len() - TAG_LEN);
         let authentic = match &self.implementation {
@@ -78,7 +80,7 @@ impl AeadKey {
     }
 }
 
-/// SECURITY: what failed to authenticate is wiped here, whatever the implementation left behind.
+/// SECURITY: wipes unauthenticated plaintext, whatever the implementation left in the buffer.
 fn released(authentic: bool, plaintext: &mut [u8]) -> Result<()> {
     if authentic {
         return Ok(());

@@ -1,4 +1,4 @@
-//! In the place of AWS-LC in a build without it: types that no value has, so that nothing above is under `cfg`.
+//! Uninhabited `AeadKey` and `Hmac` for a build without AWS-LC, so that no caller needs a `cfg`.
 
 use std::convert::Infallible;
 

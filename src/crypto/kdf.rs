@@ -1,15 +1,15 @@
-//! HKDF with SHA-512, and the table of every label.
+//! [`Prk`]: HKDF with SHA-512; and the table of every derivation label.
 
 use zeroize::Zeroizing;
 
 use super::Crypto;
 use super::mac::Hmac;
 
-/// Every label of the format. No two derivations share one, and none is the beginning of another.
+/// Every label of the format. Each derivation has its own label, and no label is a prefix of another.
 pub(crate) mod label {
     /// The verifier of a key-encryption key.
     pub(crate) const VERIFIER: &[u8] = b"atrest/v1/verifier\0";
-    /// Key and nonce that wrap a data key.
+    /// The key and nonce that wrap a data key.
     pub(crate) const WRAP: &[u8] = b"atrest/v1/wrap\0";
     /// The message of an object's body: a context of [`MESSAGE`].
     pub(crate) const OBJECT: &[u8] = b"atrest/v1/object\0";
@@ -19,9 +19,9 @@ pub(crate) mod label {
     pub(crate) const MANIFEST: &[u8] = b"atrest/v1/manifest\0";
     /// A sealed keyring or key store.
     pub(crate) const FILE: &[u8] = b"atrest/v1/file\0";
-    /// Key, base nonce and commitment of a message; C2SP's label, not ours.
+    /// The key, base nonce and commitment of a message. This label is defined by C2SP.
     pub(crate) const MESSAGE: &[u8] = b"c2sp.org/chunked-encryption@v1+AEAD_AES_256_GCM\0";
-    /// A key-encryption key wrapped by a KMS of ours.
+    /// A key-encryption key wrapped by the embedded KMS or the memory KMS.
     #[cfg_attr(
         not(any(test, feature = "embedded-kms", feature = "testing")),
         expect(dead_code, reason = "wrapped by the embedded KMS and the memory KMS")
@@ -33,7 +33,7 @@ pub(crate) mod label {
     pub(crate) const VALUE: &[u8] = b"atrest/v1/value\0";
 }
 
-/// A pseudorandom key that other keys are expanded from.
+/// A pseudorandom key from which other keys are expanded.
 pub(crate) struct Prk {
     crypto: Crypto,
     hmac: Hmac,
@@ -47,15 +47,16 @@ impl Prk {
         Self::new(crypto, &*Hmac::new(crypto, salt).compute([input]))
     }
 
-    /// A key that is uniformly random already and needs no extraction; 32 bytes are fewer than RFC 5869 asks of a
-    /// PRK, as in C2SP.
+    /// Creates a PRK from a key that is uniformly random already and needs no extraction. 32 bytes are fewer than RFC
+    /// 5869 asks of a PRK; C2SP does the same.
     pub(crate) fn from_key(crypto: Crypto, key: &[u8; 32]) -> Self {
         Self::new(crypto, key)
     }
 
-    /// HKDF-Expand: fills `out`, at most 255 x 64 bytes, from a label and what follows it in `info`.
+    /// HKDF-Expand: fills `out`, at most 255 x 64 bytes, from a label followed by `info`.
     ///
-    /// Written on HMAC because RustCrypto's `hkdf` refuses a PRK of 32 bytes, and because the info here has no bound.
+    /// The function is written on HMAC because RustCrypto's `hkdf` refuses a PRK of 32 bytes, and because `info` has no
+    /// length limit here.
     ///
     /// Spec: RFC 5869 section 2.3.
     pub(crate) fn expand(&self, label: &[u8], info: &[&[u8]], out: &mut [u8]) {

@@ -1,7 +1,7 @@
-//! AES-KWP: how key material of 32 bytes comes and goes under a key of 32 bytes.
+//! AES-KWP (RFC 5649) of 32-byte key material: [`wrap`] and [`unwrap`].
 //!
-//! It authenticates with 64 bits and says the same about the same key twice; that is what RFC 5649 is. It is here for
-//! import and export, whose other side speaks nothing else. What the library wraps for itself goes another way.
+//! AES-KWP authenticates with 64 bits and is deterministic: it wraps the same key to the same bytes. It serves import
+//! and export only, because other KMSs support nothing else. The library wraps its own keys with AES-256-GCM.
 
 use aes_kw::{KeyInit, KwpAes256};
 use zeroize::zeroize_stack;
@@ -9,13 +9,14 @@ use zeroize::zeroize_stack;
 use crate::error::{Error, Result};
 use crate::secret::{KEY_LEN, Secret};
 
-/// The length of wrapped key material in bytes: the material and one block of eight bytes, encrypted.
+/// The length of wrapped key material in bytes: the material and one block of eight bytes.
 pub(crate) const WRAPPED_LEN: usize = KEY_LEN + 8;
 
-/// More than `aes-kw` and `aes` put on the stack; most of it are key schedules, of up to 960 bytes each.
+/// An upper bound on the stack use of `aes-kw` and `aes`, in bytes. Most of it is key schedules of up to 960 bytes
+/// each.
 const STACK_LEN: usize = 8 * 1_024;
 
-/// Wraps key material under a wrapping key.
+/// Wraps 32 bytes of key material under a wrapping key.
 ///
 /// Spec: RFC 5649 section 4.1; NIST SP 800-38F section 6.3, KWP-AE.
 pub(crate) fn wrap(key: &[u8; KEY_LEN], material: &[u8; KEY_LEN]) -> [u8; WRAPPED_LEN] {
@@ -25,12 +26,12 @@ pub(crate) fn wrap(key: &[u8; KEY_LEN], material: &[u8; KEY_LEN]) -> [u8; WRAPPE
     wrapped
 }
 
-/// Unwraps key material of 32 bytes.
+/// Unwraps 32 bytes of key material.
 ///
 /// # Errors
 ///
-/// [`Error::Inauthentic`]: it is not 40 bytes, was wrapped under another key or changed, or what was wrapped is shorter
-/// than 32 bytes, or all zero.
+/// [`Error::Inauthentic`]: `wrapped` is not 40 bytes, was changed, or was wrapped under another key; or the unwrapped
+/// material is shorter than 32 bytes or all zero.
 ///
 /// Spec: RFC 5649 section 4.2; NIST SP 800-38F section 6.3, KWP-AD.
 pub(crate) fn unwrap(key: &[u8; KEY_LEN], wrapped: &[u8]) -> Result<Secret> {
@@ -46,19 +47,21 @@ pub(crate) fn unwrap(key: &[u8; KEY_LEN], wrapped: &[u8]) -> Result<Secret> {
     unwrapped
 }
 
-/// Wraps material of any length; `wrapped` is exactly as long as that takes.
+/// Wraps material of any length. On entry `wrapped` has exactly the length of the result.
 ///
-/// SECURITY: not inlined, so that what it leaves on the stack lies below its caller, who wipes it.
+/// SECURITY: not inlined, so that its stack frame lies below that of the caller, which wipes it.
 #[inline(never)]
 pub(super) fn wrap_any(key: &[u8; KEY_LEN], material: &[u8], wrapped: &mut [u8]) {
-    // Boxed: the expanded key is wiped where it stands.
+    // The box lets the cipher wipe its expanded key in place.
     let cipher = Box::new(KwpAes256::new(key.into()));
     cipher.wrap_key(material, wrapped).expect("the caller made room for all of it");
 }
 
-/// Unwraps material of any length into `material`, which is 8 bytes shorter than `wrapped`, and gives how much it is.
+/// Unwraps material of any length into `material` and returns its length. On entry `material` is 8 bytes shorter than
+/// `wrapped`.
 ///
-/// SECURITY: not inlined, as above: `aes-kw` leaves the first 8 bytes of the material on the stack.
+/// SECURITY: not inlined, for the same reason as `wrap_any`: `aes-kw` leaves the first 8 bytes of the material on the
+/// stack.
 #[inline(never)]
 pub(super) fn unwrap_any(key: &[u8; KEY_LEN], wrapped: &[u8], material: &mut [u8]) -> Option<usize> {
     let cipher = Box::new(KwpAes256::new(key.into()));

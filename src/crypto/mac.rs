@@ -1,10 +1,10 @@
-//! HMAC-SHA-512 under a key that serves many messages.
+//! [`Hmac`]: HMAC-SHA-512 under one key for many messages.
 
 use zeroize::Zeroizing;
 
 use super::{Backend, Crypto, aws_lc, rust_crypto};
 
-/// HMAC-SHA-512 with its key in place.
+/// HMAC-SHA-512 with an expanded key.
 pub(super) enum Hmac {
     AwsLc(aws_lc::Hmac),
     RustCrypto(rust_crypto::Hmac),
@@ -18,7 +18,7 @@ impl Hmac {
         }
     }
 
-    /// The code of the message that the pieces make up.
+    /// Computes the code of the message that the pieces form.
     pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
         match self {
             Self::AwsLc(hmac) => hmac.compute(message),

@@ -1,12 +1,12 @@
-//! MD5: how S3's clients name a customer key, and what an ETag is made of. No security rests on it.
+//! `md5`, the hash of S3's customer-key checksums and ETags. No security property depends on it.
 
 use md5::{Digest, Md5};
 use zeroize::zeroize_stack;
 
-/// More than one block's words and state take on the stack.
+/// An upper bound on the stack use of one MD5 computation, in bytes.
 const STACK_LEN: usize = 1_024;
 
-/// The MD5 of these bytes; leaves nothing of them on the stack, for they may be a customer key.
+/// Computes the MD5 of `bytes` and wipes the stack, because `bytes` may be a customer key.
 ///
 /// Spec: RFC 1321.
 pub(crate) fn md5(bytes: &[u8]) -> [u8; 16] {
@@ -15,10 +15,10 @@ pub(crate) fn md5(bytes: &[u8]) -> [u8; 16] {
     digest
 }
 
-/// SECURITY: not inlined, so that what it leaves on the stack lies below its caller, who wipes it.
+/// SECURITY: not inlined, so that its stack frame lies below that of the caller, which wipes it.
 #[inline(never)]
 fn md5_on_stack(bytes: &[u8]) -> [u8; 16] {
-    // Wiped when it is dropped: it holds what does not fill a block, and a key does not.
+    // The hasher is wiped on drop: it buffers input shorter than a block, and a key is shorter.
     Md5::digest(bytes).into()
 }
 

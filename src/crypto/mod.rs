@@ -1,7 +1,9 @@
-//! The seam: the only place that names a crypto crate.
+//! [`Crypto`], [`AeadKey`], [`Prk`] and [`Generator`] over two crypto implementations.
 //!
-//! Two complete implementations, chosen by value. What is above sees [`Crypto`], [`AeadKey`], [`Prk`] and
-//! [`Generator`] and never learns which one ran.
+//! Floor 1. Uses only the nouns of floor 0. No other module names a crypto crate.
+//!
+//! Both implementations are complete, and [`Backend`], a value, chooses between them. Callers do not depend on which
+//! one runs.
 
 mod aead;
 #[cfg(feature = "aws-lc-rs")]
@@ -37,25 +39,25 @@ pub(crate) const TAG_LEN: usize = 16;
 /// The length of a GCM nonce in bytes.
 pub(crate) const NONCE_LEN: usize = 12;
 
-/// An implementation of AES-256-GCM and HMAC-SHA-512; both write the same bytes.
+/// An implementation of AES-256-GCM and HMAC-SHA-512. All implementations produce the same bytes.
 ///
-/// DSSE-KMS runs its outer layer on the chosen one and its inner layer on the other.
+/// DSSE-KMS runs its outer layer on the chosen backend and its inner layer on the other one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Backend {
-    /// AWS-LC through `aws-lc-rs`: four to five times faster; needs the cargo feature of that name (on by default).
+    /// AWS-LC through `aws-lc-rs`: four to five times faster. It needs the cargo feature `aws-lc-rs`, on by default.
     AwsLc,
-    /// RustCrypto's `aes-gcm`, `hmac` and `sha2`: pure Rust, always there.
+    /// RustCrypto's `aes-gcm`, `hmac` and `sha2`: pure Rust, in every build.
     RustCrypto,
 }
 
 impl Backend {
-    /// The fastest one of this build: what the builder takes where none is named.
+    /// The fastest backend of this build, and the builder's default.
     pub fn fastest() -> Self {
         if Self::AwsLc.is_compiled() { Self::AwsLc } else { Self::RustCrypto }
     }
 
-    /// Whether this build has it.
+    /// Whether this build includes the backend.
     pub fn is_compiled(self) -> bool {
         match self {
             Self::AwsLc => cfg!(feature = "aws-lc-rs"),
@@ -72,7 +74,7 @@ pub(crate) struct Crypto {
 }
 
 impl Crypto {
-    /// For everything that has one layer. Sealed by `backend`, derived by whichever hashes faster.
+    /// For data with one layer: seals with `backend`, and derives keys with the backend that hashes faster.
     ///
     /// # Errors
     ///
@@ -83,7 +85,7 @@ impl Crypto {
         Ok(Self { aead: compiled(backend)?, hash: Backend::RustCrypto })
     }
 
-    /// The outer and the inner layer of DSSE-KMS run on two implementations with nothing in common.
+    /// For the outer and the inner layer of DSSE-KMS: two independent implementations.
     ///
     /// # Errors
     ///
@@ -102,12 +104,12 @@ fn compiled(backend: Backend) -> Result<Backend> {
     if backend.is_compiled() { Ok(backend) } else { Err(Feature::AwsLcRs.into()) }
 }
 
-/// What tells bytes from damaged ones, and not from forged ones.
+/// A checksum that detects accidental damage, not forgery.
 pub(crate) fn checksum(bytes: &[u8]) -> [u8; 8] {
     *rust_crypto::sha512(bytes).first_chunk().expect("SHA-512 has 64 bytes")
 }
 
-/// Whether two public-length byte strings are equal, in time that tells nothing of where they differ.
+/// Compares two byte strings of public length in constant time.
 pub(crate) fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     subtle::ConstantTimeEq::ct_eq(left, right).into()
 }

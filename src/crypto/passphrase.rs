@@ -1,14 +1,14 @@
-//! A root key from a passphrase: Argon2id, version 0x13.
+//! [`Argon2Cost`], and the derivation of a root key from a passphrase: Argon2id, version 0x13.
 
 use crate::error::{Result, SealedFileError};
 use crate::secret::Secret;
 
-/// What a guess at a passphrase costs: the parameters of Argon2id.
+/// The cost of one guess at a passphrase: the parameters of Argon2id.
 ///
 /// # Performance
 ///
-/// Time grows with memory and passes; lanes are computed one after another. [`DEFAULT`](Self::DEFAULT) takes up to a
-/// second of one core and 64 MiB, [`ACCEPTED`](Self::ACCEPTED) one to two minutes and 1 GiB.
+/// The time grows with memory and passes; lanes are computed one after another. [`DEFAULT`](Self::DEFAULT) takes up to
+/// one second of one core and 64 MiB, [`ACCEPTED`](Self::ACCEPTED) one to two minutes and 1 GiB.
 ///
 /// Spec: RFC 9106.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,22 +19,22 @@ pub struct Argon2Cost {
 }
 
 impl Argon2Cost {
-    /// What a new file gets, 64 MiB, 3 passes and 4 lanes: the second choice of RFC 9106 section 4.
+    /// The cost for a new file, 64 MiB, 3 passes and 4 lanes: the second choice of RFC 9106 section 4.
     pub const DEFAULT: Self = Self::new(64 * 1024, 3, 4);
 
-    /// The most that a file may ask for unless the caller accepts more: 1 GiB, 16 passes and 16 lanes.
+    /// The highest cost that a file may require unless the caller accepts more: 1 GiB, 16 passes and 16 lanes.
     pub const ACCEPTED: Self = Self::new(1024 * 1024, 16, 16);
 
-    /// The most that the format allows: 4 GiB, 64 passes and 64 lanes.
+    /// The highest cost that the format allows: 4 GiB, 64 passes and 64 lanes.
     pub(crate) const FORMAT: Self = Self::new(4 * 1024 * 1024, 64, 64);
 
-    /// A cost of memory in KiB, passes and lanes.
+    /// Creates a cost from the memory in KiB, the passes and the lanes.
     pub const fn new(memory_kib: u32, passes: u32, lanes: u32) -> Self {
         Self { memory_kib, passes, lanes }
     }
 
-    /// Refuses a cost of a file that protects too little, that is out of the format's bounds, or that is more than
-    /// `accepted` in any of the three parameters.
+    /// Checks the cost that a file requires. An error means that it protects too little, exceeds the format's bounds,
+    /// or exceeds `accepted` in one of the three parameters.
     pub(crate) fn check(self, accepted: Self) -> Result<(), SealedFileError> {
         let protects = self.memory_kib >= 19_456 && self.passes >= 2 && self.lanes >= 1;
         if !protects || !self.is_within(Self::FORMAT) {
@@ -53,12 +53,12 @@ impl Argon2Cost {
     }
 }
 
-/// The root key of a passphrase under a salt; takes as long as the cost says.
+/// Derives the root key from a passphrase and a salt; takes as long as `cost` says.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) of kind `OutOfMemory`: there is not enough memory now.
-/// [`Feature::Passphrase`](crate::error::Feature::Passphrase) where this build lacks it.
+/// [`Error::Io`](crate::Error::Io) of kind `OutOfMemory`: there is not enough memory at this moment.
+/// [`Feature::Passphrase`](crate::error::Feature::Passphrase): this build lacks the feature.
 #[cfg(feature = "passphrase")]
 pub(crate) fn derive(passphrase: &[u8], salt: &[u8; 32], cost: Argon2Cost) -> Result<Secret> {
     use std::io::ErrorKind;
@@ -69,7 +69,7 @@ pub(crate) fn derive(passphrase: &[u8], salt: &[u8; 32], cost: Argon2Cost) -> Re
 
     let failed = |error| match error {
         argon2::Error::OutOfMemory => {
-            IoError::new("Argon2id needs more memory than there is now", ErrorKind::OutOfMemory.into()).into()
+            IoError::new("Argon2id needs more memory than is available now", ErrorKind::OutOfMemory.into()).into()
         }
         _ => Error::from(SealedFileError::Unsupported("the Argon2id cost is out of bounds")),
     };

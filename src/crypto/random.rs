@@ -1,4 +1,5 @@
-//! Random bytes, from the operating system or from a generator of the caller's.
+//! [`Generator`]: random bytes from the operating system or from a generator of the caller; and the `generate`
+//! constructors of the key types.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,15 +11,16 @@ use zeroize::Zeroize;
 use crate::error::{Cause, Error, Result};
 use crate::secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey, Secret};
 
-/// Makes a random generator for each operation that needs one, and draws from it once.
+/// A factory of random generators. Each operation makes one generator and draws from it once.
 #[derive(Clone)]
 pub(crate) struct Generator(Arc<Draw>);
 
-/// Fills a buffer, wholly, or fails.
+/// Fills the whole buffer or fails.
 type Draw = dyn Fn(&mut [u8]) -> Result<()> + Send + Sync;
 
 impl Generator {
-    /// From a factory of generators: each draw makes one, so that none is shared between threads or locked.
+    /// Creates a `Generator` from a factory. Each draw makes its own generator, so that no generator is shared between
+    /// threads or locked.
     pub(crate) fn new<R>(factory: impl Fn() -> R + Send + Sync + 'static) -> Self
     where
         R: TryCryptoRng,
@@ -36,31 +38,31 @@ impl Generator {
     ///
     /// # Errors
     ///
-    /// The generator failed; there is no weaker draw in its place.
+    /// The generator failed. No weaker source replaces it.
     pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result<()> {
         (self.0)(buffer)
     }
 
-    /// Fresh public bytes, such as a salt.
+    /// Draws fresh public bytes, such as a salt.
     pub(crate) fn bytes<const N: usize>(&self) -> Result<[u8; N]> {
         let mut bytes = [0; N];
         self.fill(&mut bytes)?;
         Ok(bytes)
     }
 
-    /// A fresh key.
+    /// Draws a fresh key.
     pub(crate) fn secret(&self) -> Result<Secret> {
         Secret::filled_by(|bytes| self.fill(bytes), all_zero)
     }
 }
 
-/// The generator drew a key of zeros: it does not work.
+/// The error for a generator that drew a key of zeros, which means that it does not work.
 pub(crate) fn all_zero() -> Error {
     Error::Random(Cause::new(AllZero))
 }
 
 #[derive(Debug, thiserror::Error)]
-#[error("the random generator gave nothing but zeros")]
+#[error("the random generator returned only zeros")]
 struct AllZero;
 
 impl Default for Generator {
@@ -78,11 +80,11 @@ impl fmt::Debug for Generator {
 macro_rules! generated {
     ($($name:ident)*) => {$(
         impl $name {
-            /// A fresh key from the operating system's randomness.
+            /// Draws a fresh key from the operating system's random generator.
             ///
             /// # Errors
             ///
-            /// [`Error::Random`]: the operating system gave none.
+            /// [`Error::Random`]: the operating system's generator failed.
             pub fn generate() -> Result<Self> {
                 Generator::default().secret().map(Self::from_secret)
             }

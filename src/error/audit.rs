@@ -1,13 +1,13 @@
-//! Why an audit trail has no record.
+//! [`AuditError`]: the audit trail could not be written.
 
 use std::fmt;
 use std::io;
 use std::sync::Arc;
 
-/// The audit trail could not be written, and so what was asked for was not done, or its outcome is not given out.
+/// The audit trail could not be written: the operation was not done, or its result is withheld.
 ///
-/// `Display`, `Debug` and the chain of `source()` show the kind of the sink's error; [`cause`](Self::cause) gives the
-/// error itself.
+/// `Display`, `Debug` and the chain of `source()` show only the kind of the sink's error; [`cause`](Self::cause)
+/// returns the error itself.
 #[derive(Clone)]
 pub struct AuditError {
     cause: Arc<io::Error>,
@@ -18,7 +18,7 @@ impl AuditError {
         Self { cause: Arc::new(cause) }
     }
 
-    /// What kind of error the sink gave.
+    /// The kind of the sink's error.
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
@@ -31,9 +31,7 @@ impl AuditError {
 
 impl fmt::Display for AuditError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the audit trail could not be written: what was asked for was not done, or its outcome is not given out",
-        )
+        f.write_str("the audit trail could not be written: the operation was not done, or its result is withheld")
     }
 }
 

@@ -1,4 +1,4 @@
-//! Errors of others, underneath ours: kept for a caller who asks for them by name, and shown nowhere.
+//! [`Cause`] and [`IoError`]: underlying errors of other libraries, kept for a caller who asks for them by name.
 
 use std::any::type_name;
 use std::error::Error as StdError;
@@ -8,13 +8,14 @@ use std::sync::Arc;
 
 use super::Error;
 
-/// An underlying error of someone else's: a random generator's, or a key provider's.
+/// The underlying error of a random generator or a key provider.
 ///
 /// # Security
 ///
-/// Another library's error may hold a key: an HTTP client's often holds the body of the answer that it did not
-/// understand. `Debug` of a cause therefore shows the error's type and nothing else, and no `source()` of ours leads to
-/// it. [`error`](Self::error) gives the error itself to a caller who knows its type and what of it may be logged.
+/// Another library's error may contain a key: an HTTP client's error often contains the body of the response that it
+/// could not parse. `Debug` of a cause therefore shows only the error's type, and no `source()` of this library leads
+/// to the error. [`error`](Self::error) returns the error itself, for a caller who knows its type and which of its
+/// fields may be logged.
 #[derive(Clone)]
 pub struct Cause {
     error: Arc<dyn StdError + Send + Sync>,
@@ -26,12 +27,12 @@ impl Cause {
         Self { error: Arc::new(error), type_name: type_name::<E>() }
     }
 
-    /// The error itself, to be downcast.
+    /// The error itself, for a downcast.
     pub fn error(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.error
     }
 
-    /// The error itself where it is one of ours, which shows nothing and leads to nothing that it may not.
+    /// The error itself if it is an [`Error`] of this library, which is safe to show.
     pub(super) fn ours(&self) -> Option<&(dyn StdError + 'static)> {
         self.error.downcast_ref::<Error>().map(|error| error as _)
     }
@@ -43,12 +44,12 @@ impl fmt::Debug for Cause {
     }
 }
 
-/// Reading or writing failed: a file of ours, an environment variable, or the store of a sweep.
+/// Reading or writing failed: a key file or audit trail, an environment variable, or the store of a sweep.
 ///
 /// # Security
 ///
-/// `Display` and `Debug` show what the operating system says. Of an error that holds another one, such as a store's, they
-/// show the kind alone; [`cause`](Self::cause) gives the error itself.
+/// `Display` and `Debug` show the operating system's message. If the error contains another one, such as a store's,
+/// they show only its kind; [`cause`](Self::cause) returns the error itself.
 #[derive(Clone)]
 pub struct IoError {
     doing: &'static str,
@@ -60,7 +61,7 @@ impl IoError {
         Self { doing, cause: Arc::new(cause) }
     }
 
-    /// What kind of error the operating system or the store gave.
+    /// The kind of the error.
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
@@ -89,12 +90,13 @@ impl fmt::Debug for IoError {
 
 impl StdError for IoError {}
 
-/// Words of ours inside an `io::Error`: the ones that [`IoError`] may show.
+/// A message of this library inside an `io::Error`, which [`IoError`] may show.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("{0}")]
 pub(crate) struct Said(pub(crate) &'static str);
 
-/// What may be shown of an I/O error: the operating system's words, words or an error of ours, and else the kind.
+/// Displays the safe part of an I/O error: the operating system's message, a message or an error of this library, or
+/// else only the kind.
 struct Shown<'a>(&'a io::Error);
 
 impl fmt::Display for Shown<'_> {

@@ -1,19 +1,19 @@
-//! Why a sweep does not go on from saved bytes.
+//! [`CursorError`]: saved bytes of a sweep were refused.
 
-/// Bytes that are no saved cursor or report of a sweep, or one of another sweep.
+/// The reason why saved bytes of a sweep were refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CursorError {
-    /// The bytes do not begin as a saved cursor or report does, or they are the other of the two.
-    #[error("not the saved bytes of this: a cursor and a report of a sweep are two things")]
+    /// The bytes do not begin as the expected one of the two, a saved cursor or a saved report.
+    #[error("not the expected saved bytes: a sweep saves a cursor and a report, which are not interchangeable")]
     NotACursor,
-    /// The bytes are of another version, from an older or a newer release: begin the sweep anew.
-    #[error("the saved bytes have version {0}, which this release does not read: begin the sweep anew")]
+    /// The bytes have the version of an older or newer release: start the sweep again.
+    #[error("the saved bytes have version {0}, which this release does not read: start the sweep again")]
     UnsupportedVersion(u8),
-    /// The bytes were damaged, or are none that were ever saved.
+    /// The bytes are damaged or were never saved by a sweep.
     #[error("the saved bytes are malformed: {0}")]
     Malformed(&'static str),
-    /// The cursor is of a sweep that does something else.
-    #[error("the cursor is of a sweep that does something else")]
+    /// The cursor belongs to a sweep with another task.
+    #[error("the cursor belongs to a sweep with another task")]
     OtherSweep,
 }

@@ -1,5 +1,7 @@
-//! Key management services to build on. The [`EmbeddedKms`] lives in one sealed file of this process (feature
-//! `embedded-kms`); others are a [`KeyProvider`](crate::KeyProvider) of your own.
+//! [`EmbeddedKms`], a key management service in one sealed file of this process (feature `embedded-kms`), and its
+//! types.
+//!
+//! For another KMS implement [`KeyProvider`](crate::KeyProvider).
 
 mod embedded;
 

@@ -1,4 +1,5 @@
-//! What every key provider has to do, checked without a runtime and in both kinds of one.
+//! [`check_key_provider`]: the conformance suite for key providers, run without a runtime and in both kinds of tokio
+//! runtime.
 
 use std::sync::Arc;
 
@@ -9,15 +10,15 @@ use crate::error::{KeyProviderErrorKind, Result};
 use crate::keys::{EncryptionContext, GeneratedKey, KeyProvider, KeyRequest, WrappedKey};
 use crate::object::Requester;
 
-/// Checks that a key provider does what the library relies on: with no runtime, in a current-thread runtime and in a
-/// multi-thread one.
+/// Checks that a key provider does what the library relies on: without a runtime, in a current-thread runtime and in a
+/// multi-thread runtime.
 ///
-/// `key_id` names a key (by alias or id) that `requester` may use; `other_key_id` another one, if there is one;
-/// `unknown_key_id` none at all. It makes some dozens of calls.
+/// `key_id` names a key, by alias or id, that `requester` may use. `other_key_id` names another such key, if there is
+/// one. `unknown_key_id` names a key that does not exist. The function makes some dozens of calls.
 ///
 /// # Panics
 ///
-/// Where the provider does not conform; the message says how.
+/// The provider does not conform. The message says how.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -71,14 +72,14 @@ impl Suite<'_> {
     async fn wraps_fresh_keys_and_unwraps_them(&self, context: &EncryptionContext) {
         let (one, two) = (self.generate(context).await, self.generate(context).await);
         assert_ne!(one.kek().expose_secret(), two.kek().expose_secret(), "each generated key is a fresh one");
-        assert_ne!(one.wrapped(), two.wrapped(), "each wrapped key is another one");
+        assert_ne!(one.wrapped(), two.wrapped(), "each wrapped key differs");
         assert_ne!(one.kek().expose_secret(), &[0; 32], "a generated key is not zero");
         assert!((1..=6_144).contains(&one.wrapped().as_bytes().len()), "a wrapped key has 1 to 6,144 bytes");
         assert!(
             crate::keys::is_key_id(one.key_id()),
             "a resolved key id has 1 to 2,048 bytes and no control characters"
         );
-        assert!(!crate::keys::is_alias(one.key_id()), "a resolved key id is no alias");
+        assert!(!crate::keys::is_alias(one.key_id()), "a resolved key id is not an alias");
         assert_eq!(one.key_id(), two.key_id(), "a key id resolves to the same key");
         let request = self.request(one.key_id(), context);
         let unwrapped = self.provider.clone().unwrap_key(one.wrapped().clone(), request).await;
@@ -121,7 +122,7 @@ impl Suite<'_> {
     async fn refuses_other_keys(&self, context: &EncryptionContext) {
         let unknown = self.provider.clone().generate_key(self.request(self.unknown_key_id, context)).await;
         let kind = unknown.expect_err("an unknown key generates nothing").kind();
-        // A KMS may keep to itself which keys there are.
+        // A KMS may hide which keys exist.
         let says = matches!(kind, KeyProviderErrorKind::NotFound | KeyProviderErrorKind::AccessDenied);
         assert!(says, "an unknown key is NotFound or AccessDenied, not {kind:?}");
         let generated = self.generate(context).await;
@@ -136,7 +137,7 @@ impl Suite<'_> {
         self.generate(context).await;
     }
 
-    /// Sixteen at once, each on a thread of its own.
+    /// Makes sixteen calls at once, each on its own thread.
     fn many_threads(&self, run: &(dyn Fn(Call) + Sync)) {
         std::thread::scope(|scope| {
             for thread in 0..16 {
@@ -171,7 +172,7 @@ impl Suite<'_> {
     }
 }
 
-/// As the library shows them: the caller's and the object's ARN.
+/// Builds a context as the library passes it to a provider: the caller's pairs and the object's ARN.
 fn pairs(pairs: &[(&str, &str)]) -> EncryptionContext {
     let (arn, callers): (Vec<_>, Vec<_>) = pairs.iter().partition(|(name, _)| *name == "aws:s3:arn");
     let callers =

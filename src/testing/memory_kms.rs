@@ -1,4 +1,4 @@
-//! A KMS in memory.
+//! [`MemoryKms`], an in-memory KMS for tests; [`Calls`], its call counts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -9,7 +9,7 @@ use crate::keys::wrapped_kek::{self, Binding};
 use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 use crate::secret::{KeyEncryptionKey, MasterKey};
 
-/// A KMS in memory: keys, aliases, contexts that are bound, disabling, and a switch for each class of failure.
+/// An in-memory KMS with keys, aliases, bound contexts, key states, and a switch for each class of failure.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -42,31 +42,31 @@ struct State {
 #[derive(Debug)]
 struct Key {
     material: MasterKey,
-    /// Why it cannot be used, if it cannot.
+    /// The reason why the key refuses its use; `None` if it is usable.
     refuses: Option<Kind>,
 }
 
-/// How often a KMS was asked.
+/// The number of calls that a KMS received.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Calls {
-    /// Calls of `generate_key`, refused ones included.
+    /// The number of calls of `generate_key`, including refused ones.
     pub generate: u64,
-    /// Calls of `unwrap_key`, refused ones included.
+    /// The number of calls of `unwrap_key`, including refused ones.
     pub unwrap: u64,
 }
 
 impl MemoryKms {
-    /// A KMS without keys.
+    /// Creates a KMS without keys.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Makes a key, and gives its id.
+    /// Creates a key and returns its id.
     ///
     /// # Errors
     ///
-    /// The operating system gave no randomness.
+    /// The operating system's random generator failed.
     pub fn create_key(&self, name: &str) -> Result<String> {
         let key_id = format!("memory-kms:key/{name}");
         let key = Key { material: MasterKey::generate()?, refuses: None };
@@ -74,39 +74,39 @@ impl MemoryKms {
         Ok(key_id)
     }
 
-    /// Has a name stand for a key.
+    /// Creates or moves an alias of a key.
     pub fn alias(&self, alias: &str, key_id: &str) {
         self.state().aliases.insert(alias.to_owned(), key_id.to_owned());
     }
 
-    /// Has a key refuse everything as disabled.
+    /// Disables a key: every use of it fails with `Disabled`.
     pub fn disable(&self, key_id: &str) {
         self.refuse(key_id, Some(Kind::Disabled));
     }
 
-    /// Has a key that was disabled or to be deleted work again.
+    /// Enables a key that was disabled or pending deletion.
     pub fn enable(&self, key_id: &str) {
         self.refuse(key_id, None);
     }
 
-    /// Has a key refuse everything as pending deletion.
+    /// Makes a key pending deletion: every use of it fails with `PendingDeletion`.
     pub fn schedule_deletion(&self, key_id: &str) {
         self.refuse(key_id, Some(Kind::PendingDeletion));
     }
 
-    /// Has every call from now on fail in this way, until it is called with `None`.
+    /// Makes every later call fail with this kind, until this function is called with `None`.
     ///
-    /// `WrongKey` and `WrongLength` do not fail: they answer, with another key id or with a wrapped key of no bytes.
+    /// With `WrongKey` and `WrongLength` the calls succeed but return another key id or an empty wrapped key.
     pub fn fail_with(&self, kind: Option<Kind>) {
         self.state().fails = kind;
     }
 
-    /// How often it was asked so far.
+    /// The number of calls so far.
     pub fn calls(&self) -> Calls {
         self.state().calls
     }
 
-    /// Every request so far, in order.
+    /// All requests so far, in order.
     pub fn requests(&self) -> Vec<KeyRequest> {
         self.state().requests.clone()
     }
@@ -123,7 +123,7 @@ impl MemoryKms {
 }
 
 impl State {
-    /// The key that the request names, if it may be used now.
+    /// Returns the key that the request names, if it is usable now.
     fn key(&self, request: &KeyRequest) -> Result<(String, &Key), KeyProviderError> {
         let refused = |kind| KeyProviderError::new(kind, request.key_id());
         match self.fails {
@@ -138,7 +138,7 @@ impl State {
         }
     }
 
-    /// The id it answers with.
+    /// The key id to answer with.
     fn answers_as(&self, key_id: String) -> String {
         if self.fails == Some(Kind::WrongKey) { format!("{key_id}-another") } else { key_id }
     }

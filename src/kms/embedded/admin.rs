@@ -1,4 +1,4 @@
-//! [`KeyAdmin`]: keys made, described and changed on behalf of a requester.
+//! [`KeyAdmin`]: creates, describes and changes KMS keys on behalf of one requester.
 
 use std::fmt::Display;
 use std::time::{Duration, SystemTime};
@@ -6,11 +6,11 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::EmbeddedKms;
-use super::key::{Key, KeyInfo, KeyOrigin, Life, NewKey, days};
+use super::key::{Key, KeyInfo, KeyOrigin, NewKey, StoredState, days};
 use super::payload;
 use super::policy::{KeyPolicy, Permission};
 use super::quota::Quota;
-use super::record::{Doing, Touched};
+use super::record::{Affected, PendingEvent};
 use super::state::{State, check_description, check_rotation_days, check_tags};
 use crate::audit::AuditOperation as Operation;
 use crate::clock::{millis, time};
@@ -19,35 +19,39 @@ use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Result
 use crate::object::Requester;
 use crate::secret::Secret;
 
-/// What one requester may do with the keys of an [`EmbeddedKms`], and with the store if they are its owner.
+/// The administration of the keys of an [`EmbeddedKms`], and of its store, on behalf of one requester.
 ///
-/// Keys are named by id, ARN or alias. Every call is checked against the key's [policy](KeyPolicy) and goes on record; a
-/// change has reached the disk when the call returns.
+/// A key is named by its id, ARN or alias. Every call is checked against the key's [policy](KeyPolicy) and recorded in
+/// the audit trail. Calls marked *owner only* need the store's owner as the requester. A change is on the disk when the
+/// call returns.
 ///
-/// Every call blocks its thread: it waits for the audit trail, and a change for its turn and the disk. In async code call
-/// it where blocking is allowed.
+/// Every call blocks its thread: it waits for the audit trail, and a change also waits for earlier changes and for the
+/// disk. In async code call it where blocking is allowed.
 ///
-/// | state of the key | refused |
+/// | state of the key | refused calls |
 /// |---|---|
-/// | enabled | cancelling its deletion |
-/// | disabled | generating, unwrapping, rotating; cancelling its deletion |
-/// | pending deletion | all but describing and exporting it, its policy, taking its aliases away, and cancelling |
+/// | enabled | cancel its deletion |
+/// | disabled | generate, unwrap, rotate; cancel its deletion |
+/// | pending deletion | all but describe, export, set its policy, move or delete its aliases, and cancel its deletion |
 ///
 /// # Errors
 ///
-/// Every call: [`KeyProviderError`] of kind `NotFound`, `AccessDenied` or, where the key's state refuses it, `Disabled` or
-/// `PendingDeletion`; [`Error::Audit`](crate::Error::Audit): it could not be recorded and was not done. One that changes anything:
-/// [`Error::Io`](crate::Error::Io): it could not be stored and has no effect (where even taking it back failed, it has one at the
-/// next start); [`KeyStoreError::Conflict`]; [`KeyStoreError::ClockWentBack`] where a time is written down.
+/// Every call: [`KeyProviderError`] of kind `NotFound`, `AccessDenied` or, if the key's state refuses the call,
+/// `Disabled` or `PendingDeletion`; [`Error::Audit`](crate::Error::Audit): the call could not be recorded and was not
+/// done.
+///
+/// A call that changes the store, in addition: [`Error::Io`](crate::Error::Io): the change could not be stored and has
+/// no effect (if the rollback failed too, the change takes effect at the next start); [`KeyStoreError::Conflict`];
+/// [`KeyStoreError::ClockWentBack`] if the change records a time.
 #[derive(Clone, Debug)]
 pub struct KeyAdmin {
     pub(super) kms: EmbeddedKms,
     pub(super) requester: Requester,
 }
 
-/// What a change may do to a key that waits for its deletion.
+/// Whether a change is allowed while the key is pending deletion.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Dying {
+enum IfPending {
     Allowed,
     Refused,
 }
@@ -57,59 +61,60 @@ impl KeyAdmin {
         Self { kms, requester }
     }
 
-    /// Makes a key. The owner's alone.
+    /// Creates a key. Owner only.
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError`]: the requester is not the owner, there is such a key or alias, or a text is too long.
+    /// See [`KeyAdmin`]. [`KeyStoreError`]: the requester is not the owner, the key id or alias exists already, or a
+    /// text is too long.
     pub fn create_key(&self, new: NewKey) -> Result<KeyInfo> {
-        self.changing(Operation::CreateKey, None, &[], |state, touched| {
+        self.changing(Operation::CreateKey, None, &[], |state, affected| {
             self.owned(state)?;
             let id = state.add(new, None, self.kms.store().now()?)?;
-            Ok(touch(state, id, touched))
+            Ok(created_info(state, id, affected))
         })
     }
 
-    /// Makes many keys, with one write: all of them or none. The owner's alone.
+    /// Creates many keys with one write: all of them or no key at all. Owner only.
     ///
     /// # Errors
     ///
-    /// As [`create_key`](Self::create_key).
+    /// The errors of [`create_key`](Self::create_key).
     pub fn create_keys(&self, new: impl IntoIterator<Item = NewKey>) -> Result<Vec<KeyInfo>> {
         let new: Vec<_> = new.into_iter().collect();
-        self.kms.store().changing_all(self.doing(Operation::CreateKey, None), |state, touched| {
+        self.kms.store().changing_all(self.pending(Operation::CreateKey, None), |state, affected| {
             let mut made = Vec::new();
             for new in new {
-                touched.push(Touched::default());
+                affected.push(Affected::default());
                 self.owned(state)?;
                 let id = state.add(new, None, self.kms.store().now()?)?;
-                touched[made.len()].key_id = Some(state.keys[&id].arn.clone());
+                affected[made.len()].key_id = Some(state.keys[&id].arn.clone());
                 made.push(id);
             }
             Ok(state.infos(&made))
         })
     }
 
-    /// What there is to know of a key.
+    /// Describes a key.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`].
     pub fn describe_key(&self, key: &str) -> Result<KeyInfo> {
-        self.kms.store().reading(self.doing(Operation::DescribeKey, Some(key)), |touched| {
+        self.kms.store().reading(self.pending(Operation::DescribeKey, Some(key)), |affected| {
             let state = self.kms.store().state();
-            let id = self.administered(&state, key, touched)?;
+            let id = self.administered(&state, key, affected)?;
             Ok(state.info(&state.keys[&id]))
         })
     }
 
-    /// What there is to know of every key that the requester may administer, in the order of their ids.
+    /// Describes every key that the requester may administer, in the order of the key ids.
     ///
     /// # Errors
     ///
     /// [`Error::Audit`](crate::Error::Audit).
     pub fn list_keys(&self) -> Result<Vec<KeyInfo>> {
-        self.kms.store().reading(self.doing(Operation::ListKeys, None), |_| {
+        self.kms.store().reading(self.pending(Operation::ListKeys, None), |_| {
             let state = self.kms.store().state();
             let keys = state.keys.values();
             let allowed = keys.filter(|key| state.allows(key, Permission::Administer, &self.requester));
@@ -117,118 +122,125 @@ impl KeyAdmin {
         })
     }
 
-    /// Says what a key is for, in at most 8,192 bytes.
+    /// Sets the description of a key, at most 8,192 bytes.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::Invalid`].
     pub fn set_description(&self, key: &str, description: &str) -> Result<()> {
-        self.change_key(Operation::SetDescription, key, &[("description", &description)], Dying::Refused, |key| {
+        self.change_key(Operation::SetDescription, key, &[("description", &description)], IfPending::Refused, |key| {
             check_description(description)?;
             description.clone_into(&mut key.description);
             Ok(())
         })
     }
 
-    /// Gives a key a tag, in the place of one of the same name: a name of 1 to 128 bytes, a value of at most 256.
+    /// Sets a tag of a key and replaces one of the same name. A name has 1 to 128 bytes, a value at most 256.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::Invalid`].
     pub fn set_tag(&self, key: &str, name: &str, value: &str) -> Result<()> {
-        self.change_key(Operation::SetTag, key, &[("tagKey", &name), ("tagValue", &value)], Dying::Refused, |key| {
+        self.change_key(Operation::SetTag, key, &[("tagKey", &name), ("tagValue", &value)], IfPending::Refused, |key| {
             key.tags.insert(name.to_owned(), value.to_owned());
             check_tags(&key.tags)
         })
     }
 
-    /// Takes a tag away, if it is there.
+    /// Removes a tag of a key, if the key has it.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`].
     pub fn remove_tag(&self, key: &str, name: &str) -> Result<()> {
-        self.change_key(Operation::RemoveTag, key, &[("tagKey", &name)], Dying::Refused, |key| {
+        self.change_key(Operation::RemoveTag, key, &[("tagKey", &name)], IfPending::Refused, |key| {
             key.tags.remove(name);
             Ok(())
         })
     }
 
-    /// Has a disabled key work again.
+    /// Enables a disabled key.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`].
     pub fn enable_key(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::EnableKey, key, &[], Dying::Refused, |key| {
-            key.life = Life::Enabled;
+        self.change_key(Operation::EnableKey, key, &[], IfPending::Refused, |key| {
+            key.state = StoredState::Enabled;
             Ok(())
         })
     }
 
-    /// Has a key do nothing until it is enabled again: neither write nor read.
+    /// Disables a key: it can neither generate nor unwrap until it is enabled again.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`].
     pub fn disable_key(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::DisableKey, key, &[], Dying::Refused, |key| {
-            key.life = Life::Disabled;
+        self.change_key(Operation::DisableKey, key, &[], IfPending::Refused, |key| {
+            key.state = StoredState::Disabled;
             Ok(())
         })
     }
 
-    /// Has a key wait for its deletion, 7 to 30 days, in which it does nothing; gives the time from when on
-    /// [`maintain`](EmbeddedKms::maintain) deletes it.
+    /// Schedules the deletion of a key after a waiting period of 7 to 30 days, and returns the time from which
+    /// [`maintain`](EmbeddedKms::maintain) deletes it. The key is unusable in the meantime.
     ///
     /// # Security
     ///
-    /// Whatever is still under it then is lost for ever. The waiting time is measured by the clock of this machine.
+    /// Objects that are still under the key when it is deleted are lost for ever. This machine's clock measures the
+    /// waiting period.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::WaitingPeriod`].
     pub fn schedule_deletion(&self, key: &str, waiting: Duration) -> Result<SystemTime> {
         let waits = waiting.as_secs() / days(1).as_secs();
-        self.change_key(Operation::ScheduleDeletion, key, &[("pendingWindowInDays", &waits)], Dying::Refused, |key| {
-            if !(days(7)..=days(30)).contains(&waiting) {
-                return Err(KeyStoreError::WaitingPeriod.into());
-            }
-            let due = self.kms.store().now()?.saturating_add(millis(SystemTime::UNIX_EPOCH + waiting));
-            key.life = Life::PendingDeletion { due };
-            Ok(time(due))
-        })
+        self.change_key(
+            Operation::ScheduleDeletion,
+            key,
+            &[("pendingWindowInDays", &waits)],
+            IfPending::Refused,
+            |key| {
+                if !(days(7)..=days(30)).contains(&waiting) {
+                    return Err(KeyStoreError::WaitingPeriod.into());
+                }
+                let due = self.kms.store().now()?.saturating_add(millis(SystemTime::UNIX_EPOCH + waiting));
+                key.state = StoredState::PendingDeletion { due };
+                Ok(time(due))
+            },
+        )
     }
 
-    /// Has a key no longer wait for its deletion; it is disabled then.
+    /// Cancels the deletion of a key; the key is disabled afterwards.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::NotPendingDeletion`].
     pub fn cancel_deletion(&self, key: &str) -> Result<()> {
-        self.change_key(Operation::CancelDeletion, key, &[], Dying::Allowed, |key| {
-            if !matches!(key.life, Life::PendingDeletion { .. }) {
+        self.change_key(Operation::CancelDeletion, key, &[], IfPending::Allowed, |key| {
+            if !matches!(key.state, StoredState::PendingDeletion { .. }) {
                 return Err(KeyStoreError::NotPendingDeletion.into());
             }
-            key.life = Life::Disabled;
+            key.state = StoredState::Disabled;
             Ok(())
         })
     }
 
-    /// Gives a key a new version, which wraps from now on; gives its number. The older ones still unwrap.
+    /// Rotates a key: adds a version that wraps from now on, and returns its number. Older versions still unwrap.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`].
     pub fn rotate_key(&self, key: &str) -> Result<u32> {
-        self.changing(Operation::RotateKey, Some(key), &[], |state, touched| {
-            let id = self.administered(state, key, touched)?;
-            self.rotate(state, (id, key), touched, KeyOrigin::Generated, || Generator::default().secret())
+        self.changing(Operation::RotateKey, Some(key), &[], |state, affected| {
+            let id = self.administered(state, key, affected)?;
+            self.rotate(state, (id, key), affected, KeyOrigin::Generated, || Generator::default().secret())
         })
     }
 
-    /// Has [`maintain`](EmbeddedKms::maintain) rotate a key whenever its newest version is so many days old, 1 to 3,650; or
-    /// no longer.
+    /// Sets after how many days [`maintain`](EmbeddedKms::maintain) rotates a key, measured from its newest version, 1
+    /// to 3,650; `None` ends the rotation by age.
     ///
     /// # Errors
     ///
@@ -238,14 +250,14 @@ impl KeyAdmin {
             Some(days) => (Operation::SetRotation, Some(("rotationPeriodInDays", days as &(dyn Display + Sync)))),
             None => (Operation::EndRotation, None),
         };
-        self.change_key(operation, key, period.as_slice(), Dying::Refused, |key| {
+        self.change_key(operation, key, period.as_slice(), IfPending::Refused, |key| {
             every_days.map_or(Ok(()), check_rotation_days)?;
             key.rotation_days = every_days;
             Ok(())
         })
     }
 
-    /// Says who may use and administer a key; with none, the owner of the store alone.
+    /// Sets the policy of a key. With `None` only the owner of the store may use the key.
     ///
     /// # Errors
     ///
@@ -255,7 +267,7 @@ impl KeyAdmin {
             Operation::SetPolicy,
             key,
             &[("policy", &payload::shown(policy.as_ref()))],
-            Dying::Allowed,
+            IfPending::Allowed,
             |key| {
                 policy.as_ref().map_or(Ok(()), KeyPolicy::check_len)?;
                 key.policy = policy;
@@ -264,7 +276,7 @@ impl KeyAdmin {
         )
     }
 
-    /// Says how often each requester may use a key; with none, as the KMS was built.
+    /// Sets how often each requester may use a key. With `None` the quota of the builder applies alone.
     ///
     /// # Errors
     ///
@@ -276,7 +288,7 @@ impl KeyAdmin {
             Operation::SetQuota,
             key,
             &[("perSecond", &shown[0]), ("burst", &shown[1])],
-            Dying::Refused,
+            IfPending::Refused,
             |key| {
                 key.quota = quota;
                 Ok(())
@@ -284,10 +296,10 @@ impl KeyAdmin {
         )
     }
 
-    /// Takes the present time of the clock as right, though the store has seen a later one. The owner's alone.
+    /// Accepts the current time of the clock although the store recorded a later one. Owner only.
     ///
-    /// For a clock that was ahead for a while. What was written down meanwhile stays as it was: see to keys that wait for
-    /// their deletion, and to those that are rotated by age.
+    /// Call it after the clock was ahead for a while. Times that were recorded meanwhile do not change: check the keys
+    /// that are pending deletion or rotated by age.
     ///
     /// # Errors
     ///
@@ -300,8 +312,8 @@ impl KeyAdmin {
         })
     }
 
-    pub(super) fn doing<'a>(&'a self, operation: Operation, key_id: Option<&'a str>) -> Doing<'a> {
-        Doing { key_id, ..Doing::new(operation, &self.requester) }
+    pub(super) fn pending<'a>(&'a self, operation: Operation, key_id: Option<&'a str>) -> PendingEvent<'a> {
+        PendingEvent { key_id, ..PendingEvent::new(operation, &self.requester) }
     }
 
     pub(super) fn changing<T>(
@@ -309,9 +321,9 @@ impl KeyAdmin {
         operation: Operation,
         key: Option<&str>,
         parameters: &[(&'static str, &(dyn Display + Sync))],
-        change: impl FnOnce(&mut State, &mut Touched) -> Result<T>,
+        change: impl FnOnce(&mut State, &mut Affected) -> Result<T>,
     ) -> Result<T> {
-        self.kms.store().changing(Doing { parameters, ..self.doing(operation, key) }, change)
+        self.kms.store().changing(PendingEvent { parameters, ..self.pending(operation, key) }, change)
     }
 
     fn change_key<T>(
@@ -319,31 +331,31 @@ impl KeyAdmin {
         operation: Operation,
         key: &str,
         parameters: &[(&'static str, &(dyn Display + Sync))],
-        dying: Dying,
+        pending_deletion: IfPending,
         change: impl FnOnce(&mut Key) -> Result<T>,
     ) -> Result<T> {
-        self.changing(operation, Some(key), parameters, |state, touched| {
-            let id = match dying {
-                Dying::Allowed => self.administered(state, key, touched)?,
-                Dying::Refused => self.administered_alive(state, key, touched)?,
+        self.changing(operation, Some(key), parameters, |state, affected| {
+            let id = match pending_deletion {
+                IfPending::Allowed => self.administered(state, key, affected)?,
+                IfPending::Refused => self.administered_alive(state, key, affected)?,
             };
             change(state.key_mut(id).expect("it was found"))
         })
     }
 
-    /// Gives a key that works a new version of this material.
+    /// Adds a version with this material to an enabled key.
     pub(super) fn rotate(
         &self,
         state: &mut State,
         (id, named): (Uuid, &str),
-        touched: &mut Touched,
+        affected: &mut Affected,
         origin: KeyOrigin,
         material: impl FnOnce() -> Result<Secret>,
     ) -> Result<u32> {
         let key = state.key_mut(id).expect("it was found");
         key.usable().map_err(|kind| KeyProviderError::new(kind, named))?;
         let number = key.rotate(self.kms.store().now()?, origin, material()?)?;
-        touched.version = Some(number);
+        affected.version = Some(number);
         Ok(number)
     }
 
@@ -351,26 +363,26 @@ impl KeyAdmin {
         if self.requester == state.owner { Ok(()) } else { Err(KeyStoreError::NotTheOwner.into()) }
     }
 
-    /// The key of this name, if the requester may administer it.
-    pub(super) fn administered(&self, state: &State, named: &str, touched: &mut Touched) -> Result<Uuid> {
+    /// The id of the key with this name, if the requester may administer it.
+    pub(super) fn administered(&self, state: &State, named: &str, affected: &mut Affected) -> Result<Uuid> {
         let key = state.key(named)?;
-        touched.key_id = Some(key.arn.clone());
+        affected.key_id = Some(key.arn.clone());
         if !state.allows(key, Permission::Administer, &self.requester) {
             return Err(KeyProviderError::new(KeyProviderErrorKind::AccessDenied, named).into());
         }
         Ok(key.id)
     }
 
-    pub(super) fn administered_alive(&self, state: &State, named: &str, touched: &mut Touched) -> Result<Uuid> {
-        let id = self.administered(state, named, touched)?;
+    pub(super) fn administered_alive(&self, state: &State, named: &str, affected: &mut Affected) -> Result<Uuid> {
+        let id = self.administered(state, named, affected)?;
         state.keys[&id].alive().map_err(|kind| KeyProviderError::new(kind, named))?;
         Ok(id)
     }
 }
 
-/// What there is to know of a key that was just made, and that it was this one.
-pub(super) fn touch(state: &State, id: Uuid, touched: &mut Touched) -> KeyInfo {
+/// Describes a key that was just created and records its ARN for the audit event.
+pub(super) fn created_info(state: &State, id: Uuid, affected: &mut Affected) -> KeyInfo {
     let key = &state.keys[&id];
-    touched.key_id = Some(key.arn.clone());
+    affected.key_id = Some(key.arn.clone());
     state.info(key)
 }

@@ -1,4 +1,4 @@
-//! Names that lead to keys. They are the whole store's: changing them is the owner's alone.
+//! The alias operations of [`KeyAdmin`]. Aliases belong to the whole store, so only the owner changes them.
 
 use std::collections::BTreeMap;
 
@@ -13,8 +13,8 @@ use crate::error::Result;
 use crate::error::{Error, KeyStoreError};
 
 impl KeyAdmin {
-    /// Has a new alias lead to a key. The owner's alone, as all changes of aliases are: a name is the whole store's, and who
-    /// has one gets what is written under it.
+    /// Creates an alias of a key. Owner only, as all changes of aliases: aliases belong to the whole store, and objects
+    /// written under an alias use the key that it names.
     ///
     /// # Errors
     ///
@@ -24,7 +24,7 @@ impl KeyAdmin {
         self.change_alias(Operation::CreateAlias, alias, key, |state, id| state.add_alias(alias.to_owned(), id))
     }
 
-    /// Has an alias lead to another key. What was written stays under the old one. The owner's alone.
+    /// Moves an alias to another key. Objects written before stay under the old key. Owner only.
     ///
     /// # Errors
     ///
@@ -37,15 +37,15 @@ impl KeyAdmin {
         })
     }
 
-    /// Takes an alias away; the key stays. The owner's alone.
+    /// Deletes an alias; the key stays. Owner only.
     ///
     /// # Errors
     ///
     /// See [`KeyAdmin`]; [`KeyStoreError::NotTheOwner`], [`KeyStoreError::AliasUnknown`], [`KeyStoreError::AliasName`].
     pub fn delete_alias(&self, alias: &str) -> Result<()> {
-        self.changing(Operation::DeleteAlias, Some(alias), &[], |state, touched| {
+        self.changing(Operation::DeleteAlias, Some(alias), &[], |state, affected| {
             self.owned(state)?;
-            touched.key_id = Some(state.remove_alias(alias)?);
+            affected.key_id = Some(state.remove_alias(alias)?);
             Ok(())
         })
     }
@@ -57,20 +57,20 @@ impl KeyAdmin {
         key: &str,
         change: impl FnOnce(&mut State, Uuid) -> Result<()>,
     ) -> Result<()> {
-        self.changing(operation, Some(alias), &[("targetKeyId", &key)], |state, touched| {
+        self.changing(operation, Some(alias), &[("targetKeyId", &key)], |state, affected| {
             self.owned(state)?;
-            let id = self.administered_alive(state, key, touched)?;
+            let id = self.administered_alive(state, key, affected)?;
             change(state, id)
         })
     }
 
-    /// Every alias and the ARN of the key that it leads to, of keys that the requester may administer.
+    /// Lists the aliases of the keys that the requester may administer, each with the ARN of its key.
     ///
     /// # Errors
     ///
     /// [`Error::Audit`](crate::Error::Audit).
     pub fn list_aliases(&self) -> Result<BTreeMap<String, String>> {
-        self.kms.store().reading(self.doing(Operation::ListAliases, None), |_| {
+        self.kms.store().reading(self.pending(Operation::ListAliases, None), |_| {
             let state = self.kms.store().state();
             let keys = state.aliases.iter().map(|(alias, id)| (alias, &state.keys[id]));
             let allowed = keys.filter(|(_, key)| state.allows(key, Permission::Administer, &self.requester));

@@ -1,4 +1,4 @@
-//! How an embedded KMS is made, opened and restored.
+//! [`EmbeddedKmsBuilder`]: creates, opens and restores an embedded KMS.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::SystemTime;
 
 use super::payload;
 use super::state::{State, check_account, check_owner};
-use super::store::{Clock, KeyringIn, MAX_SEALED_LEN, Options, Store};
+use super::store::{Clock, MAX_SEALED_LEN, Store, StoreKeyring, StoreOptions};
 use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
 use crate::audit::{AuditOperation, AuditTrail};
 use crate::clock::millis;
@@ -17,7 +17,7 @@ use crate::keys::stored_file::StoredFile;
 use crate::keys::{Keyring, RootKey};
 use crate::object::Requester;
 
-/// Where an [`EmbeddedKms`] is and how it behaves; everything but the path is optional.
+/// The path and the settings of an [`EmbeddedKms`]. Everything but the path is optional.
 pub struct EmbeddedKmsBuilder {
     path: PathBuf,
     region: String,
@@ -47,67 +47,72 @@ impl EmbeddedKmsBuilder {
         }
     }
 
-    /// Sets the region and the account in the ARNs of a new store's keys; a store that is opened has its own. A region is
-    /// of `a-z`, `0-9` and `-`, an account of 12 digits; `local` and twelve zeros if not given.
+    /// Sets the region and account in key ARNs. Only [`create`](Self::create) uses them; an existing store has its own.
+    ///
+    /// A region is 1 to 64 characters of `a-z`, `0-9` and `-`, an account 12 digits. The defaults are `local` and
+    /// twelve zeros.
     #[must_use]
     pub fn region_and_account(self, region: impl Into<String>, account: impl Into<String>) -> Self {
         Self { region: region.into(), account: account.into(), ..self }
     }
 
-    /// Expects the store of this id.
+    /// Expects the store with this id.
     #[must_use]
     pub fn store_id(self, id: impl Into<String>) -> Self {
         Self { store_id: Some(id.into()), ..self }
     }
 
-    /// Expects no older generation than this one: an old copy that was put back is refused.
+    /// Expects this generation or a later one: an old copy of the file is refused.
     ///
     /// # Security
     ///
     /// An old copy brings back old policies, and keys as they were before they were disabled. Keep the
-    /// [generation](EmbeddedKms::generation) where an attacker who can write the file cannot write.
+    /// [generation](EmbeddedKms::generation) in a place that a writer of the file cannot change.
     #[must_use]
     pub fn min_generation(self, generation: u64) -> Self {
         Self { min_generation: generation, ..self }
     }
 
-    /// Records every use of a key and every change.
+    /// Sets the audit trail, which records every use of a key and every change.
     #[must_use]
     pub fn audit(self, trail: AuditTrail) -> Self {
         Self { audit: Some(trail), ..self }
     }
 
-    /// How often each requester may use a key that has no quota of its own; as often as they like if not given.
+    /// Sets how often each requester may use a key, in addition to the key's own quota. The default is no limit.
     #[must_use]
     pub fn quota(self, quota: Quota) -> Self {
         Self { quota: Some(quota), ..self }
     }
 
-    /// The policy that the default key gets when it is made; without one the owner alone may use it, and have it made.
+    /// Sets the policy that the default key gets when it is created. Without it only the owner may use the default key,
+    /// and only the owner's request creates it.
     #[must_use]
     pub fn default_key_policy(self, policy: KeyPolicy) -> Self {
         Self { default_key_policy: Some(policy), ..self }
     }
 
-    /// What tells the time, instead of the system's clock: for tests of what a service does as time goes by.
+    /// Replaces the system's clock, for tests of what a service does as time passes.
     #[must_use]
     pub fn clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
         Self { clock: Arc::new(clock), ..self }
     }
 
-    /// Of a new store: takes over the versions of a keyring that is elsewhere, so that what was written under it opens. From
-    /// then on the store's is the one that is rotated.
+    /// Takes the versions of an existing keyring over into a new store, so that objects written under them open. From
+    /// then on rotate only the store's keyring.
     #[must_use]
     pub fn keyring_of(self, keyring: &Keyring) -> Self {
         Self { keyring: Some(keyring.clone()), ..self }
     }
 
-    /// Makes a new store in a new file, with a keyring and without KMS keys. Blocks its thread for the file and the trail.
+    /// Creates a new store in a new file, with a keyring and without KMS keys. Blocks its thread for the file and the
+    /// trail.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): there is a file already, or it cannot be written (its directory has to exist).
-    /// [`KeyStoreError`](crate::error::KeyStoreError): the owner is anonymous, or region or account are none.
+    /// [`Error::Io`](crate::Error::Io): the file exists already or cannot be written (its directory has to exist).
+    /// [`KeyStoreError`](crate::error::KeyStoreError): the owner is anonymous, or the region or account is malformed.
+    /// [`Error::Audit`](crate::Error::Audit): the creation could not be recorded.
     pub fn create(self, root_key: &RootKey, owner: Requester) -> Result<EmbeddedKms> {
         check_owner(&owner)?;
         check_account(&self.region, &self.account)?;
@@ -120,34 +125,34 @@ impl EmbeddedKmsBuilder {
         self.create_with(state, root_key, AuditOperation::CreateStore)
     }
 
-    /// Opens the store, if it is the one that is expected. The opening is on record, also where it is refused. Blocks its
+    /// Opens the store if it is the expected one. The audit trail records the opening, also a refused one. Blocks its
     /// thread for the file and the trail.
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::InUse`](crate::error::KeyStoreError::InUse). [`Error::Io`](crate::Error::Io): the file is missing
-    /// or cannot be read. [`Error::SealedFile`](crate::Error::SealedFile) and
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is damaged, or sealed under another root key. [`Unexpected`].
-    /// [`Error::Audit`](crate::Error::Audit): the opening could not be recorded.
+    /// [`KeyStoreError::InUse`](crate::error::KeyStoreError::InUse). [`Error::Io`](crate::Error::Io): the file is
+    /// missing or cannot be read. [`Error::SealedFile`](crate::Error::SealedFile) and
+    /// [`Error::Inauthentic`](crate::Error::Inauthentic): the file is damaged or sealed under another root key.
+    /// [`Unexpected`]. [`Error::Audit`](crate::Error::Audit): the opening could not be recorded.
     pub fn open(self, root_key: &RootKey) -> Result<EmbeddedKms> {
         let store = Store::open(&self.path, root_key, self.options(), |state| self.check(state))?;
         Ok(self.build(store))
     }
 
-    /// Puts a [backup](super::KeyAdmin::backup) into a new file, under a root key of its own; the backup's own
-    /// is `backup_key`.
+    /// Restores a [backup](super::KeyAdmin::backup) into a new file under `root_key`. The backup is sealed under
+    /// `backup_key`.
     ///
-    /// The store gets a generation above the backup's, and above [`min_generation`](Self::min_generation): give it the one that
-    /// was kept. What came after the backup is lost: keys and versions made since, and the policies as they were. Keys deleted
-    /// since are back.
+    /// The store gets a generation above that of the backup and above [`min_generation`](Self::min_generation): set the
+    /// latter to the generation that was kept. Everything after the backup is lost: keys and versions created since,
+    /// and changed policies. Keys deleted since exist again.
     ///
     /// # Errors
     ///
-    /// As [`create`](Self::create) and [`open`](Self::open).
+    /// The errors of [`create`](Self::create) and [`open`](Self::open).
     pub fn restore(self, backup: &[u8], backup_key: &RootKey, root_key: &RootKey) -> Result<EmbeddedKms> {
         let mut state = payload::open(backup, backup_key)?;
         self.check_id(&state)?;
-        // Above every generation that was ever seen, so that what was written before the restore is refused as older.
+        // The new generation is above every one seen before, so that older files are refused.
         state.generation = state.generation.max(self.min_generation);
         let state = state.next(millis((self.clock)()))?;
         self.create_with(state, root_key, AuditOperation::RestoreStore)
@@ -159,8 +164,8 @@ impl EmbeddedKmsBuilder {
         Ok(self.build(store))
     }
 
-    fn options(&self) -> Options {
-        Options { clock: self.clock.clone(), audit: self.audit.clone() }
+    fn options(&self) -> StoreOptions {
+        StoreOptions { clock: self.clock.clone(), audit: self.audit.clone() }
     }
 
     fn check_id(&self, state: &State) -> Result<()> {
@@ -180,7 +185,7 @@ impl EmbeddedKmsBuilder {
 
     fn build(self, store: Store) -> EmbeddedKms {
         let store = Arc::new(store);
-        let keyring = Keyring::within(store.state().keyring.clone(), Arc::new(KeyringIn(store.clone())));
+        let keyring = Keyring::within(store.state().keyring.clone(), Arc::new(StoreKeyring(store.clone())));
         EmbeddedKms(Arc::new(Shared {
             store,
             keyring,

@@ -1,4 +1,4 @@
-//! A KMS key: its versions, its state, and what may be done in which.
+//! [`NewKey`], [`KeyInfo`], [`KeyVersion`] and [`KeyState`]; and `Key`, a KMS key as the store holds it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,14 +13,14 @@ use crate::clock::time;
 use crate::error::{KeyProviderErrorKind, KeyStoreError};
 use crate::secret::Secret;
 
-/// With one a day it takes 27 years.
+/// The most versions of one key. Rotating daily reaches this after 27 years.
 const MAX_VERSIONS: usize = 10_000;
 
 /// The state of a KMS key.
 ///
 /// ```text
 ///           disable            schedule deletion             (maintain, once it is due)
-/// Enabled <---------> Disabled <---------------> PendingDeletion ---------> gone
+/// Enabled <---------> Disabled <---------------> PendingDeletion ---------> deleted
 ///           enable                cancel
 /// ```
 ///
@@ -28,25 +28,25 @@ const MAX_VERSIONS: usize = 10_000;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum KeyState {
-    /// It generates and unwraps.
+    /// The key generates and unwraps.
     Enabled,
-    /// It does neither until it is enabled again.
+    /// The key neither generates nor unwraps until it is enabled again.
     Disabled,
-    /// It waits for its deletion, and does nothing until that is cancelled.
+    /// The key waits for its deletion and is unusable until the deletion is cancelled.
     #[non_exhaustive]
     PendingDeletion {
-        /// From when on [`maintain`](super::EmbeddedKms::maintain) deletes it.
+        /// The time from which [`maintain`](super::EmbeddedKms::maintain) deletes the key.
         due: SystemTime,
     },
 }
 
-/// Where the material of a version came from.
+/// The origin of a version's key material.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum KeyOrigin {
-    /// The KMS drew it.
+    /// The KMS generated the material.
     Generated,
-    /// It was brought in under a wrapping key.
+    /// The material was imported under a wrapping key.
     Imported,
 }
 
@@ -54,43 +54,44 @@ pub enum KeyOrigin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyVersion {
-    /// Its number, from 1.
+    /// The number of the version, from 1.
     pub number: u32,
-    /// When it was made.
+    /// The time when the version was created.
     pub created: SystemTime,
-    /// Where its material came from.
+    /// The origin of its material.
     pub origin: KeyOrigin,
 }
 
-/// What there is to know of a KMS key, without its material.
+/// The description of a KMS key, without its material.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeyInfo {
-    /// Its id, a UUID.
+    /// The key id, a UUID.
     pub id: String,
-    /// Its ARN: the resolved key id that stands in envelopes.
+    /// The key ARN: the resolved key id that envelopes contain.
     pub arn: String,
-    /// What it is for, in its maker's words.
+    /// The description that its creator gave.
     pub description: String,
-    /// Its tags.
+    /// The tags of the key.
     pub tags: BTreeMap<String, String>,
-    /// The names that lead to it, each beginning with `alias/`.
+    /// The aliases of the key, each with the prefix `alias/`.
     pub aliases: Vec<String>,
-    /// Its state.
+    /// The state of the key.
     pub state: KeyState,
-    /// When it was made.
+    /// The time when the key was created.
     pub created: SystemTime,
-    /// Its versions in ascending order; the last one wraps, every one unwraps.
+    /// The versions in ascending order of number. The last one wraps; every version unwraps.
     pub versions: Vec<KeyVersion>,
-    /// After how many days [`maintain`](super::EmbeddedKms::maintain) rotates it, if it does.
+    /// The age in days at which [`maintain`](super::EmbeddedKms::maintain) rotates the key; `None` for no rotation by
+    /// age.
     pub rotation_days: Option<u32>,
-    /// Who may use and administer it; without one the owner of the store alone.
+    /// The policy of the key; `None` if only the owner of the store may use the key.
     pub policy: Option<KeyPolicy>,
-    /// How often each requester may use it; without one as the KMS was built.
+    /// The quota of the key; `None` if only the quota of the builder applies.
     pub quota: Option<Quota>,
 }
 
-/// A key to be made.
+/// The parameters of a key to create.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct NewKey {
     pub(super) id: Option<String>,
@@ -103,13 +104,13 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// A key of a fresh id, without names or policy.
+    /// A key with a fresh id, without aliases or a policy.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A key of the same id, names, description, tags, rotation, policy and quota, for another store or to be imported
-    /// again. The names that the KMS makes by itself, `alias/aws/..`, are left out.
+    /// A key with the same id, aliases, description, tags, rotation, policy and quota, for another store or a repeated
+    /// import. The aliases that only the KMS creates, `alias/aws/..`, are left out.
     pub fn like(info: &KeyInfo) -> Self {
         Self {
             id: Some(info.id.clone()),
@@ -122,70 +123,70 @@ impl NewKey {
         }
     }
 
-    /// Of this id, a UUID in lower case: to bring a key back that was exported, so that what it wrapped opens.
+    /// Sets the key id, a UUID in lower case. An exported key needs its old id to open what it wrapped.
     #[must_use]
     pub fn id(self, id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), ..self }
     }
 
-    /// What it is for, at most 8,192 bytes.
+    /// Sets the description, at most 8,192 bytes.
     #[must_use]
     pub fn description(self, description: impl Into<String>) -> Self {
         Self { description: description.into(), ..self }
     }
 
-    /// And a name that leads to it: `alias/` and what the key is for.
+    /// Adds an alias: `alias/` and a name.
     #[must_use]
     pub fn alias(mut self, alias: impl Into<String>) -> Self {
         self.aliases.push(alias.into());
         self
     }
 
-    /// And a tag: a name of 1 to 128 bytes and a value of at most 256.
+    /// Adds a tag: a name of 1 to 128 bytes and a value of at most 256.
     #[must_use]
     pub fn tag(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.tags.insert(name.into(), value.into());
         self
     }
 
-    /// Rotated whenever its newest version is so many days old, 1 to 3,650.
+    /// Rotates the key when its newest version is this many days old, 1 to 3,650.
     #[must_use]
     pub fn rotated_every_days(self, days: u32) -> Self {
         Self { rotation_days: Some(days), ..self }
     }
 
-    /// Used and administered by those whom the policy names, and not by the owner alone.
+    /// Sets the policy. Without it only the owner may use and administer the key.
     #[must_use]
     pub fn policy(self, policy: KeyPolicy) -> Self {
         Self { policy: Some(policy), ..self }
     }
 
-    /// Used by each requester so often.
+    /// Sets how often each requester may use the key.
     #[must_use]
     pub fn quota(self, quota: Quota) -> Self {
         Self { quota: Some(quota), ..self }
     }
 }
 
-/// A key as the store holds it.
+/// A KMS key as the store holds it.
 #[derive(Clone)]
 pub(super) struct Key {
     pub(super) id: Uuid,
-    /// Its ARN.
+    /// The key ARN.
     pub(super) arn: Arc<str>,
     pub(super) created: u64,
     pub(super) description: String,
     pub(super) tags: BTreeMap<String, String>,
-    pub(super) life: Life,
+    pub(super) state: StoredState,
     pub(super) rotation_days: Option<u32>,
     pub(super) policy: Option<KeyPolicy>,
     pub(super) quota: Option<Quota>,
-    /// In ascending order of number; there is at least one, and the last one wraps.
+    /// The versions in ascending order of number. There is at least one, and the last one wraps.
     pub(super) versions: Vec<Version>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Life {
+pub(super) enum StoredState {
     Enabled,
     Disabled,
     PendingDeletion { due: u64 },
@@ -200,7 +201,7 @@ pub(super) struct Version {
 }
 
 impl Key {
-    /// The version that wraps.
+    /// The newest version, which wraps.
     pub(super) fn current(&self) -> &Version {
         self.versions.last().expect("a key has a version")
     }
@@ -210,7 +211,7 @@ impl Key {
         self.versions.get(at)
     }
 
-    /// Adds a version, which wraps from now on.
+    /// Adds a version that wraps from now on.
     pub(super) fn rotate(&mut self, now: u64, origin: KeyOrigin, material: Secret) -> Result<u32, KeyStoreError> {
         let number = self.current().number.checked_add(1).filter(|_| self.versions.len() < MAX_VERSIONS);
         let number = number.ok_or(KeyStoreError::Invalid("a key with at most 10,000 versions; make another one"))?;
@@ -218,33 +219,33 @@ impl Key {
         Ok(number)
     }
 
-    /// Refuses what takes a key that works.
+    /// Checks that the key may generate and unwrap.
     pub(super) fn usable(&self) -> Result<(), KeyProviderErrorKind> {
-        match self.life {
-            Life::Enabled => Ok(()),
-            Life::Disabled => Err(KeyProviderErrorKind::Disabled),
-            Life::PendingDeletion { .. } => Err(KeyProviderErrorKind::PendingDeletion),
+        match self.state {
+            StoredState::Enabled => Ok(()),
+            StoredState::Disabled => Err(KeyProviderErrorKind::Disabled),
+            StoredState::PendingDeletion { .. } => Err(KeyProviderErrorKind::PendingDeletion),
         }
     }
 
-    /// Refuses what cannot be done to a key that waits for its deletion.
+    /// Checks that the key is not pending deletion.
     pub(super) fn alive(&self) -> Result<(), KeyProviderErrorKind> {
-        match self.life {
-            Life::Enabled | Life::Disabled => Ok(()),
-            Life::PendingDeletion { .. } => Err(KeyProviderErrorKind::PendingDeletion),
+        match self.state {
+            StoredState::Enabled | StoredState::Disabled => Ok(()),
+            StoredState::PendingDeletion { .. } => Err(KeyProviderErrorKind::PendingDeletion),
         }
     }
 
-    /// Whether its newest version is as old as its rotation allows.
+    /// Whether the newest version has reached the rotation age.
     pub(super) fn rotation_is_due(&self, now: u64) -> bool {
         let age = Duration::from_millis(now.saturating_sub(self.current().created));
-        self.life == Life::Enabled
+        self.state == StoredState::Enabled
             && self.versions.len() < MAX_VERSIONS
             && self.rotation_days.is_some_and(|days| age >= self::days(days))
     }
 
     pub(super) fn deletion_is_due(&self, now: u64) -> bool {
-        matches!(self.life, Life::PendingDeletion { due } if due <= now)
+        matches!(self.state, StoredState::PendingDeletion { due } if due <= now)
     }
 
     pub(super) fn info(&self, aliases: Vec<String>) -> KeyInfo {
@@ -255,10 +256,10 @@ impl Key {
             description: self.description.clone(),
             tags: self.tags.clone(),
             aliases,
-            state: match self.life {
-                Life::Enabled => KeyState::Enabled,
-                Life::Disabled => KeyState::Disabled,
-                Life::PendingDeletion { due } => KeyState::PendingDeletion { due: time(due) },
+            state: match self.state {
+                StoredState::Enabled => KeyState::Enabled,
+                StoredState::Disabled => KeyState::Disabled,
+                StoredState::PendingDeletion { due } => KeyState::PendingDeletion { due: time(due) },
             },
             created: time(self.created),
             versions: self.versions.iter().map(version).collect(),

@@ -1,4 +1,4 @@
-//! Rotation by age, deletion, and the thread that sees to both.
+//! [`Maintained`] and [`Maintenance`]: rotation by age, deletion, and the thread that runs both.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -10,42 +10,44 @@ use std::time::Duration;
 
 use super::EmbeddedKms;
 use super::key::KeyOrigin;
-use super::record::{Doing, Touched, caught};
+use super::record::{Affected, PendingEvent, caught};
 use crate::audit::AuditOperation;
 use crate::crypto::Generator;
 use crate::error::{IoError, Result};
 
-/// The shortest period: a period of zero would keep one core busy.
+/// The shortest period; zero would spin.
 const LEAST_PERIOD: Duration = Duration::from_millis(1);
 
-/// What [`EmbeddedKms::maintain`] did, by the ARNs of the keys.
+/// The result of [`EmbeddedKms::maintain`]: the ARNs of the changed keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Maintained {
-    /// Keys that have a new version.
+    /// The keys that were rotated.
     pub rotated: Vec<String>,
-    /// Keys that are gone.
+    /// The keys that were deleted.
     pub deleted: Vec<String>,
 }
 
 impl EmbeddedKms {
-    /// Rotates the keys whose newest version is as old as their rotation allows, and deletes those whose waiting time is
-    /// over. Call it once a day or more often where blocking is allowed, or let [a thread](Self::maintain_every) call it.
-    /// Where nothing is due nothing is written. Each call looks whether the store's lock is still in place.
+    /// Rotates the keys whose newest version has reached the rotation age, and deletes the keys whose waiting period is
+    /// over. Call it once a day or more often, where blocking is allowed, or let [a thread](Self::maintain_every) call
+    /// it. If nothing is due, nothing is written. Each call checks that the lock of the store is still in place.
     ///
     /// # Security
     ///
-    /// Goes by the clock of this machine: one that is weeks ahead deletes keys weeks too early. Nothing else ever deletes one.
+    /// Uses the clock of this machine: a clock that is weeks ahead deletes keys weeks too early. No other function
+    /// deletes keys.
     ///
     /// # Errors
     ///
     /// [`KeyStoreError::ClockWentBack`](crate::error::KeyStoreError::ClockWentBack);
-    /// [`KeyStoreError::Conflict`](crate::error::KeyStoreError::Conflict), also where nothing is due: the lock file was
-    /// removed or replaced, and another process may have the store open. [`KeyStoreError::Panicked`](crate::error::KeyStoreError::Panicked); [`Error::Io`](crate::Error::Io);
-    /// [`Error::Audit`](crate::Error::Audit). Nothing was done then.
+    /// [`KeyStoreError::Conflict`](crate::error::KeyStoreError::Conflict), also if nothing is due: the lock file was
+    /// removed or replaced, and another process may have the store open.
+    /// [`KeyStoreError::Panicked`](crate::error::KeyStoreError::Panicked); [`Error::Io`](crate::Error::Io);
+    /// [`Error::Audit`](crate::Error::Audit). In each case nothing was done.
     pub fn maintain(&self) -> Result<Maintained> {
         let owner = self.owner();
-        self.store().changing_all(Doing::new(AuditOperation::RotateKeyByAge, &owner), |state, touched| {
+        self.store().changing_all(PendingEvent::new(AuditOperation::RotateKeyByAge, &owner), |state, affected| {
             self.store().check_lock()?;
             let (now, mut maintained) = (self.store().now()?, Maintained::default());
             let due = state.keys.values().filter(|key| key.deletion_is_due(now) || key.rotation_is_due(now));
@@ -61,17 +63,17 @@ impl EmbeddedKms {
                     (AuditOperation::RotateKeyByAge, Some(number))
                 };
                 let key_id = Some(key.arn.clone());
-                touched.push(Touched { operation: Some(operation), key_id, version, ..Touched::default() });
+                affected.push(Affected { operation: Some(operation), key_id, version, ..Affected::default() });
             }
             Ok(maintained)
         })
     }
 
-    /// Starts a thread that calls [`maintain`](Self::maintain) at once and then once in every period, and hands each
-    /// outcome to the function, until the guard is dropped.
+    /// Starts a thread that calls [`maintain`](Self::maintain) at once and then once in every period. The thread passes
+    /// each result to `outcome`. It stops when the returned guard is dropped.
     ///
-    /// The thread survives panics: one of the clock or the sink is an outcome like any other error, and one of the function
-    /// itself is counted ([`Maintenance::panics`]); the next period goes on.
+    /// The thread survives panics: a panic of the clock or the sink is passed on as an error, and a panic of `outcome`
+    /// is counted ([`Maintenance::panics`]). The thread then continues with the next period.
     ///
     /// # Errors
     ///
@@ -101,10 +103,11 @@ impl EmbeddedKms {
     }
 }
 
-/// A thread that maintains a KMS. Dropping this stops the thread and waits for it: a run of `maintain` is done to its end.
+/// The guard of a thread that maintains a KMS. Dropping it stops the thread and waits for it: a run of `maintain` in
+/// progress finishes first.
 #[must_use = "the thread stops when this is dropped"]
 pub struct Maintenance {
-    /// Dropped before the thread is waited for.
+    /// The channel that stops the thread. `drop` closes it before it waits for the thread.
     stop: Option<mpsc::Sender<()>>,
     thread: Option<JoinHandle<()>>,
     panics: Arc<AtomicU64>,
@@ -116,7 +119,7 @@ impl Maintenance {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// How many times the function that takes the outcomes has panicked.
+    /// The number of panics of the function that takes the results.
     pub fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }
@@ -126,7 +129,7 @@ impl Drop for Maintenance {
     fn drop(&mut self) {
         self.stop = None;
         if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
-            // Only what the function owned can still panic, where it is dropped.
+            // The thread can panic only while it drops the values that the function owns.
             if let Err(panic) = thread.join()
                 && !thread::panicking()
             {

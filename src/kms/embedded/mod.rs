@@ -1,4 +1,4 @@
-//! The embedded KMS: a KMS in one sealed file.
+//! [`EmbeddedKms`] and the modules of its parts: administration, keys, policies, quotas, maintenance, the store.
 
 mod admin;
 mod aliases;
@@ -33,10 +33,10 @@ use provider::MakingDefault;
 use quota::Meter;
 use store::Store;
 
-/// A KMS in this process, whose keys lie in one sealed file: for services without another KMS or an HSM.
+/// A KMS in this process that keeps its keys in one sealed file, for services without a cloud KMS or an HSM.
 ///
-/// A [`KeyProvider`](crate::KeyProvider) for SSE-KMS and DSSE-KMS, and the [keyring](Self::keyring) of SSE-S3. A cheap
-/// handle: clones share one open store.
+/// It is a [`KeyProvider`](crate::KeyProvider) for SSE-KMS and DSSE-KMS, and it holds the [keyring](Self::keyring) of
+/// SSE-S3. `EmbeddedKms` is a cheap handle: clones share one open store.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,7 +46,7 @@ use store::Store;
 /// use atrest::kms::{EmbeddedKms, KeyPolicy, NewKey, Permission};
 /// use atrest::{KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, Unlock};
 ///
-/// // Once. At every start: EmbeddedKms::open(path, &root_key)
+/// // Run once. At every start call EmbeddedKms::open(path, &root_key).
 /// let root_key = RootKey::create_file(at("root.key"))?;
 /// let (owner, alice) = (Requester::new("service"), Requester::new("alice"));
 /// let kms = EmbeddedKms::create(at("kms.atrest"), &root_key, owner.clone())?;
@@ -54,29 +54,30 @@ use store::Store;
 /// let policy = KeyPolicy::new().allow(Permission::Generate, [&alice]).allow(Permission::Unwrap, [&alice]);
 /// kms.requested_by(owner).create_key(NewKey::new().alias("alias/app").policy(policy))?;
 ///
-/// // This store has a KMS of its own, so whatever it unwraps was written here.
+/// // Only this service uses this KMS, so every key that it unwraps was written here.
 /// let sse = Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms), KmsKeys::all()).build()?;
 /// let object = ObjectName::new("photos", "cat.jpg")?;
 /// let stored = sse.requested_by(alice).blocking().encrypt(&object, SseKms::new("alias/app"), b"meow")?;
-/// assert!(sse.blocking().decrypt(&object, &stored, Unlock::Server).is_err()); // nobody asked
+/// assert!(sse.blocking().decrypt(&object, &stored, Unlock::Server).is_err()); // no requester
 /// # Ok(()) }
 /// ```
 ///
-/// The file is read once, and written at every change: a temporary file (`NAME.tmp`), synchronised, that takes its place. A
-/// lock (`NAME.lock`) is held for as long as anything lives that leads here: a clone, a [`KeyAdmin`], a [`Maintenance`], the
-/// keyring, an `Sse` built on either. A second process is refused. Generating and unwrapping keys writes nothing, but where
-/// the [default key](DEFAULT_ALIAS) is made. A missing or damaged file is an error, and never replaced by a new one.
+/// The file is read once at the start and written at every change: a temporary file (`NAME.tmp`) is written,
+/// synchronised and renamed over it. A lock (`NAME.lock`) is held as long as any value exists that refers to the store:
+/// a clone, a [`KeyAdmin`], a [`Maintenance`], the keyring, or an `Sse` built on one of them. A second process is
+/// refused. Generating and unwrapping keys writes nothing, except when the [default key](DEFAULT_ALIAS) is created. A
+/// missing or damaged file is an error; it is never replaced by a new one.
 ///
 /// # Security
 ///
-/// Every use of a key is held against its state, its [policy](KeyPolicy) and its [quota](Quota), after its name was resolved;
-/// no answer is cached. Keys are in this process's memory while it runs: an attacker who controls the process has them,
-/// which an HSM prevents.
+/// Every use of a key is checked against its state, its [policy](KeyPolicy) and its [quota](Quota), after its name was
+/// resolved; no decision is cached. The keys are in the memory of this process while it runs: an attacker who controls
+/// the process has the keys, which an HSM would prevent.
 ///
 /// # Performance
 ///
-/// A change writes the whole file, some 350 bytes a key, and waits for the disk; under a passphrase it costs Argon2id as
-/// well.
+/// A change writes the whole file, some 350 bytes for each key, and waits for the disk. Under a passphrase it also runs
+/// Argon2id.
 ///
 /// Spec: manual, kms; format, "Sealed files".
 #[derive(Clone)]
@@ -88,47 +89,49 @@ struct Shared {
     quota: Option<Quota>,
     meter: Meter,
     default_key_policy: Option<KeyPolicy>,
-    /// The default key while a thread makes it, for all who wait for it. Held to look, never while anything is waited for.
+    /// The creation of the default key in progress, shared by all callers that wait for it. The lock is held for memory
+    /// access only, never during a wait.
     making_default: Mutex<Option<MakingDefault>>,
 }
 
 impl EmbeddedKms {
-    /// Makes a new store in a new file, with a keyring and without KMS keys. The owner is the requester who may do everything: a
-    /// name that the service keeps for itself.
+    /// Creates a new store in a new file, with a keyring and without KMS keys. The owner may call every operation: give
+    /// a name that no client can have.
     ///
     /// # Errors
     ///
-    /// As [`EmbeddedKmsBuilder::create`].
+    /// The errors of [`EmbeddedKmsBuilder::create`].
     pub fn create(path: impl Into<PathBuf>, root_key: &RootKey, owner: Requester) -> Result<Self> {
         Self::at(path).create(root_key, owner)
     }
 
-    /// Opens the store of a file, whichever it is that the root key seals.
+    /// Opens the store in a file. Any store that the root key opens is accepted; [`EmbeddedKmsBuilder`] can require one
+    /// id.
     ///
     /// # Errors
     ///
-    /// As [`EmbeddedKmsBuilder::open`].
+    /// The errors of [`EmbeddedKmsBuilder::open`].
     pub fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
         Self::at(path).open(root_key)
     }
 
-    /// A store that is to be made, opened or restored with more said about it.
+    /// Returns a builder that creates, opens or restores the store of a file with further settings.
     pub fn at(path: impl Into<PathBuf>) -> EmbeddedKmsBuilder {
         EmbeddedKmsBuilder::new(path.into())
     }
 
-    /// What a requester may do with keys and the store.
+    /// Returns the administration handle of a requester.
     pub fn requested_by(&self, requester: Requester) -> KeyAdmin {
         KeyAdmin::new(self.clone(), requester)
     }
 
-    /// The keyring of SSE-S3 and DSSE-KMS, which lies in the same file; its changes are changes of the store, and on record
-    /// as its owner's.
+    /// The keyring of SSE-S3 and DSSE-KMS, which is in the same file. A change of it is a change of the store; the
+    /// audit trail names the owner as its requester.
     ///
     /// # Security
     ///
-    /// It is the service's own: code that has this handle can rotate, retire and read out all of it, and no requester is
-    /// checked.
+    /// Keep this handle inside the service. It checks no requester: code that has it can rotate, retire and export the
+    /// whole keyring.
     pub fn keyring(&self) -> Keyring {
         self.0.keyring.clone()
     }
@@ -138,12 +141,12 @@ impl EmbeddedKms {
         self.store().state().id.to_string()
     }
 
-    /// How many times the store was written; it only ever rises.
+    /// The number of times that the store was written; it never falls.
     pub fn generation(&self) -> u64 {
         self.store().state().generation
     }
 
-    /// Whom the store belongs to.
+    /// The owner of the store.
     pub fn owner(&self) -> Requester {
         self.store().state().owner.clone()
     }

@@ -1,7 +1,7 @@
-//! A key store as JSON, which is what its sealed file holds. The manual has its members.
+//! The JSON payload of a sealed key store: `seal`, `open` and the serialised types. The manual lists the members.
 //!
-//! SECURITY: the text is full of keys. It is written once, into a buffer of the right length that is wiped, and keys are
-//! read where they stand.
+//! SECURITY: the text contains keys. It is written once, into a buffer of the right length that is wiped, and keys are
+//! decoded in place.
 
 mod text;
 
@@ -12,7 +12,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use super::key::{self, KeyOrigin, Life};
+use super::key::{self, KeyOrigin, StoredState};
 use super::policy::{KeyPolicy, Requesters};
 use super::quota::Quota;
 use super::state::{self, State};
@@ -23,14 +23,14 @@ use crate::keys::keyring_state::{State as KeyringState, Version as MasterVersion
 use crate::keys::sealed_file::{self, Kind};
 use crate::object::Requester;
 use crate::secret::{MasterKey, Secret};
-use text::{Id, KeyText, Object, each_once, name, present, written_len};
+use text::{Id, JsonObject, KeyText, each_once, name, present, written_len};
 
 const VERSION: u32 = 1;
 
 /// Seals a key store under a fresh salt.
 pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
     let payload = Payload::of(state);
-    // Its length first: a buffer that grows leaves copies of itself behind.
+    // The length is computed first: a buffer that grows leaves copies of its content in memory.
     let mut text = Zeroizing::new(Vec::with_capacity(written_len(&payload)));
     serde_json::to_writer(&mut *text, &payload).expect("numbers, texts and lists are JSON");
     sealed_file::seal(Kind::KeyStore, root_key, &Generator::default(), &text)
@@ -40,21 +40,21 @@ pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
 ///
 /// # Errors
 ///
-/// What opening the file gives; a payload that breaks a rule of the manual is malformed.
+/// The errors of opening a sealed file; a payload that breaks a rule of the manual is malformed.
 pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<State> {
     let text = sealed_file::open(Kind::KeyStore, root_key, sealed)?;
-    let Object(payload): Object<Payload> = serde_json::from_slice(&text).map_err(|_| refused(&text))?;
+    let JsonObject(payload): JsonObject<Payload> = serde_json::from_slice(&text).map_err(|_| refused(&text))?;
     Ok(payload.state()?)
 }
 
-/// What a later version adds is unknown here, but its version can be read.
+/// The error for a refused payload. The version is read separately, because a later version may have unknown members.
 fn refused(text: &[u8]) -> SealedFileError {
     #[derive(Deserialize)]
     struct Versioned {
         version: u32,
     }
     match serde_json::from_slice(text) {
-        Ok(Object(Versioned { version })) if version != VERSION => UNSUPPORTED,
+        Ok(JsonObject(Versioned { version })) if version != VERSION => UNSUPPORTED,
         _ => malformed("its JSON is not that of a key store"),
     }
 }
@@ -71,8 +71,8 @@ struct Payload {
     owner: String,
     region: String,
     account: String,
-    keyring: Object<Keyring>,
-    keys: Vec<Object<Key>>,
+    keyring: JsonObject<Keyring>,
+    keys: Vec<JsonObject<Key>>,
     #[serde(deserialize_with = "each_once")]
     aliases: BTreeMap<String, Id>,
 }
@@ -84,7 +84,7 @@ struct Keyring {
     generation: u64,
     primary: u32,
     next_version: u32,
-    versions: Vec<Object<KeyringVersion>>,
+    versions: Vec<JsonObject<KeyringVersion>>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -120,10 +120,10 @@ struct Key {
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     rotation_days: Option<u32>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    policy: Option<Object<Policy>>,
+    policy: Option<JsonObject<Policy>>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
-    quota: Option<Object<StoredQuota>>,
-    versions: Vec<Object<KeyVersion>>,
+    quota: Option<JsonObject<StoredQuota>>,
+    versions: Vec<JsonObject<KeyVersion>>,
 }
 
 #[derive(Clone, Copy, Serialize, Deserialize)]
@@ -190,7 +190,7 @@ impl Payload {
             owner: state.owner.as_str().to_owned(),
             region: state.region.clone(),
             account: state.account.clone(),
-            keyring: Object(Keyring {
+            keyring: JsonObject(Keyring {
                 key_id: keyring.key_id.clone(),
                 generation: keyring.generation,
                 primary: keyring.primary,
@@ -198,10 +198,10 @@ impl Payload {
                 versions: keyring
                     .versions
                     .iter()
-                    .map(|(number, version)| Object(KeyringVersion::of(*number, version)))
+                    .map(|(number, version)| JsonObject(KeyringVersion::of(*number, version)))
                     .collect(),
             }),
-            keys: state.keys.values().map(|key| Object(Key::of(key))).collect(),
+            keys: state.keys.values().map(|key| JsonObject(Key::of(key))).collect(),
             aliases: state.aliases.iter().map(|(alias, id)| (alias.clone(), Id(*id))).collect(),
         }
     }
@@ -213,7 +213,7 @@ impl Payload {
         let owner = Requester::new(self.owner);
         let broken = state::check_owner(&owner).and(state::check_account(&self.region, &self.account));
         broken.map_err(|_| malformed("its owner, region or account"))?;
-        let Object(keyring) = self.keyring;
+        let JsonObject(keyring) = self.keyring;
         let mut state = State {
             id: self.id.0,
             generation: self.generation,
@@ -226,12 +226,12 @@ impl Payload {
                 keyring.generation,
                 keyring.primary,
                 keyring.next_version,
-                keyring.versions.into_iter().map(|Object(version)| version.version()),
+                keyring.versions.into_iter().map(|JsonObject(version)| version.version()),
             )?,
             keys: BTreeMap::new(),
             aliases: BTreeMap::new(),
         };
-        for Object(key) in self.keys {
+        for JsonObject(key) in self.keys {
             let key = key.key(&state)?;
             if state.keys.last_key_value().is_some_and(|(last, _)| *last >= key.id) {
                 return Err(malformed("the order of its keys"));
@@ -270,10 +270,10 @@ impl KeyringVersion {
 
 impl Key {
     fn of(key: &key::Key) -> Self {
-        let (state, deletion) = match key.life {
-            Life::Enabled => (KeyState::Enabled, None),
-            Life::Disabled => (KeyState::Disabled, None),
-            Life::PendingDeletion { due } => (KeyState::PendingDeletion, Some(due)),
+        let (state, deletion) = match key.state {
+            StoredState::Enabled => (KeyState::Enabled, None),
+            StoredState::Disabled => (KeyState::Disabled, None),
+            StoredState::PendingDeletion { due } => (KeyState::PendingDeletion, Some(due)),
         };
         Self {
             id: Id(key.id),
@@ -283,24 +283,24 @@ impl Key {
             state,
             deletion,
             rotation_days: key.rotation_days,
-            policy: key.policy.as_ref().map(|policy| Object(Policy::of(policy))),
-            quota: key.quota.map(|quota| Object(StoredQuota { per_second: quota.per_second, burst: quota.burst })),
-            versions: key.versions.iter().map(|version| Object(KeyVersion::of(version))).collect(),
+            policy: key.policy.as_ref().map(|policy| JsonObject(Policy::of(policy))),
+            quota: key.quota.map(|quota| JsonObject(StoredQuota { per_second: quota.per_second, burst: quota.burst })),
+            versions: key.versions.iter().map(|version| JsonObject(KeyVersion::of(version))).collect(),
         }
     }
 
     fn key(self, state: &State) -> Result<key::Key, SealedFileError> {
-        let life = match (self.state, self.deletion) {
-            (KeyState::Enabled, None) => Life::Enabled,
-            (KeyState::Disabled, None) => Life::Disabled,
-            (KeyState::PendingDeletion, Some(due)) => Life::PendingDeletion { due },
+        let key_state = match (self.state, self.deletion) {
+            (KeyState::Enabled, None) => StoredState::Enabled,
+            (KeyState::Disabled, None) => StoredState::Disabled,
+            (KeyState::PendingDeletion, Some(due)) => StoredState::PendingDeletion { due },
             _ => return Err(malformed("the state of a key")),
         };
         let broken = state::check_description(&self.description)
             .and(state::check_tags(&self.tags))
             .and(self.rotation_days.map_or(Ok(()), state::check_rotation_days));
         broken.map_err(|_| malformed("the description, tags or rotation of a key"))?;
-        let versions: Vec<_> = self.versions.into_iter().map(|Object(version)| version.version()).collect();
+        let versions: Vec<_> = self.versions.into_iter().map(|JsonObject(version)| version.version()).collect();
         let ascending = versions.windows(2).all(|pair| pair[0].number < pair[1].number);
         if !ascending || versions.first().is_none_or(|version| version.number == 0) {
             return Err(malformed("the versions of a key"));
@@ -311,10 +311,10 @@ impl Key {
             created: self.created,
             description: self.description,
             tags: self.tags,
-            life,
+            state: key_state,
             rotation_days: self.rotation_days,
-            policy: self.policy.map(|Object(policy)| policy.policy()),
-            quota: self.quota.map(|Object(quota)| Quota { per_second: quota.per_second, burst: quota.burst }),
+            policy: self.policy.map(|JsonObject(policy)| policy.policy()),
+            quota: self.quota.map(|JsonObject(quota)| Quota { per_second: quota.per_second, burst: quota.burst }),
             versions,
         })
     }
@@ -364,7 +364,7 @@ impl KeyVersion {
     }
 }
 
-/// A policy as the trail shows it.
+/// The JSON form of a policy for the audit trail.
 pub(super) fn shown(policy: Option<&KeyPolicy>) -> String {
     let policy = policy.map(Policy::of);
     serde_json::to_string(&policy).expect("lists of texts are JSON")

@@ -1,4 +1,4 @@
-//! Who may do what with a key.
+//! [`KeyPolicy`] and [`Permission`]: the access rules of one key.
 
 use std::collections::BTreeSet;
 
@@ -6,26 +6,26 @@ use crate::error::{KeyStoreError, Result};
 use crate::object::Requester;
 use crate::principal::Identity;
 
-/// What a requester may do with a key.
+/// One kind of access to a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Permission {
-    /// Have keys generated under it: to write objects.
+    /// Generate keys under it, to write objects.
     Generate,
-    /// Have keys unwrapped under it: to read objects.
+    /// Unwrap keys under it, to read objects.
     Unwrap,
-    /// Describe and change it: its state, its names, its rotation, its policy.
+    /// Describe and change the key: its state, aliases, rotation and policy.
     Administer,
 }
 
-/// Which requesters may do what with a key; a requester that it does not cover may do nothing.
+/// The requesters that each [`Permission`] for a key covers. All others have no access.
 ///
-/// A key without a policy may be used by the store's owner alone. A key with a policy may be used by the requesters that the
-/// policy covers, and by the owner only if the policy covers the owner; but the owner may administer every key, so that no key
-/// is ever out of reach.
+/// Only the store's owner may use a key without a policy. The requesters that a policy covers may use its key, and the
+/// owner may only if the policy covers the owner; but the owner may administer every key, so that every key stays
+/// manageable.
 ///
-/// A name covers the requester of that name. As in a bucket policy, the ARN of a role covers its sessions, and an account's
-/// id or the ARN of its root covers every requester of the account.
+/// A name covers the requester of that name. As in a bucket policy, the ARN of a role covers its sessions, and the id
+/// of an account, or the ARN of its root, covers every requester of the account.
 ///
 /// ```
 /// use atrest::Requester;
@@ -57,12 +57,12 @@ impl Default for Requesters {
 }
 
 impl KeyPolicy {
-    /// A policy that allows nothing to any requester.
+    /// Creates a policy that covers no requester.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// And these requesters may do this.
+    /// Adds requesters to a permission.
     #[must_use]
     pub fn allow<'a>(mut self, permission: Permission, requesters: impl IntoIterator<Item = &'a Requester>) -> Self {
         if let Requesters::Only(names) = self.requesters_mut(permission) {
@@ -71,18 +71,18 @@ impl KeyPolicy {
         self
     }
 
-    /// Also allows this to every requester, the anonymous one included.
+    /// Gives a permission to every requester.
     ///
     /// # Security
     ///
-    /// [`Requester::anonymous`] too. Where requests of strangers reach the KMS, this gives them the key.
+    /// This includes [`Requester::anonymous`]. If requests from the public reach the KMS, all of them may use the key.
     #[must_use]
     pub fn allow_everyone(mut self, permission: Permission) -> Self {
         *self.requesters_mut(permission) = Requesters::Everyone;
         self
     }
 
-    /// Whether the requester may do this: by its own name, by its role or by its account.
+    /// Whether the requester has the permission: by its own name, its role or its account.
     pub fn allows(&self, permission: Permission, requester: &Requester) -> bool {
         let covered = |names: &BTreeSet<String>| {
             let identity = Identity::new(requester.as_str());
@@ -91,7 +91,7 @@ impl KeyPolicy {
         self.requesters(permission).is_none_or(covered)
     }
 
-    /// The names of those who may do this; `None` where everyone may.
+    /// The names that a permission covers; `None` if it covers every requester.
     pub fn requesters(&self, permission: Permission) -> Option<&BTreeSet<String>> {
         let requesters = match permission {
             Permission::Generate => &self.generate,
@@ -104,7 +104,7 @@ impl KeyPolicy {
         }
     }
 
-    /// Refuses one that would make the store slow for everyone.
+    /// Checks the length of the policy: long policies would make every change of the store slow.
     pub(super) fn check_len(&self) -> Result<()> {
         const WHAT: &str = "a policy of at most 32 KiB of names";
         let all = [Permission::Generate, Permission::Unwrap, Permission::Administer];

@@ -1,4 +1,4 @@
-//! Keys generated and unwrapped: what an [`Sse`](crate::Sse) asks for.
+//! The [`KeyProvider`] implementation of [`EmbeddedKms`], which an [`Sse`](crate::Sse) calls.
 
 use std::sync::{Arc, PoisonError};
 use std::time::Instant;
@@ -10,7 +10,7 @@ use super::EmbeddedKms;
 use super::key::Key;
 use super::policy::Permission;
 use super::quota::Quota;
-use super::record::{Doing, Touched, caught};
+use super::record::{Affected, PendingEvent, caught};
 use super::state::{DEFAULT_ALIAS, State};
 use super::store::Store;
 use crate::audit::AuditOperation;
@@ -21,21 +21,21 @@ use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
 
-/// A thread that makes the default key, and all who wait for it.
+/// The result of the thread that creates the default key, shared by all callers that wait for it.
 pub(super) type MakingDefault = Shared<BoxFuture<'static, Result<()>>>;
 
 impl KeyProvider for EmbeddedKms {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
         Box::pin(async move {
             let default = self.default_key_for(&request).await;
-            let generate = |used: &mut Touched| default.and_then(|()| self.generate(&request, used));
+            let generate = |used: &mut Affected| default.and_then(|()| self.generate(&request, used));
             self.used(AuditOperation::GenerateKey, &request, generate).await
         })
     }
 
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         Box::pin(async move {
-            let unwrap = |used: &mut Touched| self.unwrap(wrapped.as_bytes(), &request, used);
+            let unwrap = |used: &mut Affected| self.unwrap(wrapped.as_bytes(), &request, used);
             self.used(AuditOperation::UnwrapKey, &request, unwrap).await
         })
     }
@@ -46,21 +46,21 @@ impl EmbeddedKms {
         &self,
         operation: AuditOperation,
         request: &KeyRequest,
-        using: impl FnOnce(&mut Touched) -> Result<T, Error>,
+        using: impl FnOnce(&mut Affected) -> Result<T, Error>,
     ) -> Result<T, KeyProviderError> {
-        let doing = Doing {
+        let pending = PendingEvent {
             key_id: Some(request.key_id()),
             context: Some(request.context()),
-            ..Doing::new(operation, request.requester())
+            ..PendingEvent::new(operation, request.requester())
         };
-        self.store().using(doing, using).await.map_err(|error| match error {
+        self.store().using(pending, using).await.map_err(|error| match error {
             Error::KeyProvider(error) => error,
             Error::KeyStore(KeyStoreError::Panicked) => KeyProviderError::new(Kind::Panicked, request.key_id()),
             other => KeyProviderError::new(Kind::Unavailable, request.key_id()).with_source(other),
         })
     }
 
-    fn generate(&self, request: &KeyRequest, used: &mut Touched) -> Result<GeneratedKey> {
+    fn generate(&self, request: &KeyRequest, used: &mut Affected) -> Result<GeneratedKey> {
         let key = self.usable(request, Permission::Generate, used)?;
         let version = key.current();
         used.version = Some(version.number);
@@ -70,7 +70,7 @@ impl EmbeddedKms {
         Ok(GeneratedKey::new(&*key.arn, wrapped, kek))
     }
 
-    fn unwrap(&self, wrapped: &[u8], request: &KeyRequest, used: &mut Touched) -> Result<UnwrappedKey> {
+    fn unwrap(&self, wrapped: &[u8], request: &KeyRequest, used: &mut Affected) -> Result<UnwrappedKey> {
         let key = self.usable(request, Permission::Unwrap, used)?;
         let refused = |kind| KeyProviderError::new(kind, request.key_id());
         let number = wrapped_kek::version_of(wrapped).ok_or_else(|| refused(Kind::Rejected))?;
@@ -83,10 +83,10 @@ impl EmbeddedKms {
         Ok(UnwrappedKey::new(&*key.arn, kek))
     }
 
-    /// The key that the request names, if this requester may use it so, and now.
+    /// Returns the key that the request names, if this requester has the permission and the key is usable now.
     ///
-    /// Whether they may is looked at first: to others the key says nothing of its state.
-    fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Touched) -> Result<Arc<Key>> {
+    /// The permission is checked first, so that a requester without it learns nothing of the key's state.
+    fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Affected) -> Result<Arc<Key>> {
         let state = self.store().state();
         let key = state.resolve(named(request)).ok_or_else(|| state.unknown(named(request)))?.clone();
         let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_resolved_key_id(&key.arn).into();
@@ -103,7 +103,7 @@ impl EmbeddedKms {
         Ok(key)
     }
 
-    /// Makes the default key, where the request names it and it is not there, on behalf of a requester who may use it then.
+    /// Creates the default key if the request names it, it does not exist, and its policy would allow the request.
     async fn default_key_for(&self, request: &KeyRequest) -> Result<()> {
         let named = named(request);
         let missing = {
@@ -123,8 +123,8 @@ impl EmbeddedKms {
         self.making_default(request.requester())?.await
     }
 
-    /// The thread that makes the default key: the one that runs already, or a new one. It writes a file, and so is not the
-    /// caller's.
+    /// Returns the running creation of the default key, or starts one. The creation writes a file, so it has its own
+    /// thread.
     fn making_default(&self, requester: &Requester) -> Result<MakingDefault> {
         let mut making = self.0.making_default.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(making) = &*making {
@@ -141,26 +141,27 @@ impl EmbeddedKms {
 
     fn make_default(&self, requester: &Requester) -> Result<()> {
         let policy = self.0.default_key_policy.as_ref();
-        let doing = Doing { key_id: Some(DEFAULT_ALIAS), ..Doing::new(AuditOperation::CreateKey, requester) };
-        self.store().changing_all(doing, |state, touched| {
-            // Another thread may have made it meanwhile.
+        let pending =
+            PendingEvent { key_id: Some(DEFAULT_ALIAS), ..PendingEvent::new(AuditOperation::CreateKey, requester) };
+        self.store().changing_all(pending, |state, affected| {
+            // Another thread may have created the key in the meantime.
             if state.resolve(DEFAULT_ALIAS).is_some() {
                 return Ok(());
             }
-            touched.push(Touched::default());
+            affected.push(Affected::default());
             let id = state.add_default(policy.cloned(), self.store().now()?)?;
-            touched[0].key_id = Some(state.keys[&id].arn.clone());
+            affected[0].key_id = Some(state.keys[&id].arn.clone());
             Ok(())
         })
     }
 }
 
-/// The key as the request names it; the default key where it names none.
+/// The key name in the request; the default key if the request has no name.
 fn named(request: &KeyRequest) -> &str {
     Some(request.key_id()).filter(|named| !named.is_empty()).unwrap_or(DEFAULT_ALIAS)
 }
 
-/// Whether this names the default key, by its alias or the alias's ARN.
+/// Whether this is the alias of the default key or the alias's ARN.
 fn is_default(state: &State, named: &str) -> bool {
     named == DEFAULT_ALIAS || named == state.arn(DEFAULT_ALIAS)
 }

@@ -1,4 +1,4 @@
-//! How often a requester may use a key.
+//! [`Quota`], how often a requester may use a key; `Meter`, which counts the uses.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -9,11 +9,11 @@ use uuid::Uuid;
 
 use crate::object::Requester;
 
-/// How often each requester may use a key: so many times a second, and so many at once after a pause.
+/// How often each requester may use a key: a rate for each second, and a burst after a pause.
 ///
-/// Generating and unwrapping count alike; a call that the key's state or policy refuses does not count, and one with a
-/// wrapped key that is none does. Where the key and the builder have one each, both hold. Beyond it a call is refused as
-/// [`Throttled`](crate::KeyProviderErrorKind::Throttled). Kept in memory: a restart begins anew.
+/// Generating and unwrapping count alike. A call that the key's state or policy refuses does not count; a call with a
+/// malformed wrapped key counts. If the key and the builder have a quota each, both apply. A call beyond the quota
+/// fails as [`Throttled`](crate::KeyProviderErrorKind::Throttled). The counts are in memory: a restart resets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
     pub(super) per_second: NonZeroU32,
@@ -21,18 +21,18 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// So many uses a second, and as many at once.
+    /// A rate of `uses` in each second, with a burst of the same number.
     pub fn per_second(uses: NonZeroU32) -> Self {
         Self { per_second: uses, burst: uses }
     }
 
-    /// So many at once after a pause.
+    /// Sets the burst: how many uses may come at once after a pause.
     #[must_use]
     pub fn burst(self, uses: NonZeroU32) -> Self {
         Self { burst: uses, ..self }
     }
 
-    /// What keeps to both.
+    /// The quota that satisfies both.
     pub(super) fn stricter(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) => {
@@ -42,30 +42,31 @@ impl Quota {
         }
     }
 
-    /// The time that one use takes.
+    /// The time between two uses at the full rate.
     fn interval(self) -> Duration {
         Duration::from_secs(1) / self.per_second.get()
     }
 }
 
-/// What every requester used lately.
+/// The recent uses of every requester.
 ///
-/// The generic cell rate algorithm of ATM Forum TM 4.0: one moment for each, at which all uses so far would be paid off.
+/// Meters with the generic cell rate algorithm of ATM Forum TM 4.0: one moment for each requester and key, at which all
+/// uses so far are paid off.
 #[derive(Default)]
 pub(super) struct Meter(Mutex<Used>);
 
 #[derive(Default)]
 struct Used {
     paid_off: HashMap<(Requester, Uuid), Instant>,
-    /// How many there are when those that are paid off are next thrown out.
+    /// The number of entries at which the next sweep removes those that are paid off.
     sweep_at: usize,
 }
 
-/// Below this many it is not worth looking.
+/// Maps with fewer entries than this are not swept.
 const MIN_SWEPT: usize = 1_024;
 
 impl Meter {
-    /// Counts one use at this moment, unless it is beyond the quota.
+    /// Counts one use at the moment `now`, and returns whether it is within the quota. A refused use does not count.
     pub(super) fn take(&self, quota: Quota, requester: &Requester, key: Uuid, now: Instant) -> bool {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tolerance = quota.interval() * (quota.burst.get() - 1);
@@ -81,7 +82,7 @@ impl Meter {
 }
 
 impl Used {
-    /// SECURITY: as many entries as there are requesters of late, and not as there ever were.
+    /// SECURITY: bounds the map by the number of recent requesters, not of all requesters ever.
     fn sweep(&mut self, now: Instant) {
         if self.paid_off.len() >= self.sweep_at.max(MIN_SWEPT) {
             self.paid_off.retain(|_, paid_off| *paid_off > now);

@@ -1,4 +1,4 @@
-//! Uses and changes of the store, each on record.
+//! `PendingEvent` and `Affected`: runs each use and change of the store and records it in the audit trail.
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,123 +9,136 @@ use futures_util::FutureExt;
 use pollster::block_on;
 
 use super::state::State;
-use super::store::{Options, Store};
+use super::store::{Store, StoreOptions};
 use crate::audit::{AuditEvent, AuditOperation};
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::EncryptionContext;
 use crate::object::Requester;
 use crate::offload::offload;
 
-/// How many events of one change are handed over before their answers are waited for.
+/// The number of events of one change that are submitted before their answers are awaited.
 const GROUP: usize = 256;
 
 /// An audit event before its outcome is known.
 #[derive(Clone, Copy)]
-pub(super) struct Doing<'a> {
+pub(super) struct PendingEvent<'a> {
     pub(super) operation: AuditOperation,
     pub(super) requester: &'a Requester,
-    /// The key as it was named, if one was.
+    /// The key name in the request, if it has one.
     pub(super) key_id: Option<&'a str>,
     pub(super) context: Option<&'a EncryptionContext>,
-    /// What is to be changed, by its name; written down only where there is a trail.
+    /// The requested change as names and values; formatted only if there is a trail.
     pub(super) parameters: &'a [(&'static str, &'a (dyn Display + Sync))],
 }
 
-impl<'a> Doing<'a> {
+impl<'a> PendingEvent<'a> {
     pub(super) fn new(operation: AuditOperation, requester: &'a Requester) -> Self {
         Self { operation, requester, key_id: None, context: None, parameters: &[] }
     }
 }
 
-/// The outcome, for the audit event.
+/// The key that an operation affected, for its audit event.
 #[derive(Default)]
-pub(super) struct Touched {
-    /// The operation that was done, where it is not the one that was asked for.
+pub(super) struct Affected {
+    /// The operation that was done, if it differs from the requested one.
     pub(super) operation: Option<AuditOperation>,
-    /// The key it was done with, resolved.
+    /// The resolved key.
     pub(super) key_id: Option<Arc<str>>,
     pub(super) version: Option<u32>,
     pub(super) parameters: Vec<(&'static str, String)>,
 }
 
 impl Store {
-    /// [`using`](Self::using), blocking.
-    pub(super) fn reading<T>(&self, doing: Doing<'_>, read: impl FnOnce(&mut Touched) -> Result<T>) -> Result<T> {
-        block_on(self.using(doing, read))
+    /// The blocking form of [`using`](Self::using).
+    pub(super) fn reading<T>(
+        &self,
+        pending: PendingEvent<'_>,
+        read: impl FnOnce(&mut Affected) -> Result<T>,
+    ) -> Result<T> {
+        block_on(self.using(pending, read))
     }
 
-    /// Reads or uses what the store holds, and gives out the outcome once it is on record.
-    pub(super) async fn using<T>(&self, doing: Doing<'_>, used: impl FnOnce(&mut Touched) -> Result<T>) -> Result<T> {
+    /// Reads or uses the store's content, and returns the result after the trail has recorded it.
+    pub(super) async fn using<T>(
+        &self,
+        pending: PendingEvent<'_>,
+        used: impl FnOnce(&mut Affected) -> Result<T>,
+    ) -> Result<T> {
         self.options.ready().await;
-        let mut touched = Touched::default();
-        let outcome = caught(|| used(&mut touched));
-        let recorded = self.options.record(doing, &touched, outcome.as_ref().err()).await;
+        let mut affected = Affected::default();
+        let outcome = caught(|| used(&mut affected));
+        let recorded = self.options.record(pending, &affected, outcome.as_ref().err()).await;
         // If both fail, the operation's error says more.
         outcome.and_then(|outcome| recorded.map(|()| outcome))
     }
 
-    /// Changes the store. A change is on record before it is stored, and is seen once it is stored. A change that is on
-    /// record and cannot be stored is recorded again, as failed.
+    /// Changes the store. A change is recorded before it is stored, and readers see it after it is stored. A change
+    /// that is recorded and then cannot be stored is recorded again, as failed.
     ///
-    /// Waits for the turn, the sink and the file: never called on an executor's thread.
+    /// Waits for earlier changes, the sink and the file; must not run on an executor's thread.
     pub(super) fn changing<T>(
         &self,
-        doing: Doing<'_>,
-        change: impl FnOnce(&mut State, &mut Touched) -> Result<T>,
+        pending: PendingEvent<'_>,
+        change: impl FnOnce(&mut State, &mut Affected) -> Result<T>,
     ) -> Result<T> {
-        self.changing_all(doing, |state, touched| {
-            touched.push(Touched::default());
-            change(state, touched.last_mut().expect("it was just put there"))
+        self.changing_all(pending, |state, affected| {
+            affected.push(Affected::default());
+            change(state, affected.last_mut().expect("it was just put there"))
         })
     }
 
-    /// [`changing`](Self::changing) of any number of keys, all or none. Where nothing is touched, nothing is stored.
+    /// Changes any number of keys, all or none, as [`changing`](Self::changing) changes one. If no key is affected,
+    /// nothing is stored.
     pub(super) fn changing_all<T>(
         &self,
-        doing: Doing<'_>,
-        change: impl FnOnce(&mut State, &mut Vec<Touched>) -> Result<T>,
+        pending: PendingEvent<'_>,
+        change: impl FnOnce(&mut State, &mut Vec<Affected>) -> Result<T>,
     ) -> Result<T> {
         block_on(self.options.ready());
         let mut turn = self.turn();
-        let mut touched = Vec::new();
+        let mut affected = Vec::new();
         let changed = caught(|| {
             let mut state = self.next()?;
-            let outcome = change(&mut state, &mut touched)?;
+            let outcome = change(&mut state, &mut affected)?;
             Ok((state, outcome))
         });
         let (state, outcome) = match changed {
-            Ok((_, outcome)) if touched.is_empty() => return Ok(outcome),
+            Ok((_, outcome)) if affected.is_empty() => return Ok(outcome),
             Ok(changed) => changed,
             Err(error) => {
                 drop(turn);
-                // The key that was refused is the last one.
-                let refused = touched.pop().unwrap_or_default();
-                let _ = block_on(self.options.record(doing, &refused, Some(&error))); // the first error is the one to tell
+                // The last key is the refused one.
+                let refused = affected.pop().unwrap_or_default();
+                let _ = block_on(self.options.record(pending, &refused, Some(&error))); // the first error is returned
                 return Err(error);
             }
         };
-        let (recorded, failed) = self.record_all(doing, &touched);
+        let (recorded, failed) = self.record_all(pending, &affected);
         let stored = failed.map_or_else(|| self.store(&mut turn, state), Err);
         drop(turn);
         stored.inspect_err(|error| {
             for group in recorded.chunks(GROUP) {
-                let failed: Vec<_> = group.iter().map(|t| self.options.record(doing, t, Some(error))).collect();
-                // The first error is the one to tell.
+                let failed: Vec<_> = group.iter().map(|t| self.options.record(pending, t, Some(error))).collect();
+                // The first error is returned, so later ones are dropped.
                 failed.into_iter().for_each(|failed| drop(block_on(failed)));
             }
         })?;
         Ok(outcome)
     }
 
-    /// Hands the events of a change over, many at once so that they share an fsync. Gives those that are on record, and
+    /// Submits the events of a change, many at once so that they share an fsync. Returns those that are recorded, and
     /// the first error.
-    fn record_all<'a>(&self, doing: Doing<'_>, touched: &'a [Touched]) -> (Vec<&'a Touched>, Option<Error>) {
+    fn record_all<'a>(
+        &self,
+        pending: PendingEvent<'_>,
+        affected: &'a [Affected],
+    ) -> (Vec<&'a Affected>, Option<Error>) {
         let (mut recorded, mut failed) = (Vec::new(), None);
-        for group in touched.chunks(GROUP) {
-            let recording: Vec<_> = group.iter().map(|touched| self.options.record(doing, touched, None)).collect();
-            for (touched, recording) in group.iter().zip(recording) {
+        for group in affected.chunks(GROUP) {
+            let recording: Vec<_> = group.iter().map(|affected| self.options.record(pending, affected, None)).collect();
+            for (affected, recording) in group.iter().zip(recording) {
                 match block_on(recording) {
-                    Ok(()) => recorded.push(touched),
+                    Ok(()) => recorded.push(affected),
                     Err(error) => failed = failed.or(Some(error)),
                 }
             }
@@ -136,7 +149,7 @@ impl Store {
         (recorded, failed)
     }
 
-    /// Runs a change on a thread of its own, for an async caller. It is done to its end even where the caller goes away.
+    /// Runs a change on its own thread, for an async caller. The change finishes even if the caller drops the future.
     ///
     /// # Errors
     ///
@@ -150,7 +163,7 @@ impl Store {
     }
 }
 
-impl Options {
+impl StoreOptions {
     /// Waits until the trail has room for another event.
     pub(super) async fn ready(&self) {
         if let Some(trail) = &self.audit {
@@ -158,14 +171,14 @@ impl Options {
         }
     }
 
-    /// Hands one event to the trail now, if there is one; the future waits for its answer.
+    /// Submits one event to the trail, if there is one. The future waits for the trail's answer.
     pub(super) fn record(
         &self,
-        doing: Doing<'_>,
-        touched: &Touched,
+        pending: PendingEvent<'_>,
+        affected: &Affected,
         error: Option<&Error>,
     ) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
-        let recording = self.audit.as_ref().map(|trail| trail.record(self.event(doing, touched, error)));
+        let recording = self.audit.as_ref().map(|trail| trail.record(self.event(pending, affected, error)));
         async move {
             match recording {
                 Some(recording) => recording.await,
@@ -174,31 +187,31 @@ impl Options {
         }
     }
 
-    fn event(&self, doing: Doing<'_>, touched: &Touched, error: Option<&Error>) -> AuditEvent {
-        // A clock that panics has failed the operation; the event of that needs a time too.
+    fn event(&self, pending: PendingEvent<'_>, affected: &Affected, error: Option<&Error>) -> AuditEvent {
+        // A panic of the clock has failed the operation already; its event still needs a time.
         let time = catch_unwind(AssertUnwindSafe(|| (self.clock)())).unwrap_or_else(|_| SystemTime::now());
-        let operation = touched.operation.unwrap_or(doing.operation);
-        let mut event = AuditEvent::new(time, doing.requester.clone(), operation);
-        if let Some(key_id) = doing.key_id {
+        let operation = affected.operation.unwrap_or(pending.operation);
+        let mut event = AuditEvent::new(time, pending.requester.clone(), operation);
+        if let Some(key_id) = pending.key_id {
             event = event.with_requested_key_id(key_id);
         }
-        if let Some(key_id) = &touched.key_id {
-            event = event.with_key(key_id, touched.version);
+        if let Some(key_id) = &affected.key_id {
+            event = event.with_key(key_id, affected.version);
         }
-        if let Some(context) = doing.context {
+        if let Some(context) = pending.context {
             event = event.with_context(context);
         }
-        for (name, value) in doing.parameters {
+        for (name, value) in pending.parameters {
             event = event.with_parameter(name, value);
         }
-        for (name, value) in &touched.parameters {
+        for (name, value) in &affected.parameters {
             event = event.with_parameter(name, value);
         }
         event.with_error(error.cloned())
     }
 }
 
-/// Runs work that may call a function of the caller's, such as a clock, and gives a panic as an error.
+/// Runs work that may call a function of the caller, such as a clock, and turns a panic into an error.
 pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(KeyStoreError::Panicked.into()))
 }

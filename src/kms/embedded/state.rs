@@ -1,11 +1,11 @@
-//! Everything that a key store holds, at one moment, and how it changes.
+//! [`State`]: the whole content of a key store at one moment, and its changes; and [`DEFAULT_ALIAS`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::key::{Key, KeyInfo, KeyOrigin, Life, NewKey, Version};
+use super::key::{Key, KeyInfo, KeyOrigin, NewKey, StoredState, Version};
 use super::policy::{KeyPolicy, Permission};
 use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Limit, Result};
@@ -13,16 +13,16 @@ use crate::keys::keyring_state::State as KeyringState;
 use crate::object::Requester;
 use crate::secret::Secret;
 
-/// The alias of the key that is used where a request names none; made on first use.
+/// The alias of the default key, which is used if a request names no key. The key is created on first use.
 ///
 /// Spec: AWS KMS, "AWS managed keys".
 pub const DEFAULT_ALIAS: &str = "alias/aws/s3";
 
 const ALIAS_PREFIX: &str = "alias/";
-/// Aliases that only the KMS itself makes.
+/// The prefix of aliases that only the KMS creates.
 const OWN_ALIAS_PREFIX: &str = "alias/aws/";
 const MAX_ALIAS_LEN: usize = 256;
-/// Of one key.
+/// The most aliases of one key.
 const MAX_ALIASES: usize = 50;
 const MAX_TAGS: usize = 50;
 const MAX_ROTATION_DAYS: u32 = 3_650;
@@ -31,7 +31,7 @@ const MAX_ROTATION_DAYS: u32 = 3_650;
 pub(super) struct State {
     pub(super) id: Uuid,
     pub(super) generation: u64,
-    /// The latest time that the store has seen, in milliseconds since 1970.
+    /// The latest time that the store has recorded, in milliseconds since 1970.
     pub(super) written: u64,
     pub(super) owner: Requester,
     pub(super) region: String,
@@ -42,7 +42,7 @@ pub(super) struct State {
 }
 
 impl State {
-    /// A new store with a keyring and no KMS key.
+    /// Creates the state of a new store with a keyring and without KMS keys.
     pub(super) fn new(
         owner: Requester,
         region: String,
@@ -63,12 +63,12 @@ impl State {
         })
     }
 
-    /// The ARN of what has this name in the store: `key/ID` or `alias/NAME`.
+    /// The ARN of `key/ID` or `alias/NAME` in the store.
     pub(super) fn arn(&self, of: &str) -> String {
         format!("arn:aws:kms:{}:{}:{of}", self.region, self.account)
     }
 
-    /// The key that a key id, an ARN of a key or alias, or an alias leads to.
+    /// Returns the key that a key id, an alias, or the ARN of either names.
     pub(super) fn resolve(&self, named: &str) -> Option<&Arc<Key>> {
         let local = match named.strip_prefix("arn:aws:kms:") {
             Some(rest) => {
@@ -88,12 +88,12 @@ impl State {
         self.keys.get(&id)
     }
 
-    /// [`resolve`](Self::resolve), or that there is no such key.
+    /// Returns the key like [`resolve`](Self::resolve), or [`unknown`](Self::unknown) as an error.
     pub(super) fn key(&self, named: &str) -> Result<&Arc<Key>, KeyProviderError> {
         self.resolve(named).ok_or_else(|| self.unknown(named))
     }
 
-    /// That a name leads to no key, with the ARN that the key or alias would have.
+    /// The error for a name without a key, with the ARN that the key or alias would have.
     pub(super) fn unknown(&self, named: &str) -> KeyProviderError {
         let mut components = named.split(':').skip(3);
         let other_region =
@@ -112,7 +112,7 @@ impl State {
         }
     }
 
-    /// Whether the requester may do this with the key, now.
+    /// Whether the requester has this permission for the key now.
     pub(super) fn allows(&self, key: &Key, permission: Permission, requester: &Requester) -> bool {
         let is_owner = *requester == self.owner;
         match &key.policy {
@@ -121,7 +121,7 @@ impl State {
         }
     }
 
-    /// Adds a key with these names, of this material or fresh one; gives its id.
+    /// Adds a key with the given or with fresh material, and returns its id.
     pub(super) fn add(&mut self, new: NewKey, material: Option<Secret>, now: u64) -> Result<Uuid> {
         let id = match &new.id {
             Some(id) => parse_id(id).ok_or(KeyStoreError::Invalid("a UUID in lower case as a key id"))?,
@@ -144,7 +144,7 @@ impl State {
             created: now,
             description: new.description,
             tags: new.tags,
-            life: Life::Enabled,
+            state: StoredState::Enabled,
             rotation_days: new.rotation_days,
             policy: new.policy,
             quota: new.quota,
@@ -155,7 +155,7 @@ impl State {
         Ok(id)
     }
 
-    /// Adds the key that is used where a request names none.
+    /// Adds the default key, which is used if a request names no key.
     pub(super) fn add_default(&mut self, policy: Option<KeyPolicy>, now: u64) -> Result<Uuid> {
         let new = NewKey { policy, ..NewKey::new() };
         let id = self.add(new.description("The default key of this store for S3"), None, now)?;
@@ -175,19 +175,19 @@ impl State {
         Ok(())
     }
 
-    /// Takes an alias away, and gives the ARN of the key that it led to.
+    /// Removes an alias, and returns the ARN of the key that it named.
     pub(super) fn remove_alias(&mut self, alias: &str) -> Result<Arc<str>> {
         check_alias(alias)?;
         let id = self.aliases.remove(alias).ok_or(KeyStoreError::AliasUnknown)?;
         Ok(self.keys[&id].arn.clone())
     }
 
-    /// The key to be changed.
+    /// The key for a change.
     pub(super) fn key_mut(&mut self, id: Uuid) -> Option<&mut Key> {
         self.keys.get_mut(&id).map(Arc::make_mut)
     }
 
-    /// Destroys a key and the names that lead to it.
+    /// Deletes a key and its aliases.
     pub(super) fn delete(&mut self, id: Uuid) {
         self.keys.remove(&id);
         self.aliases.retain(|_, key| *key != id);
@@ -198,7 +198,7 @@ impl State {
         key.info(aliases.map(|(alias, _)| alias.clone()).collect())
     }
 
-    /// What there is to know of these keys.
+    /// Describes these keys.
     pub(super) fn infos(&self, ids: &[Uuid]) -> Vec<KeyInfo> {
         let mut aliases: BTreeMap<Uuid, Vec<String>> = BTreeMap::new();
         for (alias, id) in &self.aliases {
@@ -207,7 +207,7 @@ impl State {
         ids.iter().map(|id| self.keys[id].info(aliases.remove(id).unwrap_or_default())).collect()
     }
 
-    /// The state after a change, one generation on.
+    /// A copy of the state with the next generation, the starting point of a change.
     pub(super) fn next(&self, now: u64) -> Result<Self> {
         let generation = self.generation.checked_add(1).ok_or(Limit::Keyring)?;
         Ok(Self { generation, written: self.written.max(now), ..self.clone() })
@@ -219,13 +219,13 @@ fn new_id() -> Result<Uuid> {
     Ok(uuid::Builder::from_random_bytes(Generator::default().bytes()?).into_uuid())
 }
 
-/// An id in the one way in which it is written.
+/// Parses a key id in its canonical form, a hyphenated UUID in lower case.
 pub(super) fn parse_id(text: &str) -> Option<Uuid> {
     let id = Uuid::try_parse(text).ok()?;
     (id.hyphenated().encode_lower(&mut Uuid::encode_buffer()) == text).then_some(id)
 }
 
-/// An alias that the KMS does not keep for itself.
+/// Checks that this is an alias name outside the KMS's own prefix.
 pub(super) fn check_alias(alias: &str) -> Result<()> {
     if is_alias(alias) && !alias.starts_with(OWN_ALIAS_PREFIX) { Ok(()) } else { Err(KeyStoreError::AliasName.into()) }
 }

@@ -1,4 +1,4 @@
-//! Values of a key store as JSON writes them.
+//! [`Id`], [`KeyText`] and [`JsonObject`]: values of a key store in strict JSON.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -16,10 +16,10 @@ use zeroize::Zeroizing;
 use crate::kms::embedded::state::parse_id;
 use crate::secret::{KEY_LEN, MasterKey, Secret};
 
-/// 32 bytes in base64.
+/// The length of 32 bytes in base64, in characters.
 const KEY_TEXT_LEN: usize = 44;
 
-/// How many bytes a value takes as JSON.
+/// The length of a value as JSON, in bytes.
 pub(super) fn written_len(value: &impl Serialize) -> usize {
     struct Counter(usize);
     impl io::Write for Counter {
@@ -36,7 +36,7 @@ pub(super) fn written_len(value: &impl Serialize) -> usize {
     counter.0
 }
 
-/// A UUID in lower case, hyphenated.
+/// A UUID in lower case with hyphens.
 #[derive(Clone, Copy)]
 pub(super) struct Id(pub(super) Uuid);
 
@@ -53,12 +53,13 @@ impl<'de> Deserialize<'de> for Id {
     }
 }
 
-/// 32 bytes of a key in base64.
+/// A key of 32 bytes in base64.
 ///
-/// SECURITY: the text is borrowed from the payload, which is wiped; one with escapes would be copied, and is refused.
+/// SECURITY: the text is borrowed from the payload, which is wiped. A text with escapes would be copied, so it is
+/// refused.
 pub(super) struct KeyText<K>(pub(super) Arc<K>);
 
-/// What a key is made from, and shows its bytes.
+/// A key type that is created from a secret and exposes its bytes.
 pub(super) trait Key {
     fn of(secret: Secret) -> Self;
     fn bytes(&self) -> &[u8; KEY_LEN];
@@ -104,16 +105,16 @@ impl<'de, K: Key> Deserialize<'de> for KeyText<K> {
     }
 }
 
-/// A JSON object and nothing else: a derived `Deserialize` takes an array of the members as well.
-pub(super) struct Object<T>(pub(super) T);
+/// A JSON object and nothing else: a derived `Deserialize` also accepts an array of the members.
+pub(super) struct JsonObject<T>(pub(super) T);
 
-impl<T: Serialize> Serialize for Object<T> {
+impl<T: Serialize> Serialize for JsonObject<T> {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         self.0.serialize(serializer)
     }
 }
 
-impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
+impl<'de, T: Deserialize<'de>> Deserialize<'de> for JsonObject<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         struct Members<T>(PhantomData<T>);
 
@@ -133,17 +134,17 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Object<T> {
     }
 }
 
-/// One of a few names, as a text: a derived `Deserialize` takes `{"name": null}` as well.
+/// Deserialises an enum from a text only: a derived `Deserialize` also accepts `{"name": null}`.
 pub(super) fn name<'de, D: Deserializer<'de>, T: DeserializeOwned>(deserializer: D) -> Result<T, D::Error> {
     T::deserialize(String::deserialize(deserializer)?.into_deserializer())
 }
 
-/// A member that may be missing, and is not `null` where it is there.
+/// Deserialises a member that may be missing but not `null`.
 pub(super) fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
     T::deserialize(deserializer).map(Some)
 }
 
-/// A map in which no name comes twice.
+/// Deserialises a map and refuses a repeated name.
 pub(super) fn each_once<'de, D, V>(deserializer: D) -> Result<BTreeMap<String, V>, D::Error>
 where
     D: Deserializer<'de>,
