@@ -367,9 +367,9 @@ pub enum Misuse {
     /// each its own.
     #[error("two entries in a row have the same position; give each its own, or resuming would pass one over")]
     SamePosition,
-    /// The entry has an envelope: there is nothing in the clear to encrypt.
-    #[error("the entry has an envelope, there is nothing in the clear to encrypt")]
-    NotPlain,
+    /// The entry has an envelope: the object is already encrypted.
+    #[error("the entry has an envelope: its object is already encrypted")]
+    AlreadyEncrypted,
     /// The path of a keyring file, root key file or key store has no file name.
     #[error("the path of a keyring file, root key file or key store names a file")]
     Path,

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use atrest::io::EncryptWriter;
-use atrest::rotation::{Entry, Event, Outcome as Done, PlainStore, StoreFuture, Sweep};
+use atrest::rotation::{Entry, Event, Outcome as Done, StoreFuture, Sweep, UnencryptedStore};
 use atrest::{Encryptor, Envelope};
 
 use crate::cli::EncryptExisting;
@@ -135,7 +135,7 @@ pub(crate) fn encrypt_existing(store: &Store, command: EncryptExisting, out: &mu
             bar.inc(1);
             bar.suspend(|| writeln!(out, "{line}"))
         })
-        .encrypt_plain_blocking(mode, entries(store, &places, true), store)?;
+        .encrypt_unencrypted_blocking(mode, entries(store, &places, true), store)?;
     bar.finish_and_clear();
     writeln!(out, "{encrypted} encrypted, {removed} removed that were encrypted already")?;
     // What was written meanwhile by someone else is left for the next time.
@@ -174,7 +174,7 @@ fn remove_if_stored(store: &Store, name: &str, keys: &KeyBunch) -> Outcome<()> {
     Ok(())
 }
 
-impl PlainStore for Store {
+impl UnencryptedStore for Store {
     fn encrypt<'a>(&'a self, entry: &'a Entry, envelope: Envelope, encryptor: Encryptor) -> StoreFuture<'a, bool> {
         Box::pin(async move { Ok(encrypt_one(self, &name_of(entry)?, envelope, encryptor)?) })
     }

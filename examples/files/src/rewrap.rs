@@ -85,8 +85,8 @@ fn summary(report: &Report, rewrapped: u64, out: &mut impl Write) -> Outcome<()>
     for (version, objects, uploads) in report.usage().into_iter().flat_map(|usage| usage.versions()) {
         writeln!(out, "under version {version}: {} objects, {} uploads", grouped(objects), grouped(uploads))?;
     }
-    if report.counts().plain > 0 {
-        writeln!(out, "in the clear: {}; `encrypt-existing` encrypts them", grouped(report.counts().plain))?;
+    if report.counts().unencrypted > 0 {
+        writeln!(out, "in the clear: {}; `encrypt-existing` encrypts them", grouped(report.counts().unencrypted))?;
     }
     Ok(())
 }

@@ -45,7 +45,7 @@ impl Place {
                 let len = || objects.open(name).and_then(|stored| stored.body.stored_len()).ok();
                 (Entry::object(object, envelope), with_len.then(len).flatten())
             }
-            Self::Plain { name, len } => (Entry::plain(store.object(name)?), Some(*len)),
+            Self::Plain { name, len } => (Entry::unencrypted(store.object(name)?), Some(*len)),
             Self::Upload { id } => {
                 let Some(bytes) = objects.upload_bytes(id)? else {
                     return Ok(None);
