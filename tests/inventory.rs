@@ -1,4 +1,4 @@
-//! The inventory: what a row says, and that CSV and JSON are read back by others as they were meant.
+//! `Inventory`: the fields of a row, and CSV and JSON that other parsers read back.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Sweeps: what is rewrapped and what is told, races, cursors, pace, uploads, and encrypting what was in the clear.
+//! `Sweep`: rewraps and reports, races, cursors, pace, uploads, and the encryption of unencrypted objects.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Cursors and reports: resuming, and their bytes.
+//! `Cursor` and `Report`: resuming, and their bytes.
 
 use std::io;
 

@@ -1,4 +1,4 @@
-//! A store in memory that can be slow, fail, and be written by others meanwhile.
+//! Test kit: a store in memory that can be slow, fail, and be changed by other writers.
 
 use std::collections::BTreeMap;
 use std::io;

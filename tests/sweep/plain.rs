@@ -1,4 +1,4 @@
-//! Encrypting what was in the clear.
+//! `Sweep::encrypt_unencrypted`: the encryption of unencrypted objects.
 
 use std::collections::BTreeMap;
 use std::io;

@@ -1,4 +1,4 @@
-//! Random stores: what is told adds up, whatever is in them.
+//! Random stores: the counts of a report always add up.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! A store, what it has acknowledged, and the checks after a program was killed.
+//! `World`: a store, its acknowledged objects, and the checks after a process was killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
