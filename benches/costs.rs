@@ -1,4 +1,4 @@
-//! The dearest inputs that the library takes before anything is authenticated or allowed.
+//! The most expensive inputs that the library accepts before it authenticates or authorises anything.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -6,7 +6,7 @@ use std::time::Instant;
 use atrest::{Argon2Cost, EncryptionContext, Keyring, RootKey};
 use criterion::{Criterion, criterion_group, criterion_main};
 
-/// As many pairs as fit 8,192 bytes, each of a name of two characters and no value.
+/// As many pairs as fit into 8,192 bytes, each with a name of two characters and an empty value.
 fn pairs() -> Vec<String> {
     (0..1_365_u32).map(|at| [at / 64, at % 64].map(|digit| char::from(b'0' + digit as u8)).iter().collect()).collect()
 }
@@ -25,7 +25,7 @@ fn context(criterion: &mut Criterion) {
     header(criterion, &pairs);
 }
 
-/// The same pairs as a client sends them.
+/// The same pairs in the form that a client sends.
 #[cfg(feature = "s3")]
 fn header(criterion: &mut Criterion, pairs: &[String]) {
     let members: Vec<_> = pairs.iter().map(|name| format!("{:?}:\"\"", name)).collect();
@@ -36,7 +36,7 @@ fn header(criterion: &mut Criterion, pairs: &[String]) {
     });
 }
 
-/// Once: a file that asks for the most that a reader accepts by default.
+/// Measures once a file with the highest cost that a reader accepts by default.
 fn argon2(_: &mut Criterion) {
     if !cfg!(feature = "passphrase") {
         return;

@@ -1,4 +1,4 @@
-//! What an object costs before its first byte: encode, decode, unlock, rewrap, verify.
+//! The fixed costs of an object: encode, decode, unlock, rewrap and verify its envelope.
 
 mod kit;
 

@@ -1,10 +1,10 @@
-//! The embedded KMS: keys generated and unwrapped, without an audit trail and with one, and a store of 10,000 keys opened.
+//! The embedded KMS: generates and unwraps keys, with and without an audit trail, and opens a store of 10,000 keys.
 //!
-//! `generate/off` and `unwrap/off` are calls of the provider as an `Sse` makes them, on one thread; with `json`, a line of
-//! JSON is appended to a file for each, and synchronised where the name says so.
+//! `generate/off` and `unwrap/off` are calls of the provider as an `Sse` makes them, on one thread. With `json`, each
+//! call appends a line of JSON to a file, and syncs the file if the name says so.
 //!
-//! First of all, a table: keys generated with 64 calls under way on one thread, each on record before it is answered, with
-//! one event for each fsync, with the default batches, and with no fsync at all.
+//! The bench first prints a table: keys generated with 64 concurrent calls on one thread, each recorded before it is
+//! answered, with one event for each fsync, with the default batches, and without fsync.
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
 
 use std::fs::File;
@@ -35,7 +35,7 @@ fn kms(directory: &Path, with: impl FnOnce(EmbeddedKmsBuilder) -> EmbeddedKmsBui
     let kms = with(EmbeddedKms::at(path)).create(&RootKey::generate().unwrap(), owner()).unwrap();
     let policy = KeyPolicy::new().allow_everyone(Permission::Generate).allow_everyone(Permission::Unwrap);
     let new = || NewKey::new().policy(policy.clone());
-    // One among many, and the one that is used has a name.
+    // One key among many, with a name.
     let keys = (1..KEYS).map(|_| new()).chain([new().alias("alias/app")]);
     kms.requested_by(owner()).create_keys(keys).unwrap();
     Arc::new(kms)
@@ -81,10 +81,10 @@ fn calls(criterion: &mut Criterion, directory: &Path) {
     }
 }
 
-/// Calls under way at once.
+/// The number of concurrent calls.
 const UNDER_WAY: usize = 64;
 
-/// Prints how fast events go on record, with one for each fsync, in batches, and without fsync.
+/// Prints the rate of recorded events with one event for each fsync, in batches, and without fsync.
 fn batches(directory: &Path) {
     let fsync = fsync_time(directory);
     println!("audit, {UNDER_WAY} calls under way; one fsync takes {:.2} ms", fsync.as_secs_f64() * 1e3);
@@ -109,7 +109,7 @@ fn batches(directory: &Path) {
     println!("target {target}: {}; 20 events per fsync: {}", verdict(met), verdict(per_fsync >= 20.0));
 }
 
-/// Generates keys for a second, and gives the rate and what the sink did meanwhile.
+/// Generates keys for one second. Returns the rate and the counts of the sink.
 fn events_per_second(directory: &Path, sink: Arc<JsonLines>) -> (f64, JsonLinesStats) {
     let path = tempfile::Builder::new().suffix(".d").tempdir_in(directory).unwrap().keep().join("kms.atrest");
     let kms = EmbeddedKms::at(path).audit(AuditTrail::new(sink.clone()));
@@ -145,7 +145,7 @@ fn fsync_time(directory: &Path) -> Duration {
     started.elapsed() / 100
 }
 
-/// The file from the disk (that is, from the system's cache) to a KMS that answers.
+/// Opens the key store from the file, which is in the system's cache, to a working KMS.
 fn opening(criterion: &mut Criterion, directory: &Path) {
     let root_key = RootKey::generate().unwrap();
     let path = directory.join("open.atrest");

@@ -1,6 +1,6 @@
-//! Objects of thousands of parts: opening a manifest, planning over it, completing from receipts, encrypting a part.
+//! Objects of thousands of parts: open a manifest, plan over it, complete from receipts, encrypt a part.
 //!
-//! `complete` opens every receipt, and seals and opens the manifest; `page` learns of one part without the others.
+//! `complete` opens every receipt, and seals and opens the manifest; `page` opens the record of one part.
 
 mod kit;
 
@@ -13,7 +13,7 @@ const PARTS: u32 = 10_000;
 const PART_LEN: usize = 5 * MIB;
 const UPLOAD_ID: &[u8] = b"upload-1";
 
-/// Receipts are as long as those of real parts, and the stored bytes are those of four bytes each.
+/// Receipts have the length of real ones; each stored part holds four bytes of plaintext.
 fn uploaded(upload: &Upload) -> Vec<(PartNumber, Vec<u8>, Receipt)> {
     let part = |number| {
         let number = PartNumber::new(number).expect("a number");
@@ -85,7 +85,7 @@ fn multipart(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// An SSE-C upload completed without its key: the record made, verified, and finished with the key.
+/// An SSE-C upload completed without its key: makes the record, verifies it, and finishes it with the key.
 fn completion(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("completion");
     group.sample_size(20);

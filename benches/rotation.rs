@@ -1,4 +1,4 @@
-//! A sweep over a store in memory: what rewrapping costs an object, all included.
+//! A sweep over a store in memory: the whole cost of rewrapping one object.
 
 use std::collections::HashMap;
 use std::hint::black_box;

@@ -1,4 +1,4 @@
-//! What it costs to decide about a request.
+//! The cost of an S3 decision.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ const PRINCIPAL: &str = "arn:aws:iam::111122223333:user/alice";
 
 type Pairs<'a> = &'a [(&'static str, &'static str)];
 
-/// None of the five denies what is asked, so that all are looked at.
+/// None of the five statements denies the request, so that all are evaluated.
 const POLICY: &[u8] = br#"{"Version": "2012-10-17", "Statement": [
     {"Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::photos", "arn:aws:s3:::photos/*"],
      "Condition": {"Bool": {"aws:SecureTransport": "false"}}},
@@ -33,7 +33,7 @@ const POLICY: &[u8] = br#"{"Version": "2012-10-17", "Statement": [
      "Action": ["s3:Get*", "s3:Put*"], "Resource": "arn:aws:s3:::photos/*"}
 ]}"#;
 
-/// As a client's request comes: with headers that are nothing to us.
+/// A client's request, including headers that the decision ignores.
 fn request(encryption: Pairs<'_>) -> HeaderMap {
     let others = [
         ("host", "photos.s3.example.com"),
@@ -102,7 +102,7 @@ fn s3(criterion: &mut Criterion) {
         ("put/sse-c", &customer_key, put),
         ("get/sse-s3", &[], &get_server),
         ("get/sse-c", &customer_key, &get_customer),
-        // The dearest of all: two customer keys are checked against what is stored.
+        // The most expensive decision: two customer keys are checked against the stored envelope.
         ("upload-part-copy/sse-c", &both_keys, part_copy),
     ];
     let policy = PolicySource::Bucket(Arc::new(BucketPolicy::from_json(POLICY).expect("a policy")));
@@ -131,7 +131,7 @@ fn s3(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// The dearest documents that are accepted, against the longest key of an object and header of a KMS key.
+/// The most expensive documents that are accepted, against the longest object key and KMS key header.
 fn policies(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("policy");
     let statement = |resources: Vec<String>, condition: serde_json::Value| {
@@ -183,7 +183,7 @@ fn policies(criterion: &mut Criterion) {
     group.finish();
 }
 
-/// A listing of a thousand objects of SSE-S3: their ETags, and beside them their unwraps alone.
+/// A listing of a thousand SSE-S3 objects: opening their ETags, compared with only unwrapping their keys.
 fn etags(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("etags");
     let sse = Sse::builder().keyring(Keyring::generate().expect("a keyring")).build().expect("a backend");

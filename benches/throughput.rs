@@ -1,10 +1,11 @@
 //! Whole objects: the bare cipher, and the library in every mode.
 //!
-//! `seal` and `open` are bare loops of each cipher over the same source in the same chunks into the same output;
-//! `encrypt` and `decrypt` are an object from its key to its last byte, envelope included, through one reused output of
-//! 1 MiB; `oneshot` are the calls that allocate what they give; `io` are the `std::io` adapters over memory.
+//! `seal` and `open` are bare loops of each cipher over the same source, in the same chunks, into the same output.
+//! `encrypt` and `decrypt` process an object from its key to its last byte, envelope included, through one reused
+//! output of 1 MiB. `oneshot` measures the calls that allocate their result, `io` the `std::io` adapters over memory.
 //!
-//! All of them read from one source and write into one output: where memory happens to lie is worth 20 % and more.
+//! All benches read from one source and write to one output, because the position in memory alone changes the speed by
+//! 20 % and more.
 
 mod kit;
 
@@ -27,7 +28,7 @@ const OUTPUT_LEN: usize = MIB + 2 * SEALED + 4_096;
 
 static SOURCE: LazyLock<Vec<u8>> = LazyLock::new(|| source(64 * MIB));
 static OUTPUT: Mutex<Vec<u8>> = Mutex::new(Vec::new());
-/// Stored bytes of the object that is being decrypted; long enough for every mode.
+/// The stored bytes of the object to decrypt; long enough for every mode.
 static BODY: Mutex<Vec<u8>> = Mutex::new(Vec::new());
 
 fn output() -> MutexGuard<'static, Vec<u8>> {
@@ -53,8 +54,8 @@ fn aws_lc_key() -> LessSafeKey {
     LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[5; 32]).expect("a key"))
 }
 
-/// Every chunk of the source to the next place in the output; from its beginning again where that is full, as through
-/// `update`.
+/// Seals every chunk of the source to the next place in the output, and starts again at the beginning of a full output,
+/// as `update` is used.
 fn each_chunk(
     input: &[u8],
     input_len: usize,
@@ -169,7 +170,7 @@ fn decrypt_once(kit: &Kit, envelope: &[u8], body: &[u8], output: &mut [u8]) {
     reader.finish(output).expect("finished");
 }
 
-/// Written by the streaming call, so that both directions are of objects whose length was not known beforehand.
+/// The streaming call encrypts the object, so that both directions measure an object of unknown length.
 fn stored(kit: &Kit, plaintext: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (envelope, mut encryptor) = kit.sse.blocking().encryptor(&kit.object, kit.mode.clone()).expect("an encryptor");
     let mut body = bytes::BytesMut::new();

@@ -1,11 +1,11 @@
-//! A key provider of one's own, against a service as simple as one can be: two calls, wrap and unwrap.
+//! A key provider of your own, `Vault`, for a KMS with two calls: wrap and unwrap.
 //!
 //! ```text
 //! cargo run --example custom_kms
 //! ```
 //!
-//! `atrest::testing::check_key_provider` (feature `testing`) tells whether a provider keeps all the promises that the
-//! library builds on; have your tests call it.
+//! `atrest::testing::check_key_provider` (feature `testing`) checks a provider against every promise that the library
+//! relies on; call it in your tests.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -17,7 +17,7 @@ use atrest::{
     UnwrappedKey, WrappedKey,
 };
 
-/// The service: some named keys that never leave it, and who may use them. In earnest it is behind a network.
+/// The KMS: named keys that never leave it, each with the user that may use it. A real KMS is behind a network.
 struct Vault {
     keys: BTreeMap<String, (Sse, &'static str)>,
 }
@@ -30,7 +30,8 @@ impl Vault {
         Ok(Self { keys: keys.iter().map(new).collect::<atrest::Result<_>>()? })
     }
 
-    /// The key that a request names, if whoever asks may use it. Refusing is the service's, never the library's.
+    /// Returns the key that a request names, if the requester may use it. The KMS refuses requesters; the library does
+    /// not.
     fn key(&self, request: &KeyRequest) -> Result<&Sse, KeyProviderError> {
         let refuse = |kind| KeyProviderError::new(kind, request.key_id());
         let (key, user) = self.keys.get(request.key_id()).ok_or_else(|| refuse(KeyProviderErrorKind::NotFound))?;
@@ -39,8 +40,8 @@ impl Vault {
     }
 }
 
-/// The two methods that a provider has. It makes the key-encryption keys, or hands on what its service makes (as one
-/// would with `GenerateDataKey` of AWS KMS).
+/// The two methods of a key provider. A provider generates the key-encryption keys, or passes on those that its KMS
+/// generates (such as with `GenerateDataKey` of AWS KMS).
 impl KeyProvider for Vault {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
         Box::pin(async move {
@@ -56,23 +57,24 @@ impl KeyProvider for Vault {
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         Box::pin(async move {
             let key = self.key(&request)?;
-            // Whatever does not unwrap was not wrapped here, or for another object: rejected, and not to be tried again.
+            // A wrapped key that does not unwrap was wrapped elsewhere or for another object. Rejected: the library
+            // does not retry.
             let failed = |error| failed(&request, KeyProviderErrorKind::Rejected, error);
             let wrapped = Encrypted::from_inline(wrapped.as_bytes()).map_err(failed)?;
             let name = bound_to(request.context()).map_err(failed)?;
             let mut kek = key.decrypt(&name, &wrapped, Unlock::Server).await.map_err(failed)?;
-            let kek = KeyEncryptionKey::from_slice(&mut kek).map_err(failed)?; // wipes what it was given
+            let kek = KeyEncryptionKey::from_slice(&mut kek).map_err(failed)?; // wipes its input
             Ok(UnwrappedKey::new(request.key_id(), kek))
         })
     }
 }
 
-/// The cause is for logs: the library shows the kind and the key, and no more.
+/// Converts an error. The cause is for logs: the library's errors show only the kind and the key id.
 fn failed(request: &KeyRequest, kind: KeyProviderErrorKind, error: atrest::Error) -> KeyProviderError {
     KeyProviderError::new(kind, request.key_id()).with_source(error)
 }
 
-/// A key unwraps under the very context that it was wrapped under: every name and value behind its length.
+/// The object name that binds a wrapped key to its encryption context: every name and value with its length.
 fn bound_to(context: &EncryptionContext) -> atrest::Result<ObjectName> {
     let mut bound = Vec::from(*b"context");
     for text in context.iter().flat_map(|(name, value)| [name, value]) {
@@ -84,7 +86,7 @@ fn bound_to(context: &EncryptionContext) -> atrest::Result<ObjectName> {
 
 fn main() -> Result<(), Box<dyn Error>> {
     let vault = Arc::new(Vault::with_keys(&[("key/photos", "alice"), ("key/payroll", "bob")])?);
-    // Which of the service's keys this store uses, and so which an envelope may name.
+    // The KMS keys that this store uses, and so the only ones that its envelopes may name.
     let sse = Sse::builder().kms(vault, KmsKeys::only(["key/photos", "key/payroll"])).build()?;
     let object = ObjectName::new("photos", "2026/cat.jpg")?;
 
@@ -99,6 +101,6 @@ fn main() -> Result<(), Box<dyn Error>> {
     let bob = sse.requested_by(Requester::new("bob"));
     println!("bob: {}", bob.blocking().decrypt(&object, &encrypted, Unlock::Server).err().ok_or("was let in")?);
     let unknown = alice.blocking().encrypt(&object, SseKms::new("key/none"), b"meow");
-    println!("a key that nobody made: {}", unknown.err().ok_or("was found")?);
+    println!("an unknown key: {}", unknown.err().ok_or("was found")?);
     Ok(())
 }

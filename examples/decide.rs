@@ -1,4 +1,4 @@
-//! What S3 would do with a request: headers in, the decision or the error's XML out.
+//! Decides a request as S3 does: headers in, the decision or the error's XML out.
 //!
 //! ```text
 //! cargo run --example decide --features s3 -- put 'x-amz-server-side-encryption: aws:kms'
@@ -6,7 +6,7 @@
 //! cargo run --example decide --features s3 -- put --http --bucket-default aws:kms
 //! ```
 //!
-//! `get` and `head` are of an object in SSE-S3. A key given on a command line is seen by others: use none that counts.
+//! `get` and `head` read an object in SSE-S3. Other users of the machine can see command lines: pass no real key.
 
 use std::error::Error;
 
@@ -53,14 +53,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let rules = S3Rules::new();
     match answer(&rules, operation, &headers, transport, bucket) {
         Ok(said) => println!("{said}"),
-        // A HEAD is answered without a body.
+        // The answer to a HEAD has no body.
         Err(error) if operation == Operation::HeadObject => println!("{}", rules.status(&error)),
         Err(error) => println!("{}\n{}", rules.status(&error), error.to_xml(operation, "4442587FB7D0A2F9", "")),
     }
     Ok(())
 }
 
-/// What a service does first with a request.
+/// The first step of a service with every request.
 fn answer(
     rules: &S3Rules,
     operation: Operation,
@@ -101,7 +101,7 @@ fn default(method: &str) -> Result<BucketEncryption, S3Error> {
     Ok(BucketEncryption::from_xml(xml.as_bytes())?)
 }
 
-/// An object in SSE-S3 with its record, written as a service writes it.
+/// An object in SSE-S3 with its record, as a service writes it.
 fn object() -> atrest::Result<Stored> {
     let sse = Sse::builder().keyring(Keyring::generate()?).build()?;
     let envelope = sse.blocking().encrypt(&ObjectName::new("photos", "cat.jpg")?, atrest::SseS3, b"meow")?.envelope;

@@ -1,4 +1,4 @@
-//! A KMS of one's own, in one sealed file: keys with a life, permissions, a quota and an audit trail.
+//! An embedded KMS in one sealed file: keys with versions, states, a policy, a quota and an audit trail.
 //!
 //! ```text
 //! cargo run --example embedded_kms --features embedded-kms
@@ -14,22 +14,24 @@ use atrest::kms::{EmbeddedKms, KeyPolicy, NewKey, Permission, Quota};
 use atrest::{KeyProviderErrorKind as Refusal, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, Unlock};
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let folder = tempfile::tempdir()?; // in earnest: a folder that is backed up, apart from the data
+    let folder = tempfile::tempdir()?; // in production: a folder that is backed up, apart from the data
     let [service, alice, bob] = ["service", "alice", "bob"].map(Requester::new);
-    let sink = Arc::new(MemorySink::new()); // in earnest: JsonLines, a file
+    let sink = Arc::new(MemorySink::new()); // in production: JsonLines, a file
     let trail = AuditTrail::new(sink.clone());
 
-    // Once, on the first day. At every start: `.open(&root_key)`, which never makes a store because it is missing.
+    // `create` runs once, on the first day. At every start the service calls `.open(&root_key)`, which never creates a
+    // store.
     let root_key = RootKey::create_file(folder.path().join("root.key"))?;
     let kms = EmbeddedKms::at(folder.path().join("kms.atrest")).audit(trail.clone());
     let kms = kms.create(&root_key, service.clone())?;
-    let admin = kms.requested_by(service); // the owner, who makes the keys
+    let admin = kms.requested_by(service); // the owner, who creates the keys
 
     let policy = KeyPolicy::new().allow(Permission::Generate, [&alice]).allow(Permission::Unwrap, [&alice]);
     let key = admin.create_key(NewKey::new().alias("alias/photos").description("Photos").policy(policy))?;
     println!("alias/photos leads to {}", key.arn);
 
-    // The keyring of SSE-S3 lies in the same file. This KMS is this service's alone, so it may use all of its keys.
+    // The keyring of SSE-S3 is in the same file. Only this service uses this KMS, so the service may use all of its
+    // keys.
     let provider = Arc::new(kms.clone());
     let sse = Sse::builder().keyring(kms.keyring()).kms(provider, KmsKeys::all()).audit(trail).build()?;
     let (by_alice, by_bob) = (sse.requested_by(alice), sse.requested_by(bob));
@@ -40,7 +42,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     assert_eq!(read()?, b"meow");
     println!("alice writes a photo, and reads it back");
 
-    // A rotation touches no object: the older version still opens what it wrapped.
+    // A rotation changes no object: the older version still unwraps what it wrapped.
     assert_eq!(admin.rotate_key("alias/photos")?, 2);
     let new_photo = by_alice.blocking().encrypt(&new, SseKms::new("alias/photos"), b"purr")?;
     assert_eq!(version_of(AuditOperation::GenerateKey, &sink), Some(2));
@@ -65,12 +67,12 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     admin.schedule_deletion("alias/photos", Duration::from_secs(7 * 24 * 60 * 60))?;
     assert_eq!(refusal(read()), Some(Refusal::PendingDeletion));
-    admin.cancel_deletion("alias/photos")?; // it is disabled then
+    admin.cancel_deletion("alias/photos")?; // the key is then disabled
     admin.enable_key("alias/photos")?;
     assert_eq!(read()?, b"meow");
-    println!("a key that is to be deleted is refused, for a week in which somebody may miss it");
+    println!("a key pending deletion is refused, for a week in which its deletion can be cancelled");
 
-    // A backup has a root key of its own, to be kept elsewhere.
+    // A backup has a root key of its own, to be kept in another place.
     let backup_key = RootKey::generate()?;
     let backup = admin.backup(&backup_key)?;
     let elsewhere = EmbeddedKms::at(folder.path().join("restored.atrest"));
@@ -91,12 +93,12 @@ fn refusal<T>(outcome: atrest::Result<T>) -> Option<Refusal> {
     }
 }
 
-/// Which version of its key the last such operation used.
+/// The key version that the last operation of this kind used.
 fn version_of(operation: AuditOperation, sink: &MemorySink) -> Option<u32> {
     sink.events().iter().rev().find(|event| event.operation() == operation)?.key_version()
 }
 
-/// What was done, by the KMS and by `Sse`: each of them records its own part.
+/// Prints the events of the KMS and of `Sse`; each records its own operations.
 fn print_table(events: &[AuditEvent]) {
     let row = |cells: [&str; 6]| {
         let [time, who, operation, key, version, outcome] = cells;
@@ -107,7 +109,7 @@ fn print_table(events: &[AuditEvent]) {
         let seconds = event.time().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs() % (24 * 60 * 60);
         let time = format!("{:02}:{:02}:{:02}", seconds / 3_600, seconds / 60 % 60, seconds % 60);
         let key = event.requested_key_id().or(event.key_id()).unwrap_or_default();
-        // An alias, or the end of an ARN.
+        // The whole alias, or the end of an ARN.
         let key = if key.starts_with("alias/") { key } else { &key[key.len().saturating_sub(8)..] };
         let version = event.key_version().map(|version| version.to_string()).unwrap_or_default();
         let outcome = match event.error() {

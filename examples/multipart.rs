@@ -1,4 +1,4 @@
-//! An object that arrives in parts: from several threads, in any order, one of them twice.
+//! A multipart upload: parts from several threads, in any order, one of them uploaded twice.
 //!
 //! ```text
 //! cargo run --example multipart
@@ -15,7 +15,7 @@ use atrest::{Keyring, ObjectName, PartNumber, Sse, SseS3, Unlock};
 const PARTS: u32 = 6;
 const PART_LEN: usize = 100_000;
 
-/// What a store keeps of one attempt at a part. The label is what the client was answered, in S3 the ETag.
+/// One stored attempt at a part. The label is the text that the service answered to the client, in S3 the ETag.
 struct Attempt {
     stored: Vec<u8>,
     receipt: Receipt,
@@ -27,11 +27,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sse = sse.blocking();
     let object = ObjectName::new("photos", "2026/panorama.tiff")?;
 
-    // Begun once. The envelope is stored with the upload; `resume_multipart` takes it up on another machine.
+    // Begins the upload. The envelope is stored with the upload; another machine continues it with `resume_multipart`.
     let upload = sse.begin_multipart(&object, b"upload-1", SseS3)?;
     println!("the upload's envelope has {} bytes", upload.envelope().encode().len());
 
-    // One thread for each part; they finish as they like. Every attempt draws its own salt.
+    // Encrypts each part in a thread of its own. The threads end in any order. Every attempt draws its own salt.
     let attempts = Mutex::new(BTreeMap::new());
     let put_part = |number: u32, plaintext: &[u8], label: String| -> atrest::Result<()> {
         let (stored, receipt) = upload.encrypt_part(PartNumber::new(number)?, plaintext, label.as_bytes())?;
@@ -46,10 +46,11 @@ fn main() -> Result<(), Box<dyn Error>> {
         threads.into_iter().try_for_each(|thread| thread.join().expect("no thread panics"))
     })?;
 
-    // The client changes its mind about part 2: other bytes, another length. The later attempt takes the place.
+    // The client uploads part 2 again, with other bytes and another length. The later attempt replaces the earlier one.
     put_part(2, b"a much shorter part", "etag-2b".to_owned())?;
 
-    // Completed with what the client lists, in order; each is checked against its receipt and what is stored.
+    // Completes the upload with the client's list, in order. Each part is checked against its receipt and its stored
+    // bytes.
     let attempts = attempts.into_inner()?;
     let mut listed = Vec::new();
     for (number, attempt) in &attempts {
@@ -60,18 +61,18 @@ fn main() -> Result<(), Box<dyn Error>> {
     let (envelope, manifest) = (&completed.envelope, &completed.manifest);
     println!("completed: an envelope of {} bytes, a manifest of {}", envelope.encode().len(), manifest.len());
 
-    // To read: the envelope, the manifest, and the parts. This store keeps them one behind the other.
+    // A reader needs the envelope, the manifest, and the parts. This store concatenates the parts.
     let body: Vec<u8> = attempts.values().flat_map(|attempt| attempt.stored.iter().copied()).collect();
     let decryptor = sse.decryptor(&object, envelope, Unlock::Server)?.with_manifest(manifest)?;
 
-    // The end of part 1, all of part 2, the beginning of part 3.
+    // The range is the end of part 1, all of part 2, and the beginning of part 3.
     let plan = decryptor.range(99_995..100_024, body.len() as u64)?;
     println!("a range across three parts, fetched from {:?}:", plan.fetches());
     let fetch = plan.fetch_span();
     let plaintext = plan.decrypt(&body[fetch.start as usize..fetch.end as usize])?;
     println!("    {}", String::from_utf8_lossy(&plaintext));
 
-    // One part by its number, as S3 answers `GET ?partNumber=5`: nothing else is looked at.
+    // Reads one part by its number, as S3 answers `GET ?partNumber=5`, without the other parts.
     let number = PartNumber::new(5)?;
     let place = decryptor.part(number)?;
     let mut plaintext = bytes::BytesMut::new();
@@ -82,7 +83,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// A part's plaintext: its number, again and again.
+/// A part's plaintext: the repeated part number.
 fn part(number: u32) -> Vec<u8> {
     number.to_string().repeat(PART_LEN).into_bytes()
 }

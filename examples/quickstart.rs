@@ -1,4 +1,4 @@
-//! The first code to write: keys in files, one object encrypted, stored, read back.
+//! The first program to write: keys in files; one object encrypted, stored, and read back.
 //!
 //! ```text
 //! cargo run --example quickstart            in a temporary directory
@@ -18,12 +18,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let sse = Sse::builder().keyring(open_keyring(&directory)?).build()?;
     let object = ObjectName::new("photos", "2026/cat.jpg")?;
 
-    // Encrypt. The envelope and the ciphertext belong together; where they are kept is up to you.
+    // Encrypts. The envelope and the ciphertext belong together; the service chooses where to store them.
     let encrypted = sse.blocking().encrypt(&object, SseS3, b"meow")?;
     fs::write(directory.join("cat.jpg.envelope"), encrypted.envelope.encode())?;
     fs::write(directory.join("cat.jpg.body"), &encrypted.ciphertext)?;
 
-    // Decrypt. The mode and the key's version are in the envelope; the name is not: it has to be the same.
+    // Decrypts. The envelope names the mode and the key version. The caller passes the name, which must be the same.
     let envelope = Envelope::decode(&fs::read(directory.join("cat.jpg.envelope"))?)?;
     let body = fs::read(directory.join("cat.jpg.body"))?;
     let plaintext = sse.blocking().decrypt(&object, &Encrypted::new(envelope, body), Unlock::Server)?;
@@ -32,10 +32,10 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// The keyring of this directory, made on first use. A key that is damaged, or gone while the other is there, is an
-/// error: a new one in its place would open nothing that is already stored.
+/// Opens the keyring of this directory, or creates it on first use. A damaged key, or one missing key of the two, is an
+/// error: a new key would open no object that is already stored.
 fn open_keyring(directory: &Path) -> Result<Keyring, Box<dyn Error>> {
-    let root_key_file = directory.join("root.key"); // in real life not beside what it protects
+    let root_key_file = directory.join("root.key"); // in production: not beside the keyring
     let keyring_file = directory.join("master.atrest");
 
     if !root_key_file.try_exists()? && !keyring_file.try_exists()? {

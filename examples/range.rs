@@ -1,4 +1,4 @@
-//! Reading a part of a large object: only the chunks that hold it are fetched, and every one is authenticated.
+//! Range reads of a large object: only the chunks of the range are fetched, and every chunk is authenticated.
 //!
 //! ```text
 //! cargo run --release --example range
@@ -15,12 +15,12 @@ const LINE_LEN: u64 = 12;
 const LINES: u64 = 500_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    // A master key for the length of this run; `quickstart` shows how to keep one.
+    // A master key for this run only; `quickstart` shows how to store one.
     let sse = Sse::builder().keyring(Keyring::generate()?).build()?;
     let object = ObjectName::new("logs", "numbers.txt")?;
     let mut body = tempfile::tempfile()?;
 
-    // Half a million numbered lines, written as they come.
+    // Writes half a million numbered lines as a stream.
     let (envelope, encryptor) = sse.blocking().encryptor(&object, SseS3)?;
     let mut writer = EncryptWriter::new(encryptor, &body);
     for number in 0..LINES {
@@ -37,7 +37,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     print_range(&decryptor, &mut body, body_len, "three lines", start..start + 3 * LINE_LEN)?;
     print_range(&decryptor, &mut body, body_len, "the last line", ByteRange::last(LINE_LEN))?;
 
-    // The same as an ordinary reader that can seek.
+    // Reads through `DecryptReader`, an ordinary reader that can seek.
     body.seek(SeekFrom::Start(0))?;
     let mut reader = DecryptReader::new(decryptor, body);
     reader.seek(SeekFrom::Start(400_000 * LINE_LEN))?;
@@ -47,7 +47,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Plan, fetch, decrypt: the library says which bytes it needs, you get them from wherever the body is.
+/// Plans, fetches and decrypts a range. The plan names the bytes that it needs; the caller fetches them from the body.
 fn print_range(
     decryptor: &Decryptor,
     body: &mut File,

@@ -1,4 +1,4 @@
-//! A new master key, without touching a single byte of the data.
+//! Rotates the master key without changing the stored data.
 //!
 //! ```text
 //! cargo run --example rotate
@@ -18,17 +18,17 @@ fn main() -> Result<(), Box<dyn Error>> {
     let Encrypted { envelope, ciphertext, .. } = sse.blocking().encrypt(&object, SseS3, b"meow")?;
     println!("encrypted under version {:?}", envelope.key_version());
 
-    // 1. Another version becomes the primary. `sse` follows: new objects are under it, old ones still open.
+    // 1. Make another version the primary. `sse` follows: new objects use it, and old objects still open.
     let old_version = keyring.primary();
     let new_version = keyring.blocking().rotate()?;
     println!("rotated from version {old_version} to {new_version}");
 
-    // 2. What is there from now on is counted; everything in the store belongs in it. (Over a whole store a `Sweep` of
-    //    `atrest::rotation` does this and the next step.)
+    // 2. Begin to count which version each object is under. The count must cover the whole store. (Over a whole store,
+    // a `Sweep` of `atrest::rotation` does this step and the next.)
     let mut usage = KeyUsage::begin(&keyring);
 
-    // 3. Every envelope under the old version is wrapped again. It is small, and the only thing that changes: the
-    //    body is not even an argument. Store the new envelope in place of the one you read, and only of that one.
+    // 3. Rewrap every envelope under the old version. Only the small envelope changes; the body is not an argument.
+    // Store the new envelope by compare-and-swap on the envelope that was read.
     assert!(sse.needs_rewrap(&envelope));
     let fresh = sse.blocking().rewrap(&object, &envelope, Unlock::Server)?;
     assert!(!sse.needs_rewrap(&fresh));
@@ -36,14 +36,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     usage.add(new_version, 1, 0);
     usage.finish();
 
-    // 4. When nothing is left under it, the old version is disabled. Should something have been forgotten, it
-    //    fails loudly now, and `enable` brings it back.
+    // 4. Disable the old version when no object is left under it. A forgotten object now fails to open, and `enable`
+    // reverts the step.
     keyring.blocking().disable(old_version)?;
     let forgotten = sse.blocking().decryptor(&object, &envelope, Unlock::Server);
     println!("the old envelope now: {}", forgotten.err().ok_or("opened under a disabled version")?);
 
-    // 5. After a while without complaints it is retired, for good; the usage is the proof that nothing is lost with it.
-    //    (How long a while: the manual, on keys.)
+    // 5. Retire the old version after a while without failures. The usage proves that no object is lost. (The manual's
+    // page *keys* says how long to wait.)
     keyring.blocking().retire(old_version, &usage)?;
 
     let plaintext = sse.blocking().decrypt(&object, &Encrypted::new(fresh, ciphertext), Unlock::Server)?;

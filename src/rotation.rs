@@ -1,7 +1,9 @@
-//! One walk over all that a store holds: to rewrap it, to list how it is encrypted, to encrypt what is in the clear.
+//! [`Sweep`] and [`Inventory`]: walks over a whole store that rewrap envelopes, encrypt unencrypted objects, or report
+//! how each object is encrypted.
 //!
-//! The store lists its entries and swaps one envelope for another; the rest is here. A [`Sweep`] rewraps what is not
-//! under the keyring's primary, and its report says when an old version can be [retired](crate::Keyring::retire).
+//! The caller lists the entries, and an [`EnvelopeStore`] replaces envelopes. A [`Sweep`] rewraps each envelope that is
+//! not under the keyring's primary. The [`Report`] of a sweep says when an old version can be
+//! [retired](crate::Keyring::retire).
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -55,31 +57,31 @@
 //!
 //! # Security
 //!
-//! A rewrap revokes nothing, and what an envelope says of its key is not authenticated until it is opened: an
-//! [`Inventory`] lists what stands there.
+//! A rewrap revokes nothing: a reader that could open the old envelope may have kept the data key. An [`Inventory`]
+//! reports the mode and key that an envelope names; both are unauthenticated until the object is opened.
 //!
 //! Spec: manual, keys, "Rotation".
 
 mod codec;
 mod cursor;
-mod elsewhere;
 mod entry;
 mod inventory;
 mod pace;
-mod plain;
 mod progress;
 mod report;
 mod sweep;
 mod table;
+mod target;
 mod totals;
+mod unencrypted;
 mod work;
 
 pub use cursor::Cursor;
-pub use elsewhere::Skip;
-pub use entry::{Entry, EnvelopeStore, PlainStore, StoreFuture};
+pub use entry::{Entry, EnvelopeStore, StoreFuture, UnencryptedStore};
 pub use inventory::{Inventory, Row};
 pub use report::{Counts, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts};
 pub use sweep::{Event, Sweep};
 pub use table::Status;
+pub use target::Skip;
 pub use totals::{Total, Totals};
 pub use work::Outcome;

@@ -1,4 +1,4 @@
-//! One boundary table of lengths and steps for every way in and out.
+//! Encrypts and decrypts through every adapter: one boundary table of lengths and step sizes.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/parts.rs"]

@@ -1,4 +1,4 @@
-//! The audit trail: one event for each thing done or refused, nothing given out without it, and what the sinks write.
+//! The audit trail (`AuditTrail`): one event for each operation, done or refused; no output without its event; sinks.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/parts.rs"]

@@ -1,4 +1,4 @@
-//! Which implementations this build has, and what is said where one is missing.
+//! `Backend`: the implementations in this build, and the error where one is missing.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

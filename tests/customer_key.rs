@@ -1,4 +1,4 @@
-//! SSE-C: the salted verifier, and which error a wrong key, a wrong name or a wrong mode gives.
+//! SSE-C: the salted verifier, and the errors for a wrong key, a wrong name and a wrong mode.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

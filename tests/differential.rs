@@ -1,5 +1,5 @@
-//! The library against the oracle in `tests/reference`, on objects that nobody thought of: whatever one of
-//! them writes the other writes too, byte for byte, and each reads what the other wrote.
+//! The library against the oracle in `tests/reference`, on random objects: both write the same bytes, and each reads
+//! what the other wrote.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "vectors/kit.rs"]

@@ -1,5 +1,5 @@
-//! Multipart objects by the library and by the oracle in `tests/reference`: from the same randomness they write the same
-//! bytes, each takes up and completes what the other began, and each reads what the other wrote.
+//! Multipart objects of the library against the oracle in `tests/reference`: from the same randomness both write the
+//! same bytes, each resumes and completes uploads of the other, and each reads what the other wrote.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "vectors/kit.rs"]

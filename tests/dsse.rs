@@ -1,4 +1,4 @@
-//! DSSE-KMS: two layers with nothing in common, and one opaque error.
+//! DSSE-KMS: two layers that share no key, salt or implementation, and one opaque error.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

@@ -1,4 +1,4 @@
-//! Every error there is, reached through the public API, and what each says.
+//! Every variant of `Error`, reached through the public API, and its text.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/parts.rs"]

@@ -1,4 +1,4 @@
-//! What is left of a plaintext in memory that was freed: nothing, unless the caller was given it.
+//! Freed memory holds no plaintext, except plaintext that the caller received.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

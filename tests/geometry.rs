@@ -1,4 +1,4 @@
-//! Lengths and offsets against counting them one by one, and at the edges of `u64`.
+//! Lengths and offsets, compared with counting one by one, and at the limits of `u64`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use atrest::ModeId;

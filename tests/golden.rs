@@ -1,9 +1,10 @@
-//! Files that were written once and open for ever.
+//! Golden files: files of every release, which every later release must open.
 //!
-//! `tests/golden/VERSION/` holds a root key, a sealed keyring, and an envelope and a body for each object below, written
-//! by that version; from 0.2.0 on also multipart objects and sealed values; from 0.3.0 on also a wrapped root key and
-//! key stores of the embedded KMS, with their objects; from 0.4.0 on also completion records. They are never changed. A new version adds a folder of its own:
-//! `ATREST_GOLDEN_NEW=tests/golden/VERSION cargo test --all-features --test golden` writes one that is not there yet.
+//! `tests/golden/VERSION/` holds files written by that version: a root key, a sealed keyring, and an envelope and a
+//! body for each object below; from 0.2.0 also multipart objects and sealed values; from 0.3.0 also a wrapped root key
+//! and key stores of the embedded KMS with their objects; from 0.4.0 also completion records. The files never change.
+//! `ATREST_GOLDEN_NEW=tests/golden/VERSION cargo test --all-features --test golden` writes the folder of a new version
+//! if it does not exist.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "golden/completion.rs"]

@@ -1,4 +1,4 @@
-//! The inventory: what a row says, and that CSV and JSON are read back by others as they were meant.
+//! `Inventory`: the fields of a row, and CSV and JSON that other parsers read back.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -55,7 +55,7 @@ fn parsed_json(lines: &str) -> Vec<Value> {
 fn a_row_says_how_each_object_is_stored() {
     let service = Service::new();
     let key_id = service.keyring.key_id();
-    let plain = Entry::plain(name("plain")).with_stored_len(12);
+    let plain = Entry::unencrypted(name("plain")).with_stored_len(12);
     let mut entries =
         vec![plain, stored(&service, &name("s3"), SseS3), stored(&service, &name("kms"), SseKms::new("a"))];
     entries.push(stored(&service, &name("c"), service.sse_c()));
@@ -171,7 +171,7 @@ fn totals_are_by_mode_and_key_in_objects_and_bytes() {
     service.keyring.blocking().rotate().unwrap();
     entries.push(stored(&service, &name("new"), SseS3));
     entries.push(stored(&service, &name("kms"), SseKms::new("a")));
-    entries.push(Entry::plain(name("plain")).with_stored_len(7));
+    entries.push(Entry::unencrypted(name("plain")).with_stored_len(7));
     entries.push(Entry::object(name("damaged"), b"meow".to_vec()).with_stored_len(9));
     let written = inventory(&service.sse, entries);
     let found: Vec<_> = written
@@ -186,7 +186,7 @@ fn totals_are_by_mode_and_key_in_objects_and_bytes() {
         (mode(ModeId::SseS3), Some(1), 3, 3 * 76, 12, 0),
         (mode(ModeId::SseS3), Some(2), 1, 76, 4, 0),
         (mode(ModeId::SseKms), None, 1, 76, 4, 0),
-        (Status::NotSse, None, 1, 7, 7, 0),
+        (Status::Unencrypted, None, 1, 7, 7, 0),
         (Status::Damaged, None, 1, 9, 0, 1),
     ];
     assert_eq!(found, expected);
@@ -229,7 +229,7 @@ fn an_inventory_is_a_walk_that_a_version_can_be_retired_on() {
     assert_eq!(refused(vec![old]), KeyringError::VersionInUse { version: 1, objects: 1, uploads: 0 });
     let damaged = Entry::object(name("damaged"), b"meow".to_vec());
     assert_eq!(refused(vec![damaged]), KeyringError::UsageUnclear(1));
-    let plain = Entry::plain(name("plain"));
+    let plain = Entry::unencrypted(name("plain"));
     let new = stored(&service, &name("new"), SseS3);
     let written = inventory(&service.sse, vec![plain, new]);
     service.keyring.blocking().retire(1, written.totals.usage().unwrap()).unwrap();
@@ -238,11 +238,11 @@ fn an_inventory_is_a_walk_that_a_version_can_be_retired_on() {
 #[test]
 fn an_error_of_the_listing_or_of_whoever_takes_the_rows_ends_the_inventory() {
     let service = Service::new();
-    let failing = [Ok(Entry::plain(name("a"))), Err(io::ErrorKind::TimedOut.into())];
+    let failing = [Ok(Entry::unencrypted(name("a"))), Err(io::ErrorKind::TimedOut.into())];
     let outcome = Inventory::new(&service.sse).run_blocking(failing, |_| Ok(()));
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
     let full = |_: &Row<'_>| Err(io::ErrorKind::StorageFull.into());
-    let outcome = Inventory::new(&service.sse).run_blocking([Ok(Entry::plain(name("a")))], full);
+    let outcome = Inventory::new(&service.sse).run_blocking([Ok(Entry::unencrypted(name("a")))], full);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
 }
 

@@ -1,4 +1,4 @@
-//! The embedded KMS: who may do what with which key, what lies in its file, and what becomes of it when things go wrong.
+//! The embedded KMS (`EmbeddedKms`): permissions, the stored file, and faults.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "kms/audit.rs"]

@@ -1,4 +1,4 @@
-//! Which KMS keys a provider may answer with, when something is written and when it is read.
+//! `KmsKeys`: which KMS keys a provider may answer with, on a write and on a read.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

@@ -1,5 +1,5 @@
-//! The embedded KMS, killed while it creates keys, rotates them and schedules their deletion, at any moment: the store
-//! opens, and every key that was acknowledged opens what it had wrapped.
+//! The embedded KMS, killed at any moment while it creates keys, rotates them and schedules their deletion: the store
+//! opens, and every acknowledged key unwraps what it wrapped.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::BTreeMap;

@@ -1,5 +1,5 @@
-//! Holds the floors of the house: every `crate::`, `super::` and `self::` path of every file in `src/` is read,
-//! resolved to the top-level module it leads into, and compared with the table below.
+//! The floors of the crate: this test reads every `crate::`, `super::` and `self::` path of every file in `src/`,
+//! resolves it to a top-level module, and compares it with the table below.
 //!
 //! A file uses floors strictly below its own; files of one directory may use each other; `lib.rs`, the front
 //! page, is free. Only `crypto/` names a crate that does cryptography. `syn` parses the files; the bodies of macros,

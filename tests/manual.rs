@@ -1,4 +1,4 @@
-//! What the code says of the manual stands in the manual.
+//! The sections of the manual that the code cites exist.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::fs;

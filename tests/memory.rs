@@ -1,4 +1,4 @@
-//! Memory: nothing is allocated in `update` once it is warm, and little at all for objects of any size.
+//! Allocations: `update` allocates nothing once it is warm, and objects of any size need little memory.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/parts.rs"]

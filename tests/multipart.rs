@@ -1,4 +1,4 @@
-//! Objects that arrive in parts: from many hands, and with everything wrong with them that can be.
+//! Multipart uploads: parts from many processes, and every kind of fault.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "vectors/kit.rs"]

@@ -1,5 +1,5 @@
-//! Multipart objects that nobody thought of, against a plain slice: split anyhow, uploaded in any order and some parts
-//! several times, read in every way; and what of the store was fetched for it.
+//! Random multipart objects against a plain slice: random splits, uploads in any order with repeated parts, every way
+//! of reading, and the fetched bytes of the store.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "vectors/kit.rs"]

@@ -1,7 +1,7 @@
-//! What the library writes opens with `tests/reference/atrest.py` (driven by `check_cases.py` beside it), a second implementation in another language, from the
-//! stored bytes and the keys alone.
+//! `tests/reference/atrest.py`, a second implementation in another language, opens what the library writes from the
+//! stored bytes and the keys alone. `check_cases.py` drives it.
 //!
-//! Takes Python 3 with the package `cryptography`; `ATREST_PYTHON` names the interpreter.
+//! The test needs Python 3 with the package `cryptography`; `ATREST_PYTHON` names the interpreter.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[cfg(feature = "embedded-kms")]

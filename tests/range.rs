@@ -1,4 +1,4 @@
-//! Ranges against a plain slice, what they fetch, and where they end.
+//! Ranges against a plain slice: plaintext, fetched bytes, and ends.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "support/parts.rs"]

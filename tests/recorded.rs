@@ -1,4 +1,4 @@
-//! Every recorded answer about encryption is given as it was recorded: see `tests/recorded/README.md`.
+//! Recorded answers of S3 about encryption, reproduced exactly: see `tests/recorded/README.md`.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "recorded/answer.rs"]

@@ -1,4 +1,4 @@
-//! Root keys: out of a file, an environment variable, or a key provider's hands.
+//! `RootKey`: from a file, from an environment variable, and unwrapped by a key provider.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "root_key/environment.rs"]

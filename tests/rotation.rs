@@ -1,4 +1,4 @@
-//! The life of a keyring, its file, and rewraps in every mode.
+//! The life cycle of a keyring, its file, and rewraps in every mode.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;

@@ -1,7 +1,7 @@
-//! What S3 answers: the table of what was recorded of the real service, row by row, and what must never happen.
+//! Decisions of S3: every row of the table of recorded answers of the real service, and forbidden outcomes.
 //!
-//! Grades: **R** recorded answer of the real service, **A** its API model or documentation, **I** error text pasted in a
-//! public issue, **M** message copied by another implementation; **–** not recorded, so the place is ours.
+//! Grades: **R** recorded answer of the real service, **A** its API model or documentation, **I** error text pasted in
+//! a public issue, **M** message copied by another implementation; **–** without a record, so our own choice.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "s3/buckets.rs"]

@@ -1,4 +1,4 @@
-//! ETags by mode, and what is made from the plaintext and lies sealed beside it.
+//! `StoredEtag`: ETags by mode, and sealed values made from the plaintext.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "s3_etag/listing.rs"]

@@ -1,4 +1,4 @@
-//! Bucket policies: which requests they deny and allow, and which documents are refused.
+//! Bucket policies: denied and allowed requests, and refused documents.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "s3_policy/conditions.rs"]

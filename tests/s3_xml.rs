@@ -1,6 +1,6 @@
-//! Bucket encryption and the encryption of one object, as S3's XML says them.
+//! The XML of S3: the encryption of a bucket, and the encryption of one object.
 //!
-//! Grades beside a case are those of the facts it stands on: R is a recorded answer of the service, A its documentation.
+//! The grade beside a case is that of its facts: R is a recorded answer of the service, A its documentation.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "s3_xml/random.rs"]

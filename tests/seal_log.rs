@@ -1,6 +1,6 @@
-//! The (key, nonce) instrument: what it sees, and what it says of a whole run.
+//! The seal log, which detects repeated (key, nonce) pairs: its entries, and its check over a whole run.
 //!
-//! With `ATREST_SEAL_LOG_CHECK` naming the log of a run, the last test reads it.
+//! The last test checks the log that `ATREST_SEAL_LOG_CHECK` names.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::process::Command;

@@ -1,4 +1,4 @@
-//! No key, nothing made from a key and no plaintext in what is shown or stored.
+//! No output and no stored byte contains a key, a value made from a key, or plaintext.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[path = "secrets/foreign.rs"]

@@ -1,4 +1,4 @@
-//! Sweeps: what is rewrapped and what is told, races, cursors, pace, uploads, and encrypting what was in the clear.
+//! `Sweep`: rewraps and reports, races, cursors, pace, uploads, and the encryption of unencrypted objects.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
@@ -46,7 +46,7 @@ fn everything_under_an_older_version_is_rewrapped_and_opens_and_the_old_version_
     assert_eq!(counts.entries, 21);
     assert_eq!(counts.rewrapped, per_mode(atrest::ModeId::SseS3) + per_mode(atrest::ModeId::DsseKms));
     assert_eq!((counts.sse_kms, counts.sse_c), (per_mode(atrest::ModeId::SseKms), per_mode(atrest::ModeId::SseC)));
-    assert_eq!((counts.current, counts.plain, counts.gone, counts.problems), (1, 0, 0, 0));
+    assert_eq!((counts.current, counts.unencrypted, counts.gone, counts.problems), (1, 0, 0, 0));
     assert!(report.is_complete() && report.problems().is_empty());
     let versions: Vec<_> = report.versions().map(|(n, v)| (n, v.rewrapped.objects, v.current.objects)).collect();
     assert_eq!(versions, [(1, counts.rewrapped, 0), (2, 0, 1)]);
@@ -151,7 +151,10 @@ fn what_cannot_be_rewrapped_is_reported_by_name_and_left_as_it_is() {
             && report.problems()[4].to_string().contains("disabled one")
     );
     let counts = report.counts();
-    assert_eq!((counts.entries, counts.rewrapped, counts.plain, counts.sse_kms, counts.problems), (9, 1, 1, 1, 6));
+    assert_eq!(
+        (counts.entries, counts.rewrapped, counts.unencrypted, counts.sse_kms, counts.problems),
+        (9, 1, 1, 1, 6)
+    );
     assert_eq!(told.iter().filter(|(_, word)| *word == "problem").count(), 6);
     assert!(told.contains(&("plain".into(), "plain")));
     assert_eq!(report.usage().unwrap().unclear(), 2, "nobody knows what the damaged ones were under");

@@ -1,4 +1,4 @@
-//! What the benches share: keys of every mode, sizes, and one buffer of each kind.
+//! The kit of the benches: keys of every mode, sizes, and reused buffers.
 #![allow(dead_code, reason = "each bench uses a part of it")]
 
 use std::sync::Arc;
@@ -12,7 +12,7 @@ pub(crate) const KIB: usize = 1024;
 pub(crate) const MIB: usize = 1024 * KIB;
 pub(crate) const SIZES: [(&str, usize); 4] = [("1KiB", KIB), ("64KiB", 64 * KIB), ("1MiB", MIB), ("64MiB", 64 * MIB)];
 
-/// Every mode on the implementations it is measured on.
+/// Every mode with the implementations that are measured.
 pub(crate) const CASES: [(ModeId, &str); 7] = [
     (ModeId::SseS3, "aws-lc"),
     (ModeId::SseS3, "rust-crypto"),
@@ -23,7 +23,7 @@ pub(crate) const CASES: [(ModeId, &str); 7] = [
     (ModeId::DsseKms, "both"),
 ];
 
-/// A KMS that answers at once, so that what is measured is the library.
+/// A KMS that answers at once, so that the bench measures the library.
 struct InstantKms;
 
 const KMS_KEY: &str = "instant:key/1";

@@ -272,7 +272,7 @@ fn sweeps(mut save: impl FnMut(&[u8]) + Send) {
     let entry = |at: usize| {
         let name = ObjectName::new("photos", format!("{at}")).and_then(|name| name.realm("r")).expect("a name");
         Ok(match at % 3 {
-            0 => Entry::plain(name),
+            0 => Entry::unencrypted(name),
             1 => Entry::object(name, b"damaged".to_vec()),
             _ => Entry::upload(name, b"an upload".to_vec(), b"damaged".to_vec()),
         })

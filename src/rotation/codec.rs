@@ -1,37 +1,38 @@
-//! The bytes of cursors and reports; one encoding of each, and nothing else is accepted.
+//! `Writer` and `Reader` of the bytes of cursors and reports. Each value has exactly one encoding; decoding refuses all
+//! other bytes.
 //!
 //! ```text
 //! magic(8) version kind body checksum(8)
-//! cursor   goal || option(8 bytes that tell target and filter) || option(LP(position)) || report
+//! cursor   kind || option(8-byte digest of target and filter) || option(LP(position)) || report
 //! report   complete || 11 x u64 || further(48) || u64 n || n x (u32 version || 48) || option(usage) ||
 //!          u64 n || n x problem || u64 n || n x skipped
 //! usage    LP(key id) || u64 generation || u32 primary || u64 unclear || finished ||
 //!          u64 n || n x (u32 version || state || u64 objects || u64 uploads)
-//! problem  LP(realm) || LP(bucket) || LP(key) || LP(version id) || option(LP(upload id)) || kind || option(u32 version) ||
-//!          LP(reason)
+//! problem  LP(realm) || LP(bucket) || LP(key) || LP(version id) || option(LP(upload id)) || kind ||
+//!          option(u32 version) || LP(reason)
 //! skipped  LP(realm) || LP(bucket) || LP(key) || LP(version id) || option(LP(upload id)) || reason
 //! ```
 //!
-//! Lengths and counts are u64; an option is 0, or 1 and the value. The checksum is the beginning of SHA-512: against
-//! accidents alone.
+//! Lengths and counts are u64; an option is 0, or 1 and the value. The checksum is the first 8 bytes of a SHA-512
+//! digest: it detects accidents, not forgery.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use std::collections::BTreeMap;
 
-use super::cursor::{Cursor, Goal, GoalVerb};
-use super::elsewhere::Skip;
+use super::cursor::{Cursor, SweepId, SweepKind};
 use super::report::{
     Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts,
 };
+use super::target::Skip;
 use crate::crypto::checksum;
 use crate::error::CursorError;
 use crate::keys::{KeyUsage, VersionState, VersionUsage};
 use crate::object::ObjectName;
 
 const MAGIC: [u8; 8] = *b"\x89ARSW\r\n\x1a";
-/// Version 1, of releases up to 0.3, had neither targets nor filters.
+/// The version of the encoding. Version 1, of releases up to 0.3, had neither targets nor filters.
 const VERSION: u8 = 2;
-/// What a keyring holds at the most.
+/// The most versions in a keyring.
 const MAX_KEYRING_VERSIONS: usize = 65_535;
 
 type Decoded<T> = Result<T, CursorError>;
@@ -77,13 +78,13 @@ pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
     pub(super) fn cursor(&mut self, cursor: &Cursor) {
-        self.u8(match cursor.goal.verb {
-            GoalVerb::Rewrap => 1,
-            GoalVerb::Encrypt => 2,
-            GoalVerb::RewrapAll => 3,
-            GoalVerb::RewrapTo => 4,
+        self.u8(match cursor.id.kind {
+            SweepKind::Rewrap => 1,
+            SweepKind::Encrypt => 2,
+            SweepKind::RewrapAll => 3,
+            SweepKind::RewrapTo => 4,
         });
-        self.option(cursor.goal.of, |writer, of| writer.0.extend_from_slice(&of));
+        self.option(cursor.id.digest, |writer, digest| writer.0.extend_from_slice(&digest));
         self.option(cursor.position.as_deref(), Self::bytes);
         self.report(&cursor.report);
     }
@@ -181,20 +182,20 @@ impl Writer {
 pub(super) struct Reader<'a>(&'a [u8]);
 
 pub(super) fn cursor(reader: &mut Reader<'_>) -> Decoded<Cursor> {
-    let verb = match reader.array()? {
-        [1] => GoalVerb::Rewrap,
-        [2] => GoalVerb::Encrypt,
-        [3] => GoalVerb::RewrapAll,
-        [4] => GoalVerb::RewrapTo,
+    let kind = match reader.array()? {
+        [1] => SweepKind::Rewrap,
+        [2] => SweepKind::Encrypt,
+        [3] => SweepKind::RewrapAll,
+        [4] => SweepKind::RewrapTo,
         _ => return Err(malformed("what its sweep is for")),
     };
-    let goal = Goal { verb, of: reader.option(Reader::array)? };
+    let id = SweepId { kind, digest: reader.option(Reader::array)? };
     let position = reader.option(Reader::bytes)?.map(<[u8]>::to_vec);
     let report = report(reader)?;
     if report.complete || (report.counts.entries > 0) != position.is_some() {
         return Err(malformed("its position and its report say different things"));
     }
-    Ok(Cursor { goal, position, report })
+    Ok(Cursor { id, position, report })
 }
 
 pub(super) fn report(reader: &mut Reader<'_>) -> Decoded<Report> {
@@ -211,10 +212,10 @@ pub(super) fn report(reader: &mut Reader<'_>) -> Decoded<Report> {
     Ok(Report { complete, counts, versions, further_versions, problems, skipped, usage })
 }
 
-/// The entries that a report names of so many.
-fn named<T>(reader: &mut Reader<'_>, of: u64, one: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
+/// Decodes the entries that a report names; of `total` entries it names the first `MAX_PROBLEMS`.
+fn named<T>(reader: &mut Reader<'_>, total: u64, one: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
     let len = reader.len(MAX_PROBLEMS)?;
-    if u64::try_from(len).unwrap_or(u64::MAX) != of.min(MAX_PROBLEMS as u64) {
+    if u64::try_from(len).unwrap_or(u64::MAX) != total.min(MAX_PROBLEMS as u64) {
         return Err(malformed("the number of entries that it names"));
     }
     (0..len).map(|_| one(reader)).collect()
@@ -229,7 +230,7 @@ fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
         current: next()?,
         not_selected: next()?,
         skipped: next()?,
-        plain: next()?,
+        unencrypted: next()?,
         sse_kms: next()?,
         sse_c: next()?,
         gone: next()?,
@@ -239,11 +240,11 @@ fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
     if sum == Some(counts.entries) { Ok(counts) } else { Err(malformed("its counts do not add up")) }
 }
 
-/// What adds up to the number of entries.
+/// The counts whose sum is the number of entries.
 fn outcomes(counts: &Counts) -> [u64; 10] {
     let Counts { entries: _, rewrapped, encrypted, current, not_selected, skipped, .. } = *counts;
-    let Counts { plain, sse_kms, sse_c, gone, problems, .. } = *counts;
-    [rewrapped, encrypted, current, not_selected, skipped, plain, sse_kms, sse_c, gone, problems]
+    let Counts { unencrypted, sse_kms, sse_c, gone, problems, .. } = *counts;
+    [rewrapped, encrypted, current, not_selected, skipped, unencrypted, sse_kms, sse_c, gone, problems]
 }
 
 fn version_counts(reader: &mut Reader<'_>) -> Decoded<VersionCounts> {
@@ -293,7 +294,7 @@ fn skip_number(skip: Skip) -> u8 {
     }
 }
 
-/// The name of an object, and the id of its upload if it is one.
+/// Decodes the name of an object, and the upload id if the entry is an upload.
 fn entry(reader: &mut Reader<'_>) -> Decoded<(ObjectName, Option<Vec<u8>>)> {
     let [realm, bucket, key, version_id] = [reader.bytes()?, reader.bytes()?, reader.bytes()?, reader.bytes()?];
     let name = if [realm, bucket, key, version_id].iter().all(|component| component.is_empty()) {
@@ -330,7 +331,7 @@ fn kind_number(kind: ProblemKind) -> u8 {
 }
 
 impl<'a> Reader<'a> {
-    /// Values by version, strictly ascending.
+    /// Decodes values by version, in strictly ascending order.
     fn versions<T>(&mut self, most: usize, value: fn(&mut Self) -> Decoded<T>) -> Decoded<BTreeMap<u32, T>> {
         let mut versions = BTreeMap::new();
         for _ in 0..self.len(most)? {

@@ -1,30 +1,30 @@
-//! Where a sweep is.
+//! [`Cursor`]: a resumable position in a sweep, with its report.
 
 use super::codec::{self, Kind};
 use super::report::Report;
 use crate::error::{CursorError, Result, Unexpected};
 use crate::sse::Sse;
 
-/// How far a sweep has come: everything up to its position is done, and what came of it is in its report.
+/// A resumable position in a sweep: every entry up to the position is processed, and the cursor's report counts it.
 ///
-/// Store its bytes, and list on after its [position](Self::position).
+/// Store the cursor's [bytes](Self::to_bytes); to resume, begin the listing after its [position](Self::position).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Cursor {
-    pub(super) goal: Goal,
+    pub(super) id: SweepId,
     pub(super) position: Option<Vec<u8>>,
     pub(super) report: Report,
 }
 
-/// What a sweep is for; a cursor goes on with no other.
+/// Identifies a sweep by its kind, target and filter. A cursor resumes only the sweep that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Goal {
-    pub(super) verb: GoalVerb,
-    /// What tells the target and the filter from others, where there is one.
-    pub(super) of: Option<[u8; 8]>,
+pub(super) struct SweepId {
+    pub(super) kind: SweepKind,
+    /// A digest of target and filter, if the sweep has one of them.
+    pub(super) digest: Option<[u8; 8]>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum GoalVerb {
+pub(super) enum SweepKind {
     Rewrap,
     RewrapAll,
     RewrapTo,
@@ -32,13 +32,13 @@ pub(super) enum GoalVerb {
 }
 
 impl Cursor {
-    pub(super) fn begin(goal: Goal, sse: &Sse) -> Self {
-        Self { goal, position: None, report: Report::begin(sse) }
+    pub(super) fn begin(id: SweepId, sse: &Sse) -> Self {
+        Self { id, position: None, report: Report::begin(sse) }
     }
 
-    /// Refuses a sweep for something else, or under another keyring.
-    pub(super) fn check(&self, goal: Goal, sse: &Sse) -> Result<()> {
-        if self.goal != goal {
+    /// Errors if the cursor belongs to another sweep or another keyring.
+    pub(super) fn check(&self, id: SweepId, sse: &Sse) -> Result<()> {
+        if self.id != id {
             return Err(CursorError::OtherSweep.into());
         }
         let same_keyring = match (&self.report.usage, sse.keyring()) {
@@ -54,30 +54,30 @@ impl Cursor {
         moved.extend_from_slice(position);
     }
 
-    /// A cursor from the bytes that [`to_bytes`](Self::to_bytes) gave.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
     ///
-    /// [`CursorError`].
+    /// [`CursorError`]: the bytes are not a cursor of this version, or are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Ok(codec::decode(Kind::Cursor, bytes, codec::cursor)?)
     }
 
-    /// The cursor as bytes: some hundreds, and the names of the problems.
+    /// Encodes the cursor: some hundred bytes, and the names of its problems and skipped entries.
     ///
     /// # Security
     ///
-    /// A checksum finds damage and no forgery: whoever can change the bytes can have entries passed over.
+    /// The checksum detects damage, not forgery: an attacker who can change the bytes can make a sweep skip entries.
     pub fn to_bytes(&self) -> Vec<u8> {
         codec::encode(Kind::Cursor, |writer| writer.cursor(self))
     }
 
-    /// What the listing goes on after, as the entry gave it; `None`: from the beginning.
+    /// The [position](super::Entry::position) of the last processed entry; `None` before the first entry.
     pub fn position(&self) -> Option<&[u8]> {
         self.position.as_deref()
     }
 
-    /// What the sweep has done so far.
+    /// The report of the sweep so far.
     pub fn report(&self) -> &Report {
         &self.report
     }

@@ -1,4 +1,4 @@
-//! What a walk finds, and what a store brings.
+//! [`Entry`], and the traits that a store implements: [`EnvelopeStore`] and [`UnencryptedStore`].
 
 use std::fmt;
 use std::future::Future;
@@ -9,7 +9,7 @@ use crate::envelope::Envelope;
 use crate::object::ObjectName;
 use crate::stream::Encryptor;
 
-/// What a walk finds under one name.
+/// One entry of a store's listing: an object or a multipart upload under way.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
     name: ObjectName,
@@ -20,31 +20,32 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// An object and its envelope as it is stored. Any bytes are taken; what is no envelope is reported.
+    /// Creates an entry for an object with its stored envelope. The bytes are not checked here; a walk reports those
+    /// that do not decode.
     pub fn object(name: ObjectName, envelope: impl Into<Vec<u8>>) -> Self {
-        Self { envelope: Some(envelope.into()), ..Self::plain(name) }
+        Self { envelope: Some(envelope.into()), ..Self::unencrypted(name) }
     }
 
-    /// A multipart upload that is under way, and its envelope as it is stored.
+    /// Creates an entry for a multipart upload under way with its stored envelope.
     pub fn upload(name: ObjectName, upload_id: impl Into<Vec<u8>>, envelope: impl Into<Vec<u8>>) -> Self {
         Self { upload_id: Some(upload_id.into()), ..Self::object(name, envelope) }
     }
 
-    /// An object that is stored without an envelope.
-    pub fn plain(name: ObjectName) -> Self {
+    /// Creates an entry for an unencrypted object: one that is stored without an envelope.
+    pub fn unencrypted(name: ObjectName) -> Self {
         Self { name, upload_id: None, envelope: None, stored_len: None, position: None }
     }
 
-    /// The same entry with the length of its body in stored bytes.
+    /// Sets the length of the body in stored bytes.
     #[must_use]
     pub fn with_stored_len(self, stored_len: u64) -> Self {
         Self { stored_len: Some(stored_len), ..self }
     }
 
-    /// The same entry with its place in the listing: whatever the listing goes on after. Without it, the object's key.
+    /// Sets the position in the listing, after which a resumed listing continues. The default is the object's key.
     ///
-    /// No two entries of a walk have the same position. Where keys repeat (in several buckets, as versions, as uploads)
-    /// give one.
+    /// Each entry of a walk needs a position of its own. Set the position where keys repeat: in several buckets, as
+    /// versions, as uploads.
     #[must_use]
     pub fn with_position(self, position: impl Into<Vec<u8>>) -> Self {
         Self { position: Some(position.into()), ..self }
@@ -55,12 +56,12 @@ impl Entry {
         &self.name
     }
 
-    /// The id of the multipart upload, if it is one.
+    /// The id of the multipart upload, if the entry is one.
     pub fn upload_id(&self) -> Option<&[u8]> {
         self.upload_id.as_deref()
     }
 
-    /// The envelope as it is stored; none of an object in the clear.
+    /// The stored envelope; `None` for an unencrypted object.
     pub fn envelope(&self) -> Option<&[u8]> {
         self.envelope.as_deref()
     }
@@ -70,13 +71,13 @@ impl Entry {
         self.stored_len
     }
 
-    /// What the listing goes on after.
+    /// The position after which a resumed listing continues.
     pub fn position(&self) -> &[u8] {
         self.position.as_deref().unwrap_or(self.name.key())
     }
 }
 
-/// Without the envelope, in which things made from keys stand.
+/// Omits the envelope, because it holds values made from keys.
 impl fmt::Debug for Entry {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Entry")
@@ -88,24 +89,25 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// What a store gives back: boxed, so that a store is one object whatever it does inside.
+/// The boxed future that a store's methods return.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
-/// A store whose envelopes can be replaced: a compare-and-swap, and a read for when it was lost.
+/// A store whose envelopes a sweep can read and replace by compare-and-swap.
 pub trait EnvelopeStore: Send + Sync {
-    /// Puts `new` in the place of the entry's envelope if that is still `old`, wholly or not at all; says whether.
+    /// Replaces the entry's envelope by `new`, atomically, if the stored envelope is still `old`. Returns whether it
+    /// was.
     fn replace<'a>(&'a self, entry: &'a Entry, old: &'a [u8], new: &'a [u8]) -> StoreFuture<'a, bool>;
 
-    /// The entry's envelope as it is now; `None` where the object or upload is gone, or is stored in the clear.
+    /// Reads the entry's current envelope. Returns `None` if the object or upload no longer exists or is unencrypted.
     fn read<'a>(&'a self, entry: &'a Entry) -> StoreFuture<'a, Option<Vec<u8>>>;
 }
 
-/// A store whose objects in the clear can be encrypted.
-pub trait PlainStore: Send + Sync {
-    /// Streams the entry's body through the encryptor, and commits the new body and the envelope together if the object
-    /// is still the one in the clear that was listed; says whether.
+/// A store whose unencrypted objects a sweep can encrypt.
+pub trait UnencryptedStore: Send + Sync {
+    /// Encrypts the entry's body with `encryptor`, and commits the new body together with `envelope` if the object is
+    /// still the unencrypted one that was listed. Returns whether it was.
     ///
-    /// Until the commit readers find the old body without an envelope, after it the new one with it, and never one of
-    /// each. What stays behind of the old body (copies, snapshots, free blocks) stays in the clear.
+    /// Before the commit, readers see the old body without an envelope; after the commit, the new body with its
+    /// envelope; never one of each. Copies, snapshots and free blocks of the old body remain unencrypted.
     fn encrypt<'a>(&'a self, entry: &'a Entry, envelope: Envelope, encryptor: Encryptor) -> StoreFuture<'a, bool>;
 }

@@ -1,4 +1,4 @@
-//! How everything in a store is encrypted, line by line.
+//! [`Inventory`], a walk that reports how each object is encrypted, and [`Row`], its result for one entry.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -11,17 +11,17 @@ use pollster::block_on;
 use super::entry::Entry;
 use super::table::{self, Field, Fields, Status, columns};
 use super::totals::Totals;
-use super::work::Under;
+use super::work::WrappedUnder;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result, Unexpected};
 use crate::keys::VersionState;
 use crate::multipart::{CompletionRecord, EnvelopeOrRecord};
 use crate::sse::Sse;
 
-/// A walk over all that a store holds, that says how each object is encrypted and changes nothing.
+/// A read-only walk over a whole store that reports how each object is encrypted.
 ///
-/// No key is asked for and nothing is opened. As of a [`Sweep`](super::Sweep), the listing holds every object, every
-/// version of it and every upload, and is begun no earlier than the walk.
+/// An inventory asks for no key and opens no object. The listing contains every object, every version of an object and
+/// every upload under way, and it begins no earlier than the walk.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -45,25 +45,25 @@ use crate::sse::Sse;
 ///
 /// # Security
 ///
-/// What a row says of mode, key and plaintext length stands in the envelope and is not authenticated: whoever writes the
-/// store wrote it. Only opening an object tells whether it is true.
+/// Mode, key and plaintext length of a row come from the envelope and are not authenticated: an attacker who writes the
+/// store can forge them. Only opening the object authenticates them.
 #[derive(Clone, Debug)]
 pub struct Inventory<'a> {
     sse: &'a Sse,
 }
 
 impl<'a> Inventory<'a> {
-    /// An inventory against what this handle accepts.
+    /// Creates an inventory. A row has a [problem](Row::problem) if `sse` would not accept its envelope.
     pub fn new(sse: &'a Sse) -> Self {
         Self { sse }
     }
 
-    /// Gives every entry as a row, in the order of the listing, and then the totals.
+    /// Calls `on_row` for every entry, in the order of the listing, and returns the totals.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: the listing failed, or the receiver of the rows. The same and [`Error::SealedFile`]: the keyring's
-    /// file, which is read again first.
+    /// [`Error::Io`]: the listing or `on_row` failed. [`Error::Io`], [`Error::KeyProvider`] or [`Error::SealedFile`]:
+    /// the keyring could not be reloaded; the inventory reloads it first.
     pub async fn run(
         self,
         entries: impl Stream<Item = io::Result<Entry>>,
@@ -85,11 +85,11 @@ impl<'a> Inventory<'a> {
         Ok(totals)
     }
 
-    /// [`run`](Self::run) for those who have no runtime.
+    /// Blocking form of [`run`](Self::run).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`run`](Self::run).
     pub fn run_blocking(
         self,
         entries: impl IntoIterator<Item = io::Result<Entry>>,
@@ -99,7 +99,7 @@ impl<'a> Inventory<'a> {
     }
 }
 
-/// One entry of an [`Inventory`].
+/// The result of an [`Inventory`] for one entry.
 #[derive(Clone, Debug)]
 pub struct Row<'a> {
     entry: &'a Entry,
@@ -108,7 +108,7 @@ pub struct Row<'a> {
 }
 
 impl<'a> Row<'a> {
-    /// The first line of a CSV file of rows.
+    /// The header line of a CSV file of rows.
     pub const CSV_HEADER: &'static str = columns!(
         "realm",
         "bucket",
@@ -141,7 +141,7 @@ impl<'a> Row<'a> {
         self.entry
     }
 
-    /// Its envelope, if it has one that this release reads.
+    /// The entry's envelope, if it has one that this release can decode.
     pub fn envelope(&self) -> Option<&Envelope> {
         match self.found.as_ref()? {
             EnvelopeOrRecord::Envelope(envelope) => Some(envelope),
@@ -149,8 +149,8 @@ impl<'a> Row<'a> {
         }
     }
 
-    /// Its completion record, if one stands in place of the envelope: the object is SSE-C, and under the keyring until it is
-    /// finished.
+    /// The entry's completion record, if it has one in place of an envelope. The object is then SSE-C, and its record
+    /// is wrapped under the keyring until it is finished.
     pub fn record(&self) -> Option<&CompletionRecord> {
         match self.found.as_ref()? {
             EnvelopeOrRecord::Record(record) => Some(record),
@@ -162,37 +162,38 @@ impl<'a> Row<'a> {
         self.found.as_ref()
     }
 
-    /// How it is stored.
+    /// How the entry is stored.
     pub fn status(&self) -> Status {
         match (&self.found, self.entry.envelope()) {
             (Some(found), _) => Status::Encrypted(found.mode()),
             (None, Some(_)) => Status::Damaged,
-            (None, None) => Status::NotSse,
+            (None, None) => Status::Unencrypted,
         }
     }
 
-    /// Whether its key-encryption key serves a bucket; of SSE-KMS alone.
+    /// Whether the key-encryption key is a bucket key; `None` for modes other than SSE-KMS.
     pub fn bucket_key(&self) -> Option<bool> {
         let envelope = self.envelope().filter(|envelope| envelope.mode() == ModeId::SseKms)?;
         Some(envelope.has_bucket_key())
     }
 
-    /// The keyring's id or the KMS key's; of DSSE-KMS and of a completion record the keyring's.
+    /// The id of the keyring or KMS key; for DSSE-KMS and for a completion record that of the keyring.
     pub fn key_id(&self) -> Option<&str> {
         self.found.as_ref()?.key_id()
     }
 
-    /// The version of the keyring.
+    /// The keyring version.
     pub fn key_version(&self) -> Option<u32> {
         self.found.as_ref()?.key_version()
     }
 
-    /// The KMS key's id of DSSE-KMS.
+    /// The id of the KMS key in DSSE-KMS.
     pub fn inner_key_id(&self) -> Option<&str> {
         self.envelope()?.inner()?.key_id()
     }
 
-    /// The length of the plaintext in bytes: as the envelope or the record claims it, or else as the stored length has it.
+    /// The plaintext length in bytes, from the envelope or the record or, if both lack it, computed from the stored
+    /// length.
     pub fn plaintext_len(&self) -> Option<u64> {
         let stored_len = self.entry.stored_len();
         match &self.found {
@@ -201,28 +202,28 @@ impl<'a> Row<'a> {
                 envelope.mode().plaintext_len(stored_len)
             }),
             Some(EnvelopeOrRecord::Record(record)) => Some(record.claimed_plaintext_len()),
-            None => stored_len.filter(|_| self.status() == Status::NotSse),
+            None => stored_len.filter(|_| self.status() == Status::Unencrypted),
         }
     }
 
-    /// Why it could not be opened, as far as that can be told without its key: it is damaged, not accepted here, or under
-    /// a version of the keyring that is disabled or retired.
+    /// Why the entry would not open, as far as this is known without its key: the envelope is damaged, the [`Sse`] does
+    /// not accept it, or its keyring version is disabled or retired.
     pub fn problem(&self) -> Option<&Error> {
         self.problem.as_ref()
     }
 
-    /// The row as a line of CSV with its end: RFC 4180, names percent-encoded as in the S3 inventory.
+    /// The row as one line of CSV (RFC 4180), line end included; names are percent-encoded as in the S3 inventory.
     ///
     /// # Security
     ///
-    /// Key ids stand as the envelope has them, and whoever writes the store writes envelopes: a spreadsheet may take one
-    /// for a formula. Import it as text.
+    /// Key ids are written as they are in the envelope, which an attacker may have written: a spreadsheet may interpret
+    /// a key id as a formula. Import the file as text.
     pub fn to_csv(&self) -> String {
         self.line(table::csv)
     }
 
-    /// The row as a line of JSON with its end, the columns of [`CSV_HEADER`](Self::CSV_HEADER) as its fields; names
-    /// percent-encoded.
+    /// The row as one line of JSON, line end included. The fields are the columns of [`CSV_HEADER`](Self::CSV_HEADER);
+    /// names are percent-encoded.
     pub fn to_json(&self) -> String {
         self.line(table::json)
     }
@@ -249,10 +250,10 @@ impl<'a> Row<'a> {
     }
 }
 
-/// The versions of the keyring, read again where one is not known.
+/// The versions of the keyring. The keyring is reloaded for a version that it does not have.
 struct Versions {
     known: BTreeMap<u32, VersionState>,
-    /// How often the keyring's file may still be read again: an envelope can name any version.
+    /// The remaining number of reloads, which is limited because envelopes can name any number of unknown versions.
     reloads: u32,
 }
 
@@ -268,7 +269,7 @@ impl Versions {
         self.known = versions.map(|version| (version.number, version.state)).collect();
     }
 
-    /// Sees versions that others have made meanwhile.
+    /// Reloads the keyring, to learn versions that other processes created.
     async fn reload(&mut self, sse: &Sse) -> Result<()> {
         if let Some(reloads) = self.reloads.checked_sub(1) {
             self.reloads = reloads;
@@ -289,7 +290,7 @@ impl Versions {
         if let Err(error) = accepted {
             return Some(error);
         }
-        let version = Under::of(sse, found).version()?;
+        let version = WrappedUnder::of(sse, found).version()?;
         if !self.known.contains_key(&version)
             && let Err(error) = self.reload(sse).await
         {

@@ -1,4 +1,4 @@
-//! No more changes of the store in a second than were asked for.
+//! `Pace`: the rate limiter of a sweep.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures_util::lock::Mutex;
 
-/// Waits for a time; the caller's, so that any runtime does.
+/// The caller's timer, so that a sweep needs no particular runtime.
 type Timer<'a> = Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'a>;
 
-/// How many waits there are in a second at the most: timers of common runtimes count in milliseconds.
+/// The most waits in one second: timers of common runtimes have a resolution of one millisecond.
 const WAITS_PER_SECOND: u32 = 100;
 
-/// Lets through a few changes and then waits for as long as they may take; one wait at a time, so that what is in flight
-/// together does not pass together.
+/// Admits a batch of changes, then waits for the time that the batch may take. A lock allows one wait at a time, so
+/// that entries in flight at once are not admitted at once.
 pub(super) struct Pace<'a> {
     timer: Timer<'a>,
     batch: u32,

@@ -1,14 +1,14 @@
-//! How far a walk has come, and what is told of it.
+//! `Progress`: the state of one sweep, which emits its events and checkpoints.
 
 use std::io;
 
 use super::cursor::Cursor;
 use super::report::Report;
 use super::sweep::{Event, OnEvent};
-use super::work::{Done, Outcome};
+use super::work::{EntryResult, Outcome};
 use crate::error::{Error, IoError, Misuse, Result};
 
-/// The state of one walk.
+/// The state of one sweep.
 pub(super) struct Progress<'a> {
     pub(super) cursor: Cursor,
     pub(super) on_event: Box<OnEvent<'a>>,
@@ -16,12 +16,12 @@ pub(super) struct Progress<'a> {
     pub(super) checkpoint_every: u64,
     pub(super) since_checkpoint: u64,
     pub(super) give_up_after: u64,
-    /// Where the walk was before the store or the key provider began to fail, and how many entries ago.
+    /// The cursor before the current run of outages, and the number of entries in that run.
     pub(super) failing: Option<(Cursor, u64)>,
 }
 
 impl Progress<'_> {
-    pub(super) fn take(&mut self, done: &Done) -> Result<()> {
+    pub(super) fn take(&mut self, done: &EntryResult) -> Result<()> {
         let position = done.entry.position();
         if self.positions_matter && self.cursor.position() == Some(position) {
             return Err(Misuse::SamePosition.into());
@@ -59,7 +59,7 @@ impl Progress<'_> {
     }
 }
 
-/// Whether a problem says more of the store, the key provider or the audit trail than of the entry.
+/// Whether an error points to an outage of the store, the key provider or the audit trail, not to a fault of the entry.
 fn is_outage(error: &Error) -> bool {
     match error {
         Error::KeyProvider(error) => error.is_transient(),
@@ -69,5 +69,5 @@ fn is_outage(error: &Error) -> bool {
 }
 
 fn stopped(error: io::Error) -> IoError {
-    IoError::new("the sweep was stopped where it tells of its events", error)
+    IoError::new("the sweep's event handler failed", error)
 }

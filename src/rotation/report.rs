@@ -1,25 +1,26 @@
-//! What a sweep has done so far.
+//! [`Report`], the counts and problems of a sweep: [`Counts`], [`VersionCounts`], [`Tally`], [`Problem`], [`Skipped`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use super::codec::{self, Kind};
-use super::elsewhere::Skip;
-use super::work::{Done, Outcome, Under};
+use super::target::Skip;
+use super::work::{EntryResult, Outcome, WrappedUnder};
 use crate::envelope::ModeId;
 use crate::error::{Error, KeyProviderErrorKind, Result};
 use crate::keys::KeyUsage;
 use crate::object::ObjectName;
 use crate::sse::Sse;
 
-/// The most problems that are kept by name; an event tells of every one.
+/// The most problems that a report names. Events carry every problem.
 pub(super) const MAX_PROBLEMS: usize = 1_000;
-/// The most versions that have a row of their own beside those of the keyring: whoever writes the store can name any.
+/// The most versions with a row of their own beside those of the keyring. An attacker who writes the store can name any
+/// number of versions.
 pub(super) const MAX_OTHER_VERSIONS: usize = 1_000;
-/// The most characters of a reason.
+/// The most characters of a problem's reason.
 const MAX_REASON_LEN: usize = 1_000;
 
-/// What a sweep has done, from its beginning, however often it was resumed.
+/// The counts and problems of a sweep since its beginning, across all resumptions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub(super) complete: bool,
@@ -31,57 +32,58 @@ pub struct Report {
     pub(super) usage: Option<KeyUsage>,
 }
 
-/// How many entries there were, and what came of them; `entries` is the sum of the others.
+/// The number of entries by [`Outcome`]; `entries` is the sum of all other fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
-    /// All.
+    /// All entries.
     pub entries: u64,
-    /// Given a new envelope.
+    /// Entries with a new envelope.
     pub rewrapped: u64,
-    /// Encrypted; they were in the clear.
+    /// Unencrypted objects that the sweep encrypted.
     pub encrypted: u64,
-    /// Left as they are: under the primary or under what the sweep leads to, or, where a sweep encrypts, encrypted already.
+    /// Unchanged entries that are already under the primary or the sweep's target or, in a sweep that encrypts, already
+    /// encrypted.
     pub current: u64,
-    /// Left as they are: the sweep's filter does not take them.
+    /// Unchanged entries that the sweep's filter does not select.
     pub not_selected: u64,
-    /// Left as they are: a sweep to another key or mode cannot rewrap them, each for a [reason](Report::skipped).
+    /// Unchanged entries that a sweep to another key or mode cannot convert, each with a [reason](Report::skipped).
     pub skipped: u64,
-    /// In the clear, and left so.
-    pub plain: u64,
-    /// In SSE-KMS, and left as they are.
+    /// Unencrypted objects that the sweep left unencrypted.
+    pub unencrypted: u64,
+    /// Unchanged entries in SSE-KMS.
     pub sse_kms: u64,
-    /// In SSE-C, and left as they are: only the client has the key.
+    /// Unchanged entries in SSE-C: only the client has the key.
     pub sse_c: u64,
-    /// Gone since they were listed, or written again.
+    /// Entries that were deleted or overwritten since the listing.
     pub gone: u64,
-    /// Not done, each for a reason.
+    /// Entries that the sweep failed to process, each with a [reason](Report::problems).
     pub problems: u64,
 }
 
-/// Objects, and multipart uploads that are under way.
+/// Numbers of objects and of multipart uploads under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tally {
-    /// Objects, each version of one by itself.
+    /// Number of objects; each version of an object counts.
     pub objects: u64,
-    /// Multipart uploads.
+    /// Number of multipart uploads under way.
     pub uploads: u64,
 }
 
-/// What came of the entries that were under one version of the keyring.
+/// The numbers of entries under one keyring version, by result.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VersionCounts {
-    /// Were under it and are under the primary now.
+    /// Entries that were under this version before the sweep rewrapped them.
     pub rewrapped: Tally,
-    /// Are under it and were left so.
+    /// Entries under this version that the sweep left unchanged.
     pub current: Tally,
-    /// Are under it and could not be rewrapped.
+    /// Entries under this version that the sweep failed to rewrap.
     pub problems: Tally,
 }
 
-/// An entry that could not be done.
+/// An entry that a sweep failed to process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     pub(super) name: ObjectName,
@@ -91,37 +93,37 @@ pub struct Problem {
     pub(super) reason: String,
 }
 
-/// An entry that a sweep to another key or mode left as it is.
+/// An entry that a sweep to another key or mode left unchanged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Skipped {
     /// The object's name.
     pub name: ObjectName,
-    /// The id of the multipart upload, if it is one.
+    /// The id of the multipart upload, if the entry is one.
     pub upload_id: Option<Vec<u8>>,
-    /// Why.
+    /// Why the sweep left the entry unchanged.
     pub reason: Skip,
 }
 
-/// What is to be done about a [`Problem`].
+/// The kind of a [`Problem`], by what the operator does next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProblemKind {
-    /// The bytes are no envelope that this release reads.
+    /// The bytes are not an envelope that this release can decode.
     Damaged,
-    /// Envelope, name and key do not belong together.
+    /// The envelope did not authenticate: envelope, name and key do not belong together.
     Inauthentic,
-    /// The version of the keyring that it is under is disabled: enable it, and walk again.
+    /// The entry's keyring version is disabled: enable the version and sweep again.
     VersionDisabled,
-    /// The keyring has no such version: it was retired, or an old keyring was restored.
+    /// The keyring does not have the entry's version: the version was retired, or an old keyring was restored.
     VersionUnknown,
-    /// It is not accepted here: another keyring, another KMS key, a mode that this service does not have.
+    /// The [`Sse`] does not accept the entry: another keyring, another KMS key, or a mode that is not configured.
     Unexpected,
-    /// The KMS or the keyring's file did not give the key.
+    /// The KMS or the keyring's file did not provide the key.
     KeyProvider,
-    /// The store failed, or others changed the envelope at every attempt: walk again.
+    /// The store failed, or other writers changed the envelope at every attempt: sweep again.
     Store,
-    /// Anything else; the reason says it.
+    /// Any other error; see [`Problem::reason`].
     Other,
 }
 
@@ -140,59 +142,59 @@ impl Report {
         }
     }
 
-    /// A report from the bytes that [`to_bytes`](Self::to_bytes) gave.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
     ///
-    /// [`CursorError`](crate::error::CursorError).
+    /// [`CursorError`](crate::error::CursorError): the bytes are not a report of this version, or are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Ok(codec::decode(Kind::Report, bytes, codec::report)?)
     }
 
-    /// The report as bytes, to keep until a version is retired.
+    /// Encodes the report, to be kept until a version is retired.
     ///
     /// # Security
     ///
-    /// A checksum finds damage and no forgery: whoever can change the bytes can have a version retired that is in use.
+    /// The checksum detects damage, not forgery: an attacker who can change the bytes can cause the operator to retire
+    /// a version that is in use.
     pub fn to_bytes(&self) -> Vec<u8> {
         codec::encode(Kind::Report, |writer| writer.report(self))
     }
 
-    /// Whether the walk came to the end of the listing. [Problems](Counts::problems) may be left all the same.
+    /// Whether the sweep reached the end of the listing. A complete report may still have [problems](Counts::problems).
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// How many entries there were, and what came of them.
+    /// The number of entries by outcome.
     pub fn counts(&self) -> Counts {
         self.counts
     }
 
-    /// What came of the entries under each version, in ascending order of number.
+    /// The counts of each keyring version, in ascending order of version number.
     ///
-    /// Every version that the keyring had when the sweep began is there, and up to 1,000 others.
+    /// The iterator yields every version that the keyring had when the sweep began, and up to 1,000 others.
     pub fn versions(&self) -> impl Iterator<Item = (u32, VersionCounts)> + '_ {
         self.versions.iter().map(|(number, counts)| (*number, *counts))
     }
 
-    /// What came of the entries under all versions that have no row of their own.
+    /// The counts of all versions that [`versions`](Self::versions) does not yield.
     pub fn further_versions(&self) -> VersionCounts {
         self.further_versions
     }
 
-    /// The first 1,000 problems; [`Counts::problems`] says how many there were.
+    /// The first 1,000 problems; [`Counts::problems`] counts all.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The first 1,000 entries that a sweep to another key or mode left as they are; [`Counts::skipped`] says how many there
-    /// were.
+    /// The first 1,000 entries that a sweep to another key or mode left unchanged; [`Counts::skipped`] counts all.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
-    /// What is wrapped under which version now: what [`Keyring::retire`](crate::Keyring::retire) asks for. None where the
-    /// service has no keyring.
+    /// How many objects are wrapped under each keyring version; [`Keyring::retire`](crate::Keyring::retire) needs this.
+    /// `None` if the [`Sse`] has no keyring.
     pub fn usage(&self) -> Option<&KeyUsage> {
         self.usage.as_ref()
     }
@@ -204,7 +206,7 @@ impl Report {
         }
     }
 
-    pub(super) fn add(&mut self, done: &Done) {
+    pub(super) fn add(&mut self, done: &EntryResult) {
         let upload = done.entry.upload_id().is_some();
         let counts = &mut self.counts;
         bump(&mut counts.entries);
@@ -214,7 +216,7 @@ impl Report {
             Outcome::Current => &mut counts.current,
             Outcome::NotSelected => &mut counts.not_selected,
             Outcome::Skipped(_) => &mut counts.skipped,
-            Outcome::Plain => &mut counts.plain,
+            Outcome::Unencrypted => &mut counts.unencrypted,
             Outcome::OtherMode(ModeId::SseC) => &mut counts.sse_c,
             Outcome::OtherMode(_) => &mut counts.sse_kms,
             Outcome::Gone => &mut counts.gone,
@@ -228,8 +230,8 @@ impl Report {
             }
         }
         match (&mut self.usage, done.now) {
-            (Some(usage), Under::Version(version)) => usage.add(version, u64::from(!upload), u64::from(upload)),
-            (Some(usage), Under::Unclear) => usage.add_unclear(1),
+            (Some(usage), WrappedUnder::Version(version)) => usage.add(version, u64::from(!upload), u64::from(upload)),
+            (Some(usage), WrappedUnder::Unclear) => usage.add_unclear(1),
             _ => {}
         }
         if let Outcome::Skipped(reason) = &done.outcome
@@ -272,22 +274,22 @@ impl Problem {
         &self.name
     }
 
-    /// The id of the multipart upload, if it is one.
+    /// The id of the multipart upload, if the entry is one.
     pub fn upload_id(&self) -> Option<&[u8]> {
         self.upload_id.as_deref()
     }
 
-    /// What is to be done about it.
+    /// The kind of the problem.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
 
-    /// The version of the keyring that it is under, if that is known.
+    /// The entry's keyring version, if known.
     pub fn version(&self) -> Option<u32> {
         self.version
     }
 
-    /// Why it could not be done: what the [`Error`] said, at most 1,000 characters of it.
+    /// The text of the [`Error`], cut after 1,000 characters.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -300,7 +302,7 @@ impl fmt::Display for Problem {
 }
 
 impl ProblemKind {
-    /// What is to be done about an error of an entry.
+    /// The kind of an entry's error.
     pub fn of(error: &Error) -> Self {
         match error {
             Error::Envelope(_) => Self::Damaged,

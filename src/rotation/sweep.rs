@@ -1,4 +1,4 @@
-//! One walk that changes what it finds.
+//! [`Sweep`], a walk over a store that rewraps or encrypts its entries, and [`Event`].
 
 use std::fmt;
 use std::future::{Future, ready};
@@ -11,44 +11,44 @@ use futures_core::Stream;
 use futures_util::{StreamExt, stream};
 use pollster::block_on;
 
-use super::cursor::{Cursor, Goal, GoalVerb};
-use super::elsewhere::{Elsewhere, Filter, digest};
-use super::entry::{Entry, EnvelopeStore, PlainStore};
+use super::cursor::{Cursor, SweepId, SweepKind};
+use super::entry::{Entry, EnvelopeStore, UnencryptedStore};
 use super::pace::Pace;
 use super::progress::Progress;
 use super::report::Report;
-use super::work::{Aim, Outcome, Verb, Worker};
+use super::target::{Filter, RewrapTarget, digest};
+use super::work::{Outcome, Scope, Task, Worker};
 use crate::envelope::ModeId;
 use crate::error::{IoError, Misuse, Result};
 use crate::mode::{AnyMode, Mode, any};
 use crate::sse::Sse;
 
-/// What a sweep tells as it goes.
+/// A progress event of a sweep.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Event<'a> {
-    /// An entry is done; in the order of the listing.
+    /// The sweep has processed an entry. Events follow the order of the listing.
     #[non_exhaustive]
     Entry {
         /// The entry, as it was listed.
         entry: &'a Entry,
-        /// What came of it.
+        /// The result for the entry.
         outcome: &'a Outcome,
     },
-    /// Every entry up to here is done: the moment to store the cursor.
+    /// The sweep has processed every entry up to this cursor. Store the cursor now.
     Checkpoint(&'a Cursor),
 }
 
-/// A walk over all that a store holds, to rewrap it or to encrypt what is in the clear.
+/// A walk over a whole store that rewraps envelopes or encrypts unencrypted objects.
 ///
-/// The caller lists; whatever order the listing has, it has it again when it is resumed. Every object, every version of
-/// it and every multipart upload under way belongs in it, and it is begun no earlier than the sweep. Running a sweep
-/// again does no harm: what is done is left as it is.
+/// The caller provides the listing. The listing contains every object, every version of an object and every multipart
+/// upload under way, and it begins no earlier than the sweep. A resumed sweep needs the same order of entries. A sweep
+/// can be repeated: it leaves entries that are up to date unchanged.
 ///
 /// # Performance
 ///
-/// One task; entries are held in memory for as long as they are in flight. Rewrapping one in SSE-S3 takes some
-/// microseconds; for more than one core run a sweep for each part of the listing.
+/// A sweep runs in one task and holds only the entries in flight in memory. Rewrapping one SSE-S3 envelope takes some
+/// microseconds. To use more than one core, run one sweep for each section of the listing.
 pub struct Sweep<'a> {
     sse: &'a Sse,
     concurrency: usize,
@@ -64,7 +64,7 @@ pub struct Sweep<'a> {
 pub(super) type OnEvent<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + Send + 'a;
 
 impl<'a> Sweep<'a> {
-    /// A sweep with this service's keys, on behalf of whomever the handle is.
+    /// Creates a sweep that uses the keys of `sse`. The requester of `sse` is the requester of each call.
     pub fn new(sse: &'a Sse) -> Self {
         Self {
             sse,
@@ -79,16 +79,16 @@ impl<'a> Sweep<'a> {
         }
     }
 
-    /// How many entries are in flight at once, all in this one task; 16 if not given. 0 counts as 1.
+    /// Sets how many entries are in flight at once, all in one task. The default is 16; 0 means 1.
     #[must_use]
     pub fn concurrency(self, entries: usize) -> Self {
         Self { concurrency: entries.max(1), ..self }
     }
 
-    /// Begins no more than so many rewraps or encryptions in a second; as many as it can if not given. 0 counts as 1.
+    /// Limits the number of rewraps or encryptions that begin in one second. The default is no limit; 0 means 1.
     ///
-    /// The timer is the caller's: `|wait| tokio::time::sleep(wait)`, or without a runtime
-    /// `|wait| { std::thread::sleep(wait); std::future::ready(()) }`. It is asked at most a hundred times a second.
+    /// The caller provides the timer: `|wait| tokio::time::sleep(wait)`, or without a runtime
+    /// `|wait| { std::thread::sleep(wait); std::future::ready(()) }`. The sweep calls it at most 100 times a second.
     #[must_use]
     pub fn rate_limit<F>(self, per_second: u32, timer: impl Fn(Duration) -> F + Send + Sync + 'a) -> Self
     where
@@ -97,92 +97,104 @@ impl<'a> Sweep<'a> {
         Self { pace: Some(Pace::new(per_second, timer)), ..self }
     }
 
-    /// Goes on where a sweep of the same kind was, with its counts; the listing begins after the cursor's position.
+    /// Continues an earlier sweep of the same kind, counts included. The listing must begin after the cursor's
+    /// position.
     #[must_use]
     pub fn resume(self, cursor: Cursor) -> Self {
         Self { resume: Some(cursor), ..self }
     }
 
-    /// How many entries there are from one checkpoint to the next; 1,000 if not given. 0 counts as 1.
+    /// Sets the number of entries between two checkpoints. The default is 1,000; 0 means 1.
     #[must_use]
     pub fn checkpoint_every(self, entries: u64) -> Self {
         Self { checkpoint_every: entries.max(1), ..self }
     }
 
-    /// Gives up after so many entries in a row for which the store failed, or a key provider or the audit trail was not to be
-    /// had; 100 if not given. 0 counts as 1. The last checkpoint is then the one before them, so that a resumed sweep does them.
+    /// Stops the sweep after this many consecutive entries for which the store failed, or the key provider or the audit
+    /// trail was unavailable. The default is 100; 0 means 1.
+    ///
+    /// The last checkpoint then stands before the failed entries, so that a resumed sweep processes them again.
     #[must_use]
     pub fn give_up_after(self, entries: u64) -> Self {
         Self { give_up_after: entries.max(1), ..self }
     }
 
-    /// Rewraps everything that can be, and not only what needs it: fresh keys from the KMS too, in DSSE-KMS for both
-    /// layers of an object.
+    /// Rewraps every envelope, not only those that need it. SSE-KMS objects get a fresh key from the KMS; DSSE-KMS
+    /// objects get fresh keys for both layers.
     #[must_use]
     pub fn all(self) -> Self {
         Self { all: true, ..self }
     }
 
-    /// Takes only what is in these modes; a completion record is SSE-C. What is not taken is counted as
-    /// [`NotSelected`](Outcome::NotSelected), and still under its version of the keyring.
+    /// Selects only entries in these modes. A completion record counts as SSE-C.
+    ///
+    /// The report counts other entries as [`NotSelected`](Outcome::NotSelected). The [`KeyUsage`](crate::KeyUsage) of
+    /// the report still counts them under their version of the keyring.
     #[must_use]
     pub fn only_modes(mut self, modes: impl IntoIterator<Item = ModeId>) -> Self {
         self.filter.modes = Some(modes.into_iter().collect());
         self
     }
 
-    /// Takes only what is under these keys: the keyring's id, or resolved ids of KMS keys; of DSSE-KMS either of its two.
+    /// Selects only entries under these keys: the keyring's id, or resolved ids of KMS keys. A DSSE-KMS object matches
+    /// by either of its two key ids.
     #[must_use]
     pub fn only_key_ids<K: Into<String>>(mut self, key_ids: impl IntoIterator<Item = K>) -> Self {
         self.filter.key_ids = Some(key_ids.into_iter().map(Into::into).collect());
         self
     }
 
-    /// Takes only the entries for which this is true, such as those of one bucket or with one prefix. It also chooses among
-    /// the unencrypted objects of [`encrypt_plain`](Self::encrypt_plain).
+    /// Selects only entries for which `chosen` returns true, such as those of one bucket or with one prefix. The
+    /// predicate also selects the unencrypted objects of [`encrypt_unencrypted`](Self::encrypt_unencrypted).
     ///
-    /// A cursor cannot tell two closures apart: give the same one when the sweep is resumed.
+    /// A cursor does not record the predicate: pass the same one to a resumed sweep.
     #[must_use]
     pub fn only(mut self, chosen: impl Fn(&Entry) -> bool + Send + Sync + 'a) -> Self {
         self.filter.chosen = Some(Box::new(chosen));
         self
     }
 
-    /// Tells of every entry and every checkpoint, as it happens: for a log, a progress bar, and to store cursors. An error
-    /// ends the sweep: a cursor that cannot be stored is no checkpoint.
+    /// Calls `on_event` for every entry and every checkpoint: for a log, a progress bar, and to store cursors. An error
+    /// of `on_event` ends the sweep, because a sweep must not continue past a cursor that could not be stored.
     #[must_use]
     pub fn on_event(self, on_event: impl FnMut(Event<'_>) -> io::Result<()> + Send + 'a) -> Self {
         Self { on_event: Some(Box::new(on_event)), ..self }
     }
 
-    /// Rewraps what is not under the keyring's primary, each by compare-and-swap; a swap that was lost is tried again on
-    /// what is there then, up to eight times.
+    /// Rewraps every envelope that is not under the keyring's primary. The store replaces each envelope by
+    /// compare-and-swap; after a lost swap the sweep reads the envelope again and retries, up to eight times.
     ///
-    /// What cannot be rewrapped is reported by name and left as it is: damaged envelopes, those under a version that is
-    /// disabled or retired, those of another keyring.
+    /// The report names each envelope that cannot be rewrapped, and the sweep leaves it unchanged: a damaged envelope,
+    /// one under a disabled or retired version, one of another keyring.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the listing failed, and a last checkpoint says where; or an event was answered with an error. It and
-    /// [`Error::KeyProvider`](crate::Error::KeyProvider), [`Error::Audit`](crate::Error::Audit): the sweep [gave up](Self::give_up_after). The same and
-    /// [`Error::SealedFile`](crate::Error::SealedFile): the keyring's file, which is read again first.
-    /// [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep) and
-    /// [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId): the cursor is not of such a sweep.
-    /// [`Misuse::SamePosition`]. What goes wrong with one entry is no error, but in the report.
+    /// - [`Error::Io`](crate::Error::Io): the listing failed, and the last checkpoint stands before the failure; or
+    ///   `on_event` returned an error.
+    /// - `Error::Io`, [`Error::KeyProvider`](crate::Error::KeyProvider), [`Error::Audit`](crate::Error::Audit): the
+    ///   sweep [gave up](Self::give_up_after).
+    /// - `Error::Io`, `Error::KeyProvider`, [`Error::SealedFile`](crate::Error::SealedFile): the keyring could not be
+    ///   reloaded. The sweep reloads it first.
+    /// - [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep),
+    ///   [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId): the cursor belongs to another sweep.
+    /// - [`Misuse::SamePosition`]: two consecutive entries have the same position.
+    ///
+    /// A failure of one entry is not an error of the sweep; the report contains it.
     pub async fn rewrap(
         self,
         entries: impl Stream<Item = io::Result<Entry>>,
         store: &dyn EnvelopeStore,
     ) -> Result<Report> {
-        let (aim, goal) = if self.all { (Aim::All, GoalVerb::RewrapAll) } else { (Aim::Needed, GoalVerb::Rewrap) };
-        self.walk(goal, None, Verb::Rewrap { aim, store }, entries).await
+        let (scope, kind) =
+            if self.all { (Scope::All, SweepKind::RewrapAll) } else { (Scope::Needed, SweepKind::Rewrap) };
+        self.walk(kind, None, Task::Rewrap { scope, store }, entries).await
     }
 
-    /// [`rewrap`](Self::rewrap) for those who have no runtime.
+    /// Blocking form of [`rewrap`](Self::rewrap).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`rewrap`](Self::rewrap).
     pub fn rewrap_blocking(
         self,
         entries: impl IntoIterator<Item = io::Result<Entry>>,
@@ -191,17 +203,19 @@ impl<'a> Sweep<'a> {
         block_on(self.rewrap(stream::iter(entries), store))
     }
 
-    /// Rewraps everything under another mode or key, each by compare-and-swap: from one KMS key to another, from SSE-S3 to
-    /// SSE-KMS, and so on. The data is not touched. What is under the target already is left as it is.
+    /// Rewraps every envelope to another mode or key: from one KMS key to another, from SSE-S3 to SSE-KMS, and so on.
+    /// The store replaces each envelope by compare-and-swap. The sweep does not read bodies, and leaves entries that
+    /// are already under the target unchanged.
     ///
-    /// An object keeps its encryption context where the target names no pairs. What a rewrap cannot do is left as it is
-    /// and reported by name as [skipped](crate::rotation::Report::skipped), with the reason ([`Skip`](super::Skip)).
-    /// Where the target is an alias, the KMS key is found out from the first objects that are rewrapped, which may have been
-    /// under it already. [`all`](Self::all) changes nothing here.
+    /// An object keeps its encryption context where `mode` names no pairs. The sweep leaves an entry that a rewrap
+    /// cannot convert unchanged, and reports it as [skipped](crate::rotation::Report::skipped) with the reason
+    /// ([`Skip`](super::Skip)). Where `mode` names an alias, the sweep learns the resolved key id from the first
+    /// rewrap; entries before that may be rewrapped although they were under that KMS key. [`all`](Self::all) has no
+    /// effect here.
     ///
     /// # Errors
     ///
-    /// As [`rewrap`](Self::rewrap). [`Misuse::RewrapCrossesCustomerKey`]: the target is SSE-C.
+    /// Those of [`rewrap`](Self::rewrap), and [`Misuse::RewrapCrossesCustomerKey`]: the target is SSE-C.
     ///
     /// # Security
     ///
@@ -216,15 +230,15 @@ impl<'a> Sweep<'a> {
         if mode.id() == ModeId::SseC {
             return Err(Misuse::RewrapCrossesCustomerKey.into());
         }
-        let verb = Verb::Rewrap { aim: Aim::To(Elsewhere::new(mode.clone())), store };
-        self.walk(GoalVerb::RewrapTo, Some(&mode), verb, entries).await
+        let task = Task::Rewrap { scope: Scope::To(RewrapTarget::new(mode.clone())), store };
+        self.walk(SweepKind::RewrapTo, Some(&mode), task, entries).await
     }
 
-    /// [`rewrap_to`](Self::rewrap_to) for callers without a runtime.
+    /// Blocking form of [`rewrap_to`](Self::rewrap_to).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`rewrap_to`](Self::rewrap_to).
     pub fn rewrap_to_blocking(
         self,
         mode: impl Mode,
@@ -234,76 +248,77 @@ impl<'a> Sweep<'a> {
         block_on(self.rewrap_to(mode, stream::iter(entries), store))
     }
 
-    /// Encrypts what is in the clear; what has an envelope is left as it is, and counted.
+    /// Encrypts every unencrypted object. The sweep counts entries that have an envelope and leaves them unchanged.
     ///
     /// # Errors
     ///
-    /// As [`rewrap`](Self::rewrap).
+    /// Those of [`rewrap`](Self::rewrap).
     ///
     /// # Security
     ///
-    /// What was in the clear may have been read and copied before. An object that is written in the clear while the sweep
-    /// runs is found by the next one only: have writers encrypt first.
-    pub async fn encrypt_plain(
+    /// An attacker may have read and copied an object while it was unencrypted. The sweep misses unencrypted objects
+    /// that are written while it runs: make all writers encrypt before the sweep begins.
+    pub async fn encrypt_unencrypted(
         self,
         mode: impl Mode,
         entries: impl Stream<Item = io::Result<Entry>>,
-        store: &dyn PlainStore,
+        store: &dyn UnencryptedStore,
     ) -> Result<Report> {
         let mode = any(mode);
-        let verb = Verb::Encrypt { mode: mode.clone(), store };
-        self.walk(GoalVerb::Encrypt, Some(&mode), verb, entries).await
+        let task = Task::Encrypt { mode: mode.clone(), store };
+        self.walk(SweepKind::Encrypt, Some(&mode), task, entries).await
     }
 
-    /// [`encrypt_plain`](Self::encrypt_plain) for those who have no runtime.
+    /// Blocking form of [`encrypt_unencrypted`](Self::encrypt_unencrypted).
     ///
     /// # Errors
     ///
-    /// As there.
-    pub fn encrypt_plain_blocking(
+    /// Those of [`encrypt_unencrypted`](Self::encrypt_unencrypted).
+    pub fn encrypt_unencrypted_blocking(
         self,
         mode: impl Mode,
         entries: impl IntoIterator<Item = io::Result<Entry>>,
-        store: &dyn PlainStore,
+        store: &dyn UnencryptedStore,
     ) -> Result<Report> {
-        block_on(self.encrypt_plain(mode, stream::iter(entries), store))
+        block_on(self.encrypt_unencrypted(mode, stream::iter(entries), store))
     }
 
     async fn walk(
         self,
-        goal: GoalVerb,
+        kind: SweepKind,
         target: Option<&AnyMode>,
-        verb: Verb<'_>,
+        task: Task<'_>,
         entries: impl Stream<Item = io::Result<Entry>>,
     ) -> Result<Report> {
-        let goal = Goal { verb: goal, of: digest(target, &self.filter) };
+        let id = SweepId { kind, digest: digest(target, &self.filter) };
         if let Some(keyring) = self.sse.keyring() {
             keyring.reload().await?;
         }
         let cursor = match self.resume {
             Some(cursor) => {
-                cursor.check(goal, self.sse)?;
+                cursor.check(id, self.sse)?;
                 Some(cursor)
             }
             None => None,
         };
         let mut progress = Progress {
             positions_matter: self.on_event.is_some() || cursor.is_some(),
-            cursor: cursor.unwrap_or_else(|| Cursor::begin(goal, self.sse)),
+            cursor: cursor.unwrap_or_else(|| Cursor::begin(id, self.sse)),
             on_event: self.on_event.unwrap_or_else(|| Box::new(|_| Ok(()))),
             checkpoint_every: self.checkpoint_every,
             since_checkpoint: 0,
             give_up_after: self.give_up_after,
             failing: None,
         };
-        let worker = Worker { sse: self.sse, filter: self.filter, verb, pace: self.pace };
+        let worker = Worker { sse: self.sse, filter: self.filter, task, pace: self.pace };
         let work = |listed: io::Result<Entry>| async {
             match listed {
                 Ok(entry) => Ok(worker.work(entry).await),
                 Err(error) => Err(error),
             }
         };
-        // After an error nothing more is begun, and what was is waited for: nothing is dropped half done.
+        // After an error the sweep begins no further entry and waits for those in flight, so that none is dropped
+        // halfway.
         let over = AtomicBool::new(false);
         let listing = entries.take_while(|_| ready(!over.load(Ordering::Relaxed))).inspect(|listed| {
             over.fetch_or(listed.is_err(), Ordering::Relaxed);

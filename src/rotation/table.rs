@@ -1,4 +1,4 @@
-//! Fields of a table, as CSV (RFC 4180) and as JSON lines.
+//! [`Status`], and `Field`: the columns of inventories, written as CSV (RFC 4180) and JSON lines.
 
 use std::fmt::{self, Write};
 
@@ -7,15 +7,15 @@ use percent_encoding::percent_encode;
 use crate::envelope::ModeId;
 use crate::object::NAME;
 
-/// How an object is stored, as the S3 inventory calls it.
+/// How an object is stored, in the words of the S3 inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum Status {
-    /// It has an envelope of this mode.
+    /// The object has an envelope of this mode.
     Encrypted(ModeId),
-    /// It has no envelope: it is in the clear.
-    NotSse,
-    /// What it has in the place of an envelope is none that this release reads.
+    /// The object has no envelope.
+    Unencrypted,
+    /// The object has an envelope that this release cannot decode.
     Damaged,
 }
 
@@ -24,22 +24,22 @@ impl fmt::Display for Status {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Encrypted(mode) => mode.fmt(f),
-            Self::NotSse => f.pad("NOT-SSE"),
+            Self::Unencrypted => f.pad("NOT-SSE"),
             Self::Damaged => f.pad("DAMAGED"),
         }
     }
 }
 
-/// A line: the name of each column and what stands in it.
+/// A line: the name and the field of each column.
 pub(super) type Fields<'a> = [(&'static str, Field<'a>)];
 
 /// One field of a line.
 pub(super) enum Field<'a> {
-    /// Any bytes.
+    /// Any bytes; written percent-encoded.
     Name(&'a [u8]),
     Text(&'a str),
     Number(u64),
-    /// In CSV in the words of the S3 inventory.
+    /// A flag; CSV uses the words of the S3 inventory.
     Enabled(bool),
     None,
 }
@@ -58,7 +58,7 @@ impl<'a> Field<'a> {
     }
 }
 
-// A String takes whatever is written: none of these writes fails.
+// Writing to a String never fails, so the results of the writes below are dropped.
 
 pub(super) fn csv(fields: &Fields<'_>) -> String {
     let mut line = String::new();
@@ -118,7 +118,7 @@ fn json_text(line: &mut String, text: &str) {
     line.push('"');
 }
 
-/// The names of the columns, as the first line of a CSV file.
+/// Joins the column names to the header line of a CSV file.
 macro_rules! columns {
     ($first:literal $(, $rest:literal)* $(,)?) => {
         concat!($first $(, ",", $rest)*, "\r\n")

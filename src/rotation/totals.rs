@@ -1,53 +1,53 @@
-//! What an inventory adds up to.
+//! [`Totals`] of an inventory, by status and key, and [`Total`], one of them.
 
 use std::collections::BTreeMap;
 
 use super::inventory::Row;
 use super::table::{self, Field, Fields, Status, columns};
-use super::work::Under;
+use super::work::WrappedUnder;
 use crate::keys::KeyUsage;
 use crate::sse::Sse;
 
-/// The most keys that have a total of their own: whoever writes the store can name any.
+/// The most keys with a total of their own. An attacker who writes the store can name any number of keys.
 const MAX_TOTALS: usize = 10_000;
 
-/// What an [`Inventory`](super::Inventory) adds up to, by status and key.
+/// The totals of an [`Inventory`](super::Inventory), by status and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Totals {
-    totals: BTreeMap<Of, Total>,
+    totals: BTreeMap<TotalKey, Total>,
     usage: Option<KeyUsage>,
 }
 
 /// Status, key id, key version, inner key id.
-type Of = (Status, Option<String>, Option<u32>, Option<String>);
+type TotalKey = (Status, Option<String>, Option<u32>, Option<String>);
 
-/// What is stored one way, under one key.
+/// The objects and uploads with one status under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Total {
-    /// How it is stored.
+    /// How the entries are stored.
     pub status: Status,
-    /// The keyring's id or the KMS key's; of DSSE-KMS the keyring's. None for all keys together that have no total of
-    /// their own, after the first 10,000.
+    /// The id of the keyring or KMS key; in DSSE-KMS that of the keyring. `None` in the total that collects all keys
+    /// after the first 10,000.
     pub key_id: Option<String>,
-    /// The version of the keyring.
+    /// The keyring version.
     pub key_version: Option<u32>,
-    /// The KMS key's id of DSSE-KMS.
+    /// The id of the KMS key in DSSE-KMS.
     pub inner_key_id: Option<String>,
-    /// Objects, each version of one by itself.
+    /// Number of objects; each version of an object counts.
     pub objects: u64,
-    /// Multipart uploads under way.
+    /// Number of multipart uploads under way.
     pub uploads: u64,
-    /// Stored bytes of all bodies whose length was given.
+    /// Stored bytes of all bodies whose entry has a stored length.
     pub stored_len: u64,
     /// Plaintext bytes of all bodies whose plaintext length is known.
     pub plaintext_len: u64,
-    /// How many of the objects and uploads have a problem.
+    /// Number of objects and uploads with a problem.
     pub problems: u64,
 }
 
 impl Total {
-    /// The first line of a CSV file of totals.
+    /// The header line of a CSV file of totals.
     pub const CSV_HEADER: &'static str = columns!(
         "status",
         "key_id",
@@ -60,8 +60,8 @@ impl Total {
         "problems",
     );
 
-    fn new(of: Of) -> Self {
-        let (status, key_id, key_version, inner_key_id) = of;
+    fn new(key: TotalKey) -> Self {
+        let (status, key_id, key_version, inner_key_id) = key;
         Self {
             status,
             key_id,
@@ -88,12 +88,12 @@ impl Total {
         }
     }
 
-    /// The total as a line of CSV with its end.
+    /// The total as one line of CSV, line end included.
     pub fn to_csv(&self) -> String {
         self.line(table::csv)
     }
 
-    /// The total as a line of JSON with its end.
+    /// The total as one line of JSON, line end included.
     pub fn to_json(&self) -> String {
         self.line(table::json)
     }
@@ -121,15 +121,15 @@ impl Totals {
 
     pub(super) fn add(&mut self, sse: &Sse, row: &Row<'_>) {
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let mut of: Of = (row.status(), owned(row.key_id()), row.key_version(), owned(row.inner_key_id()));
-        if self.totals.len() >= MAX_TOTALS && !self.totals.contains_key(&of) {
-            of = (row.status(), None, None, None);
+        let mut key: TotalKey = (row.status(), owned(row.key_id()), row.key_version(), owned(row.inner_key_id()));
+        if self.totals.len() >= MAX_TOTALS && !self.totals.contains_key(&key) {
+            key = (row.status(), None, None, None);
         }
-        self.totals.entry(of).or_insert_with_key(|of| Total::new(of.clone())).add(row);
+        self.totals.entry(key).or_insert_with_key(|key| Total::new(key.clone())).add(row);
         if let Some(usage) = &mut self.usage {
             let upload = row.entry().upload_id().is_some();
-            match row.found().map(|found| Under::of(sse, found)) {
-                Some(Under::Version(version)) => usage.add(version, u64::from(!upload), u64::from(upload)),
+            match row.found().map(|found| WrappedUnder::of(sse, found)) {
+                Some(WrappedUnder::Version(version)) => usage.add(version, u64::from(!upload), u64::from(upload)),
                 None if row.status() == Status::Damaged => usage.add_unclear(1),
                 _ => {}
             }
@@ -142,23 +142,23 @@ impl Totals {
         }
     }
 
-    /// Every total, by status and then by key.
+    /// All totals, ordered by status and then by key.
     pub fn totals(&self) -> impl Iterator<Item = &Total> + '_ {
         self.totals.values()
     }
 
-    /// What is wrapped under which version of the keyring: what [`Keyring::retire`](crate::Keyring::retire) asks for. None
-    /// where the service has no keyring.
+    /// How many objects are wrapped under each keyring version; [`Keyring::retire`](crate::Keyring::retire) needs this.
+    /// `None` if the [`Sse`] has no keyring.
     pub fn usage(&self) -> Option<&KeyUsage> {
         self.usage.as_ref()
     }
 
-    /// All totals as CSV, the header first.
+    /// All totals as CSV with the header line.
     pub fn to_csv(&self) -> String {
         [Total::CSV_HEADER.to_owned()].into_iter().chain(self.totals().map(Total::to_csv)).collect()
     }
 
-    /// All totals as lines of JSON.
+    /// All totals as JSON, one line each.
     pub fn to_json(&self) -> String {
         self.totals().map(Total::to_json).collect()
     }

@@ -1,142 +1,144 @@
-//! What is done to one entry, and what came of it.
+//! `Worker`, which processes one entry of a sweep, and [`Outcome`], its result.
 
 use std::io;
 
-use super::elsewhere::{Elsewhere, Filter, Skip, Step};
-use super::entry::{Entry, EnvelopeStore, PlainStore};
+use super::entry::{Entry, EnvelopeStore, UnencryptedStore};
 use super::pace::Pace;
+use super::target::{Filter, RewrapTarget, Skip, Step};
 use crate::envelope::{EnvelopeState, ModeId};
 use crate::error::{Error, IoError, Result, Unexpected};
 use crate::mode::AnyMode;
 use crate::multipart::{CompletionRecord, EnvelopeOrRecord};
 use crate::sse::{RewrapRequest, Sse, Unlock};
 
-/// How often an envelope is read again because someone else was faster, before it is reported.
+/// The number of lost compare-and-swaps on one envelope after which the entry is reported as a problem.
 const MAX_RACES: u32 = 8;
 
-/// What came of an entry; each is counted in one field of [`Counts`](super::Counts).
+/// The result for one entry. Each variant has its count in [`Counts`](super::Counts).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// It has a new envelope.
+    /// The entry has a new envelope.
     #[non_exhaustive]
     Rewrapped {
-        /// The version of the keyring it was under; none in SSE-KMS.
+        /// The keyring version that the old envelope was under; `None` in SSE-KMS.
         from: Option<u32>,
-        /// The version it is under now; none in SSE-KMS.
+        /// The keyring version that the new envelope is under; `None` in SSE-KMS.
         to: Option<u32>,
     },
-    /// It was in the clear and is encrypted now.
+    /// The object was unencrypted and is now encrypted.
     Encrypted,
-    /// It was left as it is: under the primary or under the key that the sweep leads to, or, where a sweep encrypts,
-    /// encrypted already.
+    /// Unchanged: the entry is already under the primary or the sweep's target or, in a sweep that encrypts, is already
+    /// encrypted.
     Current,
-    /// It was left as it is: the sweep's filter does not take it.
+    /// Unchanged: the sweep's filter does not select the entry.
     NotSelected,
-    /// It was left as it is: a sweep to another key or mode cannot rewrap it.
+    /// Unchanged: [`rewrap_to`](super::Sweep::rewrap_to) cannot convert the entry.
     Skipped(Skip),
-    /// It is in the clear, and this sweep does not encrypt.
-    Plain,
-    /// Its mode, SSE-KMS or SSE-C, is not under the keyring.
+    /// Unchanged: the object is unencrypted, and this sweep only rewraps.
+    Unencrypted,
+    /// Unchanged: the entry's mode, SSE-KMS or SSE-C, does not use the keyring.
     OtherMode(ModeId),
-    /// What was listed is not there any more: deleted, or, where a sweep encrypts, written again meanwhile.
+    /// The listed entry no longer exists: it was deleted or, in a sweep that encrypts, overwritten since the listing.
     Gone,
-    /// It could not be done, for this reason. The entry is as it was.
+    /// The sweep failed to process the entry, for this reason. The entry is unchanged.
     Problem(Error),
 }
 
-/// An entry that was worked on.
-pub(super) struct Done {
+/// An entry with its result.
+pub(super) struct EntryResult {
     pub(super) entry: Entry,
     pub(super) outcome: Outcome,
-    /// The version of the keyring that it was under.
+    /// The keyring version that the entry was under before.
     pub(super) before: Option<u32>,
-    pub(super) now: Under,
+    pub(super) now: WrappedUnder,
 }
 
-/// What an entry is wrapped under, as far as the keyring is concerned.
+/// Which keyring version, if any, an entry is wrapped under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Under {
-    /// No version of it.
+pub(super) enum WrappedUnder {
+    /// No version of this keyring.
     Nothing,
     Version(u32),
-    /// Unknown.
+    /// Unknown: the envelope is unreadable, or another writer replaced it.
     Unclear,
 }
 
-pub(super) enum Verb<'a> {
-    Rewrap { aim: Aim, store: &'a dyn EnvelopeStore },
-    Encrypt { mode: AnyMode, store: &'a dyn PlainStore },
+/// What the sweep does with each entry.
+pub(super) enum Task<'a> {
+    Rewrap { scope: Scope, store: &'a dyn EnvelopeStore },
+    Encrypt { mode: AnyMode, store: &'a dyn UnencryptedStore },
 }
 
-/// What is rewrapped, and what it leads to.
-pub(super) enum Aim {
-    /// What is not under the primary.
+/// Which envelopes a sweep rewraps, and to which key.
+pub(super) enum Scope {
+    /// Those that are not under the primary.
     Needed,
-    /// Everything that can be, both layers, each under its own key.
+    /// Every envelope, both layers, each layer under its own key.
     All,
-    /// Everything that is not under this mode and key.
-    To(Elsewhere),
+    /// Those that are not under this mode and key.
+    To(RewrapTarget),
 }
 
+/// Processes the entries of one sweep.
 pub(super) struct Worker<'a> {
     pub(super) sse: &'a Sse,
     pub(super) filter: Filter<'a>,
-    pub(super) verb: Verb<'a>,
+    pub(super) task: Task<'a>,
     pub(super) pace: Option<Pace<'a>>,
 }
 
 impl Worker<'_> {
-    pub(super) async fn work(&self, entry: Entry) -> Done {
-        let mut seen = Seen { before: None, now: Under::Unclear };
-        let outcome = match (&self.verb, entry.envelope()) {
-            (Verb::Rewrap { aim, store }, Some(envelope)) => {
-                self.rewrap(&entry, envelope, aim, *store, &mut seen).await
+    pub(super) async fn work(&self, entry: Entry) -> EntryResult {
+        let mut seen = LastSeen { before: None, now: WrappedUnder::Unclear };
+        let outcome = match (&self.task, entry.envelope()) {
+            (Task::Rewrap { scope, store }, Some(envelope)) => {
+                self.rewrap(&entry, envelope, scope, *store, &mut seen).await
             }
-            (Verb::Rewrap { .. }, None) => {
-                seen.now = Under::Nothing;
-                Ok(Outcome::Plain)
+            (Task::Rewrap { .. }, None) => {
+                seen.now = WrappedUnder::Nothing;
+                Ok(Outcome::Unencrypted)
             }
-            (Verb::Encrypt { .. }, Some(envelope)) => {
-                seen.look(self.sse, envelope).map(|(_, under)| under.unwrap_or(Outcome::Current))
+            (Task::Encrypt { .. }, Some(envelope)) => {
+                seen.inspect(self.sse, envelope).map(|(_, under)| under.unwrap_or(Outcome::Current))
             }
-            (Verb::Encrypt { .. }, None) if !self.filter.takes_entry(&entry) => {
-                seen.now = Under::Nothing;
+            (Task::Encrypt { .. }, None) if !self.filter.takes_entry(&entry) => {
+                seen.now = WrappedUnder::Nothing;
                 Ok(Outcome::NotSelected)
             }
-            (Verb::Encrypt { mode, store }, None) => self.encrypt(&entry, mode, *store, &mut seen).await,
+            (Task::Encrypt { mode, store }, None) => self.encrypt(&entry, mode, *store, &mut seen).await,
         };
         let outcome = outcome.unwrap_or_else(Outcome::Problem);
-        Done { entry, outcome, before: seen.before, now: seen.now }
+        EntryResult { entry, outcome, before: seen.before, now: seen.now }
     }
 
     async fn rewrap(
         &self,
         entry: &Entry,
         listed: &[u8],
-        aim: &Aim,
+        scope: &Scope,
         store: &dyn EnvelopeStore,
-        seen: &mut Seen,
+        seen: &mut LastSeen,
     ) -> Result<Outcome> {
         let mut read;
         let mut stored = listed;
         for _ in 0..MAX_RACES {
-            let (found, other) = seen.look(self.sse, stored)?;
+            let (found, other) = seen.inspect(self.sse, stored)?;
             if !self.filter.takes(entry, &found) {
                 return Ok(Outcome::NotSelected);
             }
-            let (fresh, to) = match self.fresh(entry, &found, other, aim).await? {
-                Fresh::Made(bytes, to) => (bytes, to),
-                Fresh::None(outcome) => return Ok(outcome),
+            let (fresh, to) = match self.replacement(entry, &found, other, scope).await? {
+                Replacement::Made(bytes, to) => (bytes, to),
+                Replacement::None(outcome) => return Ok(outcome),
             };
             if store.replace(entry, stored, &fresh).await.map_err(failed)? {
-                seen.now = to.map_or(Under::Nothing, Under::Version);
+                seen.now = to.map_or(WrappedUnder::Nothing, WrappedUnder::Version);
                 return Ok(Outcome::Rewrapped { from: seen.before, to });
             }
-            // Another writer was faster, and may have written anything.
-            seen.now = Under::Unclear;
+            // Another writer replaced the envelope, so its version is unknown until it is read again.
+            seen.now = WrappedUnder::Unclear;
             let Some(bytes) = store.read(entry).await.map_err(failed)? else {
-                *seen = Seen { before: None, now: Under::Nothing };
+                *seen = LastSeen { before: None, now: WrappedUnder::Nothing };
                 return Ok(Outcome::Gone);
             };
             read = bytes;
@@ -145,65 +147,78 @@ impl Worker<'_> {
         Err(raced())
     }
 
-    /// What is to take the place of an envelope or record, or why nothing is.
-    async fn fresh(&self, entry: &Entry, found: &EnvelopeOrRecord, other: Option<Outcome>, aim: &Aim) -> Result<Fresh> {
+    /// Rewraps an envelope or record, or returns the outcome that leaves it unchanged.
+    async fn replacement(
+        &self,
+        entry: &Entry,
+        found: &EnvelopeOrRecord,
+        other: Option<Outcome>,
+        scope: &Scope,
+    ) -> Result<Replacement> {
         let (sse, name) = (self.sse, entry.name());
         let envelope = match found {
-            EnvelopeOrRecord::Record(record) => return self.fresh_record(entry, record, aim).await,
+            EnvelopeOrRecord::Record(record) => return self.record_replacement(entry, record, scope).await,
             EnvelopeOrRecord::Envelope(envelope) => envelope,
         };
         if entry.upload_id().is_none() && envelope.state() == EnvelopeState::Upload {
             return Err(Error::UploadNotComplete);
         }
         let object = RewrapRequest::object(name, Unlock::Server);
-        let step = match (aim, other) {
-            (Aim::To(elsewhere), _) => elsewhere.step(sse, entry, envelope),
-            (Aim::All, None | Some(Outcome::OtherMode(ModeId::SseKms))) => Step::Renew,
-            (Aim::All | Aim::Needed, Some(other)) => return Ok(Fresh::None(other)),
-            (Aim::Needed, None) if sse.needs_rewrap(envelope) => Step::Renew,
-            (Aim::Needed, None) => Step::Leave,
+        let step = match (scope, other) {
+            (Scope::To(target), _) => target.step(sse, entry, envelope),
+            (Scope::All, None | Some(Outcome::OtherMode(ModeId::SseKms))) => Step::Renew,
+            (Scope::All | Scope::Needed, Some(other)) => return Ok(Replacement::None(other)),
+            (Scope::Needed, None) if sse.needs_rewrap(envelope) => Step::Renew,
+            (Scope::Needed, None) => Step::Leave,
         };
         let request = match (step, entry.upload_id()) {
-            (Step::Leave, _) => return Ok(Fresh::None(Outcome::Current)),
-            (Step::Skip(skip), _) => return Ok(Fresh::None(Outcome::Skipped(skip))),
+            (Step::Leave, _) => return Ok(Replacement::None(Outcome::Current)),
+            (Step::Skip(skip), _) => return Ok(Replacement::None(Outcome::Skipped(skip))),
             (Step::Renew, Some(upload_id)) => RewrapRequest::upload(name, upload_id, Unlock::Server),
-            (Step::Renew, None) if matches!(aim, Aim::All) => object.both_layers(),
+            (Step::Renew, None) if matches!(scope, Scope::All) => object.both_layers(),
             (Step::Renew, None) => object,
             (Step::Rewrap(mode), _) => object.leading_to(name, mode),
         };
         self.pass().await;
         let made = sse.rewrap_by(&request, envelope).await?;
-        if let Aim::To(elsewhere) = aim {
-            elsewhere.learn(&made);
+        if let Scope::To(target) = scope {
+            target.learn(&made);
         }
-        Ok(Fresh::Made(made.encode(), made.key_version()))
+        Ok(Replacement::Made(made.encode(), made.key_version()))
     }
 
-    /// A record is an object in SSE-C that stands under the keyring until it is finished.
-    async fn fresh_record(&self, entry: &Entry, record: &CompletionRecord, aim: &Aim) -> Result<Fresh> {
+    /// Rewraps a completion record: the object is SSE-C, but its record is wrapped under the keyring until it is
+    /// finished.
+    async fn record_replacement(&self, entry: &Entry, record: &CompletionRecord, scope: &Scope) -> Result<Replacement> {
         if entry.upload_id().is_some() {
             return Err(Unexpected::State.into());
         }
-        match aim {
-            Aim::To(_) => return Ok(Fresh::None(Outcome::Skipped(Skip::NeedsCustomerKey))),
-            Aim::Needed if !self.sse.record_needs_rewrap(record) => return Ok(Fresh::None(Outcome::Current)),
-            Aim::Needed | Aim::All => {}
+        match scope {
+            Scope::To(_) => return Ok(Replacement::None(Outcome::Skipped(Skip::NeedsCustomerKey))),
+            Scope::Needed if !self.sse.record_needs_rewrap(record) => return Ok(Replacement::None(Outcome::Current)),
+            Scope::Needed | Scope::All => {}
         }
         self.pass().await;
         let made = self.sse.rewrap_record(entry.name(), record).await?;
-        Ok(Fresh::Made(made.as_bytes().to_vec(), Some(made.key_version())))
+        Ok(Replacement::Made(made.as_bytes().to_vec(), Some(made.key_version())))
     }
 
-    async fn encrypt(&self, entry: &Entry, mode: &AnyMode, store: &dyn PlainStore, seen: &mut Seen) -> Result<Outcome> {
-        // Until it is encrypted it is under nothing, and a problem leaves it so.
-        seen.now = Under::Nothing;
+    async fn encrypt(
+        &self,
+        entry: &Entry,
+        mode: &AnyMode,
+        store: &dyn UnencryptedStore,
+        seen: &mut LastSeen,
+    ) -> Result<Outcome> {
+        // The object is under no version until it is encrypted; a failure leaves it unencrypted.
+        seen.now = WrappedUnder::Nothing;
         self.pass().await;
         let (envelope, encryptor) = entry.encryptor(self.sse, mode.clone()).await?;
         let version = envelope.key_version();
         if !store.encrypt(entry, envelope, encryptor).await.map_err(failed)? {
             return Ok(Outcome::Gone);
         }
-        seen.now = version.map_or(Under::Nothing, Under::Version);
+        seen.now = version.map_or(WrappedUnder::Nothing, WrappedUnder::Version);
         Ok(Outcome::Encrypted)
     }
 
@@ -214,31 +229,31 @@ impl Worker<'_> {
     }
 }
 
-/// What is to take the place of an envelope or record.
-enum Fresh {
-    /// Bytes, and the version of the keyring that they are under.
+/// The bytes that replace an envelope or record.
+enum Replacement {
+    /// The new bytes, and the keyring version that they are under.
     Made(Vec<u8>, Option<u32>),
-    /// Nothing, with this outcome.
+    /// No replacement; the entry has this outcome.
     None(Outcome),
 }
 
-/// What was last seen of an entry's envelope or record.
-struct Seen {
+/// The keyring version of the envelope or record that was last read for an entry.
+struct LastSeen {
     before: Option<u32>,
-    now: Under,
+    now: WrappedUnder,
 }
 
-impl Seen {
-    /// Decodes what an entry has in the place of an envelope, and remembers what that is under; with it the outcome for one
-    /// that is not under the keyring.
+impl LastSeen {
+    /// Decodes the envelope or record of an entry and stores its keyring version. Also returns the outcome for a mode
+    /// that does not use the keyring.
     ///
     /// # Errors
     ///
-    /// It is neither an envelope nor a record, or it is under a keyring that this service does not have.
-    fn look(&mut self, sse: &Sse, stored: &[u8]) -> Result<(EnvelopeOrRecord, Option<Outcome>)> {
-        *self = Self { before: None, now: Under::Unclear };
+    /// The bytes are neither an envelope nor a record, or they are under another keyring.
+    fn inspect(&mut self, sse: &Sse, stored: &[u8]) -> Result<(EnvelopeOrRecord, Option<Outcome>)> {
+        *self = Self { before: None, now: WrappedUnder::Unclear };
         let found = EnvelopeOrRecord::decode(stored)?;
-        self.now = Under::of(sse, &found);
+        self.now = WrappedUnder::of(sse, &found);
         self.before = self.now.version();
         let other = match &found {
             EnvelopeOrRecord::Envelope(envelope) => match envelope.mode() {
@@ -254,7 +269,7 @@ impl Seen {
     }
 }
 
-impl Under {
+impl WrappedUnder {
     pub(super) fn of(sse: &Sse, found: &EnvelopeOrRecord) -> Self {
         let ours = sse.keyring().is_some_and(|keyring| keyring.is(found.key_id()));
         found.key_version().filter(|_| ours).map_or(Self::Nothing, Self::Version)
@@ -273,5 +288,5 @@ fn failed(error: io::Error) -> Error {
 }
 
 fn raced() -> Error {
-    IoError::new("the envelope was changed by someone else at every attempt", io::ErrorKind::ResourceBusy.into()).into()
+    IoError::new("another writer changed the envelope at every attempt", io::ErrorKind::ResourceBusy.into()).into()
 }

@@ -1,4 +1,4 @@
-//! The boundary table again, of objects in parts.
+//! The boundary table for multipart objects.
 
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 

@@ -1,4 +1,4 @@
-//! Sinks that fail.
+//! Audit sinks that fail.
 
 use std::error::Error as _;
 use std::future::ready;

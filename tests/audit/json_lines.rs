@@ -1,4 +1,4 @@
-//! The file of JSON lines.
+//! `JsonLines`: the audit sink that writes a file of JSON lines.
 
 use std::collections::BTreeSet;
 use std::fs::{self, OpenOptions};

@@ -1,4 +1,4 @@
-//! A service with a trail, and everything that can be done with it.
+//! Test kit: a service with an audit trail, and every audited operation.
 
 use std::sync::{Arc, Mutex};
 

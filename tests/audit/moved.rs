@@ -1,4 +1,4 @@
-//! The file of JSON lines moved, removed, cut or replaced under a running sink.
+//! `JsonLines` when its file is moved, removed, truncated or replaced under a running sink.
 
 use std::fs::{self, File};
 use std::io::{self, Read};

@@ -1,4 +1,4 @@
-//! Events of objects.
+//! Audit events of operations on objects.
 
 use std::time::SystemTime;
 

@@ -1,4 +1,4 @@
-//! Key providers and sinks that panic.
+//! Key providers and audit sinks that panic.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The shape of a record.
+//! The shape of an audit record.
 
 use std::fs;
 use std::sync::{Arc, Mutex};

@@ -1,4 +1,4 @@
-//! Nothing that is secret, nor anything made from it, in any sink.
+//! No audit sink receives a secret or a value made from a secret.
 
 use std::sync::Arc;
 

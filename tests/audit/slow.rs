@@ -1,7 +1,7 @@
-//! A file that does not take what is written, and callers that do not wait.
+//! `JsonLines` over a file that blocks writes, and callers that stop waiting.
 //!
-//! The file is a FIFO: the thread of the sink stops in its write when the FIFO is full, as it would on a disk that hangs,
-//! and goes on when the test reads.
+//! The file is a FIFO: the thread of the sink blocks in its write when the FIFO is full, as on a hanging disk, and
+//! continues when the test reads.
 
 use std::fs::File;
 use std::future::poll_fn;

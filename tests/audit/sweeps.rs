@@ -1,4 +1,4 @@
-//! Sweeps and inventories.
+//! Audit events of sweeps and inventories.
 
 use std::collections::BTreeMap;
 use std::io;

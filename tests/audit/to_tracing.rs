@@ -1,4 +1,4 @@
-//! Events of `tracing`.
+//! `TracingSink`: audit events as events of `tracing`.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};

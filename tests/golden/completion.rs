@@ -1,5 +1,5 @@
-//! An SSE-C upload that was completed without its key: what the service kept of it, the record, and what it was finished
-//! to.
+//! Golden SSE-C upload completed without its key: the service's records of the parts, the completion record, and the
+//! finished object.
 
 use std::fs;
 use std::path::Path;

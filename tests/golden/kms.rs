@@ -1,5 +1,5 @@
-//! The embedded KMS: a key store under a root key, one under a passphrase, a backup, a key that was exported; and objects
-//! under the keys of the store.
+//! Golden files of the embedded KMS: a key store under a root key, one under a passphrase, a backup, an exported key,
+//! and objects under the keys of the store.
 //!
 //! Opening takes a lock beside the file, and so does changing it: what is opened here is a copy.
 

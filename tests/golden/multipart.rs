@@ -1,4 +1,4 @@
-//! Of each mode: an upload under way with its receipts, what it was completed to, and values sealed along the way.
+//! Golden multipart uploads of each mode: under way with receipts, completed, and with sealed values.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Owners, modes, directories, full disks, files that are none, and locks that are held.
+//! Keyring files: owners, modes, directories, full disks, invalid files, and held locks.
 #![cfg(unix)]
 
 use std::fs::{self, Permissions};

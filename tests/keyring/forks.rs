@@ -1,4 +1,4 @@
-//! Another history is refused, and no key in memory is lost to it.
+//! Forked keyrings: a stored keyring of another history is refused, and no key in memory is lost.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! How old a keyring may be that is written under.
+//! The greatest age of a keyring that still wraps.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! A storage with faults, a clock that is set, and what the tests ask of errors.
+//! Test kit: a storage with faults, a manual clock, and checks of errors.
 
 use std::collections::VecDeque;
 use std::fs;

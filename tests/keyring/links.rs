@@ -1,4 +1,4 @@
-//! Links: followed at every use, and refused where two names would become two files.
+//! Links to keyring files: followed at every use, and refused where one file would become two.
 #![cfg(unix)]
 
 use std::fs;

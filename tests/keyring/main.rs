@@ -1,4 +1,4 @@
-//! A keyring that is shared: no fork is taken, no key is lost, no async call blocks.
+//! Shared keyrings: forks are refused, no key is lost, and no async call blocks its thread.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod access;

@@ -1,4 +1,4 @@
-//! Random histories of two processes that share a keyring whose locks do nothing, against what must hold of each.
+//! A model test: random histories of two processes that share a keyring without working locks.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};

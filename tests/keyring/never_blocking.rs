@@ -1,4 +1,4 @@
-//! No async call blocks its thread: on one thread, a second task goes on whatever a keyring waits for.
+//! No async call blocks its thread: a second task on the same thread continues while a keyring waits.
 
 use std::fs;
 use std::future::Future;

@@ -1,4 +1,4 @@
-//! A storage of one's own: conflicts, lost answers, and answers that never come.
+//! Custom `KeyringStorage`s: conflicts, lost answers, and answers that never arrive.
 
 use std::io::ErrorKind;
 

@@ -1,4 +1,4 @@
-//! The trail of the KMS: what it holds, what it never holds, and what happens where it cannot be written.
+//! The audit trail of the embedded KMS: its events, the absence of secrets, and sinks that fail.
 
 use std::fs;
 use std::future::ready;

@@ -1,4 +1,4 @@
-//! A trail that does not answer: what waits for it, and what does not.
+//! An audit sink that does not answer: which calls wait for it and which do not.
 
 use std::future::poll_fn;
 use std::pin::Pin;

@@ -1,4 +1,4 @@
-//! Files that were damaged, directories that cannot be written, disks that are full, and a second process.
+//! Key stores with damaged files, unwritable directories, full disks, and a second process.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! Keys: their names, versions and attributes, and that all of it is there after a restart.
+//! KMS keys: names, versions and attributes, and that they survive a restart.
 
 use std::num::NonZeroU32;
 use std::time::Duration;

@@ -1,4 +1,4 @@
-//! A store in a directory of its own, and calls of a key provider.
+//! Test kit: a key store in a directory of its own, and calls of a key provider.
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Openings on record, and functions of the caller's that panic.
+//! Audit events of opening a key store, and caller functions that panic.
 
 use std::fs;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

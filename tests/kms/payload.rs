@@ -1,4 +1,4 @@
-//! What lies in the file, read and written by the second implementation of the format; and what is refused there.
+//! The payload of a key store, read and written by the second implementation of the format, and refused payloads.
 
 use std::fs;
 

@@ -1,4 +1,4 @@
-//! Every operation on a key, in every state of it, by everyone: one table.
+//! One table of every operation on a key, in every state, by every requester.
 
 use std::sync::Arc;
 use std::time::Duration;

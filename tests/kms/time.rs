@@ -1,4 +1,4 @@
-//! What time brings: rotation by age and deletion; and clocks that are wrong.
+//! Time in the embedded KMS: rotation by age, deletion, and wrong clocks.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, mpsc};

@@ -1,4 +1,4 @@
-//! Keys that come and go.
+//! Import, export, backup and restore of KMS keys.
 
 use atrest::error::{KeyStoreError, SealedFileError, Unexpected};
 use atrest::kms::{EmbeddedKms, KeyOrigin, NewKey};

@@ -1,4 +1,4 @@
-//! Bodies and manifests that are not what was completed.
+//! Bodies and manifests that differ from the completed upload.
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 

@@ -1,5 +1,5 @@
-//! Manifests and receipts that were sealed under the right keys and say what none may say: written by the oracle, and
-//! refused as it refuses them.
+//! Manifests and receipts with invalid contents under the right keys: the oracle writes them, and the library refuses
+//! them with the oracle's error.
 
 use atrest::multipart::{Receipt, Upload};
 use atrest::{Backend, ByteRange, Decryptor, Envelope, Error, Expected, Result, Unlock};

@@ -1,4 +1,4 @@
-//! SSE-C uploads completed without their key: what works, who may, and what is refused before a record is made.
+//! SSE-C uploads completed without their key: success, permissions, and refusals before a record is made.
 
 use std::sync::{Arc, Mutex};
 

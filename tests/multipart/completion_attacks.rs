@@ -1,4 +1,4 @@
-//! Attacks on SSE-C uploads that were completed without their key, by a writer of the store.
+//! Attacks on SSE-C uploads completed without their key, by an attacker who writes the store.
 
 use atrest::error::{EnvelopeError, Unexpected};
 use atrest::multipart::{CompletionRecord, EnvelopeOrRecord, UnopenedPart};

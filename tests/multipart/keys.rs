@@ -1,4 +1,4 @@
-//! Keys that change while an upload is under way, and after it.
+//! Key changes during and after an upload.
 
 use atrest::error::{KeyProviderErrorKind, Misuse};
 use atrest::multipart::CompletedPart;

@@ -1,4 +1,4 @@
-//! How often a KMS is asked in each step, and what it is shown.
+//! The number of KMS calls in each step of an upload, and the context of each call.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};

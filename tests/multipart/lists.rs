@@ -1,4 +1,4 @@
-//! What is handed to a completion, with everything wrong with it that can be.
+//! Invalid lists of parts at completion.
 
 use atrest::error::{Limit, PartError};
 use atrest::multipart::{CompletedPart, Receipt};

@@ -1,4 +1,4 @@
-//! Who may take up an upload, and with what.
+//! `resume_multipart`: which callers can resume an upload, and with which expectations.
 
 use atrest::error::{CustomerKeyError, Misuse, Unexpected};
 use atrest::{CustomerKey, Error, Expected, KmsKeys, ModeId, ObjectName, SseS3, Unlock};

@@ -1,4 +1,4 @@
-//! Small values, sealed for an object, an upload, a part or a whole of parts, and for nothing else.
+//! Sealed values: bound to one object, upload, part or completed upload, and refused for any other.
 
 use atrest::error::{Limit, Misuse};
 use atrest::{Error, ModeId, ObjectName, SealedValue, SseS3, Unlock};

@@ -1,4 +1,4 @@
-//! Objects under an embedded KMS: opened from its file and the root key or passphrase of that, and no KMS is asked.
+//! Objects under an embedded KMS, opened from its key store and the root key or passphrase, without a KMS call.
 
 use std::fs;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the service answers to a case, decided and done through the public API.
+//! The service's answer to a case, decided and executed through the public API.
 
 use atrest::s3::{
     BucketDefault, Completing, CopySource, EncryptionHeaders, EncryptionRecord, Etag, NewObject, ObjectEncryption,

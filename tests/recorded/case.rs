@@ -1,4 +1,4 @@
-//! A case as the file has it.
+//! `Case`: one case of the recorded file.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What differs between an answer and what was recorded.
+//! The differences between an answer and the recorded one.
 
 use std::collections::BTreeMap;
 

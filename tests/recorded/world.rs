@@ -1,4 +1,4 @@
-//! A service with an embedded KMS, and what is stored in it.
+//! Test kit: a service with an embedded KMS and stored objects.
 
 use std::sync::Arc;
 use std::time::Duration;

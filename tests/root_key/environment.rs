@@ -1,4 +1,4 @@
-//! A root key from an environment variable. Variables are set for a process of its own: this test, run once more.
+//! `RootKey::from_env`: each test runs in a process of its own, which sets the variable.
 
 use std::ffi::{OsStr, OsString};
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! Passphrases: what a moment without memory says.
+//! Root keys from passphrases: the error when memory is exhausted.
 
 use std::env;
 use std::io::ErrorKind;

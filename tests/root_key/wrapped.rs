@@ -1,4 +1,4 @@
-//! A root key that a key provider keeps: three lines of a file, and what the provider says to them.
+//! Root keys wrapped by a key provider: the file of three lines, and the provider's requests.
 
 use std::fs;
 use std::io::ErrorKind;

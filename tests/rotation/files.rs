@@ -1,4 +1,4 @@
-//! Keyring files: created on request, shared, never replaced.
+//! Keyring files: created on request, shared, and never replaced by a new keyring.
 
 use std::fs;
 use std::io::ErrorKind;

@@ -1,4 +1,4 @@
-//! What a version is retired on.
+//! `Keyring::retire`: the proof that it needs.
 
 use atrest::error::KeyringError;
 use atrest::{Error, KeyUsage, Keyring, VersionState};

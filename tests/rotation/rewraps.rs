@@ -1,4 +1,4 @@
-//! Rewraps: the data is never touched, and what they may not do they refuse.
+//! Rewraps: the data stays unchanged, and forbidden rewraps are refused.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A bucket's encryption, put, answered and deleted.
+//! The encryption configuration of a bucket: put, get and delete.
 
 use atrest::s3::{BlockedEncryption, BucketDefault, BucketEncryption, Profile, S3ErrorKind as Kind, S3Rules};
 

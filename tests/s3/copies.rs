@@ -1,4 +1,4 @@
-//! Copies: two keys, two buckets, and nothing that goes along.
+//! Copies: two customer keys, two buckets, and no inherited settings.
 
 use atrest::s3::{BucketDefault, BucketEncryption, Reading, S3ErrorKind as Kind, Stored, Transport};
 use atrest::{EncryptionContext, ModeId, SseKms, Unlock};

@@ -1,4 +1,4 @@
-//! Request against default, and what a write answers with.
+//! Request headers against bucket defaults, and the response headers of a write.
 
 use atrest::s3::{BucketDefault, BucketEncryption, DefaultEncryption, S3Rules, Transport, Writing};
 use atrest::{AnyMode, ModeId, Unlock};

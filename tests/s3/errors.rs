@@ -1,4 +1,4 @@
-//! Every kind of error: its answer, its XML, and what of the library becomes which.
+//! Every `S3Error`: status, XML, and its mapping from the library's errors.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Headers and form fields: any case, any bytes, and nothing secret shown.
+//! Headers and form fields: any letter case, any bytes, and no secret in `Debug`.
 
 use atrest::s3::{EncryptionHeaders, Operation as S3Operation, S3ErrorKind as Kind, mark_sensitive, names};
 use http::{HeaderMap, HeaderName, HeaderValue};

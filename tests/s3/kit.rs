@@ -1,4 +1,4 @@
-//! Requests in few words, and something of every kind that can be stored.
+//! Test kit: short forms of requests, and a stored object of every kind.
 
 use std::sync::Arc;
 

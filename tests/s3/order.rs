@@ -1,4 +1,4 @@
-//! Of two things that are wrong the earlier check is answered.
+//! The order of checks: of two faults, the answer names the one that is checked first.
 
 use atrest::s3::{BucketPolicy, PolicySource, S3ErrorKind as Kind, Stored, Transport};
 

@@ -1,4 +1,4 @@
-//! What no combination of headers, default, policy and stored envelope leads to.
+//! Properties of every combination of headers, default, policy and stored envelope.
 
 use atrest::s3::{
     BucketDefault, BucketEncryption, BucketPolicy, Completing, DefaultEncryption, EncryptionHeaders, ObjectEncryption,

@@ -1,4 +1,4 @@
-//! What a service keeps: one encoding, and every answer from it.
+//! `EncryptionRecord`: its one encoding, and every answer from it.
 
 use atrest::s3::{EncryptionRecord, EncryptionRecordError, NewObject, S3ErrorKind as Kind, S3Rules, Stored, Writing};
 use atrest::{AnyMode, Envelope, ModeId, SseKms, SseS3, Unlock};

@@ -1,4 +1,4 @@
-//! Every row of the table of errors that the decision answers.
+//! Every row of the decision's table of errors.
 
 use atrest::s3::{
     BucketDefault, BucketEncryption, EncryptionRecord, ObjectEncryption, Profile, S3ErrorKind, S3Rules, Stored,

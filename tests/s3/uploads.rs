@@ -1,4 +1,4 @@
-//! Parts, completions and reads: what is stored says how, and the request brings what that takes.
+//! Decisions about parts, completions and reads, from the stored record and the request.
 
 use atrest::error::Unexpected;
 use atrest::multipart::{KeptAttempt, UnopenedPart};

@@ -1,4 +1,5 @@
-//! The ETags of a listing: under the keyring alone, each with its own outcome, and no read on record.
+//! `Sse::open_etags`: the ETags of a listing, with the keyring alone, each with its own result, and without read
+//! events.
 
 use std::io;
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! What each operator makes of a value that is there and of one that is not.
+//! Condition operators with present and missing values.
 
 use atrest::s3::ConditionValues;
 use serde_json::{Value, json};

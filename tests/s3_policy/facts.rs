@@ -1,4 +1,4 @@
-//! What a host knows of a request, and what the operators make of it.
+//! `RequestFacts`: facts of a request, as the condition operators use them.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,4 +1,4 @@
-//! Documents that the host's own engine evaluates.
+//! Policy documents that a host's own engine evaluates.
 
 use atrest::s3::{BucketPolicy, HostPolicy, PolicyErrorKind as Kind};
 use serde_json::json;

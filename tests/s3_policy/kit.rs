@@ -1,4 +1,4 @@
-//! Requests and documents that the tests share.
+//! Test kit: requests and policy documents.
 
 use atrest::s3::{BucketPolicy, ConditionValues, PolicyRequest, Verdict};
 use serde_json::{Value, json};

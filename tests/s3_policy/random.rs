@@ -1,4 +1,4 @@
-//! Random documents of the grammar against an evaluator that is naive, and documents that are none.
+//! Random policy documents against a naive evaluator, and random invalid documents.
 
 use std::net::IpAddr;
 use std::time::{Duration, SystemTime};

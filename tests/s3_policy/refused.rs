@@ -1,4 +1,4 @@
-//! What is not understood refuses a document as a whole, and is named.
+//! Unsupported elements: the whole document is refused, and the error names the element.
 
 use atrest::s3::{BucketPolicy, PolicyError, PolicyErrorKind as Kind};
 use serde_json::{Value, json};

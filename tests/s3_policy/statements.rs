@@ -1,4 +1,4 @@
-//! Who, what and where a statement is about, and what several of them say together.
+//! Principals, actions and resources of a statement, and the combination of several statements.
 
 use atrest::s3::Verdict;
 use serde_json::{Value, json};

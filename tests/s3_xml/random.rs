@@ -1,4 +1,4 @@
-//! Any configuration, any bytes, any pieces of XML.
+//! Random configurations, random bytes, and random pieces of XML.
 
 use atrest::s3::{BlockedEncryption, BucketEncryption, DefaultEncryption, ObjectEncryption};
 use proptest::prelude::*;

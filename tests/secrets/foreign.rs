@@ -1,4 +1,4 @@
-//! Errors of others, which may hold a key: an SDK's error holds the body of the answer that it did not understand.
+//! Errors of other libraries, which may hold a key: an SDK's error may contain the body of an unparsable answer.
 
 use std::error::Error as StdError;
 use std::fmt;

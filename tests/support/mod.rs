@@ -1,4 +1,5 @@
-//! What the tests share: an `Sse` for every mode with a KMS that needs no feature, streams in steps, boundary tables.
+//! Test kit of most tests: `Service` (an `Sse` for every mode, with a KMS that needs no feature), streams in steps,
+//! boundary tables.
 #![allow(dead_code, reason = "each test uses a part of it")]
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

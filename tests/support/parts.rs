@@ -1,4 +1,4 @@
-//! Multipart objects, for the tests: uploaded by a [`Service`], and what is stored of them.
+//! Test kit for multipart objects: uploads by a [`Service`], and their stored bytes.
 //!
 //! Included by path beside `support`; each test uses a part of it.
 #![allow(dead_code, reason = "each test uses a part of it")]

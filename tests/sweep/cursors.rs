@@ -1,4 +1,4 @@
-//! Cursors and reports: resuming, and their bytes.
+//! `Cursor` and `Report`: resuming, and their bytes.
 
 use std::io;
 
@@ -132,7 +132,8 @@ fn a_cursor_goes_on_with_nothing_but_its_own_sweep() {
     let refused = Sweep::new(&without).resume(cursor.clone()).rewrap_blocking(store.listing(), &store).unwrap_err();
     assert!(matches!(refused, Error::Unexpected(Unexpected::KeyringId)));
     let sweep = Sweep::new(&service.sse).resume(cursor.clone());
-    let refused = sweep.encrypt_plain_blocking(SseS3, store.listing(), &crate::plain::Bodies::default()).unwrap_err();
+    let refused =
+        sweep.encrypt_unencrypted_blocking(SseS3, store.listing(), &crate::plain::Bodies::default()).unwrap_err();
     assert!(matches!(refused, Error::Cursor(CursorError::OtherSweep)));
     let bytes = cursor.to_bytes();
     assert!(matches!(Report::from_bytes(&bytes), Err(Error::Cursor(CursorError::NotACursor))));

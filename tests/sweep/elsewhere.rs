@@ -1,4 +1,4 @@
-//! Sweeps to another mode or KMS key: what is moved, what is left and why, filters, and cursors of other goals.
+//! `Sweep::rewrap_to`: rewrapped and skipped entries, filters, and cursors of other sweeps.
 
 use std::sync::Arc;
 

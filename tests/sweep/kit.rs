@@ -1,4 +1,4 @@
-//! A store in memory that can be slow, fail, and be written by others meanwhile.
+//! Test kit: a store in memory that can be slow, fail, and be changed by other writers.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -36,7 +36,7 @@ pub(crate) fn word(outcome: &Outcome) -> &'static str {
         Outcome::Rewrapped { .. } => "rewrapped",
         Outcome::Encrypted => "encrypted",
         Outcome::Current => "current",
-        Outcome::Plain => "plain",
+        Outcome::Unencrypted => "plain",
         Outcome::OtherMode(_) => "other mode",
         Outcome::NotSelected => "not selected",
         Outcome::Skipped(_) => "skipped",
@@ -92,7 +92,7 @@ impl Store {
     pub(crate) fn listing(&self) -> Vec<io::Result<Entry>> {
         let entry = |(key, envelope): (&String, &Vec<u8>)| {
             Ok(match key.split_once('?') {
-                _ if envelope.is_empty() => Entry::plain(object(key)),
+                _ if envelope.is_empty() => Entry::unencrypted(object(key)),
                 Some((key, upload_id)) => Entry::upload(object(key), upload_id, &**envelope),
                 None => Entry::object(object(key), &**envelope),
             }

@@ -1,11 +1,11 @@
-//! Encrypting what was in the clear.
+//! `Sweep::encrypt_unencrypted`: the encryption of unencrypted objects.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
 
 use atrest::error::Misuse;
-use atrest::rotation::{Entry, Event, Outcome, PlainStore, StoreFuture, Sweep};
+use atrest::rotation::{Entry, Event, Outcome, StoreFuture, Sweep, UnencryptedStore};
 use atrest::{Encrypted, Encryptor, Envelope, Error, SseC, SseS3, Unlock};
 
 use crate::kit::object;
@@ -22,7 +22,7 @@ pub(crate) struct Bodies {
     overtaken: Vec<&'static str>,
 }
 
-impl PlainStore for Bodies {
+impl UnencryptedStore for Bodies {
     fn encrypt<'a>(&'a self, entry: &'a Entry, envelope: Envelope, encryptor: Encryptor) -> StoreFuture<'a, bool> {
         Box::pin(async move {
             let key = std::str::from_utf8(entry.name().key()).unwrap();
@@ -42,7 +42,7 @@ impl Bodies {
         let entry = |(key, (envelope, body)): (&String, &Stored)| {
             let entry = match envelope {
                 Some(envelope) => Entry::object(object(key), &**envelope),
-                None => Entry::plain(object(key)),
+                None => Entry::unencrypted(object(key)),
             };
             Ok(if lens { entry.with_stored_len(body.len() as u64) } else { entry })
         };
@@ -69,7 +69,7 @@ fn what_is_in_the_clear_is_encrypted_and_what_has_an_envelope_is_left_as_it_is()
             }
             Ok(())
         });
-        let report = sweep.encrypt_plain_blocking(SseS3, bodies.listing(lens), &bodies).unwrap();
+        let report = sweep.encrypt_unencrypted_blocking(SseS3, bodies.listing(lens), &bodies).unwrap();
         assert_eq!(events, ["encrypted", "encrypted", "problem", "current", "gone"]);
         let counts = report.counts();
         assert_eq!((counts.encrypted, counts.problems, counts.current, counts.gone), (2, 1, 1, 1));
@@ -92,13 +92,13 @@ fn an_entry_that_is_not_plain_is_never_encrypted_again() {
     let service = Service::new();
     let entry = Entry::object(object("a"), b"damaged, perhaps".to_vec());
     let refused = entry.encryptor_blocking(&service.sse, SseS3).unwrap_err();
-    assert!(matches!(refused, Error::Misuse(Misuse::NotPlain)));
+    assert!(matches!(refused, Error::Misuse(Misuse::AlreadyEncrypted)));
 }
 
 #[test]
 fn one_object_is_encrypted_under_the_same_interface_as_any_other() {
     let service = Service::new();
-    let entry = Entry::plain(object("a")).with_stored_len(5);
+    let entry = Entry::unencrypted(object("a")).with_stored_len(5);
     let (envelope, encryptor) =
         entry.encryptor_blocking(&service.sse, SseC::new(service.customer_key.clone())).unwrap();
     let stored = Encrypted::new(envelope, seal(encryptor, b"meow!", 2).unwrap());
@@ -120,8 +120,8 @@ fn a_body_that_is_not_as_long_as_it_was_listed_is_a_problem_and_stays_as_it_is()
         }
         Ok(())
     });
-    let entry = Entry::plain(object("a")).with_stored_len(3);
-    let report = sweep.encrypt_plain_blocking(SseS3, [Ok(entry)], &bodies).unwrap();
+    let entry = Entry::unencrypted(object("a")).with_stored_len(3);
+    let report = sweep.encrypt_unencrypted_blocking(SseS3, [Ok(entry)], &bodies).unwrap();
     assert!(matches!(told, Some(Error::Io(_))) && report.counts().problems == 1);
     assert_eq!(bodies.stored.lock().unwrap()["a"], (None, b"meow".to_vec()));
     assert_eq!(report.usage().unwrap().unclear(), 0, "what is in the clear is under no version");

@@ -1,4 +1,4 @@
-//! Random stores: what is told adds up, whatever is in them.
+//! Random stores: the counts of a report always add up.
 
 use std::collections::BTreeMap;
 
@@ -126,7 +126,7 @@ proptest! {
         let counts = report.counts();
         prop_assert_eq!(counts.entries, kinds.len() as u64);
         prop_assert_eq!(
-            [counts.rewrapped, counts.current, counts.plain, counts.sse_kms, counts.gone, counts.problems],
+            [counts.rewrapped, counts.current, counts.unencrypted, counts.sse_kms, counts.gone, counts.problems],
             ["rewrapped", "current", "plain", "other mode", "gone", "problem"].map(count)
         );
         let usage = report.usage().unwrap();

@@ -1,4 +1,4 @@
-//! Completion records in sweeps and inventories: they stand under a version of the keyring as a wrap does.
+//! Completion records in sweeps and inventories: a record is under a keyring version like an envelope.
 
 use atrest::error::{KeyringError, Unexpected};
 use atrest::multipart::{CompletionRecord, EnvelopeOrRecord, KeptAttempt, UnopenedPart};

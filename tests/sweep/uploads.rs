@@ -1,4 +1,4 @@
-//! Multipart uploads under way: their envelopes are written by the second implementation of the format.
+//! Multipart uploads under way in sweeps; the second implementation of the format writes their envelopes.
 
 use atrest::rotation::{Entry, ProblemKind, Sweep};
 use atrest::{Error, Keyring, MasterKey, Sse, VersionState, error::KeyringError};

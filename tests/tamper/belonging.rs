@@ -1,4 +1,4 @@
-//! What belongs together: key, name, envelope and body, and what the reader accepts.
+//! Key, name, envelope, body and expectations that do not belong together.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! A large object: every boundary of it.
+//! Every boundary of a large object, changed.
 
 use atrest::Error;
 use atrest_reference::envelope::DSSE_KMS;

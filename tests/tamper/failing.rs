@@ -1,4 +1,4 @@
-//! After the first error: the same error for ever, and nothing that looks like an end.
+//! Reads after the first error: the same error for ever, and never a clean end.
 
 use crate::SEALED;
 use crate::kit::{C, Steps, backends, class, pass, plaintext};

@@ -1,5 +1,5 @@
-//! Every byte of a small object changed, every boundary of a large one moved, what belongs to one object given
-//! to another: always an error, of the class that the oracle names, and nothing given out that is not true.
+//! Tampering: every byte of a small object changed, every boundary of a large one moved, pieces of one object put into
+//! another. Each change gives the error class of the oracle, and all returned plaintext is authentic.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod belonging;

@@ -1,4 +1,4 @@
-//! A small object: every byte of it, every length of it.
+//! Every byte of a small object changed, and every length of it.
 
 use crate::kit::{C, backends, class, plaintext, read_range};
 use crate::sample::{Sample, modes};

@@ -1,4 +1,4 @@
-//! What must open opens in every way, and what was written is written again byte for byte.
+//! Valid vectors open in every way, and are written again byte for byte.
 
 use std::ops::Range;
 

@@ -1,4 +1,4 @@
-//! `accept.json` and `reject.json`, and what it takes to read and write their objects.
+//! Parsers of `accept.json` and `reject.json`, with readers and writers of their objects.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,4 +1,5 @@
-//! `completion.json`: completion records made, opened, rewrapped, finished and refused, and uploads completed with keys.
+//! `completion.json`: completion records made, opened, rewrapped, finished and refused, and uploads completed with
+//! keys.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};

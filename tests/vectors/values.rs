@@ -1,5 +1,5 @@
-//! Sealed values and receipts, whose data key and salt the vectors state: in an object whose message has that salt, or in an
-//! upload, which has none.
+//! Sealed values and receipts with the data key and salt of a vector: in an object whose message has that salt, or in
+//! an upload without a message.
 
 use atrest::multipart::{Receipt, Upload};
 use atrest::{

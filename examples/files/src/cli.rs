@@ -1,4 +1,4 @@
-//! The command line: words in, one [`Command`] out.
+//! [`Command`], and its parser: the command line.
 
 mod values;
 mod words;
@@ -18,11 +18,11 @@ use crate::store::StoreOptions;
 
 pub(crate) const HELP: &str = include_str!("cli/help.txt");
 
-/// Enough to keep a disk busy while others encrypt.
+/// Enough to keep a disk busy while other threads encrypt.
 const DEFAULT_THREADS: usize = 4;
 const MAX_THREADS: usize = 64;
 
-/// A command line, understood.
+/// A parsed command line.
 pub(crate) struct Invocation {
     pub(crate) store: StoreOptions,
     pub(crate) command: Command,
@@ -62,10 +62,10 @@ pub(crate) enum PutFrom {
     Directory(PathBuf),
 }
 
-/// The mode of a new object, with what it takes.
+/// The mode of a new object, with its parameters.
 pub(crate) enum PutMode {
     SseS3,
-    /// Under the KMS's default key where none is named.
+    /// Uses the KMS's default key if no key is named.
     SseKms {
         key_id: Option<String>,
     },
@@ -94,7 +94,7 @@ pub(crate) struct Cat {
     pub(crate) key_file: Option<PathBuf>,
 }
 
-/// How much of an object.
+/// Which part of an object to read.
 pub(crate) enum What {
     All,
     Range(ByteRange),
@@ -107,12 +107,12 @@ pub(crate) struct Stat {
 }
 
 pub(crate) struct Verify {
-    /// All objects where there is none.
+    /// All objects, if no name is given.
     pub(crate) name: Option<String>,
     pub(crate) key_files: Vec<PathBuf>,
 }
 
-/// How an inventory is written.
+/// The output format of an inventory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     Table,
@@ -130,7 +130,7 @@ pub(crate) struct Rewrap {
     pub(crate) key_files: Vec<PathBuf>,
 }
 
-/// Where plaintext comes from or goes to.
+/// The source or target of plaintext.
 pub(crate) enum Endpoint {
     /// `-`: standard input or standard output.
     Standard,
@@ -158,7 +158,7 @@ fn command(words: &mut Words) -> Outcome<Command> {
             from: match words.len() {
                 1 => {
                     let directory = words.path("DIR")?;
-                    // A store is made only for a put that makes sense.
+                    // Only a put with valid arguments creates a store.
                     if !directory.is_dir() {
                         return Err(missing("PATH or - (or a DIR that is there)"));
                     }
@@ -188,7 +188,7 @@ fn command(words: &mut Words) -> Outcome<Command> {
             (true, true) => return Err(Failure::usage("--csv or --json, not both")),
         }),
         "encrypt-existing" => {
-            // Several keys may open what is there; one of them encrypts what is not.
+            // Several keys may open existing objects; exactly one encrypts new ones.
             let key_files = words.key_files_too();
             let mode = words.put_mode()?;
             words.key_files();

@@ -1,4 +1,4 @@
-//! Customer keys (SSE-C) in files of 32 bytes that only their owner may read.
+//! `KeyBunch`: customer keys (SSE-C) in files of 32 bytes that only their owner may read.
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
@@ -9,12 +9,12 @@ use atrest::{CustomerKey, Envelope, Error, ModeId, Unlock};
 
 use crate::failure::{About, Failure, Outcome};
 
-/// Makes a key. An existing file is never replaced: objects may depend on it.
+/// Creates a key. An existing file is never replaced, because objects may depend on it.
 pub(crate) fn create(path: &Path) -> Outcome<()> {
     write_new(path, CustomerKey::generate()?.expose_secret())
 }
 
-/// A new file that only its owner may read.
+/// Creates a file that only its owner may read.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Outcome<()> {
     let mut options = fs::OpenOptions::new();
     options.write(true).create_new(true);
@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path) -> Outcome<CustomerKey> {
     let file = File::open(path).about(path.display())?;
     refuse_what_others_may_read(&file).about(path.display())?;
 
-    // One byte more than a key, so that a longer file is refused too; `from_slice` wipes what it was given.
+    // Reads one byte more than a key, so that a longer file is refused; `from_slice` wipes its input.
     let mut bytes = [0; 33];
     let mut len = 0;
     let mut file = file.take(bytes.len() as u64);
@@ -56,7 +56,7 @@ fn refuse_what_others_may_read(_: &File) -> Outcome<()> {
     Ok(())
 }
 
-/// The customer keys given on a command line.
+/// The customer keys on a command line.
 pub(crate) struct KeyBunch(Vec<CustomerKey>);
 
 impl KeyBunch {
@@ -64,7 +64,7 @@ impl KeyBunch {
         paths.iter().map(|path| read(path)).collect::<Outcome<_>>().map(Self)
     }
 
-    /// What opens this envelope: the server's own keys, or the customer key that its verifier recognises.
+    /// The unlock for this envelope: the server's keys, or the customer key that the envelope's verifier recognises.
     pub(crate) fn unlock(&self, envelope: &Envelope) -> Outcome<Unlock<'_>> {
         if envelope.mode() != ModeId::SseC {
             return Ok(Unlock::Server);
@@ -80,7 +80,7 @@ impl KeyBunch {
     }
 }
 
-/// What opens an object for someone who brought this key, or none. Whether that fits the mode, the library says.
+/// The unlock for a request with this key or without one. The library checks whether the unlock fits the mode.
 pub(crate) fn unlock(key: Option<&CustomerKey>) -> Unlock<'_> {
     key.map_or(Unlock::Server, Unlock::CustomerKey)
 }

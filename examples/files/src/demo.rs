@@ -1,5 +1,5 @@
-//! `demo PATH`: the whole story on a file of yours. Every step checks what it claims; the first that does not hold
-//! ends the program with an error.
+//! The command `demo PATH`: every operation on a file of the user's choice. Each step checks its claim; the first
+//! failed check ends the program with an error.
 
 mod checks;
 mod original;
@@ -25,7 +25,7 @@ use crate::store::{Store, StoreOptions};
 use checks::{Fingerprint, with_flipped_bit};
 use original::Original;
 
-/// How much of the file's middle is read as a range.
+/// The number of bytes in the file's middle that are read as a range.
 const RANGE_LEN: u64 = 1_000;
 
 pub(crate) fn run(path: &Path, mut options: StoreOptions, out: &mut impl Write) -> Outcome<()> {
@@ -80,7 +80,7 @@ struct Demo {
     rows: Vec<Row>,
 }
 
-/// What became of it in one mode.
+/// The results for one mode.
 struct Row {
     mode: ModeId,
     /// The name of the object, and the first column.
@@ -144,7 +144,7 @@ impl Demo {
                     check(read.plaintext_len == end - start, "a range of another length than was asked for")?;
                     row.range = Some(read);
                 }
-                // An empty file has no range to read, and the refusal says why.
+                // An empty file has no range to read; the demo prints the refusal.
                 Err(failure) => {
                     let empty = matches!(failure.atrest(), Some(Error::RangeNotSatisfiable { plaintext_len: 0, .. }));
                     if !(empty && self.original.len == 0) {
@@ -220,7 +220,7 @@ impl Demo {
         )
     }
 
-    /// The proof that nothing is left under it: with the version disabled, everything still opens.
+    /// Proves that no object is left under the version: with the version disabled, everything still opens.
     fn disable_the_old_version(&mut self, out: &mut impl Write) -> Outcome<()> {
         let keyring = self.store.keyring();
         for version in keyring.versions() {
@@ -256,7 +256,7 @@ impl Demo {
     }
 }
 
-/// Reads a whole object, comparing it with the file as it comes.
+/// Reads a whole object and compares it with the file.
 fn read_and_compare(store: &Store, keys: &KeyBunch, original: &Original, name: &str) -> Outcome<u64> {
     let object = OpenObject::open_with_keys(store, name, keys)?;
     let len = object.decrypt(SameAs::new(original.open()?))?;

@@ -1,4 +1,4 @@
-//! What went wrong, in words for a person, with the exit code that says it to a script.
+//! `Failure`: an error as text for a person, with the exit code for a script.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -7,38 +7,38 @@ use std::process::ExitCode;
 
 pub(crate) type Outcome<T> = Result<T, Failure>;
 
-/// Why a command did not do what it was asked.
+/// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failure {
-    /// What it happened to: an object, a file. Empty where the cause says it all.
+    /// The object or file that the failure is about. Empty if the cause names it.
     subject: String,
     cause: Cause,
 }
 
 #[derive(Debug)]
 enum Cause {
-    /// The command line makes no sense: exit code 2, everything else is 1.
+    /// The command line is invalid: exit code 2. Every other failure has exit code 1.
     Usage(String),
     /// A rule of this program.
     Rule(String),
-    /// The file system.
+    /// An error of the file system.
     Io(io::Error),
-    /// The library.
+    /// An error of the library.
     Atrest(atrest::Error),
 }
 
 impl Failure {
-    /// The command line makes no sense.
+    /// Creates a failure for an invalid command line.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Cause::Usage(message.into()).into()
     }
 
-    /// Something that this program does not do or accept.
+    /// Creates a failure for something that this program does not do or accept.
     pub(crate) fn rule(message: impl Into<String>) -> Self {
         Cause::Rule(message.into()).into()
     }
 
-    /// The library's own error, where it was the library that refused.
+    /// The library's error, if the library refused.
     pub(crate) fn atrest(&self) -> Option<&atrest::Error> {
         match &self.cause {
             Cause::Atrest(error) => Some(error),
@@ -92,7 +92,7 @@ impl From<atrest::Error> for Failure {
 }
 
 impl From<io::Error> for Failure {
-    /// The library's readers and writers hand its errors through as `io::Error`: taken out again.
+    /// Unwraps an error of the library from the `io::Error` in which its readers and writers return it.
     fn from(error: io::Error) -> Self {
         let inner = error.get_ref().and_then(|inner| inner.downcast_ref());
         match inner.cloned() {
@@ -103,7 +103,7 @@ impl From<io::Error> for Failure {
 }
 
 impl From<Failure> for io::Error {
-    /// For the library, which asks a store for `io::Error`.
+    /// Converts a failure for the library, which expects `io::Error` from a store.
     fn from(failure: Failure) -> Self {
         Self::other(failure.to_string())
     }
@@ -115,7 +115,7 @@ impl From<lexopt::Error> for Failure {
     }
 }
 
-/// `None` where what it was about is not there: somebody else may remove it at any moment.
+/// Returns `None` if the file does not exist: another process may remove it at any moment.
 pub(crate) fn unless_gone<T>(outcome: Result<T, impl Into<Failure>>) -> Outcome<Option<T>> {
     match outcome.map_err(Into::into) {
         Err(failure) if failure.is_not_found() => Ok(None),
@@ -123,7 +123,7 @@ pub(crate) fn unless_gone<T>(outcome: Result<T, impl Into<Failure>>) -> Outcome<
     }
 }
 
-/// Says what a failure happened to.
+/// Adds the name of the object or file to a failure.
 pub(crate) trait About<T> {
     fn about(self, subject: impl fmt::Display) -> Outcome<T>;
 }

@@ -1,4 +1,4 @@
-//! How everything in the store is encrypted, as the envelopes say: a table, or what other programs read.
+//! The command `inventory`: lists how every object is encrypted, from the envelopes, as a table, CSV or JSON.
 
 use std::io::{self, Write};
 
@@ -11,7 +11,7 @@ use crate::report::{Table, grouped, printable};
 use crate::store::Store;
 use crate::sweeps::{entries, places};
 
-/// Opens nothing: nothing here is authenticated. `verify` does that.
+/// Opens no object: the output is not authenticated. `verify` authenticates objects.
 pub(crate) fn inventory(store: &Store, format: Format, out: &mut impl Write) -> Outcome<()> {
     let places = places(store, None)?;
     if format == Format::Csv {
@@ -29,7 +29,7 @@ pub(crate) fn inventory(store: &Store, format: Format, out: &mut impl Write) -> 
     bar.finish_and_clear();
     match format {
         Format::Table => writeln!(out, "\n{}", table(&totals))?,
-        // Apart from the rows, so that those are one table.
+        // Prints the totals to another stream, so that the rows are one table.
         Format::Csv => io::stderr().write_all(totals.to_csv().as_bytes())?,
         Format::Json => io::stderr().write_all(totals.to_json().as_bytes())?,
     }

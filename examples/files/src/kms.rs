@@ -1,8 +1,8 @@
-//! Whose keys a store is under: its master key, and its key management service.
+//! `Kms`: the keys of a store, which are its master key and its key management service.
 //!
-//! `--kms files`, unless told otherwise: a keyring file for the master key, and a KMS of this program's own (`file_kms.rs`).
-//! `--kms embedded`: the library's KMS, which keeps both in one file (`embedded.rs`). A store keeps the one that it was
-//! made with.
+//! `--kms files` is the default: a keyring file for the master key, and this program's own KMS (`file_kms.rs`). `--kms
+//! embedded` is the library's KMS, which keeps both in one file (`embedded.rs`). A store keeps the KMS that it was
+//! created with.
 
 #[cfg(feature = "embedded-kms")]
 pub(crate) mod embedded;
@@ -22,7 +22,7 @@ use crate::store::StoreOptions;
 use embedded::Embedded;
 use file_kms::FileKms;
 
-/// What `--kms` takes.
+/// The values of `--kms`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum KmsKind {
     Files,
@@ -39,7 +39,7 @@ impl KmsKind {
         }
     }
 
-    /// What the id of its keys is called in a store's `store` file.
+    /// The name of the key id in the file `store`.
     pub(crate) fn field(self) -> &'static str {
         match self {
             Self::Files => "keyring",
@@ -48,7 +48,7 @@ impl KmsKind {
     }
 }
 
-/// The keys of a store, open.
+/// The opened keys of a store.
 #[derive(Debug)]
 pub(crate) enum Kms {
     Files { keyring: Keyring, kms: Arc<FileKms> },
@@ -56,7 +56,7 @@ pub(crate) enum Kms {
 }
 
 impl Kms {
-    /// Makes the keys of a store that is being made. Returns the id that they are known by.
+    /// Creates the keys of a new store. Returns their id.
     pub(crate) fn create(kind: KmsKind, store: &Path) -> Outcome<String> {
         let keys = store.join("keys");
         fs::create_dir(&keys)?;
@@ -70,16 +70,16 @@ impl Kms {
         }
     }
 
-    /// Opens the keys of a store, if they are those of this id.
+    /// Opens the keys of a store if they have this id.
     pub(crate) fn open(kind: KmsKind, id: &str, store: &Path, options: &StoreOptions) -> Outcome<Self> {
         let keys = store.join("keys");
         let root_key_file = keys.join("root.key");
         let root_key = RootKey::open_file(&root_key_file).about(root_key_file.display())?;
         match kind {
-            // It would have no effect, and whoever says it means one.
-            KmsKind::Files if options.requester.is_some() => Err(Failure::usage(
-                "--as is for a store with --kms embedded: the KMS of this one asks nobody for a name",
-            )),
+            // `--as` would have no effect here, so it is refused.
+            KmsKind::Files if options.requester.is_some() => {
+                Err(Failure::usage("--as is for a store with --kms embedded: the KMS of this store has no requesters"))
+            }
             KmsKind::Files => {
                 let keyring_file = keys.join("master.atrest");
                 let keyring = KeyringFile::at(&keyring_file).key_id(id).open_expecting_blocking(&root_key);
@@ -97,7 +97,7 @@ impl Kms {
         }
     }
 
-    /// The keyring, for whoever may change it: it asks nobody for a name.
+    /// The keyring for commands that change it, without a requester.
     pub(crate) fn keyring_to_change(&self) -> Outcome<&Keyring> {
         if let Self::Embedded(embedded) = self {
             embedded.owned()?;
@@ -105,10 +105,11 @@ impl Kms {
         Ok(self.keyring())
     }
 
-    /// The door to the library, under these keys.
+    /// Builds the [`Sse`] with these keys.
     ///
-    /// Either KMS serves this store and nobody else, so whatever it opens was written here. One that serves others too
-    /// calls for `KmsKeys::only`: envelopes are written by whoever can write the directory, and do not choose.
+    /// Either KMS serves this store alone, so every key that it unwraps was wrapped here. A KMS that serves other
+    /// stores too needs `KmsKeys::only`: an attacker who writes the directory can write envelopes, which must not
+    /// choose the key.
     pub(crate) fn sse(&self) -> Outcome<Sse> {
         let builder = Sse::builder().keyring(self.keyring().clone());
         match self {
@@ -117,20 +118,20 @@ impl Kms {
         }
     }
 
-    /// The KMS key that an object is to be written under: the one that was named, or the default one.
+    /// The KMS key for a new object: the named key, or the default key.
     pub(crate) fn key_to_write_under(&self, named: Option<&str>) -> Outcome<String> {
         let key_id = named.unwrap_or(match self {
             Self::Files { .. } => file_kms::DEFAULT_ALIAS,
             Self::Embedded(embedded) => embedded.default_key(),
         });
-        // The embedded KMS makes its own when it is first asked for it.
+        // The embedded KMS creates its default key on first use.
         if let (Self::Files { kms, .. }, file_kms::DEFAULT_ALIAS) = (self, key_id) {
             kms.ensure_default_key()?;
         }
         Ok(key_id.to_owned())
     }
 
-    /// `kms-create`: a key with this name. Returns its id.
+    /// The command `kms-create`: creates a key with this name. Returns its id.
     pub(crate) fn create_key(&self, name: &str) -> Outcome<String> {
         match self {
             Self::Files { kms, .. } => kms.create_key(name),

@@ -1,18 +1,19 @@
-//! `files`: a small, real object store over a directory on disk, encrypted at rest in the four modes of S3.
+//! `files`: a small, complete object store over a directory, encrypted in the four modes of S3.
 //!
 //! ```text
 //! cargo run --release -p atrest-files -- demo README.md
 //! ```
 //!
-//! shows all of it on a file of yours. `files help` lists the other commands. To read the program, start with
-//! `put.rs` and `open_object.rs` (what a store does with an object), go on to `store.rs` (where the keys are) and
-//! `objects.rs` (how a write becomes visible, all at once or not at all). `put/parts.rs` puts in parts, `sweeps.rs` is
-//! what rewraps, inventories and the encryption of old files walk over, `kms/file_kms.rs` is a key provider.
+//! This command demonstrates every mode on a file of the user's choice. `files help` lists the other commands. To read
+//! the program, start with `put.rs` and `open_object.rs` (what a store does with an object), then read `store.rs`
+//! (where the keys are) and `objects.rs` (how a write becomes visible atomically). `put/parts.rs` puts in parts,
+//! `sweeps.rs` lists the store for rewraps, inventories and the encryption of old files, `kms/file_kms.rs` is a key
+//! provider.
 //!
-//! It needs the default features alone. With `--features embedded-kms` it has `--kms embedded` too, the library's
-//! own KMS in the place of that provider, and the `keys` commands (`kms/embedded.rs`). What a real service would do
-//! differently: its root key lies somewhere else than beside the data, and so does its KMS, if it is not embedded. For its
-//! tests, `FILES_STOP_AT` has it end between two writes (`steps.rs`).
+//! The program needs only the default features. With `--features embedded-kms` it also has `--kms embedded`, the
+//! library's own KMS in the place of that provider, and the `keys` commands (`kms/embedded.rs`). A real service keeps
+//! its root key, and its KMS if it is not embedded, in another place than the data. For tests, `FILES_STOP_AT` ends the
+//! program between two writes (`steps.rs`).
 
 mod cli;
 mod customer_key;
@@ -59,7 +60,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// A name that is none would have nothing stop.
+/// Errors for an unknown step name, which would stop nothing.
 fn check_stop() -> Outcome<()> {
     match std::env::var_os("FILES_STOP_AT") {
         Some(stop) if stop.to_str().and_then(steps::parse).is_none() => {
@@ -97,7 +98,7 @@ fn run(invocation: Invocation) -> Outcome<()> {
         Command::Keys(command) => kms::embedded::run(command, &options, out)?,
         Command::CustomerKey { path } => {
             customer_key::create(&path)?;
-            writeln!(out, "wrote a new customer key to {}: whoever loses it loses the objects", path.display())?;
+            writeln!(out, "wrote a new customer key to {}: without it the objects are lost", path.display())?;
         }
         Command::Demo { path } => demo::run(&path, options, out)?,
     }

@@ -1,4 +1,4 @@
-//! What keeps a store healthy: verify, rotate and what follows, gc.
+//! The maintenance commands: `verify`, `rotate`, `disable`, `enable`, `retire`, `gc`.
 
 use std::io::{self, Write};
 
@@ -29,14 +29,14 @@ pub(crate) fn verify(store: &Store, verify: Verify, out: &mut impl Write) -> Out
     }
 }
 
-/// Reads the whole object, and throws away what it says.
+/// Reads the whole object and discards the plaintext.
 fn verify_one(store: &Store, name: &str, keys: &KeyBunch) -> Outcome<(&'static str, String)> {
     let object = OpenObject::open_with_keys(store, name, keys)?;
     let len = object.decrypt(io::sink())?;
     Ok((mode_name(object.envelope.mode()), grouped(len)))
 }
 
-/// From here on, new objects are under a new version of the master key; the old ones still open.
+/// Rotates the master key: new objects use the new version; old objects still open.
 pub(crate) fn rotate(store: &Store, out: &mut impl Write) -> Outcome<()> {
     let version = {
         let keyring = store.kms().keyring_to_change()?;
@@ -55,7 +55,7 @@ pub(crate) fn rotate(store: &Store, out: &mut impl Write) -> Outcome<()> {
     Ok(())
 }
 
-/// Takes a version out of use; `enable` takes it back. What is still under it fails from now on, and is not lost.
+/// Disables a version; `enable` reverts this. Objects under the version fail to open, but are not lost.
 pub(crate) fn disable(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
     store.kms().keyring_to_change()?.blocking().disable(version)?;
     writeln!(out, "version {version} is disabled; `verify` tells whether anything is missed, `enable` takes it back")?;
@@ -68,7 +68,7 @@ pub(crate) fn enable(store: &Store, version: u32, out: &mut impl Write) -> Outco
     Ok(())
 }
 
-/// Destroys a version, with the last rewrap's count as the proof that nothing is under it any more.
+/// Retires a version, with the count of the last rewrap as the proof that no object is under it.
 pub(crate) fn retire(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
     let keyring = store.kms().keyring_to_change()?;
     let report = last_report(store)?;
@@ -82,7 +82,7 @@ pub(crate) fn gc(store: &Store, out: &mut impl Write) -> Outcome<()> {
     let swept = store.objects().gc()?;
     writeln!(
         out,
-        "removed {} temporary files and {} bodies of nobody, {} uploads",
+        "removed {} temporary files and {} orphaned bodies, {} uploads",
         swept.temporary, swept.bodies, swept.uploads
     )?;
     Ok(())

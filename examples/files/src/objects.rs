@@ -1,4 +1,4 @@
-//! Records and bodies on disk: how a write becomes visible, all at once or not at all.
+//! `Objects`: records and bodies on disk, and how a write becomes visible atomically.
 //!
 //! ```text
 //! records/<base32 of the name>.record    small; names the body and holds the envelope
@@ -6,12 +6,12 @@
 //!                                        or a directory of parts and their manifest
 //! uploads/<random>/                      parts under way (objects/uploads.rs)
 //! tmp/<random>                           being written, locked by its writer
-//! lock                                   held, for an instant, by whoever changes what is visible
+//! lock                                   held briefly by a process that changes visible files
 //! ```
 //!
-//! A put writes its body under `tmp/` or `uploads/`, syncs it, moves it to `bodies/`, and only then replaces the record.
-//! That rename is the moment when the new object is there and the old one gone. A new envelope for the same body, as
-//! after a rotation, is the last step alone.
+//! A put writes its body under `tmp/` or `uploads/`, syncs it, moves it to `bodies/`, and then replaces the record.
+//! That rename makes the new object visible and the old one unreachable. A rewrap, such as after a rotation, replaces
+//! only the record.
 
 mod body;
 mod directory;
@@ -41,7 +41,7 @@ pub(crate) struct Objects {
     lock: PathBuf,
 }
 
-/// An object, opened: its envelope and its body belong to the same write, whatever happens to the name meanwhile.
+/// An opened object: its envelope and body belong to the same write, even if the name is overwritten meanwhile.
 #[derive(Debug)]
 pub(crate) struct StoredObject {
     pub(crate) record: Record,
@@ -49,7 +49,7 @@ pub(crate) struct StoredObject {
     pub(crate) body: Body,
 }
 
-/// A body that is being written. Dropped, it leaves nothing; killed, it leaves a file that the next put removes.
+/// A body that is being written. Dropping it leaves nothing; a killed process leaves a file that the next put removes.
 #[derive(Debug)]
 pub(crate) struct NewBody {
     name: BodyName,
@@ -57,21 +57,21 @@ pub(crate) struct NewBody {
     file: File,
 }
 
-/// A body that is written, and where.
+/// A finished body, and its place.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Prepared<'a> {
     name: &'a BodyName,
     path: &'a Path,
 }
 
-/// Which object a commit may take the place of.
+/// Which existing object a commit may replace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum InPlaceOf {
     Anything,
     Nothing,
 }
 
-/// What [`Objects::gc`] removed.
+/// The numbers of files that [`Objects::gc`] removed.
 #[derive(Debug)]
 pub(crate) struct Swept {
     pub(crate) temporary: usize,
@@ -90,7 +90,7 @@ impl Objects {
         }
     }
 
-    /// The empty directories of a new store.
+    /// Creates the empty directories of a new store.
     pub(crate) fn create(store: &Path) -> Outcome<()> {
         let objects = Self::new(store.to_owned());
         for directory in [&objects.records, &objects.bodies, &objects.uploads, &objects.tmp] {
@@ -100,15 +100,15 @@ impl Objects {
         Ok(())
     }
 
-    /// A place for a new object's body.
+    /// Creates a file for a new object's body.
     pub(crate) fn new_body(&self) -> Outcome<NewBody> {
         let _lock = self.lock_exclusive()?;
         self.sweep_temporary()?;
         self.create_temporary()
     }
 
-    /// Makes a finished body and its envelope the object of this name, and says whether: not where there is one that it
-    /// may not replace. The envelope is asked for under the store's lock, so that no rotation comes between.
+    /// Commits a finished body and its envelope under this name. Returns false if the name has an object that the
+    /// commit may not replace. `envelope` is called under the store's lock, so that no rotation comes between.
     pub(crate) fn commit(
         &self,
         name: &str,
@@ -128,8 +128,8 @@ impl Objects {
         self.write_record(name, &record)?;
         reach(Step::RecordReplaced);
 
-        // Only now, and a failure loses nothing: `gc` tries again. A record that could not be read has kept its
-        // body from us; that one is left to `gc` too.
+        // The old body is removed only now, and a failure loses nothing: `gc` tries again. `gc` also removes the body
+        // of a record that could not be read.
         if let Ok(replaced) = replaced {
             let _ = body::remove(&self.body_path(&replaced.body));
             reach(Step::OldBodyRemoved);
@@ -137,8 +137,7 @@ impl Objects {
         Ok(true)
     }
 
-    /// Compare-and-swap: gives the object a new envelope if it still has the old one, and with it the body that it
-    /// belongs to, which is not opened.
+    /// Replaces the object's envelope by compare-and-swap. The body stays in place and is not opened.
     pub(crate) fn replace_envelope(&self, name: &str, old: &[u8], new: &[u8]) -> Outcome<bool> {
         let _lock = self.lock_exclusive()?;
         let record = self.record(name)?;
@@ -151,7 +150,7 @@ impl Objects {
     }
 
     pub(crate) fn open(&self, name: &str) -> Outcome<StoredObject> {
-        // Keeps a put from removing the body between the two opens; once opened, it stays readable.
+        // The lock keeps a put from removing the body between the two opens; an open body stays readable.
         let lock = File::open(&self.lock)?;
         lock.lock_shared()?;
         let record = self.record(name)?;
@@ -164,7 +163,7 @@ impl Objects {
         Record::decode(&self.record_bytes(name)?).about(name)
     }
 
-    /// A record as it is stored, damaged or not.
+    /// Reads the stored bytes of a record, damaged or not.
     pub(crate) fn record_bytes(&self, name: &str) -> Outcome<Vec<u8>> {
         match fs::read(self.records.join(record::file_name(name)?)) {
             Err(error) if error.kind() == ErrorKind::NotFound => Err(Failure::rule("no such object")).about(name),
@@ -192,20 +191,20 @@ impl Objects {
         self.bodies.join(body.as_str())
     }
 
-    /// Removes what killed writers left: temporary files, uploads, and bodies that no record names.
+    /// Removes the files that killed writers left: temporary files, uploads, and bodies that no record names.
     pub(crate) fn gc(&self) -> Outcome<Swept> {
         let _lock = self.lock_exclusive()?;
         let (temporary, uploads) = (self.sweep_temporary()?, self.sweep_uploads()?);
 
-        // One record that cannot be read, and no body is known to be nobody's: then none is removed.
+        // If one record cannot be read, any body may belong to it, so no body is removed.
         let mut in_use = HashSet::new();
         for name in self.names()? {
             in_use.insert(self.record(&name)?.body);
         }
         let mut bodies = 0;
         for file_name in file_names(&self.bodies)? {
-            let of_nobody = BodyName::parse(&file_name).is_some_and(|body| !in_use.contains(&body));
-            if of_nobody && body::remove(&self.bodies.join(file_name))? {
+            let orphaned = BodyName::parse(&file_name).is_some_and(|body| !in_use.contains(&body));
+            if orphaned && body::remove(&self.bodies.join(file_name))? {
                 bodies += 1;
             }
         }
@@ -217,8 +216,8 @@ impl Objects {
         self.replace_file(&self.records.join(record::file_name(name)?), record.encode().as_bytes())
     }
 
-    /// Complete and synced under another name first, so that the file is the old or the new one at every instant. To be
-    /// called under the store's lock.
+    /// Replaces a file atomically: the new file is complete and synced under another name before the rename. The caller
+    /// must hold the store's lock.
     pub(crate) fn replace_file(&self, path: &Path, bytes: &[u8]) -> Outcome<()> {
         let mut new = self.create_temporary()?;
         new.file.write_all(bytes)?;
@@ -228,7 +227,8 @@ impl Objects {
         path.parent().map_or(Ok(()), sync_directory)
     }
 
-    /// To be called under the store's lock: else the file could be swept before its own lock is taken.
+    /// Creates a temporary file. The caller must hold the store's lock: otherwise `gc` could remove the file before it
+    /// is locked.
     fn create_temporary(&self) -> Outcome<NewBody> {
         let name = BodyName::random()?;
         let path = self.tmp.join(name.as_str());
@@ -239,13 +239,13 @@ impl Objects {
         Ok(new)
     }
 
-    /// Removes the temporary files whose writers are gone: those that nobody holds a lock on.
+    /// Removes temporary files whose writers have ended: those without a lock.
     fn sweep_temporary(&self) -> Outcome<usize> {
         let mut swept = 0;
         for file_name in file_names(&self.tmp)? {
             let path = self.tmp.join(file_name);
             let Ok(file) = OpenOptions::new().write(true).open(&path) else {
-                continue; // its writer has just removed it
+                continue; // the writer has just removed the file
             };
             if file.try_lock().is_ok() && fs::remove_file(&path).is_ok() {
                 swept += 1;
@@ -254,7 +254,7 @@ impl Objects {
         Ok(swept)
     }
 
-    /// Released when the file is dropped, or its process ends.
+    /// The lock is released when the file is dropped, or when the process ends.
     pub(crate) fn lock_exclusive(&self) -> Outcome<File> {
         let lock = OpenOptions::new().write(true).open(&self.lock).about(self.lock.display())?;
         lock.lock()?;
@@ -267,7 +267,7 @@ impl NewBody {
         &self.file
     }
 
-    /// For the commit: everything is written, and on the disk.
+    /// Takes the file for the commit, after everything is written and synced.
     pub(crate) fn prepared(&self) -> Outcome<Prepared<'_>> {
         self.file.sync_all()?;
         reach(Step::BodyWritten);
@@ -277,7 +277,7 @@ impl NewBody {
 
 impl Drop for NewBody {
     fn drop(&mut self) {
-        // After a commit it has moved, and there is nothing to remove.
+        // After a commit the file has moved, and this removes nothing.
         let _ = fs::remove_file(&self.path);
     }
 }

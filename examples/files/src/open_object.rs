@@ -1,4 +1,4 @@
-//! An object that is being read: whole, a range of it, or one of its parts.
+//! `OpenObject`: an object that is being read whole, as a range, or as one part.
 
 use std::io::Write;
 
@@ -11,19 +11,19 @@ use crate::report::printable;
 use crate::store::Store;
 use crate::streams::{finish, pump};
 
-/// An object's body, and what decrypts it.
+/// An object's body and its decryptor.
 pub(crate) struct OpenObject {
     pub(crate) envelope: Envelope,
     pub(crate) body: Body,
     decryptor: Decryptor,
 }
 
-/// What a range read took and gave.
+/// The result of a range read.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct RangeRead {
-    /// The plaintext bytes that were asked for and written.
+    /// The plaintext bytes of the range.
     pub(crate) plaintext_len: u64,
-    /// The body bytes that had to be read for them.
+    /// The body bytes that were read for the range.
     pub(crate) fetched_len: u64,
 }
 
@@ -32,7 +32,7 @@ impl OpenObject {
         Self::unlock(store, name, store.objects().open(name)?, unlock)
     }
 
-    /// The same for someone with several customer keys: the envelope tells which one is its own.
+    /// Opens an object with the one of several customer keys that the envelope recognises.
     pub(crate) fn open_with_keys(store: &Store, name: &str, keys: &KeyBunch) -> Outcome<Self> {
         let stored = store.objects().open(name)?;
         let unlock = keys.unlock(&stored.envelope)?;
@@ -47,8 +47,8 @@ impl OpenObject {
         Ok(Self { envelope, body, decryptor })
     }
 
-    /// Decrypts everything into `target`, chunk by chunk; what `target` gets is authentic, but only with the `Ok` at the
-    /// end is it known to be all. Returns the length of the plaintext.
+    /// Decrypts the object into `target`, chunk by chunk. Each chunk is authentic; only `Ok` means that the object is
+    /// complete. Returns the plaintext length in bytes.
     pub(crate) fn decrypt(&self, mut target: impl Write) -> Outcome<u64> {
         let mut reader = self.decryptor.sequential();
         let mut pumped_len = 0;
@@ -59,12 +59,12 @@ impl OpenObject {
         Ok(pumped_len + finish(reader, target)?)
     }
 
-    /// Decrypts a range into `target`, reading only those bytes of the body that it needs.
+    /// Decrypts a range into `target`, and reads only the bytes of the body that the range needs.
     pub(crate) fn decrypt_range(&self, range: impl Into<ByteRange>, mut target: impl Write) -> Outcome<RangeRead> {
         let plan = self.decryptor.range(range, self.body_len()?)?;
         let mut reader = plan.reader();
         let mut read = RangeRead::default();
-        // Each lies in one part, so each is read from one file.
+        // Each fetch lies in one part, so it is read from one file.
         self.body.read_ranges(&self.decryptor, plan.fetches(), |fetched| {
             read.plaintext_len += pump(fetched, &mut target, &mut reader)?;
             Ok(())
@@ -74,7 +74,7 @@ impl OpenObject {
         Ok(read)
     }
 
-    /// Decrypts one part into `target`, without looking at the others.
+    /// Decrypts one part into `target`, without the other parts.
     pub(crate) fn decrypt_part(&self, number: PartNumber, mut target: impl Write) -> Outcome<u64> {
         let files = self.body.part_files()?;
         let mut reader = self.decryptor.part_decryptor(number)?.sequential();
@@ -82,7 +82,7 @@ impl OpenObject {
         Ok(pumped_len + finish(reader, target)?)
     }
 
-    /// The length of the plaintext, authenticated, and so is that the body ends where it should.
+    /// The authenticated plaintext length in bytes. Also verifies that the body ends where it should.
     pub(crate) fn plaintext_len(&self) -> Outcome<u64> {
         let stored_len = self.body.stored_len()?;
         let fetch = self.decryptor.end_fetch(stored_len)?;
@@ -92,15 +92,15 @@ impl OpenObject {
             Ok(())
         })?;
         let verified = self.decryptor.verify_end(stored_len, &end)?;
-        verified.plaintext_len().ok_or_else(|| Failure::rule("a length that nobody knows"))
+        verified.plaintext_len().ok_or_else(|| Failure::rule("the plaintext length is unknown"))
     }
 
-    /// How many parts it was put in, if in parts.
+    /// The number of parts, if the object was put in parts.
     pub(crate) fn parts(&self) -> Outcome<Option<usize>> {
         Ok(Some(self.decryptor.parts()?.len()).filter(|&parts| parts > 0))
     }
 
-    /// The length of the body: of parts the manifest knows it, which saves looking at every file.
+    /// The length of the body. The manifest knows the length of all parts, so their files need not be opened.
     fn body_len(&self) -> Outcome<u64> {
         match &self.body {
             Body::Parts(_) => self.decryptor.ciphertext_len().map_or_else(|| self.body.stored_len(), Ok),

@@ -1,7 +1,7 @@
-//! What an older program left in the clear: files below `plain/`, whose paths there are their names.
+//! Unencrypted files of an older program: files below `plain/`, whose paths there are their names.
 //!
-//! Nothing here is ever read in the place of an object. A put of the same name overwrites what lies here, so it removes
-//! it; `encrypt-existing` makes an object of it, and removes it then.
+//! An unencrypted file is never read in the place of an object. A put of the same name removes the file;
+//! `encrypt-existing` encrypts the file to an object, and then removes it.
 
 use std::fs::{self, File, Metadata};
 use std::io::{self, Read, Write};
@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use atrest::io::EncryptWriter;
-use atrest::rotation::{Entry, Event, Outcome as Done, PlainStore, StoreFuture, Sweep};
+use atrest::rotation::{Entry, Event, Outcome as Done, StoreFuture, Sweep, UnencryptedStore};
 use atrest::{Encryptor, Envelope};
 
 use crate::cli::EncryptExisting;
@@ -35,12 +35,12 @@ impl PlainFiles {
         Self(directory)
     }
 
-    /// Every file, sorted by its name, and what is none; nothing where no older program was.
+    /// Lists every file, sorted by name, and every entry that is not a file; empty if the directory does not exist.
     pub(crate) fn list(&self) -> Outcome<Vec<Found>> {
         if self.0.is_dir() { tree::walk(&self.0, None) } else { Ok(Vec::new()) }
     }
 
-    /// The file of this name. No link is followed, so that nothing elsewhere is ever taken for it, or removed.
+    /// The path of the file with this name. Links are not followed, so that a file elsewhere is never read or removed.
     pub(crate) fn find(&self, name: &str) -> Outcome<Option<PathBuf>> {
         let Some(path) = tree::path_below(&self.0, name) else {
             return Ok(None);
@@ -57,7 +57,7 @@ fn is_directory(path: &Path) -> io::Result<bool> {
     Ok(metadata(path)?.is_some_and(|metadata| metadata.is_dir()))
 }
 
-/// Of a link, not of what it leads to; `None` where nothing is.
+/// The metadata of a link itself, not of its target; `None` if there is no file.
 fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
     match fs::symlink_metadata(path) {
         Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => Ok(None),
@@ -65,7 +65,7 @@ fn metadata(path: &Path) -> io::Result<Option<Metadata>> {
     }
 }
 
-/// Tells whether a file is still what it was.
+/// Whether a file is unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Identity {
     len: u64,
@@ -135,20 +135,20 @@ pub(crate) fn encrypt_existing(store: &Store, command: EncryptExisting, out: &mu
             bar.inc(1);
             bar.suspend(|| writeln!(out, "{line}"))
         })
-        .encrypt_plain_blocking(mode, entries(store, &places, true), store)?;
+        .encrypt_unencrypted_blocking(mode, entries(store, &places, true), store)?;
     bar.finish_and_clear();
     writeln!(out, "{encrypted} encrypted, {removed} removed that were encrypted already")?;
-    // What was written meanwhile by someone else is left for the next time.
+    // Files that another program wrote meanwhile stay for the next run.
     match failed + report.counts().problems + report.counts().gone {
         0 => Ok(()),
         failed => Err(Failure::rule(format!("{failed} could not be encrypted"))),
     }
 }
 
-/// Removes a file in the clear whose contents are the object's: left by one that was killed before it came to that.
+/// Removes an unencrypted file with the same content as the object: a killed process left it.
 ///
-/// With other contents it stays. A put of this name would have removed it, so it was written later, by someone who does not
-/// know of the store; it is not for this program to say which of the two is wanted.
+/// A file with other content stays. A put of this name would have removed it, so another program wrote it later; the
+/// user has to choose which of the two to keep.
 fn remove_if_stored(store: &Store, name: &str, keys: &KeyBunch) -> Outcome<()> {
     let Some(path) = store.plain().find(name)? else {
         return Ok(());
@@ -161,7 +161,7 @@ fn remove_if_stored(store: &Store, name: &str, keys: &KeyBunch) -> Outcome<()> {
     let differs = same.differs() || matches!(outcome, Ok(len) if len != identity.len);
     if differs {
         return Err(Failure::rule(format!(
-            "the file in the clear is not what is stored under its name: `get` that, compare, and remove or put {}",
+            "the unencrypted file differs from the object of its name: `get` that, compare, and remove or put {}",
             path.display()
         )));
     }
@@ -174,7 +174,7 @@ fn remove_if_stored(store: &Store, name: &str, keys: &KeyBunch) -> Outcome<()> {
     Ok(())
 }
 
-impl PlainStore for Store {
+impl UnencryptedStore for Store {
     fn encrypt<'a>(&'a self, entry: &'a Entry, envelope: Envelope, encryptor: Encryptor) -> StoreFuture<'a, bool> {
         Box::pin(async move { Ok(encrypt_one(self, &name_of(entry)?, envelope, encryptor)?) })
     }
@@ -189,14 +189,14 @@ fn encrypt_one(store: &Store, name: &str, envelope: Envelope, encryptor: Encrypt
     let identity = Identity::of(&file.metadata()?);
     let body = store.objects().new_body()?;
     let mut writer = EncryptWriter::new(encryptor, body.file());
-    // One byte more than there should be, so that a file that has grown fails.
+    // Reads one byte more than the known length, so that a file that has grown fails.
     streams::copy((&file).take(identity.len.saturating_add(1)), &mut writer)?;
     writer.finish()?;
     if !identity.is_still_at(&path)? || !store.commit(name, body.prepared()?, InPlaceOf::Nothing, envelope)? {
         return Ok(false);
     }
     reach(Step::PlainEncrypted);
-    // Only now, and only what was read: what came between stays, and the next run says so.
+    // Removes only the file that was read; the next run reports a newer one.
     if identity.is_still_at(&path)? {
         fs::remove_file(&path)?;
     }

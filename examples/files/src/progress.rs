@@ -1,4 +1,4 @@
-//! Progress bars on standard error; where that is no terminal, nothing.
+//! Progress bars on standard error, if it is a terminal.
 
 use std::borrow::Cow;
 use std::io::Write;
@@ -8,7 +8,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::failure::{About, Outcome};
 use crate::report::printable;
 
-/// A bar of bytes; where the end is not known, a count.
+/// A bar of bytes; a count if the total is unknown.
 pub(crate) fn of_bytes(what: impl Into<Cow<'static, str>>, len: Option<u64>) -> ProgressBar {
     match len {
         Some(len) => bar(len, "{msg} {wide_bar} {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec}", what),
@@ -24,7 +24,7 @@ pub(crate) fn of_objects(what: impl Into<Cow<'static, str>>, count: usize) -> Pr
     bar(count as u64, "{msg} {wide_bar} {human_pos}/{human_len} {eta}", what)
 }
 
-/// Does something with each object in turn, shows how far that has come, and prints a line for each; says how many failed.
+/// Runs a function for each object, shows the progress, and prints a line for each. Returns how many failed.
 pub(crate) fn of_each(
     what: &'static str,
     names: &[String],
@@ -50,7 +50,7 @@ fn bar(len: u64, template: &str, what: impl Into<Cow<'static, str>>) -> Progress
 }
 
 fn styled(bar: ProgressBar, template: &str, what: impl Into<Cow<'static, str>>) -> ProgressBar {
-    // A template that does not parse would be a mistake above; then the bar is a plain one.
+    // An invalid template is a bug in the code above; the bar then has the default style.
     let bar = match ProgressStyle::with_template(template) {
         Ok(style) => bar.with_style(style),
         Err(_) => bar,

@@ -1,4 +1,4 @@
-//! Storing: one object, whole or in parts, or all the files of a directory.
+//! The command `put`: stores one object, whole or in parts, or all files of a directory.
 
 mod parts;
 
@@ -22,23 +22,23 @@ use crate::store::Store;
 use crate::streams;
 use crate::tree::{self, Found};
 
-/// How to put in parts.
+/// The options of a put in parts.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Parts {
-    /// The plaintext bytes of every part but the last.
+    /// The plaintext length of every part but the last, in bytes.
     pub(crate) len: u64,
     pub(crate) threads: usize,
 }
 
-/// What a put stored.
+/// The result of a put.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stored {
     pub(crate) len: u64,
-    /// Of one that was put in parts.
+    /// The number of parts, if the object was put in parts.
     pub(crate) parts: Option<usize>,
 }
 
-/// The store is asked for once the put makes sense: one that does not makes none.
+/// Opens the store only after the arguments are checked, so that a put with wrong arguments creates no store.
 pub(crate) fn put(store: impl FnOnce() -> Outcome<Store>, put: Put, out: &mut impl Write) -> Outcome<()> {
     match &put.from {
         PutFrom::One { name, source } => {
@@ -53,7 +53,7 @@ pub(crate) fn put(store: impl FnOnce() -> Outcome<Store>, put: Put, out: &mut im
     }
 }
 
-/// Refuses now what would be refused after all of the source was read, or with a part of it stored.
+/// Refuses early what would fail only after the whole source was read, or after a part was stored.
 fn check(name: &str, source: &Source, parts: Option<Parts>) -> Outcome<()> {
     record::file_name(name)?;
     parts.map_or(Ok(()), |parts| parts::check_count(source, parts.len)).about(printable(name))
@@ -104,7 +104,7 @@ fn say(name: &str, mode: &str, stored: Stored, out: &mut impl Write) -> Outcome<
 
 fn put_one(store: &Store, name: &str, put: &Put, source: Source, bar: &ProgressBar) -> Outcome<Stored> {
     let mode = put_mode(store, &put.mode)?;
-    // Of a directory, what is not longer than a part is put whole.
+    // Files of a directory that are not longer than one part are put whole.
     let short = matches!(put.from, PutFrom::Directory(_))
         && put.parts.is_some_and(|parts| source.known_len().is_none_or(|len| len <= parts.len));
     match put.parts.filter(|_| !short) {
@@ -116,7 +116,7 @@ fn put_one(store: &Store, name: &str, put: &Put, source: Source, bar: &ProgressB
     }
 }
 
-/// Stores what `source` gives, under one data key that nobody else ever gets. Returns the plaintext's length.
+/// Encrypts and stores `source` under a fresh data key. Returns the plaintext length in bytes.
 pub(crate) fn put_whole(
     store: &Store,
     name: &str,
@@ -127,7 +127,7 @@ pub(crate) fn put_whole(
     check(name, &source, None)?;
     let object = store.object(name)?;
     let sse = store.sse().blocking();
-    // A length that is told beforehand is authenticated with the envelope: every later read knows it at once.
+    // A length that is known beforehand is authenticated with the envelope, so that every later read knows it at once.
     let (envelope, encryptor) = match source.known_len() {
         Some(len) => sse.encryptor_of_len(&object, mode.into(), len)?,
         None => sse.encryptor(&object, mode.into())?,
@@ -136,14 +136,14 @@ pub(crate) fn put_whole(
     let mut writer = EncryptWriter::new(encryptor, body.file());
     let source = bar.wrap_read(source.into_reader()?);
     let len = streams::copy(source, &mut writer).about(printable(name))?;
-    // A writer that is dropped instead leaves a body that never opens.
+    // Dropping the writer instead would leave a body that never opens.
     writer.finish().about(printable(name))?;
     store.commit(name, body.prepared()?, InPlaceOf::Anything, envelope)?;
     store.remove_plain(name)?;
     Ok(len)
 }
 
-/// The same in parts, by several threads.
+/// Stores `source` in parts, with several threads.
 pub(crate) fn put_in_parts(
     store: &Store,
     name: &str,
@@ -163,7 +163,7 @@ pub(crate) fn put_in_parts(
     Ok(Stored { len, parts: Some(count) })
 }
 
-/// The mode of a new object, with its keys at hand.
+/// Returns the mode of a new object, with its keys.
 pub(crate) fn put_mode(store: &Store, mode: &PutMode) -> Outcome<AnyMode> {
     let kms_key = |named: &Option<String>| store.kms().key_to_write_under(named.as_deref());
     Ok(match mode {
@@ -184,7 +184,7 @@ impl PutMode {
         })
     }
 
-    /// What completes an upload in SSE-C: the key is needed there again.
+    /// The unlock that completes an upload: SSE-C needs the key again.
     fn customer_key(&self) -> Outcome<Option<CustomerKey>> {
         match self {
             Self::SseC { key_file } => customer_key::read(key_file).map(Some),

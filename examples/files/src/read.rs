@@ -1,4 +1,4 @@
-//! Reading: get, cat, ls, stat.
+//! The commands that read: `get`, `cat`, `ls`, `stat`.
 
 use std::fs;
 use std::io::Write;
@@ -33,7 +33,7 @@ pub(crate) fn get(store: &Store, get: Get, out: &mut impl Write) -> Outcome<()> 
     Ok(())
 }
 
-/// Into a new directory, so that nothing is replaced, and nothing that is there leads somewhere else.
+/// Writes into a new directory, so that no existing file is replaced and no existing link is followed.
 pub(crate) fn get_all(store: &Store, get: GetAll, out: &mut impl Write) -> Outcome<()> {
     let keys = KeyBunch::read(&get.key_files)?;
     if fs::metadata(&get.target).is_ok_and(|metadata| !metadata.is_dir()) {
@@ -76,7 +76,8 @@ pub(crate) fn cat(store: &Store, cat: Cat, out: &mut impl Write) -> Outcome<()> 
     outcome.about(printable(&cat.name))
 }
 
-/// Says what the envelopes say, and opens none: nothing here is authenticated. `stat` and `verify` do that.
+/// Prints the fields of envelopes without opening them: the output is not authenticated. `stat` and `verify`
+/// authenticate.
 pub(crate) fn ls(store: &Store, out: &mut impl Write) -> Outcome<()> {
     let mut damaged = 0;
     for name in store.objects().names()? {
@@ -114,7 +115,8 @@ pub(crate) fn stat(store: &Store, stat: Stat, out: &mut impl Write) -> Outcome<(
     writeln!(out, "envelope  {} bytes", stored.record.envelope.len())?;
     writeln!(out, "body      {} bytes, bodies/{}", grouped(body_len), stored.record.body.as_str())?;
 
-    // What an envelope says of itself is worth as much as whoever wrote the directory; opened, it is authentic.
+    // The fields of an envelope are unauthenticated until it is opened: an attacker who writes the directory can forge
+    // them.
     let object = OpenObject::unlock(store, &stat.name, stored, unlock(key.as_ref()))?;
     let plaintext_len = object.plaintext_len().about(printable(&stat.name))?;
     if let Some(parts) = object.parts()? {
@@ -126,7 +128,7 @@ pub(crate) fn stat(store: &Store, stat: Stat, out: &mut impl Write) -> Outcome<(
     Ok(())
 }
 
-/// Writes under another name, and takes the right one only when all of it has verified.
+/// Writes under a temporary name, and renames the file only after all of it has verified.
 fn decrypt_to_file(object: &OpenObject, path: &Path, bar: &ProgressBar) -> Outcome<u64> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
         return Err(Failure::rule(format!("not a file, and not replaced by one: {}", path.display())));
@@ -139,7 +141,7 @@ fn decrypt_to_file(object: &OpenObject, path: &Path, bar: &ProgressBar) -> Outco
     if !metadata.is_dir() {
         return Err(Failure::rule("is not a directory")).about(directory.display());
     }
-    // Its own error names a file that nobody has asked for.
+    // The original error would name the temporary file.
     let unverified = tempfile::NamedTempFile::new_in(directory)
         .map_err(|error| Failure::rule(format!("no file can be made there: {}", error.kind())))
         .about(directory.display())?;
@@ -149,7 +151,8 @@ fn decrypt_to_file(object: &OpenObject, path: &Path, bar: &ProgressBar) -> Outco
     Ok(len)
 }
 
-/// Where `get NAME` writes without a PATH: here, if the name is one of a file, and not over one that is there.
+/// The path that `get NAME` without a PATH writes to: this directory, if the name is a file name that does not exist
+/// yet.
 fn file_named_like(name: &str) -> Outcome<PathBuf> {
     let path = Path::new(name);
     if path.file_name() != Some(name.as_ref()) {

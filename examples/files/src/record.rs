@@ -1,4 +1,4 @@
-//! What the store writes down for an object: one small text file, named after the object.
+//! `Record` and `UploadRecord`: the small text file that the store keeps for an object or upload.
 //!
 //! ```text
 //! atrest-files 1
@@ -14,14 +14,15 @@
 //! envelope iUFSU1QNCh...  base64
 //! ```
 //!
-//! Nothing here needs protection of its own: the envelope authenticates itself, and the body against it.
+//! A record needs no protection of its own: the envelope authenticates itself, and the body is authenticated against
+//! it.
 
 use atrest::Envelope;
 use data_encoding::{BASE32_NOPAD, BASE64, HEXLOWER};
 
 use crate::failure::{Failure, Outcome};
 
-/// Names are at most this long: in base32 they are file names, which end at 255 bytes.
+/// The longest name: in base32 it is a file name, which has at most 255 bytes.
 const MAX_NAME_LEN: usize = 150;
 
 const RECORD_FIRST_LINE: &str = "atrest-files 1";
@@ -31,9 +32,9 @@ const RECORD_SUFFIX: &str = ".record";
 /// An object's record.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Record {
-    /// What its body is called in `bodies/`.
+    /// The name of the body in `bodies/`.
     pub(crate) body: BodyName,
-    /// The envelope as it is stored, which is what a compare-and-swap compares.
+    /// The stored envelope, which a compare-and-swap compares.
     pub(crate) envelope: Vec<u8>,
 }
 
@@ -45,7 +46,7 @@ pub(crate) struct UploadRecord {
     pub(crate) envelope: Vec<u8>,
 }
 
-/// 32 hex digits, drawn at random for every body that is written.
+/// 32 random hex digits, fresh for every body.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct BodyName(String);
 
@@ -54,7 +55,8 @@ impl BodyName {
         random_hex().map(Self)
     }
 
-    /// `None` for anything else than 32 hex digits, so that a forged record leads to no file outside the store.
+    /// Parses a body id; `None` unless it is 32 hex digits, so that a forged record never leads to a file outside the
+    /// store.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         let valid = text.len() == 32 && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'));
         valid.then(|| Self(text.to_owned()))
@@ -107,7 +109,7 @@ fn damaged() -> Failure {
     Failure::rule("damaged record")
 }
 
-/// The file name of an object's record: two objects never share one, and none leads out of its directory.
+/// The file name of an object's record: each object has its own, inside the directory.
 pub(crate) fn file_name(object: &str) -> Outcome<String> {
     if object.is_empty() {
         return Err(Failure::rule("an object's name cannot be empty"));
@@ -128,7 +130,7 @@ pub(crate) fn object_name(file_name: &str) -> Option<String> {
     String::from_utf8(name).ok().filter(|name| !name.is_empty())
 }
 
-/// 128 random bits: enough that no name is ever drawn twice.
+/// 128 random bits: enough that names do not collide.
 pub(crate) fn random_hex() -> Outcome<String> {
     let mut bytes = [0; 16];
     getrandom::fill(&mut bytes).map_err(|error| Failure::rule(format!("no random bytes: {error}")))?;

@@ -1,10 +1,10 @@
-//! How things are said on the terminal.
+//! Formats modes, keys, numbers and tables for the terminal.
 
 use std::fmt;
 
 use atrest::{Envelope, ModeId};
 
-/// A mode, as `--mode` takes it.
+/// The name of a mode, as `--mode` takes it.
 pub(crate) fn mode_name(mode: ModeId) -> &'static str {
     match mode {
         ModeId::SseS3 => "sse-s3",
@@ -15,7 +15,7 @@ pub(crate) fn mode_name(mode: ModeId) -> &'static str {
     }
 }
 
-/// Whose key opens an envelope, in one line.
+/// The key that opens an envelope, in one line.
 pub(crate) fn key_description(envelope: &Envelope) -> String {
     match (envelope.key_id(), envelope.key_version()) {
         (Some(key_id), Some(version)) => {
@@ -28,7 +28,7 @@ pub(crate) fn key_description(envelope: &Envelope) -> String {
     }
 }
 
-/// 1234567 as 1,234,567.
+/// Formats 1234567 as 1,234,567.
 pub(crate) fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -41,7 +41,7 @@ pub(crate) fn grouped(number: u64) -> String {
     text
 }
 
-/// An object's name for one line of a terminal: control characters escaped.
+/// An object's name on one line of a terminal, with control characters escaped.
 pub(crate) fn printable(name: &str) -> String {
     let escape = |character: char| {
         if character.is_control() { character.escape_default().to_string() } else { character.into() }
@@ -49,7 +49,7 @@ pub(crate) fn printable(name: &str) -> String {
     name.chars().map(escape).collect()
 }
 
-/// A table whose columns are as wide as they have to be; the first row is the heading.
+/// A table with columns as wide as their content; the first row is the heading.
 pub(crate) struct Table(pub(crate) Vec<Vec<String>>);
 
 impl fmt::Display for Table {

@@ -1,4 +1,4 @@
-//! New envelopes for old objects, by the library's sweep.
+//! The command `rewrap`: new envelopes for existing objects, by the library's sweep.
 
 use std::io::{self, Write};
 
@@ -13,7 +13,7 @@ use crate::report::{grouped, mode_name, printable};
 use crate::store::Store;
 use crate::sweeps::{SweepFiles, entries, places};
 
-/// How many entries a killed rewrap looks at once more, at the most.
+/// The most entries that a resumed rewrap processes a second time.
 const CHECKPOINT_EVERY: u64 = 100;
 
 pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut (impl Write + Send)) -> Outcome<()> {
@@ -85,18 +85,18 @@ fn summary(report: &Report, rewrapped: u64, out: &mut impl Write) -> Outcome<()>
     for (version, objects, uploads) in report.usage().into_iter().flat_map(|usage| usage.versions()) {
         writeln!(out, "under version {version}: {} objects, {} uploads", grouped(objects), grouped(uploads))?;
     }
-    if report.counts().plain > 0 {
-        writeln!(out, "in the clear: {}; `encrypt-existing` encrypts them", grouped(report.counts().plain))?;
+    if report.counts().unencrypted > 0 {
+        writeln!(out, "unencrypted: {}; `encrypt-existing` encrypts them", grouped(report.counts().unencrypted))?;
     }
     Ok(())
 }
 
-/// A sweep has no customer keys; whoever brings some has their objects done one by one.
+/// A sweep has no customer keys; objects of customer keys on the command line are rewrapped one by one.
 fn rewrap_under_customer_keys(store: &Store, keys: &KeyBunch) -> Outcome<Vec<(String, Outcome<()>)>> {
     let mut done = Vec::new();
     for name in store.objects().names()? {
         let envelope = store.objects().record(&name).and_then(|record| record.envelope());
-        // What cannot be read the sweep has reported.
+        // The sweep has already reported unreadable records.
         if envelope.is_ok_and(|envelope| envelope.mode() == ModeId::SseC) {
             let outcome = rewrap_one(store, &name, keys, true).map(drop);
             done.push((name, outcome));
@@ -105,7 +105,7 @@ fn rewrap_under_customer_keys(store: &Store, keys: &KeyBunch) -> Outcome<Vec<(St
     Ok(done)
 }
 
-/// Gives one object a fresh envelope, and returns it; `None` where it needs none.
+/// Rewraps one object and returns the new envelope; `None` if it needs no rewrap.
 pub(crate) fn rewrap_one(store: &Store, name: &str, keys: &KeyBunch, always: bool) -> Outcome<Option<Envelope>> {
     let (sse, object) = (store.sse(), store.object(name)?);
     loop {
@@ -115,7 +115,7 @@ pub(crate) fn rewrap_one(store: &Store, name: &str, keys: &KeyBunch, always: boo
             return Ok(None);
         }
         let fresh = sse.blocking().rewrap(&object, &envelope, keys.unlock(&envelope)?)?;
-        // Someone wrote the object in the meantime? Then this envelope belongs to a body that is gone: look again.
+        // If another writer replaced the object, the envelope belongs to a removed body: read it again.
         if store.objects().replace_envelope(name, &record.envelope, &fresh.encode())? {
             return Ok(Some(fresh));
         }

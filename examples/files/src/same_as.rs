@@ -1,8 +1,8 @@
-//! Compares as it is written to.
+//! `SameAs`: a writer that compares its input with a file.
 
 use std::io::{self, Read, Write};
 
-/// A writer that takes only the bytes that a file holds, in constant memory.
+/// A writer that accepts only the bytes of a file, in constant memory.
 pub(crate) struct SameAs<R> {
     expected: R,
     buffer: Vec<u8>,
@@ -14,7 +14,7 @@ impl<R: Read> SameAs<R> {
         Self { expected, buffer: vec![0; 64 * 1024], differs: false }
     }
 
-    /// Whether it was given other bytes, or more.
+    /// Whether the writer received other bytes, or more.
     pub(crate) fn differs(&self) -> bool {
         self.differs
     }

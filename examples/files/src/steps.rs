@@ -1,9 +1,9 @@
-//! The places between two writes where a killed program makes a difference. `FILES_STOP_AT=NAME` has it end there as if
-//! it had been killed, `NAME:2` when it comes there for the second time: with it the tests visit every one of them.
+//! `Step`: the places between two writes at which the tests kill the program. `FILES_STOP_AT=NAME` ends the program
+//! there as if it had been killed, `NAME:2` when it reaches the step for the second time.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Declares the steps, so that a name and its place cannot go apart.
+/// Declares the steps, so that each name belongs to exactly one place.
 macro_rules! steps {
     ($($(#[$doc:meta])* $step:ident = $name:literal,)*) => {
         /// A place between two writes.
@@ -26,25 +26,25 @@ macro_rules! steps {
 }
 
 steps! {
-    /// A new store is complete beside its place.
+    /// A new store is complete beside its final place.
     StoreBuilt = "store-built",
-    /// A temporary file is there, empty.
+    /// A temporary file exists and is empty.
     TemporaryMade = "temporary-made",
     /// A whole body is written and synced under its temporary name.
     BodyWritten = "body-written",
-    /// A body, or all parts of one, lie in `bodies/`; no record names them.
+    /// A body, or all parts of one, are in `bodies/`; no record names them.
     BodyMoved = "body-moved",
     /// A new record is complete under its temporary name.
     RecordWritten = "record-written",
-    /// The new record is in the place of the old one, whose body is still there.
+    /// The new record has replaced the old one, whose body still exists.
     RecordReplaced = "record-replaced",
-    /// The new envelope of a rewrap is in the place of the old one.
+    /// The new envelope of a rewrap has replaced the old one.
     EnvelopeReplaced = "envelope-replaced",
     /// The old body is removed.
     OldBodyRemoved = "old-body-removed",
-    /// An upload's directory is there, without anything that says of what.
+    /// An upload's directory exists, without a record.
     UploadMade = "upload-made",
-    /// An upload's envelope is there, and no part.
+    /// An upload's envelope exists, without parts.
     UploadBegun = "upload-begun",
     /// A part is written and synced, without its receipt.
     PartWritten = "part-written",
@@ -52,23 +52,23 @@ steps! {
     PartStored = "part-stored",
     /// All parts and the manifest are written, still as an upload.
     ManifestWritten = "manifest-written",
-    /// The object is there, and its upload's directory too.
+    /// The object is committed, and its upload's directory still exists.
     UploadCommitted = "upload-committed",
-    /// The new version of the master key is the primary; nobody has been told.
+    /// The new version of the master key is the primary; the command has not printed it yet.
     Rotated = "rotated",
     /// The cursor of a sweep is stored.
     CursorStored = "cursor-stored",
-    /// The report of a sweep is stored, and its cursor is still there.
+    /// The report of a sweep is stored, and its cursor still exists.
     ReportStored = "report-stored",
-    /// A put is complete, and what it overwrites still lies in the clear.
+    /// A put is complete, and the unencrypted file that it replaces still exists.
     PlainOverwritten = "plain-overwritten",
-    /// What lay in the clear is encrypted, and still lies in the clear as well.
+    /// An unencrypted file is encrypted to an object, and the file still exists.
     PlainEncrypted = "plain-encrypted",
-    /// What lay in the clear is removed.
+    /// The unencrypted file is removed.
     PlainRemoved = "plain-removed",
 }
 
-/// The name and the number of `NAME` or `NAME:2`; `None` for anything else.
+/// Parses `NAME` or `NAME:2` to the name and the number; `None` for anything else.
 pub(crate) fn parse(stop: &str) -> Option<(&'static str, u32)> {
     let (name, time) = match stop.split_once(':') {
         Some((name, time)) => (name, time.parse().ok().filter(|time| *time > 0)?),
@@ -77,7 +77,7 @@ pub(crate) fn parse(stop: &str) -> Option<(&'static str, u32)> {
     Step::NAMES.iter().find(|known| **known == name).map(|name| (*name, time))
 }
 
-/// The program has come to a step; here it ends where `FILES_STOP_AT` says so.
+/// Marks that the program has reached a step, and ends it if `FILES_STOP_AT` names the step.
 pub(crate) fn reach(step: Step) {
     static TIMES: AtomicU32 = AtomicU32::new(0);
     let stop = std::env::var("FILES_STOP_AT").ok();

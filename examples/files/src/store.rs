@@ -1,14 +1,14 @@
-//! A store: a directory with its keys, its objects and an id.
+//! `Store`: a directory with its keys, its objects and an id.
 //!
 //! ```text
 //! DIR/store                the store's id and that of its keys
 //!     keys/root.key        the root key, 0600: opens the others. A real service keeps it elsewhere.
 //!     keys/master.atrest   the keyring, sealed: the master key in all its versions
-//!     kms/                 the key management service (kms/file_kms.rs). A real one is elsewhere, too.
-//!     keys/kms.atrest      with --kms embedded in the place of these two (kms/embedded.rs)
+//!     kms/                 the key management service (kms/file_kms.rs). A real one is elsewhere.
+//!     keys/kms.atrest      with --kms embedded, instead of these two (kms/embedded.rs)
 //!     records/ bodies/ uploads/ tmp/ lock    the objects (objects.rs)
-//!     sweep/               how far a rewrap has come, and what the last one found
-//!     plain/               what an older program left in the clear (plain.rs)
+//!     sweep/               the cursor of a rewrap, and the report of the last one
+//!     plain/               unencrypted files of an older program (plain.rs)
 //! ```
 
 use std::fs::{self, File};
@@ -25,15 +25,15 @@ use crate::steps::{Step, reach};
 
 const FIRST_LINE: &str = "atrest-store 1";
 
-/// Where the objects are when `--store` does not say.
+/// The default of `--store`.
 const DEFAULT_DIRECTORY: &str = "atrest-store";
 
-/// Which store, and as whom: the options that every command takes.
+/// The options that every command takes: which store, and which requester.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct StoreOptions {
     /// `--store`
     pub(crate) directory: Option<PathBuf>,
-    /// `--kms`: what a new store gets, and what is expected of one that is there.
+    /// `--kms`: the KMS of a new store, and the expected KMS of an existing one.
     pub(crate) kms: Option<KmsKind>,
     /// `--as`
     pub(crate) requester: Option<String>,
@@ -56,7 +56,7 @@ pub(crate) struct Store {
 }
 
 impl Store {
-    /// The store in this directory. A damaged or missing key is an error, and never replaced by a new one.
+    /// Opens the store in this directory. A damaged or missing key is an error, and is never replaced by a new one.
     pub(crate) fn open(options: &StoreOptions) -> Outcome<Self> {
         let directory = options.directory();
         let config = Config::read(options)?;
@@ -71,7 +71,7 @@ impl Store {
         })
     }
 
-    /// The store in this directory, which is made on first use: where there is nothing, or an empty directory.
+    /// Opens the store in this directory, or creates it if the directory is missing or empty.
     pub(crate) fn open_or_create(options: &StoreOptions) -> Outcome<Self> {
         let directory = options.directory();
         let is_new = match fs::read_dir(directory) {
@@ -85,12 +85,12 @@ impl Store {
         Self::open(options)
     }
 
-    /// The door to the library.
+    /// The [`Sse`] of this store.
     pub(crate) fn sse(&self) -> &Sse {
         &self.sse
     }
 
-    /// The name that an object's envelope is bound to. The realm keeps apart the objects of two stores.
+    /// The name that an object's envelope is bound to. The realm separates the objects of two stores.
     pub(crate) fn object(&self, name: &str) -> Outcome<ObjectName> {
         Ok(ObjectName::new("files", name)?.realm(&self.id)?)
     }
@@ -115,8 +115,8 @@ impl Store {
         &self.plain
     }
 
-    /// Makes a body and its envelope an object. Whoever rotates holds the same lock, so nothing that comes to be there
-    /// after a rotation is under the version from before: a rewrap that begins then leaves nothing out.
+    /// Commits a body and its envelope. A rotation takes the same lock, so that no object under the old version becomes
+    /// visible after a rotation: a rewrap that begins then finds every object.
     pub(crate) fn commit(&self, name: &str, body: Prepared<'_>, place: InPlaceOf, envelope: Envelope) -> Outcome<bool> {
         let object = self.object(name)?;
         self.objects.commit(name, body, place, || {
@@ -128,7 +128,7 @@ impl Store {
         })
     }
 
-    /// Begins an upload, as [`commit`](Self::commit) ends one.
+    /// Begins an upload under the same lock as [`commit`](Self::commit).
     pub(crate) fn new_upload(&self, id: BodyName, name: &str, envelope: &Envelope) -> Outcome<NewUpload> {
         let (object, upload_id) = (self.object(name)?, id.as_str().to_owned());
         self.objects.new_upload(id, name, || {
@@ -143,7 +143,7 @@ impl Store {
         })
     }
 
-    /// Removes what lies in the clear under a name that a put has overwritten.
+    /// Removes the unencrypted file of a name that a put has overwritten.
     pub(crate) fn remove_plain(&self, name: &str) -> Outcome<()> {
         if let Some(path) = self.plain.find(name)? {
             reach(Step::PlainOverwritten);
@@ -152,14 +152,14 @@ impl Store {
         Ok(())
     }
 
-    /// Where a file of this name lies that a sweep keeps.
+    /// The path of a file that a sweep keeps.
     pub(crate) fn sweep_file(&self, name: &str) -> PathBuf {
         self.directory.join("sweep").join(name)
     }
 }
 
-/// Builds the store beside its place and moves it there whole, so that one that was killed half way is not taken
-/// for a store that lost its keys.
+/// Builds the store beside its final place and moves it there whole, so that a half-built store is never taken for a
+/// store that lost its keys.
 fn create(directory: &Path, kms: KmsKind) -> Outcome<()> {
     let parent = match directory.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -181,27 +181,27 @@ fn create(directory: &Path, kms: KmsKind) -> Outcome<()> {
 
     match fs::rename(new.path(), directory) {
         Ok(()) => {
-            // Nothing is left at the temporary place that would have to be removed.
+            // The temporary place has nothing left to remove.
             let _moved: PathBuf = new.keep();
             sync_directory(parent)
         }
-        // Someone else made it in the meantime: theirs it is.
+        // Another process created the store in the meantime: use that store.
         Err(_) if directory.join("store").try_exists()? => Ok(()),
         Err(error) => Err(error.into()),
     }
 }
 
-/// What the file `store` says.
+/// The content of the file `store`.
 #[derive(Debug)]
 pub(crate) struct Config {
     id: String,
     kms: KmsKind,
-    /// Which keyring or embedded KMS is expected: another one is not taken for it.
+    /// The id of the expected keyring or embedded KMS; another one is refused.
     pub(crate) keys_id: String,
 }
 
 impl Config {
-    /// Of a store that has the KMS that the options name, if they name one.
+    /// Reads the file of a store, and errors if the store has another KMS than the options name.
     pub(crate) fn read(options: &StoreOptions) -> Outcome<Self> {
         let (directory, file) = (options.directory().display(), options.directory().join("store"));
         let text = fs::read_to_string(&file).about(format!("no store in {directory} ({})", file.display()))?;

@@ -1,4 +1,4 @@
-//! Objects of any size through two reused buffers.
+//! Encrypts and decrypts objects of any size through two reused buffers.
 
 use std::io::{ErrorKind, Read, Write};
 
@@ -6,10 +6,10 @@ use atrest::PlaintextReader;
 
 use crate::failure::Outcome;
 
-/// Anything from a few chunks to a few megabytes is fast; this fits a processor's cache.
+/// Buffers from a few chunks to a few megabytes are fast; this size fits a processor's cache.
 const BUFFER_LEN: usize = 256 * 1024;
 
-/// Writes everything from `source` into `writer`, one that encrypts. Returns how much that was.
+/// Copies `source` into `writer`, which encrypts. Returns the plaintext length in bytes.
 pub(crate) fn copy(mut source: impl Read, mut writer: impl Write) -> Outcome<u64> {
     let mut buffer = vec![0; BUFFER_LEN];
     let mut copied = 0;
@@ -24,7 +24,7 @@ pub(crate) fn copy(mut source: impl Read, mut writer: impl Write) -> Outcome<u64
     }
 }
 
-/// Reads `source` to its end, and writes to `target` what `reader` makes of it. Returns how much that was.
+/// Reads `source` to its end, and writes the output of `reader` to `target`. Returns the number of bytes.
 pub(crate) fn pump(mut source: impl Read, mut target: impl Write, reader: &mut PlaintextReader) -> Outcome<u64> {
     let mut input = vec![0; BUFFER_LEN];
     let mut output = vec![0; BUFFER_LEN];

@@ -1,4 +1,4 @@
-//! The store as the library's sweeps walk over it: what there is, and how an envelope is replaced.
+//! The entries of the store for the library's sweeps, and `EnvelopeStore`: how an envelope is replaced.
 
 use std::fs;
 use std::io;
@@ -12,7 +12,7 @@ use crate::steps::{Step, reach};
 use crate::store::Store;
 use crate::tree::Found;
 
-/// Something in the store that has, or should have, an envelope.
+/// An object, upload or unencrypted file: everything that has, or should have, an envelope.
 pub(crate) enum Place {
     Object { name: String },
     Plain { name: String, len: u64 },
@@ -20,7 +20,7 @@ pub(crate) enum Place {
 }
 
 impl Place {
-    /// Its place in a listing, which is in this order.
+    /// The position in a listing; listings are sorted by it.
     fn position(&self) -> Vec<u8> {
         match self {
             Self::Object { name } => format!("object/{name}"),
@@ -30,7 +30,7 @@ impl Place {
         .into_bytes()
     }
 
-    /// What is there; `None` where nothing is any more. Lengths are asked for by whoever lists them.
+    /// Returns the sweep's entry; `None` if it no longer exists. The caller asks for lengths if it needs them.
     fn entry(&self, store: &Store, with_len: bool) -> Outcome<Option<Entry>> {
         let objects = store.objects();
         let (entry, len) = match self {
@@ -40,12 +40,12 @@ impl Place {
                     Err(_) if !objects.exists(name)? => return Ok(None),
                     outcome => outcome?,
                 };
-                // A record that cannot be understood is no envelope either: the sweep reports it by name.
+                // An unreadable record counts as a damaged envelope: the sweep reports it by name.
                 let envelope = Record::decode(&bytes).map_or(bytes, |record| record.envelope);
                 let len = || objects.open(name).and_then(|stored| stored.body.stored_len()).ok();
                 (Entry::object(object, envelope), with_len.then(len).flatten())
             }
-            Self::Plain { name, len } => (Entry::plain(store.object(name)?), Some(*len)),
+            Self::Plain { name, len } => (Entry::unencrypted(store.object(name)?), Some(*len)),
             Self::Upload { id } => {
                 let Some(bytes) = objects.upload_bytes(id)? else {
                     return Ok(None);
@@ -53,7 +53,8 @@ impl Place {
                 let upload = UploadRecord::decode(&bytes).and_then(|upload| Ok((store.object(&upload.name)?, upload)));
                 let (object, envelope) = match upload {
                     Ok((object, upload)) => (object, upload.envelope),
-                    // Nobody knows of what it is: it is listed under its own path, with bytes that are no envelope.
+                    // The object's name is unknown: the entry has the path as its name, with bytes that are not an
+                    // envelope.
                     Err(_) => (store.object(&format!("uploads/{}", id.as_str()))?, bytes),
                 };
                 let len = with_len.then(|| objects.upload_len(id).ok()).flatten();
@@ -68,11 +69,11 @@ impl Place {
     }
 }
 
-/// Everything that is in the store behind a position, in order.
+/// Lists everything in the store after a position, in order.
 pub(crate) fn places(store: &Store, after: Option<&[u8]>) -> Outcome<Vec<Place>> {
     let mut places: Vec<_> = store.objects().names()?.into_iter().map(|name| Place::Object { name }).collect();
     for found in store.plain().list()? {
-        // What is no file is no object; `encrypt-existing` reports it.
+        // Entries that are not regular files are not objects; `encrypt-existing` reports them.
         if let Found::File { name, len, .. } = found {
             places.push(Place::Plain { name, len });
         }
@@ -83,7 +84,7 @@ pub(crate) fn places(store: &Store, after: Option<&[u8]>) -> Outcome<Vec<Place>>
     Ok(places)
 }
 
-/// The same as the library walks over it.
+/// Lists the entries for the library's sweep.
 pub(crate) fn entries(store: &Store, places: &[Place], with_len: bool) -> impl Iterator<Item = io::Result<Entry>> {
     places.iter().filter_map(move |place| place.entry(store, with_len).map_err(io::Error::from).transpose())
 }
@@ -108,7 +109,7 @@ impl EnvelopeStore for Store {
     }
 }
 
-/// The name that an entry was listed under.
+/// The name under which an entry was listed.
 pub(crate) fn name_of(entry: &Entry) -> Outcome<String> {
     String::from_utf8(entry.name().key().to_vec()).map_err(|_| Failure::rule("a name that is not UTF-8"))
 }
@@ -118,10 +119,10 @@ fn upload_of(entry: &Entry) -> Outcome<Option<BodyName>> {
     entry.upload_id().map(|id| parse(id).ok_or_else(|| Failure::rule("not the id of an upload"))).transpose()
 }
 
-/// What a rewrap keeps on the disk, so that a killed one goes on.
+/// The files that a rewrap keeps on the disk, so that a killed rewrap can be resumed.
 pub(crate) struct SweepFiles<'a> {
     store: &'a Store,
-    /// One for each primary: after a rotation everything has to be looked at again.
+    /// One file for each primary: after a rotation every entry has to be checked again.
     cursor: String,
 }
 
@@ -133,7 +134,7 @@ impl<'a> SweepFiles<'a> {
         Self { store, cursor: format!("{what}-under-{}.cursor", store.keyring().primary()) }
     }
 
-    /// Where a rewrap was killed. A cursor that cannot be read is none: then all is looked at once more.
+    /// The cursor of a killed rewrap. An unreadable cursor is ignored: the rewrap then starts again.
     pub(crate) fn cursor(&self) -> Option<Cursor> {
         Cursor::from_bytes(&fs::read(self.store.sweep_file(&self.cursor)).ok()?).ok()
     }
@@ -144,11 +145,11 @@ impl<'a> SweepFiles<'a> {
         Ok(())
     }
 
-    /// The sweep is done: what it found is kept, and where it was is not.
+    /// Stores the report and removes the cursor of a complete sweep.
     pub(crate) fn finish(&self, report: &Report) -> Outcome<()> {
         self.save(REPORT, &report.to_bytes())?;
         reach(Step::ReportStored);
-        // With it those from under another primary, which nobody will go on from.
+        // Also removes cursors under other primaries, which cannot be resumed any more.
         let of_today = format!("-under-{}.cursor", self.store.keyring().primary());
         for name in file_names(&self.store.sweep_file(""))? {
             if name == self.cursor || (name.ends_with(".cursor") && !name.ends_with(&of_today)) {
@@ -166,7 +167,7 @@ impl<'a> SweepFiles<'a> {
     }
 }
 
-/// What the last whole rewrap found.
+/// The report of the last complete rewrap.
 pub(crate) fn last_report(store: &Store) -> Outcome<Report> {
     let bytes =
         fs::read(store.sweep_file(REPORT)).map_err(|_| Failure::rule("`rewrap` first: it counts what is left"))?;

@@ -1,4 +1,4 @@
-//! The files below a directory, and the names that they have as objects.
+//! The files below a directory, and their names as objects.
 
 use std::ffi::OsStr;
 use std::fmt;
@@ -8,7 +8,7 @@ use std::path::{Component, Path, PathBuf};
 use crate::failure::{About, Outcome};
 
 pub(crate) enum Found {
-    /// A file; its name is its path below the directory, with `/` between.
+    /// A file. Its name is its path below the directory, separated by `/`.
     File {
         name: String,
         path: PathBuf,
@@ -20,14 +20,14 @@ pub(crate) enum Found {
     },
 }
 
-/// Why something is not stored.
+/// Why an entry is not stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Why {
-    /// It may lead anywhere, or round and round.
+    /// A link, which may lead anywhere or form a cycle.
     SymbolicLink,
-    /// A device, a pipe, a socket.
+    /// A device, a pipe or a socket.
     NoFile,
-    /// The store does not store itself.
+    /// The store itself.
     TheStore,
     NotUtf8,
 }
@@ -42,7 +42,7 @@ impl Found {
 }
 
 impl Why {
-    /// Whether someone may have counted on it being stored.
+    /// Whether the user may have expected the entry to be stored.
     pub(crate) fn is_failure(self) -> bool {
         self == Self::NotUtf8
     }
@@ -59,7 +59,7 @@ impl fmt::Display for Why {
     }
 }
 
-/// Everything below a directory but another one, sorted.
+/// Lists everything below a directory except one other directory, sorted.
 pub(crate) fn walk(directory: &Path, but: Option<&Path>) -> Outcome<Vec<Found>> {
     let but = but.and_then(|but| fs::canonicalize(but).ok());
     let mut found = Vec::new();
@@ -69,7 +69,7 @@ pub(crate) fn walk(directory: &Path, but: Option<&Path>) -> Outcome<Vec<Found>> 
             let entry = entry.about(directory.display())?;
             let path = entry.path();
             let skipped = |why| Found::Skipped { path: path.clone(), why };
-            let metadata = entry.metadata().about(path.display())?; // of a link, not of what it leads to
+            let metadata = entry.metadata().about(path.display())?; // of a link itself, not of its target
             let Some(name) = entry.file_name().to_str().map(|name| format!("{prefix}{name}")) else {
                 found.push(skipped(Why::NotUtf8));
                 continue;
@@ -97,8 +97,8 @@ fn key(found: &Found) -> &OsStr {
     }
 }
 
-/// Where an object of this name lies below a directory; `None` for a name that would lead out of it, or to a place that
-/// another name leads to as well.
+/// The path of an object of this name below a directory; `None` for a name that leads out of the directory or to the
+/// path of another name.
 pub(crate) fn path_below(directory: &Path, name: &str) -> Option<PathBuf> {
     let mut path = directory.to_owned();
     for part in name.split('/') {

@@ -1,6 +1,6 @@
-//! An allocator for tests that looks for plaintext in every block that is freed.
+//! A test allocator that searches every freed block for plaintext.
 //!
-//! A crate of its own because an allocator is `unsafe`, which `atrest` forbids in all of its own code and tests.
+//! The allocator has a crate of its own because it is `unsafe`, which `atrest` forbids in all of its code and tests.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;

@@ -1,4 +1,4 @@
-//! Completion records: what stands in place of envelope and manifest of an SSE-C upload that was completed without its key.
+//! Completion records, which replace envelope and manifest of an SSE-C upload that was completed without its key.
 
 use crate::envelope::{BOUND, SSE_C, UPLOAD};
 use crate::kdf::{expand, extract, label, lp};

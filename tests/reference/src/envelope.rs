@@ -1,4 +1,4 @@
-//! The envelope as a value, and its one encoding. [`crate::parse`] is the other way.
+//! The envelope as a value, and its encoder. [`crate::parse`] decodes it.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Notation of the format: Extract, Expand, LP, and AES-256-GCM, over `ring`.
+//! The notation of the format: Extract, Expand, LP, and AES-256-GCM, over `ring`.
 
 use ring::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use ring::hmac;

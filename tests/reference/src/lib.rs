@@ -1,10 +1,10 @@
-//! The stored format, version 1, written a second time: naively, in whole buffers, over another
-//! cryptographic library.
+//! The stored format, version 1, implemented a second time: naively, in whole buffers, over another cryptographic
+//! library.
 //!
-//! It shares no code and no crate of cryptography with `atrest`, so that a mistake has to be made
-//! twice, in two styles, before a test that compares the two misses it. Clarity goes before speed:
-//! nothing streams, everything is copied, and a function reads like the sentence it obeys. It is an
-//! oracle for tests and nothing else: keys are plain arrays that are never wiped.
+//! The oracle shares no code and no crate of cryptography with `atrest`. A comparison of the two therefore misses a
+//! mistake only if it was made twice. The oracle prefers clarity to speed: it does not stream, it copies everything,
+//! and each function reads like a sentence of the format. The oracle is for tests only: keys are plain arrays that are
+//! never wiped.
 //!
 //! One module for each section of the format:
 //!

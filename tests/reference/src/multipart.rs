@@ -1,4 +1,4 @@
-//! What holds the parts of an object together: the manifest, and the receipts it is made from.
+//! The manifest of a multipart object, and the receipts that it is made from.
 
 use crate::message::{max_plaintext, open_layers, part_context, stored_len};
 use crate::name::Name;

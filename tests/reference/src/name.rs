@@ -1,4 +1,4 @@
-//! Names of objects: CTX, and the ARN that a KMS is shown.
+//! Object names: CTX, and the ARN for a KMS.
 
 use crate::Error;
 use crate::kdf::lp;

@@ -1,4 +1,4 @@
-//! Whole objects: written with all randomness passed in, read against an expectation.
+//! Whole objects: written with given randomness, and read against an expectation.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Reading an envelope: every check, in the order that names the error.
+//! The parser of envelopes: every check, in the order that determines the error.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! Uploads and multipart objects: written with all randomness passed in, honestly or not.
+//! Uploads and multipart objects: written with given randomness, valid or invalid.
 
 use std::collections::BTreeMap;
 

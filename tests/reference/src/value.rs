@@ -1,4 +1,4 @@
-//! Small sealed values: what must not lie in the clear beside an object.
+//! Sealed values: small secrets beside an object.
 
 use crate::Error;
 use crate::kdf::{expand, gcm_open, gcm_seal, label, lp};

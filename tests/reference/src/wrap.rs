@@ -1,4 +1,4 @@
-//! From a key-encryption key to a data key: the verifier, wrapping and unwrapping.
+//! The verifier, and wrapping and unwrapping of data keys.
 
 use crate::Error;
 use crate::envelope::Envelope;

@@ -1,11 +1,11 @@
-//! Values of options: ranges and sizes.
+//! Parsers of option values: ranges and sizes.
 
 use atrest::ByteRange;
 use atrest::multipart::s3_limits::MAX_PART_LEN;
 
 use crate::failure::{Failure, Outcome};
 
-/// `A-B` (both included), `A-` or `-N`, as in the HTTP header.
+/// Parses `A-B` (both included), `A-` or `-N`, as in the HTTP header.
 pub(super) fn parse_range(text: &str) -> Outcome<ByteRange> {
     let wrong = || Failure::usage(format!("not a range: {text} (A-B, A- or -N)"));
     let number = |digits: &str| digits.parse::<u64>().map_err(|_| wrong());
@@ -23,7 +23,7 @@ pub(super) fn parse_range(text: &str) -> Outcome<ByteRange> {
     })
 }
 
-/// What a number of bytes is followed by, the longest first.
+/// The suffixes of a number of bytes, the longest first.
 const UNITS: [(&str, u64); 10] = [
     ("KiB", 1 << 10),
     ("MiB", 1 << 20),
@@ -37,7 +37,7 @@ const UNITS: [(&str, u64); 10] = [
     ("", 1),
 ];
 
-/// `100000`, `8MiB`, `8M` or `5MB`: a part's length, which S3 ends at 5 GiB.
+/// Parses `100000`, `8MiB`, `8M` or `5MB`: a part's length, which S3 limits to 5 GiB.
 pub(super) fn parse_part_len(text: &str) -> Outcome<u64> {
     let len = UNITS.iter().find_map(|(unit, bytes)| {
         let number = text.strip_suffix(unit)?;
@@ -50,7 +50,7 @@ pub(super) fn parse_part_len(text: &str) -> Outcome<u64> {
     }
 }
 
-/// At least so many bytes, as `--part-size` takes it: whole MiB above one.
+/// Rounds up to a value for `--part-size`: whole MiB above one MiB.
 pub(crate) fn size_text(len: u64) -> String {
     const MIB: u64 = 1 << 20;
     match len {

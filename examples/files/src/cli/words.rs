@@ -1,4 +1,4 @@
-//! The words of a command line, sorted.
+//! `Words`: the sorted words of a command line.
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -11,15 +11,15 @@ use crate::failure::{Failure, Outcome};
 use crate::kms::KmsKind;
 use crate::store::StoreOptions;
 
-/// A command takes what is its own, and what is left is an error.
+/// A command takes its own words; any word that is left is an error.
 #[derive(Default)]
 pub(crate) struct Words {
     plain: VecDeque<OsString>,
     pub(crate) help: bool,
     pub(crate) store: StoreOptions,
-    /// Options without a value that were given.
+    /// The given options without a value.
     switches: Vec<&'static str>,
-    /// Options with a value of text.
+    /// The given options with a text value.
     values: Vec<(&'static str, String)>,
     key_files: Vec<PathBuf>,
 }
@@ -61,14 +61,14 @@ impl Words {
         self.switches.len() < given
     }
 
-    /// The value of an option; the last where it was given several times.
+    /// The value of an option; the last one, if it was given several times.
     pub(crate) fn value(&mut self, name: &str) -> Option<String> {
         let value = self.values.iter().rev().find(|(option, _)| *option == name).map(|(_, value)| value.clone());
         self.values.retain(|(option, _)| *option != name);
         value
     }
 
-    /// How many plain words are left.
+    /// How many positional words are left.
     pub(crate) fn len(&self) -> usize {
         self.plain.len()
     }
@@ -96,7 +96,7 @@ impl Words {
         std::mem::take(&mut self.key_files)
     }
 
-    /// The customer keys, without taking them from the mode that needs one as well.
+    /// The customer keys; a mode that needs one can still take it.
     pub(crate) fn key_files_too(&self) -> Vec<PathBuf> {
         self.key_files.clone()
     }
@@ -120,7 +120,7 @@ impl Words {
         text.parse().map_err(|_| Failure::usage(format!("{what} is a number, and not {text}")))
     }
 
-    /// An option that the command does not know is a mistake, never ignored: `--mode` on `get` may be meant.
+    /// An unknown option is an error, never ignored: the user may expect `--mode` on `get` to have an effect.
     pub(crate) fn nothing_left(self) -> Outcome<()> {
         let options = self.values.iter().map(|(option, _)| *option).chain(self.switches.iter().copied());
         let mut options = options.chain(self.key_files.iter().map(|_| "customer-key"));

@@ -1,4 +1,4 @@
-//! What the demo compares with.
+//! The checks of the demo: digests of files, and flipped bits.
 
 use std::collections::hash_map::RandomState;
 use std::fs::OpenOptions;
@@ -8,7 +8,7 @@ use std::path::Path;
 
 use crate::failure::{About, Outcome};
 
-/// Tells in 64 bits whether a file is still the same: the standard library's keyed hash, with a key of this run.
+/// A 64-bit digest that shows whether a file is unchanged: the standard library's keyed hash, with a key of this run.
 #[derive(Default)]
 pub(super) struct Fingerprint(RandomState);
 
@@ -25,7 +25,7 @@ impl Fingerprint {
     }
 }
 
-/// Does something while one bit of a file is wrong. The bit is right again afterwards, whatever came out.
+/// Runs a function while one bit of a file is flipped, and then restores the bit, whatever the result.
 pub(super) fn with_flipped_bit<T>(path: &Path, offset: u64, action: impl FnOnce() -> T) -> Outcome<T> {
     flip_bit(path, offset).about(path.display())?;
     let outcome = action();

@@ -1,4 +1,4 @@
-//! The file that the demo is about.
+//! `Original`: the file that the demo encrypts.
 
 use std::fs::{self, File};
 use std::io::{Seek, SeekFrom};
@@ -16,7 +16,7 @@ impl Original {
     pub(super) fn new(path: &Path) -> Outcome<Self> {
         let metadata = fs::metadata(path).about(path.display())?;
         if !metadata.is_file() {
-            let refusal = Failure::rule("the demo reads a file several times, and this is none");
+            let refusal = Failure::rule("the demo reads its file several times, so it needs a regular file");
             return Err(refusal).about(path.display());
         }
         Ok(Self { path: path.to_owned(), len: metadata.len() })
@@ -26,7 +26,7 @@ impl Original {
         File::open(&self.path).about(self.path.display())
     }
 
-    /// The same for a put.
+    /// The file as the source of a put.
     pub(super) fn source(&self) -> Source {
         Source::File { path: self.path.clone(), len: self.len }
     }

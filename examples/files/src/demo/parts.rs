@@ -1,4 +1,4 @@
-//! The same file once more, put in parts.
+//! The demo of a put in parts, with the same file.
 
 use std::io::Write;
 
@@ -32,7 +32,7 @@ impl Demo {
         let object = OpenObject::open_with_keys(&self.store, NAME, &self.keys)?;
         let mut last_start = 0;
         if file_len > parts.len {
-            // Half a part to either side of where the first ends.
+            // Half a part on either side of the end of the first part.
             let (start, end) = (parts.len / 2, file_len.min(parts.len + parts.len.div_ceil(2)));
             let read = object.decrypt_range(start..end, SameAs::new(self.original.open_at(start)?))?;
             check(read.plaintext_len == end - start, "a range across two parts has another length")?;

@@ -1,12 +1,12 @@
-//! The library's embedded KMS as the keys of a store, and the `keys` commands.
+//! The library's embedded KMS as the key source of a store, and the `keys` commands.
 //!
 //! ```text
 //! keys/kms.atrest     sealed under keys/root.key: the master key and every KMS key, with their policies
 //!     audit.jsonl     what was done with keys and objects, for whom, and what was refused
 //! ```
 //!
-//! One process at a time has it open: a server, which is one process, opens it once and for all. This program opens it
-//! for each command, and one that comes meanwhile is refused.
+//! Only one process at a time can open the key store. A server is one process and opens it once. This program opens it
+//! for each command, and refuses a second command that runs at the same time.
 
 mod backup;
 mod commands;
@@ -26,7 +26,7 @@ use atrest::{Error, Keyring, KmsKeys, Requester, RootKey, Sse, SseBuilder};
 use crate::failure::{About, Failure, Outcome};
 pub(crate) use commands::{KeysCommand, parse, run};
 
-/// Whom a store belongs to, and who asks unless `--as` says otherwise.
+/// The owner of a store, and the requester unless `--as` names another.
 const OWNER: &str = "files";
 
 #[derive(Debug)]
@@ -39,14 +39,14 @@ pub(crate) struct Embedded {
 }
 
 impl Embedded {
-    /// Makes it. Returns the id that it is known by.
+    /// Creates the key store. Returns its id.
     pub(crate) fn create(keys: &Path, root_key: &RootKey) -> Outcome<String> {
         let kms = EmbeddedKms::at(kms_file(keys)).audit(trail_of(keys)?);
         Ok(kms.create(root_key, Requester::new(OWNER))?.store_id())
     }
 
     pub(crate) fn open(keys: &Path, id: &str, root_key: &RootKey, requester: Option<&str>) -> Outcome<Self> {
-        // One trail for the KMS and for objects.
+        // One trail records the operations of the KMS and on objects.
         let (file, trail) = (kms_file(keys), trail_of(keys)?);
         let kms = EmbeddedKms::at(&file).store_id(id).audit(trail.clone()).open(root_key);
         let kms = kms.map_err(or_in_use).about(file.display())?;
@@ -64,12 +64,12 @@ impl Embedded {
         Ok(sse.requested_by(self.requester.clone()))
     }
 
-    /// The key that is used where none is named.
+    /// The key for objects without a named key.
     pub(crate) fn default_key(&self) -> &'static str {
         DEFAULT_ALIAS
     }
 
-    /// The KMS itself, which asks nobody for a name: for the owner alone.
+    /// The KMS itself, without a requester: only the owner may use it.
     pub(crate) fn owned(&self) -> Outcome<&EmbeddedKms> {
         match self.requester == self.kms.owner() {
             true => Ok(&self.kms),
@@ -90,14 +90,14 @@ fn log_file(keys: &Path) -> PathBuf {
     keys.join("audit.jsonl")
 }
 
-/// Nothing is done that it cannot record.
+/// An audit trail that is required: an operation that cannot be recorded fails.
 fn trail_of(keys: &Path) -> Outcome<AuditTrail> {
     let log = log_file(keys);
     let sink = JsonLines::at(&log).open().map_err(or_in_use).about(log.display())?;
     Ok(AuditTrail::new(Arc::new(sink)))
 }
 
-/// The KMS and its audit trail have a lock each, and both mean the same here.
+/// The KMS and its audit trail have one lock each; this program reports both in the same way.
 fn or_in_use(error: Error) -> Failure {
     let is_in_use = match &error {
         Error::KeyStore(error) => *error == KeyStoreError::InUse,

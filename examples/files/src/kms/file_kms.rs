@@ -1,11 +1,11 @@
-//! A key management service in a directory: the key provider of this program.
+//! `FileKms`: a key management service in a directory, the key provider of this program.
 //!
-//! Every KMS key is a [`Keyring`](atrest::Keyring) in a sealed file of its own. A key-encryption key is wrapped by using the
-//! library once more: its 32 bytes are a small SSE-S3 object under that keyring, whose name is the encryption
-//! context. Unwrapping it under any other context is therefore refused, as a KMS has to.
+//! Every KMS key is a [`Keyring`](atrest::Keyring) in a sealed file of its own. `FileKms` wraps a key-encryption key as
+//! a small SSE-S3 object under that keyring, with the encryption context as the object's name. Unwrapping under another
+//! context is therefore refused, as a KMS must.
 //!
-//! Keys have names of lower-case letters, digits, `-` and `_`. `files-kms:app` is a key's id, what is written into
-//! envelopes; `alias/app` leads to it.
+//! Key names consist of lower-case letters, digits, `-` and `_`. `files-kms:app` is the id of a key, which envelopes
+//! contain; `alias/app` is an alias of it.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -19,7 +19,7 @@ use atrest::{
 
 use crate::failure::{About, Failure, Outcome};
 
-/// The one KMS key that is made when it is first needed; others are made by `kms-create`.
+/// The KMS key that is created on first use; `kms-create` creates others.
 pub(crate) const DEFAULT_ALIAS: &str = "alias/default";
 
 const ID_PREFIX: &str = "files-kms:";
@@ -33,7 +33,7 @@ pub(crate) struct FileKms {
 }
 
 impl FileKms {
-    /// A new service with no keys, in a directory that does not exist yet.
+    /// Creates a service without keys, in a new directory.
     pub(crate) fn create(directory: &Path) -> Outcome<()> {
         fs::create_dir(directory).about(directory.display())?;
         RootKey::create_file(directory.join("root.key"))?;
@@ -46,7 +46,7 @@ impl FileKms {
         Ok(Self { directory, root_key })
     }
 
-    /// Makes a key and returns its id.
+    /// Creates a key and returns its id.
     pub(crate) fn create_key(&self, name: &str) -> Outcome<String> {
         if !is_key_name(name) {
             return Err(Failure::rule(format!(
@@ -57,7 +57,7 @@ impl FileKms {
         Ok(format!("{ID_PREFIX}{name}"))
     }
 
-    /// Makes the default key unless there is one.
+    /// Creates the default key unless it exists.
     pub(crate) fn ensure_default_key(&self) -> Outcome<()> {
         let Some(name) = key_name(DEFAULT_ALIAS) else {
             return Ok(());
@@ -72,7 +72,7 @@ impl FileKms {
         self.directory.join(name).with_extension(KEY_FILE_EXTENSION)
     }
 
-    /// The id that a request's key id or alias stands for, and the means to wrap under it.
+    /// Resolves a key id or alias to the id, and opens the keyring that wraps under it.
     fn open_key(&self, request: &KeyRequest) -> Result<(String, Sse), KeyProviderError> {
         let refuse = |kind| KeyProviderError::new(kind, request.key_id());
         let name = key_name(request.key_id()).ok_or_else(|| refuse(KeyProviderErrorKind::NotFound))?;
@@ -80,7 +80,7 @@ impl FileKms {
         if !path.try_exists().is_ok_and(|exists| exists) {
             return Err(refuse(KeyProviderErrorKind::NotFound));
         }
-        // The file is there: whatever keeps it from opening is the service's trouble, not the caller's.
+        // The file exists, so a failure to open it is the fault of the service, not of the caller.
         let sse = KeyringFile::open_blocking(&path, &self.root_key)
             .and_then(|keyring| Sse::builder().keyring(keyring).build())
             .map_err(|error| refuse(KeyProviderErrorKind::Unavailable).with_source(error))?;
@@ -111,7 +111,7 @@ impl KeyProvider for FileKms {
             let name = wrapped_key_name(&id, request.context()).map_err(rejected)?;
             let wrapped = Encrypted::from_inline(wrapped.as_bytes()).map_err(rejected)?;
             let mut kek = sse.decrypt(&name, &wrapped, Unlock::Server).await.map_err(rejected)?;
-            // `from_slice` takes 32 bytes and no others, and wipes them here.
+            // `from_slice` accepts only 32 bytes, and wipes its input.
             let kek = KeyEncryptionKey::from_slice(&mut kek).map_err(rejected)?;
             Ok(UnwrappedKey::new(id, kek))
         })
@@ -120,7 +120,8 @@ impl KeyProvider for FileKms {
 
 /// The object name that binds a wrapped key to its KMS key and its encryption context.
 fn wrapped_key_name(key_id: &str, context: &EncryptionContext) -> atrest::Result<ObjectName> {
-    // Each text behind its length, so that no two contexts are one name; the count first, so that none is empty.
+    // The count comes first, so that no context is empty; each text has its length, so that no two contexts share a
+    // name.
     let mut encoded = (context.len() as u64).to_be_bytes().to_vec();
     for (name, value) in context.iter() {
         for text in [name, value] {
@@ -131,13 +132,13 @@ fn wrapped_key_name(key_id: &str, context: &EncryptionContext) -> atrest::Result
     ObjectName::new("wrapped-keys", encoded)?.realm(key_id)
 }
 
-/// The name of the key that an id or an alias stands for.
+/// The key name that an id or an alias refers to.
 fn key_name(key_id: &str) -> Option<&str> {
     let name = key_id.strip_prefix(ID_PREFIX).or_else(|| key_id.strip_prefix(ALIAS_PREFIX))?;
     is_key_name(name).then_some(name)
 }
 
-/// Every name is a safe file name, on file systems that ignore case too.
+/// Every name is a safe file name, also on file systems that ignore case.
 fn is_key_name(name: &str) -> bool {
     let allowed = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || matches!(byte, b'-' | b'_');
     (1..=64).contains(&name.len()) && name.bytes().all(allowed)

@@ -1,5 +1,5 @@
-//! In the place of `embedded.rs` where this program is built without the embedded KMS: nothing of it is ever there, and
-//! whoever asks for it is told how to build it.
+//! Replaces `embedded.rs` in a build without the feature `embedded-kms`: every function refuses, and the error says how
+//! to build the program with the feature.
 
 use std::io::Write;
 use std::path::Path;

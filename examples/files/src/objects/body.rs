@@ -1,4 +1,4 @@
-//! A stored body, opened: one file, or one for each part.
+//! `Body` and `PartFiles`: an opened body, which is one file or one file for each part.
 
 use std::fs::{self, File};
 use std::io::{ErrorKind, Read, Seek, SeekFrom};
@@ -9,20 +9,20 @@ use atrest::{Decryptor, PartInfo, PartNumber};
 
 use crate::failure::{About, Failure, Outcome};
 
-/// The manifest's name among the parts.
+/// The name of the manifest in the directory of the parts.
 pub(super) const MANIFEST: &str = "manifest";
 
-/// What an object's record leads to.
+/// The body that an object's record names.
 #[derive(Debug)]
 pub(crate) enum Body {
-    /// One file. Open, it stays readable, whatever happens to the name meanwhile.
+    /// One file. An open file stays readable even if its name is removed.
     Whole(File),
-    /// A directory, with a file for each part and the manifest.
+    /// A directory with a file for each part and the manifest.
     Parts(PartFiles),
 }
 
-/// The parts of a body. There may be more than a process can hold open, so they are opened one by one; until then the
-/// lock on the manifest keeps whoever overwrites the object from removing them.
+/// The parts of a body. A body may have more parts than a process can hold open, so they are opened one by one.
+/// Meanwhile the lock on the manifest keeps a writer that overwrites the object from removing them.
 #[derive(Debug)]
 pub(crate) struct PartFiles {
     directory: PathBuf,
@@ -30,7 +30,7 @@ pub(crate) struct PartFiles {
 }
 
 impl Body {
-    /// To be called under the store's lock, so that nobody removes the body before it is open.
+    /// Opens a body. The caller must hold the store's lock, so that no writer removes the body first.
     pub(super) fn open(path: PathBuf) -> Outcome<Self> {
         if !fs::symlink_metadata(&path)?.is_dir() {
             return Ok(Self::Whole(File::open(&path)?));
@@ -40,7 +40,7 @@ impl Body {
         Ok(Self::Parts(PartFiles { directory: path, manifest }))
     }
 
-    /// How many bytes are stored, of all parts together.
+    /// The stored bytes of all parts together.
     pub(crate) fn stored_len(&self) -> Outcome<u64> {
         match self {
             Self::Whole(file) => Ok(file.metadata()?.len()),
@@ -48,7 +48,7 @@ impl Body {
         }
     }
 
-    /// The same decryptor, knowing the parts where there are any.
+    /// Gives the decryptor the manifest, if the body has parts.
     pub(crate) fn list_parts(&self, decryptor: Decryptor) -> Outcome<Decryptor> {
         match self {
             Self::Whole(_) => Ok(decryptor),
@@ -61,7 +61,7 @@ impl Body {
         }
     }
 
-    /// Gives every stored byte in order, file by file.
+    /// Calls `read` for every stored byte in order, file by file.
     pub(crate) fn read_all(
         &self,
         decryptor: &Decryptor,
@@ -73,12 +73,12 @@ impl Body {
                 file.seek(SeekFrom::Start(0))?;
                 read(&mut file)
             }
-            // A file that is longer than its part is read to its end: then the rest does not authenticate.
+            // A file that is longer than its part is read to its end, so that the rest fails to authenticate.
             Self::Parts(files) => decryptor.parts()?.iter().try_for_each(|part| read(&mut files.open(part.number)?)),
         }
     }
 
-    /// Gives these ranges of the stored body in order, each of which lies in one part.
+    /// Reads these ranges of the stored body in order. Each range lies in one part.
     pub(crate) fn read_ranges(
         &self,
         decryptor: &Decryptor,
@@ -100,7 +100,7 @@ impl Body {
         Ok(())
     }
 
-    /// The parts of one that has some.
+    /// The files of the parts, if the body has parts.
     pub(crate) fn part_files(&self) -> Outcome<&PartFiles> {
         match self {
             Self::Whole(_) => Err(Failure::rule("was not put in parts")),
@@ -116,7 +116,7 @@ impl PartFiles {
     }
 }
 
-/// The part that a stored byte lies in. Parts without a plaintext have stored bytes too.
+/// The part that contains a stored byte. Parts with empty plaintext have stored bytes too.
 fn part_with(parts: &[PartInfo], offset: u64) -> Outcome<&PartInfo> {
     let index = parts.partition_point(|part| part.ciphertext.end <= offset);
     parts.get(index).ok_or_else(|| Failure::rule("nothing is stored there"))
@@ -127,12 +127,12 @@ pub(super) fn part_name(number: PartNumber) -> String {
     format!("{:05}", number.get())
 }
 
-/// How many bytes the parts in a directory are.
+/// The stored bytes of all parts in a directory.
 pub(super) fn parts_len(directory: &Path) -> Outcome<u64> {
     let mut len = 0;
     for entry in fs::read_dir(directory)? {
         let entry = entry?;
-        // Hidden ones are nobody's: file managers leave such.
+        // Hidden files are not parts: file managers leave such files.
         if entry.file_name() != MANIFEST && !entry.file_name().as_encoded_bytes().starts_with(b".") {
             len += entry.metadata()?.len();
         }
@@ -140,10 +140,11 @@ pub(super) fn parts_len(directory: &Path) -> Outcome<u64> {
     Ok(len)
 }
 
-/// Removes a body that no record names; says whether it is gone. One that is being read in parts stays for `gc`.
+/// Removes a body that no record names. Returns whether it was removed; a body whose parts are being read stays for
+/// `gc`.
 pub(super) fn remove(path: &Path) -> Outcome<bool> {
     let removed = if fs::symlink_metadata(path)?.is_dir() {
-        // Without a manifest it is the rest of one that was being removed.
+        // Without a manifest, the directory is the rest of a removal that was interrupted.
         if File::open(path.join(MANIFEST)).is_ok_and(|manifest| manifest.try_lock().is_err()) {
             return Ok(false);
         }

@@ -1,11 +1,11 @@
-//! The names in a directory.
+//! `sync_directory` and `file_names`: the names in a directory.
 
 use std::fs;
 use std::path::Path;
 
 use crate::failure::{About, Outcome};
 
-/// Makes the names in a directory durable, as `File::sync_all` does with the bytes in a file.
+/// Makes the names in a directory durable, as `File::sync_all` does for the bytes of a file.
 pub(crate) fn sync_directory(directory: &Path) -> Outcome<()> {
     #[cfg(unix)]
     fs::File::open(directory)?.sync_all().about(directory.display())?;
@@ -14,7 +14,7 @@ pub(crate) fn sync_directory(directory: &Path) -> Outcome<()> {
     Ok(())
 }
 
-/// The names in a directory, but for hidden ones (file managers leave such).
+/// The names in a directory, without hidden files, which file managers leave.
 pub(crate) fn file_names(directory: &Path) -> Outcome<Vec<String>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory).about(directory.display())? {

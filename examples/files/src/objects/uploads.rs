@@ -1,4 +1,4 @@
-//! Uploads under way: parts that are no object yet.
+//! `NewUpload`: uploads under way, whose parts are not an object yet.
 //!
 //! ```text
 //! uploads/<id>/lock        held by the writer for as long as it lives
@@ -22,7 +22,8 @@ use crate::failure::{About, Failure, Outcome, unless_gone};
 use crate::record::{BodyName, UploadRecord};
 use crate::steps::{Step, reach};
 
-/// An upload of this process. Dropped before its commit, it leaves nothing; killed, it leaves a directory for `gc`.
+/// An upload of this process. Dropping it before its commit leaves nothing; a killed process leaves a directory for
+/// `gc`.
 #[derive(Debug)]
 pub(crate) struct NewUpload {
     id: BodyName,
@@ -32,18 +33,18 @@ pub(crate) struct NewUpload {
     _lock: File,
 }
 
-/// A part that is stored, as completion asks for it.
+/// A stored part, as completion needs it.
 #[derive(Debug)]
 pub(crate) struct StoredPart {
     pub(crate) number: PartNumber,
     pub(crate) receipt: Receipt,
     pub(crate) stored_len: u64,
-    /// The first bytes of what is stored.
+    /// The first bytes of the stored part.
     pub(crate) header: [u8; 56],
 }
 
 impl Objects {
-    /// Begins an upload under an id that was drawn for it. The envelope is asked for under the store's lock.
+    /// Begins an upload under a random id. `envelope` is called under the store's lock.
     pub(crate) fn new_upload(
         &self,
         id: BodyName,
@@ -80,23 +81,23 @@ impl Objects {
         Ok(names.iter().filter_map(|name| BodyName::parse(name)).collect())
     }
 
-    /// What is known of an upload; `None` where it has ended, or was killed before it was one.
+    /// Reads an upload's record; `None` if the upload has ended, or was killed before it had a record.
     pub(crate) fn upload(&self, id: &BodyName) -> Outcome<Option<UploadRecord>> {
         let bytes = self.upload_bytes(id)?;
         bytes.map(|bytes| UploadRecord::decode(&bytes)).transpose().about(format!("upload {}", id.as_str()))
     }
 
-    /// The record of an upload as it is stored, damaged or not.
+    /// Reads the stored bytes of an upload's record, damaged or not.
     pub(crate) fn upload_bytes(&self, id: &BodyName) -> Outcome<Option<Vec<u8>>> {
         unless_gone(fs::read(self.uploads.join(id.as_str()).join("upload"))).about(format!("upload {}", id.as_str()))
     }
 
-    /// How many bytes of an upload's parts are stored.
+    /// The stored bytes of all parts of an upload.
     pub(crate) fn upload_len(&self, id: &BodyName) -> Outcome<u64> {
         parts_len(&self.uploads.join(id.as_str()).join("body"))
     }
 
-    /// Compare-and-swap of an upload's envelope. Its writer goes on and does not notice.
+    /// Replaces an upload's envelope by compare-and-swap. The upload's writer continues undisturbed.
     pub(crate) fn replace_upload_envelope(&self, id: &BodyName, old: &[u8], new: &[u8]) -> Outcome<bool> {
         let _lock = self.lock_exclusive()?;
         match self.upload(id)? {
@@ -104,7 +105,7 @@ impl Objects {
                 let record = UploadRecord { envelope: new.to_vec(), ..upload };
                 let file = self.uploads.join(id.as_str()).join("upload");
                 let replaced = self.replace_file(&file, record.encode().as_bytes());
-                // Its writer may end meanwhile. What it has not removed then, `gc` does.
+                // The upload's writer may end meanwhile. `gc` removes the files that the writer did not remove.
                 if unless_gone(replaced)?.is_none() {
                     return Ok(false);
                 }
@@ -115,8 +116,8 @@ impl Objects {
         }
     }
 
-    /// Removes the uploads whose writers are gone. To be called under the store's lock, which a writer does not ask for
-    /// when it removes its own: what it has removed may be missing at any point here.
+    /// Removes uploads whose writers have ended. The caller must hold the store's lock. A writer removes its own upload
+    /// without that lock, so files may disappear at any point.
     pub(super) fn sweep_uploads(&self) -> Outcome<usize> {
         let mut swept = 0;
         for id in self.upload_ids()? {
@@ -133,23 +134,23 @@ impl Objects {
 }
 
 impl NewUpload {
-    /// A new file for a part's stored bytes.
+    /// Creates a file for a part's stored bytes.
     pub(crate) fn part_file(&self, number: PartNumber) -> Outcome<File> {
         Ok(File::create_new(self.body.join(part_name(number)))?)
     }
 
-    /// Notes that a part is stored: only now does it count.
+    /// Records the receipt of a part. From then on the part counts.
     pub(crate) fn add_part(&self, number: PartNumber, stored: &File, receipt: &Receipt) -> Outcome<()> {
         stored.sync_all()?;
         reach(Step::PartWritten);
         let line = format!("{number} {}\n", BASE64.encode(receipt.as_bytes()));
         let mut receipts = self.receipts.lock().map_err(|_| Failure::rule("another thread failed"))?;
-        receipts.write_all(line.as_bytes())?; // not synced: an upload outlives no crash, its parts have to outlive the commit
+        receipts.write_all(line.as_bytes())?; // not synced: an upload does not survive a crash, but its parts must survive the commit
         reach(Step::PartStored);
         Ok(())
     }
 
-    /// Every part that is stored, in order of number, as any other process would find them.
+    /// Reads every stored part in order of number, as any other process would find them.
     pub(crate) fn parts(&self) -> Outcome<Vec<StoredPart>> {
         let lines = fs::read_to_string(self.directory.join("receipts"))?;
         let mut parts = lines.lines().map(|line| self.part(line)).collect::<Outcome<Vec<_>>>()?;
@@ -169,7 +170,7 @@ impl NewUpload {
         Ok(StoredPart { number, receipt, stored_len: stored.metadata()?.len(), header })
     }
 
-    /// Stores the manifest beside the parts: what the commit needs is complete and synced.
+    /// Stores the manifest beside the parts. After that, everything that the commit needs is complete and synced.
     pub(crate) fn add_manifest(&self, manifest: &[u8]) -> Outcome<()> {
         let mut file = File::create_new(self.body.join(MANIFEST))?;
         file.write_all(manifest)?;
@@ -179,7 +180,7 @@ impl NewUpload {
         Ok(())
     }
 
-    /// For the commit, which moves it all at once.
+    /// The directory of the body, which the commit moves as a whole.
     pub(crate) fn prepared(&self) -> Prepared<'_> {
         Prepared { name: &self.id, path: &self.body }
     }

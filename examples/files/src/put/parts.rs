@@ -1,6 +1,6 @@
-//! A put in parts: several threads encrypt them, each part into a file of its own, and they end in any order.
+//! `NewParts`: a put in parts. Several threads encrypt the parts, each into a file of its own, in any order.
 //!
-//! An S3 server does the same from many requests. What its requests share lies in the upload's directory: the envelope,
+//! An S3 server does the same from many requests. The upload's directory holds what the requests share: the envelope,
 //! the parts and their receipts.
 
 use std::fs::File;
@@ -25,7 +25,7 @@ use crate::source::Source;
 use crate::store::Store;
 use crate::streams;
 
-/// An upload, and where its parts go.
+/// An upload, and the store that its parts go to.
 pub(super) struct NewParts {
     upload: Upload,
     pub(super) files: NewUpload,
@@ -38,7 +38,7 @@ pub(super) fn begin(store: &Store, name: &str, mode: AnyMode) -> Outcome<NewPart
     Ok(NewParts { upload, files })
 }
 
-/// Stores every part. Returns the plaintext's length.
+/// Stores every part. Returns the plaintext length in bytes.
 pub(super) fn store_all(upload: &NewParts, source: Source, parts: Parts, bar: &ProgressBar) -> Outcome<u64> {
     let work = Work {
         upload,
@@ -55,9 +55,9 @@ pub(super) fn store_all(upload: &NewParts, source: Source, parts: Parts, bar: &P
     Ok(work.stored_len.into_inner())
 }
 
-/// Makes an object of all parts that are stored: how many they are, and its envelope.
+/// Completes the upload from all stored parts. Returns the number of parts and the object's envelope.
 pub(super) fn complete(store: &Store, upload: &NewParts, unlock: Unlock<'_>) -> Outcome<(usize, Envelope)> {
-    // A long upload may have begun before a rotation: what it becomes is under the primary of today.
+    // A rotation may have happened since the upload began. The completed object is under the current primary.
     store.keyring().blocking().reload()?;
     let stored = upload.files.parts()?;
     let labels: Vec<_> = stored.iter().map(|part| label(part.number)).collect();
@@ -69,12 +69,12 @@ pub(super) fn complete(store: &Store, upload: &NewParts, unlock: Unlock<'_>) -> 
     Ok((stored.len(), completed.envelope))
 }
 
-/// What a client would name a part by at completion: for an S3 server the ETag that it answered.
+/// The label of a part, by which a client names it at completion: for an S3 server the ETag that it answered.
 fn label(number: PartNumber) -> String {
     format!("part {number}")
 }
 
-/// What the threads share.
+/// The state that the threads share.
 struct Work<'a> {
     upload: &'a NewParts,
     queue: Mutex<Queue>,
@@ -83,11 +83,11 @@ struct Work<'a> {
     bar: &'a ProgressBar,
 }
 
-/// The parts that nobody has begun yet.
+/// The parts that have not begun.
 enum Queue {
     /// Each thread opens the file and reads its own part.
     File { path: PathBuf, start: u64, len: u64, part_len: u64, next: u32 },
-    /// Only one thread at a time can read; meanwhile the others write theirs to the disk.
+    /// Only one thread reads at a time; meanwhile the others write their parts to the disk.
     Stream { stream: BufReader<Box<dyn Read + Send>>, part_len: u64, next: u32 },
 }
 
@@ -101,12 +101,12 @@ impl Work<'_> {
         outcome.map(drop)
     }
 
-    /// Stores one part; says whether there was one.
+    /// Stores the next part. Returns whether there was one.
     fn store_next(&self) -> Outcome<bool> {
         let mut queue = self.queue.lock().map_err(|_| panicked())?;
         let (number, file, receipt) = match &mut *queue {
             Queue::File { path, start, len, part_len, next } => {
-                // An object without a byte still has a part.
+                // An empty object still has one part.
                 if *start >= *len && *next > 1 {
                     return Ok(false);
                 }
@@ -116,7 +116,7 @@ impl Work<'_> {
                 drop(queue);
                 let mut source = File::open(&path).about(path.display())?;
                 source.seek(SeekFrom::Start(offset))?;
-                // A file that has become shorter meanwhile fails here: the part is of so many bytes and no others.
+                // Fails if the file has become shorter: the part's length is fixed.
                 let part = self.upload.upload.part_of_len(number, plaintext_len)?;
                 self.encrypt(part, source.take(plaintext_len))?
             }
@@ -161,7 +161,7 @@ impl Queue {
     }
 }
 
-/// Whether a file is not too long for parts of this length. Of anything else nobody knows.
+/// Errors if a file of known length has too many parts of this length. The length of other sources is unknown.
 pub(super) fn check_count(source: &Source, part_len: u64) -> Outcome<()> {
     match source.known_len() {
         Some(len) if len.div_ceil(part_len) > u64::from(MAX_PARTS) => {
@@ -173,7 +173,7 @@ pub(super) fn check_count(source: &Source, part_len: u64) -> Outcome<()> {
 }
 
 fn take_number(next: &mut u32, part_len: u64) -> Outcome<PartNumber> {
-    // Nobody knows how much there is still to come.
+    // The remaining length is unknown.
     let number = PartNumber::new(*next)
         .map_err(|_| too_many(part_len, &format!("try --part-size {}", size_text(part_len.saturating_mul(10)))))?;
     *next += 1;

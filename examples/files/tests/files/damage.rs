@@ -1,4 +1,4 @@
-//! Bodies and records that were changed, cut or moved.
+//! Changed, truncated and moved bodies and records.
 
 use std::fs;
 

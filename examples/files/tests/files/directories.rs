@@ -1,4 +1,4 @@
-//! Whole directories, in and out.
+//! The commands `put` and `get` with whole directories.
 
 use std::fs;
 

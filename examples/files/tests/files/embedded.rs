@@ -150,7 +150,7 @@ pub(crate) mod built {
         program.says("keys allow alias/app read --everyone", "read: everyone;");
         program.says("--as eve cat object", "meow");
         program.refuses("keys forbid alias/app read eve", "--everyone");
-        program.says("keys forbid alias/app read --everyone", "read: nobody;");
+        program.says("keys forbid alias/app read --everyone", "read: no requester;");
         program.refuses("--as eve cat object", denied);
         assert!(program.put_as("eve", "object", b"meow").stderr.contains(denied));
     }

@@ -1,4 +1,4 @@
-//! Backups of an embedded KMS: what comes back with them, and what does not.
+//! Backup and restore of an embedded KMS.
 
 use std::fs;
 

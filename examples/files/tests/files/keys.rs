@@ -1,4 +1,4 @@
-//! Whose key opens what, where the keys are, and what a rotation does.
+//! Keys: which key opens an object, where the keys are stored, and the effects of a rotation.
 
 use std::fs;
 

@@ -1,5 +1,5 @@
-//! The `files` example, killed: at every step between two writes, and at any moment. Whatever it was doing, everything
-//! that had been acknowledged is there, what was being written is the old or the new, whole, and the next run succeeds.
+//! The `files` example, killed at every step between two writes, and at random moments. Every acknowledged object
+//! survives, an interrupted write leaves the whole old or the whole new object, and the next run succeeds.
 
 use std::collections::BTreeSet;
 use std::collections::hash_map::RandomState;

@@ -1,4 +1,5 @@
-//! The `files` example, end to end: a child process for every command, and the store's files in between.
+//! The `files` example, end to end: each command runs as a child process, and tests inspect the store's files in
+//! between.
 
 mod damage;
 mod directories;

@@ -1,4 +1,4 @@
-//! The example program as a child process, with a store of its own.
+//! `Program`: the example as a child process, with a store of its own.
 
 use std::ffi::OsStr;
 use std::fs;

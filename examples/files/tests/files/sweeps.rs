@@ -1,4 +1,4 @@
-//! Rotation to its end, inventories, and what lay in the clear.
+//! Complete rotations, inventories, and the encryption of unencrypted files.
 
 use std::fs;
 

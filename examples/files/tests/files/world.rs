@@ -1,4 +1,4 @@
-//! A store, what it has acknowledged, and the checks after a program was killed.
+//! `World`: a store, its acknowledged objects, and the checks after a process was killed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -143,7 +143,7 @@ impl World {
         self.program.ok(["gc"]);
         assert_eq!(self.program.files("tmp").len() + self.program.files("uploads").len(), 0, "{task:?} at {at}");
         let bodies = fs::read_dir(self.program.path("atrest-store/bodies")).expect("there").count();
-        assert_eq!(bodies, self.objects.len(), "{task:?} at {at}: bodies of nobody");
+        assert_eq!(bodies, self.objects.len(), "{task:?} at {at}: orphaned bodies");
         let verified = self.program.ok_text(["verify", "--customer-key", "customer.key"]);
         let all = self.objects.len();
         assert!(verified.ends_with(&format!("{all} of {all} verified\n")), "{task:?} at {at}: {verified}");

@@ -1,4 +1,4 @@
-//! Writers that are killed, compete, or write a lot.
+//! Writers that are killed, compete, or write much data.
 
 use std::fs;
 use std::io::Write;

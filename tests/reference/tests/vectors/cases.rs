@@ -1,4 +1,4 @@
-//! The files of `tests/vectors/data`, read.
+//! Reads the files of `tests/vectors/data`.
 
 use std::path::Path;
 

@@ -1,4 +1,4 @@
-//! The oracle itself against values computed by an implementation in another language: every case.
+//! The oracle against test vectors of an implementation in another language: every case.
 
 mod cases;
 mod derivations;

@@ -1,4 +1,4 @@
-//! `keys backup` and `keys restore`.
+//! The commands `keys backup` and `keys restore`.
 
 use std::fs;
 use std::io::Write;
@@ -14,7 +14,7 @@ use crate::failure::{About, Failure, Outcome, unless_gone};
 use crate::objects::{Objects, sync_directory};
 use crate::store::{Config, StoreOptions};
 
-/// A backup, and the file of the root key that it alone is sealed under.
+/// A backup, and the file with the root key of the backup.
 pub(crate) struct Backup {
     file: PathBuf,
     root_key: PathBuf,
@@ -28,18 +28,18 @@ pub(super) fn back_up(embedded: &Embedded, to: &Backup, out: &mut impl Write) ->
     let root_key = RootKey::create_file(&to.root_key).about(to.root_key.display())?;
     let sealed = embedded.admin().backup(&root_key).map_err(Failure::from);
     if let Err(failure) = sealed.and_then(|sealed| write_new(&to.file, &sealed)) {
-        let _ = fs::remove_file(&to.root_key); // it was made for this, and opens nothing
+        let _ = fs::remove_file(&to.root_key); // created for this backup, and of no other use
         return Err(failure);
     }
     let (file, root_key) = (to.file.display(), to.root_key.display());
     writeln!(out, "wrote {file}, every key as it is now, and {root_key}, the new root key that alone opens it")?;
-    writeln!(out, "keep the two apart: whoever has both has every key")?;
+    writeln!(out, "keep the two apart: both together give access to every key")?;
     Ok(())
 }
 
-/// In the place of keys that are lost, and of no others.
+/// Restores lost keys. Existing keys are never replaced.
 ///
-/// They are made beside their place, and come to it when no version that was lost can be made again under its number.
+/// The keys are restored beside their final place, and moved there after `next_version` is above every lost version.
 pub(super) fn restore(from: &Backup, options: &StoreOptions, out: &mut impl Write) -> Outcome<()> {
     let config = Config::read(options)?;
     let keys = options.directory().join("keys");
@@ -60,7 +60,7 @@ pub(super) fn restore(from: &Backup, options: &StoreOptions, out: &mut impl Writ
     let kms = kms.restore(&backup, &backup_key, &root_key).about(from.file.display())?;
     let passed_over = raise_next_version(&kms.keyring(), options.directory())?;
     drop(kms);
-    // What a rewrap found tells of other keys than these, and is no proof that one of them is not needed.
+    // The report of an earlier rewrap is about other keys, so it does not prove that a version is unused.
     unless_gone(fs::remove_dir_all(options.directory().join("sweep")))?;
     let restored = tempfile::TempPath::try_from_path(kms_file(beside.path()))?;
     restored.persist_noclobber(&file).map_err(|error| error.error).about(file.display())?;
@@ -73,12 +73,13 @@ pub(super) fn restore(from: &Backup, options: &StoreOptions, out: &mut impl Writ
     Ok(())
 }
 
-/// How many versions the master key may have come to have since the backup. Whoever writes the store can have an envelope
-/// name any, and every number up to the highest is given away.
+/// The most new versions that the master key may have since the backup. An attacker who writes the store can make an
+/// envelope name any version, and every number up to the highest is used up.
 const MOST_SINCE: u32 = 1_000;
 
-/// Has no new version of the master key get the number of one that was made after the backup and is lost: what is under it
-/// would be taken for damaged. Gives the number of envelopes that were not believed.
+/// Keeps new versions of the master key from reusing the number of a version that was created after the backup and
+/// lost: objects under the lost version would look damaged. Returns the number of envelopes that name an implausible
+/// version.
 fn raise_next_version(keyring: &Keyring, store: &Path) -> Outcome<usize> {
     let last = keyring.versions().last().map_or(0, |version| version.number);
     let named = versions_named(&keyring.key_id(), store)?;
@@ -90,7 +91,7 @@ fn raise_next_version(keyring: &Keyring, store: &Path) -> Outcome<usize> {
     Ok(passed_over.len())
 }
 
-/// The versions of this keyring that the envelopes of objects and uploads name; of those that cannot be read, none.
+/// The versions of this keyring that the envelopes of objects and uploads name. Unreadable envelopes are skipped.
 fn versions_named(key_id: &str, store: &Path) -> Outcome<Vec<u32>> {
     let objects = Objects::new(store.to_owned());
     let mut envelopes = Vec::new();

@@ -1,4 +1,4 @@
-//! The `keys` commands: what can be done with KMS keys and their store.
+//! The `keys` commands for KMS keys and the key store.
 
 use std::io::Write;
 use std::time::Duration;
@@ -15,7 +15,7 @@ use crate::failure::{Failure, Outcome};
 use crate::kms::{Kms, KmsKind};
 use crate::store::{Store, StoreOptions};
 
-/// AWS's own, and the longest.
+/// The default waiting period of AWS, which is also the longest.
 const DEFAULT_WAITING_DAYS: u32 = 30;
 
 pub(crate) enum KeysCommand {
@@ -29,7 +29,7 @@ pub(crate) enum KeysCommand {
     Restore(Backup),
 }
 
-/// What to do with one key.
+/// An action on one key.
 pub(crate) enum What {
     Show,
     Enable,
@@ -89,7 +89,7 @@ fn days(words: &mut Words, option: &str) -> Outcome<Option<u32>> {
 }
 
 pub(crate) fn run(command: KeysCommand, options: &StoreOptions, out: &mut impl Write) -> Outcome<()> {
-    // Where there is no store yet this makes one with an embedded KMS; any other refuses.
+    // Without a store, this creates one with an embedded KMS; a store with another KMS refuses.
     let options = StoreOptions { kms: options.kms.or(Some(KmsKind::Embedded)), ..options.clone() };
     let store = match &command {
         KeysCommand::Restore(backup) => return restore(backup, &options, out),
@@ -123,7 +123,7 @@ pub(crate) fn run(command: KeysCommand, options: &StoreOptions, out: &mut impl W
         }
         KeysCommand::Log => write!(out, "{}", embedded.log()?)?,
         KeysCommand::Backup(to) => back_up(embedded, &to, out)?,
-        // It has come first: the store cannot be opened before.
+        // Handled before: the store could not be opened.
         KeysCommand::Restore(_) => {}
     }
     Ok(())

@@ -1,4 +1,4 @@
-//! `keys log`: the audit trail as a table.
+//! The command `keys log`: prints the audit trail as a table.
 
 use std::fs;
 
@@ -17,7 +17,7 @@ impl Embedded {
         let lines = text.lines().filter(|line| !line.is_empty());
         let rows = lines.map(|line| match serde_json::from_str(line) {
             Ok(record) => row(&record),
-            // What was being written when the power went.
+            // A line that was cut by a crash.
             Err(_) => vec!["(a line that was cut)".to_owned()],
         });
         Ok(Table([HEADING.map(str::to_owned).to_vec()].into_iter().chain(rows).collect()))
@@ -27,7 +27,7 @@ impl Embedded {
 fn row(record: &Value) -> Vec<String> {
     let text = |path: &str| record.pointer(path).and_then(Value::as_str);
     let who = ["arn", "userName", "accountId"].into_iter().find_map(|name| text(&format!("/userIdentity/{name}")));
-    // As it was asked for, an alias for instance, or as it was resolved.
+    // The key id as requested, such as an alias, or as resolved.
     let key = text("/requestParameters/keyId").or(text("/additionalEventData/keyId"));
     let version = record.pointer("/additionalEventData/keyVersion").map(Value::to_string);
     [
@@ -43,7 +43,7 @@ fn row(record: &Value) -> Vec<String> {
     .to_vec()
 }
 
-/// The end of an id, by which a person tells it from the others; an alias as it is.
+/// The end of an id, which is enough to distinguish keys; an alias is shown whole.
 fn short(key_id: &str) -> String {
     match key_id.char_indices().rev().nth(7) {
         Some((at, _)) if at > 0 && !key_id.contains("alias/") => format!("..{}", &key_id[at..]),

@@ -1,4 +1,4 @@
-//! `keys allow` and `keys forbid`: who may do what with a key.
+//! The commands `keys allow` and `keys forbid`: change the policy of a key.
 
 use std::collections::BTreeSet;
 
@@ -9,14 +9,14 @@ use super::OWNER;
 use crate::cli::Words;
 use crate::failure::{Failure, Outcome};
 
-/// What the permissions are called here: whoever writes objects has keys generated, whoever reads them has keys unwrapped.
+/// The names of the permissions in this program: `write` generates keys, `read` unwraps keys.
 pub(super) const PERMISSIONS: [(Permission, &str); 3] =
     [(Permission::Generate, "write"), (Permission::Unwrap, "read"), (Permission::Administer, "administer")];
 
-/// What is given to whom, or taken from them.
+/// A permission, and the requesters that it is granted to or revoked from.
 pub(crate) struct Given {
     permission: Permission,
-    /// Everyone where there is none.
+    /// Everyone, if no requesters are given.
     requesters: Option<BTreeSet<String>>,
 }
 
@@ -35,7 +35,7 @@ pub(super) fn parse(words: &mut Words) -> Outcome<Given> {
     Ok(Given { permission, requesters: Some(requesters) })
 }
 
-/// Without a policy a key is its owner's: whoever comes to it comes beside the owner.
+/// Without a policy only the owner may use a key: the first requester is added beside the owner.
 pub(super) fn allow(admin: &KeyAdmin, key: &str, given: Given) -> Outcome<()> {
     let owner = Some(BTreeSet::from([OWNER.to_owned()]));
     let policy = match admin.describe_key(key)?.policy {
@@ -47,7 +47,7 @@ pub(super) fn allow(admin: &KeyAdmin, key: &str, given: Given) -> Outcome<()> {
     Ok(admin.set_policy(key, Some(allowing(policy, given.permission, given.requesters.as_ref())))?)
 }
 
-/// A name that had no such permission is an error: one that was misspelt still has it under the right one.
+/// Revoking a permission that a name does not have is an error: a misspelt name would leave the permission in place.
 pub(super) fn forbid(admin: &KeyAdmin, key: &str, given: Given) -> Outcome<()> {
     let policy = admin.describe_key(key)?.policy;
     let policy = policy.ok_or_else(|| Failure::rule("its owner alone may use it: there is nothing to take back"))?;
@@ -65,7 +65,7 @@ pub(super) fn forbid(admin: &KeyAdmin, key: &str, given: Given) -> Outcome<()> {
     Ok(admin.set_policy(key, Some(allowing(others, given.permission, Some(&left))))?)
 }
 
-/// The policy, and these too may do this: everyone where no names are given.
+/// Adds these requesters to the policy; everyone, if no names are given.
 fn allowing(policy: KeyPolicy, permission: Permission, names: Option<&BTreeSet<String>>) -> KeyPolicy {
     match names {
         None => policy.allow_everyone(permission),

@@ -1,4 +1,4 @@
-//! KMS keys for a person to read.
+//! Formats KMS keys for a person.
 
 use std::fmt::Write;
 use std::time::SystemTime;
@@ -37,7 +37,7 @@ pub(super) fn one(key: &KeyInfo) -> String {
         ("policy", policy(key)),
     ];
     lines.iter().fold(String::new(), |mut text, (name, value)| {
-        let _ = writeln!(text, "{}", format!("{name:<12} {value}").trim_end()); // a String takes all
+        let _ = writeln!(text, "{}", format!("{name:<12} {value}").trim_end()); // writing to a String never fails
         text
     })
 }
@@ -64,13 +64,13 @@ fn policy(key: &KeyInfo) -> String {
     };
     let who = |(permission, does)| match policy.requesters(permission) {
         None => format!("{does}: everyone"),
-        Some(names) if names.is_empty() => format!("{does}: nobody"),
+        Some(names) if names.is_empty() => format!("{does}: no requester"),
         Some(names) => format!("{does}: {}", names.iter().map(|name| printable(name)).collect::<Vec<_>>().join(" ")),
     };
     PERMISSIONS.map(who).join("; ")
 }
 
-/// RFC 3339.
+/// Formats a time as RFC 3339.
 pub(super) fn time(time: SystemTime) -> String {
     humantime::format_rfc3339_seconds(time).to_string()
 }

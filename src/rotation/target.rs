@@ -1,4 +1,4 @@
-//! Where a sweep leads, what it takes of a listing, and what it has to leave.
+//! `RewrapTarget` and `Filter`, the target and selection of a sweep, and [`Skip`].
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -12,45 +12,45 @@ use crate::mode::{AnyMode, DsseKms, SseKms};
 use crate::multipart::EnvelopeOrRecord;
 use crate::sse::Sse;
 
-/// Why a sweep to another key or mode left an entry as it is.
+/// Why a sweep to another key or mode left an entry unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Skip {
-    /// DSSE-KMS has a second layer of data: entering or leaving it takes new encryption.
+    /// A change to or from DSSE-KMS needs new encryption, because DSSE-KMS encrypts the data in two layers.
     NeedsEncryption,
-    /// The object is SSE-C, finished or not: only a request that brings the customer key can rewrap it.
+    /// The object is SSE-C, or has a completion record: only a request with the customer key can rewrap it.
     NeedsCustomerKey,
-    /// A multipart upload under way keeps its mode and its KMS key: sweep again when it is completed or aborted.
+    /// A multipart upload under way keeps its mode and its KMS key. Sweep again after it is completed or aborted.
     UploadUnderWay,
 }
 
 impl fmt::Display for Skip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
-            Self::NeedsEncryption => "changing to DSSE-KMS or from it needs new encryption",
+            Self::NeedsEncryption => "a change to or from DSSE-KMS needs new encryption",
             Self::NeedsCustomerKey => "the object is SSE-C: rewrapping it needs its customer key",
             Self::UploadUnderWay => "a multipart upload under way keeps its mode and its KMS key",
         })
     }
 }
 
-/// The mode and key that everything is to be under.
-pub(super) struct Elsewhere {
+/// The mode and key to which a sweep rewraps.
+pub(super) struct RewrapTarget {
     mode: AnyMode,
-    /// The id that the KMS resolved the key to; known once one object has been rewrapped.
+    /// The resolved id of the KMS key, known after the first rewrap.
     resolved: OnceLock<String>,
 }
 
-/// What is to be done with one envelope.
+/// The action for one envelope.
 pub(super) enum Step {
     Leave,
     Skip(Skip),
-    /// A fresh wrap under the same key, of the outer layer.
+    /// Wraps the outer layer again under the same key.
     Renew,
     Rewrap(AnyMode),
 }
 
-impl Elsewhere {
+impl RewrapTarget {
     pub(super) fn new(mode: AnyMode) -> Self {
         Self { mode, resolved: OnceLock::new() }
     }
@@ -71,14 +71,15 @@ impl Elsewhere {
         Step::Rewrap(self.mode_for(envelope))
     }
 
-    /// Learns what the KMS calls the key, from the first envelope that was made under it.
+    /// Stores the resolved id of the KMS key, from the first new envelope.
     pub(super) fn learn(&self, made: &Envelope) {
         if let Some(key_id) = made.kms_key_id() {
             self.resolved.get_or_init(|| key_id.to_owned());
         }
     }
 
-    /// Whether an envelope of the same mode has the KMS key, and the pairs where the target names some.
+    /// Whether an envelope of the same mode is under the target's KMS key and, if the target names context pairs, has
+    /// them.
     fn is_under(&self, envelope: &Envelope) -> bool {
         let Some((named, pairs)) = self.mode.kms_key() else { return true };
         let key_id = envelope.kms_key_id();
@@ -86,7 +87,7 @@ impl Elsewhere {
         is_key && (pairs.is_empty() || pairs_of(envelope) == Some(pairs))
     }
 
-    /// The target, with the pairs that the object has where the target names none.
+    /// The target's mode; with the object's own context pairs if the target names none.
     fn mode_for(&self, envelope: &Envelope) -> AnyMode {
         let pairs = pairs_of(envelope).filter(|_| self.mode.kms_key().is_some_and(|(_, pairs)| pairs.is_empty()));
         match (&self.mode, pairs) {
@@ -101,7 +102,7 @@ fn pairs_of(envelope: &Envelope) -> Option<&EncryptionContext> {
     envelope.context().or_else(|| envelope.inner().and_then(Envelope::context))
 }
 
-/// What a sweep takes of the entries that have an envelope; nothing given takes all.
+/// The selection of a sweep; the default selects every entry.
 #[derive(Default)]
 pub(super) struct Filter<'a> {
     pub(super) modes: Option<BTreeSet<ModeId>>,
@@ -112,7 +113,7 @@ pub(super) struct Filter<'a> {
 type Chosen<'a> = dyn Fn(&Entry) -> bool + Send + Sync + 'a;
 
 impl Filter<'_> {
-    /// Whether an entry is taken for what stands in its envelope or record.
+    /// Whether the filter selects an entry with this envelope or record.
     pub(super) fn takes(&self, entry: &Entry, found: &EnvelopeOrRecord) -> bool {
         let inner = match found {
             EnvelopeOrRecord::Envelope(envelope) => envelope.inner().and_then(Envelope::key_id),
@@ -124,14 +125,13 @@ impl Filter<'_> {
             && self.takes_entry(entry)
     }
 
-    /// Whether an entry is taken, whatever stands in its envelope.
+    /// Whether the caller's predicate selects an entry.
     pub(super) fn takes_entry(&self, entry: &Entry) -> bool {
         self.chosen.as_ref().is_none_or(|chosen| chosen(entry))
     }
 }
 
-/// What tells one sweep from another beside its verb: the target and the filter, a closure aside. `None` where there is
-/// neither.
+/// A digest of a sweep's target and filter without the predicate; `None` if the sweep has neither.
 pub(super) fn digest(target: Option<&AnyMode>, filter: &Filter<'_>) -> Option<[u8; 8]> {
     if target.is_none() && filter.modes.is_none() && filter.key_ids.is_none() {
         return None;

@@ -1,4 +1,4 @@
-//! Encrypts one object that was stored in the clear.
+//! `Entry::encryptor`, which encrypts one unencrypted object.
 
 use pollster::block_on;
 
@@ -10,16 +10,16 @@ use crate::sse::Sse;
 use crate::stream::Encryptor;
 
 impl Entry {
-    /// Begins to encrypt an object that is stored in the clear: its envelope, and what encrypts its body.
+    /// Returns the envelope and the [`Encryptor`] for an unencrypted object.
     ///
-    /// Where the entry says how long the body is, that is the plaintext's length, and another one fails.
+    /// If the entry has a stored length, the plaintext must have exactly that length.
     ///
     /// # Errors
     ///
-    /// [`Misuse::NotPlain`]: the entry has an envelope. As [`Sse::encryptor`].
+    /// [`Misuse::AlreadyEncrypted`]: the entry has an envelope; and those of [`Sse::encryptor`].
     pub async fn encryptor(&self, sse: &Sse, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
         if self.envelope().is_some() {
-            return Err(Misuse::NotPlain.into());
+            return Err(Misuse::AlreadyEncrypted.into());
         }
         match self.stored_len() {
             Some(len) => sse.encryptor_of_len(self.name(), mode, len).await,
@@ -27,11 +27,11 @@ impl Entry {
         }
     }
 
-    /// [`encryptor`](Self::encryptor) for those who have no runtime.
+    /// Blocking form of [`encryptor`](Self::encryptor).
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`encryptor`](Self::encryptor).
     pub fn encryptor_blocking(&self, sse: &Sse, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
         block_on(self.encryptor(sse, mode))
     }
