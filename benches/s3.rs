@@ -147,20 +147,20 @@ fn policies(criterion: &mut Criterion) {
     let accounts: Vec<String> = (0..1_300).map(|number| format!("{number:012}")).collect();
     let cases = [
         ("resources/two stars", statement(many("arn:aws:s3:::b/*aaaaaaaaab*", 256), any())),
-        ("resources/question marks", statement(many(&format!("arn:aws:s3:::b/*?{}b*", "a".repeat(500)), 3), any())),
+        ("resources/question marks", statement(many(&format!("arn:aws:s3:::b/*?{}b*", "a".repeat(400)), 1), any())),
         (
             "resources/spread question marks",
-            statement(many(&format!("arn:aws:s3:::b/*{}b*", "a?".repeat(58)), 1), any()),
+            statement(many(&format!("arn:aws:s3:::b/*{}b*", "a?".repeat(49)), 1), any()),
         ),
         (
             "resources/anchored question marks",
-            statement(many(&format!("arn:aws:s3:::b/*{0}?{1}b*", "a".repeat(200), "a".repeat(190)), 4), any()),
+            statement(many(&format!("arn:aws:s3:::b/*{0}?{1}b*", "a".repeat(220), "a".repeat(210)), 1), any()),
         ),
         ("resources/ends", statement(many(&format!("arn:aws:s3:::b/{}b*", "?".repeat(900)), 20), any())),
         ("values/two stars", like(many("*aaaaaaaaaaab*", 256))),
         ("values/short", like(many("*ab*", 256))),
-        ("values/many parts", like(many(&format!("*{}b*", "a*".repeat(500)), 19))),
-        ("values/question marks", like(many(&format!("*?{}b*", "a".repeat(1_000)), 1))),
+        ("values/many parts", like(many(&format!("*{}b*", "a*".repeat(500)), 2))),
+        ("values/question marks", like(many(&format!("*?{}b*", "a".repeat(400)), 1))),
         (
             "principals",
             serde_json::json!({"Statement": {
@@ -191,7 +191,7 @@ fn etags(criterion: &mut Criterion) {
         let name = ObjectName::new("photos", format!("2026/{number}.jpg")).expect("a name");
         let (envelope, encryptor) = sse.blocking().encryptor(&name, SseS3).expect("an object");
         let md5 = PlaintextMd5::new((number as u128).to_be_bytes());
-        let (_, stored) = StoredEtag::of_write(&envelope, &encryptor, Some(md5)).expect("an ETag");
+        let (_, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), Some(md5)).expect("an ETag");
         (name, envelope, stored)
     };
     let objects: Vec<_> = (0..1_000).map(object).collect();

@@ -36,7 +36,7 @@ pub struct ByteRange {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Shape {
+pub(crate) enum Shape {
     /// From the first to before the second.
     Between(u64, u64),
     From(u64),
@@ -100,6 +100,11 @@ impl ByteRange {
             Shape::From(start) => (start..object_len, true),
             Shape::Last(len) => (object_len.saturating_sub(len)..object_len, true),
         }
+    }
+
+    /// The numbers of the range.
+    pub(crate) fn shape(self) -> Shape {
+        self.shape
     }
 
     /// Whether it asks from Rust for the whole of an object that is empty.

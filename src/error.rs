@@ -342,9 +342,18 @@ pub enum Misuse {
     /// read: drop what was written, and begin again.
     #[error("the plaintext is not as long as it was said to be when encryption began")]
     PlaintextLen,
-    /// The output is shorter than `finish_len` says.
-    #[error("the output is shorter than finish_len says")]
+    /// The output is shorter than `update_len`, `finish_len` or `output_len` says.
+    #[error("the output is shorter than update_len, finish_len or output_len says")]
     OutputTooSmall,
+    /// More bytes were given than the plan of a range fetches; `decrypt_pieces` takes a wider answer.
+    #[error("more bytes were given than the plan of the range fetches; decrypt_pieces takes a wider answer")]
+    FetchedLen,
+    /// The pieces of a stored body are out of order, leave a gap, or reach beyond the body.
+    #[error("the pieces of the stored body are out of order, leave a gap, or reach beyond the body")]
+    FetchedPlace,
+    /// A part's receipt is sealed from what its own encryptor has finished.
+    #[error("the receipt of a part is sealed from what the part's own encryptor has finished")]
+    OtherPart,
     /// A rewrap into or out of SSE-C revokes nothing: say so with `rewrap_as_revoking_nothing`.
     #[error(
         "a rewrap into or out of SSE-C leaves the old key able to open the object: call rewrap_as_revoking_nothing, or encrypt again"

@@ -1,4 +1,4 @@
-//! One message from an input key and a context, with no envelope: for vectors, recovery and fuzzing.
+//! Seals and opens one message from an input key and a context, without an envelope: for vectors, recovery and fuzzing.
 //!
 //! Any Cobblestone-256 tool of C2SP opens a body with the object's data key and [`OBJECT_CONTEXT`]; this is ours.
 //!
@@ -13,18 +13,17 @@
 //!
 //! # Security
 //!
-//! Nothing here binds a message to a name, or a key to a purpose. Use [`Sse`](crate::Sse) for everything that is stored.
+//! Nothing here binds a message to a name, or a key to a purpose. Use [`Sse`](crate::Sse) for everything that is
+//! stored.
 //!
 //! Spec: C2SP chunked-encryption, Cobblestone-256.
 
-use std::sync::Arc;
-
 use crate::crypto::{Backend, Crypto, Generator, label};
 use crate::error::{Error, Result};
+use crate::geometry::EachLayer;
 use crate::secret::DataKey;
-use crate::stream::each_layer::EachLayer;
-use crate::stream::message::{HEADER_LEN, LayerSecret, MessageHeader, MessageKeys, SALT_LEN};
-use crate::stream::value::Values;
+use crate::stream::message::{HEADER_LEN, MessageHeader};
+use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor, parts};
 
 /// The context of an object's body, other than one of parts.
@@ -44,7 +43,7 @@ pub fn part_context(number: u32) -> Vec<u8> {
 ///
 /// [`Error::NotCompiled`]; [`Error::Random`]; [`Error::LimitExceeded`].
 pub fn seal_message(backend: Backend, key: &DataKey, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
-    encryptor(backend, key, context)?.all(plaintext)
+    Ok(encryptor(backend, key, context)?.all(plaintext)?.0)
 }
 
 /// Opens a whole message.
@@ -57,29 +56,28 @@ pub fn open_message(backend: Backend, key: &DataKey, context: &[u8], message: &[
     decryptor(backend, key, context, header)?.sequential().all(message)
 }
 
-/// What seals a message under a fresh salt, piece by piece.
+/// Begins a message under a fresh salt, to be sealed piece by piece.
 ///
 /// # Errors
 ///
 /// [`Error::NotCompiled`]; [`Error::Random`].
 pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encryptor> {
-    let values = values(backend, key)?;
-    let salts = EachLayer::one(Generator::default().bytes()?);
-    Ok(Encryptor::new(MessageKeys::under(values.keys(), &salts, context), &values, None))
+    let keys = object_keys(backend, key)?;
+    Ok(Encryptor::new(keys.message_under(&keys.fresh_salts()?, context), &keys, None))
 }
 
-/// What opens the message that begins with this header, piece by piece or by ranges.
+/// Opens the message that begins with this header, piece by piece or by ranges.
 ///
 /// # Errors
 ///
 /// [`Error::Inauthentic`]: key and context are not the header's. [`Error::NotCompiled`].
 pub fn decryptor(backend: Backend, key: &DataKey, context: &[u8], header: &[u8; 56]) -> Result<Decryptor> {
-    let values = values(backend, key)?;
+    let keys = object_keys(backend, key)?;
     let headers = EachLayer::one(MessageHeader::from_bytes(*header));
-    Ok(Decryptor::of_message(MessageKeys::open(values.keys(), &headers, context)?, &values, None))
+    Ok(Decryptor::of_message(keys.message_of(&headers, context)?, &keys, None))
 }
 
-fn values(backend: Backend, key: &DataKey) -> Result<Values> {
+fn object_keys(backend: Backend, key: &DataKey) -> Result<ObjectKeys> {
     let layer = LayerSecret { crypto: Crypto::single(backend)?, data_key: key.duplicate() };
-    Ok(Values::new(Arc::new(EachLayer::one(layer)), [0; SALT_LEN], Generator::default()))
+    Ok(ObjectKeys::new(EachLayer::one(layer), Generator::default()))
 }

@@ -56,7 +56,7 @@
 //! Which mode a request of S3 gets, or which error, is for the feature `s3` to say: [`manual::s3`].
 //!
 //! Objects that arrive in parts are in [`multipart`]. Checksums and ETags that must not lie in the clear are sealed
-//! beside the object: [`Encryptor::seal_value`]. To rewrap, list or encrypt all that a store holds: [`rotation`].
+//! beside the object: [`ValueSealer`]. To rewrap, list or encrypt all that a store holds: [`rotation`].
 //!
 //! # Should I use this?
 //!
@@ -92,6 +92,7 @@ mod crypto;
 mod envelope;
 pub mod error;
 mod files;
+pub mod geometry;
 pub mod hazmat;
 mod keys;
 #[cfg(feature = "embedded-kms")]
@@ -121,8 +122,8 @@ pub use sse::{Access, Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock};
 pub use byte_range::{ByteRange, ResolvedRange};
 pub use envelope::{Envelope, EnvelopeState, ModeId};
 pub use stream::{
-    Decryptor, Encryptor, ListedPart, ManifestPage, PartInfo, Progress, RangePlan, RangeReader, SealedValue,
-    SequentialDecryptor,
+    Decryptor, Encryptor, Finished, ListedPart, ManifestPage, PartInfo, PlaintextReader, RangePlan, SealedValue,
+    ValueSealer,
 };
 
 // Keys, and where they come from.
@@ -138,7 +139,6 @@ pub use adapter::io;
 pub use crypto::Backend;
 pub use crypto::passphrase::Argon2Cost;
 pub use error::{Error, KeyProviderError, KeyProviderErrorKind, Result};
-pub use stream::geometry;
 
 /// The examples of README are tests.
 #[cfg(doctest)]

@@ -43,13 +43,13 @@
 
 mod attempt;
 mod opened_record;
-mod part_encryptor;
+mod part_seal;
 mod receipt;
 mod record;
 
 pub use attempt::{KeptAttempt, UnopenedPart};
 pub use opened_record::{OpenedRecord, RecordedPart, RecordedTotal};
-pub use part_encryptor::PartEncryptor;
+pub use part_seal::PartSeal;
 pub use receipt::{CompletedPart, PartReceipt, Receipt};
 pub use record::{CompletionRecord, EnvelopeOrRecord};
 
@@ -59,15 +59,13 @@ pub(crate) use record::{Contents, RECORD_SALT_LEN};
 use std::fmt;
 use std::sync::Arc;
 
-use crate::crypto::Generator;
 use crate::envelope::Envelope;
 use crate::error::{Limit, PartError, Result};
+use crate::geometry::{self, Parts};
 use crate::object::{ObjectName, PartNumber};
-use crate::stream::geometry::{self, Layers, Parts};
-use crate::stream::message::{DataKeys, MessageKeys, SALT_LEN};
+use crate::stream::object_keys::ObjectKeys;
 use crate::stream::parts::{PartRecord, part_context};
-use crate::stream::value::{Values, value_methods};
-use crate::stream::{Decryptor, Encryptor, each_layer::EachLayer};
+use crate::stream::{Decryptor, Encryptor, ValueSealer};
 
 /// What Amazon S3 allows; the library takes more, and its own bounds are in [`geometry`].
 ///
@@ -90,27 +88,18 @@ pub mod s3_limits {
 #[derive(Clone)]
 pub struct Upload {
     shared: Arc<Shared>,
-    /// Of the upload as a whole: under no message's salt.
-    values: Values,
+    keys: ObjectKeys,
 }
 
 struct Shared {
     object: ObjectName,
     upload_id: Vec<u8>,
     envelope: Envelope,
-    generator: Generator,
 }
 
 impl Upload {
-    pub(crate) fn new(
-        object: ObjectName,
-        upload_id: Vec<u8>,
-        envelope: Envelope,
-        keys: DataKeys,
-        generator: Generator,
-    ) -> Self {
-        let values = Values::new(Arc::new(keys), [0; SALT_LEN], generator.clone());
-        Self { shared: Arc::new(Shared { object, upload_id, envelope, generator }), values }
+    pub(crate) fn new(object: ObjectName, upload_id: Vec<u8>, envelope: Envelope, keys: ObjectKeys) -> Self {
+        Self { shared: Arc::new(Shared { object, upload_id, envelope }), keys }
     }
 
     /// The envelope to store with the upload; it opens no object.
@@ -128,12 +117,14 @@ impl Upload {
         &self.shared.upload_id
     }
 
-    /// Begins an attempt at a part, under a salt of its own.
+    /// Begins an attempt at a part, under a salt of its own: gives its encryptor, and what seals its receipt.
+    ///
+    /// Dropping the encryptor instead of finishing it leaves bytes that no completion takes.
     ///
     /// # Errors
     ///
     /// [`Error::Random`](crate::Error::Random).
-    pub fn part(&self, number: PartNumber) -> Result<PartEncryptor> {
+    pub fn part(&self, number: PartNumber) -> Result<(Encryptor, PartSeal)> {
         self.part_of(number, None)
     }
 
@@ -142,8 +133,8 @@ impl Upload {
     /// # Errors
     ///
     /// As [`part`](Self::part); [`Limit::Message`].
-    pub fn part_of_len(&self, number: PartNumber, plaintext_len: u64) -> Result<PartEncryptor> {
-        if plaintext_len > self.layers().max_plaintext_len() {
+    pub fn part_of_len(&self, number: PartNumber, plaintext_len: u64) -> Result<(Encryptor, PartSeal)> {
+        if plaintext_len > self.keys.layers().max_plaintext_len() {
             return Err(Limit::Message.into());
         }
         self.part_of(number, Some(plaintext_len))
@@ -153,13 +144,15 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// As [`part`](Self::part) and [`PartEncryptor::finish`].
+    /// As [`part`](Self::part) and [`PartSeal::receipt`].
     ///
     /// # Performance
     ///
     /// Allocates the stored bytes; for large parts use [`part`](Self::part).
     pub fn encrypt_part(&self, number: PartNumber, plaintext: &[u8], label: &[u8]) -> Result<(Vec<u8>, Receipt)> {
-        self.part_of_len(number, plaintext.len() as u64)?.all(plaintext, label)
+        let (encryptor, seal) = self.part_of_len(number, plaintext.len() as u64)?;
+        let (stored, finished) = encryptor.all(plaintext)?;
+        Ok((stored, seal.receipt(&finished, label)?))
     }
 
     /// What a receipt of this upload says: for listing the parts.
@@ -168,21 +161,20 @@ impl Upload {
     ///
     /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is no receipt of this upload.
     pub fn open_receipt(&self, receipt: &Receipt) -> Result<PartReceipt> {
-        PartReceipt::open(&self.values, receipt)
+        PartReceipt::open(&self.keys, receipt)
     }
 
-    // Of no message's salt: the object that the upload becomes has another, and values of its own.
-    value_methods! { values, "the upload while it is under way (for the object that it becomes seal them again, with [`CompletedUpload::decryptor`])" }
+    /// The sealer of small values that belong to the upload while it is under way.
+    ///
+    /// They do not open for the object that it becomes: seal them again with [`CompletedUpload::decryptor`].
+    pub fn values(&self) -> ValueSealer {
+        self.keys.values()
+    }
 
-    fn part_of(&self, number: PartNumber, plaintext_len: Option<u64>) -> Result<PartEncryptor> {
-        let message = MessageKeys::under(self.keys(), &self.salts()?, &part_context(number.get()));
-        let headers = message.headers();
-        Ok(PartEncryptor::new(
-            number,
-            Encryptor::new(message, &self.values, plaintext_len),
-            headers,
-            self.values.clone(),
-        ))
+    fn part_of(&self, number: PartNumber, plaintext_len: Option<u64>) -> Result<(Encryptor, PartSeal)> {
+        let message = self.keys.message_under(&self.keys.fresh_salts()?, &part_context(number.get()));
+        let seal = PartSeal::new(number, message.headers(), self.keys.clone());
+        Ok((Encryptor::new(message, &self.keys, plaintext_len), seal))
     }
 
     /// The records of the manifest of these parts, how many they are, and their total length.
@@ -197,7 +189,7 @@ impl Upload {
             if ends.len() == geometry::MAX_PARTS {
                 return Err(Limit::Multipart.into());
             }
-            let receipt = part.check(&self.values)?;
+            let receipt = part.check(&self.keys)?;
             let end = ends.last().copied().unwrap_or(0u64).saturating_add(receipt.plaintext_len);
             PartRecord { number, plaintext_end: end, salts: receipt.salts() }.encode(&mut records);
             ends.push(end);
@@ -207,25 +199,12 @@ impl Upload {
         if count == 0 {
             return Err(PartError::None.into());
         }
-        let geometry = Parts::new(self.layers(), ends).ok_or(Limit::Multipart)?;
+        let geometry = Parts::new(self.keys.layers(), ends).ok_or(Limit::Multipart)?;
         Ok(List { records, count, plaintext_len: geometry.plaintext_len() })
     }
 
-    /// A fresh salt for each layer.
-    pub(crate) fn salts(&self) -> Result<EachLayer<[u8; SALT_LEN]>> {
-        self.keys().as_ref().try_map(|_| self.shared.generator.bytes())
-    }
-
-    pub(crate) fn values(&self) -> &Values {
-        &self.values
-    }
-
-    pub(crate) fn keys(&self) -> &DataKeys {
-        self.values.keys()
-    }
-
-    fn layers(&self) -> Layers {
-        self.keys().layers()
+    pub(crate) fn keys(&self) -> &ObjectKeys {
+        &self.keys
     }
 }
 

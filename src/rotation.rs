@@ -30,7 +30,7 @@
 //! }
 //!
 //! # fn main() -> atrest::Result<()> {
-//! let keyring = Keyring::generate()?;
+//! let keyring = Keyring::generate()?.with_changes_lost_on_exit(); // only for this example: keep yours in a file
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //! let store = Store::default();
 //! for key in ["2026/cat.jpg", "2026/dog.jpg"] {
@@ -39,7 +39,7 @@
 //! }
 //!
 //! let old = keyring.primary();
-//! keyring.rotate()?;
+//! keyring.blocking().rotate()?;
 //! let listing = store.0.lock().unwrap().clone();
 //! let entries = listing.into_iter().map(|(key, envelope)| {
 //!     let name = ObjectName::new("photos", key).map_err(std::io::Error::other)?;
@@ -48,8 +48,8 @@
 //! let report = Sweep::new(&sse).rewrap_blocking(entries, &store)?;
 //! assert_eq!((report.counts().rewrapped, report.counts().problems), (2, 0));
 //!
-//! keyring.disable(old)?;
-//! keyring.retire(old, report.usage().expect("the Sse has a keyring"))?;
+//! keyring.blocking().disable(old)?;
+//! keyring.blocking().retire(old, report.usage().expect("the Sse has a keyring"))?;
 //! # Ok(()) }
 //! ```
 //!
@@ -67,6 +67,7 @@ mod entry;
 mod inventory;
 mod pace;
 mod plain;
+mod progress;
 mod report;
 mod sweep;
 mod table;

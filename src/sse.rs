@@ -34,10 +34,11 @@ use builder::Shared;
 use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
+use crate::geometry::EachLayer;
 use crate::keys::Keyring;
 use crate::mode::{AnyMode, Authorities, Mode, any, unwrap};
 use crate::object::{ObjectName, Requester};
-use crate::stream::message::{DataKeys, LayerSecret};
+use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor};
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
@@ -126,7 +127,7 @@ impl Sse {
         let deed = Deed::writing(AuditOperation::EncryptObject, object, &mode);
         let encrypting = async {
             let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext.len() as u64)).await?;
-            Ok(Encrypted::new(envelope, encryptor.all(plaintext)?))
+            Ok(Encrypted::new(envelope, encryptor.all(plaintext)?.0))
         };
         self.audited(deed, encrypting, |encrypted| Some(&encrypted.envelope)).await
     }
@@ -182,7 +183,7 @@ impl Sse {
 
     async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let keys = self.unlock(Named::object(object), envelope, unlock, true).await?;
-        object::decryptor(envelope, keys, self.shared.generator.clone())
+        object::decryptor(envelope, &keys)
     }
 
     /// Refuses what is not accepted here, before anyone is asked for a key.
@@ -270,21 +271,21 @@ impl Sse {
         envelope: &Envelope,
         unlock: Unlock<'_>,
         inner_too: bool,
-    ) -> Result<DataKeys> {
+    ) -> Result<ObjectKeys> {
         let name = named.context()?;
         self.check(named, envelope, Some(unlock))?;
-        let (outer, inner) = self.shared.cryptos(envelope.mode())?;
+        let cryptos = self.shared.cryptos(envelope.mode())?;
         let authorities = self.authorities(named.object);
         let kek = authorities.reading(envelope, unlock.customer_key()).await?;
-        let outer = LayerSecret { crypto: outer, data_key: unwrap(envelope, outer, &kek, &name)? };
-        let inner = match envelope.inner().filter(|_| inner_too).zip(inner) {
-            Some((envelope, crypto)) => {
-                let kek = authorities.reading(envelope, None).await?;
-                Some(LayerSecret { crypto, data_key: unwrap(envelope, crypto, &kek, &name)? })
-            }
+        let layer_of = |envelope: &Envelope, crypto, kek: &_| {
+            unwrap(envelope, crypto, kek, &name).map(|data_key| LayerSecret { crypto, data_key })
+        };
+        let outer = layer_of(envelope, cryptos.outer, &kek)?;
+        let inner = match envelope.inner().filter(|_| inner_too).zip(cryptos.inner) {
+            Some((envelope, crypto)) => Some(layer_of(envelope, crypto, &authorities.reading(envelope, None).await?)?),
             None => None,
         };
-        Ok(DataKeys { outer, inner })
+        Ok(self.object_keys(EachLayer { outer, inner }))
     }
 }
 

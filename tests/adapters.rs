@@ -13,6 +13,7 @@ mod in_parts;
 use std::io::{Cursor, Read, Seek, SeekFrom, Write};
 use std::sync::Arc;
 
+use atrest::error::Misuse;
 use atrest::io::{DecryptAt, DecryptReader, EncryptWriter};
 use atrest::{AnyMode, Encrypted, Error};
 use bytes::BytesMut;
@@ -40,16 +41,14 @@ fn update_and_finish_agree_with_one_shot_at_every_length_and_step() {
     for mode in service.modes() {
         for len in LENS {
             for step in steps(len) {
-                for room in [step, 3 * C] {
-                    let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
-                    let stored = Encrypted::new(envelope, seal(encryptor, &plain(len), step, room).unwrap());
-                    assert_eq!(stored.ciphertext.len() as u64, mode.id().ciphertext_len(len as u64).unwrap());
-                    assert_eq!(service.decrypt(&name(), &stored).unwrap(), plain(len));
-                    let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
-                    let (plaintext, end) = open(&decryptor, &stored.ciphertext, step, room);
-                    end.unwrap();
-                    assert!(plaintext == plain(len), "{mode:?} {len} {step} {room}");
-                }
+                let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+                let stored = Encrypted::new(envelope, seal(encryptor, &plain(len), step).unwrap());
+                assert_eq!(stored.ciphertext.len() as u64, mode.id().ciphertext_len(len as u64).unwrap());
+                assert_eq!(service.decrypt(&name(), &stored).unwrap(), plain(len));
+                let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
+                let (plaintext, end) = open(&decryptor, &stored.ciphertext, step);
+                end.unwrap();
+                assert!(plaintext == plain(len), "{mode:?} {len} {step}");
             }
         }
     }
@@ -210,7 +209,80 @@ fn an_object_of_known_length_takes_exactly_that_length() {
             assert!(matches!(cause, Error::Misuse(atrest::error::Misuse::PlaintextLen)), "{said} {given}");
         }
         let (envelope, encryptor) = service.sse.blocking().encryptor_of_len(&name(), mode, C as u64).unwrap();
-        let stored = Encrypted::new(envelope, seal(encryptor, &plain(C), 1000, C).unwrap());
+        let stored = Encrypted::new(envelope, seal(encryptor, &plain(C), 1000).unwrap());
         assert_eq!(service.decrypt(&name(), &stored).unwrap(), plain(C));
+    }
+}
+
+#[test]
+fn an_output_that_is_too_small_takes_nothing_and_may_be_tried_again() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let (envelope, mut encryptor) = service.sse.blocking().encryptor(&name(), mode).unwrap();
+        let (mut body, mut output) = (Vec::new(), vec![0; 4 * C]);
+        assert_eq!((encryptor.update_len(0), encryptor.update(&[], &mut []).unwrap()), (0, 0));
+        for piece in [&plain(1)[..], &plain(C), &plain(3 * C)[..3 * C - 2]] {
+            let len = encryptor.update_len(piece.len());
+            for room in [0, len.saturating_sub(1)].into_iter().filter(|room| *room < len) {
+                let refused = encryptor.update(piece, &mut output[..room]);
+                assert!(matches!(refused, Err(Error::Misuse(Misuse::OutputTooSmall))), "{refused:?}");
+            }
+            output.resize(output.len().max(len), 0);
+            assert_eq!(encryptor.update(piece, &mut output).unwrap(), len);
+            body.extend_from_slice(&output[..len]);
+        }
+        let finished = encryptor.finish(&mut output).unwrap();
+        assert_eq!(finished.plaintext_len, 4 * C as u64 - 1);
+        body.extend_from_slice(&output[..finished.written]);
+        let expected = [&plain(1)[..], &plain(C), &plain(3 * C)[..3 * C - 2]].concat();
+
+        let mut reader = service.decryptor(&name(), &envelope).unwrap().sequential();
+        let len = reader.update_len(body.len());
+        let refused = reader.update(&body, &mut output[..len - 1]);
+        assert!(matches!(refused, Err(Error::Misuse(Misuse::OutputTooSmall))), "{refused:?}");
+        let written = reader.update(&body, &mut output).unwrap();
+        let last = reader.finish(&mut output[written..]).unwrap();
+        assert!(output[..written + last] == expected);
+    }
+}
+
+#[test]
+fn a_header_comes_with_the_first_byte_or_with_the_end() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let header = if mode.id().layers() == atrest::geometry::Layers::Two { 56 } else { 0 } + 56;
+        let (_, mut encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+        encryptor.update(&[], &mut []).unwrap();
+        assert_eq!(encryptor.finish_len() as u64, mode.id().ciphertext_len(0).unwrap());
+        // In DSSE-KMS the inner header is plaintext of the outer layer, which keeps it until its chunk is full.
+        assert_eq!(encryptor.update_len(1), 56);
+        encryptor.update(&[1], &mut [0; 56]).unwrap();
+        assert_eq!(encryptor.update_len(100), 0);
+        assert_eq!(encryptor.finish_len() as u64 + 56, mode.id().ciphertext_len(1).unwrap());
+        assert_eq!(encryptor.update_len(C - 1 - (header - 56)), if header == 56 { C + 16 } else { 0 });
+    }
+}
+
+#[test]
+fn a_call_that_fails_leaves_nothing_of_its_chunks_in_the_output_and_counts_for_nothing() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let stored = service.streamed(&name(), &mode, &plain(3 * C + 500));
+        let mut body = stored.ciphertext;
+        body[2 * C] ^= 1; // in the second chunk
+        let mut reader = service.decryptor(&name(), &stored.envelope).unwrap().sequential();
+        let mut output = vec![0xAA; 4 * C];
+        let len = reader.update_len(body.len());
+        let first = reader.update(&body, &mut output).map_err(|error| error.to_string()).unwrap_err();
+        assert!(output[..len].iter().all(|byte| *byte == 0), "authentic chunks of the call are wiped with the others");
+        assert!(output[len..].iter().all(|byte| *byte == 0xAA), "and nothing behind them is touched");
+        for again in [&body[..], &[]] {
+            assert_eq!(reader.update(again, &mut output).unwrap_err().to_string(), first);
+            assert_eq!(reader.update(again, &mut []).unwrap_err().to_string(), first, "whatever the output");
+        }
+        let mut pushed = BytesMut::from(&b"before"[..]);
+        assert_eq!(reader.push(&body, &mut pushed).unwrap_err().to_string(), first);
+        assert_eq!(pushed, b"before"[..]);
+        assert_eq!(reader.finish(&mut output).unwrap_err().to_string(), first);
     }
 }

@@ -48,16 +48,16 @@ fn both_layers_open_whichever_implementation_is_outside() {
 fn streams_of_every_step_agree() {
     let service = Service::new();
     for len in LENS {
-        for (step, room) in [(1000, 1), (1, 100_000), (512, 512), (C, C), (C + 1, 3 * C)] {
-            if len > C + 1 && (step == 1 || room == 1) {
+        for step in [1, 512, 1000, C, C + 1, 100_000] {
+            if len > C + 1 && step == 1 {
                 continue;
             }
             let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), DsseKms::new("alias/app")).unwrap();
-            let body = seal(encryptor, &plain(len), step, room).unwrap();
+            let body = seal(encryptor, &plain(len), step).unwrap();
             let decryptor = service.decryptor(&name(), &envelope).unwrap();
-            let (plaintext, end) = open(&decryptor, &body, step, room);
+            let (plaintext, end) = open(&decryptor, &body, step);
             end.unwrap();
-            assert_eq!(plaintext, plain(len), "{len} {step} {room}");
+            assert_eq!(plaintext, plain(len), "{len} {step}");
         }
     }
 }
@@ -66,7 +66,7 @@ fn streams_of_every_step_agree() {
 fn the_inner_layer_is_a_whole_message_inside_the_outer_one() {
     let service = Service::new();
     let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), DsseKms::new("alias/app")).unwrap();
-    let body = seal(encryptor, &plain(C), C, 3 * C).unwrap();
+    let body = seal(encryptor, &plain(C), C).unwrap();
     let inner = envelope.inner().unwrap();
     assert_eq!((envelope.mode(), inner.mode()), (ModeId::DsseKms, ModeId::SseKms));
     assert!(envelope.context().is_none() && envelope.key_version().is_some() && inner.key_version().is_none());

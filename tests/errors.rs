@@ -311,9 +311,9 @@ fn misuse_and_limits_of_uploads_and_values_are_named() {
     let upload = begin(&name(), b"id").unwrap();
     let refused = upload.encrypt_part(number(1), b"", &[0; 256]).map(drop);
     assert!(matches!(refused, Err(Error::Misuse(Misuse::LabelTooLong))));
-    let refused = upload.seal_value("atrest/receipt", b"");
+    let refused = upload.values().seal("atrest/receipt", b"");
     assert!(matches!(refused, Err(Error::Misuse(Misuse::ValueName))));
-    let refused = upload.seal_value("n", &[0; 65_536]);
+    let refused = upload.values().seal("n", &[0; 65_536]);
     assert!(matches!(refused, Err(Error::LimitExceeded(Limit::Value))));
     let parts: Vec<_> = (1..=65_537)
         .map(|at| {

@@ -88,12 +88,12 @@ fn nothing_of_a_sealed_value_that_proves_inauthentic_is_left() {
     let object = ObjectName::new("photos", "value").unwrap();
     for mode in service.modes() {
         let (envelope, encryptor) = service.sse.blocking().encryptor(&object, mode).unwrap();
-        let sealed = encryptor.seal_value("name", &[MARK; 2_000]).unwrap();
+        let sealed = encryptor.values().seal("name", &[MARK; 2_000]).unwrap();
         let mut bytes = sealed.into_bytes();
         *bytes.last_mut().unwrap() ^= 1;
         let sealed = atrest::SealedValue::from_bytes(bytes);
         let decryptor = service.decryptor(&object, &envelope).unwrap();
-        let (opened, left) = with_plaintext(|| decryptor.open_value("name", &sealed).is_err());
+        let (opened, left) = with_plaintext(|| decryptor.values().open("name", &sealed).is_err());
         assert_eq!((opened, left), (true, 0));
     }
 }

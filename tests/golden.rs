@@ -143,7 +143,7 @@ fn a_new_version_writes_its_own_files_when_asked() {
         };
         let mut body = bytes::BytesMut::new();
         encryptor.push(&plain(golden.len), &mut body).unwrap();
-        let value = encryptor.seal_value("md5", golden.file.as_bytes()).unwrap();
+        let value = encryptor.values().seal("md5", golden.file.as_bytes()).unwrap();
         encryptor.finish_into(&mut body).unwrap();
         fs::write(directory.join(format!("{}.value", golden.file)), value.as_bytes()).unwrap();
         fs::write(directory.join(format!("{}.envelope", golden.file)), envelope.encode()).unwrap();
@@ -201,7 +201,7 @@ fn every_file_ever_written_opens() {
                 if !version.ends_with("0.1.0") {
                     let sealed = SealedValue::from_bytes(fs::read(value).unwrap());
                     let decryptor = sse.decryptor(&golden.object, &decoded, unlock).unwrap();
-                    assert_eq!(decryptor.open_value("md5", &sealed).unwrap(), golden.file.as_bytes());
+                    assert_eq!(decryptor.values().open("md5", &sealed).unwrap(), golden.file.as_bytes());
                 }
                 let stored = Encrypted::new(decoded, body);
                 let plaintext = sse.decrypt(&golden.object, &stored, unlock).unwrap();

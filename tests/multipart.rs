@@ -81,10 +81,10 @@ fn an_upload_goes_through_many_hands_in_any_order_and_is_read_in_every_way() {
         assert!(service.decrypt(object, &inline).unwrap() == plain, "in one piece");
         let reader = service.reader(object, stored.envelope(), &stored.completed.manifest).unwrap();
         for decryptor in [reader, stored.completed.decryptor.clone()] {
-            assert!(kit::read_streamed(&decryptor, &body, &kit::Steps::of(777, 3_000)).into_result().unwrap() == plain);
+            assert!(kit::read_streamed(&decryptor, &body, &kit::Steps::of(777)).into_result().unwrap() == plain);
             assert!(kit::read_range(&decryptor, &body, 100..2 * C as u64).unwrap() == plain[100..2 * C]);
             let part = decryptor.part_decryptor(number(2)).unwrap();
-            let alone = kit::read_streamed(&part, &listed[1].stored, &kit::Steps::of(C, C)).into_result();
+            let alone = kit::read_streamed(&part, &listed[1].stored, &kit::Steps::of(C)).into_result();
             assert!(alone.unwrap() == listed[1].plain);
         }
     });
@@ -110,14 +110,14 @@ fn a_part_is_the_same_however_it_is_fed() {
         let plain = plain_of(1, 0, 3 * C + 500);
         let mut fed = Vec::new();
         for step in [1_000, C - 1, C, C + 1, 100_000] {
-            let mut part = upload.part(number(fed.len() as u32 + 1)).unwrap();
+            let (mut part, seal) = upload.part(number(fed.len() as u32 + 1)).unwrap();
             let mut stored = bytes::BytesMut::new();
             for piece in plain.chunks(step) {
                 part.push(piece, &mut stored).unwrap();
                 part.push(&[], &mut stored).unwrap();
             }
-            let number = part.number();
-            let receipt = part.finish_into(&mut stored, b"").unwrap();
+            let number = seal.number();
+            let receipt = seal.receipt(&part.finish_into(&mut stored).unwrap(), b"").unwrap();
             fed.push(Part { number, label: vec![], receipt, stored: stored.to_vec(), plain: plain.clone() });
         }
         let stored = Stored { completed: service.complete(&upload, &fed).unwrap(), parts: fed };
@@ -144,18 +144,22 @@ fn the_bounds_of_part_numbers_labels_and_lengths_are_named() {
         let refused = upload.encrypt_part(number(1), b"meow", &[7; 256]);
         assert!(matches!(refused, Err(Error::Misuse(Misuse::LabelTooLong))), "{refused:?}");
         let mut output = vec![0; 1_000];
-        let refused = upload.part(number(1)).unwrap().finish(&mut output, &[7; 256]);
+        let [(one, seal), (other, _)] = [1, 1].map(|at| upload.part(number(at)).unwrap());
+        let [one, other] = [one, other].map(|part| part.finish(&mut output).unwrap());
+        let refused = seal.receipt(&one, &[7; 256]);
         assert!(matches!(refused, Err(Error::Misuse(Misuse::LabelTooLong))), "{refused:?}");
+        let refused = seal.receipt(&other, b"");
+        assert!(matches!(refused, Err(Error::Misuse(Misuse::OtherPart))), "of another attempt: {refused:?}");
         for fed in [&b"meo"[..], b"meow!"] {
-            let mut part = upload.part_of_len(number(1), 4).unwrap();
+            let (mut part, _) = upload.part_of_len(number(1), 4).unwrap();
             let fed = part.update(fed, &mut output);
             assert!(fed.is_ok() || part.update(b"", &mut output).is_err(), "it goes on failing");
-            let end = part.finish(&mut output, b"").map(drop);
+            let end = part.finish(&mut output).map(drop);
             assert!(matches!(end, Err(Error::Misuse(Misuse::PlaintextLen))), "{end:?}");
         }
-        let part = upload.part(number(1)).unwrap();
+        let (part, _) = upload.part(number(1)).unwrap();
         let short = part.finish_len() - 1;
-        let end = part.finish(&mut output[..short], b"");
+        let end = part.finish(&mut output[..short]);
         assert!(matches!(end, Err(Error::Misuse(Misuse::OutputTooSmall))), "{end:?}");
     }
 }
@@ -199,7 +203,7 @@ fn of_two_completions_that_race_one_is_stored_and_the_others_manifest_does_not_o
         let envelope = atrest::Envelope::decode(&envelope).unwrap();
         let stored = Stored { completed: winner.1.clone(), parts: winner.2.clone() };
         let reader = service.reader(object, &envelope, &manifest).unwrap();
-        let read = kit::read_streamed(&reader, &stored.body(), &kit::Steps::of(1_000, 1_000)).into_result();
+        let read = kit::read_streamed(&reader, &stored.body(), &kit::Steps::of(1_000)).into_result();
         assert!(read.unwrap() == stored.plain());
         let mixed = service.reader(object, &envelope, &loser.1.manifest);
         assert!(matches!(mixed, Err(Error::Inauthentic)), "{mixed:?}");

@@ -129,7 +129,7 @@ impl<'a> Folder<'a> {
         let (envelope, mut encryptor) = self.sse().encryptor(object, mode).unwrap();
         let mut body = bytes::BytesMut::new();
         encryptor.push(plaintext, &mut body).unwrap();
-        let sealed = encryptor.seal_value("md5", b"a digest").unwrap();
+        let sealed = encryptor.values().seal("md5", b"a digest").unwrap();
         encryptor.finish_into(&mut body).unwrap();
         let value = self.value(title, json!("object"), "md5", &sealed, b"a digest");
         let inline = self.file(format!("{title}.inline"), &[&envelope.encode()[..], &body].concat());
@@ -147,7 +147,7 @@ impl<'a> Folder<'a> {
         let upload_id: &[u8] = if object.is_bound() { b"upload-7" } else { b"" };
         let upload = self.sse().begin_multipart(object, upload_id, mode).unwrap();
         let (stored, receipts, mut values) = self.parts(title, &upload, parts);
-        let of_upload = upload.seal_value("began", b"today").unwrap();
+        let of_upload = upload.values().seal("began", b"today").unwrap();
         self.keyring.blocking().rotate().unwrap();
         let envelope =
             self.sse().rewrap_upload(object, upload_id, upload.envelope(), self.unlock(id)).unwrap().encode();
@@ -166,7 +166,7 @@ impl<'a> Folder<'a> {
         });
         let completed = self.sse().complete_multipart(&upload, self.unlock(id), completed).unwrap();
         let whole: Vec<u8> = parts.iter().flat_map(|(_, plaintext)| plaintext.clone()).collect();
-        let of_object = completed.decryptor.seal_value("crc", b"of all").unwrap();
+        let of_object = completed.decryptor.values().seal("crc", b"of all").unwrap();
         values.push(self.value(title, json!("object"), "crc", &of_object, b"of all"));
         let envelope = completed.envelope.encode();
         let body: Vec<u8> = stored.iter().flat_map(|(_, bytes)| bytes.clone()).collect();
@@ -223,11 +223,11 @@ impl<'a> Folder<'a> {
     ) -> (Vec<(u32, Vec<u8>)>, Vec<(atrest::multipart::Receipt, Value)>, Vec<Value>) {
         let (mut stored, mut receipts, mut values) = (Vec::new(), Vec::new(), Vec::new());
         for (number, plaintext) in parts {
-            let mut part = upload.part(PartNumber::new(*number).unwrap()).unwrap();
+            let (mut part, seal) = upload.part(PartNumber::new(*number).unwrap()).unwrap();
             let mut bytes = bytes::BytesMut::new();
             part.push(plaintext, &mut bytes).unwrap();
-            let sealed = part.seal_value("md5", plaintext).unwrap();
-            let receipt = part.finish_into(&mut bytes, b"an ETag").unwrap();
+            let sealed = part.values().seal("md5", plaintext).unwrap();
+            let receipt = seal.receipt(&part.finish_into(&mut bytes).unwrap(), b"an ETag").unwrap();
             values.push(self.value(&format!("{title}.{number}"), json!(number), "md5", &sealed, plaintext));
             let file = self.file(format!("{title}.{number}.receipt"), receipt.as_bytes());
             let label = HEXLOWER.encode(b"an ETag");

@@ -1,12 +1,16 @@
 //! Ranges against a plain slice, what they fetch, and where they end.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+#[path = "support/parts.rs"]
+mod parts;
+#[path = "range/pieces.rs"]
+mod pieces;
 mod support;
 
 use std::ops::Range;
 
-use atrest::error::PartError;
-use atrest::{AnyMode, ByteRange, Decryptor, Encrypted, Error, ModeId, PartNumber, Result, SseS3, Unlock};
+use atrest::error::{Misuse, PartError};
+use atrest::{AnyMode, ByteRange, Decryptor, Encrypted, Error, ModeId, PartNumber, RangePlan, Result, SseS3, Unlock};
 use support::{C, LENS, STEPS, Service, backends, name, plain};
 
 /// Fetches as a store would, and remembers what.
@@ -18,8 +22,8 @@ fn read(decryptor: &Decryptor, range: impl Into<ByteRange>, body: &[u8]) -> Resu
     let plan = decryptor.range(range, body.len() as u64)?;
     let fetched = fetch(body, plan.fetches());
     let whole = plan.decrypt(&fetched);
-    for (step, room) in [(1000, 777), (C + 16, C), (1 << 20, 1 << 20)] {
-        let (streamed, end) = stream(&plan, &fetched, step, room);
+    for step in [1000, C + 16, 1 << 20] {
+        let (streamed, end) = stream(&plan, &fetched, step);
         match &whole {
             Ok(whole) => {
                 end.unwrap();
@@ -31,22 +35,8 @@ fn read(decryptor: &Decryptor, range: impl Into<ByteRange>, body: &[u8]) -> Resu
     whole
 }
 
-fn stream(plan: &atrest::RangePlan, fetched: &[u8], step: usize, room: usize) -> (Vec<u8>, Result<()>) {
-    let (mut reader, mut output, mut plaintext) = (plan.reader(), vec![0; room], Vec::new());
-    for mut piece in fetched.chunks(step) {
-        while !piece.is_empty() {
-            match reader.update(piece, &mut output) {
-                Ok(progress) => {
-                    piece = &piece[progress.read..];
-                    plaintext.extend_from_slice(&output[..progress.written]);
-                }
-                Err(error) => return (plaintext, Err(error)),
-            }
-        }
-    }
-    let mut rest = vec![0; reader.finish_len()];
-    let end = reader.finish(&mut rest).map(|len| plaintext.extend_from_slice(&rest[..len]));
-    (plaintext, end)
+fn stream(plan: &RangePlan, fetched: &[u8], step: usize) -> (Vec<u8>, Result<()>) {
+    support::read(plan.reader(), fetched, step)
 }
 
 /// What HTTP says that a range of a representation is.
@@ -218,17 +208,20 @@ fn bytes_missing_from_a_fetch_or_too_many_of_them_are_noticed() {
     for missing in [1, 15, 16, C, C + 16, fetched.len()] {
         let short = &fetched[..fetched.len() - missing];
         assert!(matches!(plan.decrypt(short), Err(Error::Truncated)));
-        let (released, end) = stream(&plan, short, C, C);
+        let (released, end) = stream(&plan, short, C);
         assert!(matches!(end, Err(Error::Truncated)));
         assert!(plain(3 * C)[10..].starts_with(&released));
     }
     let long = [&fetched[..], b"x"].concat();
-    assert!(matches!(plan.decrypt(&long), Err(Error::Inauthentic)));
-    assert!(matches!(stream(&plan, &long, C, C).1, Err(Error::Inauthentic)));
+    assert!(matches!(plan.decrypt(&long), Err(Error::Misuse(Misuse::FetchedLen))));
+    assert!(matches!(stream(&plan, &long, C).1, Err(Error::Misuse(Misuse::FetchedLen))));
     let mut reader = plan.reader();
     let mut output = vec![0; 4 * C];
     assert!(reader.update(&long, &mut output).is_err());
-    assert!(matches!(reader.update(&fetched, &mut output), Err(Error::Inauthentic)), "it goes on failing");
+    assert!(
+        matches!(reader.update(&fetched, &mut output), Err(Error::Misuse(Misuse::FetchedLen))),
+        "it goes on failing"
+    );
 }
 
 #[test]
@@ -242,7 +235,7 @@ fn ranges_agree_between_backends_and_steps() {
             let plan = decryptor.range(100..3 * C as u64 + 100, stored.ciphertext.len() as u64).unwrap();
             let fetched = fetch(&stored.ciphertext, plan.fetches());
             for step in STEPS.into_iter().filter(|step| *step > 1) {
-                let (read, end) = stream(&plan, &fetched, step, 4096);
+                let (read, end) = stream(&plan, &fetched, step);
                 end.unwrap();
                 assert_eq!(read, plaintext[100..3 * C + 100]);
             }

@@ -10,7 +10,7 @@ use std::collections::HashSet;
 use atrest::error::{EnvelopeError, Error, Misuse, PartError, Unexpected};
 use atrest::multipart::CompletedPart;
 use atrest::s3::{Checksum, ChecksumAlgorithm, Etag, PlaintextMd5, StoredEtag};
-use atrest::{AnyMode, ModeId, ObjectName, PartNumber, SealedValue, SseS3};
+use atrest::{AnyMode, ModeId, ObjectName, PartNumber, SealedValue, SseS3, ValueSealer};
 use proptest::prelude::*;
 use support::{Service, name};
 
@@ -35,7 +35,7 @@ fn the_etag_of_sse_s3_is_the_md5_and_of_the_other_modes_it_changes_at_every_writ
     let service = Service::new();
     for mode in service.modes() {
         let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
-        let write = |md5| StoredEtag::of_write(&envelope, &encryptor, md5);
+        let write = |md5| StoredEtag::of_write(&envelope, &encryptor.values(), md5);
         let is_md5 = mode.id() == ModeId::SseS3;
         assert_eq!(Etag::needs_md5(Some(mode.id())), is_md5, "{mode:?}");
         assert_eq!(write(Some(md5(0))).unwrap().0 == of_md5(0), is_md5, "{mode:?}");
@@ -63,7 +63,7 @@ fn a_stored_etag_opens_from_its_bytes_and_shows_no_digits() {
     let service = Service::new();
     for mode in service.modes() {
         let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
-        let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor, Some(md5(0))).unwrap();
+        let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), Some(md5(0))).unwrap();
         let bytes = stored.to_bytes();
         let sealed = mode.id() == ModeId::SseS3;
         assert_eq!(bytes.len(), if sealed { 63 } else { 22 });
@@ -72,7 +72,7 @@ fn a_stored_etag_opens_from_its_bytes_and_shows_no_digits() {
         let read = StoredEtag::from_bytes(&bytes).unwrap();
         assert_eq!(read, stored);
         let decryptor = service.decryptor(&name(), &envelope).unwrap();
-        assert_eq!(read.open(&envelope, &decryptor).unwrap(), etag);
+        assert_eq!(read.open(&envelope, &decryptor.values()).unwrap(), etag);
         assert_eq!(read.open_unencrypted().is_err(), sealed);
 
         let digits = etag.to_client_string();
@@ -101,7 +101,7 @@ fn an_unsealed_etag_beside_an_sse_s3_object_is_refused() {
     let service = Service::new();
     let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), SseS3).unwrap();
     let forged = StoredEtag::of_unencrypted(of_md5(0));
-    assert!(matches!(forged.open(&envelope, &encryptor), Err(Error::Inauthentic)));
+    assert!(matches!(forged.open(&envelope, &encryptor.values()), Err(Error::Inauthentic)));
     assert!(matches!(service.sse.blocking().open_etag(&name(), &envelope, &forged), Err(Error::Inauthentic)));
 }
 
@@ -112,18 +112,18 @@ fn a_rewrap_keeps_the_etag_and_seals_it_where_the_object_becomes_one_of_sse_s3()
     let unlock = atrest::Unlock::Server;
     let kms = atrest::SseKms::new("alias/app");
     let (envelope, encryptor) = sse.encryptor(&name(), kms.clone()).unwrap();
-    let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor, None).unwrap();
+    let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), None).unwrap();
     let rewrapped = sse.rewrap_as(&name(), &envelope, unlock, &name(), SseS3).unwrap();
     let decryptor = service.decryptor(&name(), &rewrapped).unwrap();
-    let kept = stored.after_rewrap(&rewrapped, &decryptor).unwrap();
+    let kept = stored.after_rewrap(&rewrapped, &decryptor.values()).unwrap();
     assert_eq!(sse.open_etag(&name(), &rewrapped, &kept).unwrap(), etag);
 
     // From SSE-S3 it stays sealed: it is still the MD5. The keyring alone no longer opens it.
     let back = sse.rewrap_as(&name(), &rewrapped, unlock, &name(), kms).unwrap();
     let decryptor = service.decryptor(&name(), &back).unwrap();
-    let still = kept.after_rewrap(&back, &decryptor).unwrap();
+    let still = kept.after_rewrap(&back, &decryptor.values()).unwrap();
     assert_eq!(still, kept);
-    assert_eq!(still.open(&back, &decryptor).unwrap(), etag);
+    assert_eq!(still.open(&back, &decryptor.values()).unwrap(), etag);
     assert!(matches!(sse.open_etag(&name(), &back, &still), Err(Error::Unexpected(Unexpected::Mode))));
 }
 
@@ -222,22 +222,24 @@ fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
     for mode in service.modes() {
         let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
         let (md5, etag) = (md5(0), of_md5(0));
-        let sealed_md5 = md5.seal(&encryptor).unwrap();
+        let sealed_md5 = md5.seal(&encryptor.values()).unwrap();
         // As releases before stored ETags had it.
-        let sealed_etag = encryptor.seal_value("s3/etag", &[&md5.to_bytes()[..], &[0; 4]].concat()).unwrap();
-        let opened = |sealed: &SealedValue, by| StoredEtag::from_sealed_value(sealed.clone()).open(&envelope, by);
+        let sealed_etag = encryptor.values().seal("s3/etag", &[&md5.to_bytes()[..], &[0; 4]].concat()).unwrap();
+        let opened =
+            |sealed: &SealedValue, by: &ValueSealer| StoredEtag::from_sealed_value(sealed.clone()).open(&envelope, by);
         assert_eq!(sealed_md5.as_bytes().len(), 16 + overhead(&mode));
         assert_eq!(sealed_etag.as_bytes().len(), 20 + overhead(&mode));
-        let sealed: Vec<SealedValue> = checksums().iter().map(|checksum| checksum.seal(&encryptor).unwrap()).collect();
+        let sealed: Vec<SealedValue> =
+            checksums().iter().map(|checksum| checksum.seal(&encryptor.values()).unwrap()).collect();
 
         let decryptor = service.decryptor(&name(), &envelope).unwrap();
-        assert_eq!(PlaintextMd5::open(&decryptor, &sealed_md5).unwrap().to_bytes(), md5.to_bytes());
-        assert_eq!(opened(&sealed_etag, &decryptor).unwrap(), etag);
+        assert_eq!(PlaintextMd5::open(&decryptor.values(), &sealed_md5).unwrap().to_bytes(), md5.to_bytes());
+        assert_eq!(opened(&sealed_etag, &decryptor.values()).unwrap(), etag);
         for (checksum, sealed) in checksums().iter().zip(&sealed) {
             assert_eq!(sealed.as_bytes().len(), checksum.value().len() + overhead(&mode));
             assert!(!sealed.as_bytes().windows(4).any(|bytes| bytes == [0xAB; 4]), "it lies in the clear");
             for algorithm in ChecksumAlgorithm::ALL {
-                match Checksum::open(*algorithm, &decryptor, sealed) {
+                match Checksum::open(*algorithm, &decryptor.values(), sealed) {
                     Ok(opened) => assert_eq!((*algorithm, &opened), (checksum.algorithm(), checksum)),
                     Err(error) => {
                         assert!(matches!(error, Error::Inauthentic), "{error:?}");
@@ -250,10 +252,10 @@ fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
         // Neither is another object's, nor one the other.
         let (other, _) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
         let other = service.decryptor(&name(), &other).unwrap();
-        assert!(matches!(opened(&sealed_etag, &other), Err(Error::Inauthentic)));
-        assert!(matches!(PlaintextMd5::open(&other, &sealed_md5), Err(Error::Inauthentic)));
-        assert!(matches!(opened(&sealed_md5, &decryptor), Err(Error::Inauthentic)));
-        assert!(matches!(PlaintextMd5::open(&decryptor, &sealed_etag), Err(Error::Inauthentic)));
+        assert!(matches!(opened(&sealed_etag, &other.values()), Err(Error::Inauthentic)));
+        assert!(matches!(PlaintextMd5::open(&other.values(), &sealed_md5), Err(Error::Inauthentic)));
+        assert!(matches!(opened(&sealed_md5, &decryptor.values()), Err(Error::Inauthentic)));
+        assert!(matches!(PlaintextMd5::open(&decryptor.values(), &sealed_etag), Err(Error::Inauthentic)));
     }
 }
 
@@ -264,44 +266,45 @@ fn what_is_made_from_a_part_is_sealed_beside_it_and_what_is_made_from_the_whole_
     let number = PartNumber::new(1).unwrap();
     for mode in service.modes() {
         let upload = sse.begin_multipart(&name(), b"upload", mode.clone()).unwrap();
-        let mut part = upload.part(number).unwrap();
-        let of_part = Etag::of_part(upload.envelope(), &part, Some(md5(0))).unwrap();
+        let (mut part, seal) = upload.part(number).unwrap();
+        let of_part = Etag::of_part(upload.envelope(), &part.values(), Some(md5(0))).unwrap();
         assert_eq!(of_part == of_md5(0), mode.id() == ModeId::SseS3);
-        let without = Etag::of_part(upload.envelope(), &part, None);
+        let without = Etag::of_part(upload.envelope(), &part.values(), None);
         assert_eq!(matches!(without, Err(Error::Misuse(Misuse::EtagWithoutMd5))), mode.id() == ModeId::SseS3);
         let checksum = checksums().remove(1);
-        let sealed = checksum.seal(&part).unwrap();
+        let sealed = checksum.seal(&part.values()).unwrap();
         let (mut stored, mut output) = (Vec::new(), vec![0; 1_024]);
-        let progress = part.update(b"meow", &mut output).unwrap();
-        stored.extend_from_slice(&output[..progress.written]);
-        let (len, receipt) = part.finish(&mut output, of_part.to_client_string().as_bytes()).unwrap();
-        stored.extend_from_slice(&output[..len]);
+        let written = part.update(b"meow", &mut output).unwrap();
+        stored.extend_from_slice(&output[..written]);
+        let finished = part.finish(&mut output).unwrap();
+        stored.extend_from_slice(&output[..finished.written]);
+        let receipt = seal.receipt(&finished, of_part.to_client_string().as_bytes()).unwrap();
 
         let opened = upload.open_receipt(&receipt).unwrap();
         assert_eq!(Etag::parse(str::from_utf8(&opened.label).unwrap()), Some(of_part));
-        assert_eq!(Checksum::open(checksum.algorithm(), &opened, &sealed).unwrap(), checksum);
-        assert!(matches!(Checksum::open(checksum.algorithm(), &upload, &sealed), Err(Error::Inauthentic)));
-        let of_upload = checksum.seal(&upload).unwrap();
-        assert_eq!(Checksum::open(checksum.algorithm(), &upload, &of_upload).unwrap(), checksum);
+        assert_eq!(Checksum::open(checksum.algorithm(), &opened.values(), &sealed).unwrap(), checksum);
+        assert!(matches!(Checksum::open(checksum.algorithm(), &upload.values(), &sealed), Err(Error::Inauthentic)));
+        let of_upload = checksum.seal(&upload.values()).unwrap();
+        assert_eq!(Checksum::open(checksum.algorithm(), &upload.values(), &of_upload).unwrap(), checksum);
 
         let label = of_part.to_client_string();
         let listed = CompletedPart::new(number, label.as_bytes(), &receipt, &stored);
         let unlock = service.unlock(mode.id());
         let completed = sse.complete_multipart(&upload, unlock, [listed]).unwrap();
-        let of_upload =
-            |parts: &[Etag]| StoredEtag::of_upload(&completed.envelope, &completed.decryptor, parts.iter().copied());
+        let values = completed.decryptor.values();
+        let of_upload = |parts: &[Etag]| StoredEtag::of_upload(&completed.envelope, &values, parts.iter().copied());
         let (etag, stored_etag) = of_upload(&[of_part]).unwrap();
         assert_eq!(Some(etag), Etag::of_parts([of_part]));
         assert!(matches!(of_upload(&[]), Err(Error::Part(PartError::None))));
 
         let decryptor = service.decryptor(&name(), &completed.envelope).unwrap();
-        assert_eq!(stored_etag.open(&completed.envelope, &decryptor).unwrap(), etag);
+        assert_eq!(stored_etag.open(&completed.envelope, &decryptor.values()).unwrap(), etag);
         assert_eq!(etag.parts(), Some(1));
         let part = decryptor.with_manifest(&completed.manifest).unwrap().part_decryptor(number).unwrap();
-        assert_eq!(Checksum::open(checksum.algorithm(), &part, &sealed).unwrap(), checksum);
+        assert_eq!(Checksum::open(checksum.algorithm(), &part.values(), &sealed).unwrap(), checksum);
         if mode.id() == ModeId::SseS3 {
             assert_eq!(sse.open_etag(&name(), &completed.envelope, &stored_etag).unwrap(), etag);
-            assert!(matches!(stored_etag.open(&completed.envelope, &part), Err(Error::Inauthentic)));
+            assert!(matches!(stored_etag.open(&completed.envelope, &part.values()), Err(Error::Inauthentic)));
         }
     }
 }
@@ -312,17 +315,17 @@ fn a_sealed_value_of_another_length_is_none_that_was_sealed_here() {
     let (envelope, encryptor) = service.sse.blocking().encryptor(&ObjectName::unbound(), SseS3).unwrap();
     let decryptor = service.decryptor(&ObjectName::unbound(), &envelope).unwrap();
     for len in [0, 3, 5, 15, 17, 19, 21, 33] {
-        let seal = |name| encryptor.seal_value(name, &vec![7; len]).unwrap();
-        assert!(matches!(PlaintextMd5::open(&decryptor, &seal("s3/md5")), Err(Error::Inauthentic)), "{len}");
+        let seal = |name| encryptor.values().seal(name, &vec![7; len]).unwrap();
+        assert!(matches!(PlaintextMd5::open(&decryptor.values(), &seal("s3/md5")), Err(Error::Inauthentic)), "{len}");
         let etag = StoredEtag::from_sealed_value(seal("s3/etag"));
-        assert!(matches!(etag.open(&envelope, &decryptor), Err(Error::Inauthentic)), "{len}");
+        assert!(matches!(etag.open(&envelope, &decryptor.values()), Err(Error::Inauthentic)), "{len}");
         let listed = service.sse.blocking().open_etag(&ObjectName::unbound(), &envelope, &etag);
         assert!(matches!(listed, Err(Error::Inauthentic)), "{len}");
-        let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &seal("s3/checksum/crc32c"));
+        let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor.values(), &seal("s3/checksum/crc32c"));
         assert!(matches!(opened, Err(Error::Inauthentic)), "{len}");
     }
-    let sealed = encryptor.seal_value("s3/checksum/crc32c", &[7; 4]).unwrap();
-    assert_eq!(Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &sealed).unwrap().value(), [7; 4]);
+    let sealed = encryptor.values().seal("s3/checksum/crc32c", &[7; 4]).unwrap();
+    assert_eq!(Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor.values(), &sealed).unwrap().value(), [7; 4]);
 }
 
 #[test]
@@ -373,12 +376,12 @@ fn a_checksum_algorithm_that_is_younger_than_this_release_needs_a_name_and_a_len
     let service = Service::new();
     let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), SseS3).unwrap();
     let checksum = Checksum::new(blake3, &[7; 32]).unwrap();
-    let sealed = checksum.seal(&encryptor).unwrap();
+    let sealed = checksum.seal(&encryptor.values()).unwrap();
     let decryptor = service.decryptor(&name(), &envelope).unwrap();
-    assert_eq!(Checksum::open(blake3, &decryptor, &sealed).unwrap(), checksum);
-    assert_eq!(decryptor.open_value("s3/checksum/blake3", &sealed).unwrap(), [7; 32]);
+    assert_eq!(Checksum::open(blake3, &decryptor.values(), &sealed).unwrap(), checksum);
+    assert_eq!(decryptor.values().open("s3/checksum/blake3", &sealed).unwrap(), [7; 32]);
     let other = ChecksumAlgorithm::other("BLAKE2", 32).unwrap();
-    assert!(matches!(Checksum::open(other, &decryptor, &sealed), Err(Error::Inauthentic)));
+    assert!(matches!(Checksum::open(other, &decryptor.values(), &sealed), Err(Error::Inauthentic)));
 
     assert_eq!(ChecksumAlgorithm::other("CRC32", 4), Some(ChecksumAlgorithm::Crc32));
     assert_eq!(ChecksumAlgorithm::from_name("BLAKE3"), None);

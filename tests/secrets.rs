@@ -73,9 +73,9 @@ fn no_debug_of_an_upload_its_parts_and_its_values_shows_a_key_a_salt_or_what_was
     let service = Service::new();
     for mode in service.modes() {
         let upload = service.begin(&name(), &mode);
-        let encryptor = upload.part(parts::number(7)).unwrap();
+        let (encryptor, seal) = upload.part(parts::number(7)).unwrap();
         let secret = std::str::from_utf8(&SECRET[4..21]).unwrap();
-        let value = upload.seal_value("name", secret.as_bytes()).unwrap();
+        let value = upload.values().seal("name", secret.as_bytes()).unwrap();
         // A label is the ETag of the part: the MD5 of its plaintext.
         let label = b"4a4be40c96ac6314e91d93f38043a634";
         let (stored, receipt) = upload.encrypt_part(parts::number(1), secret.as_bytes(), label).unwrap();
@@ -99,7 +99,12 @@ fn no_debug_of_an_upload_its_parts_and_its_values_shows_a_key_a_salt_or_what_was
         let encrypted = encrypted.with_manifest(completed.manifest.clone());
         let opened = upload.open_receipt(&part.receipt).unwrap();
         let shown = [
-            format!("{upload:?} {encryptor:?} {value:?} {:?} {opened:?} {:?}", part.receipt, part.number),
+            format!(
+                "{upload:?} {encryptor:?} {seal:?} {:?} {value:?} {:?} {opened:?} {:?}",
+                upload.values(),
+                part.receipt,
+                part.number
+            ),
             format!("{unlisted:?} {decryptor:?} {page:?} {listed:?} {reader:?} {plan:?} {:?}", plan.reader()),
             format!("{:?} {:?}", decryptor.parts().unwrap(), decryptor.part_decryptor(parts::number(1)).unwrap()),
             format!("{completed:?} {encrypted:?} {:?}", part.listed()),

@@ -55,11 +55,13 @@ fn record(backend: Backend, name: &Name, customer_key: &[u8; 32], bytes: &[u8]) 
 
     let object = ObjectName::new(&name.bucket, &name.key);
     let Ok(object) = object.and_then(|object| object.realm(&name.realm)?.version_id(&name.version_id)) else { return };
-    let version = (of_library.key_version(), VersionState::Enabled, MasterKey::from_bytes(&mut MASTER.clone()));
+    let master = MasterKey::from_bytes(&mut MASTER.clone()).expect("it is not zero");
+    let version = (of_library.key_version(), VersionState::Enabled, master);
     let Ok(keyring) = Keyring::from_versions(of_library.key_id(), of_library.key_version(), [version]) else { return };
     let sse = Sse::builder().backend(backend).keyring(keyring).completion_records().build().expect("a backend");
     let sse = sse.blocking();
-    let key = CustomerKey::from_bytes(&mut customer_key.clone());
+    // A key of zeros is no key: the oracle does not know that.
+    let Ok(key) = CustomerKey::from_bytes(&mut customer_key.clone()) else { return };
     let finished = sse.finish_completion(&object, &of_library, Unlock::CustomerKey(&key));
     match (of_oracle.open(MASTER, name), sse.open_record(&object, &of_library)) {
         (Ok(total), Ok(opened)) => {

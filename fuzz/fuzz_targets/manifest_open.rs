@@ -87,7 +87,7 @@ fn assert_same_receipt(
 }
 
 fn sealed_value(write: &Write, backend: Backend, bytes: &[u8]) {
-    let opened = upload(write, backend).open_value("name", &SealedValue::from_bytes(bytes));
+    let opened = upload(write, backend).values().open("name", &SealedValue::from_bytes(bytes));
     match value::open(&write.data_keys(), &OF_UPLOAD, "name", bytes) {
         Ok(plain) => assert_eq!(opened.expect("the oracle opens it"), plain),
         Err(_) => assert!(matches!(opened, Err(Error::Inauthentic)), "{opened:?}"),

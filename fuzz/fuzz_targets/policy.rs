@@ -15,7 +15,7 @@ fn check(bytes: &[u8]) -> Option<()> {
     let switches = input.u8()?;
     let mut texts = Vec::new();
     for _ in 0..4 {
-        texts.push(String::from_utf8_lossy(input.prefixed()?));
+        texts.push(String::from_utf8_lossy(input.prefixed()?).into_owned());
     }
     let [action, resource, principal, header] = &texts[..] else {
         return None;
@@ -39,7 +39,7 @@ fn check(bytes: &[u8]) -> Option<()> {
         assert!(!document.windows(refused.len()).any(|window| window == refused.as_bytes()), "{refused} was ignored");
     }
 
-    let set = |bit: u8| (switches & bit != 0).then_some(&**header);
+    let set = |bit: u8| (switches & bit != 0).then_some(header.as_str());
     let conditions = ConditionValues::new(switches & 1 != 0)
         .server_side_encryption(set(2))
         .kms_key_id(set(4))

@@ -116,28 +116,24 @@ fn run(bytes: &[u8]) -> Option<()> {
 
 fn stream(plan: &RangePlan, fetched: &[u8], mut pieces: Pieces) -> Result<Vec<u8>, Error> {
     let mut reader = plan.reader();
-    let (mut given, mut output) = (Vec::new(), vec![0; 40_000]);
+    let mut given = Vec::new();
     let mut rest = fetched;
     while !rest.is_empty() {
-        let (mut piece, behind) = rest.split_at(pieces.next_len().min(rest.len()));
-        loop {
-            let room = pieces.next_len();
-            let progress = reader.update(piece, &mut output[..room]).inspect_err(|error| {
-                let again = format!("{error:?}");
-                assert_eq!(format!("{:?}", reader.update(fetched, &mut [0; 64]).expect_err("it had failed")), again);
-                assert_eq!(format!("{:?}", reader.update(&[], &mut [0; 64]).expect_err("it had failed")), again);
-            })?;
-            given.extend_from_slice(&output[..progress.written]);
-            piece = &piece[progress.read..];
-            if piece.is_empty() {
-                break;
-            }
-        }
+        let (piece, behind) = rest.split_at(pieces.next_len().min(rest.len()));
+        let mut output = vec![0; reader.update_len(piece.len())];
+        let written = reader.update(piece, &mut output).inspect_err(|error| {
+            let again = format!("{error:?}");
+            assert_eq!(format!("{:?}", reader.update(fetched, &mut [0; 64]).expect_err("it had failed")), again);
+            assert_eq!(format!("{:?}", reader.update(&[], &mut [0; 64]).expect_err("it had failed")), again);
+        })?;
+        assert_eq!(written, output.len());
+        given.extend_from_slice(&output);
         rest = behind;
     }
     let mut output = vec![0; reader.finish_len()];
     let written = reader.finish(&mut output)?;
-    given.extend_from_slice(&output[..written]);
+    assert_eq!(written, output.len());
+    given.extend_from_slice(&output);
     Ok(given)
 }
 

@@ -8,8 +8,9 @@
 
 use std::mem::discriminant;
 
+use atrest::error::Misuse;
 use atrest::{
-    Backend, CustomerKey, Decryptor, Encrypted, Envelope, Error, ModeId, ObjectName, SequentialDecryptor, Unlock,
+    Backend, CustomerKey, Decryptor, Encrypted, Envelope, Error, ModeId, ObjectName, PlaintextReader, Unlock,
 };
 use atrest_fuzz::{Input, Pieces, sse};
 use libfuzzer_sys::fuzz_target;
@@ -69,37 +70,31 @@ fn run(bytes: &[u8]) -> Option<()> {
     Some(())
 }
 
-/// Feeds odd pieces into outputs of odd lengths.
+/// Feeds odd pieces, each first into an output that is too short.
 fn stream(decryptor: &Decryptor, body: &[u8], mut pieces: Pieces, given: &mut Vec<u8>) -> Result<(), Error> {
     let mut reader = decryptor.sequential();
-    let mut output = vec![0; 40_000];
     let mut rest = body;
     while !rest.is_empty() {
-        let (mut piece, behind) = rest.split_at(pieces.next_len().min(rest.len()));
-        loop {
-            let room = pieces.next_len();
-            let progress = match reader.update(piece, &mut output[..room]) {
-                Ok(progress) => progress,
-                Err(error) => {
-                    assert_sticky(reader, body, &error);
-                    return Err(error);
-                }
-            };
-            assert!(
-                progress.read > 0 || progress.written > 0 || piece.is_empty() || room == 0,
-                "no progress with {room} bytes of room"
-            );
-            given.extend_from_slice(&output[..progress.written]);
-            piece = &piece[progress.read..];
-            if piece.is_empty() {
-                break;
+        let (piece, behind) = rest.split_at(pieces.next_len().min(rest.len()));
+        let mut output = vec![0; reader.update_len(piece.len())];
+        if let Some((_, short)) = output.split_last_mut() {
+            assert!(matches!(reader.update(piece, short), Err(Error::Misuse(Misuse::OutputTooSmall))));
+        }
+        match reader.update(piece, &mut output) {
+            Ok(written) => assert_eq!(written, output.len()),
+            Err(error) => {
+                assert!(output.iter().all(|byte| *byte == 0), "what failed is wiped");
+                assert_sticky(reader, body, &error);
+                return Err(error);
             }
         }
+        given.extend_from_slice(&output);
         rest = behind;
     }
     let mut output = vec![0; reader.finish_len()];
     let written = reader.finish(&mut output)?;
-    given.extend_from_slice(&output[..written]);
+    assert_eq!(written, output.len());
+    given.extend_from_slice(&output);
     Ok(())
 }
 
@@ -117,14 +112,13 @@ fn bytes_mut(decryptor: &Decryptor, body: &[u8], mut pieces: Pieces) -> Result<b
 }
 
 /// A reader that has failed goes on failing, and never reports a clean end.
-fn assert_sticky(mut reader: SequentialDecryptor, body: &[u8], error: &Error) {
+fn assert_sticky(mut reader: PlaintextReader, body: &[u8], error: &Error) {
     let mut output = vec![0; 40_000];
     for again in [body, &[], &[0], body] {
         let after = reader.update(again, &mut output).expect_err("it had failed");
         assert_eq!(discriminant(&after), discriminant(error));
         assert_eq!(after.to_string(), error.to_string());
     }
-    output.resize(reader.finish_len().max(output.len()), 0);
     let after = reader.finish(&mut output).expect_err("it had failed");
     assert_eq!(after.to_string(), error.to_string());
 }

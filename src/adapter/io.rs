@@ -37,10 +37,8 @@ pub use joined::Joined;
 
 use std::io::{Error as StdError, ErrorKind};
 
-use crate::error::{Error, IoError};
-
-/// Four sealed chunks: enough that the adapter costs nothing, and little enough for a thousand streams.
-const BUFFER_LEN: usize = 4 * 16_400;
+use super::pump::underneath;
+use crate::error::Error;
 
 impl From<Error> for StdError {
     fn from(error: Error) -> Self {
@@ -55,18 +53,13 @@ impl From<Error> for StdError {
     }
 }
 
-/// A step on the stream underneath, again for as long as it is interrupted: remembered, that would have callers who try
-/// again do so for ever.
-fn uninterrupted<T>(mut step: impl FnMut() -> std::io::Result<T>) -> Result<T, Error> {
+/// Repeats a step on the stream underneath for as long as it is interrupted: remembered, `Interrupted` would make
+/// callers who try again do so for ever.
+fn uninterrupted<T>(mut step: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
     loop {
         match step() {
             Err(error) if error.kind() == ErrorKind::Interrupted => {}
-            done => return done.map_err(underneath),
+            done => return done,
         }
     }
-}
-
-/// What came from the stream underneath; it is remembered like any other error.
-fn underneath(error: StdError) -> Error {
-    IoError::new("the stream underneath failed", error).into()
 }

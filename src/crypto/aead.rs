@@ -1,8 +1,13 @@
 //! AES-256-GCM with a key that seals or opens many chunks.
 
-use super::{Backend, Crypto, NONCE_LEN, TAG_LEN, aws_lc, rust_crypto};
+use zeroize::Zeroizing;
+
+use super::{Backend, Crypto, NONCE_LEN, Prk, TAG_LEN, aws_lc, rust_crypto};
 use crate::error::{Error, Result};
-use crate::secret::wipe;
+use crate::secret::{KEY_LEN, wipe};
+
+/// The longest commitment that is derived with a key.
+const MAX_COMMITMENT_LEN: usize = 32;
 
 /// An expanded AES-256-GCM key; nonces are the caller's to keep unique, associated data is always empty.
 pub(crate) struct AeadKey {
@@ -28,6 +33,18 @@ impl AeadKey {
         }
     }
 
+    /// Derives a key, a nonce and a commitment of `N` bytes (at most 32) from one expansion, in this order.
+    pub(crate) fn derive<const N: usize>(prk: &Prk, label: &[u8], info: &[&[u8]]) -> (Self, [u8; NONCE_LEN], [u8; N]) {
+        const { assert!(N <= MAX_COMMITMENT_LEN) };
+        let mut room = Zeroizing::new([0; KEY_LEN + NONCE_LEN + MAX_COMMITMENT_LEN]);
+        let derived = &mut room[..KEY_LEN + NONCE_LEN + N];
+        prk.expand(label, info, derived);
+        let (key, rest) = derived.split_first_chunk::<KEY_LEN>().expect("the key comes first");
+        let (nonce, rest) = rest.split_first_chunk::<NONCE_LEN>().expect("then the nonce");
+        let commitment = rest.try_into().expect("then the commitment");
+        (Self::new(prk.crypto(), key), *nonce, commitment)
+    }
+
     /// Seals `plaintext` into `sealed`, which is [`TAG_LEN`] bytes longer; one pass, no copy.
     pub(crate) fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], sealed: &mut [u8]) {
         #[cfg(feature = "testing")]
@@ -36,17 +53,6 @@ impl AeadKey {
         match &self.implementation {
             Implementation::AwsLc(key) => key.seal(nonce, plaintext, ciphertext, tag),
             Implementation::RustCrypto(key) => key.seal(nonce, plaintext, ciphertext, tag),
-        }
-    }
-
-    /// Seals all of `buffer` but its last [`TAG_LEN`] bytes where it stands, and puts the tag there.
-    pub(crate) fn seal_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8]) {
-        let (plaintext, tag) = buffer.split_at_mut(buffer.len() - TAG_LEN);
-        #[cfg(feature = "testing")]
-        self.logged.seal(nonce, plaintext);
-        match &self.implementation {
-            Implementation::AwsLc(key) => key.seal_in_place(nonce, plaintext, tag),
-            Implementation::RustCrypto(key) => key.seal_in_place(nonce, plaintext, tag),
         }
     }
 

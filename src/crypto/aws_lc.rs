@@ -22,11 +22,6 @@ impl AeadKey {
             .expect("the lengths match");
     }
 
-    pub(super) fn seal_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &mut [u8]) {
-        let sealed = self.0.seal_in_place_separate_tag(own(nonce), Aad::empty(), buffer);
-        tag.copy_from_slice(sealed.expect("the length is within GCM's bound").as_ref());
-    }
-
     pub(super) fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
         warm(ciphertext);
         self.0.open_separate_gather(own(nonce), Aad::empty(), ciphertext, tag, plaintext).is_ok()

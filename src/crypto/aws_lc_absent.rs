@@ -17,10 +17,6 @@ impl AeadKey {
         match self.0 {}
     }
 
-    pub(super) fn seal_in_place(&self, _: &[u8; NONCE_LEN], _: &mut [u8], _: &mut [u8]) {
-        match self.0 {}
-    }
-
     pub(super) fn open(&self, _: &[u8; NONCE_LEN], _: &[u8], _: &[u8], _: &mut [u8]) -> bool {
         match self.0 {}
     }

@@ -34,7 +34,10 @@ pub(crate) mod label {
 }
 
 /// A pseudorandom key that other keys are expanded from.
-pub(crate) struct Prk(Hmac);
+pub(crate) struct Prk {
+    crypto: Crypto,
+    hmac: Hmac,
+}
 
 impl Prk {
     /// HKDF-Extract: `HMAC-SHA-512(key = salt, message = input)`.
@@ -61,13 +64,18 @@ impl Prk {
             let counter = [counter];
             let message =
                 [&previous[..previous_len], label].into_iter().chain(info.iter().copied()).chain([&counter[..]]);
-            let code = self.0.compute(message);
+            let code = self.hmac.compute(message);
             block.copy_from_slice(&code[..block.len()]);
             (previous, previous_len) = (code, 64);
         }
     }
 
+    /// The implementations that keys derived here run on.
+    pub(super) fn crypto(&self) -> Crypto {
+        self.crypto
+    }
+
     fn new(crypto: Crypto, key: &[u8]) -> Self {
-        Self(Hmac::new(crypto, key))
+        Self { crypto, hmac: Hmac::new(crypto, key) }
     }
 }

@@ -15,6 +15,7 @@ pub(crate) mod key_wrap;
 mod mac;
 #[cfg(feature = "s3")]
 pub(crate) mod md5;
+mod one_shot;
 pub(crate) mod passphrase;
 pub(crate) mod random;
 mod rust_crypto;
@@ -25,9 +26,11 @@ mod wycheproof;
 
 pub(crate) use aead::AeadKey;
 pub(crate) use kdf::{Prk, label};
+pub(crate) use one_shot::OneShot;
 pub(crate) use random::Generator;
 
 use crate::error::{Feature, Result};
+use crate::geometry::EachLayer;
 
 /// The length of a GCM tag in bytes.
 pub(crate) const TAG_LEN: usize = 16;
@@ -80,18 +83,18 @@ impl Crypto {
         Ok(Self { aead: compiled(backend)?, hash: Backend::RustCrypto })
     }
 
-    /// For the outer and the inner layer of DSSE-KMS: two implementations with nothing in common.
+    /// The outer and the inner layer of DSSE-KMS run on two implementations with nothing in common.
     ///
     /// # Errors
     ///
     /// This build lacks one of the two.
-    pub(crate) fn layers(outer: Backend) -> Result<(Self, Self)> {
+    pub(crate) fn layers(outer: Backend) -> Result<EachLayer<Self>> {
         let inner = match outer {
             Backend::AwsLc => Backend::RustCrypto,
             Backend::RustCrypto => Backend::AwsLc,
         };
         let alone = |backend| compiled(backend).map(|backend| Self { aead: backend, hash: backend });
-        Ok((alone(outer)?, alone(inner)?))
+        Ok(EachLayer { outer: alone(outer)?, inner: Some(alone(inner)?) })
     }
 }
 

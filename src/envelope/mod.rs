@@ -7,10 +7,9 @@ use std::str::FromStr;
 
 use crate::crypto::{Backend, Crypto};
 use crate::error::{CustomerKeyError, EnvelopeError, Limit, Result, UnknownMode};
+use crate::geometry::{EachLayer, Layers};
 use crate::keys::{EncryptionContext, WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};
 use crate::secret::CustomerKey;
-use crate::stream::each_layer::EachLayer;
-use crate::stream::geometry::Layers;
 use crate::stream::message::{HEADER_LEN, MessageHeader};
 use crate::stream::parts::manifest_len;
 

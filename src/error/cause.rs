@@ -101,11 +101,15 @@ impl fmt::Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.get_ref() {
             None => fmt::Display::fmt(self.0, f),
-            Some(inner) => match (inner.downcast_ref::<Said>(), inner.downcast_ref::<Error>()) {
-                (Some(said), _) => fmt::Display::fmt(said, f),
-                (None, Some(ours)) => fmt::Display::fmt(ours, f),
-                (None, None) => fmt::Display::fmt(&self.0.kind(), f),
-            },
+            Some(inner) => {
+                let said = inner.downcast_ref::<Said>().map(|said| said as &dyn fmt::Display);
+                let error = || inner.downcast_ref::<Error>().map(|error| error as &dyn fmt::Display);
+                let io = || inner.downcast_ref::<IoError>().map(|error| error as &dyn fmt::Display);
+                match said.or_else(error).or_else(io) {
+                    Some(ours) => ours.fmt(f),
+                    None => fmt::Display::fmt(&self.0.kind(), f),
+                }
+            }
         }
     }
 }

@@ -41,8 +41,8 @@ impl KeyProviderError {
         Self { cause: Some(Cause::new(source)), ..self }
     }
 
-    /// The same error about a key, alias or ARN whose full name the provider knows, also where there is no such key: what
-    /// the client is answered names it so.
+    /// The same error about a key, alias or ARN whose full name the provider knows, also where there is no such key:
+    /// what the client is answered names it so.
     #[must_use]
     pub fn with_resolved_key_id(self, key_id: &str) -> Self {
         Self { resolved_key_id: Some(key_id.into()), ..self }
@@ -64,8 +64,8 @@ impl KeyProviderError {
         &self.key_id
     }
 
-    /// The full name of the key that was asked for, where the provider said it: an ARN where the request had an alias or an
-    /// id.
+    /// The full name of the key that was asked for, where the provider said it: an ARN where the request had an alias
+    /// or an id.
     pub fn resolved_key_id(&self) -> Option<&str> {
         self.resolved_key_id.as_deref()
     }

@@ -29,7 +29,6 @@ impl Current {
 }
 
 /// Something else that a keyring is a part of, and that no other process changes: the key store of the embedded KMS.
-#[cfg_attr(not(feature = "embedded-kms"), expect(dead_code, reason = "the key store is the only whole"))]
 pub(crate) trait Whole: Send + Sync + 'static {
     /// Changes the keyring in it, and stores the whole. May block: it is called on a thread of the keyring's own.
     fn update(&self, change: &Change) -> Result<State>;
@@ -37,8 +36,17 @@ pub(crate) trait Whole: Send + Sync + 'static {
 
 /// Where a keyring is kept.
 pub(super) enum Kept {
-    Nowhere { current: Current, may_change: AtomicBool, changing: Mutex<()> },
-    Within { current: Arc<Current>, whole: Arc<dyn Whole>, worker: Worker },
+    Nowhere {
+        current: Current,
+        may_change: AtomicBool,
+        changing: Mutex<()>,
+    },
+    #[cfg_attr(not(feature = "embedded-kms"), expect(dead_code, reason = "the key store is the only whole"))]
+    Within {
+        current: Arc<Current>,
+        whole: Arc<dyn Whole>,
+        worker: Worker,
+    },
     Stored(Arc<Stored>),
 }
 
@@ -47,6 +55,7 @@ impl Kept {
         Self::Nowhere { current: Current::new(state), may_change: AtomicBool::new(false), changing: Mutex::new(()) }
     }
 
+    #[cfg(feature = "embedded-kms")]
     pub(super) fn within(state: State, whole: Arc<dyn Whole>) -> Self {
         Self::Within { current: Arc::new(Current::new(state)), whole, worker: Worker::default() }
     }

@@ -4,7 +4,7 @@ use zeroize::Zeroizing;
 
 use super::root_key::{Kind as Root, Passphrase, RootKey};
 use crate::crypto::passphrase::{Argon2Cost, derive};
-use crate::crypto::{AeadKey, Backend, Crypto, Generator, NONCE_LEN, Prk, TAG_LEN, constant_time_eq, label};
+use crate::crypto::{Backend, Crypto, Generator, OneShot, Prk, TAG_LEN, constant_time_eq, label};
 use crate::error::{Error, Result, SealedFileError};
 
 const MAGIC: [u8; 8] = *b"\x89ARSF\r\n\x1a";
@@ -49,11 +49,11 @@ pub(crate) fn seal(kind: Kind, root: &RootKey, generator: &Generator, payload: &
     };
     let salt = generator.bytes()?;
     file.extend_from_slice(&salt);
-    let keys = FileKeys::derive(root, &salt, cost, &file)?;
-    file.extend_from_slice(&keys.commitment);
+    let (one_shot, own) = one_shot(root, &salt, cost, &file)?;
+    file.extend_from_slice(&own);
     let start = file.len();
     file.resize(start + payload.len() + TAG_LEN, 0);
-    keys.aead.seal(&keys.nonce, payload, &mut file[start..]);
+    one_shot.seal(payload, &mut file[start..]);
     Ok(file)
 }
 
@@ -93,41 +93,35 @@ pub(crate) fn open(kind: Kind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<
     if sealed.len() < TAG_LEN {
         return Err(TOO_SHORT.into());
     }
-    let keys = FileKeys::derive(root, salt, cost, header)?;
-    if !constant_time_eq(&keys.commitment, commitment) {
+    let (one_shot, own) = one_shot(root, salt, cost, header)?;
+    if !constant_time_eq(&own, commitment) {
         return Err(SealedFileError::WrongRootKey.into());
     }
     let mut payload = Zeroizing::new(vec![0; sealed.len() - TAG_LEN]);
-    keys.aead.open(&keys.nonce, sealed, &mut payload)?;
+    one_shot.open(sealed, &mut payload)?;
     Ok(payload)
 }
 
 const TOO_SHORT: SealedFileError = SealedFileError::Malformed("it is too short");
 
-struct FileKeys {
-    aead: AeadKey,
-    nonce: [u8; NONCE_LEN],
-    commitment: [u8; COMMITMENT_LEN],
-}
-
-impl FileKeys {
-    /// A passphrase for a file under a key, or the other way round, is the wrong root key.
-    fn derive(root: &RootKey, salt: &[u8; SALT_LEN], cost: Option<Argon2Cost>, header: &[u8]) -> Result<Self, Error> {
-        let derived;
-        let secret = match (root.kind(), cost) {
-            (Root::Key(key), None) => key,
-            (Root::Passphrase(Passphrase { bytes, .. }), Some(cost)) => {
-                derived = derive(bytes, salt, cost)?;
-                &derived
-            }
-            _ => return Err(SealedFileError::WrongRootKey.into()),
-        };
-        let crypto = Crypto::single(Backend::RustCrypto)?;
-        let mut okm = Zeroizing::new([0; 32 + NONCE_LEN + COMMITMENT_LEN]);
-        Prk::extract(crypto, salt, secret.expose()).expand(label::FILE, &[header], &mut *okm);
-        let (key, rest) = okm.split_first_chunk::<32>().expect("the key comes first");
-        let (nonce, commitment) = rest.split_first_chunk::<NONCE_LEN>().expect("then the nonce");
-        let commitment = commitment.try_into().expect("then the commitment");
-        Ok(Self { aead: AeadKey::new(crypto, key), nonce: *nonce, commitment })
-    }
+/// Derives key and nonce of one file, and the commitment to its root key.
+///
+/// A passphrase for a file under a key, or a key for one under a passphrase, is the wrong root key.
+fn one_shot(
+    root: &RootKey,
+    salt: &[u8; SALT_LEN],
+    cost: Option<Argon2Cost>,
+    header: &[u8],
+) -> Result<(OneShot, [u8; COMMITMENT_LEN]), Error> {
+    let derived;
+    let secret = match (root.kind(), cost) {
+        (Root::Key(key), None) => key,
+        (Root::Passphrase(Passphrase { bytes, .. }), Some(cost)) => {
+            derived = derive(bytes, salt, cost)?;
+            &derived
+        }
+        _ => return Err(SealedFileError::WrongRootKey.into()),
+    };
+    let prk = Prk::extract(Crypto::single(Backend::RustCrypto)?, salt, secret.expose());
+    Ok(OneShot::derive_committed(&prk, label::FILE, &[header]))
 }

@@ -1,8 +1,6 @@
 //! How a key-encryption key is recognised, and how it wraps a data key.
 
-use zeroize::Zeroizing;
-
-use crate::crypto::{AeadKey, Crypto, NONCE_LEN, Prk, TAG_LEN, constant_time_eq, label};
+use crate::crypto::{Crypto, OneShot, Prk, TAG_LEN, constant_time_eq, label};
 use crate::error::{Error, Result};
 use crate::secret::{DataKey, KEY_LEN, Secret};
 
@@ -12,7 +10,6 @@ pub(crate) const WRAPPED_KEY_LEN: usize = KEY_LEN + TAG_LEN;
 
 /// A key-encryption key under the salt of one wrap.
 pub(crate) struct Wrapping {
-    crypto: Crypto,
     prk: Prk,
 }
 
@@ -20,7 +17,7 @@ impl Wrapping {
     /// Takes the key-encryption key under a salt that is fresh for every wrap.
     //= manual/format.md#keys
     pub(crate) fn new(crypto: Crypto, kek: &[u8; KEY_LEN], wrap_salt: &[u8; WRAP_SALT_LEN]) -> Self {
-        Self { crypto, prk: Prk::extract(crypto, wrap_salt, kek) }
+        Self { prk: Prk::extract(crypto, wrap_salt, kek) }
     }
 
     /// What tells the right key from another one, and commits to it; `kind` is version, mode and suite.
@@ -37,9 +34,8 @@ impl Wrapping {
 
     /// Wraps a data key for an envelope with this header, under this name.
     pub(crate) fn wrap(&self, header: &[u8], name: &[u8], data_key: &DataKey) -> [u8; WRAPPED_KEY_LEN] {
-        let (key, nonce) = self.key_of(header, name);
         let mut wrapped = [0; WRAPPED_KEY_LEN];
-        key.seal(&nonce, data_key.expose_secret(), &mut wrapped);
+        self.one_shot(header, name).seal(data_key.expose_secret(), &mut wrapped);
         wrapped
     }
 
@@ -49,16 +45,13 @@ impl Wrapping {
     ///
     /// Inauthentic: header, name, key-encryption key and wrapped key do not belong together, or the data key is all zero.
     pub(crate) fn unwrap(&self, header: &[u8], name: &[u8], wrapped: &[u8; WRAPPED_KEY_LEN]) -> Result<DataKey, Error> {
-        let (key, nonce) = self.key_of(header, name);
-        let data_key = Secret::filled_by(|data_key| key.open(&nonce, wrapped, data_key), || Error::Inauthentic)?;
+        let one_shot = self.one_shot(header, name);
+        let data_key = Secret::filled_by(|data_key| one_shot.open(wrapped, data_key), || Error::Inauthentic)?;
         Ok(DataKey::from_secret(data_key))
     }
 
-    /// One key and one nonce for this header and name, used once: the salt is fresh.
-    fn key_of(&self, header: &[u8], name: &[u8]) -> (AeadKey, [u8; NONCE_LEN]) {
-        let mut okm = Zeroizing::new([0; KEY_LEN + NONCE_LEN]);
-        self.prk.expand(label::WRAP, &[header, name], &mut *okm);
-        let (key, nonce) = okm.split_first_chunk::<KEY_LEN>().expect("the key comes first");
-        (AeadKey::new(self.crypto, key), nonce.try_into().expect("then the nonce"))
+    /// Derives key and nonce of this wrap; no other wrap has them, because the salt is fresh.
+    fn one_shot(&self, header: &[u8], name: &[u8]) -> OneShot {
+        OneShot::derive(&self.prk, label::WRAP, &[header, name])
     }
 }

@@ -4,10 +4,8 @@
 //! 0x01 || u32 key version || salt(32) || AES-256-GCM(k, n, KEK)
 //! ```
 
-use zeroize::Zeroizing;
-
 use super::EncryptionContext;
-use crate::crypto::{AeadKey, Backend, Crypto, Generator, NONCE_LEN, Prk, TAG_LEN, label};
+use crate::crypto::{Backend, Crypto, Generator, OneShot, Prk, TAG_LEN, label};
 use crate::error::{Error, Result};
 use crate::secret::{KEY_LEN, KeyEncryptionKey, Secret};
 
@@ -34,9 +32,8 @@ pub(crate) fn wrap(
     wrapped.extend_from_slice(&binding.version.to_be_bytes());
     let salt = generator.bytes()?;
     wrapped.extend_from_slice(&salt);
-    let (key, nonce) = keys(kms_key, binding, &salt)?;
     wrapped.resize(LEN, 0);
-    key.seal(&nonce, kek.expose_secret(), &mut wrapped[LEN - KEY_LEN - TAG_LEN..]);
+    one_shot(kms_key, binding, &salt)?.seal(kek.expose_secret(), &mut wrapped[LEN - KEY_LEN - TAG_LEN..]);
     Ok(wrapped)
 }
 
@@ -56,22 +53,17 @@ pub(crate) fn version_of(wrapped: &[u8]) -> Option<u32> {
 pub(crate) fn unwrap(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, wrapped: &[u8]) -> Result<KeyEncryptionKey> {
     let wrapped: &[u8; LEN] = wrapped.try_into().map_err(|_| Error::Inauthentic)?;
     let (salt, sealed) = wrapped[5..].split_first_chunk::<SALT_LEN>().expect("the salt comes first");
-    let (key, nonce) = keys(kms_key, binding, salt)?;
-    let kek = Secret::filled_by(|kek| key.open(&nonce, sealed, kek), || Error::Inauthentic)?;
+    let one_shot = one_shot(kms_key, binding, salt)?;
+    let kek = Secret::filled_by(|kek| one_shot.open(sealed, kek), || Error::Inauthentic)?;
     Ok(KeyEncryptionKey::from_secret(kek))
 }
 
-fn keys(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, salt: &[u8; SALT_LEN]) -> Result<(AeadKey, [u8; NONCE_LEN])> {
-    let crypto = Crypto::single(Backend::fastest())?;
-    let mut okm = Zeroizing::new([0; KEY_LEN + NONCE_LEN]);
+/// Derives key and nonce of this wrap from the KMS key, everything it is bound to, and its salt.
+fn one_shot(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, salt: &[u8; SALT_LEN]) -> Result<OneShot> {
+    let prk = Prk::extract(Crypto::single(Backend::fastest())?, salt, kms_key);
     let key_id_len = (binding.key_id.len() as u16).to_be_bytes(); // at most 2,048 bytes
-    Prk::extract(crypto, salt, kms_key).expand(
-        label::KMS,
-        &[&binding.version.to_be_bytes(), &key_id_len, binding.key_id.as_bytes(), &binding.context.encode()],
-        &mut *okm,
-    );
-    let (key, nonce) = okm.split_first_chunk::<KEY_LEN>().expect("the key comes first");
-    Ok((AeadKey::new(crypto, key), nonce.try_into().expect("then the nonce")))
+    let (version, context) = (binding.version.to_be_bytes(), binding.context.encode());
+    Ok(OneShot::derive(&prk, label::KMS, &[&version, &key_id_len, binding.key_id.as_bytes(), &context]))
 }
 
 #[cfg(test)]

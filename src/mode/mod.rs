@@ -19,10 +19,11 @@ use std::sync::Arc;
 
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Error, Misuse, Result, Unexpected};
+use crate::geometry::EachLayer;
 use crate::keys::{EncryptionContext, KeyProvider, Keyring};
 use crate::object::{ObjectName, Requester};
 use crate::secret::CustomerKey;
-use crate::stream::message::DataKeys;
+use crate::stream::object_keys::ObjectKeys;
 
 /// How an object is to be encrypted, with exactly what that takes: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], or
 /// [`AnyMode`] for one that is chosen at run time.
@@ -130,10 +131,7 @@ pub(crate) struct Authorities<'a> {
 }
 
 /// The keys that an object is wrapped under: one, or in DSSE-KMS two.
-pub(crate) struct WritingKeys<'a> {
-    pub(crate) outer: LayerKey<'a>,
-    pub(crate) inner: Option<LayerKey<'a>>,
-}
+pub(crate) type WritingKeys<'a> = EachLayer<LayerKey<'a>>;
 
 impl<'a> Authorities<'a> {
     /// Whether the object can be named to those whom the mode asks, before anyone is asked.
@@ -187,23 +185,24 @@ impl<'a> Authorities<'a> {
         &self,
         envelope: &Envelope,
         upload_id: &[u8],
-        data_keys: &DataKeys,
+        data_keys: &ObjectKeys,
         customer_key: Option<&'k CustomerKey>,
     ) -> Result<WritingKeys<'k>> {
         let name = self.object.upload_context(upload_id)?;
+        let layers = data_keys.each_layer();
         let keep = async |layer: &Envelope, crypto| {
             let key = sse_kms::keeping(self, layer).await?;
             // What the object is wrapped under is what the upload is, or the object could not be read.
             unwrap(layer, crypto, &key.kek, &name)?;
             Ok::<_, Error>(key)
         };
-        let inner = match envelope.inner().zip(data_keys.inner.as_ref()) {
+        let inner = match envelope.inner().zip(layers.inner.as_ref()) {
             Some((inner, secret)) => Some(keep(inner, secret.crypto).await?),
             None => None,
         };
         let outer = match envelope.mode() {
             ModeId::SseS3 => sse_s3::writing(self.keyring()?).await?,
-            ModeId::SseKms => keep(envelope, data_keys.outer.crypto).await?,
+            ModeId::SseKms => keep(envelope, layers.outer.crypto).await?,
             ModeId::DsseKms => dsse_kms::outer(self.keyring()?).await?,
             ModeId::SseC => sse_c::writing(customer_key.ok_or(CustomerKeyError::Required)?),
         };

@@ -6,8 +6,8 @@ use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD, Receipt};
 use super::record::{Contents, RecordPart};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{EnvelopeError, Error, Limit, Misuse, PartError, Result};
+use crate::geometry::{Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS};
 use crate::object::PartNumber;
-use crate::stream::geometry::{Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS};
 use crate::stream::message::HEADER_LEN;
 
 const MAGIC: [u8; 8] = *b"\x89ARSA\r\n\x1a";
@@ -20,7 +20,7 @@ const VERSION: u8 = 1;
 ///
 /// # Security
 ///
-/// The label lies in the clear: it must tell nothing of the plaintext. An MD5 of the plaintext does; a random ETag does
+/// The label is stored unsealed: it must tell nothing of the plaintext. An MD5 of the plaintext does; a random ETag does
 /// not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeptAttempt {

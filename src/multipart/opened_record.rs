@@ -8,8 +8,8 @@ use super::{List, Upload};
 use crate::crypto::constant_time_eq;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{EnvelopeError, Error, Result};
+use crate::geometry::{Layers, Parts};
 use crate::object::PartNumber;
-use crate::stream::geometry::{Layers, Parts};
 use crate::stream::message::MessageHeader;
 use crate::stream::parts::{PartInfo, PartRecord};
 
@@ -96,7 +96,7 @@ impl OpenedRecord {
         let mut records = Vec::new();
         let mut count = 0;
         for (index, part) in self.record.each_part().enumerate() {
-            let receipt = PartReceipt::open(upload.values(), &Receipt::from_bytes(part.receipt))?;
+            let receipt = PartReceipt::open(upload.keys(), &Receipt::from_bytes(part.receipt))?;
             let agrees = receipt.number.get() == part.number
                 && receipt.plaintext_len == part.plaintext_len
                 && receipt.label == part.label

@@ -1,15 +1,14 @@
-//! What says that a part was uploaded: sealed, and handed back at completion.
+//! `Receipt` and `CompletedPart`: what an upload says of a part once it is stored, and what completion is given.
 
 use std::borrow::Cow;
 use std::fmt;
 
 use crate::error::{Error, Misuse, PartError, Result};
+use crate::geometry::{EachLayer, Layers};
 use crate::object::PartNumber;
-use crate::stream::SealedValue;
-use crate::stream::each_layer::EachLayer;
-use crate::stream::geometry::Layers;
 use crate::stream::message::{HEADER_LEN, MessageHeader, SALT_LEN};
-use crate::stream::value::Values;
+use crate::stream::object_keys::ObjectKeys;
+use crate::stream::{SealedValue, ValueSealer};
 
 /// The name under which receipts are sealed.
 const NAME: &str = "atrest/receipt";
@@ -17,7 +16,8 @@ pub(super) const MAX_LABEL_LEN: usize = 255;
 /// How much longer a receipt is than its label, but in DSSE-KMS.
 pub(super) const RECEIPT_OVERHEAD: usize = 111;
 
-/// Says that one attempt at a part was uploaded, sealed: safe to store anywhere, 111 bytes and its label, in DSSE-KMS 208.
+/// Says that one attempt at a part was uploaded, sealed: safe to store anywhere, 111 bytes and its label, in DSSE-KMS
+/// 208.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Receipt(SealedValue);
 
@@ -38,7 +38,7 @@ impl Receipt {
     }
 
     pub(super) fn seal(
-        values: &Values,
+        values: &ValueSealer,
         number: PartNumber,
         plaintext_len: u64,
         headers: &EachLayer<MessageHeader>,
@@ -74,18 +74,18 @@ pub struct PartReceipt {
     /// What the caller said of it: an S3 server the ETag it answered.
     pub label: Vec<u8>,
     headers: EachLayer<MessageHeader>,
-    values: Values,
+    keys: ObjectKeys,
 }
 
 impl PartReceipt {
     //= manual/format.md#part-and-receipt
-    pub(super) fn open(upload: &Values, receipt: &Receipt) -> Result<Self> {
-        let value = upload.open_reserved(NAME, &receipt.0)?;
-        let layers = upload.keys().layers();
+    pub(super) fn open(upload: &ObjectKeys, receipt: &Receipt) -> Result<Self> {
+        let value = upload.values().open_reserved(NAME, &receipt.0)?;
+        let layers = upload.layers();
         Self::parse(upload, layers, &value).ok_or(Error::Inauthentic)
     }
 
-    fn parse(upload: &Values, layers: Layers, value: &[u8]) -> Option<Self> {
+    fn parse(upload: &ObjectKeys, layers: Layers, value: &[u8]) -> Option<Self> {
         let (number, rest) = value.split_first_chunk()?;
         let (plaintext_len, rest) = rest.split_first_chunk()?;
         let (outer, rest) = rest.split_first_chunk()?;
@@ -104,17 +104,13 @@ impl PartReceipt {
             plaintext_len,
             label: label.to_vec(),
             headers,
-            values: upload.of(headers.innermost().salt()),
+            keys: upload.clone(),
         })
     }
 
-    /// Opens a value that was sealed with the part.
-    ///
-    /// # Errors
-    ///
-    /// As [`Decryptor::open_value`](crate::Decryptor::open_value).
-    pub fn open_value(&self, name: &str, sealed: &SealedValue) -> Result<Vec<u8>> {
-        self.values.open(name, sealed)
+    /// The sealer of small values that belong to the part.
+    pub fn values(&self) -> ValueSealer {
+        self.keys.values_of(self.headers.innermost().salt())
     }
 
     /// How many bytes the part takes as it is stored.
@@ -180,7 +176,7 @@ impl<'a> CompletedPart<'a> {
     }
 
     /// Checks the client's word and the store's against the receipt.
-    pub(super) fn check(&self, upload: &Values) -> Result<PartReceipt> {
+    pub(super) fn check(&self, upload: &ObjectKeys) -> Result<PartReceipt> {
         let receipt = PartReceipt::open(upload, self.receipt)?;
         if receipt.number != self.number || receipt.label != *self.label {
             return Err(PartError::Invalid(self.number.get()).into());

@@ -14,10 +14,10 @@ use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD};
 use crate::crypto::{Crypto, Prk, constant_time_eq, label};
 use crate::envelope::Envelope;
 use crate::error::{EnvelopeError, Error, Limit, Result};
+use crate::geometry::MAX_PARTS;
 use crate::keys::is_key_id;
 use crate::object::ObjectName;
 use crate::secret::MasterKey;
-use crate::stream::geometry::MAX_PARTS;
 use crate::stream::message::HEADER_LEN;
 
 const MAGIC: [u8; 8] = *b"\x89ARSC\r\n\x1a";
@@ -153,7 +153,11 @@ impl CompletionRecord {
         object: &ObjectName,
         contents: &Contents,
     ) -> Result<Self> {
-        let mut bytes = [&MAGIC[..], &[VERSION]].concat();
+        let fixed_len = MAGIC.len().saturating_add(1 + 2 + 4 + RECORD_SALT_LEN + TAG_LEN);
+        let len = fixed_len.saturating_add(key_id.len()).saturating_add(contents.bytes.len());
+        let mut bytes = Vec::with_capacity(len);
+        bytes.extend_from_slice(&MAGIC);
+        bytes.push(VERSION);
         prefixed(&mut bytes, key_id.as_bytes())?;
         bytes.extend_from_slice(&key_version.to_be_bytes());
         bytes.extend_from_slice(&salt);
@@ -247,9 +251,13 @@ impl Contents {
     ///
     /// [`Limit::Envelope`]: the envelope does not fit.
     pub(super) fn new(upload_id: &[u8], envelope: &Envelope, parts: &[RecordPart<'_>]) -> Result<Self> {
-        let mut bytes = Vec::new();
+        let envelope = envelope.encode();
+        let parts_len = parts.iter().map(|part| part.receipt.len().saturating_add(part.label.len()).saturating_add(72));
+        let parts_len = parts_len.fold(0, usize::saturating_add);
+        let head_len = upload_id.len().saturating_add(envelope.len()).saturating_add(8);
+        let mut bytes = Vec::with_capacity(parts_len.saturating_add(head_len));
         prefixed(&mut bytes, upload_id)?;
-        prefixed(&mut bytes, &envelope.encode())?;
+        prefixed(&mut bytes, &envelope)?;
         bytes.extend_from_slice(&u32::try_from(parts.len()).map_err(|_| Limit::Multipart)?.to_be_bytes());
         for part in parts {
             bytes.extend_from_slice(&part.number.to_be_bytes());

@@ -15,10 +15,11 @@ use super::cursor::{Cursor, Goal, GoalVerb};
 use super::elsewhere::{Elsewhere, Filter, digest};
 use super::entry::{Entry, EnvelopeStore, PlainStore};
 use super::pace::Pace;
+use super::progress::Progress;
 use super::report::Report;
-use super::work::{Aim, Done, Outcome, Verb, Worker};
+use super::work::{Aim, Outcome, Verb, Worker};
 use crate::envelope::ModeId;
-use crate::error::{Error, IoError, Misuse, Result};
+use crate::error::{IoError, Misuse, Result};
 use crate::mode::{AnyMode, Mode, any};
 use crate::sse::Sse;
 
@@ -60,7 +61,7 @@ pub struct Sweep<'a> {
     on_event: Option<Box<OnEvent<'a>>>,
 }
 
-type OnEvent<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + Send + 'a;
+pub(super) type OnEvent<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + Send + 'a;
 
 impl<'a> Sweep<'a> {
     /// A sweep with this service's keys, on behalf of whomever the handle is.
@@ -162,9 +163,9 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: the listing failed, and a last checkpoint says where; or an event was answered with an error. It and
-    /// [`Error::KeyProvider`], [`Error::Audit`]: the sweep [gave up](Self::give_up_after). The same and
-    /// [`Error::SealedFile`]: the keyring's file, which is read again first.
+    /// [`Error::Io`](crate::Error::Io): the listing failed, and a last checkpoint says where; or an event was answered with an error. It and
+    /// [`Error::KeyProvider`](crate::Error::KeyProvider), [`Error::Audit`](crate::Error::Audit): the sweep [gave up](Self::give_up_after). The same and
+    /// [`Error::SealedFile`](crate::Error::SealedFile): the keyring's file, which is read again first.
     /// [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep) and
     /// [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId): the cursor is not of such a sweep.
     /// [`Misuse::SamePosition`]. What goes wrong with one entry is no error, but in the report.
@@ -324,70 +325,6 @@ impl<'a> Sweep<'a> {
         }
         progress.finish(failure)
     }
-}
-
-/// How far a walk has come, and who is told.
-struct Progress<'a> {
-    cursor: Cursor,
-    on_event: Box<OnEvent<'a>>,
-    positions_matter: bool,
-    checkpoint_every: u64,
-    since_checkpoint: u64,
-    give_up_after: u64,
-    /// Where the walk was before the store or the key provider began to fail, and how many entries ago.
-    failing: Option<(Cursor, u64)>,
-}
-
-impl Progress<'_> {
-    fn take(&mut self, done: &Done) -> Result<()> {
-        let position = done.entry.position();
-        if self.positions_matter && self.cursor.position() == Some(position) {
-            return Err(Misuse::SamePosition.into());
-        }
-        let failing = match (&done.outcome, self.failing.take()) {
-            (Outcome::Problem(error), before) if is_outage(error) => {
-                let (cursor, entries) = before.unwrap_or_else(|| (self.cursor.clone(), 0));
-                if entries.saturating_add(1) >= self.give_up_after {
-                    self.cursor = cursor;
-                    self.since_checkpoint = 1;
-                    return Err(error.clone());
-                }
-                Some((cursor, entries.saturating_add(1)))
-            }
-            _ => None,
-        };
-        self.failing = failing;
-        self.cursor.move_to(position);
-        self.cursor.report.add(done);
-        (self.on_event)(Event::Entry { entry: &done.entry, outcome: &done.outcome }).map_err(stopped)?;
-        self.since_checkpoint = self.since_checkpoint.saturating_add(1);
-        if self.since_checkpoint >= self.checkpoint_every { self.checkpoint() } else { Ok(()) }
-    }
-
-    fn checkpoint(&mut self) -> Result<()> {
-        self.since_checkpoint = 0;
-        Ok((self.on_event)(Event::Checkpoint(&self.cursor)).map_err(stopped)?)
-    }
-
-    fn finish(mut self, failure: Option<Error>) -> Result<Report> {
-        let told = if self.since_checkpoint > 0 { self.checkpoint() } else { Ok(()) };
-        failure.map_or(told, Err)?;
-        self.cursor.report.complete();
-        Ok(self.cursor.report)
-    }
-}
-
-/// Whether a problem says more of the store, the key provider or the audit trail than of the entry.
-fn is_outage(error: &Error) -> bool {
-    match error {
-        Error::KeyProvider(error) => error.is_transient(),
-        Error::Io(_) | Error::Audit(_) => true,
-        _ => false,
-    }
-}
-
-fn stopped(error: io::Error) -> IoError {
-    IoError::new("the sweep was stopped where it tells of its events", error)
 }
 
 impl fmt::Debug for Sweep<'_> {

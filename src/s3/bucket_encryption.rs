@@ -44,12 +44,12 @@ pub enum DefaultEncryption {
     SseS3,
     /// `aws:kms`.
     SseKms {
-        /// The KMS key, as the configuration names it; `None` is the KMS's own key, `aws/s3`.
+        /// The KMS key as the configuration names it; without one it is the KMS's own, `aws/s3`.
         key_id: Option<String>,
     },
     /// `aws:kms:dsse`.
     DsseKms {
-        /// The KMS key, as the configuration names it; `None` is the KMS's own key, `aws/s3`.
+        /// The KMS key as the configuration names it; without one it is the KMS's own, `aws/s3`.
         key_id: Option<String>,
     },
 }
@@ -105,8 +105,8 @@ type Result<T, E = BucketEncryptionError> = std::result::Result<T, E>;
 impl BucketEncryption {
     /// Of a bucket that was just made: SSE-S3, no bucket key, and the blocked types that the service gives new buckets.
     ///
-    /// Amazon S3 blocks SSE-C on new buckets since April 2026. A service that has clients who use SSE-C, and buckets that
-    /// they made, blocks nothing.
+    /// Amazon S3 blocks SSE-C on new buckets since April 2026. A service that has clients who use SSE-C, and buckets
+    /// that they made, blocks nothing.
     pub fn new_bucket(blocked: BlockedEncryption) -> Self {
         Self {
             default: DefaultEncryption::SseS3,
@@ -129,8 +129,8 @@ impl BucketEncryption {
     /// # Errors
     ///
     /// [`MalformedXml`](BucketEncryptionError::MalformedXml): it is not this request's XML, by one element too many,
-    /// too few or unknown, or longer than 64 KiB, or it has a DTD, a processing instruction or an entity that XML does not
-    /// know; [`KeyIdNotApplicable`](BucketEncryptionError::KeyIdNotApplicable);
+    /// too few or unknown, or longer than 64 KiB, or it has a DTD, a processing instruction or an entity that XML
+    /// does not know; [`KeyIdNotApplicable`](BucketEncryptionError::KeyIdNotApplicable);
     /// [`UnknownAlgorithm`](BucketEncryptionError::UnknownAlgorithm).
     pub fn after_put(&self, xml: &[u8]) -> Result<Self> {
         let document = Document::parse(xml)?;

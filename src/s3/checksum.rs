@@ -4,9 +4,8 @@ use std::fmt;
 
 use base64ct::{Base64, Encoding};
 
-use super::sealing::{OpensValues, SealsValues};
 use crate::error::{Error, Result};
-use crate::stream::SealedValue;
+use crate::stream::{SealedValue, ValueSealer};
 
 /// The longest value of any algorithm in bytes.
 const MAX_LEN: usize = 64;
@@ -154,10 +153,10 @@ impl fmt::Display for ChecksumAlgorithm {
 /// let (envelope, encryptor) = sse.blocking().encryptor(&object, atrest::SseS3)?;
 /// // The client sent `x-amz-checksum-crc32c: yZRlqg==`, and the service computed the same.
 /// let checksum = Checksum::from_base64(ChecksumAlgorithm::Crc32c, "yZRlqg==").ok_or("the header is invalid")?;
-/// let sealed = checksum.seal(&encryptor)?; // store this beside the object
+/// let sealed = checksum.seal(&encryptor.values())?; // store this beside the object
 ///
 /// let decryptor = sse.blocking().decryptor(&object, &envelope, atrest::Unlock::Server)?;
-/// let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor, &sealed)?;
+/// let opened = Checksum::open(ChecksumAlgorithm::Crc32c, &decryptor.values(), &sealed)?;
 /// assert_eq!(opened.to_base64(), "yZRlqg==");
 /// # Ok(()) }
 /// ```
@@ -206,7 +205,7 @@ impl Checksum {
     /// # Errors
     ///
     /// [`Error::Random`].
-    pub fn seal(&self, values: &impl SealsValues) -> Result<SealedValue> {
+    pub fn seal(&self, values: &ValueSealer) -> Result<SealedValue> {
         values.seal(&self.algorithm.value_name(), self.value())
     }
 
@@ -215,7 +214,7 @@ impl Checksum {
     /// # Errors
     ///
     /// [`Error::Inauthentic`]: it was changed, or is another object's or algorithm's, or no such checksum.
-    pub fn open(algorithm: ChecksumAlgorithm, values: &impl OpensValues, sealed: &SealedValue) -> Result<Self> {
+    pub fn open(algorithm: ChecksumAlgorithm, values: &ValueSealer, sealed: &SealedValue) -> Result<Self> {
         let opened = values.open(&algorithm.value_name(), sealed)?;
         Self::new(algorithm, &opened).ok_or(Error::Inauthentic)
     }

@@ -24,11 +24,11 @@ use super::operation::Operation;
 use super::policy::ConditionValues;
 use policy::Asked;
 
-/// The rules of a service that speaks S3: which encryption a request gets, or which error. Chosen once, and asked for every
-/// request.
+/// The rules of a service that speaks S3: which encryption a request gets, or which error. Chosen once, and asked for
+/// every request.
 ///
-/// The decisions are pure functions: they do no I/O, ask no key provider and look at nothing but their arguments and, where
-/// the service has one, its policy engine.
+/// The decisions are pure functions: they do no I/O, ask no key provider and look at nothing but their arguments and,
+/// where the service has one, its policy engine.
 ///
 /// ```
 /// use atrest::AnyMode;
@@ -54,9 +54,10 @@ use policy::Asked;
 ///
 /// # The order of checks
 ///
-/// Of several things that are wrong with a request the first is answered. *Recorded* is what was seen of the real service,
-/// *documented* is what its documentation says, *ours* is a place of which no record is known. Before all of these
-/// the service checks the syntax of `Content-MD5`, the storage class and the part number (recorded): so does the host.
+/// Of several things that are wrong with a request the first is answered. *Recorded* is what was seen of the real
+/// service, *documented* is what its documentation says, *ours* is a place of which no recording is known. Before all
+/// of these the service checks the syntax of `Content-MD5`, the storage class and the part number (recorded): so does
+/// the host.
 ///
 /// | | check | its place |
 /// |---|---|---|
@@ -77,7 +78,8 @@ use policy::Asked;
 /// | 10 | the bucket's default | documented: last |
 /// | 11 | a copy of an object onto itself that changes nothing | ours |
 ///
-/// A completion passes over a customer key of which one header is missing (recorded), so that rows 2, 3 and 6 say nothing.
+/// A completion passes over a customer key of which one header is missing (recorded), so that rows 2, 3 and 6 say
+/// nothing.
 ///
 /// # Errors
 ///
@@ -85,11 +87,11 @@ use policy::Asked;
 ///
 /// # Security
 ///
-/// What is stored unencrypted is so because the request asks for nothing and the bucket has no encryption; nothing else leads
-/// to [`Writing::Unencrypted`].
+/// What is stored unencrypted is so because the request asks for nothing and the bucket has no encryption; nothing
+/// else leads to [`Writing::Unencrypted`].
 ///
-/// A request is refused where a policy denies it. Where no policy does, that allows nothing: whether the requester may do what it
-/// asks for, and use the KMS key that it names, is for the service and its KMS to say.
+/// A request is refused where a policy denies it. Where no policy does, that allows nothing: whether the requester
+/// may do what it asks for, and use the KMS key that it names, is for the service and its KMS to say.
 ///
 /// # Performance
 ///
@@ -151,8 +153,8 @@ impl S3Rules {
         Self { bucket_keys: apply, ..self }
     }
 
-    /// The same for a service that takes customer keys, SSE-KMS and DSSE-KMS over plain HTTP: behind a mesh that encrypts, or in
-    /// tests. Policies go on to see the transport as it is.
+    /// The same for a service that takes customer keys, SSE-KMS and DSSE-KMS over plain HTTP: behind a mesh that
+    /// encrypts, or in tests. Policies go on to see the transport as it is.
     #[must_use]
     pub fn allow_encryption_without_tls(self, allow: bool) -> Self {
         Self { encryption_without_tls: allow, ..self }
@@ -279,8 +281,8 @@ impl S3Rules {
         Ok(UpdateDecision { access, encryption })
     }
 
-    /// Decides about an operation that takes no encryption headers, such as a list or a deletion: asks the policy about these
-    /// actions, and refuses a method. Customer keys are passed over.
+    /// Decides about an operation that takes no encryption headers, such as a list or a deletion: asks the policy
+    /// about these actions, and refuses a method. Customer keys are passed over.
     ///
     /// # Errors
     ///
@@ -320,7 +322,8 @@ impl S3Rules {
             stored::check_kms_caller(self, request)?;
         }
 
-        let absent = subject.stored.is_some_and(|stored| stored.0.is_none());
+        // The absence of an object is told to callers that may list; an upload is known by its id.
+        let absent = !operation.is_of_upload() && subject.stored.is_some_and(|stored| stored.0.is_none());
         let actions = operation.actions(request.resource.of_version);
         let conditions = subject.conditions(request, operation);
         policy::check(request, Asked { actions, absent, conditions, source: subject.source })?;

@@ -17,8 +17,8 @@ use super::operation::Operation;
 
 /// An error as S3 answers it.
 ///
-/// `Display` is its message. It holds no customer key, no MD5 of one and no value of an encryption context; it may hold the id
-/// of a KMS key, the method and the algorithm that the request named, as S3's own answers do.
+/// `Display` is its message. It holds no customer key, no MD5 of one and no value of an encryption context; it may
+/// hold the id of a KMS key, the method and the algorithm that the request named, as S3's own answers do.
 ///
 /// Its status depends on the profile that the service chose: [`S3Rules::status`](super::S3Rules::status).
 ///
@@ -65,7 +65,8 @@ impl S3Error {
         Self { kind, details: None }
     }
 
-    /// An error of the service's own, of the kind [`Custom`](S3ErrorKind::Custom): answered and written as the others are.
+    /// An error of the service's own, of the kind [`Custom`](S3ErrorKind::Custom): answered and written as the others
+    /// are.
     pub fn custom(
         status: StatusCode,
         code: impl Into<Cow<'static, str>>,
@@ -91,8 +92,8 @@ impl S3Error {
         self.with(|details| details.argument = Some((name, None)))
     }
 
-    /// The same with a value of the request that is shown only where it is as short as a method or an algorithm: a key or its
-    /// MD5 may stand where it does not belong.
+    /// The same with a value of the request that is shown only where it is as short as a method or an algorithm: a
+    /// key or its MD5 may stand where it does not belong.
     pub(super) fn with_request_value(self, name: &'static str, value: &str) -> Self {
         match shown(value) {
             Some(value) => self.with_argument(name, value),
@@ -106,22 +107,22 @@ impl S3Error {
         self.with(|details| details.elements.push((name, value.into())))
     }
 
-    /// The same with what the request's `Range` header says, as `RangeRequested`, where the range is not satisfiable; SDKs
-    /// read it to try again.
+    /// The same with what the request's `Range` header says, as `RangeRequested`, where the range is not satisfiable;
+    /// SDKs read it to try again.
     #[must_use]
     pub fn with_range_requested(self, range: impl Into<String>) -> Self {
         self.with(|details| details.elements.insert(0, ("RangeRequested", range.into())))
     }
 
-    /// The same with the number of parts that the object has, as `ActualPartCount`, where it has no part of the number that
-    /// was asked for.
+    /// The same with the number of parts that the object has, as `ActualPartCount`, where it has no part of the
+    /// number that was asked for.
     #[must_use]
     pub fn with_actual_part_count(self, parts: u32) -> Self {
         self.with_element("ActualPartCount", parts.to_string())
     }
 
-    /// The same about this KMS key, or with this text in place of the kind's message: the messages of some kinds name what
-    /// they are about. In others nothing is shown of it.
+    /// The same about this KMS key, or with this text in place of the kind's message: the messages of some kinds name
+    /// what they are about. In others nothing is shown of it.
     #[must_use]
     pub fn about(self, subject: impl Into<String>) -> Self {
         self.with(|details| details.subject = Some(subject.into()))

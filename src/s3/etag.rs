@@ -9,11 +9,12 @@ use std::num::NonZeroU32;
 
 use http::HeaderValue;
 
-use super::sealing::{PlaintextMd5, SealsValues};
+use super::sealing::PlaintextMd5;
 use crate::crypto::md5::md5;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
-use crate::stream::geometry::MAX_PARTS;
+use crate::geometry::MAX_PARTS;
+use crate::stream::ValueSealer;
 
 /// What S3 answers as the ETag of an object or part: 32 hex digits, and after an upload in parts `-` and their number.
 ///
@@ -49,18 +50,19 @@ impl Etag {
     }
 
     /// Of a part of an encrypted upload: the MD5 in SSE-S3, random in the other modes. Answer it to the client, and give
-    /// its [`to_client_string`](Self::to_client_string) as the label of the part's receipt.
+    /// its [`to_client_string`](Self::to_client_string) as the label of the part's receipt. `part` is the `values()` of the
+    /// part's encryptor.
     ///
     /// # Errors
     ///
     /// [`Misuse::EtagWithoutMd5`]: the upload is one of SSE-S3, and no MD5 was given.
     /// [`Error::Random`](crate::Error::Random).
-    pub fn of_part(upload: &Envelope, part: &impl SealsValues, md5: Option<PlaintextMd5>) -> Result<Self> {
+    pub fn of_part(upload: &Envelope, part: &ValueSealer, md5: Option<PlaintextMd5>) -> Result<Self> {
         Self::of_encrypted(upload, part, md5)
     }
 
     /// Of what was encrypted whole, in the mode of this envelope.
-    fn of_encrypted(envelope: &Envelope, values: &impl SealsValues, md5: Option<PlaintextMd5>) -> Result<Self> {
+    fn of_encrypted(envelope: &Envelope, values: &ValueSealer, md5: Option<PlaintextMd5>) -> Result<Self> {
         match (Self::needs_md5(Some(envelope.mode())), md5) {
             (true, Some(md5)) => Ok(Self::of_unencrypted(md5)),
             (true, None) => Err(Misuse::EtagWithoutMd5.into()),

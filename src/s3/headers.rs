@@ -23,9 +23,9 @@ use names::SERVER_SIDE_ENCRYPTION;
 /// The encryption headers of a request, with the query parameters of a presigned URL or the form fields of a POST that
 /// stand for them.
 ///
-/// Customer keys are [`CustomerKey`](crate::CustomerKey) from the moment they are parsed. A decision says what is wrong with
-/// a value, in the place where S3 says it; here a request is refused only where a header comes twice with different values, is
-/// longer than any valid value, or is not printable ASCII.
+/// Customer keys are [`CustomerKey`](crate::CustomerKey) from the moment they are parsed. A decision says what is
+/// wrong with a value, in the place where S3 says it; here a request is refused only where a header comes twice with
+/// different values, is longer than any valid value, or is not printable ASCII.
 ///
 /// `Debug` shows no key, no MD5 of one and no value of the context.
 ///
@@ -40,8 +40,9 @@ use names::SERVER_SIDE_ENCRYPTION;
 ///
 /// # Security
 ///
-/// The map, the query and the form still hold the customer key in text: [mark](mark_sensitive) the headers, write none of it
-/// to a log, and drop it soon. A URL is written to logs by proxies: a customer key in a query is a key in their logs.
+/// The map, the query and the form still hold the customer key in text: [mark](mark_sensitive) the headers, write
+/// none of it to a log, and drop it soon. A URL is written to logs by proxies: a customer key in a query is a key in
+/// their logs.
 #[derive(Clone, Default)]
 pub struct EncryptionHeaders {
     pub(super) method: Option<Method>,
@@ -137,15 +138,16 @@ const FIELDS: [Field; 10] = [
 ];
 
 impl EncryptionHeaders {
-    /// Reads a request's headers and the query of its URL, as it came: the parameters of a presigned URL count as headers.
+    /// Reads a request's headers and the query of its URL, as it came: the parameters of a presigned URL count as
+    /// headers.
     ///
     /// A header and a parameter of the same value are one; so is a header that comes twice.
     ///
     /// # Errors
     ///
     /// [`HeaderRepeated`](S3ErrorKind::HeaderRepeated): one comes twice, with different values.
-    /// [`HeaderTooLong`](S3ErrorKind::HeaderTooLong) or [`HeaderNotText`](S3ErrorKind::HeaderNotText). The header's name is the
-    /// argument, and there is no value.
+    /// [`HeaderTooLong`](S3ErrorKind::HeaderTooLong) or [`HeaderNotText`](S3ErrorKind::HeaderNotText). The header's
+    /// name is the argument, and there is no value.
     pub fn from_request(headers: &HeaderMap, query: Option<&str>) -> Result<Self, S3Error> {
         let mut found = Self::default();
         for (name, value) in headers {
@@ -171,7 +173,8 @@ impl EncryptionHeaders {
         Self::from_request(headers, None)
     }
 
-    /// Reads the form fields of a POST; upper and lower case of the names are the same, and other fields are passed over.
+    /// Reads the form fields of a POST; upper and lower case of the names are the same, and other fields are passed
+    /// over.
     ///
     /// # Errors
     ///
@@ -243,11 +246,12 @@ impl fmt::Debug for EncryptionHeaders {
     }
 }
 
-/// Marks the headers that belong in no log as [sensitive](http::HeaderValue::set_sensitive): customer keys, their MD5s and
-/// the encryption context. The `Debug` of such a value does not show it, and HTTP/2 does not put it into its table.
+/// Marks the headers that belong in no log as [sensitive](http::HeaderValue::set_sensitive): customer keys, their
+/// MD5s and the encryption context. The `Debug` of such a value does not show it, and HTTP/2 does not put it into its
+/// table.
 ///
-/// A service calls this first, before anything writes the request to a log. The response headers that a decision gives are
-/// marked already.
+/// A service calls this first, before anything writes the request to a log. The response headers that a decision
+/// gives are marked already.
 pub fn mark_sensitive(headers: &mut HeaderMap) {
     for (name, value) in headers.iter_mut() {
         if names::SENSITIVE.contains(&name.as_str()) {

@@ -1,5 +1,5 @@
-//! S3's semantics as pure functions, for services that speak S3 (feature `s3`): which encryption a request gets, or which
-//! error.
+//! S3's semantics as pure functions, for services that speak S3 (feature `s3`): which encryption a request gets, or
+//! which error.
 //!
 //! ```text
 //!   http::HeaderMap, query ──> EncryptionHeaders ──┐
@@ -9,8 +9,8 @@
 //!   record and envelope    ──> Stored ─────────────────────────────┘                      └──> S3Error ──> status, XML
 //! ```
 //!
-//! Nothing here does I/O or asks for a key. The tests compare every answer with what was recorded of the real service. The page
-//! [`manual::s3`](crate::manual::s3) follows one service from a request's headers to stored bytes.
+//! Nothing here does I/O or asks for a key. The tests compare every answer with what was recorded of the real
+//! service. The page [`manual::s3`](crate::manual::s3) follows one service from a request's headers to stored bytes.
 
 mod bucket_encryption;
 mod checksum;
@@ -42,4 +42,4 @@ pub use policy::{
     Verdict,
 };
 pub use record::{EncryptionRecord, EncryptionRecordError};
-pub use sealing::{OpensValues, PlaintextMd5, SealsValues};
+pub use sealing::PlaintextMd5;

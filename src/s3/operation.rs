@@ -49,8 +49,8 @@ impl Operation {
         Self::Other,
     ];
 
-    /// The actions that a policy is asked about, for the object or for one `of_version`; the request is refused where one of
-    /// them is denied. Those of the source of a copy are [`GetObject`](Self::GetObject)'s.
+    /// The actions that a policy is asked about, for the object or for one `of_version`; the request is refused where
+    /// one of them is denied. Those of the source of a copy are [`GetObject`](Self::GetObject)'s.
     pub fn actions(self, of_version: bool) -> &'static [&'static str] {
         match (self, of_version) {
             (Self::GetObject | Self::HeadObject, false) => &["s3:GetObject"],

@@ -115,8 +115,8 @@ impl BucketPolicy {
 
     /// The most that the wildcards of a document may cost, in searches through one value of a request.
     ///
-    /// A pattern with text between two stars costs one search, such as `photos/*/raw/*`. Text with a `?` between two stars
-    /// costs eight, four more for each further `?`, and one for each 8 bytes. Text before the first star and behind the last
+    /// A pattern with text between two stars costs one search, such as `photos/*/raw/*`, and one more for each four such
+    /// texts. Text with a `?` between two stars costs eight, four more for each further `?`, and one for each 2 bytes. Text before the first star and behind the last
     /// costs none, with `?` or without. Under `ForAllValues:` and `ForAnyValue:` a pattern costs two and four times that.
     pub const MAX_SEARCHES: usize = 256;
 

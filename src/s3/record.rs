@@ -19,17 +19,18 @@ const KMS_KEY: u8 = 1 << 5;
 const CUSTOMER_ALGORITHM: u8 = 1 << 6;
 const KNOWN: u8 = (1 << 7) - 1;
 
-/// What a service keeps of how an object or upload is encrypted: the mode, the KMS key, what was asked for and done about a
-/// bucket key, and of an upload the values that a policy judged when it was begun.
+/// What a service keeps of how an object or upload is encrypted: the mode, the KMS key, what was asked for and done
+/// about a bucket key, and of an upload the values that a policy judged when it was begun.
 ///
-/// The answers to HEAD, lists and parts are made from it without a key and without the envelope, and what a reader expects
-/// comes from it. A decision [makes](super::NewEncryption::record) it, the service stores [`encode`](Self::encode), and hands it
-/// to the next decision.
+/// The answers to HEAD, lists and parts are made from it without a key and without the envelope, and what a reader
+/// expects comes from it. A decision [makes](super::NewEncryption::record) it, the service stores
+/// [`encode`](Self::encode), and hands it to the next decision.
 ///
 /// # Security
 ///
-/// A missing envelope does not say that an object is unencrypted, and an envelope does not say which mode the writer meant:
-/// both are the store's. The record lies where a writer of bodies and envelopes cannot write, or is sealed under a root key.
+/// A missing envelope does not say that an object is unencrypted, and an envelope does not say which mode the writer
+/// meant: both are the store's. The record lies where a writer of bodies and envelopes cannot write, or is sealed
+/// under a root key.
 ///
 /// # The bytes
 ///
@@ -45,8 +46,8 @@ const KNOWN: u8 = (1 << 7) - 1;
 ///   algorithm; bit 3 it is of an upload; bits 4 to 6 the request that began the upload had these headers; bit 7 zero
 /// ```
 ///
-/// Bits 2 and 4 to 6 are of uploads alone. A text has at most 2,048 bytes and no control character, and that of the KMS key is
-/// not empty. A record is at most 8,203 bytes long.
+/// Bits 2 and 4 to 6 are of uploads alone. A text has at most 2,048 bytes and no control character, and that of the
+/// KMS key is not empty. A record is at most 8,203 bytes long.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncryptionRecord {
     mode: Option<ModeId>,
@@ -97,8 +98,8 @@ impl EncryptionRecord {
     ///
     /// # Security
     ///
-    /// An attacker who writes the store chooses what this says. A service calls it once, when it begins to keep records, and
-    /// keeps the result.
+    /// An attacker who writes the store chooses what this says. A service calls it once, when it begins to keep
+    /// records, and keeps the result.
     pub fn of_envelope(envelope: &Envelope) -> Self {
         Self {
             mode: Some(envelope.mode()),

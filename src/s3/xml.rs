@@ -1,7 +1,7 @@
 //! XML as S3's clients send it: small, shallow, elements and text alone.
 //!
-//! `quick-xml` finds the tags; what it lets pass and XML or S3 does not is refused here. Nothing is expanded, and nothing
-//! recurses.
+//! `quick-xml` finds the tags; what it lets pass and XML or S3 does not is refused here. Nothing is expanded, and
+//! nothing recurses.
 
 use std::iter;
 

@@ -9,6 +9,7 @@ use crate::crypto::random::TryCryptoRng;
 use crate::crypto::{Backend, Crypto, Generator};
 use crate::envelope::ModeId;
 use crate::error::Result;
+use crate::geometry::EachLayer;
 use crate::keys::unwinding::Caught;
 use crate::keys::{KeyProvider, Keyring};
 use crate::mode::KmsKeys;
@@ -37,11 +38,11 @@ impl Shared {
         }
     }
 
-    /// What the outer layer runs on, and the inner one if there is one.
-    pub(super) fn cryptos(&self, mode: ModeId) -> Result<(Crypto, Option<Crypto>)> {
+    /// The implementations that each layer runs on.
+    pub(super) fn cryptos(&self, mode: ModeId) -> Result<EachLayer<Crypto>> {
         match mode {
-            ModeId::DsseKms => Crypto::layers(self.backend).map(|(outer, inner)| (outer, Some(inner))),
-            ModeId::SseS3 | ModeId::SseKms | ModeId::SseC => Ok((Crypto::single(self.backend)?, None)),
+            ModeId::DsseKms => Crypto::layers(self.backend),
+            ModeId::SseS3 | ModeId::SseKms | ModeId::SseC => Crypto::single(self.backend).map(EachLayer::one),
         }
     }
 }

@@ -36,8 +36,8 @@ impl Sse {
     ///
     /// No receipt is opened: the client is told that the upload is complete before anything has been decrypted. The
     /// envelope, the receipts and the labels are taken as they are. Where an attacker who writes the store changed one of
-    /// them before, the first read with the key fails. The labels stand in the record in the clear, so that none may tell
-    /// of the plaintext: no MD5 of it.
+    /// them before, the first read with the key fails. The labels stand in the record unsealed. They must not tell anything of the
+    /// plaintext, such as its MD5.
     pub async fn complete_multipart_without_key(
         &self,
         object: &ObjectName,
@@ -125,8 +125,7 @@ impl Sse {
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
         let keys = self.unlock(Named::upload(object, upload_id), envelope, unlock, true).await?;
-        let generator = self.shared.generator.clone();
-        let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys, generator);
+        let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys);
         self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
     }
 

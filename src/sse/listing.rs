@@ -1,6 +1,6 @@
 //! Opens one sealed value of each of many SSE-S3 objects, under the keyring alone.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -9,13 +9,15 @@ use crate::audit::{AuditEvent, AuditOperation};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result, Unexpected};
+use crate::geometry::EachLayer;
 use crate::mode::{Kek, unwrap};
 use crate::object::ObjectName;
 use crate::secret::MasterKey;
 use crate::stream::SealedValue;
-use crate::stream::each_layer::EachLayer;
-use crate::stream::message::LayerSecret;
-use crate::stream::value::Values;
+use crate::stream::object_keys::LayerSecret;
+
+/// The keys of a keyring's versions, or why there is none.
+type Keys = BTreeMap<u32, Result<Arc<MasterKey>>>;
 
 /// A sealed value of an object.
 #[derive(Clone, Copy)]
@@ -30,35 +32,31 @@ impl Sse {
     ///
     /// No key provider is asked, and no key of a body is derived. The keyring's file is read at most once.
     pub(crate) async fn open_values(&self, name: &str, listed: &[ListedValue<'_>]) -> Vec<Result<Vec<u8>>> {
-        let accepted: Vec<Result<u32>> = listed.iter().map(|value| self.version_of(value)).collect();
-        let versions: BTreeSet<u32> = accepted.iter().flatten().copied().collect();
-        let (keys, crypto) = match (self.keyring(), self.shared.cryptos(ModeId::SseS3)) {
-            (Some(keyring), Ok((crypto, _))) => (keyring.unwrapping_keys(&versions).await, crypto),
-            (None, _) => return accepted.into_iter().map(|_| Err(Unexpected::Mode.into())).collect(),
-            (_, Err(error)) => return accepted.into_iter().map(|_| Err(error.clone())).collect(),
+        let Some(keyring) = self.keyring() else {
+            return listed.iter().map(|_| Err(Unexpected::Mode.into())).collect();
         };
-        let keyed = accepted.into_iter().zip(listed).map(|(version, value)| {
-            let key = keys.get(&version?).cloned().ok_or(Error::Inauthentic)??;
-            self.open_value(name, value, crypto, key)
-        });
-        keyed.collect()
+        let crypto = match self.shared.cryptos(ModeId::SseS3) {
+            Ok(cryptos) => cryptos.outer,
+            Err(error) => return listed.iter().map(|_| Err(error.clone())).collect(),
+        };
+        let of_keyring = |value: &&ListedValue<'_>| keyring.is(value.envelope.key_id());
+        let versions = listed.iter().filter(of_keyring).filter_map(|value| value.envelope.key_version());
+        let keys = keyring.unwrapping_keys(&versions.collect()).await;
+        // PERF: everything about one object at a time, while its envelope is in the cache.
+        listed.iter().map(|value| self.open_value(name, value, crypto, &keys)).collect()
     }
 
-    /// The version of the keyring that an SSE-S3 object was wrapped under, where it is accepted here.
-    fn version_of(&self, value: &ListedValue<'_>) -> Result<u32> {
-        if value.envelope.mode() != ModeId::SseS3 {
+    fn open_value(&self, name: &str, value: &ListedValue<'_>, crypto: Crypto, keys: &Keys) -> Result<Vec<u8>> {
+        let ListedValue { object, envelope, sealed } = *value;
+        if envelope.mode() != ModeId::SseS3 {
             return Err(Unexpected::Mode.into());
         }
-        self.check(Named::object(value.object), value.envelope, Some(Unlock::Server))?;
-        value.envelope.key_version().ok_or(Error::Inauthentic)
-    }
-
-    fn open_value(&self, name: &str, value: &ListedValue<'_>, crypto: Crypto, key: Arc<MasterKey>) -> Result<Vec<u8>> {
-        let context = value.object.wrap_context(b"");
-        let data_key = unwrap(value.envelope, crypto, &Kek::Master(key), &context)?;
-        let header = value.envelope.content.header().ok_or(Error::UploadNotComplete)?;
-        let keys = EachLayer::one(LayerSecret { crypto, data_key });
-        Values::new(Arc::new(keys), header.salt(), self.shared.generator.clone()).open(name, value.sealed)
+        self.check(Named::object(object), envelope, Some(Unlock::Server))?;
+        let key = envelope.key_version().and_then(|version| keys.get(&version)).ok_or(Error::Inauthentic)?.clone()?;
+        let data_key = unwrap(envelope, crypto, &Kek::Master(key), &object.wrap_context(b""))?;
+        let header = envelope.content.header().ok_or(Error::UploadNotComplete)?;
+        let keys = self.object_keys(EachLayer::one(LayerSecret { crypto, data_key }));
+        keys.values_of(header.salt()).open(name, sealed)
     }
 
     /// Puts a listing on record where the trail wants it: how many ETags were asked for, and how many could not be opened.

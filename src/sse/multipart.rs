@@ -50,11 +50,10 @@ impl Sse {
         };
         if self.shared.envelope_len.is_some() {
             // What would not fit in the end fails before a part is uploaded.
-            new(Content::LONGEST).wrap(&keys, &drawn.data_keys)?;
+            new(Content::LONGEST).wrap(&keys, &drawn.keys)?;
         }
-        let envelope = new(Content::Upload).wrap(&keys, &drawn.data_keys)?;
-        let generator = self.shared.generator.clone();
-        Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope, drawn.data_keys, generator))
+        let envelope = new(Content::Upload).wrap(&keys, &drawn.keys)?;
+        Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope, drawn.keys))
     }
 
     /// Takes up an upload from its stored envelope, on any machine.
@@ -94,8 +93,7 @@ impl Sse {
         named.context()?;
         expected.says_which(envelope.mode())?;
         let keys = self.expecting(expected.clone()).unlock(named, envelope, unlock, true).await?;
-        let generator = self.shared.generator.clone();
-        Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys, generator))
+        Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys))
     }
 
     /// Completes an upload: the object's envelope, under today's primary (a keyring file that has changed is read again
@@ -158,7 +156,7 @@ impl Sse {
         let authorities = self.authorities(object);
         let keys = authorities.completing(old, upload.upload_id(), upload.keys(), unlock.customer_key()).await?;
 
-        let manifest = seal_manifest(upload.values(), &upload.salts()?, &list.records)?;
+        let manifest = seal_manifest(upload.keys(), &list.records)?;
         let content = |manifest: MessageHeader| Content::Multipart {
             parts: list.count,
             plaintext_len: list.plaintext_len,
@@ -174,7 +172,7 @@ impl Sse {
             len: self.len_after(old),
         };
         let envelope = envelope.wrap(&keys, upload.keys())?;
-        let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.values(), list.plaintext_len);
+        let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.keys(), list.plaintext_len);
         // What is handed out opens, or nothing is.
         let decryptor = decryptor.with_manifest(&manifest.stored)?;
         Ok(CompletedUpload { envelope, manifest: manifest.stored, decryptor })

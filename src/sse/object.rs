@@ -1,29 +1,28 @@
-//! New objects and whole ones.
+//! `Encrypted`, an object in memory; and how a new object is drawn and an unlocked one is read.
 
 use std::fmt;
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::Sse;
 use super::wrapping::NewEnvelope;
 use crate::crypto::random::all_zero;
-use crate::crypto::{Crypto, Generator, label};
+use crate::crypto::{Crypto, label};
 use crate::envelope::{Content, Envelope, EnvelopeState};
 use crate::error::{Error, Limit, Result};
+use crate::geometry::EachLayer;
 use crate::mode::{AnyMode, LayerKey, WritingKeys};
 use crate::object::ObjectName;
 use crate::secret::{DataKey, Secret};
-use crate::stream::each_layer::EachLayer;
-use crate::stream::message::{DataKeys, LayerSecret, MessageKeys, SALT_LEN};
-use crate::stream::value::Values;
+use crate::stream::message::SALT_LEN;
+use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor};
 
-/// An object that is in memory: its envelope and its body.
+/// An object in memory: its envelope and its body.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Encrypted {
-    /// What is kept beside the body.
+    /// The envelope, which is kept beside the body.
     pub envelope: Envelope,
     /// The manifest of an object that was uploaded in parts.
     pub manifest: Option<Vec<u8>>,
@@ -37,13 +36,13 @@ impl Encrypted {
         Self { envelope, manifest: None, ciphertext: ciphertext.into() }
     }
 
-    /// The same with the manifest of an object that was uploaded in parts.
+    /// Adds the manifest of an object that was uploaded in parts.
     #[must_use]
     pub fn with_manifest(self, manifest: impl Into<Vec<u8>>) -> Self {
         Self { manifest: Some(manifest.into()), ..self }
     }
 
-    /// Envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an envelope.
+    /// Joins envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an envelope.
     ///
     /// # Errors
     ///
@@ -60,7 +59,8 @@ impl Encrypted {
         Ok([&self.envelope.encode(), manifest, &self.ciphertext].concat())
     }
 
-    /// An object from one piece. One that ends within its manifest is [`Error::Truncated`] once it is decrypted.
+    /// Splits an object that is in one piece. One that ends within its manifest is [`Error::Truncated`] once it is
+    /// decrypted.
     ///
     /// # Errors
     ///
@@ -90,9 +90,9 @@ impl fmt::Debug for Encrypted {
     }
 }
 
-/// What one layer of a new object draws: `wrap_salt(32) || data key(32) || message salt(24)`.
+/// The random bytes of one layer of a new object: `wrap_salt(32) || data key(32) || message salt(24)`.
 pub(super) const OBJECT_DRAW: usize = UPLOAD_DRAW + SALT_LEN;
-/// What one layer of a new upload draws: the same without the last.
+/// The random bytes of one layer of a new upload: the same without the message salt.
 pub(super) const UPLOAD_DRAW: usize = 32 + 32;
 
 impl Sse {
@@ -111,8 +111,7 @@ impl Sse {
 
         let mut drawn = Zeroizing::new([0; 2 * OBJECT_DRAW]);
         let drawn = self.draw(&mut drawn[..], cryptos, OBJECT_DRAW)?;
-        let values = Values::new(Arc::new(drawn.data_keys), [0; SALT_LEN], self.shared.generator.clone());
-        let message = MessageKeys::under(values.keys(), &drawn.message_salts, label::OBJECT);
+        let message = drawn.keys.message_under(&drawn.message_salts, label::OBJECT);
         let envelope = NewEnvelope {
             object,
             name: &object.wrap_context(b""),
@@ -122,26 +121,29 @@ impl Sse {
             kept: None,
             len: self.shared.envelope_len,
         };
-        Ok((envelope.wrap(&keys, values.keys())?, Encryptor::new(message, &values, plaintext_len)))
+        Ok((envelope.wrap(&keys, &drawn.keys)?, Encryptor::new(message, &drawn.keys, plaintext_len)))
     }
 
-    /// A writer refuses what its own reader would; what each layer runs on.
+    /// Refuses a mode that this handle would not read again, and gives the implementations of each layer.
     pub(super) fn check_written(&self, mode: &AnyMode) -> Result<EachLayer<Crypto>> {
         self.check_mode(mode.id())?;
-        let (outer, inner) = self.shared.cryptos(mode.id())?;
-        Ok(EachLayer { outer, inner })
+        self.shared.cryptos(mode.id())
     }
 
-    /// A writer refuses what its own reader would; which key it is shows only in the provider's answer.
+    /// Refuses KMS keys that this handle would not read again; only the provider's answer names them.
     pub(super) fn check_written_kms_keys(&self, keys: &WritingKeys<'_>) -> Result<()> {
-        let written = [Some(&keys.outer), keys.inner.as_ref()];
-        written.into_iter().flatten().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id))
+        keys.iter().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id))
     }
 
-    /// Draws all that is random in something new: `len` bytes for each layer, from the outer one inward.
+    /// The data keys of an object, with the generator of its salts.
+    pub(super) fn object_keys(&self, layers: EachLayer<LayerSecret>) -> ObjectKeys {
+        ObjectKeys::new(layers, self.shared.generator.clone())
+    }
+
+    /// Draws the salts and data keys of a new object or upload: `len` bytes for each layer, from the outer one inward.
     ///
     /// PERF: in one go. A call to the operating system costs as much as three derivations.
-    pub(super) fn draw(&self, room: &mut [u8], cryptos: EachLayer<Crypto>, len: usize) -> Result<Drawn> {
+    pub(super) fn draw(&self, room: &mut [u8], cryptos: EachLayer<Crypto>, len: usize) -> Result<FreshSecrets> {
         let count = cryptos.iter().count();
         self.shared.generator.fill(&mut room[..count * len])?;
         let mut layers = room.chunks_mut(len).map(|drawn| {
@@ -155,33 +157,30 @@ impl Sse {
             let layer = layers.next().expect("there is room for each layer");
             layer.map(|layer| (crypto, layer))
         })?;
-        Ok(Drawn {
+        Ok(FreshSecrets {
             wrap_salts: drawn.as_ref().map(|(_, (wrap_salt, _, _))| *wrap_salt),
             message_salts: drawn.as_ref().map(|(_, (_, _, message_salt))| *message_salt),
-            data_keys: drawn.map(|(crypto, (_, data_key, _))| LayerSecret { crypto, data_key }),
+            keys: self.object_keys(drawn.map(|(crypto, (_, data_key, _))| LayerSecret { crypto, data_key })),
         })
     }
 }
 
-/// What is random in a new object or upload.
-pub(super) struct Drawn {
+/// The salts and data keys of a new object or upload.
+pub(super) struct FreshSecrets {
     pub(super) wrap_salts: EachLayer<[u8; 32]>,
-    pub(super) data_keys: DataKeys,
+    pub(super) keys: ObjectKeys,
     /// Zeros in an upload, which has no message.
     message_salts: EachLayer<[u8; SALT_LEN]>,
 }
 
-/// What decrypts the body of an object that was unlocked.
-pub(super) fn decryptor(envelope: &Envelope, keys: DataKeys, generator: Generator) -> Result<Decryptor> {
-    let values = Values::new(Arc::new(keys), [0; SALT_LEN], generator);
+/// Reads the body of an object that was unlocked.
+pub(super) fn decryptor(envelope: &Envelope, keys: &ObjectKeys) -> Result<Decryptor> {
     let headers = envelope.each_layer().try_map(|layer| layer.content.header().ok_or(Error::UploadNotComplete))?;
     match envelope.content {
-        Content::Multipart { parts, plaintext_len, .. } => {
-            Ok(Decryptor::of_parts(parts, headers, &values, plaintext_len))
-        }
+        Content::Multipart { parts, plaintext_len, .. } => Ok(Decryptor::of_parts(parts, headers, keys, plaintext_len)),
         Content::Object(_) | Content::Upload => {
-            let message = MessageKeys::open(values.keys(), &headers, label::OBJECT)?;
-            Ok(Decryptor::of_message(message, &values, envelope.plaintext_len))
+            let message = keys.message_of(&headers, label::OBJECT)?;
+            Ok(Decryptor::of_message(message, keys, envelope.plaintext_len))
         }
     }
 }

@@ -8,7 +8,7 @@ use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
 use crate::mode::{AnyMode, Mode, WritingKeys, any};
 use crate::object::ObjectName;
-use crate::stream::message::DataKeys;
+use crate::stream::object_keys::ObjectKeys;
 
 /// What a rewrap is to do: of which envelope, with which keys, and what it leads to.
 pub(crate) struct RewrapRequest<'a> {
@@ -212,7 +212,7 @@ impl Sse {
     fn wrap_anew(
         &self,
         old: &Envelope,
-        unlocked: &DataKeys,
+        unlocked: &ObjectKeys,
         keys: &WritingKeys<'_>,
         named: Named<'_>,
     ) -> Result<Envelope> {

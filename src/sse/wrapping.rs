@@ -3,10 +3,10 @@
 use super::Sse;
 use crate::envelope::{Content, Envelope};
 use crate::error::Result;
+use crate::geometry::EachLayer;
 use crate::mode::{LayerKey, WritingKeys, wrap};
 use crate::object::ObjectName;
-use crate::stream::each_layer::EachLayer;
-use crate::stream::message::DataKeys;
+use crate::stream::object_keys::ObjectKeys;
 
 /// What a new envelope says beside its keys.
 pub(super) struct NewEnvelope<'a> {
@@ -24,11 +24,12 @@ pub(super) struct NewEnvelope<'a> {
 
 impl NewEnvelope<'_> {
     /// Wraps the data keys of each layer, from the inside out: the outer wrap binds the inner envelope.
-    pub(super) fn wrap(self, keys: &WritingKeys<'_>, data_keys: &DataKeys) -> Result<Envelope> {
+    pub(super) fn wrap(self, keys: &WritingKeys<'_>, data_keys: &ObjectKeys) -> Result<Envelope> {
+        let data_keys = data_keys.each_layer();
         let layer =
             |key: &LayerKey<'_>, salt, content| key.envelope(salt, self.object.is_bound(), content, self.plaintext_len);
-        let inner = keys.inner.as_ref().zip(data_keys.inner.as_ref());
-        let inner = match inner.zip(self.wrap_salts.inner.zip(self.contents.inner)) {
+        let each = keys.as_ref().zip(data_keys.as_ref()).zip(self.wrap_salts.zip(self.contents));
+        let inner = match each.inner {
             Some(((key, secret), (salt, content))) => {
                 let mut inner = layer(key, salt, content);
                 inner.inner_layer = true;
@@ -37,12 +38,13 @@ impl NewEnvelope<'_> {
             }
             None => self.kept.cloned(),
         };
-        let mut envelope = layer(&keys.outer, self.wrap_salts.outer, self.contents.outer);
+        let ((key, secret), (salt, content)) = each.outer;
+        let mut envelope = layer(key, salt, content);
         envelope.inner = inner.map(Box::new);
         if let Some(len) = self.len {
             envelope.pad_to(len)?;
         }
-        wrap(&mut envelope, data_keys.outer.crypto, &keys.outer, self.name, &data_keys.outer.data_key)?;
+        wrap(&mut envelope, secret.crypto, key, self.name, &secret.data_key)?;
         Ok(envelope)
     }
 }
@@ -50,6 +52,7 @@ impl NewEnvelope<'_> {
 impl Sse {
     /// A fresh salt for the wrap of each layer that is wrapped anew.
     pub(super) fn wrap_salts(&self, keys: &WritingKeys<'_>) -> Result<EachLayer<[u8; 32]>> {
+        // The inner one is drawn first: the vectors state the randomness in this order.
         let inner = keys.inner.as_ref().map(|_| self.shared.generator.bytes()).transpose()?;
         Ok(EachLayer { outer: self.shared.generator.bytes()?, inner })
     }

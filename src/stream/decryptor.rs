@@ -1,24 +1,27 @@
-//! What decrypts one object: from its beginning, or by ranges.
+//! `Decryptor`: the keys of one object, from which it is read wholly, by ranges or by parts.
 
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use zeroize::Zeroizing;
-
-use super::body::{BodyReader, PartsExtent, PartsReader, message_readers};
-use super::each_layer::EachLayer;
-use super::geometry::Layers;
+use super::body::{BodyReader, PartsReader, message_readers};
 use super::message::{MessageHeader, MessageKey, MessageKeys};
+use super::object_keys::ObjectKeys;
 use super::parts::PartTable;
-use super::reader::Extent;
-use super::value::{Values, value_methods};
-use super::{Progress, Sticky, Transform};
+use super::plaintext_reader::PlaintextReader;
+use super::value::ValueSealer;
 use crate::error::{Error, Result};
+use crate::geometry::{EachLayer, Extent, Layers, PartsExtent};
 
-/// An object that was unlocked: its keys, and nothing of its body yet.
+/// Reads one object: holds its keys and no byte of its body.
 ///
-/// Cheap to clone; many threads may read from one at once. One of an object that was uploaded in parts reads nothing until
-/// it has been given the [manifest](Self::with_manifest).
+/// | to read | call |
+/// |---|---|
+/// | the whole object in order | [`sequential`](Self::sequential) |
+/// | a range | [`range`](Self::range) |
+/// | where the object ends | [`verify_end`](Self::verify_end) |
+/// | an object of parts | [`with_manifest`](Self::with_manifest) first, or [`manifest_page`](Self::manifest_page) |
+/// | one of its parts | [`part_decryptor`](Self::part_decryptor) |
+///
+/// Cheap to clone; many threads may read from one at once.
 ///
 /// # Security
 ///
@@ -26,7 +29,7 @@ use crate::error::{Error, Result};
 /// is given out, and the length of the object is known only where [`plaintext_len`](Self::plaintext_len) gives it.
 #[derive(Clone, Debug)]
 pub struct Decryptor {
-    values: Values,
+    keys: ObjectKeys,
     body: Body,
     plaintext_len: Option<u64>,
 }
@@ -44,25 +47,38 @@ enum Body {
 }
 
 impl Decryptor {
-    /// Of a body that is one message, with the length that the envelope authenticates.
-    pub(crate) fn of_message(message: MessageKeys, values: &Values, plaintext_len: Option<u64>) -> Self {
-        let values = values.of(message.innermost().header().salt());
-        Self { values, body: Body::Message(message.map(Arc::new)), plaintext_len }
+    /// Reads a body that is one message, of the length that the envelope authenticates.
+    pub(crate) fn of_message(message: MessageKeys, keys: &ObjectKeys, plaintext_len: Option<u64>) -> Self {
+        Self { keys: keys.clone(), body: Body::Message(message.map(Arc::new)), plaintext_len }
     }
 
-    /// Of a body of parts, as the envelope describes their manifest.
+    /// Reads a body of parts, as the envelope describes their manifest.
     pub(crate) fn of_parts(
         count: u32,
         manifest: EachLayer<MessageHeader>,
-        values: &Values,
+        keys: &ObjectKeys,
         plaintext_len: u64,
     ) -> Self {
-        let values = values.of(manifest.innermost().salt());
-        Self { values, body: Body::Parts { count, manifest, table: None }, plaintext_len: Some(plaintext_len) }
+        let body = Body::Parts { count, manifest, table: None };
+        Self { keys: keys.clone(), body, plaintext_len: Some(plaintext_len) }
     }
 
-    /// The plaintext length in bytes, if it is authenticated: it was known when encryption began, the object was uploaded
-    /// in parts, or the end was [verified](Self::verify_end).
+    /// Reads the whole object in order.
+    pub fn sequential(&self) -> PlaintextReader {
+        PlaintextReader::whole(match &self.body {
+            Body::Message(keys) => {
+                let outer_len = self.plaintext_len.and_then(|len| self.layers().ciphertext_len(len));
+                let inner_len = self.plaintext_len.and_then(|len| Layers::One.ciphertext_len(len));
+                let inner = keys.inner.as_ref().map(|_| Extent::whole(inner_len));
+                BodyReader::Message(message_readers(keys, EachLayer { outer: Extent::whole(outer_len), inner }))
+            }
+            Body::Parts { table: None, .. } => BodyReader::Unlisted,
+            Body::Parts { table: Some(table), .. } => self.parts_reader(table, PartsExtent::whole(table.geometry())),
+        })
+    }
+
+    /// The plaintext length in bytes, if it is authenticated: it was known when encryption began, the object was
+    /// uploaded in parts, or the end was [verified](Self::verify_end).
     pub fn plaintext_len(&self) -> Option<u64> {
         self.plaintext_len
     }
@@ -76,24 +92,16 @@ impl Decryptor {
         }
     }
 
-    /// Reads the whole object in order.
-    pub fn sequential(&self) -> SequentialDecryptor {
-        SequentialDecryptor { stream: Sticky::new(self.whole()) }
+    /// The sealer of small values that belong to the object, such as a checksum of its plaintext.
+    pub fn values(&self) -> ValueSealer {
+        let salt = match &self.body {
+            Body::Message(keys) => keys.innermost().header().salt(),
+            Body::Parts { manifest, .. } => manifest.innermost().salt(),
+        };
+        self.keys.values_of(salt)
     }
 
-    fn whole(&self) -> BodyReader {
-        match &self.body {
-            Body::Message(keys) => {
-                let outer_len = self.plaintext_len.and_then(|len| self.layers().ciphertext_len(len));
-                let inner_len = self.plaintext_len.and_then(|len| Layers::One.ciphertext_len(len));
-                let inner = keys.inner.as_ref().map(|_| Extent::whole(inner_len));
-                BodyReader::Message(message_readers(keys, EachLayer { outer: Extent::whole(outer_len), inner }))
-            }
-            Body::Parts { table: None, .. } => BodyReader::Unlisted,
-            Body::Parts { table: Some(table), .. } => self.parts_reader(table, PartsExtent::whole(table.geometry())),
-        }
-    }
-
+    /// Reads these chunks of a body that is one message.
     pub(super) fn message_reader(&self, extents: EachLayer<Extent>) -> BodyReader {
         match &self.body {
             Body::Message(keys) => BodyReader::Message(message_readers(keys, extents)),
@@ -101,11 +109,12 @@ impl Decryptor {
         }
     }
 
+    /// Reads these parts.
     pub(super) fn parts_reader(&self, table: &Arc<PartTable>, extent: PartsExtent) -> BodyReader {
-        BodyReader::Parts(Box::new(PartsReader::new(self.values.keys().clone(), table.clone(), extent)))
+        BodyReader::Parts(Box::new(PartsReader::new(self.keys.clone(), table.clone(), extent)))
     }
 
-    /// The parts of the body; none where it is one message.
+    /// The parts of the body; `None` where it is one message.
     ///
     /// # Errors
     ///
@@ -125,105 +134,22 @@ impl Decryptor {
         }
     }
 
-    /// The same, knowing its parts.
+    /// The same object, with the list of its parts.
     pub(super) fn listing(&self, table: PartTable) -> Option<Self> {
         let (count, manifest) = self.manifest()?;
         Some(Self { body: Body::Parts { count, manifest, table: Some(Arc::new(table)) }, ..self.clone() })
     }
 
-    /// The same, knowing its length, which was verified.
+    /// The same object, with its length, which was verified.
     pub(super) fn knowing(&self, plaintext_len: Option<u64>) -> Self {
         Self { plaintext_len, ..self.clone() }
     }
 
-    pub(super) fn values(&self) -> &Values {
-        &self.values
+    pub(super) fn keys(&self) -> &ObjectKeys {
+        &self.keys
     }
 
     pub(crate) fn layers(&self) -> Layers {
-        self.values.keys().layers()
-    }
-
-    value_methods! { values, "the object" }
-}
-
-/// Decrypts one object from beginning to end into the caller's memory.
-///
-/// [`update`](Self::update) for every piece of the stored body, then [`finish`](Self::finish): a truncated object
-/// fails there, always. After an error it gives the same error for ever.
-///
-/// # Performance
-///
-/// Whole chunks are opened straight from the input into the output: one pass, no copy. It holds at most one chunk
-/// (DSSE-KMS: six), allocated when first needed, for each part anew; `update` allocates nothing after that.
-#[derive(Debug)]
-pub struct SequentialDecryptor {
-    stream: Sticky<BodyReader>,
-}
-
-impl SequentialDecryptor {
-    /// The most that [`finish`](Self::finish) ever gives, in bytes: an output of this length always has room.
-    pub const MAX_FINISH_LEN: usize = super::MAX_FINISH_LEN;
-
-    /// Takes what it can from the stored bytes in `input` and puts plaintext into `output`.
-    ///
-    /// Makes progress wherever `output` has room; call it again with what is left until the whole input is read.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Inauthentic`]: a chunk is not the object's. [`Error::ManifestRequired`]: the object was uploaded in parts,
-    /// and the decryptor was not given the manifest.
-    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        self.stream.update(input, output)
-    }
-
-    /// At most how many bytes [`finish`](Self::finish) will give; never more than [`MAX_FINISH_LEN`](Self::MAX_FINISH_LEN).
-    pub fn finish_len(&self) -> usize {
-        self.stream.finish_len()
-    }
-
-    /// Gives the rest of the object and says how many bytes it was; only now is it known that nothing is missing.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Truncated`](crate::Error::Truncated) and [`Error::Inauthentic`](crate::Error::Inauthentic): the object does not end here.
-    /// [`Misuse::OutputTooSmall`](crate::error::Misuse::OutputTooSmall): `output` is shorter than
-    /// [`finish_len`](Self::finish_len).
-    pub fn finish(mut self, output: &mut [u8]) -> Result<usize> {
-        self.stream.finish(output)
-    }
-
-    /// [`update`](Self::update) with the whole input, appending to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`update`](Self::update).
-    pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<()> {
-        self.stream.push(input, output)
-    }
-
-    /// [`finish`](Self::finish), appending to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`finish`](Self::finish).
-    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<()> {
-        self.stream.finish_into(output)
-    }
-
-    /// The whole body at once.
-    pub(crate) fn all(mut self, mut stored: &[u8]) -> Result<Vec<u8>> {
-        // A plaintext is shorter than what is stored of it, whatever any length claims.
-        // SECURITY: wiped unless all of it proves authentic.
-        let mut plaintext = Zeroizing::new(vec![0; stored.len()]);
-        let mut written = 0;
-        while !stored.is_empty() {
-            let progress = self.update(stored, &mut plaintext[written..])?;
-            stored = &stored[progress.read..];
-            written += progress.written;
-        }
-        written += self.stream.run(|readers| readers.finish(&mut plaintext[written..]))?;
-        plaintext.truncate(written);
-        Ok(std::mem::take(&mut *plaintext))
+        self.keys.layers()
     }
 }

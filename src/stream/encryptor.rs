@@ -1,19 +1,20 @@
-//! What encrypts one object.
+//! `Encryptor`: encrypts one object or part.
 
 use bytes::BytesMut;
 
-use super::geometry::in_object;
+use super::Stream;
 use super::layers::Layered;
-use super::message::MessageKeys;
-use super::value::{Values, value_methods};
+use super::message::{MessageHeader, MessageKeys};
+use super::object_keys::ObjectKeys;
+use super::value::ValueSealer;
 use super::writer::MessageWriter;
-use super::{Progress, Sticky, Transform};
 use crate::error::{Limit, Misuse, Result};
+use crate::geometry::EachLayer;
 
-/// Encrypts one object, in order, into the caller's memory.
+/// Encrypts one object or part, in order, into the caller's memory.
 ///
-/// [`update`](Self::update) for every piece of plaintext, then [`finish`](Self::finish). Dropping it instead leaves
-/// bytes that no reader takes for an object. After an error it gives the same error for ever.
+/// Call [`update`](Self::update) for every piece of plaintext, then [`finish`](Self::finish). Dropping it instead
+/// leaves bytes that no reader takes for an object. After an error it gives the same error for ever.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -23,91 +24,103 @@ use crate::error::{Limit, Misuse, Result};
 /// let mut stored = Vec::new();
 /// let mut output = vec![0; 64 * 1024]; // reused for the whole object
 /// for piece in [&b"meow"[..], b"purr"] {
-///     let mut input = piece;
-///     while !input.is_empty() {
-///         let progress = encryptor.update(input, &mut output)?;
-///         input = &input[progress.read..];
-///         stored.extend_from_slice(&output[..progress.written]);
-///     }
+///     output.resize(output.len().max(encryptor.update_len(piece.len())), 0);
+///     let written = encryptor.update(piece, &mut output)?;
+///     stored.extend_from_slice(&output[..written]);
 /// }
-/// let written = encryptor.finish(&mut output)?;
-/// stored.extend_from_slice(&output[..written]);
+/// let finished = encryptor.finish(&mut output)?;
+/// stored.extend_from_slice(&output[..finished.written]);
 /// # assert_eq!(stored.len(), 80);
 /// # Ok(()) }
 /// ```
 ///
 /// # Performance
 ///
-/// Whole chunks are sealed straight from the input into the output: one pass, no copy. It holds at most one chunk
-/// (DSSE-KMS: six), allocated when first needed; `update` allocates nothing after that. Give it pieces and outputs of
-/// 64 KiB or more.
+/// Whole chunks are sealed straight from the input into the output: one pass, no copy. An encryptor holds at most one
+/// chunk (DSSE-KMS: six), allocated when first needed; `update` allocates nothing after that. Give it pieces and
+/// outputs of 64 KiB or more.
 ///
 /// Spec: manual, format, "Messages".
 #[derive(Debug)]
 pub struct Encryptor {
-    stream: Sticky<Sealing>,
-    values: Values,
+    stream: Stream<Layered<MessageWriter>>,
+    /// The plaintext length that was said when encryption began.
+    plaintext_len: Option<u64>,
+    keys: ObjectKeys,
+    headers: EachLayer<MessageHeader>,
+}
+
+/// What an [`Encryptor`] has written in the end; a part's [`PartSeal`](crate::multipart::PartSeal) takes it.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Finished {
+    /// Bytes that [`finish`](Encryptor::finish) has put into its output.
+    pub written: usize,
+    /// The plaintext length of the object or part, in bytes.
+    pub plaintext_len: u64,
+    /// The headers of the message that was written.
+    pub(crate) headers: EachLayer<MessageHeader>,
 }
 
 impl Encryptor {
-    /// The most that [`finish`](Self::finish) ever gives, in bytes: an output of this length always has room.
-    pub const MAX_FINISH_LEN: usize = super::MAX_FINISH_LEN;
-
-    /// Of a message, for a plaintext of this length where it is known.
-    pub(crate) fn new(message: MessageKeys, values: &Values, plaintext_len: Option<u64>) -> Self {
-        let values = values.of(message.innermost().header().salt());
-        let max = plaintext_len.unwrap_or(message.layers().max_plaintext_len());
+    /// Encrypts a message, of a plaintext of this length where it is known.
+    pub(crate) fn new(message: MessageKeys, keys: &ObjectKeys, plaintext_len: Option<u64>) -> Self {
+        let headers = message.headers();
+        let limit = match plaintext_len {
+            Some(len) => (len, Misuse::PlaintextLen.into()),
+            None => (message.layers().max_plaintext_len(), Limit::Message.into()),
+        };
         let writers = match message.inner {
             None => Layered::new(MessageWriter::new(message.outer), None),
             Some(inner) => Layered::new(MessageWriter::new(inner), Some(MessageWriter::new(message.outer))),
         };
-        let sealing = Sealing { writers, taken: 0, max, known: plaintext_len.is_some() };
-        Self { stream: Sticky::new(sealing), values }
+        Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys: keys.clone(), headers }
     }
 
-    /// The plaintext bytes that were taken so far.
-    pub(crate) fn plaintext_taken(&self) -> u64 {
-        self.stream.get().taken
+    /// How many bytes [`update`](Self::update) gives for so many bytes of plaintext; exact, and 0 for none.
+    pub fn update_len(&self, input_len: usize) -> usize {
+        self.stream.update_len(input_len)
     }
 
-    /// Takes what it can from `input` and puts what it can into `output`.
-    ///
-    /// Makes progress wherever `output` has room; call it again with what is left until the whole input is read.
+    /// Takes all of `input`, puts stored bytes into the front of `output`, and says how many:
+    /// [`update_len`](Self::update_len).
     ///
     /// # Errors
     ///
-    /// [`Limit::Message`]: the object is longer than the format holds. [`Misuse::PlaintextLen`]: longer than was said
-    /// when encryption began.
-    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`update_len`](Self::update_len); nothing was taken, and
+    /// the call may be repeated. Any other error repeats for ever: [`Limit::Message`]: the object is longer than the
+    /// format holds. [`Misuse::PlaintextLen`]: it is longer than was said when encryption began.
+    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
         self.stream.update(input, output)
     }
 
-    /// How many bytes [`finish`](Self::finish) will give; never more than [`MAX_FINISH_LEN`](Self::MAX_FINISH_LEN).
+    /// How many bytes [`finish`](Self::finish) gives: under 16,500 (DSSE-KMS: 33,000).
     pub fn finish_len(&self) -> usize {
         self.stream.finish_len()
     }
 
-    /// Gives the rest of the object and says how many bytes it was; only now is there an object.
+    /// Gives the rest of the object; only now is there an object.
     ///
     /// # Errors
     ///
-    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`finish_len`](Self::finish_len).
-    /// [`Misuse::PlaintextLen`]: fewer bytes came than was said when encryption began.
-    pub fn finish(mut self, output: &mut [u8]) -> Result<usize> {
-        self.stream.finish(output)
+    /// [`Misuse::PlaintextLen`]: fewer bytes came than was said when encryption began. [`Misuse::OutputTooSmall`]:
+    /// `output` is shorter than [`finish_len`](Self::finish_len); the encryptor is lost.
+    pub fn finish(mut self, output: &mut [u8]) -> Result<Finished> {
+        self.check_len()?;
+        let written = self.stream.finish(output)?;
+        Ok(self.finished(written))
     }
 
-    /// [`update`](Self::update) with the whole input, appending to `output`.
+    /// [`update`](Self::update), appending to `output`; says how many bytes.
     ///
     /// # Errors
     ///
-    /// As [`update`](Self::update).
+    /// As [`update`](Self::update), but for `OutputTooSmall`. Nothing is appended then.
     ///
     /// # Performance
     ///
-    /// Fresh memory is zeroed before it is used, at least two chunks for each call: 20 to 30 % slower than `update` into a
-    /// reused buffer with pieces of 64 KiB and more, and much slower with small ones.
-    pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<()> {
+    /// Fresh memory is zeroed before it is used: slower than `update` into a reused buffer.
+    pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<usize> {
         self.stream.push(input, output)
     }
 
@@ -115,57 +128,33 @@ impl Encryptor {
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish).
-    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<()> {
-        self.stream.finish_into(output)
+    /// As [`finish`](Self::finish), but for `OutputTooSmall`.
+    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<Finished> {
+        self.check_len()?;
+        let written = self.stream.finish_into(output)?;
+        Ok(self.finished(written))
     }
 
-    value_methods! { values, "the object" }
+    /// The sealer of small values that belong to the object or part, such as a checksum of its plaintext.
+    pub fn values(&self) -> ValueSealer {
+        self.keys.values_of(self.headers.innermost().salt())
+    }
 
     /// The whole plaintext at once.
-    pub(crate) fn all(mut self, mut plaintext: &[u8]) -> Result<Vec<u8>> {
-        let stored_len = self.stream.get().finish_len(plaintext.len());
-        let mut stored = vec![0; stored_len];
-        let mut written = 0;
-        while !plaintext.is_empty() {
-            let progress = self.update(plaintext, &mut stored[written..])?;
-            plaintext = &plaintext[progress.read..];
-            written += progress.written;
-        }
-        written += self.stream.finish(&mut stored[written..])?;
-        stored.truncate(written);
-        Ok(stored)
-    }
-}
-
-/// The layers, how much plaintext they took, and how much they may take.
-#[derive(Debug)]
-struct Sealing {
-    writers: Layered<MessageWriter>,
-    taken: u64,
-    max: u64,
-    /// Whether `max` is a length that was given, and not the format's bound.
-    known: bool,
-}
-
-impl Transform for Sealing {
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        if in_object(input.len()) > self.max - self.taken {
-            return Err(if self.known { Misuse::PlaintextLen.into() } else { Limit::Message.into() });
-        }
-        let progress = self.writers.update(input, output)?;
-        self.taken += in_object(progress.read);
-        Ok(progress)
+    pub(crate) fn all(mut self, plaintext: &[u8]) -> Result<(Vec<u8>, Finished)> {
+        let stored = self.stream.all(plaintext)?;
+        let finished = self.finished(stored.len());
+        Ok((stored, finished))
     }
 
-    fn finish_len(&self, more: usize) -> usize {
-        self.writers.finish_len(more)
+    /// Fails if an earlier call has, or if fewer bytes came than was said.
+    fn check_len(&self) -> Result<()> {
+        self.stream.check()?;
+        let too_short = self.plaintext_len.is_some_and(|len| self.stream.taken() < len);
+        if too_short { Err(Misuse::PlaintextLen.into()) } else { Ok(()) }
     }
 
-    fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        if self.known && self.taken < self.max {
-            return Err(Misuse::PlaintextLen.into());
-        }
-        self.writers.finish(output)
+    fn finished(&self, written: usize) -> Finished {
+        Finished { written, plaintext_len: self.stream.taken(), headers: self.headers }
     }
 }

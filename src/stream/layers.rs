@@ -1,63 +1,58 @@
-//! One layer, or two of which the first feeds the second.
+//! `Layered`: one transform, or two of which the first feeds the second.
 
-use std::ops::Range;
-
-use super::message::SEALED_CHUNK_LEN;
-use super::{Progress, Transform};
+use super::message::{HEADER_LEN, SEALED_CHUNK_LEN};
+use super::{Transform, split_front};
 use crate::error::Result;
+
+/// Chunks that pass from one layer to the other at once: long enough that most pass straight through both layers, short
+/// enough for the nearest cache.
+const PIPE_CHUNKS: usize = 4;
+const PIPE_LEN: usize = HEADER_LEN + PIPE_CHUNKS * SEALED_CHUNK_LEN;
 
 /// One transform, or in DSSE-KMS two: writing, the inner layer feeds the outer; reading, the outer feeds the inner.
 #[derive(Debug)]
-pub(crate) enum Layered<T> {
+pub(super) enum Layered<T> {
     One(T),
     Two(Box<Pair<T>>),
 }
 
 impl<T: Transform> Layered<T> {
     /// One layer, or two if there is a second.
-    pub(crate) fn new(first: T, second: Option<T>) -> Self {
+    pub(super) fn new(first: T, second: Option<T>) -> Self {
         match second {
             None => Self::One(first),
-            Some(second) => Self::Two(Box::new(Pair { first, second, pipe: Pipe::default() })),
+            Some(second) => Self::Two(Box::new(Pair { first, second, pipe: Pipe(Vec::new()) })),
+        }
+    }
+
+    /// The transform that takes the input.
+    pub(super) fn first(&self) -> &T {
+        match self {
+            Self::One(only) => only,
+            Self::Two(pair) => &pair.first,
         }
     }
 }
 
-impl<T: Transform> Transform for Layered<T> {
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        match self {
-            Self::One(only) => only.update(input, output),
-            Self::Two(pair) => pair.update(input, output),
-        }
-    }
-
-    fn finish_len(&self, more: usize) -> usize {
-        match self {
-            Self::One(only) => only.finish_len(more),
-            Self::Two(pair) => pair.finish_len(more),
-        }
-    }
-
-    fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        match self {
-            Self::One(only) => only.finish(output),
-            Self::Two(pair) => pair.finish(output),
-        }
-    }
-}
-
-/// Two transforms and the pipe between them, in which only the inner layer's ciphertext ever stands.
+/// Two transforms, and the pipe between them.
 #[derive(Debug)]
-pub(crate) struct Pair<T> {
+pub(super) struct Pair<T> {
     first: T,
     second: T,
     pipe: Pipe,
 }
 
-#[derive(Default)]
-struct Pipe {
-    buffer: Vec<u8>,
-    waiting: Range<usize>,
+/// Holds the inner layer's ciphertext on its way, and never plaintext.
+struct Pipe(Vec<u8>);
+
+impl Pipe {
+    /// Makes room for `len` bytes.
+    fn room(&mut self, len: usize) -> &mut [u8] {
+        if self.0.len() < len {
+            self.0.resize(len.max(PIPE_LEN), 0);
+        }
+        &mut self.0[..len]
+    }
 }
 
 impl std::fmt::Debug for Pipe {
@@ -66,44 +61,48 @@ impl std::fmt::Debug for Pipe {
     }
 }
 
-impl<T: Transform> Transform for Pair<T> {
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        let mut progress = Progress::default();
-        // Four chunks: long enough that most pass straight through both layers, short enough for the nearest cache.
-        self.pipe.buffer.resize(4 * SEALED_CHUNK_LEN, 0);
-        loop {
-            let waiting = &self.pipe.buffer[self.pipe.waiting.clone()];
-            let given = self.second.update(waiting, &mut output[progress.written..])?;
-            progress.written += given.written;
-            self.pipe.waiting.start += given.read;
-            if !self.pipe.waiting.is_empty() {
-                return Ok(progress);
-            }
-            let taken = self.first.update(&input[progress.read..], &mut self.pipe.buffer)?;
-            progress.read += taken.read;
-            self.pipe.waiting = 0..taken.written;
-            if taken == Progress::default() {
-                return Ok(progress);
-            }
+impl<T: Transform> Transform for Layered<T> {
+    const UNIT: usize = T::UNIT;
+
+    fn taken(&self) -> u64 {
+        self.first().taken()
+    }
+
+    fn given(&self, taken: u64) -> u64 {
+        match self {
+            Self::One(only) => only.given(taken),
+            Self::Two(pair) => pair.second.given(pair.first.given(taken)),
         }
     }
 
-    fn finish_len(&self, more: usize) -> usize {
-        self.second.finish_len(self.pipe.waiting.len() + self.first.finish_len(more))
+    fn given_at_end(&self, taken: u64) -> u64 {
+        match self {
+            Self::One(only) => only.given_at_end(taken),
+            Self::Two(pair) => pair.second.given_at_end(pair.first.given_at_end(taken)),
+        }
     }
 
-    fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        let mut written = 0;
-        let mut rest = vec![0; self.first.finish_len(0)];
-        let rest_len = self.first.finish(&mut rest)?;
-        for mut piece in [&self.pipe.buffer[self.pipe.waiting.clone()], &rest[..rest_len]] {
-            while !piece.is_empty() {
-                let progress = self.second.update(piece, &mut output[written..])?;
-                piece = &piece[progress.read..];
-                written += progress.written;
-            }
+    fn update(&mut self, input: &[u8], mut output: &mut [u8]) -> Result<()> {
+        let Pair { first, second, pipe } = match self {
+            Self::One(only) => return only.update(input, output),
+            Self::Two(pair) => &mut **pair,
+        };
+        for piece in input.chunks(PIPE_CHUNKS * T::UNIT) {
+            let passed = pipe.room(first.update_len(piece.len()));
+            first.update(piece, passed)?;
+            second.update(passed, split_front(&mut output, second.update_len(passed.len())))?;
         }
-        written += self.second.finish(&mut output[written..])?;
-        Ok(written)
+        Ok(())
+    }
+
+    fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {
+        let Pair { first, second, pipe } = match self {
+            Self::One(only) => return only.finish(output),
+            Self::Two(pair) => &mut **pair,
+        };
+        let passed = pipe.room(first.finish_len());
+        first.finish(passed)?;
+        second.update(passed, split_front(&mut output, second.update_len(passed.len())))?;
+        second.finish(output)
     }
 }

@@ -1,19 +1,19 @@
-//! Reading what was uploaded in parts: the manifest, whole or by pages, and single parts.
+//! `ManifestPage` and `ListedPart`: reads a manifest, whole or by pages, and single parts.
 
 use std::ops::Range;
 
 use super::decryptor::Decryptor;
-use super::each_layer::EachLayer;
-use super::geometry::in_object;
-use super::message::{MessageHeader, MessageKeys, SALT_LEN};
+use super::message::MessageHeader;
+use super::object_keys::ObjectKeys;
 use super::parts::{PartInfo, PartRecord, PartTable, manifest_len, part_context, record_len};
 use super::range::RangePlan;
 use crate::crypto::label;
 use crate::error::{Error, PartError, Result};
+use crate::geometry::{EachLayer, in_object};
 use crate::object::PartNumber;
 
 impl Decryptor {
-    /// The same with the object's manifest, as it is stored beside the envelope: it can read now.
+    /// The same object with its manifest, as it is stored beside the envelope: the result can read the body.
     ///
     /// # Errors
     ///
@@ -22,7 +22,7 @@ impl Decryptor {
     ///
     /// # Performance
     ///
-    /// Allocates some 60 bytes for each part, in DSSE-KMS 84. Who needs a few parts of thousands reads a
+    /// Allocates some 60 bytes for each part, in DSSE-KMS 84. To read a few parts of thousands, open a
     /// [page](Self::manifest_page).
     pub fn with_manifest(&self, manifest: &[u8]) -> Result<Self> {
         let (parts, headers) = self.manifest().ok_or(Error::Inauthentic)?;
@@ -38,7 +38,7 @@ impl Decryptor {
         self.listing(PartTable::new(self.layers(), records, parts, total)?).ok_or(Error::Inauthentic)
     }
 
-    /// Every part of the object in order, none where it was not uploaded in parts.
+    /// Every part of the object in order; empty where it was not uploaded in parts.
     ///
     /// # Errors
     ///
@@ -65,7 +65,7 @@ impl Decryptor {
         self.part_and_record(number).map(|(info, _)| info)
     }
 
-    /// What decrypts the part with this number alone, from the stored bytes that [`part`](Self::part) says, and opens the
+    /// Decrypts the part with this number alone, from the stored bytes that [`part`](Self::part) says, and opens the
     /// values that were sealed with it.
     ///
     /// # Errors
@@ -79,8 +79,8 @@ impl Decryptor {
         Ok(self.of_part(&record, info.plaintext.end.saturating_sub(info.plaintext.start)))
     }
 
-    /// Which stored bytes of the manifest to fetch to learn of these parts, counted from 0 in the order of their numbers:
-    /// for objects of thousands of parts, of which one or a few are needed.
+    /// Which stored bytes of the manifest to fetch to learn of these parts, counted from 0 in the order of their
+    /// numbers: for objects of thousands of parts, of which one or a few are needed.
     ///
     /// What is counted behind the last part is left out.
     ///
@@ -115,16 +115,15 @@ impl Decryptor {
         found.ok_or(PartError::NotFound(number.get()).into())
     }
 
-    /// What decrypts the manifest with these headers.
+    /// Decrypts the manifest with these headers.
     fn manifest_of(&self, headers: &EachLayer<MessageHeader>) -> Result<Self> {
-        let message = MessageKeys::open(self.values().keys(), headers, label::MANIFEST)?;
-        Ok(Self::of_message(message, self.values(), None))
+        let message = self.keys().message_of(headers, label::MANIFEST)?;
+        Ok(Self::of_message(message, self.keys(), None))
     }
 
     fn of_part(&self, record: &PartRecord, plaintext_len: u64) -> Self {
-        let keys = self.values().keys();
-        let message = MessageKeys::under(keys, &record.salts, &part_context(record.number));
-        Self::of_message(message, self.values(), Some(plaintext_len))
+        let message = self.keys().message_under(&record.salts, &part_context(record.number));
+        Self::of_message(message, self.keys(), Some(plaintext_len))
     }
 }
 
@@ -159,8 +158,8 @@ impl ManifestPage {
 
     /// The parts, from what was fetched.
     ///
-    /// Where they lie in the stored body follows from the lengths of all parts before them; a store that keeps parts apart
-    /// needs no more than this.
+    /// Where they lie in the stored body follows from the lengths of all parts before them; a store that keeps parts
+    /// apart needs no more than this.
     ///
     /// # Errors
     ///
@@ -200,13 +199,8 @@ pub(crate) struct SealedManifest {
 }
 
 /// Seals the records of a manifest under fresh salts.
-pub(crate) fn seal_manifest(
-    values: &super::value::Values,
-    salts: &EachLayer<[u8; SALT_LEN]>,
-    records: &[u8],
-) -> Result<SealedManifest> {
-    let message = MessageKeys::under(values.keys(), salts, label::MANIFEST);
-    let headers = message.headers();
-    let stored = super::Encryptor::new(message, values, Some(in_object(records.len()))).all(records)?;
-    Ok(SealedManifest { stored, headers })
+pub(crate) fn seal_manifest(keys: &ObjectKeys, records: &[u8]) -> Result<SealedManifest> {
+    let message = keys.message_under(&keys.fresh_salts()?, label::MANIFEST);
+    let (stored, finished) = super::Encryptor::new(message, keys, Some(in_object(records.len()))).all(records)?;
+    Ok(SealedManifest { stored, headers: finished.headers })
 }

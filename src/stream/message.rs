@@ -1,10 +1,8 @@
-//! One message: its derived key, its header, its chunks.
+//! `MessageKey` and `MessageHeader`: the derived key of one message, and the 56 bytes it begins with.
 
-use zeroize::Zeroizing;
-
-use super::each_layer::EachLayer;
 use crate::crypto::{AeadKey, Crypto, NONCE_LEN, Prk, constant_time_eq, label};
 use crate::error::{Error, Result};
+use crate::geometry::{self, EachLayer};
 use crate::secret::DataKey;
 
 pub(crate) const CHUNK_LEN: usize = 16_384;
@@ -12,8 +10,9 @@ pub(crate) const TAG_LEN: usize = 16;
 pub(crate) const SEALED_CHUNK_LEN: usize = CHUNK_LEN + TAG_LEN;
 pub(crate) const HEADER_LEN: usize = 56;
 pub(crate) const SALT_LEN: usize = 24;
+const COMMITMENT_LEN: usize = HEADER_LEN - SALT_LEN;
 
-/// What a message begins with: `salt(24) || commitment(32)`.
+/// The beginning of a message: `salt(24) || commitment(32)`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MessageHeader([u8; HEADER_LEN]);
 
@@ -31,48 +30,17 @@ impl MessageHeader {
     }
 }
 
-/// The commitment is made from a key: it is stored, and yet no log's.
+/// Redacted: the commitment is derived from the key.
 impl std::fmt::Debug for MessageHeader {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("MessageHeader(..)")
     }
 }
 
-/// One layer's data key, and what it runs on.
-pub(crate) struct LayerSecret {
-    pub(crate) crypto: Crypto,
-    pub(crate) data_key: DataKey,
-}
-
-impl std::fmt::Debug for LayerSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LayerSecret(..)")
-    }
-}
-
-/// The data keys of one object or upload.
-pub(crate) type DataKeys = EachLayer<LayerSecret>;
-
 /// The keys of one message, in DSSE-KMS of the outer one and of the one in it.
 pub(crate) type MessageKeys = EachLayer<MessageKey>;
 
 impl MessageKeys {
-    /// The keys of a new message under fresh salts, or of one whose salts are authentic.
-    pub(crate) fn under(keys: &DataKeys, salts: &EachLayer<[u8; SALT_LEN]>, context: &[u8]) -> Self {
-        let each = keys.as_ref().zip(salts.as_ref());
-        each.map(|(layer, salt)| MessageKey::new(layer.crypto, &layer.data_key, salt, context))
-    }
-
-    /// The keys of the message that has these headers.
-    ///
-    /// # Errors
-    ///
-    /// As [`MessageKey::open`].
-    pub(crate) fn open(keys: &DataKeys, headers: &EachLayer<MessageHeader>, context: &[u8]) -> Result<Self> {
-        let each = keys.as_ref().zip(headers.as_ref());
-        each.try_map(|(layer, header)| MessageKey::open(layer.crypto, &layer.data_key, header, context))
-    }
-
     pub(crate) fn headers(&self) -> EachLayer<MessageHeader> {
         self.as_ref().map(|key| *key.header())
     }
@@ -91,14 +59,12 @@ impl MessageKey {
     /// The key of a new message under a fresh salt.
     //= manual/format.md#messages
     pub(crate) fn new(crypto: Crypto, data_key: &DataKey, salt: &[u8; SALT_LEN], context: &[u8]) -> Self {
-        let mut okm = Zeroizing::new([0; 32 + NONCE_LEN + 32]);
-        Prk::from_key(crypto, data_key.expose_secret()).expand(label::MESSAGE, &[salt, context], &mut *okm);
-        let (key, rest) = okm.split_first_chunk::<32>().expect("the key comes first");
-        let (base_nonce, commitment) = rest.split_first_chunk::<NONCE_LEN>().expect("then the nonce");
+        let prk = Prk::from_key(crypto, data_key.expose_secret());
+        let (aead, base_nonce, commitment) = AeadKey::derive::<COMMITMENT_LEN>(&prk, label::MESSAGE, &[salt, context]);
         let mut header = [0; HEADER_LEN];
         header[..SALT_LEN].copy_from_slice(salt);
-        header[SALT_LEN..].copy_from_slice(commitment);
-        Self { aead: AeadKey::new(crypto, key), base_nonce: *base_nonce, header: MessageHeader(header) }
+        header[SALT_LEN..].copy_from_slice(&commitment);
+        Self { aead, base_nonce, header: MessageHeader(header) }
     }
 
     /// The key of a message that begins with this header.
@@ -115,21 +81,35 @@ impl MessageKey {
         &self.header
     }
 
-    pub(crate) fn seal(&self, index: u64, plaintext: &[u8], sealed: &mut [u8]) {
+    /// Seals one chunk; `sealed` is 16 bytes longer than `plaintext`.
+    pub(super) fn seal_chunk(&self, index: u64, plaintext: &[u8], sealed: &mut [u8]) {
         self.aead.seal(&self.nonce(index), plaintext, sealed);
     }
 
-    /// Seals all of `buffer` but the room for the tag at its end.
-    pub(crate) fn seal_in_place(&self, index: u64, buffer: &mut [u8]) {
-        self.aead.seal_in_place(&self.nonce(index), buffer);
+    /// Seals whole chunks, the first of which has index `first`.
+    ///
+    /// On entry `plaintext` is whole chunks, and `sealed` 16 bytes longer for each.
+    pub(super) fn seal_chunks(&self, first: u64, plaintext: &[u8], sealed: &mut [u8]) {
+        let chunks = plaintext.chunks_exact(CHUNK_LEN).zip(sealed.chunks_exact_mut(SEALED_CHUNK_LEN));
+        for (index, (plaintext, sealed)) in (first..).zip(chunks) {
+            self.seal_chunk(index, plaintext, sealed);
+        }
     }
 
-    pub(crate) fn open_chunk(&self, index: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
-        self.aead.open(&self.nonce(index), sealed, plaintext)
+    /// Opens whole chunks, the first of which has index `first`.
+    ///
+    /// On entry `sealed` is whole sealed chunks, and `plaintext` 16 bytes shorter for each. On failure some of
+    /// `plaintext` is filled: the caller wipes it.
+    pub(super) fn open_chunks(&self, first: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
+        let mut chunks = sealed.chunks_exact(SEALED_CHUNK_LEN).zip(plaintext.chunks_exact_mut(CHUNK_LEN));
+        (first..)
+            .zip(&mut chunks)
+            .try_for_each(|(index, (sealed, plaintext))| self.aead.open(&self.nonce(index), sealed, plaintext))
     }
 
-    pub(crate) fn open_in_place(&self, index: u64, sealed: &mut [u8]) -> Result<usize> {
-        self.aead.open_in_place(&self.nonce(index), sealed).map(|plaintext| plaintext.len())
+    /// Opens one chunk where it stands and gives its plaintext.
+    pub(super) fn open_in_place<'a>(&self, index: u64, sealed: &'a mut [u8]) -> Result<&'a mut [u8]> {
+        self.aead.open_in_place(&self.nonce(index), sealed)
     }
 
     /// `base_nonce XOR index`, the index as 96 bits: one nonce for each chunk of the message.
@@ -149,7 +129,7 @@ impl std::fmt::Debug for MessageKey {
 }
 
 const _: () = {
-    assert!(CHUNK_LEN as u64 == super::geometry::CHUNK_LEN);
-    assert!(SEALED_CHUNK_LEN as u64 == super::geometry::SEALED_CHUNK_LEN);
-    assert!(HEADER_LEN as u64 == super::geometry::HEADER_LEN);
+    assert!(CHUNK_LEN as u64 == geometry::CHUNK_LEN);
+    assert!(SEALED_CHUNK_LEN as u64 == geometry::SEALED_CHUNK_LEN);
+    assert!(HEADER_LEN as u64 == geometry::HEADER_LEN);
 };

@@ -6,154 +6,207 @@
 //! DSSE-KMS  a message whose plaintext is a whole message
 //! ```
 //!
-//! `geometry` says where everything lies, `message` has the keys of one message, `writer` and `reader` pass one message
-//! through in order, `layers` puts one in another, `body` one part behind the other as `parts` lists them. `encryptor`,
-//! `decryptor`, `manifest`, `range` and `value` are what users hold.
+//! `object_keys` owns an object's data keys, `message` has the keys of one message. `writer` and `reader` pass one
+//! message through in order, `layers` puts one in another, `body` reads the parts that `parts` lists, one behind the
+//! other. `encryptor`, `decryptor`, `plaintext_reader`, `manifest`, `range` and `value` are what users hold. [`Stream`]
+//! is the one place that checks an output's length and wipes it after an error; [`Failure`] remembers the error.
 
 mod body;
 mod decryptor;
-pub(crate) mod each_layer;
 mod encryptor;
-pub mod geometry;
 mod layers;
 pub(crate) mod manifest;
 pub(crate) mod message;
+pub(crate) mod object_keys;
 pub(crate) mod parts;
+mod plaintext_reader;
 mod range;
 mod reader;
 mod stage;
 pub(crate) mod value;
 mod writer;
 
-pub use decryptor::{Decryptor, SequentialDecryptor};
-pub use encryptor::Encryptor;
+pub use decryptor::Decryptor;
+pub use encryptor::{Encryptor, Finished};
 pub use manifest::{ListedPart, ManifestPage};
 pub use parts::PartInfo;
-pub use range::{RangePlan, RangeReader};
-pub use value::SealedValue;
+pub use plaintext_reader::PlaintextReader;
+pub use range::RangePlan;
+pub use value::{SealedValue, ValueSealer};
 
 use bytes::BytesMut;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Misuse, Result};
+use crate::geometry::in_object;
+use crate::secret::wipe;
 
-/// How far one `update` came: bytes taken from the input and bytes put into the output.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Bytes of the input that need not be given again.
-    pub read: usize,
-    /// Bytes of the output that are filled.
-    pub written: usize,
-}
-
-/// What two layers can hold at once: a chunk in each, the pipe between them, and tags.
-const MAX_FINISH_LEN: usize = 100_000;
-
-/// What is left of the input and the output of one `update`, and how far it came.
-pub(crate) struct Pass<'a> {
-    input: &'a [u8],
-    output: &'a mut [u8],
-    progress: Progress,
-}
-
-impl<'a> Pass<'a> {
-    pub(crate) fn new(input: &'a [u8], output: &'a mut [u8]) -> Self {
-        Self { input, output, progress: Progress::default() }
-    }
-
-    /// The next `len` bytes of the input, or all that are left.
-    pub(crate) fn take(&mut self, len: usize) -> &'a [u8] {
-        let (taken, rest) = self.input.split_at(len.min(self.input.len()));
-        self.progress.read += taken.len();
-        self.input = rest;
-        taken
-    }
-
-    /// The next `len` bytes of the output, or all that are left, to be filled.
-    pub(crate) fn room(&mut self, len: usize) -> &'a mut [u8] {
-        let len = len.min(self.output.len());
-        let (room, rest) = std::mem::take(&mut self.output).split_at_mut(len);
-        self.progress.written += room.len();
-        self.output = rest;
-        room
-    }
-}
-
-/// What passes bytes through: a message, or two in one another.
+/// Passes bytes through: a message, two in one another, or a body.
+///
+/// How much comes out follows from how much went in, and from nothing else.
 pub(crate) trait Transform {
-    /// Takes what it can from `input` and gives what it can into `output`; makes progress wherever `output` has room.
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress>;
+    /// Input bytes of one whole chunk.
+    const UNIT: usize;
 
-    /// At most how many bytes come out when `more` bytes go in and then the end; never less than do.
-    fn finish_len(&self, more: usize) -> usize;
+    /// Input bytes taken so far.
+    fn taken(&self) -> u64;
 
-    /// Gives all the rest; `output` has at least `finish_len(0)` bytes.
-    fn finish(&mut self, output: &mut [u8]) -> Result<usize>;
+    /// Bytes that `update` has given once it has taken so many.
+    fn given(&self, taken: u64) -> u64;
+
+    /// Bytes that `update` and `finish` have given where the input ends after so many.
+    fn given_at_end(&self, taken: u64) -> u64;
+
+    /// Takes all of `input` and fills `output`, whose length is [`update_len`](Self::update_len).
+    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<()>;
+
+    /// Ends the input and fills `output`, whose length is [`finish_len`](Self::finish_len).
+    fn finish(&mut self, output: &mut [u8]) -> Result<()>;
+
+    /// Bytes that `update` gives for so many bytes of input.
+    fn update_len(&self, input_len: usize) -> usize {
+        let taken = self.taken();
+        let given = self.given(taken.saturating_add(in_object(input_len)));
+        usize::try_from(given.saturating_sub(self.given(taken))).unwrap_or(usize::MAX)
+    }
+
+    /// Bytes that `finish` gives.
+    fn finish_len(&self) -> usize {
+        let taken = self.taken();
+        usize::try_from(self.given_at_end(taken).saturating_sub(self.given(taken))).unwrap_or(usize::MAX)
+    }
 }
 
-/// A transform that, once failed, gives the same error for ever.
+/// The first error of a stream, which every later call gives again.
+#[derive(Debug, Default)]
+pub(crate) struct Failure(Option<Error>);
+
+impl Failure {
+    /// Fails if an earlier call has.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.0.clone().map_or(Ok(()), Err)
+    }
+
+    /// Remembers the error of a call that has failed.
+    pub(crate) fn remember<T>(&mut self, outcome: Result<T>) -> Result<T> {
+        outcome.map_err(|error| self.set(error))
+    }
+
+    /// Remembers an error, and gives it back.
+    pub(crate) fn set(&mut self, error: Error) -> Error {
+        self.0 = Some(error.clone());
+        error
+    }
+}
+
+/// A transform with its lengths checked, and its output wiped after an error.
 #[derive(Debug)]
-pub(crate) struct Sticky<T> {
+pub(crate) struct Stream<T> {
     transform: T,
-    failed: Option<Error>,
+    /// The most input, and the error of more.
+    limit: Option<(u64, Error)>,
+    failure: Failure,
 }
 
-impl<T: Transform> Sticky<T> {
-    pub(crate) fn new(transform: T) -> Self {
-        Self { transform, failed: None }
+impl<T: Transform> Stream<T> {
+    pub(crate) fn new(transform: T, limit: Option<(u64, Error)>) -> Self {
+        Self { transform, limit, failure: Failure::default() }
     }
 
-    /// Runs a step unless an earlier one failed, and remembers if this one does.
-    pub(crate) fn run<R>(&mut self, step: impl FnOnce(&mut T) -> Result<R>) -> Result<R> {
-        if let Some(error) = &self.failed {
-            return Err(error.clone());
-        }
-        step(&mut self.transform).inspect_err(|error| self.failed = Some(error.clone()))
+    /// Fails if an earlier call has.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.failure.check()
     }
 
-    pub(crate) fn get(&self) -> &T {
-        &self.transform
+    pub(crate) fn taken(&self) -> u64 {
+        self.transform.taken()
     }
 
-    pub(crate) fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        self.run(|transform| transform.update(input, output))
+    pub(crate) fn update_len(&self, input_len: usize) -> usize {
+        self.transform.update_len(input_len)
     }
 
     pub(crate) fn finish_len(&self) -> usize {
-        self.transform.finish_len(0)
+        self.transform.finish_len()
     }
 
-    pub(crate) fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        self.run(|transform| {
-            if output.len() < transform.finish_len(0) {
-                return Err(crate::error::Misuse::OutputTooSmall.into());
-            }
-            transform.finish(output)
+    pub(crate) fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
+        let after = self.taken().saturating_add(in_object(input.len()));
+        let too_long = self.limit.as_ref().filter(|(limit, _)| *limit < after).map(|(_, error)| error.clone());
+        self.run(self.update_len(input.len()), output, |transform, output| {
+            too_long.map_or_else(|| transform.update(input, output), Err)
         })
     }
 
-    /// `update` for those who hold a `BytesMut`: appends whatever the whole input gives.
-    pub(crate) fn push(&mut self, mut input: &[u8], output: &mut BytesMut) -> Result<()> {
-        loop {
-            let start = output.len();
-            // PERF: fresh capacity has to be zeroed before it can be lent as a slice; `update` into reused memory
-            // does without, which is why it is the primitive.
-            output.resize(start + input.len() + 2 * message::SEALED_CHUNK_LEN, 0);
-            let progress = self.update(input, &mut output[start..]);
-            output.truncate(start + progress.as_ref().map_or(0, |progress| progress.written));
-            input = &input[progress?.read..];
-            if input.is_empty() {
-                return Ok(());
-            }
-        }
+    pub(crate) fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
+        self.run(self.finish_len(), output, T::finish)
     }
 
-    /// `finish` for those who hold a `BytesMut`.
-    pub(crate) fn finish_into(&mut self, output: &mut BytesMut) -> Result<()> {
-        let start = output.len();
-        output.resize(start + self.finish_len(), 0);
-        let written = self.finish(&mut output[start..]);
-        output.truncate(start + written.as_ref().map_or(0, |written| *written));
-        written.map(drop)
+    /// `update` for a caller who holds a `BytesMut`: appends to it.
+    pub(crate) fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<usize> {
+        // PERF: fresh capacity has to be zeroed before it can be lent as a slice; `update` into reused memory does
+        // without, which is why it is the primitive.
+        append(output, self.update_len(input.len()), |output| self.update(input, output))
     }
+
+    /// `finish` for a caller who holds a `BytesMut`: appends to it.
+    pub(crate) fn finish_into(&mut self, output: &mut BytesMut) -> Result<usize> {
+        append(output, self.finish_len(), |output| self.finish(output))
+    }
+
+    /// The output of all of the input and its end, in memory of its own.
+    pub(crate) fn all(&mut self, input: &[u8]) -> Result<Vec<u8>> {
+        let len = self.transform.given_at_end(self.transform.taken().saturating_add(in_object(input.len())));
+        // An input of no possible length is refused by the stream itself.
+        let mut output = vec![0; usize::try_from(len).unwrap_or(0)];
+        self.all_into([input], &mut output)?;
+        Ok(output)
+    }
+
+    /// The output of all of the input and its end; says how many bytes it is. On failure all of `output` is wiped.
+    pub(crate) fn all_into<'a>(
+        &mut self,
+        input: impl IntoIterator<Item = &'a [u8]>,
+        output: &mut [u8],
+    ) -> Result<usize> {
+        let each = || {
+            let mut written = 0;
+            for piece in input {
+                written += self.update(piece, &mut output[written..])?;
+            }
+            written += self.finish(&mut output[written..])?;
+            Ok(written)
+        };
+        // SECURITY: what was given before a later chunk failed does not stay.
+        let outcome = each();
+        outcome.inspect_err(|_| wipe(output))
+    }
+
+    /// Runs a step that fills the first `len` bytes of `output`, unless an earlier step has failed.
+    fn run(
+        &mut self,
+        len: usize,
+        output: &mut [u8],
+        step: impl FnOnce(&mut T, &mut [u8]) -> Result<()>,
+    ) -> Result<usize> {
+        self.failure.check()?;
+        // The one error that is not remembered: nothing was taken.
+        let output = output.get_mut(..len).ok_or(Misuse::OutputTooSmall)?;
+        let outcome = step(&mut self.transform, output).inspect_err(|_| wipe(output));
+        self.failure.remember(outcome)?;
+        Ok(len)
+    }
+}
+
+/// Appends `len` bytes that `fill` gives, or none if it fails.
+fn append(output: &mut BytesMut, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<usize> {
+    let start = output.len();
+    output.resize(start.saturating_add(len), 0);
+    fill(&mut output[start..]).inspect_err(|_| output.truncate(start))
+}
+
+/// Splits `len` bytes off the front of what is left of an output.
+fn split_front<'a>(output: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {
+    let (front, rest) = std::mem::take(output).split_at_mut(len);
+    *output = rest;
+    front
 }

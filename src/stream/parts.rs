@@ -1,12 +1,11 @@
-//! The parts of a multipart object, as its manifest lists them.
+//! `PartInfo` and `PartTable`: the parts of a multipart object, as its manifest lists them.
 
 use std::ops::Range;
 
-use super::each_layer::EachLayer;
-use super::geometry::{Layers, Parts};
 use super::message::SALT_LEN;
 use crate::crypto::label;
 use crate::error::{Error, Limit, Result};
+use crate::geometry::{EachLayer, Layers, Parts};
 use crate::object::PartNumber;
 
 /// What a manifest says of one part before its salts: number and plaintext end.

@@ -1,24 +1,21 @@
-//! Reading a part of an object: what to fetch, and how to open it.
+//! `RangePlan`: what to fetch for a range of an object, and how to open it.
 
 use std::cmp::Ordering;
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::BytesMut;
-use zeroize::Zeroizing;
-
-use super::body::{BodyReader, PartsExtent, extents};
 use super::decryptor::Decryptor;
-use super::each_layer::EachLayer;
-use super::geometry::{in_object, opened_len};
 use super::parts::PartTable;
-use super::reader::Extent;
-use super::{Progress, Sticky, Transform};
+use super::plaintext_reader::PlaintextReader;
 use crate::byte_range::{ByteRange, ResolvedRange};
-use crate::error::{Error, Result};
+use crate::error::{Error, Misuse, Result};
+use crate::geometry::{EachLayer, Extent, PartsExtent, in_object, opened_len};
 
 impl Decryptor {
     /// Plans how to read a range of an object whose stored body has so many bytes.
+    ///
+    /// Which bytes to fetch can also be said without a key: [`Layers::fetch`](crate::geometry::Layers::fetch),
+    /// [`Layers::fetch_of_len`](crate::geometry::Layers::fetch_of_len).
     ///
     /// # Errors
     ///
@@ -43,7 +40,7 @@ impl Decryptor {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`] and [`Error::Truncated`]: the object does not end there.
+    /// [`Error::Inauthentic`] and [`Error::Truncated`]: the object does not end there. [`Misuse::FetchedLen`].
     pub fn verify_end(&self, ciphertext_len: u64, fetched: &[u8]) -> Result<Self> {
         RangePlan::of_end(self, ciphertext_len)?.decrypt(fetched)?;
         if self.table()?.is_some() {
@@ -57,7 +54,7 @@ impl Decryptor {
     }
 }
 
-/// What to fetch for a range, and how to open it.
+/// Says what to fetch for a range, and opens it.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -70,18 +67,20 @@ impl Decryptor {
 /// let plan = decryptor.range(50_000..50_100, body.len() as u64)?;
 /// let fetched: Vec<u8> = plan.fetches().iter().flat_map(|range| fetch(range.clone())).collect();
 /// assert_eq!(plan.decrypt(&fetched)?, [7; 100]);
+/// assert_eq!(plan.decrypt_pieces([(0, &body[..])])?, [7; 100]); // wider than asked for
 /// # Ok(()) }
 /// ```
 ///
 /// # Security
 ///
 /// Whole chunks are fetched and authenticated; nothing comes out of one that does not. A range whose place depends on
-/// where the object ends includes the last chunk, and what hangs on the end is reported only once that has verified.
+/// where the object ends includes the last chunk, and what depends on the end is reported only once that has verified.
 ///
 /// Spec: manual, format, "Reading a message".
 #[derive(Clone, Debug)]
 pub struct RangePlan {
     decryptor: Decryptor,
+    ciphertext_len: u64,
     fetches: Vec<Range<u64>>,
     reading: Reading,
     outcome: Outcome,
@@ -98,33 +97,32 @@ enum Reading {
 enum Outcome {
     /// These bytes; `proven` where no unverified length had a say.
     Bytes { range: Range<u64>, proven: bool },
-    /// None: the range lies outside, if the object is as long as its stored bytes say.
+    /// No byte: the range lies outside, if the object is as long as its stored bytes say.
     Nothing { plaintext_len: u64 },
 }
 
 impl RangePlan {
-    /// A plan for an object of so many stored bytes, its length being known only where `proven`.
-    pub(crate) fn new(decryptor: &Decryptor, range: ByteRange, ciphertext_len: u64) -> Result<Self> {
+    /// Plans for an object of so many stored bytes, its length being known only where `proven`.
+    fn new(decryptor: &Decryptor, range: ByteRange, ciphertext_len: u64) -> Result<Self> {
         let known = decryptor.plaintext_len();
         let plaintext_len = unverified_plaintext_len(decryptor, ciphertext_len)?;
         let (wanted, depends) = range.within(plaintext_len);
-        let outcome = if !wanted.is_empty() || range.is_whole_of_empty(plaintext_len) {
-            Outcome::Bytes { range: wanted, proven: known.is_some() || !depends }
-        } else if known.is_some() {
-            return Err(Error::RangeNotSatisfiable { plaintext_len });
-        } else {
-            Outcome::Nothing { plaintext_len }
-        };
-        let (bytes, to_end) = match &outcome {
+        if !wanted.is_empty() || range.is_whole_of_empty(plaintext_len) {
+            let proven = known.is_some() || !depends;
             // An empty object has nothing but its end to verify.
-            Outcome::Bytes { range, proven } => (range.clone(), !proven || range.is_empty()),
-            Outcome::Nothing { plaintext_len } => (*plaintext_len..*plaintext_len, true),
-        };
-        Self::over(decryptor, bytes, to_end, ciphertext_len, outcome)
+            let to_end = !proven || wanted.is_empty();
+            let outcome = Outcome::Bytes { range: wanted.clone(), proven };
+            Self::over(decryptor, wanted, to_end, ciphertext_len, outcome)
+        } else if known.is_some() {
+            Err(Error::RangeNotSatisfiable { plaintext_len })
+        } else {
+            let outcome = Outcome::Nothing { plaintext_len };
+            Self::over(decryptor, plaintext_len..plaintext_len, true, ciphertext_len, outcome)
+        }
     }
 
-    /// A plan that gives nothing and verifies where the object ends.
-    pub(crate) fn of_end(decryptor: &Decryptor, ciphertext_len: u64) -> Result<Self> {
+    /// Plans to give nothing and to verify where the object ends.
+    fn of_end(decryptor: &Decryptor, ciphertext_len: u64) -> Result<Self> {
         let end = match decryptor.table()? {
             None => opened_len(decryptor.layers(), ciphertext_len)?,
             Some(_) => unverified_plaintext_len(decryptor, ciphertext_len)?,
@@ -143,25 +141,20 @@ impl RangePlan {
     ) -> Result<Self> {
         let (reading, fetches) = match decryptor.table()? {
             None => {
-                let (extents, fetch) = extents(decryptor.layers(), bytes, to_end, ciphertext_len, false)?;
+                let (extents, fetch) = EachLayer::within(decryptor.layers(), bytes, to_end, ciphertext_len, false)?;
                 (Reading::Message(extents), vec![fetch])
             }
             Some(table) => {
-                let parts = table.geometry();
-                let last = parts.len().saturating_sub(1);
-                let first = parts.index_of(bytes.start).unwrap_or(last);
-                let end = if bytes.is_empty() { None } else { parts.index_of(bytes.end.saturating_sub(1)) };
-                let indices = first..end.unwrap_or(last).saturating_add(1);
-                let extent = PartsExtent { parts: indices, bytes, header: false, to_end };
-                let fetches = extent.fetches(parts);
+                let extent = PartsExtent::within(table.geometry(), bytes, to_end);
+                let fetches = extent.fetches(table.geometry());
                 (Reading::Parts(table.clone(), extent), fetches)
             }
         };
-        Ok(Self { decryptor: decryptor.clone(), fetches, reading, outcome })
+        Ok(Self { decryptor: decryptor.clone(), ciphertext_len, fetches, reading, outcome })
     }
 
-    /// The ranges of the stored body to fetch, in this order: one, or one in each part that is read. Their bytes belong one
-    /// behind the other.
+    /// The ranges of the stored body to fetch, in this order: one, or one in each part that is read. Their bytes belong
+    /// one behind the other. A range that begins at 0 begins behind the message's header, at byte 56.
     pub fn fetches(&self) -> &[Range<u64>] {
         &self.fetches
     }
@@ -192,25 +185,9 @@ impl RangePlan {
         Some(ResolvedRange::new(self.plaintext_range()?, self.decryptor.plaintext_len()?))
     }
 
-    /// Opens what was fetched, all of it in one piece.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Inauthentic`] and [`Error::Truncated`]; [`Error::RangeNotSatisfiable`] once the end has verified.
-    ///
-    /// # Performance
-    ///
-    /// Allocates the result. For long ranges use [`reader`](Self::reader).
-    pub fn decrypt(&self, fetched: &[u8]) -> Result<Vec<u8>> {
-        // Whatever the lengths claim: no more comes out than goes in.
-        // SECURITY: wiped unless all of it proves authentic.
-        let mut plaintext = Zeroizing::new(vec![0; self.unverified_len().min(fetched.len())]);
-        self.decrypt_into(fetched, &mut plaintext)?;
-        Ok(std::mem::take(&mut *plaintext))
-    }
-
-    /// How many bytes will come out, if the stored body is as long as was said.
-    pub(crate) fn unverified_len(&self) -> usize {
+    /// How many bytes [`decrypt_into`](Self::decrypt_into) gives if the stored body is as long as was said; not
+    /// verified.
+    pub fn output_len(&self) -> usize {
         match &self.outcome {
             Outcome::Bytes { range, .. } => {
                 usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX)
@@ -219,32 +196,91 @@ impl RangePlan {
         }
     }
 
-    /// [`decrypt`](Self::decrypt) into memory of exactly the range's length.
-    pub(crate) fn decrypt_into(&self, mut fetched: &[u8], plaintext: &mut [u8]) -> Result<()> {
-        let planned: u64 = self.fetches.iter().map(|fetch| fetch.end.saturating_sub(fetch.start)).sum();
-        match in_object(fetched.len()).cmp(&planned) {
-            Ordering::Less => return Err(Error::Truncated),
-            Ordering::Greater => return Err(Error::Inauthentic),
-            Ordering::Equal => {}
+    /// Opens what was fetched, exactly and in one piece.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::FetchedLen`]: more than the plan fetches. As [`decrypt_pieces`](Self::decrypt_pieces).
+    ///
+    /// # Performance
+    ///
+    /// Allocates the result. For long ranges use [`reader`](Self::reader).
+    pub fn decrypt(&self, fetched: &[u8]) -> Result<Vec<u8>> {
+        if in_object(fetched.len()) > self.fetched_len() {
+            return Err(Misuse::FetchedLen.into());
         }
-        let mut reader = self.reader().stream;
-        let mut written = 0;
-        while !fetched.is_empty() {
-            let progress = reader.update(fetched, &mut plaintext[written..])?;
-            fetched = &fetched[progress.read..];
-            written += progress.written;
-        }
-        // `finish_len` allows for a whole chunk; of this one no more is wanted than there is room for.
-        reader.run(|reader| reader.finish(&mut plaintext[written..])).map(drop)
+        self.decrypt_pieces([(self.fetch_span().start, fetched)])
     }
 
-    /// Opens what is fetched as it comes, in constant memory.
-    pub fn reader(&self) -> RangeReader {
-        let reader = match &self.reading {
+    /// Opens pieces of the stored body, each given with its offset there: exactly what was asked for, or wider.
+    ///
+    /// Together the pieces hold all of [`fetch_span`](Self::fetch_span), in order and without a gap; what else they
+    /// hold, or hold twice, is passed over.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::FetchedPlace`]: the pieces are out of order, leave a gap before the end, or reach beyond the body.
+    /// [`Error::Truncated`]: they end too early. [`Error::Inauthentic`]; [`Error::RangeNotSatisfiable`] once the end
+    /// has verified.
+    pub fn decrypt_pieces<'a>(&self, pieces: impl IntoIterator<Item = (u64, &'a [u8])>) -> Result<Vec<u8>> {
+        let cut = self.cut(pieces)?;
+        // No more than what was fetched: all of it is there.
+        let mut output = vec![0; self.output_len()];
+        self.reader().all_into(cut, &mut output)?;
+        Ok(output)
+    }
+
+    /// [`decrypt_pieces`](Self::decrypt_pieces) into the front of the caller's memory; says how many bytes it put
+    /// there.
+    ///
+    /// # Errors
+    ///
+    /// As [`decrypt_pieces`](Self::decrypt_pieces); then all that the call may have filled is wiped.
+    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`output_len`](Self::output_len).
+    pub fn decrypt_into<'a>(
+        &self,
+        pieces: impl IntoIterator<Item = (u64, &'a [u8])>,
+        output: &mut [u8],
+    ) -> Result<usize> {
+        let cut = self.cut(pieces)?;
+        let output = output.get_mut(..self.output_len()).ok_or(Misuse::OutputTooSmall)?;
+        self.reader().all_into(cut, output)
+    }
+
+    /// Opens what is fetched as it comes, exactly and in order, in constant memory.
+    pub fn reader(&self) -> PlaintextReader {
+        let body = match &self.reading {
             Reading::Message(extents) => self.decryptor.message_reader(*extents),
             Reading::Parts(table, extent) => self.decryptor.parts_reader(table, extent.clone()),
         };
-        RangeReader { stream: Sticky::new(Opening { reader, outcome: self.outcome.clone() }) }
+        let nothing_of = match self.outcome {
+            Outcome::Nothing { plaintext_len } => Some(plaintext_len),
+            Outcome::Bytes { .. } => None,
+        };
+        PlaintextReader::of_plan(body, self.fetched_len(), nothing_of)
+    }
+
+    fn fetched_len(&self) -> u64 {
+        let span = self.fetch_span();
+        span.end.saturating_sub(span.start)
+    }
+
+    /// What of the pieces the plan fetches, without a gap.
+    fn cut<'a>(&self, pieces: impl IntoIterator<Item = (u64, &'a [u8])>) -> Result<Vec<&'a [u8]>> {
+        let (Range { start: mut next, end }, mut before, mut cut) = (self.fetch_span(), 0, Vec::new());
+        for (offset, piece) in pieces {
+            let behind = offset.saturating_add(in_object(piece.len()));
+            if offset < before || behind > self.ciphertext_len || (offset > next && next < end) {
+                return Err(Misuse::FetchedPlace.into());
+            }
+            before = offset;
+            if next < behind.min(end) {
+                let within = |place: u64| usize::try_from(place.saturating_sub(offset)).unwrap_or(usize::MAX);
+                cut.push(&piece[within(next)..within(behind.min(end))]);
+                next = behind.min(end);
+            }
+        }
+        if next < end { Err(Error::Truncated) } else { Ok(cut) }
     }
 }
 
@@ -263,83 +299,5 @@ fn unverified_plaintext_len(decryptor: &Decryptor, ciphertext_len: u64) -> Resul
         // It may still be no length at all, and then it is truncated.
         Some(_) => Err(opened_len(layers, ciphertext_len).err().unwrap_or(Error::Inauthentic)),
         None => opened_len(layers, ciphertext_len),
-    }
-}
-
-/// Opens the chunks of a range as they come; [`update`](Self::update) and [`finish`](Self::finish) as in
-/// [`SequentialDecryptor`](super::SequentialDecryptor).
-#[derive(Debug)]
-pub struct RangeReader {
-    stream: Sticky<Opening>,
-}
-
-impl RangeReader {
-    /// The most that [`finish`](Self::finish) ever gives, in bytes: an output of this length always has room.
-    pub const MAX_FINISH_LEN: usize = super::MAX_FINISH_LEN;
-
-    /// Takes what it can from the fetched bytes and puts plaintext of the range into `output`.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Inauthentic`]: a chunk does not authenticate, or more was fetched than planned.
-    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        self.stream.update(input, output)
-    }
-
-    /// At most how many bytes [`finish`](Self::finish) will give; never more than [`MAX_FINISH_LEN`](Self::MAX_FINISH_LEN).
-    pub fn finish_len(&self) -> usize {
-        self.stream.finish_len()
-    }
-
-    /// Gives the rest of the range and says how many bytes it was.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Truncated`] and [`Error::Inauthentic`]; [`Error::RangeNotSatisfiable`] once the end has verified;
-    /// [`Misuse::OutputTooSmall`](crate::error::Misuse::OutputTooSmall).
-    pub fn finish(mut self, output: &mut [u8]) -> Result<usize> {
-        self.stream.finish(output)
-    }
-
-    /// [`update`](Self::update) with the whole input, appending to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`update`](Self::update).
-    pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<()> {
-        self.stream.push(input, output)
-    }
-
-    /// [`finish`](Self::finish), appending to `output`.
-    ///
-    /// # Errors
-    ///
-    /// As [`finish`](Self::finish).
-    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<()> {
-        self.stream.finish_into(output)
-    }
-}
-
-#[derive(Debug)]
-struct Opening {
-    reader: BodyReader,
-    outcome: Outcome,
-}
-
-impl Transform for Opening {
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        self.reader.update(input, output)
-    }
-
-    fn finish_len(&self, more: usize) -> usize {
-        self.reader.finish_len(more)
-    }
-
-    fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        let written = self.reader.finish(output)?;
-        match self.outcome {
-            Outcome::Nothing { plaintext_len } => Err(Error::RangeNotSatisfiable { plaintext_len }),
-            Outcome::Bytes { .. } => Ok(written),
-        }
     }
 }

@@ -1,167 +1,135 @@
-//! Opens one message in order, or the chunks of it that hold a range.
+//! `MessageReader`: opens one message in order, or the chunks of it that hold a range.
 
 use std::sync::Arc;
 
-use super::geometry::{in_memory, in_object};
-use super::message::{CHUNK_LEN, HEADER_LEN, MessageKey, SEALED_CHUNK_LEN, TAG_LEN};
+use super::message::{CHUNK_LEN, MessageKey, SEALED_CHUNK_LEN, TAG_LEN};
 use super::stage::Stage;
-use super::{Pass, Progress, Transform};
+use super::{Transform, split_front};
 use crate::error::{Error, Result};
+use crate::geometry::{Extent, in_memory, in_object};
 
-/// What of a message is read.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Extent {
-    /// The first chunk that is read; the header comes before chunk 0 if the message is read from its beginning.
-    pub(crate) first_chunk: u64,
-    /// Whether the message's own header comes first.
-    pub(crate) header: bool,
-    /// Plaintext bytes of the first chunk that are not given out.
-    pub(crate) skip: u64,
-    /// Plaintext bytes that are given out at the most.
-    pub(crate) take: u64,
-    /// Stored bytes to be read, where that is known.
-    pub(crate) input_len: Option<u64>,
-    /// Whether they end with the message's end, or on a full chunk before it.
-    pub(crate) to_end: bool,
-}
-
-impl Extent {
-    /// The whole message, of so many stored bytes where that is known.
-    pub(crate) fn whole(input_len: Option<u64>) -> Self {
-        Self { first_chunk: 0, header: true, skip: 0, take: u64::MAX, input_len, to_end: true }
-    }
-}
-
-/// Stored bytes in, plaintext out; nothing comes out before its chunk has authenticated.
+/// Takes stored bytes and gives plaintext; none comes out before its chunk has authenticated.
 #[derive(Debug)]
-pub(crate) struct MessageReader {
+pub(super) struct MessageReader {
     key: Arc<MessageKey>,
     extent: Extent,
     /// Whether this is the message inside another one, which has authenticated it.
     inner: bool,
-    /// How much of the header was seen and compared.
-    header_seen: usize,
-    /// The index of the next chunk.
-    index: u64,
-    /// Plaintext bytes still to be skipped, still to be given out; stored bytes still to come.
-    skip: u64,
-    take: u64,
-    input_left: Option<u64>,
+    /// Stored bytes taken.
+    taken: u64,
     stage: Stage,
 }
 
 impl MessageReader {
-    pub(crate) fn new(key: Arc<MessageKey>, extent: Extent, inner: bool) -> Self {
-        Self {
-            key,
-            extent,
-            inner,
-            header_seen: if extent.header { 0 } else { HEADER_LEN },
-            index: extent.first_chunk,
-            skip: extent.skip,
-            take: extent.take,
-            input_left: extent.input_len,
-            stage: Stage::default(),
-        }
+    pub(super) fn new(key: Arc<MessageKey>, extent: Extent, inner: bool) -> Self {
+        Self { key, extent, inner, taken: 0, stage: Stage::default() }
     }
 
-    /// The header is the envelope's, byte for byte, or this is another message.
-    fn compare_header(&mut self, pass: &mut Pass<'_>) -> Result<bool> {
-        let expected = &self.key.header().as_bytes()[self.header_seen..];
-        let seen = pass.take(expected.len());
-        if *seen != expected[..seen.len()] {
+    /// Stored bytes up to the end of the chunk that comes next.
+    pub(super) fn chunk_left(&self) -> usize {
+        let header = self.extent.header_len().saturating_sub(self.taken) as usize;
+        header + SEALED_CHUNK_LEN - self.stage.filled()
+    }
+
+    /// Compares the header with the envelope's, byte for byte; another one is another message's.
+    fn compare_header(&mut self, input: &mut &[u8]) -> Result<()> {
+        let seen = in_memory(self.taken.min(self.extent.header_len()))?;
+        let left = in_memory(self.extent.header_len())? - seen;
+        let (header, rest) = input.split_at(left.min(input.len()));
+        if *header != self.key.header().as_bytes()[seen..seen + header.len()] {
             return Err(Error::Inauthentic);
         }
-        self.header_seen += seen.len();
-        Ok(self.header_seen == HEADER_LEN)
-    }
-
-    /// Whether the next chunk is wanted whole.
-    fn wants_whole_chunk(&self) -> bool {
-        self.skip == 0 && self.take >= in_object(CHUNK_LEN)
-    }
-
-    fn open_into(&mut self, sealed: &[u8], room: &mut [u8]) -> Result<()> {
-        self.key.open_chunk(self.index, sealed, room)?;
-        self.index += 1;
-        self.take -= in_object(room.len());
+        self.taken += in_object(header.len());
+        *input = rest;
         Ok(())
     }
 
-    /// Opens what is staged where it stands and has what is wanted of it to give out.
-    fn open_staged(&mut self) -> Result<()> {
-        let opened = in_object(self.key.open_in_place(self.index, self.stage.bytes_and(0))?);
-        self.index += 1;
-        let start = self.skip.min(opened);
-        let end = opened.min(start.saturating_add(self.take));
-        self.skip = 0;
-        self.take -= end - start;
-        self.stage.give(in_memory(start)?..in_memory(end)?);
+    /// Opens the staged chunk, the last one too, and gives out what is wanted of it.
+    fn open_staged(&mut self, chunk: u64, output: &mut &mut [u8]) -> Result<()> {
+        let (index, wanted) = (self.extent.first_chunk + chunk, self.extent.of_chunk(chunk));
+        let staged = self.stage.take();
+        if staged.len() == SEALED_CHUNK_LEN && self.extent.whole_chunks(chunk) > 0 {
+            return self.key.open_chunks(index, staged, split_front(output, CHUNK_LEN));
+        }
+        let plaintext = self.key.open_in_place(index, staged)?;
+        let end = in_memory(wanted.end)?.min(plaintext.len());
+        let wanted = &plaintext[in_memory(wanted.start)?.min(end)..end];
+        split_front(output, wanted.len()).copy_from_slice(wanted);
         Ok(())
     }
 
-    /// The stored bytes end too early; once an outer layer has authenticated them that is no accident.
+    /// The error of stored bytes that end too early; once an outer layer has authenticated them they were written so.
     fn too_short(&self) -> Error {
         if self.inner { Error::Inauthentic } else { Error::Truncated }
     }
 }
 
 impl Transform for MessageReader {
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        if self.input_left.is_some_and(|left| left < in_object(input.len())) {
+    const UNIT: usize = SEALED_CHUNK_LEN;
+
+    fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn given(&self, taken: u64) -> u64 {
+        self.extent.given(taken)
+    }
+
+    fn given_at_end(&self, taken: u64) -> u64 {
+        self.extent.given_at_end(taken)
+    }
+
+    fn update(&mut self, mut input: &[u8], mut output: &mut [u8]) -> Result<()> {
+        let after = self.taken + in_object(input.len());
+        if self.extent.input_len.is_some_and(|len| len < after) {
             return Err(Error::Inauthentic);
         }
-        let mut pass = Pass::new(input, output);
-        while self.stage.drain(&mut pass) {
-            if self.header_seen < HEADER_LEN && !self.compare_header(&mut pass)? {
-                break;
+        self.compare_header(&mut input)?;
+        let (mut chunk, _) = self.extent.chunks_in(self.taken);
+        self.taken = after;
+        if self.stage.filled() > 0 {
+            if !self.stage.fill(&mut input, SEALED_CHUNK_LEN, chunk == 0) {
+                return Ok(());
             }
-            let straight = self.wants_whole_chunk() && pass.output.len() >= CHUNK_LEN;
-            if straight && self.stage.filled() == 0 && pass.input.len() >= SEALED_CHUNK_LEN {
-                // Whole chunks go straight from the input into the output.
-                self.open_into(pass.take(SEALED_CHUNK_LEN), pass.room(CHUNK_LEN))?;
-            } else if self.stage.filled() == 0 && pass.input.len() >= SEALED_CHUNK_LEN && pass.progress.written > 0 {
-                // PERF: the next output has room for the chunk, and a copy of it through the stage costs 2 %.
-                break;
-            } else if !self.stage.fill(&mut pass, SEALED_CHUNK_LEN, self.index == self.extent.first_chunk) {
-                break;
-            } else if straight {
-                let stage = std::mem::take(&mut self.stage);
-                let opened = self.open_into(stage.bytes(), pass.room(CHUNK_LEN));
-                self.stage = stage;
-                opened?;
-                self.stage.clear();
+            self.open_staged(chunk, &mut output)?;
+            chunk += 1;
+        }
+        while input.len() >= SEALED_CHUNK_LEN {
+            let straight = self.extent.whole_chunks(chunk).min(in_object(input.len() / SEALED_CHUNK_LEN));
+            if straight > 0 {
+                // Chunks that are wanted whole go straight from the input into the output, as one batch.
+                let chunks = in_memory(straight)?;
+                let (sealed, rest) = input.split_at(chunks * SEALED_CHUNK_LEN);
+                let room = split_front(&mut output, chunks * CHUNK_LEN);
+                self.key.open_chunks(self.extent.first_chunk + chunk, sealed, room)?;
+                (input, chunk) = (rest, chunk + straight);
             } else {
-                self.open_staged()?;
+                self.stage.fill(&mut input, SEALED_CHUNK_LEN, false);
+                self.open_staged(chunk, &mut output)?;
+                chunk += 1;
             }
         }
-        self.input_left = self.input_left.map(|left| left.saturating_sub(in_object(pass.progress.read)));
-        Ok(pass.progress)
+        self.stage.fill(&mut input, SEALED_CHUNK_LEN, chunk == 0);
+        Ok(())
     }
 
-    fn finish_len(&self, more: usize) -> usize {
-        self.stage.pending() + self.stage.filled() + more
-    }
-
-    fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        let mut pass = Pass::new(&[], output);
-        self.stage.drain(&mut pass);
-        let left = self.input_left.unwrap_or(0);
-        let staged = self.stage.filled();
-        if self.header_seen < HEADER_LEN || (left > 0 && !(self.extent.header && self.extent.to_end)) {
+    fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {
+        let left = self.extent.input_len.map_or(0, |len| len.saturating_sub(self.taken));
+        let Extent { header, to_end, .. } = self.extent;
+        if self.taken < self.extent.header_len() || (left > 0 && !(header && to_end)) {
             return Err(self.too_short());
         }
-        if self.extent.to_end {
-            if staged < TAG_LEN {
+        if to_end {
+            if self.stage.filled() < TAG_LEN {
                 return Err(self.too_short());
             }
-            self.open_staged()?;
+            let (chunk, _) = self.extent.chunks_in(self.taken);
+            self.open_staged(chunk, &mut output)?;
             if left > 0 {
                 // A whole message, but not of the length that the envelope authenticates.
                 return Err(Error::Inauthentic);
             }
-            self.stage.drain(&mut pass);
         }
-        Ok(pass.progress.written)
+        Ok(())
     }
 }

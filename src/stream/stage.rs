@@ -1,103 +1,45 @@
-//! The one chunk that a stream holds between two calls: being filled, or being given out.
+//! `Stage`: buffers the one incomplete chunk between two calls.
 
-use std::ops::Range;
-
-use super::Pass;
 use super::message::SEALED_CHUNK_LEN;
 use crate::secret::wipe;
 
-/// What an object of a few KiB makes do with.
+/// The initial buffer; a small object never grows it.
 const SMALL_LEN: usize = 4_096;
 
 /// Memory for one chunk, allocated when first needed, wiped as far as it was used.
 #[derive(Default)]
-pub(crate) struct Stage {
+pub(super) struct Stage {
     buffer: Box<[u8]>,
+    filled: usize,
     /// How much of the buffer was ever written.
     used: usize,
-    state: State,
-}
-
-#[derive(Clone)]
-enum State {
-    /// This many bytes were taken in.
-    Filling(usize),
-    /// These are to be given out.
-    Draining(Range<usize>),
-}
-
-impl Default for State {
-    fn default() -> Self {
-        Self::Filling(0)
-    }
 }
 
 impl Stage {
-    /// How many bytes were taken in; none while it is given out.
-    pub(crate) fn filled(&self) -> usize {
-        match self.state {
-            State::Filling(filled) => filled,
-            State::Draining(_) => 0,
-        }
+    /// How many bytes are staged.
+    pub(super) fn filled(&self) -> usize {
+        self.filled
     }
 
-    /// How many bytes wait to be given out.
-    pub(crate) fn pending(&self) -> usize {
-        match &self.state {
-            State::Filling(_) => 0,
-            State::Draining(pending) => pending.len(),
-        }
-    }
-
-    /// Takes from the input until `len` bytes are there; true once they are. `small` as long as they may be all there is.
-    pub(crate) fn fill(&mut self, pass: &mut Pass<'_>, len: usize, small: bool) -> bool {
-        let filled = self.filled();
-        let taken = pass.take(len - filled);
-        let end = filled + taken.len();
+    /// Stages bytes from the front of `input` until there are `len`; whether there are. `small`: this may be the only
+    /// chunk.
+    pub(super) fn fill(&mut self, input: &mut &[u8], len: usize, small: bool) -> bool {
+        let (taken, rest) = input.split_at(input.len().min(len - self.filled));
         if !taken.is_empty() {
+            let end = self.filled + taken.len();
             self.reserve(end, small);
-            self.buffer[filled..end].copy_from_slice(taken);
-            self.state = State::Filling(end);
+            self.buffer[self.filled..end].copy_from_slice(taken);
+            (self.filled, *input) = (end, rest);
         }
-        end == len
+        self.filled == len
     }
 
-    /// The bytes that were taken in.
-    pub(crate) fn bytes(&self) -> &[u8] {
-        &self.buffer[..self.filled()]
+    /// The staged bytes, which are taken out: they stand there until more are staged.
+    pub(super) fn take(&mut self) -> &mut [u8] {
+        &mut self.buffer[..std::mem::take(&mut self.filled)]
     }
 
-    /// The bytes that were taken in and `extra` more behind them, to be worked on in place.
-    pub(crate) fn bytes_and(&mut self, extra: usize) -> &mut [u8] {
-        let len = self.filled() + extra;
-        self.reserve(len, true);
-        &mut self.buffer[..len]
-    }
-
-    /// Holds nothing any more.
-    pub(crate) fn clear(&mut self) {
-        self.state = State::Filling(0);
-    }
-
-    /// Has these bytes of the buffer to give out.
-    pub(crate) fn give(&mut self, bytes: Range<usize>) {
-        self.state = if bytes.is_empty() { State::Filling(0) } else { State::Draining(bytes) };
-    }
-
-    /// Gives out what it can; true once nothing waits any more.
-    pub(crate) fn drain(&mut self, pass: &mut Pass<'_>) -> bool {
-        let State::Draining(pending) = &mut self.state else { return true };
-        let room = pass.room(pending.len());
-        room.copy_from_slice(&self.buffer[pending.start..pending.start + room.len()]);
-        pending.start += room.len();
-        let drained = pending.start == pending.end;
-        if drained {
-            self.clear();
-        }
-        drained
-    }
-
-    /// Has room for `len` bytes, which are one sealed chunk at the most.
+    /// Makes room for `len` bytes, one sealed chunk at the most.
     fn reserve(&mut self, len: usize, small: bool) {
         if self.buffer.len() < len {
             // PERF: a small object pays for a small allocation; a whole chunk costs it a microsecond and more.

@@ -1,14 +1,13 @@
-//! Small sealed values: what must not lie in the clear beside an object, and receipts.
+//! `ValueSealer` and `SealedValue`: small values that must not lie in the clear beside an object, and receipts.
 
 use std::fmt;
-use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use super::message::{DataKeys, LayerSecret, SALT_LEN};
-use crate::crypto::{AeadKey, Generator, NONCE_LEN, Prk, TAG_LEN, label};
+use super::message::SALT_LEN;
+use super::object_keys::{LayerSecret, ObjectKeys};
+use crate::crypto::{OneShot, Prk, TAG_LEN, label};
 use crate::error::{Error, Limit, Misuse, Result};
-use crate::secret::KEY_LEN;
 
 /// The most bytes of a value before it is sealed.
 const MAX_LEN: usize = 65_535;
@@ -24,7 +23,7 @@ const RESERVED: &str = "atrest/";
 ///
 /// For what is made from the plaintext and kept beside it, such as its MD5 or a checksum: in the clear they would give
 /// the plaintext's secrets away. It is a type of its own so that a sealed value is never taken for a plain one; only
-/// [`open_value`](crate::Decryptor::open_value) makes one of the other.
+/// [`ValueSealer::open`] makes one of the other.
 ///
 /// Spec: manual, format, "Sealed values".
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -53,38 +52,53 @@ impl fmt::Debug for SealedValue {
     }
 }
 
-/// Seals and opens values of one object under its data keys.
+/// Seals and opens small values that belong to one object, part or upload, under its data keys; a cheap handle.
+///
+/// `values()` of an [`Encryptor`](crate::Encryptor), a [`Decryptor`](crate::Decryptor), an
+/// [`Upload`](crate::multipart::Upload) or a [`PartReceipt`](crate::multipart::PartReceipt) gives it. What the
+/// encryptor of an object sealed the object's decryptor opens; what the encryptor of a part sealed the receipt opens,
+/// and later the [decryptor of the part](crate::Decryptor::part_decryptor). An upload has values of its own while it is
+/// under way: for the object that it becomes, seal them again with that object's decryptor.
+///
+/// ```
+/// # fn main() -> atrest::Result<()> {
+/// # let sse = atrest::Sse::builder().keyring(atrest::Keyring::generate()?).build()?;
+/// # let object = atrest::ObjectName::unbound();
+/// # let stored = sse.blocking().encrypt(&object, atrest::SseS3, b"meow")?;
+/// let decryptor = sse.blocking().decryptor(&object, &stored.envelope, atrest::Unlock::Server)?;
+/// let sealed = decryptor.values().seal("crc32", &[1, 2, 3, 4])?; // store it with the object
+/// assert_eq!(decryptor.values().open("crc32", &sealed)?, [1, 2, 3, 4]);
+/// # Ok(()) }
+/// ```
+///
+/// # Security
+///
+/// Copies that are made by rewrap share their values: put the object's name into one that may differ between them. An
+/// older value of the same name can be put back unnoticed.
 #[derive(Clone)]
-pub(crate) struct Values {
-    keys: Arc<DataKeys>,
-    /// The salt of the message that the values describe: the inner layer's; zeros where there is none.
+pub struct ValueSealer {
+    keys: ObjectKeys,
+    /// The salt of the message that the values describe: the inner layer's; zeros where they describe none.
     of: [u8; SALT_LEN],
-    generator: Generator,
 }
 
-impl Values {
-    /// Of the message with this salt.
-    pub(crate) fn new(keys: Arc<DataKeys>, of: [u8; SALT_LEN], generator: Generator) -> Self {
-        Self { keys, of, generator }
+impl ValueSealer {
+    pub(super) fn new(keys: ObjectKeys, of: [u8; SALT_LEN]) -> Self {
+        Self { keys, of }
     }
 
-    /// Of another message under the same data keys.
-    pub(crate) fn of(&self, of: [u8; SALT_LEN]) -> Self {
-        Self { of, ..self.clone() }
-    }
-
-    pub(crate) fn keys(&self) -> &Arc<DataKeys> {
-        &self.keys
-    }
-
-    /// Fresh public bytes from the handle's generator.
+    /// Fresh public bytes from the handle's generator, for an ETag that says nothing of the plaintext.
     #[cfg(feature = "s3")]
     pub(crate) fn random_digits(&self) -> Result<[u8; 16]> {
-        self.generator.bytes()
+        self.keys.random()
     }
 
-    /// Seals a value of the caller's.
-    pub(crate) fn seal(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
+    /// Seals a value of at most 65,535 bytes under a name of 1 to 255 bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::ValueName`]; [`Limit::Value`]; [`Error::Random`].
+    pub fn seal(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
         check_name(name)?;
         if value.len() > MAX_LEN {
             return Err(Limit::Value.into());
@@ -92,8 +106,12 @@ impl Values {
         self.seal_reserved(name, value)
     }
 
-    /// Opens a value of the caller's.
-    pub(crate) fn open(&self, name: &str, sealed: &SealedValue) -> Result<Vec<u8>> {
+    /// Opens a value that was sealed under this name.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Inauthentic`]: it was changed, or belongs to something else or to another name; [`Misuse::ValueName`].
+    pub fn open(&self, name: &str, sealed: &SealedValue) -> Result<Vec<u8>> {
         check_name(name)?;
         self.open_reserved(name, sealed)
     }
@@ -101,12 +119,8 @@ impl Values {
     /// Seals a value under a name of the library's own.
     //= manual/format.md#sealed-values
     pub(crate) fn seal_reserved(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
-        // One draw for both layers: a call to the operating system costs as much as three derivations.
-        let mut drawn = [[0; SALT_LEN]; 2];
-        let keys: &DataKeys = &self.keys;
-        self.generator.fill(drawn[..keys.iter().count()].as_flattened_mut())?;
-        let mut salts = drawn.iter();
-        let layers = keys.as_ref().map(|layer| (layer, salts.next().expect("a salt for each layer")));
+        let salts = self.keys.fresh_salts()?;
+        let layers = self.keys.each_layer().as_ref().zip(salts);
         let mut sealed = value.to_vec();
         for (layer, salt) in layers.iter().rev() {
             sealed = self.seal_layer(layer, name, salt, &Zeroizing::new(sealed));
@@ -116,23 +130,18 @@ impl Values {
 
     /// Opens a value that has a name of the library's own.
     pub(crate) fn open_reserved(&self, name: &str, sealed: &SealedValue) -> Result<Vec<u8>> {
-        let layers = self.keys.iter().count();
+        let layers = self.keys.each_layer();
         // Before anything is allocated for it.
-        if sealed.0.len() > MAX_LEN + layers * OVERHEAD {
+        if sealed.0.len() > MAX_LEN + layers.iter().count() * OVERHEAD {
             return Err(Error::Inauthentic);
         }
-        let mut opened = sealed.0.clone();
-        for layer in self.keys.iter() {
-            opened = self.open_layer(layer, name, &opened)?;
-        }
-        Ok(opened)
+        layers.iter().try_fold(sealed.0.clone(), |opened, layer| self.open_layer(layer, name, &opened))
     }
 
     fn seal_layer(&self, layer: &LayerSecret, name: &str, salt: &[u8; SALT_LEN], value: &[u8]) -> Vec<u8> {
-        let (key, nonce) = self.key_of(layer, name, salt);
         let mut sealed = vec![VERSION; OVERHEAD + value.len()];
         sealed[1..1 + SALT_LEN].copy_from_slice(salt);
-        key.seal(&nonce, value, &mut sealed[1 + SALT_LEN..]);
+        self.one_shot(layer, name, salt).seal(value, &mut sealed[1 + SALT_LEN..]);
         sealed
     }
 
@@ -142,67 +151,27 @@ impl Values {
         if *version != VERSION || body.len() < TAG_LEN {
             return Err(Error::Inauthentic);
         }
-        let (key, nonce) = self.key_of(layer, name, salt);
         let mut value = vec![0; body.len() - TAG_LEN];
-        key.open(&nonce, body, &mut value)?;
+        self.one_shot(layer, name, salt).open(body, &mut value)?;
         Ok(value)
     }
 
-    /// One key and one nonce for this value: the salt is fresh.
-    fn key_of(&self, layer: &LayerSecret, name: &str, salt: &[u8; SALT_LEN]) -> (AeadKey, [u8; NONCE_LEN]) {
-        // A name is at most 255 bytes: `check_name` saw to it, and the library's own are short.
+    /// Derives key and nonce of one value; no other value has them, because the salt is fresh.
+    fn one_shot(&self, layer: &LayerSecret, name: &str, salt: &[u8; SALT_LEN]) -> OneShot {
+        // A name is at most 255 bytes: `check_name` has checked the caller's, and the library's own are short.
         let name_len = u16::try_from(name.len()).unwrap_or(u16::MAX).to_be_bytes();
-        let mut okm = Zeroizing::new([0; KEY_LEN + NONCE_LEN]);
         let prk = Prk::from_key(layer.crypto, layer.data_key.expose_secret());
-        prk.expand(label::VALUE, &[&self.of, &name_len, name.as_bytes(), salt], &mut *okm);
-        let (key, nonce) = okm.split_first_chunk::<KEY_LEN>().expect("the key comes first");
-        (AeadKey::new(layer.crypto, key), nonce.try_into().expect("then the nonce"))
+        OneShot::derive(&prk, label::VALUE, &[&self.of, &name_len, name.as_bytes(), salt])
     }
 }
 
-impl fmt::Debug for Values {
+impl fmt::Debug for ValueSealer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Values(..)")
+        f.write_str("ValueSealer(..)")
     }
 }
 
 fn check_name(name: &str) -> Result<()> {
-    let ours = name.starts_with(RESERVED);
-    if (1..=255).contains(&name.len()) && !ours { Ok(()) } else { Err(Misuse::ValueName.into()) }
+    let reserved = name.starts_with(RESERVED);
+    if (1..=255).contains(&name.len()) && !reserved { Ok(()) } else { Err(Misuse::ValueName.into()) }
 }
-
-/// The methods by which users seal and open values, on whatever has [`Values`] of its own.
-macro_rules! value_methods {
-    ($values:ident, $whose:literal) => {
-        #[doc = concat!("Seals a small value that belongs to ", $whose, ", such as a checksum of its plaintext: at most 65,535 bytes, under a name of 1 to 255 bytes.")]
-        ///
-        /// # Errors
-        ///
-        /// [`Misuse::ValueName`](crate::error::Misuse::ValueName); [`Limit::Value`](crate::error::Limit::Value); [`Error::Random`](crate::Error::Random).
-        ///
-        /// # Security
-        ///
-        /// Copies that are made by rewrap share it: a value that may differ between them has the object's name in it.
-        /// An older one of the same name can be put back unnoticed.
-        pub fn seal_value(&self, name: &str, value: &[u8]) -> crate::error::Result<$crate::stream::SealedValue> {
-            self.$values.seal(name, value)
-        }
-
-        #[doc = concat!("Opens a value that was sealed for ", $whose, " under this name.")]
-        ///
-        /// # Errors
-        ///
-        /// [`Error::Inauthentic`](crate::Error::Inauthentic): it was changed, or belongs to something else or to another name;
-        /// [`Misuse::ValueName`](crate::error::Misuse::ValueName).
-        pub fn open_value(&self, name: &str, sealed: &$crate::stream::SealedValue) -> crate::error::Result<Vec<u8>> {
-            self.$values.open(name, sealed)
-        }
-
-        /// Fresh digits for an ETag that says nothing of the plaintext.
-        #[cfg(feature = "s3")]
-        pub(crate) fn random_digits(&self) -> crate::error::Result<[u8; 16]> {
-            self.$values.random_digits()
-        }
-    };
-}
-pub(crate) use value_methods;

@@ -1,84 +1,75 @@
-//! Seals one message in order.
+//! `MessageWriter`: seals one message in order.
 
 use super::message::{CHUNK_LEN, HEADER_LEN, MessageKey, SEALED_CHUNK_LEN, TAG_LEN};
 use super::stage::Stage;
-use super::{Pass, Progress, Transform};
+use super::{Transform, split_front};
 use crate::error::Result;
+use crate::geometry::{self, Layers, in_object};
 
-/// Plaintext in, one message out.
+/// Takes plaintext and gives one message.
 #[derive(Debug)]
-pub(crate) struct MessageWriter {
+pub(super) struct MessageWriter {
     key: MessageKey,
-    /// The index of the next chunk; it makes the nonce, so it only ever rises.
-    index: u64,
-    /// How much of the header was given out.
-    header_given: usize,
+    /// Plaintext bytes taken; the index of the next chunk follows from it and makes the nonce, so it only ever rises.
+    taken: u64,
     stage: Stage,
 }
 
 impl MessageWriter {
-    pub(crate) fn new(key: MessageKey) -> Self {
-        Self { key, index: 0, header_given: 0, stage: Stage::default() }
+    pub(super) fn new(key: MessageKey) -> Self {
+        Self { key, taken: 0, stage: Stage::default() }
     }
 
-    /// Gives out what was sealed before anything new is; true once nothing of it is left.
-    fn drain(&mut self, pass: &mut Pass<'_>) -> bool {
-        if self.header_given < HEADER_LEN {
-            let header = &self.key.header().as_bytes()[self.header_given..];
-            let room = pass.room(header.len());
-            room.copy_from_slice(&header[..room.len()]);
-            self.header_given += room.len();
-        }
-        self.header_given == HEADER_LEN && self.stage.drain(pass)
-    }
-
-    fn next_index(&mut self) -> u64 {
-        let index = self.index;
-        self.index += 1;
-        index
+    fn give_header(&self, output: &mut &mut [u8]) {
+        split_front(output, HEADER_LEN).copy_from_slice(self.key.header().as_bytes());
     }
 }
 
 impl Transform for MessageWriter {
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
-        let mut pass = Pass::new(input, output);
-        while self.drain(&mut pass) {
-            let room_for_chunk = pass.output.len() >= SEALED_CHUNK_LEN;
-            if self.stage.filled() == 0 && pass.input.len() >= CHUNK_LEN && room_for_chunk {
-                // Whole chunks go straight from the input into the output.
-                let index = self.next_index();
-                self.key.seal(index, pass.take(CHUNK_LEN), pass.room(SEALED_CHUNK_LEN));
-            } else if self.stage.filled() == 0 && pass.input.len() >= CHUNK_LEN && pass.progress.written > 0 {
-                // PERF: the next output has room for the chunk, and a copy of it through the stage costs 2 %.
-                break;
-            } else if !self.stage.fill(&mut pass, CHUNK_LEN, self.index == 0) {
-                break;
-            } else if room_for_chunk {
-                let index = self.next_index();
-                self.key.seal(index, self.stage.bytes(), pass.room(SEALED_CHUNK_LEN));
-                self.stage.clear();
-            } else {
-                let index = self.next_index();
-                self.key.seal_in_place(index, self.stage.bytes_and(TAG_LEN));
-                self.stage.give(0..SEALED_CHUNK_LEN);
-            }
+    const UNIT: usize = CHUNK_LEN;
+
+    fn taken(&self) -> u64 {
+        self.taken
+    }
+
+    fn given(&self, taken: u64) -> u64 {
+        let chunks = (taken / geometry::CHUNK_LEN).saturating_mul(geometry::SEALED_CHUNK_LEN);
+        if taken == 0 { 0 } else { chunks.saturating_add(geometry::HEADER_LEN) }
+    }
+
+    fn given_at_end(&self, taken: u64) -> u64 {
+        Layers::One.ciphertext_len(taken).unwrap_or(u64::MAX)
+    }
+
+    fn update(&mut self, mut input: &[u8], mut output: &mut [u8]) -> Result<()> {
+        if input.is_empty() {
+            return Ok(());
         }
-        Ok(pass.progress)
+        if self.taken == 0 {
+            self.give_header(&mut output);
+        }
+        let mut index = self.taken / geometry::CHUNK_LEN;
+        self.taken += in_object(input.len());
+        if self.stage.filled() > 0 {
+            if !self.stage.fill(&mut input, CHUNK_LEN, index == 0) {
+                return Ok(());
+            }
+            self.key.seal_chunk(index, self.stage.take(), split_front(&mut output, SEALED_CHUNK_LEN));
+            index += 1;
+        }
+        // Whole chunks go straight from the input into the output, as one batch.
+        let (whole, mut rest) = input.split_at(input.len() / CHUNK_LEN * CHUNK_LEN);
+        self.key.seal_chunks(index, whole, output);
+        self.stage.fill(&mut rest, CHUNK_LEN, self.taken < geometry::CHUNK_LEN);
+        Ok(())
     }
 
-    fn finish_len(&self, more: usize) -> usize {
-        let plaintext = self.stage.filled() + more;
-        let tags = (plaintext / CHUNK_LEN + 1) * TAG_LEN;
-        (HEADER_LEN - self.header_given) + self.stage.pending() + plaintext + tags
-    }
-
-    fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        let mut pass = Pass::new(&[], output);
-        self.drain(&mut pass);
-        let index = self.next_index();
-        let last = self.stage.bytes();
-        self.key.seal(index, last, pass.room(last.len() + TAG_LEN));
-        self.stage.clear();
-        Ok(pass.progress.written)
+    fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {
+        if self.taken == 0 {
+            self.give_header(&mut output);
+        }
+        let last = self.stage.take();
+        self.key.seal_chunk(self.taken / geometry::CHUNK_LEN, last, &mut output[..last.len() + TAG_LEN]);
+        Ok(())
     }
 }

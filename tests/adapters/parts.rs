@@ -11,13 +11,15 @@ use crate::support::{C, LENS, Service, name, plain};
 
 /// One part, written in steps with nothing in between.
 fn written(upload: &atrest::multipart::Upload, number: PartNumber, plain: &[u8], step: usize) -> Part {
-    let mut writer = EncryptWriter::new_part(upload.part(number).unwrap(), Vec::new());
+    let (encryptor, seal) = upload.part(number).unwrap();
+    let mut writer = EncryptWriter::new(encryptor, Vec::new());
     for piece in plain.chunks(step) {
         writer.write_all(piece).unwrap();
         writer.write_all(&[]).unwrap();
         writer.flush().unwrap();
     }
-    let (stored, receipt) = writer.finish_part(b"etag").unwrap();
+    let (stored, finished) = writer.finish_part().unwrap();
+    let receipt = seal.receipt(&finished, b"etag").unwrap();
     Part { number, label: b"etag".to_vec(), receipt, stored, plain: plain.to_vec() }
 }
 
@@ -82,20 +84,19 @@ fn a_part_that_was_not_written_wholly_has_no_receipt() {
         let plain = plain(2 * C);
         let whole = written(&upload, number(1), &plain, C).stored.len();
         for room in [0, 10, C + 100, whole - 1] {
-            let mut writer = EncryptWriter::new_part(upload.part(number(1)).unwrap(), Full(room));
+            let mut writer = EncryptWriter::new(upload.part(number(1)).unwrap().0, Full(room));
             let failed = writer.write_all(&plain).and_then(|()| writer.flush());
-            let finished = writer.finish_part(b"etag");
+            let finished = writer.finish_part();
             assert!(finished.is_err(), "{room}: {failed:?}");
         }
-        let (_, receipt) = {
-            let mut writer = EncryptWriter::new_part(upload.part(number(1)).unwrap(), Full(whole));
-            writer.write_all(&plain).unwrap();
-            writer.finish_part(b"etag").unwrap()
-        };
+        let (encryptor, seal) = upload.part(number(1)).unwrap();
+        let mut writer = EncryptWriter::new(encryptor, Full(whole));
+        writer.write_all(&plain).unwrap();
+        let receipt = seal.receipt(&writer.finish_part().unwrap().1, b"etag").unwrap();
         assert_eq!(upload.open_receipt(&receipt).unwrap().stored_len(), whole as u64);
-        let mut writer = EncryptWriter::new_part(upload.part_of_len(number(1), 3).unwrap(), Vec::new());
+        let mut writer = EncryptWriter::new(upload.part_of_len(number(1), 3).unwrap().0, Vec::new());
         writer.write_all(b"me").unwrap();
-        let error = writer.finish_part(b"etag").unwrap_err().into_inner().unwrap().downcast::<Error>().unwrap();
+        let error = writer.finish_part().unwrap_err().into_inner().unwrap().downcast::<Error>().unwrap();
         assert!(matches!(*error, Error::Misuse(_)), "{error:?}");
     }
 }

@@ -70,14 +70,14 @@ pub(crate) fn write_one(directory: &Path, golden: &Golden, sse: &Blocking, mode:
     };
     let upload = sse.begin_multipart(&golden.object, upload_id(&golden.object), mode).unwrap();
     write("upload", &upload.envelope().encode());
-    write("value-upload", upload.seal_value("md5", VALUE).unwrap().as_bytes());
+    write("value-upload", upload.values().seal("md5", VALUE).unwrap().as_bytes());
     let mut made = Vec::new();
     for (number, plaintext) in plaintexts() {
-        let mut part = upload.part(number).unwrap();
-        write(&format!("value-part-{number}"), part.seal_value("md5", VALUE).unwrap().as_bytes());
+        let (mut part, seal) = upload.part(number).unwrap();
+        write(&format!("value-part-{number}"), part.values().seal("md5", VALUE).unwrap().as_bytes());
         let mut stored = bytes::BytesMut::new();
         part.push(&plaintext, &mut stored).unwrap();
-        let receipt = part.finish_into(&mut stored, &label(number)).unwrap();
+        let receipt = seal.receipt(&part.finish_into(&mut stored).unwrap(), &label(number)).unwrap();
         write(&format!("receipt-{number}"), receipt.as_bytes());
         write(&format!("part-{number}"), &stored);
         made.push((number, label(number), receipt, stored));
@@ -87,7 +87,7 @@ pub(crate) fn write_one(directory: &Path, golden: &Golden, sse: &Blocking, mode:
     let completed = with_unlock(golden.mode, |unlock| sse.complete_multipart(&upload, unlock, listed)).unwrap();
     write("envelope", &completed.envelope.encode());
     write("manifest", &completed.manifest);
-    write("value-object", completed.decryptor.seal_value("md5", VALUE).unwrap().as_bytes());
+    write("value-object", completed.decryptor.values().seal("md5", VALUE).unwrap().as_bytes());
 }
 
 #[test]
@@ -136,13 +136,13 @@ pub(crate) fn check(version: &Path, golden: &Golden, sse: &Blocking) {
         };
         assert!(decrypt(&envelope, &manifest) == whole, "{}", golden.file);
         let object = sse.decryptor(&golden.object, &envelope, unlock).unwrap().with_manifest(&manifest).unwrap();
-        assert_eq!(object.open_value("md5", &value("value-object")).unwrap(), VALUE);
+        assert_eq!(object.values().open("md5", &value("value-object")).unwrap(), VALUE);
 
         let under_way = decode(read("upload"));
         let expected = Expected::exactly(&under_way);
         let id = upload_id(&golden.object);
         let upload = sse.resume_multipart(&golden.object, id, &under_way, &expected, unlock).unwrap();
-        assert_eq!(upload.open_value("md5", &value("value-upload")).unwrap(), VALUE);
+        assert_eq!(upload.values().open("md5", &value("value-upload")).unwrap(), VALUE);
         let mut listed = Vec::new();
         for (number, plain, stored) in &parts {
             let receipt = Receipt::from_bytes(read(&format!("receipt-{number}")));
@@ -152,9 +152,9 @@ pub(crate) fn check(version: &Path, golden: &Golden, sse: &Blocking) {
                 (*number, plain.len() as u64, &label(*number))
             );
             let sealed = value(&format!("value-part-{number}"));
-            assert_eq!(opened.open_value("md5", &sealed).unwrap(), VALUE);
+            assert_eq!(opened.values().open("md5", &sealed).unwrap(), VALUE);
             let part = object.part_decryptor(*number).unwrap();
-            assert_eq!(part.open_value("md5", &sealed).unwrap(), VALUE);
+            assert_eq!(part.values().open("md5", &sealed).unwrap(), VALUE);
             listed.push((*number, label(*number), receipt, stored));
         }
         let listed =

@@ -65,10 +65,16 @@ impl KeyringStorage for Front {
                 return Ok(Replaced::Conflict);
             }
             let (keys, parent) = match self.own.lock().unwrap().take() {
-                Some(own) => own,
-                None => (directory.blobs[seen].keys.clone(), seen),
+                Some((own, parent)) => {
+                    // Where versions come back that were gone, others may refuse it: they may know them as retired.
+                    let versions = Keyring::from_sealed_blocking(&sealed, &directory.root_key).unwrap().versions();
+                    let known = &directory.blobs[parent].keys;
+                    let none_is_back = versions.iter().all(|version| known.contains_key(&version.number));
+                    (own, Some(parent).filter(|_| none_is_back))
+                }
+                None => (directory.blobs[seen].keys.clone(), Some(seen)),
             };
-            let blob = directory.store(sealed, &keys, Some(parent));
+            let blob = directory.store(sealed, &keys, parent);
             Ok(Replaced::Stored(tag(blob)))
         })
     }

@@ -21,7 +21,7 @@ fn assert_refused(what: &str, reader: &Decryptor, plain: &[u8], body: &[u8], cla
         Ok(_) => panic!("{what}, {way}: not refused"),
         Err(error) => assert!(classes.contains(&&*class(&error)), "{what}, {way}: {error:?}"),
     };
-    for steps in [Steps::of(body.len().max(1), 70_000), Steps::of(1_001, 999), Steps::of(C, 16_400)] {
+    for steps in [Steps::of(body.len().max(1)), Steps::of(1_001), Steps::of(C)] {
         for (way, read) in [
             ("streamed", read_streamed(reader, body, &steps)),
             ("range, streamed", read_range_streamed(reader, body, 0.., &steps)),
@@ -116,7 +116,7 @@ fn every_changed_byte_of_a_small_body_and_its_manifest_is_refused() {
         for at in 0..body.len() {
             let mut changed = body.clone();
             changed[at] ^= 0x10;
-            let read = read_streamed(&reader, &changed, &Steps::of(50, 50));
+            let read = read_streamed(&reader, &changed, &Steps::of(50));
             assert!(stored.plain().starts_with(&read.released));
             assert_eq!(class(&read.end.unwrap_err()), "Inauthentic", "byte {at}");
         }

@@ -50,8 +50,8 @@ fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_
                 sse.resume_multipart(&object, id_of(&object), upload.envelope(), &expected, Unlock::Server).unwrap();
             assert_eq!(asked.since(), (0, asks), "resume");
             let parts = [attempt(&resumed, 1, 0, C), attempt(&resumed, 2, 0, 10), attempt(&upload, 2, 1, 10)];
-            let value = resumed.seal_value("md5", b"1").unwrap();
-            upload.open_value("md5", &value).unwrap();
+            let value = resumed.values().seal("md5", b"1").unwrap();
+            upload.values().open("md5", &value).unwrap();
             upload.open_receipt(&parts[1].receipt).unwrap();
             assert_eq!(asked.since(), (0, 0), "parts, receipts and values");
             let completed =
@@ -129,7 +129,7 @@ fn a_requester_who_may_only_decrypt_uploads_parts_and_completes_and_the_wrapped_
     let key_id = kms.create_key("app").unwrap();
     let (may_generate, lies) = (AtomicBool::new(true), AtomicBool::new(false));
     let restricted = Arc::new(Restricted { kms: kms.clone(), may_generate, lies });
-    let keyring = Keyring::generate().unwrap();
+    let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
     let sse = Sse::builder().keyring(keyring.clone()).kms(restricted.clone(), KmsKeys::only([&*key_id]));
     let sse = sse.build().unwrap().blocking();
     let mut modes: Vec<AnyMode> = vec![SseKms::new(&*key_id).into()];

@@ -109,7 +109,7 @@ fn a_receipt_with_any_byte_changed_cut_or_added_is_inauthentic() {
         is_inauthentic(upload.open_receipt(&forged(&vec![1; 70_000])));
         is_inauthentic(service.complete(&upload, &[Part { receipt: forged(&[]), ..part.clone() }]));
         // A value of the caller's is no receipt, whatever stands in it.
-        let value = upload.seal_value("receipt", &[0; 70]).unwrap();
+        let value = upload.values().seal("receipt", &[0; 70]).unwrap();
         is_inauthentic(upload.open_receipt(&forged(value.as_bytes())));
     });
 }

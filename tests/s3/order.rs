@@ -160,7 +160,7 @@ fn a_customer_key_of_zeros_is_answered_as_a_key_of_a_wrong_length() {
     let zeros: Pairs<'_> = &[
         ("x-amz-server-side-encryption-customer-algorithm", "AES256"),
         ("x-amz-server-side-encryption-customer-key", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA="),
-        ("x-amz-server-side-encryption-customer-key-md5", "cLxp4y+tayrxAISl+d6gqQ=="),
+        ("x-amz-server-side-encryption-customer-key-md5", "cLyPS3KoaSFGi/joRB3OUQ=="),
     ];
     let Err(error) = Ask::new(zeros).decide(Operation::Put) else { panic!("it is refused") };
     assert_eq!(error.kind(), Kind::CustomerKeyInvalid);

@@ -284,6 +284,7 @@ fn a_caller_that_may_not_list_does_not_learn_what_is_not_there() {
     let ask = Ask::new(&[]).under(policy(no_list));
     assert_eq!(ask.kind(Operation::Get(Stored::absent())), Some(Kind::PolicyDenied));
     assert!(ask.decide(GET(&world)).is_ok());
+    assert_eq!(ask.kind(Operation::Part(Stored::absent())), Some(Kind::NoSuchUpload), "an upload is known by its id");
     assert_eq!(Ask::new(&[]).under(policy(ALLOW)).kind(Operation::Get(Stored::absent())), Some(Kind::NoSuchKey));
     let mut ask = Ask::new(&[]);
     ask.source_policy = policy(no_list);

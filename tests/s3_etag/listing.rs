@@ -22,7 +22,7 @@ fn md5(number: usize) -> PlaintextMd5 {
 fn objects(sse: &Sse, count: usize) -> Vec<(ObjectName, Envelope, StoredEtag)> {
     let object = |number| {
         let (envelope, encryptor) = sse.blocking().encryptor(&name(number), SseS3).unwrap();
-        let (_, stored) = StoredEtag::of_write(&envelope, &encryptor, Some(md5(number))).unwrap();
+        let (_, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), Some(md5(number))).unwrap();
         (name(number), envelope, stored)
     };
     (0..count).map(object).collect()
@@ -98,7 +98,7 @@ fn a_damaged_entry_fails_alone_and_each_says_why() {
     let changed = StoredEtag::from_bytes(&changed).unwrap();
     let upload = sse.begin_multipart(&name(5), b"upload", SseS3).unwrap();
     let (kms, encryptor) = sse.encryptor(&name(6), atrest::SseKms::new("alias/app")).unwrap();
-    let (random, of_kms) = StoredEtag::of_write(&kms, &encryptor, None).unwrap();
+    let (random, of_kms) = StoredEtag::of_write(&kms, &encryptor.values(), None).unwrap();
     let unencrypted = StoredEtag::of_unencrypted(Etag::of_unencrypted(md5(8)));
     let foreign = Sse::builder().keyring(Keyring::generate().unwrap()).build().unwrap();
     let foreign = self::objects(&foreign, 1);
@@ -131,7 +131,7 @@ fn a_damaged_entry_fails_alone_and_each_says_why() {
 
     // No other value opens as an ETag, though it is the same object's.
     let (envelope, encryptor) = sse.encryptor(&name(0), SseS3).unwrap();
-    let value = encryptor.seal_value("s3/md5", &[1; 20]).unwrap();
+    let value = encryptor.values().seal("s3/md5", &[1; 20]).unwrap();
     let value = StoredEtag::from_sealed_value(value);
     assert!(matches!(sse.open_etag(&name(0), &envelope, &value), Err(Error::Inauthentic)));
 }

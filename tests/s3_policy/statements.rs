@@ -92,7 +92,7 @@ fn a_resource_is_matched_with_wildcards_that_stand_for_slashes_and_colons_too() 
 #[test]
 fn a_wildcard_pattern_made_to_be_slow_is_answered() {
     // As many as a document may hold.
-    for (part, times) in [("*a", 400), ("*a?", 30), ("*a*", 400)] {
+    for (part, times) in [("*a", 400), ("*a?", 25), ("*a*", 400)] {
         let pattern = format!("arn:aws:s3:::b/{}b", part.repeat(times));
         let resource = format!("arn:aws:s3:::b/{}", "a".repeat(1024));
         let ask = Ask { resource: &resource, ..Ask::new("s3:GetObject") };

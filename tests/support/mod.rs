@@ -8,8 +8,8 @@ use std::sync::{Arc, Mutex};
 use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
     AnyMode, Backend, CustomerKey, Decryptor, DsseKms, Encrypted, Encryptor, Envelope, GeneratedKey, KeyEncryptionKey,
-    KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Result, SequentialDecryptor, Sse,
-    SseBuilder, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, PlaintextReader, Result, Sse, SseBuilder,
+    SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 
 pub(crate) const C: usize = 16_384;
@@ -99,7 +99,7 @@ impl Service {
     /// Written as a stream, so that the length is not in the envelope.
     pub(crate) fn streamed(&self, object: &ObjectName, mode: &AnyMode, plaintext: &[u8]) -> Encrypted {
         let (envelope, encryptor) = self.sse.blocking().encryptor(object, mode.clone()).unwrap();
-        Encrypted::new(envelope, seal(encryptor, plaintext, C, 3 * C).unwrap())
+        Encrypted::new(envelope, seal(encryptor, plaintext, C).unwrap())
     }
 
     pub(crate) fn decryptor(&self, object: &ObjectName, envelope: &Envelope) -> Result<Decryptor> {
@@ -125,52 +125,48 @@ pub(crate) fn backends() -> Vec<Backend> {
     [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
 }
 
-/// Encrypts in steps of `step` bytes, with empty ones in between, through an output of `room` bytes.
-pub(crate) fn seal(mut encryptor: Encryptor, plaintext: &[u8], step: usize, room: usize) -> Result<Vec<u8>> {
-    let (mut stored, mut output) = (Vec::new(), vec![0; room]);
-    for mut piece in plaintext.chunks(step) {
-        while !piece.is_empty() {
-            let progress = encryptor.update(piece, &mut output)?;
-            assert!(progress.read + progress.written > 0, "no progress");
-            piece = &piece[progress.read..];
-            stored.extend_from_slice(&output[..progress.written]);
-        }
-        let progress = encryptor.update(&[], &mut output)?;
-        stored.extend_from_slice(&output[..progress.written]);
+/// Encrypts in steps of `step` bytes, with empty ones in between, into outputs of exactly the length that is told beforehand.
+pub(crate) fn seal(mut encryptor: Encryptor, plaintext: &[u8], step: usize) -> Result<Vec<u8>> {
+    let mut stored = Vec::new();
+    for piece in plaintext.chunks(step) {
+        let mut output = vec![0; encryptor.update_len(piece.len())];
+        assert_eq!(encryptor.update(piece, &mut output)?, output.len());
+        stored.extend_from_slice(&output);
+        assert_eq!((encryptor.update_len(0), encryptor.update(&[], &mut [])?), (0, 0), "no bytes give no bytes");
     }
     let mut rest = vec![0; encryptor.finish_len()];
-    assert!(rest.len() <= Encryptor::MAX_FINISH_LEN);
-    let len = encryptor.finish(&mut rest)?;
-    assert_eq!(len, rest.len(), "an encryptor knows exactly what is left");
-    stored.extend_from_slice(&rest[..len]);
+    assert!(rest.len() < 33_000, "in DSSE-KMS little more than two chunks are left");
+    assert_eq!(encryptor.finish(&mut rest)?.written, rest.len(), "an encryptor knows exactly what is left");
+    stored.extend_from_slice(&rest);
     Ok(stored)
 }
 
-/// Decrypts in steps of `step` bytes, with empty ones in between, through an output of `room` bytes; gives what came out
-/// and how it ended.
-pub(crate) fn open(decryptor: &Decryptor, stored: &[u8], step: usize, room: usize) -> (Vec<u8>, Result<()>) {
-    let (mut plaintext, mut output) = (Vec::new(), vec![0; room]);
-    let mut reader = decryptor.sequential();
-    for mut piece in stored.chunks(step) {
-        loop {
-            let progress = match reader.update(piece, &mut output) {
-                Ok(progress) => progress,
-                Err(error) => return (plaintext, Err(error)),
-            };
-            piece = &piece[progress.read..];
-            plaintext.extend_from_slice(&output[..progress.written]);
-            if piece.is_empty() && progress.written < room {
-                break;
+/// Decrypts in steps of `step` bytes, with empty ones in between; gives what came out and how it ended.
+pub(crate) fn open(decryptor: &Decryptor, stored: &[u8], step: usize) -> (Vec<u8>, Result<()>) {
+    read(decryptor.sequential(), stored, step)
+}
+
+/// Passes stored bytes through a reader in steps, into outputs of exactly the length that is told beforehand.
+pub(crate) fn read(mut reader: PlaintextReader, stored: &[u8], step: usize) -> (Vec<u8>, Result<()>) {
+    let mut plaintext = Vec::new();
+    for piece in stored.chunks(step) {
+        for piece in [piece, &[]] {
+            let mut output = vec![0; reader.update_len(piece.len())];
+            match reader.update(piece, &mut output) {
+                Ok(written) => assert_eq!(written, output.len(), "the length that was told"),
+                Err(error) => {
+                    assert!(output.iter().all(|byte| *byte == 0), "what a failed call has put out is wiped");
+                    return (plaintext, Err(error));
+                }
             }
+            plaintext.extend_from_slice(&output);
         }
     }
     let mut rest = vec![0; reader.finish_len()];
-    assert!(rest.len() <= SequentialDecryptor::MAX_FINISH_LEN);
-    match reader.finish(&mut rest) {
-        Ok(len) => {
-            plaintext.extend_from_slice(&rest[..len]);
-            (plaintext, Ok(()))
-        }
-        Err(error) => (plaintext, Err(error)),
+    assert!(rest.len() < 2 * C, "in DSSE-KMS less than two chunks are left");
+    let end = reader.finish(&mut rest).map(|written| assert_eq!(written, rest.len(), "the length that was told"));
+    if end.is_ok() {
+        plaintext.extend_from_slice(&rest);
     }
+    (plaintext, end)
 }

@@ -29,7 +29,7 @@ fn world() -> World {
     let kms = Arc::new(MemoryKms::new());
     let [a, b] = ["a", "b"].map(|name| kms.create_key(name).unwrap());
     kms.alias("alias/b", &b);
-    let keyring = Keyring::generate().unwrap();
+    let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
     let sse = Sse::builder().keyring(keyring.clone()).kms(kms.clone(), KmsKeys::only([&*a, &*b])).build().unwrap();
     let customer_key = Arc::new(CustomerKey::generate().unwrap());
     let mut world = World { sse, keyring, kms, a, b, store: Store::default(), customer_key };

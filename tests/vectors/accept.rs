@@ -43,12 +43,10 @@ fn every_accepted_object_opens_streamed_in_odd_pieces() {
     for_each(|case, expected, backend| {
         let decryptor = decryptor(case, backend);
         for input in [1, 512, C - 1, C, C + 1, 16_400, 50_000] {
-            for output in [1, 7, 4_096, 16_383, 16_400, 20_000] {
-                let read = read_streamed(&decryptor, &case.body, &Steps::of(input, output));
-                let place = format!("{}, {backend:?}, {input} in, {output} out", case.title);
-                assert!(read.end.is_ok(), "{place}: {:?}", read.end);
-                assert!(read.released == expected, "{place}");
-            }
+            let read = read_streamed(&decryptor, &case.body, &Steps::of(input));
+            let place = format!("{}, {backend:?}, {input} in", case.title);
+            assert!(read.end.is_ok(), "{place}: {:?}", read.end);
+            assert!(read.released == expected, "{place}");
         }
     });
 }
@@ -99,7 +97,7 @@ fn check_range(case: &Case, from: &Decryptor, range: impl Into<ByteRange>, plain
     let range = range.into();
     let clipped = slice.start..slice.end.min(plain.len());
     let place = format!("{}: {slice:?} of {}", case.title, plain.len());
-    let streamed = read_range_streamed(from, &case.body, range, &Steps::of(5_000, 3_000)).into_result();
+    let streamed = read_range_streamed(from, &case.body, range, &Steps::of(5_000)).into_result();
     for read in [read_range(from, &case.body, range), streamed] {
         match read {
             // The whole of an empty object is empty.
@@ -174,7 +172,7 @@ fn every_accepted_object_of_known_length_is_written_again_in_one_shot() {
 #[test]
 fn every_accepted_object_is_written_again_streamed_in_odd_pieces() {
     for_each_written(|case, expected, backend, sse| {
-        for (input, output) in [(1, 4_096), (512, 1), (C - 1, C), (C, 16_400), (C + 1, 7), (50_000, 70_000)] {
+        for input in [1, 512, C - 1, C, C + 1, 50_000] {
             let (sse, playback) = sse();
             let sse = sse.blocking();
             let known = Envelope::decode(case.envelope()).unwrap().plaintext_len();
@@ -183,8 +181,8 @@ fn every_accepted_object_is_written_again_streamed_in_odd_pieces() {
                 None => sse.encryptor(&case.object(), case.any_mode()).unwrap(),
             };
             assert_eq!(envelope.encode(), case.envelope(), "{}, {backend:?}", case.title);
-            let written = pass(encryptor, expected, &Steps::of(input, output)).into_result().unwrap();
-            assert!(written == case.body, "{}, {backend:?}, {input} in, {output} out", case.title);
+            let written = pass(encryptor, expected, &Steps::of(input)).into_result().unwrap();
+            assert!(written == case.body, "{}, {backend:?}, {input} in", case.title);
             assert!(playback.is_used_up(), "{}, {backend:?}", case.title);
         }
     });

@@ -9,9 +9,10 @@ use std::convert::Infallible;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
 
+use atrest::error::Misuse;
 use atrest::{
     Backend, Decryptor, Encryptor, Error, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring,
-    MasterKey, Progress, Result, SequentialDecryptor, UnwrappedKey, VersionState, WrappedKey,
+    MasterKey, PlaintextReader, Result, UnwrappedKey, VersionState, WrappedKey,
 };
 use rand_core::{TryCryptoRng, TryRng};
 
@@ -141,77 +142,77 @@ impl Read {
     }
 }
 
-/// The two directions, of which the loops below know no difference.
+/// What the two directions have in common.
 pub(crate) trait Stream: Sized {
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress>;
+    fn update_len(&self, input_len: usize) -> usize;
+    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize>;
     fn finish_len(&self) -> usize;
     fn finish(self, output: &mut [u8]) -> Result<usize>;
 }
 
 macro_rules! stream {
-    ($($name:ty)*) => {$(
+    ($($name:ident $stream:ident => $written:expr;)*) => {$(
         impl Stream for $name {
-            fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<Progress> {
+            fn update_len(&self, input_len: usize) -> usize {
+                self.update_len(input_len)
+            }
+            fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
                 self.update(input, output)
             }
             fn finish_len(&self) -> usize {
                 self.finish_len()
             }
             fn finish(self, output: &mut [u8]) -> Result<usize> {
-                self.finish(output)
+                self.finish(output).map(|$stream| $written)
             }
         }
     )*};
 }
 
-stream! { Encryptor SequentialDecryptor atrest::RangeReader }
-
-/// Steps of input and output that come round again and again; an output step is never 0.
-#[derive(Clone, Debug)]
-pub(crate) struct Steps {
-    pub(crate) input: Vec<usize>,
-    pub(crate) output: Vec<usize>,
+stream! {
+    Encryptor finished => finished.written;
+    PlaintextReader written => written;
 }
 
+/// Steps of input that come round again and again.
+#[derive(Clone, Debug)]
+pub(crate) struct Steps(pub(crate) Vec<usize>);
+
 impl Steps {
-    pub(crate) fn of(input: usize, output: usize) -> Self {
-        Self { input: vec![input], output: vec![output] }
+    pub(crate) fn of(input: usize) -> Self {
+        Self(vec![input])
     }
 }
 
-/// Passes all of `input` through in steps, then finishes. After an error the same is asked again: the
-/// error stays the same, and never becomes a clean end.
+/// Passes all of `input` through in steps, each first into an output that is a byte too short, then finishes. After an
+/// error the same is asked again: the error stays the same, and never becomes a clean end.
 pub(crate) fn pass(mut stream: impl Stream, input: &[u8], steps: &Steps) -> Read {
     let mut released = Vec::new();
-    let mut output = vec![0; steps.output.iter().copied().max().unwrap_or(1)];
-    let mut inputs = steps.input.iter().copied().cycle();
-    let mut outputs = steps.output.iter().copied().cycle();
+    let mut inputs = steps.0.iter().copied().cycle();
     let mut rest = input;
     while !rest.is_empty() {
-        let step = inputs.next().unwrap_or(1).min(rest.len());
-        let (mut piece, behind) = rest.split_at(step);
-        loop {
-            let room = outputs.next().unwrap_or(1);
-            match stream.update(piece, &mut output[..room]) {
-                Ok(progress) => {
-                    let moved = progress.read + progress.written > 0;
-                    assert!(moved || piece.is_empty(), "an update with input and room must make progress");
-                    released.extend_from_slice(&output[..progress.written]);
-                    piece = &piece[progress.read..];
-                }
-                Err(error) => {
-                    fails_again(stream, rest, &error);
-                    return Read { released, end: Err(error) };
-                }
-            }
-            if piece.is_empty() {
-                break;
+        let (piece, behind) = rest.split_at(inputs.next().unwrap_or(1).min(rest.len()));
+        let mut output = vec![0; stream.update_len(piece.len())];
+        if let Some((_, short)) = output.split_last_mut() {
+            let refused = stream.update(piece, short);
+            assert!(matches!(refused, Err(Error::Misuse(Misuse::OutputTooSmall))), "{refused:?}");
+        }
+        match stream.update(piece, &mut output) {
+            Ok(written) => assert_eq!(written, output.len(), "the length that was told"),
+            Err(error) => {
+                assert!(output.iter().all(|byte| *byte == 0), "what a failed call has put out is wiped");
+                fails_again(stream, rest, &error);
+                return Read { released, end: Err(error) };
             }
         }
+        released.extend_from_slice(&output);
         rest = behind;
     }
     let mut last = vec![0; stream.finish_len()];
-    let end = stream.finish(&mut last).map(|written| released.extend_from_slice(&last[..written]));
+    let end = stream.finish(&mut last).map(|written| {
+        assert_eq!(written, last.len(), "the length that was told");
+        released.extend_from_slice(&last);
+    });
     Read { released, end }
 }
 
@@ -222,7 +223,6 @@ fn fails_again(mut stream: impl Stream, rest: &[u8], error: &Error) {
         let again = stream.update(input, &mut output).expect_err("a failed stream must go on failing");
         assert_eq!(class(&again), class(error));
     }
-    let mut output = vec![0; stream.finish_len().max(20_000)];
     let again = stream.finish(&mut output).expect_err("a failed stream must not finish");
     assert_eq!(class(&again), class(error));
 }

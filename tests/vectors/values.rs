@@ -61,15 +61,15 @@ enum Holder {
 impl Holder {
     fn seal(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
         match self {
-            Self::Object(object) => object.seal_value(name, value),
-            Self::Upload(upload) => upload.seal_value(name, value),
+            Self::Object(object) => object.values().seal(name, value),
+            Self::Upload(upload) => upload.values().seal(name, value),
         }
     }
 
     fn open(&self, name: &str, sealed: &SealedValue) -> Result<Vec<u8>> {
         match self {
-            Self::Object(object) => object.open_value(name, sealed),
-            Self::Upload(upload) => upload.open_value(name, sealed),
+            Self::Object(object) => object.values().open(name, sealed),
+            Self::Upload(upload) => upload.values().open(name, sealed),
         }
     }
 }

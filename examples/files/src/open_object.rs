@@ -2,14 +2,14 @@
 
 use std::io::Write;
 
-use atrest::{ByteRange, Decryptor, Envelope, PartNumber, SequentialDecryptor, Unlock};
+use atrest::{ByteRange, Decryptor, Envelope, PartNumber, Unlock};
 
 use crate::customer_key::KeyBunch;
 use crate::failure::{About, Failure, Outcome};
 use crate::objects::{Body, StoredObject};
 use crate::report::printable;
 use crate::store::Store;
-use crate::streams::pump;
+use crate::streams::{finish, pump};
 
 /// An object's body, and what decrypts it.
 pub(crate) struct OpenObject {
@@ -53,7 +53,7 @@ impl OpenObject {
         let mut reader = self.decryptor.sequential();
         let mut pumped_len = 0;
         self.body.read_all(&self.decryptor, |stored| {
-            pumped_len += pump(stored, &mut target, |input, output| reader.update(input, output))?;
+            pumped_len += pump(stored, &mut target, &mut reader)?;
             Ok(())
         })?;
         Ok(pumped_len + finish(reader, target)?)
@@ -66,14 +66,11 @@ impl OpenObject {
         let mut read = RangeRead::default();
         // Each lies in one part, so each is read from one file.
         self.body.read_ranges(&self.decryptor, plan.fetches(), |fetched| {
-            read.plaintext_len += pump(fetched, &mut target, |input, output| reader.update(input, output))?;
+            read.plaintext_len += pump(fetched, &mut target, &mut reader)?;
             Ok(())
         })?;
         read.fetched_len = plan.fetches().iter().map(|fetch| fetch.end - fetch.start).sum();
-        let mut last = vec![0; reader.finish_len()];
-        let last_len = reader.finish(&mut last)?;
-        target.write_all(&last[..last_len])?;
-        read.plaintext_len += last_len as u64;
+        read.plaintext_len += finish(reader, target)?;
         Ok(read)
     }
 
@@ -81,7 +78,7 @@ impl OpenObject {
     pub(crate) fn decrypt_part(&self, number: PartNumber, mut target: impl Write) -> Outcome<u64> {
         let files = self.body.part_files()?;
         let mut reader = self.decryptor.part_decryptor(number)?.sequential();
-        let pumped_len = pump(files.open(number)?, &mut target, |input, output| reader.update(input, output))?;
+        let pumped_len = pump(files.open(number)?, &mut target, &mut reader)?;
         Ok(pumped_len + finish(reader, target)?)
     }
 
@@ -110,11 +107,4 @@ impl OpenObject {
             Body::Whole(_) => self.body.stored_len(),
         }
     }
-}
-
-fn finish(reader: SequentialDecryptor, mut target: impl Write) -> Outcome<u64> {
-    let mut last = vec![0; reader.finish_len()];
-    let last_len = reader.finish(&mut last)?;
-    target.write_all(&last[..last_len])?;
-    Ok(last_len as u64)
 }

@@ -2,7 +2,7 @@
 
 use std::io::{ErrorKind, Read, Write};
 
-use atrest::Progress;
+use atrest::PlaintextReader;
 
 use crate::failure::Outcome;
 
@@ -24,12 +24,8 @@ pub(crate) fn copy(mut source: impl Read, mut writer: impl Write) -> Outcome<u64
     }
 }
 
-/// Reads `source` to its end, and writes to `target` what `update` makes of it. Returns how much that was.
-pub(crate) fn pump(
-    mut source: impl Read,
-    mut target: impl Write,
-    mut update: impl FnMut(&[u8], &mut [u8]) -> atrest::Result<Progress>,
-) -> Outcome<u64> {
+/// Reads `source` to its end, and writes to `target` what `reader` makes of it. Returns how much that was.
+pub(crate) fn pump(mut source: impl Read, mut target: impl Write, reader: &mut PlaintextReader) -> Outcome<u64> {
     let mut input = vec![0; BUFFER_LEN];
     let mut output = vec![0; BUFFER_LEN];
     let mut written = 0;
@@ -38,14 +34,19 @@ pub(crate) fn pump(
         if len == 0 {
             return Ok(written);
         }
-        let mut rest = &input[..len];
-        while !rest.is_empty() {
-            let progress = update(rest, &mut output)?;
-            target.write_all(&output[..progress.written])?;
-            written += progress.written as u64;
-            rest = &rest[progress.read..];
-        }
+        output.resize(output.len().max(reader.update_len(len)), 0);
+        let plaintext_len = reader.update(&input[..len], &mut output)?;
+        target.write_all(&output[..plaintext_len])?;
+        written += plaintext_len as u64;
     }
+}
+
+/// Writes the last of what `reader` makes to `target`. Returns how much that was.
+pub(crate) fn finish(reader: PlaintextReader, mut target: impl Write) -> Outcome<u64> {
+    let mut last = vec![0; reader.finish_len()];
+    let last_len = reader.finish(&mut last)?;
+    target.write_all(&last[..last_len])?;
+    Ok(last_len as u64)
 }
 
 fn read_some(source: &mut impl Read, buffer: &mut [u8]) -> Outcome<usize> {

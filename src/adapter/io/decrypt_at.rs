@@ -1,4 +1,4 @@
-//! Reads at any offset, from many threads at once.
+//! `DecryptAt` and `ReadAt`: reads at any offset, from many threads at once.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -64,7 +64,8 @@ read_at_through! {
 
 /// Reads the plaintext of an object at any offset; share it by reference or `Arc` among as many threads as there are.
 ///
-/// After an authentication error every call gives that error; what the source gives is passed on, and may be tried again.
+/// After an authentication error every call gives that error; what the source gives is passed on, and may be tried
+/// again.
 ///
 /// # Performance
 ///
@@ -92,16 +93,11 @@ impl<S: ReadAt> DecryptAt<S> {
     ///
     /// What the source gives; an [`atrest::Error`](crate::Error) where the bytes do not authenticate.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        if let Some(error) = self.failed.get() {
-            return Err(error.clone().into());
-        }
         let len = buffer.len().min(MAX_READ_LEN);
-        match self.read(&mut buffer[..len], offset) {
+        self.run(|| match self.read(&mut buffer[..len], offset) {
             Err(Error::RangeNotSatisfiable { .. }) => Ok(0),
-            Err(error @ Error::Io(_)) => Err(error.into()),
-            Err(error) => Err(self.failed.get_or_init(|| error).clone().into()),
-            Ok(read) => Ok(read),
-        }
+            outcome => outcome,
+        })
     }
 
     /// Fills the whole buffer from a plaintext offset.
@@ -128,14 +124,16 @@ impl<S: ReadAt> DecryptAt<S> {
     ///
     /// As [`read_at`](Self::read_at).
     pub fn plaintext_len(&self) -> io::Result<u64> {
-        if let Some(error) = self.failed.get() {
-            return Err(error.clone().into());
-        }
-        match self.verified_len() {
-            Err(error @ Error::Io(_)) => Err(error.into()),
-            Err(error) => Err(self.failed.get_or_init(|| error).clone().into()),
-            Ok(len) => Ok(len),
-        }
+        self.run(|| self.verified_len())
+    }
+
+    /// Runs a step unless an earlier one has failed; an error of the source alone may be tried again.
+    fn run<T>(&self, step: impl FnOnce() -> Result<T>) -> io::Result<T> {
+        let outcome = self.failed.get().map_or_else(step, |error| Err(error.clone()));
+        outcome.map_err(|error| match error {
+            Error::Io(_) => error.into(),
+            error => self.failed.get_or_init(|| error).clone().into(),
+        })
     }
 
     fn read(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
@@ -144,31 +142,25 @@ impl<S: ReadAt> DecryptAt<S> {
         }
         let end = offset.saturating_add(buffer.len() as u64);
         let plan = self.decryptor.range(offset..end, self.body_len())?;
-        let mut fetched = Vec::new();
-        self.fetch(plan.fetch_span(), &mut fetched)?;
-        let len = buffer.len().min(plan.unverified_len());
-        plan.decrypt_into(&fetched, &mut buffer[..len])?;
-        Ok(len)
+        let span = plan.fetch_span();
+        plan.decrypt_into([(span.start, &self.fetch(span)?[..])], buffer)
     }
 
     fn verified_len(&self) -> Result<u64> {
         let fetch = self.decryptor.end_fetch(self.body_len())?;
-        let mut fetched = Vec::new();
-        self.fetch(fetch, &mut fetched)?;
+        let fetched = self.fetch(fetch)?;
         // `verify_end` gives a decryptor that knows.
         self.decryptor.verify_end(self.body_len(), &fetched)?.plaintext_len().ok_or(Error::Inauthentic)
     }
 
-    /// Appends a range of the body; less only where the source ends before it.
-    fn fetch(&self, range: Range<u64>, fetched: &mut Vec<u8>) -> Result<()> {
-        let start = fetched.len();
-        // No longer than one call reads and the chunks around it: `MAX_READ_LEN` bounds it, but for 72 bytes (DSSE-KMS: 144)
-        // for each empty part in between.
-        let len = range.end.saturating_sub(range.start);
-        fetched.resize(start + usize::try_from(len).unwrap_or(usize::MAX), 0);
-        let mut filled = start;
-        while filled < fetched.len() {
-            let offset = self.body.start + range.start + (filled - start) as u64;
+    /// Reads a range of the body; less only where the source ends before it.
+    fn fetch(&self, range: Range<u64>) -> Result<Vec<u8>> {
+        // No longer than one call reads and the chunks around it: `MAX_READ_LEN` bounds it, but for 72 bytes (DSSE-KMS:
+        // 144) for each empty part in between.
+        let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
+        let (mut fetched, mut filled) = (vec![0; len], 0);
+        while filled < len {
+            let offset = self.body.start.saturating_add(range.start).saturating_add(filled as u64);
             match self.source.read_at(&mut fetched[filled..], offset) {
                 Ok(0) => break,
                 Ok(read) => filled += read,
@@ -177,7 +169,7 @@ impl<S: ReadAt> DecryptAt<S> {
             }
         }
         fetched.truncate(filled);
-        Ok(())
+        Ok(fetched)
     }
 
     fn body_len(&self) -> u64 {

@@ -1,4 +1,4 @@
-//! Parts that are stored apart, read as the one body that they are.
+//! `Joined`: parts that are stored apart, read as one body.
 
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
@@ -6,8 +6,8 @@ use super::ReadAt;
 
 /// Sources one behind the other, read as one: the parts of a multipart object, each stored by itself.
 ///
-/// Under [`DecryptAt`](super::DecryptAt) and [`DecryptReader`](super::DecryptReader) alike. A source is any [`ReadAt`]; one
-/// that opens its file when it is first read keeps thousands of parts from being open at once.
+/// Under [`DecryptAt`](super::DecryptAt) and [`DecryptReader`](super::DecryptReader) alike. A source is any [`ReadAt`];
+/// one that opens its file when it is first read keeps thousands of parts from being open at once.
 ///
 /// ```no_run
 /// use std::fs::File;

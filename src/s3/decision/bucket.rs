@@ -20,8 +20,8 @@ impl S3Rules {
     ///
     /// # Errors
     ///
-    /// [`NoEncryptionConfiguration`](Kind::NoEncryptionConfiguration): the bucket has no encryption, or in the profile of
-    /// `ceph/s3-tests` none that was configured.
+    /// [`NoEncryptionConfiguration`](Kind::NoEncryptionConfiguration): the bucket has no encryption, or in the
+    /// profile of `ceph/s3-tests` none that was configured.
     pub fn get_bucket_encryption(&self, bucket: &BucketDefault) -> Result<String, S3Error> {
         match (bucket, self.profile) {
             (BucketDefault::Absent, _) | (BucketDefault::Implicit(_), Profile::CephTests) => {

@@ -1,16 +1,17 @@
 //! The rules of SSE-C, in their order.
 //!
-//! C is the request's own group of three headers, S that of the source of a copy. The rules explain every answer of the real
-//! service that was recorded, apart from one.
+//! C is the request's own group of three headers, S that of the source of a copy. The rules explain every answer of the
+//! real service that was recorded, apart from one.
 //!
-//! 1. S before C, each as a whole: the algorithm is absent, the key is absent, the MD5 is absent (it may be on a read, in S and
-//!    on a completion); plain HTTP; the values.
-//! 2. Values: the key is not ASCII, or decodes to nothing; the MD5 is not that of the decoded key; the algorithm is not `AES256`.
-//!    Nothing is said here of the key's length.
-//! 3. What is stored: no group for what is in SSE-C, a group for what is not, another key. A key of another length is another
-//!    key.
+//! 1. S before C, each as a whole: the algorithm is absent, the key is absent, the MD5 is absent (it may be on a read,
+//!    in S and on a completion); plain HTTP; the values.
+//! 2. Values: the key is not ASCII, or decodes to nothing; the MD5 is not that of the decoded key; the algorithm is not
+//!    `AES256`. Nothing is said here of the key's length.
+//! 3. What is stored: no group for what is in SSE-C, a group for what is not, another key. A key of another length is
+//!    another key.
 //! 4. The length, of what is newly written in SSE-C alone.
-//! 5. A completion passes over a C that lacks one of the three. With all three, whatever does not fit the upload is one error.
+//! 5. A completion passes over a C that lacks one of the three. With all three, whatever does not fit the upload is one
+//!    error.
 
 use std::sync::Arc;
 

@@ -161,8 +161,8 @@ pub struct UpdateDecision {
 macro_rules! answers_with_a_new_record {
     ($($decision:ident)*) => {$(
         impl $decision {
-            /// The encryption headers of the answer, the sensitive ones marked, from the record of what was written: the KMS
-            /// key is answered as it was resolved, and a bucket key where one is used.
+            /// The encryption headers of the answer, the sensitive ones marked, from the record of what was written:
+            /// the KMS key is answered as it was resolved, and a bucket key where one is used.
             pub fn response_headers(&self, record: &EncryptionRecord) -> HeaderMap {
                 self.answer.headers(record)
             }

@@ -24,12 +24,12 @@ pub enum PolicySource {
 
 /// A policy engine of the service's own.
 ///
-/// A decision calls it once, synchronously, at the place in the order where S3 asks its policies: after what is wrong with the
-/// headers as such, before any value of a customer key is looked at.
+/// A decision calls it once, synchronously, at the place in the order where S3 asks its policies: after what is wrong
+/// with the headers as such, before any value of a customer key is looked at.
 pub trait PolicyEngine: Send + Sync {
-    /// Answers all questions of one request with one verdict: [`Deny`](Verdict::Deny) where any of them is denied. With
-    /// [`Allow`](Verdict::Allow) and [`Neither`](Verdict::Neither) the decision goes on; an engine that refuses what no policy
-    /// allows answers `Deny`.
+    /// Answers all questions of one request with one verdict: [`Deny`](Verdict::Deny) where any of them is denied.
+    /// With [`Allow`](Verdict::Allow) and [`Neither`](Verdict::Neither) the decision goes on; an engine that refuses
+    /// what no policy allows answers `Deny`.
     fn judge(&self, questions: Vec<PolicyQuestion>) -> Verdict;
 }
 
@@ -43,8 +43,8 @@ pub struct PolicyQuestion {
     pub action: String,
     /// The ARN of the object or bucket.
     pub resource: String,
-    /// The condition keys that the request has, and their values: what it says of encryption and transport, before any default
-    /// is applied, and what the service gave with the caller.
+    /// The condition keys that the request has, and their values: what it says of encryption and transport, before
+    /// any default is applied, and what the service gave with the caller.
     pub conditions: Vec<(ConditionKey, String)>,
 }
 
@@ -126,7 +126,8 @@ pub(super) fn check(request: &S3Request, asked: Asked<'_>) -> Result<(), S3Error
 }
 
 impl Place<'_> {
-    /// Each action with its resource. Whether the caller may learn that an object is not there is for who may list the bucket.
+    /// Each action with its resource. Whether the caller may learn that an object is not there is for who may list
+    /// the bucket.
     fn asked(&self) -> impl Iterator<Item = (&str, &str)> {
         let list = self.absent.then(|| ("s3:ListBucket", self.resource.bucket_arn()));
         self.actions.iter().map(|action| (*action, &*self.resource.arn)).chain(list)

@@ -22,8 +22,8 @@ pub struct S3Request {
 }
 
 impl S3Request {
-    /// A request with these headers, by this caller, for this object of a bucket with this default, under this policy. Bucket and
-    /// policy are those of the destination in a copy.
+    /// A request with these headers, by this caller, for this object of a bucket with this default, under this
+    /// policy. Bucket and policy are those of the destination in a copy.
     pub fn new(
         headers: EncryptionHeaders,
         caller: Caller,
@@ -66,7 +66,8 @@ impl Caller {
 /// How the request came: what `aws:SecureTransport` says.
 ///
 /// A service that takes encrypted requests over plain HTTP, behind a mesh or in tests, says so with
-/// [`S3Rules::allow_encryption_without_tls`](super::S3Rules::allow_encryption_without_tls), and goes on to say the truth here.
+/// [`S3Rules::allow_encryption_without_tls`](super::S3Rules::allow_encryption_without_tls), and goes on to say the
+/// truth here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]
 pub enum Transport {
@@ -175,8 +176,8 @@ impl Stored {
         Self(None)
     }
 
-    /// An object, or an upload, that is stored unencrypted because the service's record says so: a missing envelope alone does
-    /// not.
+    /// An object, or an upload, that is stored unencrypted because the service's record says so: a missing envelope
+    /// alone does not.
     pub fn unencrypted() -> Self {
         Self::recorded(EncryptionRecord::unencrypted())
     }
@@ -186,14 +187,14 @@ impl Stored {
         Self(Some(Present { record: record.into(), envelope: Some(envelope.into()), awaits_key: false }))
     }
 
-    /// An object or upload whose envelope is not at hand: enough for HEAD, except of an object in SSE-C, and for an unencrypted
-    /// one.
+    /// An object or upload whose envelope is not at hand: enough for HEAD, except of an object in SSE-C, and for an
+    /// unencrypted one.
     pub fn recorded(record: impl Into<Arc<EncryptionRecord>>) -> Self {
         Self(Some(Present { record: record.into(), envelope: None, awaits_key: false }))
     }
 
-    /// An object in SSE-C whose upload was completed without the customer key and that no request has finished yet, with the
-    /// envelope of the upload.
+    /// An object in SSE-C whose upload was completed without the customer key and that no request has finished yet,
+    /// with the envelope of the upload.
     pub fn completed_without_key(
         record: impl Into<Arc<EncryptionRecord>>,
         upload_envelope: impl Into<Arc<Envelope>>,
@@ -229,9 +230,9 @@ impl CopySource {
         Self { stored, resource, policy, onto_itself: None }
     }
 
-    /// The same where the destination is the source itself; `changes_else` says whether the request changes metadata, storage
-    /// class, tags or a redirect. One that changes nothing is refused, unless its headers name an encryption or the bucket's
-    /// default was configured.
+    /// The same where the destination is the source itself; `changes_else` says whether the request changes metadata,
+    /// storage class, tags or a redirect. One that changes nothing is refused, unless its headers name an encryption
+    /// or the bucket's default was configured.
     #[must_use]
     pub fn onto_itself(self, changes_else: bool) -> Self {
         Self { onto_itself: Some(changes_else), ..self }

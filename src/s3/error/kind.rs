@@ -4,8 +4,8 @@ use http::StatusCode;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident,)*) => {
-        /// The kinds of an [`S3Error`](super::S3Error), one for each answer that S3 is known to give and for each that a
-        /// caller may want to tell apart.
+        /// The kinds of an [`S3Error`](super::S3Error), one for each answer that S3 is known to give and for each
+        /// that a caller may want to tell apart.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum S3ErrorKind {
@@ -49,8 +49,8 @@ kinds! {
     MethodUnknown,
     /// The operation takes no method: it is fixed already.
     MethodNotSupported,
-    /// A KMS key or an encryption context without `aws:kms` or `aws:kms:dsse`; and in a bucket without encryption, whatever
-    /// asks for some without saying which.
+    /// A KMS key or an encryption context without `aws:kms` or `aws:kms:dsse`; and in a bucket without encryption,
+    /// whatever asks for some without saying which.
     KmsWithoutMethod,
     /// SSE-KMS or DSSE-KMS without a key, in [`Profile::CephTests`](super::Profile::CephTests).
     KmsKeyIdMissing,

@@ -4,8 +4,8 @@ use super::{S3Error, S3ErrorKind as Kind};
 use crate::multipart::s3_limits::MIN_PART_LEN;
 use crate::object::PartNumber;
 
-/// Checks the parts that a CompleteMultipartUpload lists, each with its number and its plaintext length in bytes, against the
-/// limits of S3: 1 to 10,000 parts in ascending order, and all but the last at least 5 MiB long.
+/// Checks the parts that a CompleteMultipartUpload lists, each with its number and its plaintext length in bytes,
+/// against the limits of S3: 1 to 10,000 parts in ascending order, and all but the last at least 5 MiB long.
 ///
 /// # Errors
 ///

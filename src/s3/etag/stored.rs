@@ -9,9 +9,9 @@ use super::Etag;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{EnvelopeError, Error, PartError, Result, Unexpected};
 use crate::object::ObjectName;
-use crate::s3::sealing::{OpensValues, PlaintextMd5, SealsValues};
+use crate::s3::sealing::PlaintextMd5;
 use crate::sse::{Blocking, ListedValue, Sse};
-use crate::stream::SealedValue;
+use crate::stream::{SealedValue, ValueSealer};
 
 /// What the stored bytes begin with.
 const VERSION: u8 = 1;
@@ -22,7 +22,7 @@ const NAME: &str = "s3/etag";
 
 /// An ETag as a store keeps it: sealed where it is made from the plaintext of an encrypted object, unsealed elsewhere.
 ///
-/// It is made in one call at the end of a write, before the encryptor is finished, with the ETag to answer. A listing opens
+/// It is made in one call at the end of a write, with the ETag to answer, from the encryptor's values. A listing opens
 /// a thousand at once under the keyring alone, [`Sse::open_etags`]: no key provider is asked, no body's key is derived, and no
 /// event says that an object was read.
 ///
@@ -45,7 +45,7 @@ const NAME: &str = "s3/etag";
 /// let (envelope, encryptor) = sse.blocking().encryptor(&object, atrest::SseS3)?;
 /// // The service computed the MD5 of b"meow" while it encrypted.
 /// let md5 = PlaintextMd5::new(0x4a4be40c96ac6314e91d93f38043a634_u128.to_be_bytes());
-/// let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor, Some(md5))?;
+/// let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), Some(md5))?;
 /// assert_eq!(etag.to_client_string(), "4a4be40c96ac6314e91d93f38043a634");
 /// let bytes = stored.to_bytes(); // store these beside the envelope
 ///
@@ -72,13 +72,13 @@ impl StoredEtag {
     /// Of an object that was written whole and encrypted, with the ETag to answer: in SSE-S3 its MD5, sealed; in the other
     /// modes random, unsealed.
     ///
-    /// `values` is the object's encryptor, before it is finished. [`Etag::needs_md5`] says beforehand whether to compute the
-    /// MD5; one that is not needed is not looked at.
+    /// `values` is that of the object's encryptor. [`Etag::needs_md5`] says beforehand whether to compute the MD5; one that is
+    /// not needed is not looked at.
     ///
     /// # Errors
     ///
     /// [`Misuse::EtagWithoutMd5`](crate::error::Misuse::EtagWithoutMd5); [`Error::Random`].
-    pub fn of_write(envelope: &Envelope, values: &impl SealsValues, md5: Option<PlaintextMd5>) -> Result<(Etag, Self)> {
+    pub fn of_write(envelope: &Envelope, values: &ValueSealer, md5: Option<PlaintextMd5>) -> Result<(Etag, Self)> {
         let etag = Etag::of_encrypted(envelope, values, md5)?;
         Ok((etag, Self::of(etag, envelope, values)?))
     }
@@ -92,7 +92,7 @@ impl StoredEtag {
     /// [`PartError::None`]: there are no parts, or over 65,536, or one of the ETags is not a part's. [`Error::Random`].
     pub fn of_upload(
         envelope: &Envelope,
-        values: &impl SealsValues,
+        values: &ValueSealer,
         parts: impl IntoIterator<Item = Etag>,
     ) -> Result<(Etag, Self)> {
         let etag = Etag::of_parts(parts).ok_or(PartError::None)?;
@@ -109,20 +109,20 @@ impl StoredEtag {
         Self(Kept::Sealed(sealed))
     }
 
-    /// The same after a rewrap of its object, whose new envelope and decryptor these are: unsealed becomes sealed where the
-    /// object is now one of SSE-S3, and sealed stays as it is.
+    /// The same after a rewrap of its object: unsealed becomes sealed where the object is now one of SSE-S3, and sealed stays as
+    /// it is. `envelope` is the new one, `values` that of the object's decryptor.
     ///
     /// # Errors
     ///
     /// [`Error::Random`].
-    pub fn after_rewrap(&self, envelope: &Envelope, values: &impl SealsValues) -> Result<Self> {
+    pub fn after_rewrap(&self, envelope: &Envelope, values: &ValueSealer) -> Result<Self> {
         match &self.0 {
             Kept::Unsealed(etag) => Self::of(*etag, envelope, values),
             Kept::Sealed(_) => Ok(self.clone()),
         }
     }
 
-    fn of(etag: Etag, envelope: &Envelope, values: &impl SealsValues) -> Result<Self> {
+    fn of(etag: Etag, envelope: &Envelope, values: &ValueSealer) -> Result<Self> {
         if !Etag::needs_md5(Some(envelope.mode())) {
             return Ok(Self(Kept::Unsealed(etag)));
         }
@@ -134,7 +134,7 @@ impl StoredEtag {
     /// # Errors
     ///
     /// [`Error::Inauthentic`]: it was changed, or is another object's; or it is unsealed, and the object is one of SSE-S3.
-    pub fn open(&self, envelope: &Envelope, values: &impl OpensValues) -> Result<Etag> {
+    pub fn open(&self, envelope: &Envelope, values: &ValueSealer) -> Result<Etag> {
         match &self.0 {
             Kept::Unsealed(etag) => unsealed(*etag, Some(envelope)),
             Kept::Sealed(sealed) => from_payload(&values.open(NAME, sealed)?),
@@ -238,7 +238,7 @@ impl Sse {
     ///
     /// # Performance
     ///
-    /// For each sealed ETag one unwrap of a data key and one value: about 1.3 times the unwrap. The keyring's file is read at
+    /// For each sealed ETag one unwrap of a data key and one value: about 1.4 times the unwrap. The keyring's file is read at
     /// most once, where an entry names a version that is unknown or disabled.
     pub async fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
         let sealed: Vec<ListedValue<'_>> = listed.iter().filter_map(ListedEtag::value).collect();

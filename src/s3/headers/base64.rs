@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 /// The value that stands for `=`; the service takes it for a digit where it does not end a quadruplet.
 const PADDING: u8 = 127;
 
-/// Decodes base64 leniently: a character that is not in the alphabet is passed over, and an incomplete last quadruplet is
-/// dropped.
+/// Decodes base64 leniently: a character that is not in the alphabet is passed over, and an incomplete last
+/// quadruplet is dropped.
 ///
 /// `None` where a byte is not ASCII. The result may be empty.
 pub(super) fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {

@@ -12,8 +12,8 @@ use std::thread;
 
 use atrest::io::EncryptWriter;
 use atrest::multipart::s3_limits::MAX_PARTS;
-use atrest::multipart::{CompletedPart, PartEncryptor, Receipt, Upload};
-use atrest::{AnyMode, Envelope, PartNumber, Unlock};
+use atrest::multipart::{CompletedPart, PartSeal, Receipt, Upload};
+use atrest::{AnyMode, Encryptor, Envelope, PartNumber, Unlock};
 use indicatif::ProgressBar;
 
 use super::Parts;
@@ -117,16 +117,16 @@ impl Work<'_> {
                 let mut source = File::open(&path).about(path.display())?;
                 source.seek(SeekFrom::Start(offset))?;
                 // A file that has become shorter meanwhile fails here: the part is of so many bytes and no others.
-                let encryptor = self.upload.upload.part_of_len(number, plaintext_len)?;
-                self.encrypt(encryptor, source.take(plaintext_len))?
+                let part = self.upload.upload.part_of_len(number, plaintext_len)?;
+                self.encrypt(part, source.take(plaintext_len))?
             }
             Queue::Stream { stream, part_len, next } => {
                 if *next > 1 && stream.fill_buf()?.is_empty() {
                     return Ok(false);
                 }
                 let number = take_number(next, *part_len)?;
-                let encryptor = self.upload.upload.part(number)?;
-                let stored = self.encrypt(encryptor, stream.take(*part_len))?;
+                let part = self.upload.upload.part(number)?;
+                let stored = self.encrypt(part, stream.take(*part_len))?;
                 drop(queue);
                 stored
             }
@@ -135,11 +135,16 @@ impl Work<'_> {
         Ok(true)
     }
 
-    fn encrypt(&self, encryptor: PartEncryptor, source: impl Read) -> Outcome<(PartNumber, File, Receipt)> {
-        let number = encryptor.number();
-        let mut writer = EncryptWriter::new_part(encryptor, self.upload.files.part_file(number)?);
+    fn encrypt(
+        &self,
+        (encryptor, seal): (Encryptor, PartSeal),
+        source: impl Read,
+    ) -> Outcome<(PartNumber, File, Receipt)> {
+        let number = seal.number();
+        let mut writer = EncryptWriter::new(encryptor, self.upload.files.part_file(number)?);
         let len = streams::copy(self.bar.wrap_read(source), &mut writer)?;
-        let (file, receipt) = writer.finish_part(label(number).as_bytes())?;
+        let (file, finished) = writer.finish_part()?;
+        let receipt = seal.receipt(&finished, label(number).as_bytes())?;
         self.stored_len.fetch_add(len, Ordering::Relaxed);
         Ok((number, file, receipt))
     }

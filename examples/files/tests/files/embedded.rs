@@ -251,22 +251,28 @@ pub(crate) mod built {
         };
         let events: Vec<_> = program.records().iter().map(|record| seen(record).join(" ")).collect();
         let expected = [
+            "files OpenKeyStore - -",
             "alice GenerateDataKey - -",
             "alice PutObject object -",
+            "files OpenKeyStore - -",
             "alice Decrypt - AccessDenied",
             "alice GetObject object AccessDenied",
+            "files OpenKeyStore - -",
             "files Decrypt - -",
             "files GetObject object -",
+            "files OpenKeyStore - -",
             "files DisableKey - -",
+            "files OpenKeyStore - -",
             "files Decrypt - DisabledException",
             "files GetObject object DisabledException",
         ];
         assert_eq!(events, expected);
 
         let table = program.ok_text(["keys", "log"]);
-        assert_eq!(table.lines().count(), 1 + expected.len(), "{table}");
-        assert!(table.lines().nth(1).is_some_and(|row| row.contains("alias/app")), "{table}");
-        assert!(table.lines().nth(3).is_some_and(|row| row.ends_with("AccessDenied")), "{table}");
+        // A line of names before the events, and the opening of this command after them.
+        assert_eq!(table.lines().count(), 1 + expected.len() + 1, "{table}");
+        assert!(table.lines().nth(2).is_some_and(|row| row.contains("alias/app")), "{table}");
+        assert!(table.lines().nth(5).is_some_and(|row| row.ends_with("AccessDenied")), "{table}");
     }
 
     #[test]

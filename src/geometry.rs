@@ -1,4 +1,6 @@
-//! Every length and offset of the format, both ways, in `u64`; nothing here can panic or wrap.
+//! Lengths and offsets of the format, both ways, in `u64`, and what to fetch for a range; nothing here needs a key.
+//!
+//! Nothing here can panic or wrap.
 //!
 //! A *message* is a 56-byte header and chunks of 16,384 plaintext bytes, each 16 bytes longer when sealed, the last
 //! always shorter. So lengths map one to one, and the end is where the short chunk is.
@@ -13,6 +15,14 @@
 //!
 //! Spec: manual, format, "Messages"; C2SP chunked-encryption.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
+
+mod each_layer;
+mod extent;
+mod fetch;
+
+pub(crate) use each_layer::EachLayer;
+pub(crate) use extent::{Extent, PartsExtent};
+pub use fetch::Fetch;
 
 use std::ops::Range;
 
@@ -103,6 +113,21 @@ impl Parts {
         (!ends.is_empty()).then_some(Self { layers, ends })
     }
 
+    /// Parts of these stored lengths, as a service lists them.
+    ///
+    /// `None` as in [`new`](Self::new), and where no part has such a length.
+    pub fn from_ciphertext_lens(layers: Layers, lens: impl IntoIterator<Item = u64>) -> Option<Self> {
+        let (mut ends, mut end) = (Vec::new(), 0u64);
+        for len in lens {
+            if ends.len() == MAX_PARTS {
+                return None;
+            }
+            end = end.checked_add(layers.plaintext_len(len)?)?;
+            ends.push(end);
+        }
+        Self::new(layers, ends)
+    }
+
     /// How many there are; at least one.
     #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
     pub fn len(&self) -> usize {
@@ -142,7 +167,13 @@ impl Parts {
         (index < self.ends.len()).then_some(index)
     }
 
-    /// Where the part at this index begins, or where all of them end.
+    /// The index (from 0) of the part that holds the stored byte at this offset.
+    fn index_of_stored(&self, offset: u64) -> Option<usize> {
+        let index = self.ends.partition_point(|(_, end)| *end <= offset);
+        (index < self.ends.len()).then_some(index)
+    }
+
+    /// Where the part at this index begins, or where all of them end: in the plaintext, and in the stored body.
     fn starts(&self, index: usize) -> (u64, u64) {
         index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or((0, 0))
     }
@@ -200,7 +231,7 @@ pub(crate) fn opened_len(layers: Layers, ciphertext_len: u64) -> Result<u64> {
     let outer = message_plaintext_len(ciphertext_len).ok_or(Error::Truncated)?;
     match layers {
         Layers::One => Ok(outer),
-        // Possible as a message, and yet nobody wrote an inner one of that length.
+        // The outer message may have this length; no inner message has the one that follows.
         Layers::Two => message_plaintext_len(outer).ok_or(Error::Inauthentic),
     }
 }

@@ -1,6 +1,6 @@
-//! One value for each layer of an object.
+//! `EachLayer`: one value for each layer of an object.
 
-use super::geometry::Layers;
+use super::Layers;
 
 /// A value of the outer layer, which is the only one but in DSSE-KMS, and one of the inner layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -10,7 +10,7 @@ pub(crate) struct EachLayer<T> {
 }
 
 impl<T> EachLayer<T> {
-    /// Of the only layer.
+    /// The value of an only layer.
     pub(crate) fn one(outer: T) -> Self {
         Self { outer, inner: None }
     }
@@ -19,7 +19,7 @@ impl<T> EachLayer<T> {
         if self.inner.is_some() { Layers::Two } else { Layers::One }
     }
 
-    /// The one next to the plaintext.
+    /// The value of the layer next to the plaintext.
     pub(crate) fn innermost(&self) -> &T {
         self.inner.as_ref().unwrap_or(&self.outer)
     }
@@ -36,12 +36,12 @@ impl<T> EachLayer<T> {
         Ok(EachLayer { outer: each(self.outer)?, inner: self.inner.map(each).transpose()? })
     }
 
-    /// This one's values with another's; both have the same layers.
+    /// Pairs the values with another's; both have the same layers.
     pub(crate) fn zip<U>(self, other: EachLayer<U>) -> EachLayer<(T, U)> {
         EachLayer { outer: (self.outer, other.outer), inner: self.inner.zip(other.inner) }
     }
 
-    /// From the outer one inward.
+    /// The values from the outer layer inward.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         [Some(&self.outer), self.inner.as_ref()].into_iter().flatten()
     }

@@ -1,0 +1,45 @@
+//! `PartSeal`: seals the receipt of one attempt at a part.
+
+use super::receipt::Receipt;
+use crate::error::{Misuse, Result};
+use crate::geometry::EachLayer;
+use crate::object::PartNumber;
+use crate::stream::Finished;
+use crate::stream::message::MessageHeader;
+use crate::stream::object_keys::ObjectKeys;
+
+/// Seals the receipt of one attempt at a part, once its [`Encryptor`](crate::Encryptor) has finished.
+#[derive(Debug)]
+pub struct PartSeal {
+    number: PartNumber,
+    headers: EachLayer<MessageHeader>,
+    /// Of the upload.
+    keys: ObjectKeys,
+}
+
+impl PartSeal {
+    pub(super) fn new(number: PartNumber, headers: EachLayer<MessageHeader>, keys: ObjectKeys) -> Self {
+        Self { number, headers, keys }
+    }
+
+    /// The part's number.
+    pub fn number(&self) -> PartNumber {
+        self.number
+    }
+
+    /// Seals the receipt with a label of at most 255 bytes, which completion compares with what the client lists (an S3
+    /// server's ETag).
+    ///
+    /// Store the receipt when the part is stored, not before.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::OtherPart`]: another encryptor has finished; [`Misuse::LabelTooLong`];
+    /// [`Error::Random`](crate::Error::Random).
+    pub fn receipt(&self, finished: &Finished, label: &[u8]) -> Result<Receipt> {
+        if finished.headers != self.headers {
+            return Err(Misuse::OtherPart.into());
+        }
+        Receipt::seal(&self.keys.values(), self.number, finished.plaintext_len, &self.headers, label)
+    }
+}

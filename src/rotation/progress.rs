@@ -1,0 +1,73 @@
+//! How far a walk has come, and what is told of it.
+
+use std::io;
+
+use super::cursor::Cursor;
+use super::report::Report;
+use super::sweep::{Event, OnEvent};
+use super::work::{Done, Outcome};
+use crate::error::{Error, IoError, Misuse, Result};
+
+/// The state of one walk.
+pub(super) struct Progress<'a> {
+    pub(super) cursor: Cursor,
+    pub(super) on_event: Box<OnEvent<'a>>,
+    pub(super) positions_matter: bool,
+    pub(super) checkpoint_every: u64,
+    pub(super) since_checkpoint: u64,
+    pub(super) give_up_after: u64,
+    /// Where the walk was before the store or the key provider began to fail, and how many entries ago.
+    pub(super) failing: Option<(Cursor, u64)>,
+}
+
+impl Progress<'_> {
+    pub(super) fn take(&mut self, done: &Done) -> Result<()> {
+        let position = done.entry.position();
+        if self.positions_matter && self.cursor.position() == Some(position) {
+            return Err(Misuse::SamePosition.into());
+        }
+        let failing = match (&done.outcome, self.failing.take()) {
+            (Outcome::Problem(error), before) if is_outage(error) => {
+                let (cursor, entries) = before.unwrap_or_else(|| (self.cursor.clone(), 0));
+                if entries.saturating_add(1) >= self.give_up_after {
+                    self.cursor = cursor;
+                    self.since_checkpoint = 1;
+                    return Err(error.clone());
+                }
+                Some((cursor, entries.saturating_add(1)))
+            }
+            _ => None,
+        };
+        self.failing = failing;
+        self.cursor.move_to(position);
+        self.cursor.report.add(done);
+        (self.on_event)(Event::Entry { entry: &done.entry, outcome: &done.outcome }).map_err(stopped)?;
+        self.since_checkpoint = self.since_checkpoint.saturating_add(1);
+        if self.since_checkpoint >= self.checkpoint_every { self.checkpoint() } else { Ok(()) }
+    }
+
+    fn checkpoint(&mut self) -> Result<()> {
+        self.since_checkpoint = 0;
+        Ok((self.on_event)(Event::Checkpoint(&self.cursor)).map_err(stopped)?)
+    }
+
+    pub(super) fn finish(mut self, failure: Option<Error>) -> Result<Report> {
+        let told = if self.since_checkpoint > 0 { self.checkpoint() } else { Ok(()) };
+        failure.map_or(told, Err)?;
+        self.cursor.report.complete();
+        Ok(self.cursor.report)
+    }
+}
+
+/// Whether a problem says more of the store, the key provider or the audit trail than of the entry.
+fn is_outage(error: &Error) -> bool {
+    match error {
+        Error::KeyProvider(error) => error.is_transient(),
+        Error::Io(_) | Error::Audit(_) => true,
+        _ => false,
+    }
+}
+
+fn stopped(error: io::Error) -> IoError {
+    IoError::new("the sweep was stopped where it tells of its events", error)
+}

@@ -1,0 +1,92 @@
+//! `ObjectKeys`: the data keys of one object or upload.
+
+use std::sync::Arc;
+
+use super::message::{MessageHeader, MessageKey, MessageKeys, SALT_LEN};
+use super::value::ValueSealer;
+use crate::crypto::{Crypto, Generator};
+use crate::error::Result;
+use crate::geometry::{EachLayer, Layers};
+use crate::secret::DataKey;
+
+/// One layer's data key, and the implementations it runs on.
+pub(crate) struct LayerSecret {
+    pub(crate) crypto: Crypto,
+    pub(crate) data_key: DataKey,
+}
+
+impl std::fmt::Debug for LayerSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("LayerSecret(..)")
+    }
+}
+
+/// The data keys of one object or upload, and the generator of its salts; a cheap handle.
+#[derive(Clone)]
+pub(crate) struct ObjectKeys {
+    layers: Arc<EachLayer<LayerSecret>>,
+    generator: Generator,
+}
+
+impl ObjectKeys {
+    pub(crate) fn new(layers: EachLayer<LayerSecret>, generator: Generator) -> Self {
+        Self { layers: Arc::new(layers), generator }
+    }
+
+    pub(crate) fn each_layer(&self) -> &EachLayer<LayerSecret> {
+        &self.layers
+    }
+
+    pub(crate) fn layers(&self) -> Layers {
+        self.layers.layers()
+    }
+
+    /// The keys of a new message under fresh salts, or of one whose salts are authentic.
+    pub(crate) fn message_under(&self, salts: &EachLayer<[u8; SALT_LEN]>, context: &[u8]) -> MessageKeys {
+        let each = self.layers.as_ref().as_ref().zip(salts.as_ref());
+        each.map(|(layer, salt)| MessageKey::new(layer.crypto, &layer.data_key, salt, context))
+    }
+
+    /// The keys of the message that has these headers.
+    ///
+    /// # Errors
+    ///
+    /// As [`MessageKey::open`].
+    pub(crate) fn message_of(&self, headers: &EachLayer<MessageHeader>, context: &[u8]) -> Result<MessageKeys> {
+        let each = self.layers.as_ref().as_ref().zip(headers.as_ref());
+        each.try_map(|(layer, header)| MessageKey::open(layer.crypto, &layer.data_key, header, context))
+    }
+
+    /// A fresh salt for each layer.
+    ///
+    /// PERF: one draw for both layers; a call to the operating system costs as much as three derivations.
+    pub(crate) fn fresh_salts(&self) -> Result<EachLayer<[u8; SALT_LEN]>> {
+        let mut drawn = [[0; SALT_LEN]; 2];
+        let two = self.layers.inner.is_some();
+        self.generator.fill(drawn[..1 + usize::from(two)].as_flattened_mut())?;
+        let [outer, inner] = drawn;
+        Ok(EachLayer { outer, inner: two.then_some(inner) })
+    }
+
+    /// Fresh public bytes.
+    #[cfg(feature = "s3")]
+    pub(super) fn random<const N: usize>(&self) -> Result<[u8; N]> {
+        self.generator.bytes()
+    }
+
+    /// The sealer of values that describe the message with this salt.
+    pub(crate) fn values_of(&self, salt: [u8; SALT_LEN]) -> ValueSealer {
+        ValueSealer::new(self.clone(), salt)
+    }
+
+    /// The sealer of values that describe no message.
+    pub(crate) fn values(&self) -> ValueSealer {
+        self.values_of([0; SALT_LEN])
+    }
+}
+
+impl std::fmt::Debug for ObjectKeys {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("ObjectKeys(..)")
+    }
+}
