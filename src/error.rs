@@ -24,6 +24,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// the chain contains only errors of this library. An underlying error of another library is available by name only
 /// ([`KeyProviderError::cause`], [`IoError::cause`], [`AuditError::cause`], [`Cause::error`]).
 ///
+/// The actions of the caller, and the variants that call for them:
+///
 /// - raise an alarm, because the stored bytes are not those that were written: [`Inauthentic`](Self::Inauthentic),
 ///   [`Truncated`](Self::Truncated);
 /// - answer the client: [`CustomerKey`](Self::CustomerKey), [`Part`](Self::Part),

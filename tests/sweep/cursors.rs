@@ -108,7 +108,7 @@ fn a_resumed_walk_retires_what_both_halves_found_unused() {
     let cursor = interrupted(&service, &store, 4).unwrap();
     service.keyring.blocking().disable(1).unwrap();
     let unfinished = cursor.report().usage().unwrap();
-    assert!(service.keyring.blocking().retire(1, unfinished).unwrap_err().to_string().contains("finish it"));
+    assert!(service.keyring.blocking().retire(1, unfinished).unwrap_err().to_string().contains("resume it"));
     service.keyring.blocking().enable(1).unwrap();
     let listing = store.listing_after(cursor.position());
     let report = Sweep::new(&service.sse).resume(cursor).rewrap_blocking(listing, &store).unwrap();
