@@ -145,7 +145,8 @@ impl NewUpload {
         reach(Step::PartWritten);
         let line = format!("{number} {}\n", BASE64.encode(receipt.as_bytes()));
         let mut receipts = self.receipts.lock().map_err(|_| Failure::rule("another thread failed"))?;
-        receipts.write_all(line.as_bytes())?; // not synced: an upload does not survive a crash, but its parts must survive the commit
+        // Not synced: an upload does not survive a crash, but its parts must survive the commit.
+        receipts.write_all(line.as_bytes())?;
         reach(Step::PartStored);
         Ok(())
     }

@@ -30,7 +30,7 @@ fn a_changed_body_is_detected_wherever_it_was_changed() {
             assert_eq!(with_key(&["get", "object", "target"]).code, Some(1), "{mode} {}", changed.len());
             assert!(!program.path("target").exists());
             assert_eq!(with_key(&["verify"]).code, Some(1));
-            // What is given out before the damage shows is what was put.
+            // The output before the damage is a prefix of the object.
             let cat = with_key(&["cat", "object"]);
             assert_eq!(cat.code, Some(1));
             assert!(bytes.starts_with(&cat.stdout));
@@ -47,7 +47,7 @@ fn a_changed_or_truncated_record_is_detected_and_its_body_is_kept() {
     let path = program.only_file("records");
     let record = fs::read(&path).expect("read");
     for len in 0..record.len() {
-        // Every length is a child process or two: the ends and a sample of the middle.
+        // Each length needs one or two child processes, so only the ends and a sample of the middle are tested.
         if len > 80 && len % 37 != 0 && len + 8 < record.len() {
             continue;
         }
@@ -83,7 +83,7 @@ fn a_record_under_another_name_or_in_another_store_opens_nothing() {
         program.fails(1, &cat);
         fs::rename(&moved, &record).expect("moved back");
     }
-    // The same keys under another store's id.
+    // The same keys with the id of another store.
     let config = program.path("atrest-store/store");
     let text = fs::read_to_string(&config).expect("read");
     let id = text.split_once("id ").and_then(|(_, rest)| rest.get(..32)).expect("an id");

@@ -29,7 +29,7 @@ fn a_directory_is_put_under_the_paths_in_it_and_got_back_as_it_was() {
         assert_eq!(fs::read(program.path("target").join(name)).expect("there"), pattern(len), "{name}");
     }
     assert_eq!(all_files(&program.path("target")).len(), 5);
-    // Nothing that is there is replaced.
+    // An existing file is never replaced.
     assert!(program.fails(1, ["get", "--all", "target"]).contains("not empty"));
 }
 
@@ -41,7 +41,7 @@ fn a_put_of_the_directory_that_the_store_is_in_does_not_store_the_store() {
         let said = program.ok_text(["put", "."]);
         assert!(said.contains("the store itself"), "{said}");
     }
-    // With the customer key, which lies there too.
+    // The customer key in the same directory opens the object.
     assert_eq!(program.ok_text(["ls"]).lines().count(), 2);
 }
 

@@ -12,7 +12,7 @@ fn a_build_without_the_embedded_kms_names_the_features_that_it_takes() {
         assert!(said.contains("--features embedded-kms"), "{said}");
     }
     assert!(!program.path("atrest-store").exists());
-    // Nor does it take a store that was made with one for any other.
+    // A store created with an embedded KMS is refused with another KMS.
     program.put("sse-s3", "object", b"meow");
     let file = program.path("atrest-store/store");
     let config = std::fs::read_to_string(&file).expect("read").replace("keyring ", "embedded-kms ");
@@ -32,7 +32,7 @@ pub(crate) mod built {
 
     const LOG: &str = "atrest-store/keys/audit.jsonl";
 
-    /// A program whose store has an embedded KMS with the key `alias/app`, which nobody has been given.
+    /// A program whose store has an embedded KMS with the key `alias/app`, without any permission.
     pub(crate) fn program_with_a_key() -> Program {
         let program = Program::new();
         let said = program.ok_text(["--kms", "embedded", "keys", "create", "--alias", "alias/app"]);
@@ -41,7 +41,7 @@ pub(crate) mod built {
     }
 
     impl Program {
-        /// Stores bytes under `alias/app`, on behalf of somebody.
+        /// Stores bytes under `alias/app`, on behalf of a requester.
         pub(crate) fn put_as(&self, requester: &str, name: &str, bytes: &[u8]) -> Run {
             let put = ["--as", requester, "put", "--mode", "sse-kms", "--key-id", "alias/app", name, "-"];
             self.run_with_input(put, bytes)
@@ -105,7 +105,7 @@ pub(crate) mod built {
         assert!(program.put_as("alice", "object", b"meow").stderr.contains(denied));
         program.says("keys allow alias/app write alice", "alice");
         assert_eq!(program.put_as("alice", "object", b"meow").code, Some(0));
-        // To write is not to read.
+        // The permission to write does not include reading.
         program.refuses("--as alice cat object", denied);
         program.says("keys allow alias/app read alice bob", "bob");
         for reader in ["alice", "bob", "files"] {
@@ -117,12 +117,12 @@ pub(crate) mod built {
         program.says("keys allow alias/app administer bob", "bob");
         program.says("--as bob keys rotate alias/app", "version 2");
 
-        // The policy is the key's, whatever name leads to it, and nobody's default.
+        // The policy belongs to the key, whatever alias names it, and is not a default for other keys.
         program.ok(["keys", "alias", "alias/other", "alias/app"]);
         program.refuses("--as eve put --mode sse-kms --key-id alias/other object customer.key", denied);
         program.refuses("--as alice put --mode sse-kms object customer.key", denied);
 
-        // Names are the owner's to give: whoever has one has what is written under it from then on.
+        // Only the owner may set aliases: an alias chooses the key of every new object that names it.
         program.refuses("--as bob keys alias alias/other alias/app", "owner");
         program.refuses("--as bob keys alias alias/of-bob alias/app", "owner");
 
@@ -201,7 +201,7 @@ pub(crate) mod built {
         program.says("cat object", "meow");
         assert_eq!(program.version_of_last("Decrypt"), 2);
 
-        // A name that is led elsewhere leads new objects alone.
+        // A changed alias affects only new objects.
         program.ok([
             "keys",
             "create",
@@ -224,7 +224,7 @@ pub(crate) mod built {
         let program = program_with_a_key();
         let mut child = program.spawn(["put", "object", "-"]);
         let mut stdin = child.stdin.take().expect("a pipe");
-        // More than the pipe holds: once it is taken the store is open.
+        // The input is longer than the pipe: when all of it is taken, the store is open.
         stdin.write_all(&pattern(1 << 20)).expect("taken");
         for command in ["ls", "keys ls", "cat object"] {
             program.refuses(command, "in use");
@@ -290,7 +290,7 @@ pub(crate) mod built {
         let program = Program::with_options(&["--kms", "embedded"]);
         program.put("sse-kms", "object", b"meow");
         no_key_is_made_anew(&program, &["keys/root.key", "keys/kms.atrest"]);
-        // Nor is another store's taken for it.
+        // The key store of another store is refused.
         program.ok(["--store", "other", "put", "object", "source"]);
         for file in ["root.key", "kms.atrest"] {
             fs::copy(program.path("other/keys").join(file), program.path("atrest-store/keys").join(file))

@@ -27,14 +27,15 @@ fn lost_keys_come_back_from_a_backup() {
         program.ok(["keys", "restore", "backup", "backup.key"]);
         program.says("verify", "2 of 2 verified");
     }
-    // Only into the store that it is of.
+    // A backup can only be restored into its own store.
     program.ok(["--store", "other", "--kms", "embedded", "put", "object", "backup"]);
     fs::remove_file(program.path("other/keys/kms.atrest")).expect("removed");
     program.fails(1, ["--store", "other", "keys", "restore", "backup", "backup.key"]);
     assert!(!program.path("other/keys/kms.atrest").exists());
 }
 
-/// A version that was made after the backup is lost. What is under it is missing a key, and nobody has tampered with it.
+/// A version that was created after the backup is lost. An object under it misses its key, but has not been tampered
+/// with.
 #[test]
 fn after_a_restore_no_new_version_of_the_master_key_is_taken_for_a_lost_one() {
     let program = program_with_a_key();
@@ -62,7 +63,7 @@ fn after_a_restore_no_new_version_of_the_master_key_is_taken_for_a_lost_one() {
     program.says("stat after", "version 5");
 }
 
-/// Adds an object like another one, whose envelope names a version of the keyring that somebody made up.
+/// Adds a copy of an object whose envelope names an invented version of the keyring.
 fn forge_version(program: &Program, like: &str, version: u32) {
     program.put("sse-s3", "forged", b"");
     let records = program.files("records");

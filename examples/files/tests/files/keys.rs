@@ -18,7 +18,7 @@ fn a_kms_key_is_made_before_it_is_used() {
     assert_eq!(program.cat("sse-kms", "object"), b"under another");
     assert!(program.ok_text(["stat", "object"]).contains("KMS key files-kms:app"));
 
-    // Without its key in the KMS it opens no more; with the others gone it would.
+    // Without its key in the KMS the object does not open; without the other keys it does.
     let key = program.path("atrest-store/kms/app.atrest");
     fs::rename(&key, program.path("app.atrest")).expect("moved");
     program.fails(1, ["cat", "object"]);
@@ -42,7 +42,7 @@ fn sse_c_wants_its_own_customer_key_and_the_other_modes_want_none() {
     restrict(&program.path("short.key"));
     program.fails(1, ["cat", "--customer-key", "short.key", "sse-c"]);
 
-    // `verify` picks the right key from several, and does not pass over an object that it has none for.
+    // `verify` chooses the right key among several, and reports an object whose key is missing.
     assert!(program.fails(1, ["verify"]).contains("1 did not verify"));
     program.ok(["verify", "--customer-key", "another.key", "--customer-key", "customer.key"]);
 }
@@ -54,7 +54,7 @@ fn a_missing_or_damaged_key_is_an_error_and_never_a_new_key() {
     no_key_is_made_anew(&program, &["keys/root.key", "keys/master.atrest", "kms/root.key"]);
 }
 
-/// With an object in SSE-KMS in the store.
+/// Creates a store with an object in SSE-KMS.
 pub(crate) fn no_key_is_made_anew(program: &Program, keys: &[&str]) {
     for key in keys {
         let path = program.path("atrest-store").join(key);

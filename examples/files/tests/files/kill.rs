@@ -11,7 +11,7 @@ use crate::program::Run;
 use crate::steps::{self, Step};
 use crate::world::{Task, World};
 
-/// Where each task stops, in the order in which it comes there.
+/// The steps of each task, in the order in which the program reaches them.
 const STOPS: &[(Task, &[&str])] = &[
     (Task::FirstPut, &["store-built", "temporary-made", "body-written", "body-moved", "record-written"]),
     (
@@ -70,7 +70,7 @@ fn a_program_that_stops_between_any_two_steps_loses_nothing() {
     assert_eq!(visited, all, "every step is visited");
 }
 
-/// The file of an embedded KMS is written by the library, whose own tests kill it there.
+/// The library writes the file of an embedded KMS, and its own tests kill it there.
 #[cfg(feature = "embedded-kms")]
 #[test]
 fn a_program_that_stops_leaves_a_store_with_an_embedded_kms_that_opens() {
@@ -95,7 +95,7 @@ fn stop_at_each_step<'a>(
             let run = world.program.run(&attempt.arguments);
             assert_eq!(run.code, Some(0), "{task:?} after {step}: {}", run.stderr);
             world.check_after(&attempt, &run, step);
-            // A first put is the first once.
+            // Only the first put creates the store.
             if task == Task::FirstPut {
                 world = new_world(task);
             }
@@ -122,7 +122,7 @@ fn a_program_that_is_killed_at_any_moment_loses_nothing() {
         let delay = took.mul_f64(random_fraction());
         let mut child = world.program.spawn(&attempt.arguments);
         thread::sleep(delay);
-        let _ = child.kill(); // it may have come to its end
+        let _ = child.kill(); // the process may have ended already
         let run = Run::from(child.wait_with_output().expect("it has ended"));
         killed += usize::from(run.code.is_none());
         world.check_after(&attempt, &run, &format!("{delay:?}"));
@@ -147,7 +147,7 @@ fn run_to_the_end(task: Task, world: &mut World) -> Duration {
     took
 }
 
-/// Somewhere from 0 to 1, somewhere else in every run.
+/// A random number from 0 to 1, different in every run.
 fn random_fraction() -> f64 {
     let random = RandomState::new().build_hasher().finish();
     (random % 10_000) as f64 / 10_000.0

@@ -119,7 +119,7 @@ fn parts_that_were_changed_exchanged_or_cut_are_detected() {
         fs::write(file, good).expect("written");
     }
     program.ok(["verify"]);
-    // What is changed in one part hurts no other.
+    // Damage in one part does not affect other parts.
     fs::write(&files[2], b"gone").expect("written");
     assert_eq!(program.ok(["cat", "--range", "100-30000", "object"]), bytes[100..=30_000]);
     assert_eq!(program.ok(["cat", "--part", "2", "object"]), bytes[20_000..40_000]);
@@ -147,7 +147,7 @@ fn an_upload_under_way_is_rewrapped_listed_and_left_alone_by_gc() {
     program.ok(["disable", "1"]);
     program.ok(["retire", "1"]);
 
-    // Its writer began under a version that is gone, and what it stores is under the one of today.
+    // The writer began under a version that is retired; its object is under the current primary.
     stdin.write_all(&bytes[120_000..]).expect("taken");
     drop(stdin);
     let run = Run::from(child.wait_with_output().expect("ended"));
@@ -196,10 +196,10 @@ fn an_object_that_is_overwritten_while_it_is_read_in_parts_is_read_to_its_end() 
     assert_eq!([first, rest].concat(), bytes);
     assert!(child.wait().expect("ended").success());
     program.ok(["gc"]);
-    assert_eq!(program.files("bodies").len(), 2, "now nobody reads it");
+    assert_eq!(program.files("bodies").len(), 2, "no reader is left");
 }
 
-/// For what another process does in its own time.
+/// Waits for a condition that another process fulfils.
 fn wait_until(mut holds: impl FnMut() -> bool) {
     for _ in 0..2_000 {
         if holds() {
@@ -207,5 +207,5 @@ fn wait_until(mut holds: impl FnMut() -> bool) {
         }
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    panic!("it never came to that");
+    panic!("the condition never held");
 }

@@ -10,21 +10,21 @@ use tempfile::TempDir;
 
 pub(crate) const CHUNK_LEN: usize = 16 * 1024;
 
-/// The modes that this build has: DSSE-KMS needs both implementations of the cryptography.
+/// The modes of this build: DSSE-KMS needs both implementations of the cryptography.
 pub(crate) const MODES: &[&str] = if cfg!(feature = "aws-lc-rs") {
     &["sse-s3", "sse-kms", "dsse-kms", "sse-c"]
 } else {
     &["sse-s3", "sse-kms", "sse-c"]
 };
 
-/// A directory with a store, a customer key and whatever else a test puts there.
+/// A directory with a store, a customer key and other files of the test.
 pub(crate) struct Program {
     directory: TempDir,
-    /// What every command begins with.
+    /// The first arguments of every command.
     options: &'static [&'static str],
 }
 
-/// How a child ended.
+/// The result of a child process.
 pub(crate) struct Run {
     pub(crate) code: Option<i32>,
     pub(crate) stdout: Vec<u8>,
@@ -46,7 +46,7 @@ impl Program {
         self.directory.path().join(name)
     }
 
-    /// Runs the program to its end.
+    /// Runs the program until it ends.
     pub(crate) fn run<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Run {
         self.run_with_input(arguments, b"")
     }
@@ -54,13 +54,13 @@ impl Program {
     pub(crate) fn run_with_input<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>, input: &[u8]) -> Run {
         let mut child = self.spawn(arguments);
         let mut stdin = child.stdin.take().expect("a pipe");
-        // A program that refuses its arguments does not read: its message says more than a broken pipe.
+        // A program that refuses its arguments does not read its input: its message is more useful than a broken pipe.
         let _ = stdin.write_all(input);
         drop(stdin);
         Run::from(child.wait_with_output().expect("the child ends"))
     }
 
-    /// Runs the program, which has to succeed, and returns what it printed.
+    /// Runs the program, which must succeed, and returns its output.
     #[track_caller]
     pub(crate) fn ok<S: AsRef<OsStr>>(&self, arguments: impl IntoIterator<Item = S>) -> Vec<u8> {
         let run = self.run(arguments);
@@ -73,7 +73,7 @@ impl Program {
         String::from_utf8(self.ok(arguments)).expect("UTF-8")
     }
 
-    /// Runs the program, which has to fail and to say why, and returns what it said.
+    /// Runs the program, which must fail with a message, and returns the message.
     #[track_caller]
     pub(crate) fn fails<S: AsRef<OsStr>>(&self, code: i32, arguments: impl IntoIterator<Item = S>) -> String {
         let run = self.run(arguments);
@@ -86,7 +86,7 @@ impl Program {
         self.command(arguments).spawn().expect("the example starts")
     }
 
-    /// Runs the program until it comes to a step between two writes, where it ends as if it had been killed.
+    /// Runs the program until it reaches a step between two writes, where it ends as if it had been killed.
     #[track_caller]
     pub(crate) fn stop_at<S: AsRef<OsStr>>(&self, step: &str, arguments: impl IntoIterator<Item = S>) -> Run {
         let run = Run::from(self.command(arguments).env("FILES_STOP_AT", step).output().expect("the example starts"));
@@ -163,12 +163,12 @@ pub(crate) fn all_files(directory: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// Bytes that repeat nowhere near, so that a misplaced chunk shows.
+/// Bytes without nearby repetition, so that a misplaced chunk is detected.
 pub(crate) fn pattern(len: usize) -> Vec<u8> {
     (0..len).map(|index| (index as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15).to_be_bytes()[1]).collect()
 }
 
-/// What the program does with its own key files: nobody else may read them.
+/// Sets the permissions that the program gives to its own key files: only the owner may read them.
 pub(crate) fn restrict(path: &Path) {
     #[cfg(unix)]
     {

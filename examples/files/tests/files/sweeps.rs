@@ -31,7 +31,7 @@ fn a_version_is_retired_once_a_whole_rewrap_found_nothing_under_it() {
     program.fails(1, ["disable", "2"]);
     program.ok(["disable", "1"]);
     assert!(program.fails(1, ["retire", "1"]).contains("`rewrap` first"));
-    // What is under a disabled version cannot be rewrapped, and is named.
+    // An object under a disabled version cannot be rewrapped, and the report names it.
     let run = program.run(["rewrap"]);
     assert_eq!(run.code, Some(1));
     assert!(String::from_utf8_lossy(&run.stdout).contains("FAILED     sse-s3: "));
@@ -73,7 +73,7 @@ fn a_stopped_rewrap_goes_on_where_it_was() {
     let said = program.ok_text(["rewrap"]);
     assert!(said.starts_with("going on after 100 entries\n") && said.contains("20 rewrapped"), "{said}");
     assert!(said.contains("under version 2: 120 objects"), "{said}");
-    // It is done, and another rotation begins from the beginning.
+    // The rewrap is complete, and the next rotation starts again.
     assert!(!program.ok_text(["rewrap"]).contains("going on"));
     program.ok(["rotate"]);
     program.stop_at("cursor-stored", ["rewrap"]);
@@ -156,7 +156,7 @@ fn what_lay_in_the_clear_is_encrypted_and_then_removed() {
         }
         let mut encrypt = vec!["encrypt-existing", "--mode", mode];
         encrypt.extend(crate::program::customer_key_for(mode));
-        assert!(program.fails(1, ["cat", "a"]).contains("no such object"), "it is never read in the clear");
+        assert!(program.fails(1, ["cat", "a"]).contains("no such object"), "an unencrypted file is never read");
         assert!(program.ok_text(encrypt.clone()).contains("3 encrypted, 0 removed"));
         for (index, name) in names.iter().enumerate() {
             assert!(!program.is_in_the_clear(name));
@@ -200,7 +200,7 @@ fn an_object_and_a_file_in_the_clear_are_one_only_if_they_are_the_same() {
     for name in ["longer", "shorter", "other", "locked"] {
         assert!(program.is_in_the_clear(name), "{name}");
     }
-    assert!(program.is_in_the_clear("locked"), "nobody brought its key");
+    assert!(program.is_in_the_clear("locked"), "the command line has no key for it");
     program.run(["encrypt-existing", "--customer-key", "customer.key"]);
     assert!(!program.is_in_the_clear("locked"));
     for name in ["same", "longer", "shorter", "other"] {

@@ -5,10 +5,10 @@ use std::fs;
 
 use crate::program::{CHUNK_LEN, MODES, Program, Run, all_files, customer_key_for, pattern};
 
-/// What the program is killed at.
+/// The task during which the program is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Task {
-    /// Into a store that is not there yet.
+    /// A put into a store that does not exist yet.
     FirstPut,
     Put,
     PutInParts,
@@ -22,23 +22,23 @@ pub(crate) enum Task {
 pub(crate) struct Attempt {
     pub(crate) arguments: Vec<String>,
     task: Task,
-    /// What is there under these names when it has come to its end.
+    /// The objects under these names after the call has ended.
     writes: BTreeMap<String, Vec<u8>>,
 }
 
 pub(crate) struct World {
     pub(crate) program: Program,
-    /// What is stored, as far as that has been acknowledged or seen.
+    /// The stored objects that have been acknowledged or seen.
     objects: BTreeMap<String, Vec<u8>>,
-    /// What an older program left in the clear.
+    /// The unencrypted files of an older program.
     plain: BTreeMap<String, Vec<u8>>,
-    /// The highest version that was ever said to be the primary.
+    /// The highest version that the program has reported as the primary.
     primary: u32,
     attempts: usize,
 }
 
 impl World {
-    /// For all but a first put, a store with an object in every mode and one in parts.
+    /// Creates a store with an object in every mode and one in parts, except for a first put.
     pub(crate) fn new(task: Task) -> Self {
         Self::of(Program::new(), task)
     }
@@ -59,7 +59,7 @@ impl World {
         world
     }
 
-    /// The next call, with contents that were never there before.
+    /// The next call, with contents that never existed before.
     pub(crate) fn attempt(&mut self, task: Task) -> Attempt {
         self.attempts += 1;
         let attempts = self.attempts;
@@ -111,7 +111,8 @@ impl World {
         Attempt { arguments, task, writes }
     }
 
-    /// Whatever happened to the program: everything that was acknowledged is there, and nothing is half there.
+    /// Checks, whatever happened to the program, that every acknowledged object exists and that no object is
+    /// incomplete.
     #[track_caller]
     pub(crate) fn check_after(&mut self, attempt: &Attempt, run: &Run, at: &str) {
         let task = attempt.task;
@@ -149,8 +150,8 @@ impl World {
         assert!(verified.ends_with(&format!("{all} of {all} verified\n")), "{task:?} at {at}: {verified}");
     }
 
-    /// What lay in the clear is still there, or is an object, or was overwritten by one; both for a moment, and never
-    /// neither.
+    /// Checks that each unencrypted file still exists, or is an object, or was overwritten by an object; briefly file
+    /// and object may both exist, but one of them always does.
     fn check_plain(&mut self, attempt: &Attempt, done: bool, at: &str) {
         let task = attempt.task;
         let mut left = BTreeMap::new();
@@ -159,7 +160,7 @@ impl World {
             let replaced = object.is_some() && (object == Some(&bytes) || object == attempt.writes.get(&name));
             match fs::read(self.plain_path(&name)) {
                 Ok(found) => {
-                    assert!(!done, "{task:?} at {at}: {name} still lies in the clear");
+                    assert!(!done, "{task:?} at {at}: {name} is still unencrypted");
                     assert_eq!(found, bytes, "{task:?} at {at}: {name}");
                     left.insert(name, bytes);
                 }
@@ -169,7 +170,7 @@ impl World {
         self.plain = left;
     }
 
-    /// The primary never goes back, and a rewrap that came to its end has left nothing under an older version.
+    /// Checks that the primary never decreases, and that a complete rewrap leaves no object under an older version.
     fn check_versions(&mut self, task: Task, done: bool, said: &str, at: &str) {
         if let Some(primary) = primary_in(said) {
             assert!(primary > self.primary, "{task:?} at {at}: {primary} after {}", self.primary);
@@ -183,13 +184,13 @@ impl World {
         }
     }
 
-    /// It lists what there is, encrypted or not, and finds nothing to complain of.
+    /// Checks that the inventory lists every entry, encrypted or not, without problems.
     fn check_inventory(&self, task: Task, at: &str) {
         let (mut encrypted, mut in_the_clear) = (BTreeSet::new(), BTreeSet::new());
         for row in self.inventory() {
             assert!(row["problem"].is_null(), "{task:?} at {at}: {row}");
             if !row["upload_id"].is_null() {
-                continue; // of a writer that was killed
+                continue; // a file of a killed writer
             }
             let name = row["key"].as_str().expect("a name").to_owned();
             let set = if row["status"] == "NOT-SSE" { &mut in_the_clear } else { &mut encrypted };
@@ -218,7 +219,7 @@ impl World {
         self.primary = primary_in(&said).expect("it says which");
     }
 
-    /// An object's contents; `None` where there is none.
+    /// An object's contents; `None` if it does not exist.
     fn cat(&self, name: &str) -> Option<Vec<u8>> {
         let mut arguments = vec!["cat", name];
         arguments.extend(customer_key_for(name));
@@ -235,7 +236,7 @@ impl World {
     }
 }
 
-/// Whether the program has said of an object that it is stored.
+/// Whether the program has reported an object as stored.
 fn acknowledged(said: &str, name: &str) -> bool {
     let complete = &said[..said.rfind('\n').map_or(0, |end| end + 1)];
     complete.lines().any(|line| {

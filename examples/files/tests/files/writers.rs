@@ -15,7 +15,7 @@ fn a_killed_put_leaves_the_old_object_and_nothing_for_long() {
     stdin.write_all(&pattern(1 << 20)).expect("taken");
     assert_eq!(program.files("tmp").len(), 1);
 
-    // Under way it is nobody's business: another put and a `gc` let it be.
+    // Another put and a `gc` leave an upload under way untouched.
     program.put("sse-s3", "another", b"meanwhile");
     program.ok(["gc"]);
     assert_eq!(program.files("tmp").len(), 1);
@@ -84,7 +84,7 @@ fn writers_in_parts_and_sweeps_do_not_trip_over_each_other() {
     assert!(program.files("uploads").is_empty());
 }
 
-/// Counts a writer as done however it ends, so that nobody waits for one that failed.
+/// Counts a writer as done however it ends, so that no thread waits for a writer that failed.
 struct Done<'a>(&'a AtomicUsize);
 
 impl Drop for Done<'_> {
@@ -106,7 +106,7 @@ fn a_rewrap_never_puts_an_old_envelope_beside_a_new_body() {
     program.put("sse-s3", "object", b"the new one");
     let (new_record, _) = state();
 
-    // A rewrap that has read the old record waits for the lock; when it gets it, the new object is there.
+    // A rewrap that has read the old record waits for the lock; when it gets the lock, the new object exists.
     write(&old_body);
     write(&old_record);
     let lock = fs::File::open(program.path("atrest-store/lock")).expect("there");
@@ -163,7 +163,7 @@ fn an_object_of_any_size_takes_the_same_memory() {
     }
 }
 
-/// The most memory that a process had so far, in bytes.
+/// The peak memory of a process, in bytes.
 #[cfg(target_os = "linux")]
 fn peak_memory(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("running");
