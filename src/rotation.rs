@@ -10,7 +10,7 @@
 //! use std::sync::Mutex;
 //!
 //! use atrest::rotation::{Entry, EnvelopeStore, StoreFuture, Sweep};
-//! use atrest::{Keyring, ObjectName, Sse, SseS3};
+//! use atrest::{KeyringFile, ObjectName, RootKey, Sse, SseS3};
 //!
 //! #[derive(Default)]
 //! struct Store(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
@@ -31,8 +31,18 @@
 //!     }
 //! }
 //!
+<<<<<<< HEAD
 //! # fn main() -> atrest::Result<()> {
 //! let keyring = Keyring::generate()?.with_changes_lost_on_exit(); // only for this example: keep yours in a file
+||||||| 8e09c99
+//! # fn main() -> atrest::Result<()> {
+//! let keyring = Keyring::generate()?;
+=======
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! let root_key = RootKey::create_file(folder.path().join("root.key"))?;
+//! let keyring = KeyringFile::create_blocking(folder.path().join("keyring.atrest"), &root_key)?;
+>>>>>>> engb/engb
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //! let store = Store::default();
 //! for key in ["2026/cat.jpg", "2026/dog.jpg"] {

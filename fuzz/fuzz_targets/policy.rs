@@ -46,7 +46,8 @@ fn check(bytes: &[u8]) -> Option<()> {
         .customer_algorithm(set(8));
     let mut facts = RequestFacts::new();
     if switches & 16 != 0 {
-        facts = facts.principal_tag("t", header).request_tag(action, header).user_agent(header).principal_arn(principal);
+        facts =
+            facts.principal_tag("t", header).request_tag(action, header).user_agent(header).principal_arn(principal);
     }
     if switches & 32 != 0 {
         facts = facts.source_ip([10, 0, 0, switches].into()).tls_version(1, switches % 4).via_aws_service(true);

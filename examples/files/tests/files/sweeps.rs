@@ -195,7 +195,7 @@ fn an_object_and_a_file_in_the_clear_are_one_only_if_they_are_the_same() {
     let said = String::from_utf8_lossy(&run.stdout);
     assert_eq!(run.code, Some(1), "{said}");
     assert!(said.contains("0 encrypted, 1 removed"), "{said}");
-    assert_eq!(said.matches("is not what is stored under its name").count(), 3, "{said}");
+    assert_eq!(said.matches("differs from the object of its name").count(), 3, "{said}");
     assert!(!program.is_in_the_clear("same"));
     for name in ["longer", "shorter", "other", "locked"] {
         assert!(program.is_in_the_clear(name), "{name}");
