@@ -31,18 +31,10 @@
 //!     }
 //! }
 //!
-<<<<<<< HEAD
-//! # fn main() -> atrest::Result<()> {
-//! let keyring = Keyring::generate()?.with_changes_lost_on_exit(); // only for this example: keep yours in a file
-||||||| 8e09c99
-//! # fn main() -> atrest::Result<()> {
-//! let keyring = Keyring::generate()?;
-=======
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let root_key = RootKey::create_file(folder.path().join("root.key"))?;
 //! let keyring = KeyringFile::create_blocking(folder.path().join("keyring.atrest"), &root_key)?;
->>>>>>> engb/engb
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //! let store = Store::default();
 //! for key in ["2026/cat.jpg", "2026/dog.jpg"] {
