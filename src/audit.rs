@@ -43,7 +43,6 @@ mod tracing_sink;
 pub use event::AuditEvent;
 #[cfg(feature = "audit-json")]
 pub use json_lines::{BlockingJsonLines, Fsync, JsonLines, JsonLinesOptions, JsonLinesStats};
-#[cfg(feature = "embedded-kms")]
 pub use memory::MemorySink;
 pub use operation::AuditOperation;
 #[cfg(feature = "tracing")]
