@@ -52,7 +52,7 @@ fn sweep(criterion: &mut Criterion) {
                 listing()
             },
             |entries| {
-                let report = Sweep::new(&sse).rewrap_blocking(entries.into_iter().map(Ok), &store).expect("a report");
+                let report = Sweep::new(&sse).blocking().rewrap(entries.into_iter().map(Ok), &store).expect("a report");
                 assert_eq!(report.counts().rewrapped, ENVELOPES as u64);
             },
             criterion::BatchSize::PerIteration,
@@ -61,7 +61,7 @@ fn sweep(criterion: &mut Criterion) {
     group.bench_function("current/sse-s3", |bencher| {
         bencher.iter_batched(
             listing,
-            |entries| Sweep::new(&sse).rewrap_blocking(entries.into_iter().map(Ok), &store).expect("a report"),
+            |entries| Sweep::new(&sse).blocking().rewrap(entries.into_iter().map(Ok), &store).expect("a report"),
             criterion::BatchSize::PerIteration,
         );
     });
@@ -73,7 +73,7 @@ fn sweep(criterion: &mut Criterion) {
                     black_box(row.to_csv());
                     Ok(())
                 };
-                Inventory::new(&sse).run_blocking(entries.into_iter().map(Ok), rows).expect("totals")
+                Inventory::new(&sse).blocking().run(entries.into_iter().map(Ok), rows).expect("totals")
             },
             criterion::BatchSize::PerIteration,
         );

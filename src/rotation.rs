@@ -49,7 +49,7 @@
 //!     let name = ObjectName::new("photos", key).map_err(std::io::Error::other)?;
 //!     Ok(Entry::object(name, envelope))
 //! });
-//! let report = Sweep::new(&sse).rewrap_blocking(entries, &store)?;
+//! let report = Sweep::new(&sse).blocking().rewrap(entries, &store)?;
 //! assert_eq!((report.counts().rewrapped, report.counts().problems), (2, 0));
 //!
 //! keyring.blocking().disable(old)?;
@@ -64,6 +64,7 @@
 //!
 //! Spec: manual, keys, "Rotation".
 
+mod blocking;
 mod codec;
 mod cursor;
 mod entry;
@@ -78,6 +79,7 @@ mod totals;
 mod unencrypted;
 mod work;
 
+pub use blocking::{BlockingEntry, BlockingInventory, BlockingSweep};
 pub use cursor::Cursor;
 pub use entry::{Entry, EnvelopeStore, StoreFuture, UnencryptedStore};
 pub use inventory::{Inventory, Row};

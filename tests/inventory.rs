@@ -30,7 +30,8 @@ struct Written {
 fn inventory(sse: &Sse, entries: Vec<Entry>) -> Written {
     let (mut csv, mut json) = (String::from(Row::CSV_HEADER), String::new());
     let totals = Inventory::new(sse)
-        .run_blocking(entries.into_iter().map(Ok), |row| {
+        .blocking()
+        .run(entries.into_iter().map(Ok), |row| {
             csv.push_str(&row.to_csv());
             json.push_str(&row.to_json());
             Ok(())
@@ -120,7 +121,8 @@ fn a_row_says_why_an_object_could_not_be_opened() {
     entries.push(fine);
     let mut problems = Vec::new();
     Inventory::new(&service.sse)
-        .run_blocking(entries.into_iter().map(Ok), |row| {
+        .blocking()
+        .run(entries.into_iter().map(Ok), |row| {
             problems.push((row.problem().cloned(), row.status()));
             Ok(())
         })
@@ -207,7 +209,7 @@ fn keys_that_somebody_made_up_take_no_more_than_ten_thousand_totals() {
         envelope[at..at + 4].copy_from_slice(&version.to_be_bytes());
         Ok(Entry::object(name("a"), envelope))
     });
-    let totals = Inventory::new(&service.sse).run_blocking(forged, |_| Ok(())).unwrap();
+    let totals = Inventory::new(&service.sse).blocking().run(forged, |_| Ok(())).unwrap();
     assert_eq!(totals.totals().count(), 10_001);
     let rest = totals.totals().find(|total| total.key_id.is_none()).unwrap();
     assert_eq!((rest.objects, rest.status), (5, Status::Encrypted(ModeId::SseS3)));
@@ -239,10 +241,10 @@ fn an_inventory_is_a_walk_that_a_version_can_be_retired_on() {
 fn an_error_of_the_listing_or_of_whoever_takes_the_rows_ends_the_inventory() {
     let service = Service::new();
     let failing = [Ok(Entry::unencrypted(name("a"))), Err(io::ErrorKind::TimedOut.into())];
-    let outcome = Inventory::new(&service.sse).run_blocking(failing, |_| Ok(()));
+    let outcome = Inventory::new(&service.sse).blocking().run(failing, |_| Ok(()));
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
     let full = |_: &Row<'_>| Err(io::ErrorKind::StorageFull.into());
-    let outcome = Inventory::new(&service.sse).run_blocking([Ok(Entry::unencrypted(name("a")))], full);
+    let outcome = Inventory::new(&service.sse).blocking().run([Ok(Entry::unencrypted(name("a")))], full);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
 }
 
@@ -267,7 +269,8 @@ fn a_version_that_another_process_makes_during_the_walk_is_no_problem() {
     let mut rows = 0;
     let listing = entries.into_iter().map(|entry| entry());
     Inventory::new(&sse)
-        .run_blocking(listing, |row| {
+        .blocking()
+        .run(listing, |row| {
             assert!(row.problem().is_none(), "{:?}", row.problem());
             rows += 1;
             Ok(())

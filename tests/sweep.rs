@@ -40,7 +40,7 @@ fn everything_under_an_older_version_is_rewrapped_and_opens_and_the_old_version_
     service.keyring.blocking().rotate().unwrap();
     store.put(&service, "new", SseS3);
     let before = store.bodies.clone();
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     let counts = report.counts();
     let per_mode = |mode| service.modes().into_iter().cycle().take(20).filter(|m| m.id() == mode).count() as u64;
     assert_eq!(counts.entries, 21);
@@ -57,7 +57,7 @@ fn everything_under_an_older_version_is_rewrapped_and_opens_and_the_old_version_
         let stored = atrest::Encrypted::new(Envelope::decode(&store.envelope(key)).unwrap(), body.clone());
         assert_eq!(service.decrypt(&object(key), &stored).unwrap(), b"meow");
     }
-    let again = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let again = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((again.counts().rewrapped, again.counts().current), (0, counts.rewrapped + 1));
 }
 
@@ -69,7 +69,7 @@ fn a_version_that_still_wraps_something_is_not_retired_on_the_report() {
     store.put(&service, "b", SseS3);
     service.keyring.blocking().rotate().unwrap();
     store.failing = vec!["b".into()];
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     service.keyring.blocking().disable(1).unwrap();
     let refused = service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap_err();
     let in_use = KeyringError::VersionInUse { version: 1, objects: 1, uploads: 0 };
@@ -85,7 +85,7 @@ fn a_sweep_for_everything_has_fresh_keys_from_the_kms_and_leaves_sse_c_alone() {
         store.put(&service, &mode.id().to_string(), mode);
     }
     let before = store.envelopes.lock().unwrap().clone();
-    let report = Sweep::new(&service.sse).all().rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).all().blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((report.counts().rewrapped, report.counts().sse_c), (service.modes().len() as u64 - 1, 1));
     for (key, was) in before {
         let (was, is) = (Envelope::decode(&was).unwrap(), Envelope::decode(&store.envelope(&key)).unwrap());
@@ -128,7 +128,8 @@ fn what_cannot_be_rewrapped_is_reported_by_name_and_left_as_it_is() {
             }
             Ok(())
         })
-        .rewrap_blocking(store.listing(), &store)
+        .blocking()
+        .rewrap(store.listing(), &store)
         .unwrap();
     let problems: Vec<_> = report
         .problems()
@@ -171,7 +172,7 @@ fn without_the_keyring_its_envelopes_are_problems_and_never_current() {
     let mut store = Store::default();
     store.put(&service, "a", SseS3);
     let without = Sse::builder().build().unwrap();
-    let report = Sweep::new(&without).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&without).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((report.counts().problems, report.problems()[0].kind()), (1, ProblemKind::Unexpected));
     assert!(report.usage().is_none());
 }
@@ -188,7 +189,7 @@ fn a_swap_that_was_lost_once_is_tried_on_what_is_there_then() {
         let listed = store.listing();
         let bytes = written.envelope.encode();
         store.interfere(move |attempt| (attempt == 1).then(|| Some(bytes.clone())));
-        let report = Sweep::new(&service.sse).rewrap_blocking(listed, &store).unwrap();
+        let report = Sweep::new(&service.sse).blocking().rewrap(listed, &store).unwrap();
         let counts = report.counts();
         assert_eq!((counts.rewrapped, counts.current), if word == "rewrapped" { (1, 0) } else { (0, 1) });
         assert_eq!(store.attempts(), attempts);
@@ -196,7 +197,7 @@ fn a_swap_that_was_lost_once_is_tried_on_what_is_there_then() {
         store.put_at(&service, "a", 1);
     }
     store.interfere(|_| Some(None));
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((report.counts().gone, report.counts().problems), (1, 0));
 }
 
@@ -210,7 +211,7 @@ fn a_swap_that_is_always_lost_ends_after_eight_attempts_and_keeps_every_version_
         .collect();
     service.keyring.blocking().rotate().unwrap();
     store.interfere(move |attempt| Some(Some(others[attempt - 1].clone())));
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((store.attempts(), report.counts().problems), (8, 1));
     assert_eq!(report.problems()[0].kind(), ProblemKind::Store);
     service.keyring.blocking().disable(1).unwrap();
@@ -229,7 +230,7 @@ fn no_more_entries_are_in_flight_than_were_allowed_and_as_many_as_that() {
         service.keyring.blocking().rotate().unwrap();
         store.slow = true;
         let report =
-            Sweep::new(&service.sse).concurrency(concurrency).rewrap_blocking(store.listing(), &store).unwrap();
+            Sweep::new(&service.sse).concurrency(concurrency).blocking().rewrap(store.listing(), &store).unwrap();
         assert_eq!(report.counts().rewrapped, 50);
         assert_eq!(store.most_in_flight(), concurrency.clamp(1, 50), "{concurrency}");
     }
@@ -251,7 +252,7 @@ fn events_come_in_the_order_of_the_listing_however_long_each_takes() {
         }
         Ok(())
     });
-    sweep.rewrap_blocking(store.listing(), &store).unwrap();
+    sweep.blocking().rewrap(store.listing(), &store).unwrap();
     assert!(keys.is_sorted() && keys.len() == 30);
 }
 
@@ -271,13 +272,13 @@ fn the_timer_is_asked_for_as_long_as_the_rewraps_may_take() {
             asked.lock().unwrap().push(wait);
             std::future::ready(())
         };
-        Sweep::new(&service.sse).rate_limit(per_second, timer).rewrap_blocking(store.listing(), &store).unwrap();
+        Sweep::new(&service.sse).rate_limit(per_second, timer).blocking().rewrap(store.listing(), &store).unwrap();
         let asked = asked.into_inner().unwrap();
         assert_eq!(asked.len(), waits, "{per_second}");
         assert!(asked.iter().all(|wait| wait.as_micros() == micros), "{per_second} {:?}", asked[0]);
     }
     let timer = |_| -> std::future::Ready<()> { panic!("nothing to rewrap, nothing to wait for") };
-    let report = Sweep::new(&service.sse).rate_limit(0, timer).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).rate_limit(0, timer).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!(report.counts().current, 100);
 }
 
@@ -299,7 +300,8 @@ fn an_error_of_the_listing_ends_the_sweep_after_a_last_checkpoint() {
             }
             Ok(())
         })
-        .rewrap_blocking(listing, &store);
+        .blocking()
+        .rewrap(listing, &store);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
     let last = last.unwrap();
     assert_eq!((last.position(), last.report().counts().rewrapped), (Some(&b"2"[..]), 3));
@@ -340,12 +342,12 @@ fn a_keyring_that_others_rotated_is_read_again_before_anything_is_rewrapped() {
     one.blocking().rotate().unwrap();
     let store = Store::default();
     store.set("a", stored.envelope.encode());
-    let report = Sweep::new(&sse(&two)).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&sse(&two)).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((report.counts().rewrapped, two.primary()), (1, 2));
     one.blocking().disable(1).unwrap();
     one.blocking().retire(1, report.usage().unwrap()).unwrap();
     std::fs::remove_file(&path).unwrap();
-    assert!(matches!(Sweep::new(&sse(&two)).rewrap_blocking(store.listing(), &store), Err(Error::Io(_))));
+    assert!(matches!(Sweep::new(&sse(&two)).blocking().rewrap(store.listing(), &store), Err(Error::Io(_))));
 }
 
 #[test]
@@ -355,7 +357,7 @@ fn only_the_first_thousand_problems_are_kept_and_all_are_counted() {
     for at in 0..1_005 {
         store.set(&format!("{at:04}"), b"meow".to_vec());
     }
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((report.counts().problems, report.problems().len()), (1_005, 1_000));
     assert_eq!(report.problems()[999].name().key(), b"0999");
 }
@@ -370,7 +372,7 @@ fn versions_that_somebody_made_up_take_no_more_than_a_thousand_rows() {
         forged[at..at + 4].copy_from_slice(&version.to_be_bytes());
         Ok(Entry::object(object("a"), forged))
     });
-    let report = Sweep::new(&service.sse).rewrap_blocking(listing, &Store::default()).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(listing, &Store::default()).unwrap();
     assert_eq!((report.versions().count(), report.further_versions().problems.objects), (1_001, 9));
     assert_eq!(report.usage().unwrap().versions().collect::<Vec<_>>(), [(1, 1, 0)], "the keyring's own is counted");
     let kept = atrest::rotation::Report::from_bytes(&report.to_bytes()).unwrap();
@@ -392,13 +394,13 @@ fn an_entry_that_is_not_accepted_here_is_told_as_such() {
         }
         Ok(())
     });
-    sweep.rewrap_blocking([Ok(entry)], &store).unwrap();
+    sweep.blocking().rewrap([Ok(entry)], &store).unwrap();
     assert!(matches!(told, Some(Error::Unexpected(Unexpected::Bound))), "{told:?}");
     if atrest::Backend::AwsLc.is_compiled() {
         let keyring_alone = Sse::builder().keyring(service.keyring.clone()).build().unwrap();
         store.put(&service, "dsse", DsseKms::new(KMS_KEY));
         service.keyring.blocking().rotate().unwrap();
-        let report = Sweep::new(&keyring_alone).rewrap_blocking(store.listing(), &store).unwrap();
+        let report = Sweep::new(&keyring_alone).blocking().rewrap(store.listing(), &store).unwrap();
         assert_eq!((report.counts().rewrapped, report.problems()[0].kind()), (1, ProblemKind::Unexpected));
     }
 }
@@ -415,7 +417,7 @@ fn an_event_that_is_answered_with_an_error_ends_the_sweep() {
         Event::Checkpoint(_) => Err(io::ErrorKind::StorageFull.into()),
         _ => Ok(()),
     });
-    let outcome = sweep.rewrap_blocking(store.listing(), &store);
+    let outcome = sweep.blocking().rewrap(store.listing(), &store);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
 }
 
@@ -436,12 +438,12 @@ fn a_sweep_gives_up_on_a_store_that_is_down_and_a_resumed_one_does_what_was_left
         }
         Ok(())
     });
-    let outcome = sweep.rewrap_blocking(store.listing(), &down);
+    let outcome = sweep.blocking().rewrap(store.listing(), &down);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::HostUnreachable));
     let last = last.unwrap();
     assert_eq!((last.position(), last.report().counts().problems), (Some(&b"19"[..]), 0));
     let rest = store.listing().into_iter().filter(|entry| entry.as_ref().unwrap().position() > &b"19"[..]);
-    let report = Sweep::new(&service.sse).resume(last).rewrap_blocking(rest, &store).unwrap();
+    let report = Sweep::new(&service.sse).resume(last).blocking().rewrap(rest, &store).unwrap();
     assert_eq!((report.counts().rewrapped, report.counts().problems), (30, 0));
 }
 
@@ -478,8 +480,8 @@ fn the_cursor_of_a_sweep_goes_on_with_no_sweep_for_more() {
         }
         Ok(())
     });
-    sweep.rewrap_blocking(store.listing(), &store).unwrap();
+    sweep.blocking().rewrap(store.listing(), &store).unwrap();
     let rest = store.listing().into_iter().skip(1);
-    let refused = Sweep::new(&service.sse).all().resume(cursors.remove(0)).rewrap_blocking(rest, &store);
+    let refused = Sweep::new(&service.sse).all().resume(cursors.remove(0)).blocking().rewrap(rest, &store);
     assert!(matches!(refused, Err(Error::Cursor(atrest::error::CursorError::OtherSweep))));
 }

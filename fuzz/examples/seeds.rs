@@ -284,7 +284,7 @@ fn sweeps(mut save: impl FnMut(&[u8]) + Send) {
             }
             Ok(())
         });
-        let report = sweep.rewrap_blocking((0..entries).map(entry), &Untouched).expect("a report");
+        let report = sweep.blocking().rewrap((0..entries).map(entry), &Untouched).expect("a report");
         save(&report.to_bytes());
     }
 }

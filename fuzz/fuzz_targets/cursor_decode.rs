@@ -28,7 +28,7 @@ fn summed(bytes: &[u8]) -> Vec<u8> {
 /// The report of a sweep over nothing.
 fn report() -> Vec<u8> {
     let sse = Sse::builder().keyring(Keyring::generate().expect("a keyring")).build().expect("a backend");
-    Sweep::new(&sse).rewrap_blocking([], &Nothing).expect("a report").to_bytes()
+    Sweep::new(&sse).blocking().rewrap([], &Nothing).expect("a report").to_bytes()
 }
 
 struct Nothing;

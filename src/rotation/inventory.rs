@@ -5,9 +5,9 @@ use std::io;
 use std::pin::pin;
 
 use futures_core::Stream;
-use futures_util::{StreamExt, stream};
-use pollster::block_on;
+use futures_util::StreamExt;
 
+use super::blocking::BlockingInventory;
 use super::entry::Entry;
 use super::table::{self, Field, Fields, Status, columns};
 use super::totals::Totals;
@@ -34,7 +34,7 @@ use crate::sse::Sse;
 /// let entry = Entry::object(name, stored.envelope.encode()).with_stored_len(stored.ciphertext.len() as u64);
 ///
 /// let mut csv = String::from(Row::CSV_HEADER);
-/// let totals = Inventory::new(&sse).run_blocking([Ok(entry)], |row| {
+/// let totals = Inventory::new(&sse).blocking().run([Ok(entry)], |row| {
 ///     csv.push_str(&row.to_csv());
 ///     Ok(())
 /// })?;
@@ -85,17 +85,9 @@ impl<'a> Inventory<'a> {
         Ok(totals)
     }
 
-    /// Blocking form of [`run`](Self::run).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`run`](Self::run).
-    pub fn run_blocking(
-        self,
-        entries: impl IntoIterator<Item = io::Result<Entry>>,
-        on_row: impl FnMut(&Row<'_>) -> io::Result<()>,
-    ) -> Result<Totals> {
-        block_on(self.run(stream::iter(entries), on_row))
+    /// Returns the same inventory with a synchronous `run`, for callers without a runtime.
+    pub fn blocking(self) -> BlockingInventory<'a> {
+        BlockingInventory::new(self)
     }
 }
 

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use futures_core::Stream;
-use futures_util::{StreamExt, stream};
-use pollster::block_on;
+use futures_util::StreamExt;
 
+use super::blocking::BlockingSweep;
 use super::cursor::{Cursor, SweepId, SweepKind};
 use super::entry::{Entry, EnvelopeStore, UnencryptedStore};
 use super::pace::Pace;
@@ -190,19 +190,6 @@ impl<'a> Sweep<'a> {
         self.walk(kind, None, Task::Rewrap { scope, store }, entries).await
     }
 
-    /// Blocking form of [`rewrap`](Self::rewrap).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`rewrap`](Self::rewrap).
-    pub fn rewrap_blocking(
-        self,
-        entries: impl IntoIterator<Item = io::Result<Entry>>,
-        store: &dyn EnvelopeStore,
-    ) -> Result<Report> {
-        block_on(self.rewrap(stream::iter(entries), store))
-    }
-
     /// Rewraps every envelope to another mode or key: from one KMS key to another, from SSE-S3 to SSE-KMS, and so on.
     /// The store replaces each envelope by compare-and-swap. The sweep does not read bodies, and leaves entries that
     /// are already under the target unchanged.
@@ -234,20 +221,6 @@ impl<'a> Sweep<'a> {
         self.walk(SweepKind::RewrapTo, Some(&mode), task, entries).await
     }
 
-    /// Blocking form of [`rewrap_to`](Self::rewrap_to).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`rewrap_to`](Self::rewrap_to).
-    pub fn rewrap_to_blocking(
-        self,
-        mode: impl Mode,
-        entries: impl IntoIterator<Item = io::Result<Entry>>,
-        store: &dyn EnvelopeStore,
-    ) -> Result<Report> {
-        block_on(self.rewrap_to(mode, stream::iter(entries), store))
-    }
-
     /// Encrypts every unencrypted object. The sweep counts entries that have an envelope and leaves them unchanged.
     ///
     /// # Errors
@@ -269,18 +242,9 @@ impl<'a> Sweep<'a> {
         self.walk(SweepKind::Encrypt, Some(&mode), task, entries).await
     }
 
-    /// Blocking form of [`encrypt_unencrypted`](Self::encrypt_unencrypted).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`encrypt_unencrypted`](Self::encrypt_unencrypted).
-    pub fn encrypt_unencrypted_blocking(
-        self,
-        mode: impl Mode,
-        entries: impl IntoIterator<Item = io::Result<Entry>>,
-        store: &dyn UnencryptedStore,
-    ) -> Result<Report> {
-        block_on(self.encrypt_unencrypted(mode, stream::iter(entries), store))
+    /// Returns the same sweep with synchronous verbs, for callers without a runtime.
+    pub fn blocking(self) -> BlockingSweep<'a> {
+        BlockingSweep::new(self)
     }
 
     async fn walk(

@@ -1,7 +1,6 @@
 //! `Entry::encryptor`, which encrypts one unencrypted object.
 
-use pollster::block_on;
-
+use super::blocking::BlockingEntry;
 use super::entry::Entry;
 use crate::envelope::Envelope;
 use crate::error::{Misuse, Result};
@@ -27,12 +26,8 @@ impl Entry {
         }
     }
 
-    /// Blocking form of [`encryptor`](Self::encryptor).
-    ///
-    /// # Errors
-    ///
-    /// Those of [`encryptor`](Self::encryptor).
-    pub fn encryptor_blocking(&self, sse: &Sse, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
-        block_on(self.encryptor(sse, mode))
+    /// Returns the same entry with a synchronous `encryptor`, for callers without a runtime.
+    pub fn blocking(&self) -> BlockingEntry<'_> {
+        BlockingEntry::new(self)
     }
 }

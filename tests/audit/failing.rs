@@ -70,7 +70,7 @@ fn a_sweep_gives_up_where_nothing_can_be_put_on_record() {
     let unrecorded = audited.recording_into(Arc::new(Full));
     let sweep = Sweep::new(&unrecorded.sse).concurrency(1).give_up_after(5);
     let before = store.envelopes();
-    let gave_up = sweep.rewrap_blocking(listing(&before), &store).unwrap_err();
+    let gave_up = sweep.blocking().rewrap(listing(&before), &store).unwrap_err();
     assert!(matches!(gave_up, Error::Audit(_)), "{gave_up:?}");
     assert_eq!(store.envelopes(), before);
 }

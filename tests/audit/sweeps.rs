@@ -57,13 +57,13 @@ fn a_sweep_makes_one_event_for_each_rewrap_and_an_inventory_none() {
     let audited = Audited::new();
     let store = Store::of(&audited.silent(), 20);
     let sse = &audited.service.sse;
-    Sweep::new(sse).rewrap_blocking(listing(&store.envelopes()), &store).unwrap();
+    Sweep::new(sse).blocking().rewrap(listing(&store.envelopes()), &store).unwrap();
     assert!(audited.sink.events().is_empty(), "everything is under the primary");
     audited.service.keyring.blocking().rotate().unwrap();
-    Inventory::new(sse).run_blocking(listing(&store.envelopes()), |_| Ok(())).unwrap();
+    Inventory::new(sse).blocking().run(listing(&store.envelopes()), |_| Ok(())).unwrap();
     assert!(audited.sink.events().is_empty(), "an inventory opens nothing");
 
-    Sweep::new(sse).rewrap_blocking(listing(&store.envelopes()), &store).unwrap();
+    Sweep::new(sse).blocking().rewrap(listing(&store.envelopes()), &store).unwrap();
     let events = audited.sink.events();
     let mut keys: Vec<_> = events.iter().map(|event| event.object().unwrap().key().to_vec()).collect();
     keys.sort();

@@ -193,11 +193,11 @@ fn the_error_of_a_store_or_a_stream_is_shown_nowhere() {
         told.push(format!("{event:?} {event:#?}"));
         Ok(())
     });
-    let report = sweep.rewrap_blocking([entry()], &Failing).unwrap();
+    let report = sweep.blocking().rewrap([entry()], &Failing).unwrap();
     assert!(told.iter().chain([&format!("{report:?} {report:#?}")]).all(|shown| !shown.contains(CANARY)), "{told:?}");
 
-    let listing = Inventory::new(&service.sse).run_blocking([Err(failing())], |_| Ok(())).unwrap_err();
-    let row = Inventory::new(&service.sse).run_blocking([entry()], |_| Err(failing())).unwrap_err();
+    let listing = Inventory::new(&service.sse).blocking().run([Err(failing())], |_| Ok(())).unwrap_err();
+    let row = Inventory::new(&service.sse).blocking().run([entry()], |_| Err(failing())).unwrap_err();
     let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
     let read = atrest::io::DecryptReader::new(decryptor, Failing).read(&mut [0; 8]).unwrap_err();
     let read = read.get_ref().and_then(|inner| inner.downcast_ref::<Error>()).cloned().unwrap();

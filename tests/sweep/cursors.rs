@@ -43,7 +43,7 @@ fn interrupted(service: &Service, store: &Store, after: usize) -> Option<Cursor>
         }
         Ok(())
     });
-    assert!(sweep.rewrap_blocking(listing, store).is_err());
+    assert!(sweep.blocking().rewrap(listing, store).is_err());
     last
 }
 
@@ -51,7 +51,7 @@ fn interrupted(service: &Service, store: &Store, after: usize) -> Option<Cursor>
 fn a_sweep_that_is_resumed_from_any_cursor_gives_the_report_of_one_that_was_not_interrupted() {
     let service = Service::new();
     let store = mixed(&service);
-    let whole = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &copy(&store)).unwrap();
+    let whole = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &copy(&store)).unwrap();
     assert_eq!((whole.counts().rewrapped, whole.counts().problems), (12, 2));
     for after in 0..=store.listing().len() {
         let store = copy(&store);
@@ -68,7 +68,7 @@ fn a_sweep_that_is_resumed_from_any_cursor_gives_the_report_of_one_that_was_not_
             }
             None => (sweep, store.listing()),
         };
-        let report = sweep.rewrap_blocking(listing, &store).unwrap();
+        let report = sweep.blocking().rewrap(listing, &store).unwrap();
         assert_eq!(report, whole, "interrupted after {after}");
     }
 }
@@ -84,13 +84,13 @@ fn a_cursor_from_before_a_crash_passes_over_nothing() {
         }
         Ok(())
     });
-    let whole = sweep.rewrap_blocking(store.listing(), &store).unwrap();
+    let whole = sweep.blocking().rewrap(store.listing(), &store).unwrap();
     let positions: Vec<_> = cursors.iter().map(|cursor| cursor.report().counts().entries).collect();
     assert_eq!(positions, [4, 8, 12, 16, 17]);
     // The store is further than the cursor: what was done behind it is met again, and is current.
     for cursor in cursors {
         let listing = store.listing_after(cursor.position());
-        let report = Sweep::new(&service.sse).resume(cursor).rewrap_blocking(listing, &store).unwrap();
+        let report = Sweep::new(&service.sse).resume(cursor).blocking().rewrap(listing, &store).unwrap();
         let (resumed, whole) = (report.counts(), whole.counts());
         assert_eq!(resumed.rewrapped + resumed.current, whole.rewrapped + whole.current);
         assert_eq!((resumed.entries, resumed.problems), (whole.entries, whole.problems));
@@ -111,12 +111,12 @@ fn a_resumed_walk_retires_what_both_halves_found_unused() {
     assert!(service.keyring.blocking().retire(1, unfinished).unwrap_err().to_string().contains("resume it"));
     service.keyring.blocking().enable(1).unwrap();
     let listing = store.listing_after(cursor.position());
-    let report = Sweep::new(&service.sse).resume(cursor).rewrap_blocking(listing, &store).unwrap();
+    let report = Sweep::new(&service.sse).resume(cursor).blocking().rewrap(listing, &store).unwrap();
     let report = Report::from_bytes(&report.to_bytes()).unwrap();
     service.keyring.blocking().disable(1).unwrap();
     let refused = service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap_err();
     assert!(refused.to_string().contains("walk again"), "disabled, enabled, disabled: too much to tell: {refused}");
-    let again = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let again = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     service.keyring.blocking().retire(1, again.usage().unwrap()).unwrap();
 }
 
@@ -126,14 +126,14 @@ fn a_cursor_goes_on_with_nothing_but_its_own_sweep() {
     let store = mixed(&service);
     let cursor = interrupted(&service, &store, 3).unwrap();
     let other = Service::new();
-    let refused = Sweep::new(&other.sse).resume(cursor.clone()).rewrap_blocking(store.listing(), &store).unwrap_err();
+    let refused = Sweep::new(&other.sse).resume(cursor.clone()).blocking().rewrap(store.listing(), &store).unwrap_err();
     assert!(matches!(refused, Error::Unexpected(Unexpected::KeyringId)));
     let without = atrest::Sse::builder().build().unwrap();
-    let refused = Sweep::new(&without).resume(cursor.clone()).rewrap_blocking(store.listing(), &store).unwrap_err();
+    let refused = Sweep::new(&without).resume(cursor.clone()).blocking().rewrap(store.listing(), &store).unwrap_err();
     assert!(matches!(refused, Error::Unexpected(Unexpected::KeyringId)));
     let sweep = Sweep::new(&service.sse).resume(cursor.clone());
     let refused =
-        sweep.encrypt_unencrypted_blocking(SseS3, store.listing(), &crate::plain::Bodies::default()).unwrap_err();
+        sweep.blocking().encrypt_unencrypted(SseS3, store.listing(), &crate::plain::Bodies::default()).unwrap_err();
     assert!(matches!(refused, Error::Cursor(CursorError::OtherSweep)));
     let bytes = cursor.to_bytes();
     assert!(matches!(Report::from_bytes(&bytes), Err(Error::Cursor(CursorError::NotACursor))));
@@ -155,12 +155,12 @@ fn positions_that_do_not_tell_two_entries_apart_are_refused_where_they_could_pas
             Ok(atrest::rotation::Entry::object(name, store.envelope("a")))
         })
     };
-    let refused = Sweep::new(&service.sse).on_event(|_| Ok(())).rewrap_blocking(versions(), &store).unwrap_err();
+    let refused = Sweep::new(&service.sse).on_event(|_| Ok(())).blocking().rewrap(versions(), &store).unwrap_err();
     assert!(matches!(refused, Error::Misuse(Misuse::SamePosition)));
-    assert_eq!(Sweep::new(&service.sse).rewrap_blocking(versions(), &store).unwrap().counts().entries, 2);
+    assert_eq!(Sweep::new(&service.sse).blocking().rewrap(versions(), &store).unwrap().counts().entries, 2);
     let cursor = interrupted(&service, &store, 1).unwrap();
     // Listed from the cursor's position, and not after it.
-    let refused = Sweep::new(&service.sse).resume(cursor).rewrap_blocking(store.listing(), &store).unwrap_err();
+    let refused = Sweep::new(&service.sse).resume(cursor).blocking().rewrap(store.listing(), &store).unwrap_err();
     assert!(matches!(refused, Error::Misuse(Misuse::SamePosition)));
 }
 
@@ -168,7 +168,7 @@ fn positions_that_do_not_tell_two_entries_apart_are_refused_where_they_could_pas
 fn damage_to_any_byte_of_a_cursor_or_a_report_is_found() {
     let service = Service::new();
     let store = mixed(&service);
-    let whole = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &copy(&store)).unwrap();
+    let whole = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &copy(&store)).unwrap();
     let cursor = interrupted(&service, &store, 14).unwrap();
     assert_eq!(Cursor::from_bytes(&cursor.to_bytes()).unwrap(), cursor);
     assert_eq!(Report::from_bytes(&whole.to_bytes()).unwrap(), whole);

@@ -80,7 +80,7 @@ impl World {
     }
 
     fn to(&self, mode: impl Into<AnyMode>) -> Report {
-        Sweep::new(&self.sse).rewrap_to_blocking(mode.into(), self.store.listing(), &self.store).unwrap()
+        Sweep::new(&self.sse).blocking().rewrap_to(mode.into(), self.store.listing(), &self.store).unwrap()
     }
 }
 
@@ -193,7 +193,7 @@ fn pairs_that_the_target_names_take_the_place_of_the_objects() {
 fn sse_c_is_no_target() {
     let world = world();
     let mode = SseC::new(world.customer_key.clone());
-    let refused = Sweep::new(&world.sse).rewrap_to_blocking(mode, world.store.listing(), &world.store).unwrap_err();
+    let refused = Sweep::new(&world.sse).blocking().rewrap_to(mode, world.store.listing(), &world.store).unwrap_err();
     assert!(matches!(refused, Error::Misuse(Misuse::RewrapCrossesCustomerKey)), "{refused:?}");
 }
 
@@ -223,7 +223,7 @@ fn a_filter_takes_by_mode_by_key_and_by_entry_and_the_rest_still_counts_under_it
             }
             Ok(())
         });
-        let report = sweep.rewrap_to_blocking(SseKms::new(&*world.b), world.store.listing(), &world.store).unwrap();
+        let report = sweep.blocking().rewrap_to(SseKms::new(&*world.b), world.store.listing(), &world.store).unwrap();
         let total = report.counts();
         assert_eq!(total.not_selected + total.rewrapped + total.current + total.skipped, total.entries);
         let (_, objects, _) = report.usage().unwrap().versions().next().unwrap();
@@ -250,10 +250,10 @@ fn a_filter_narrows_an_ordinary_rewrap_too() {
     let world = world();
     world.keyring.blocking().rotate().unwrap();
     let sweep = Sweep::new(&world.sse).only_modes([ModeId::SseS3]);
-    let report = sweep.rewrap_blocking(world.store.listing(), &world.store).unwrap();
+    let report = sweep.blocking().rewrap(world.store.listing(), &world.store).unwrap();
     assert_eq!((report.counts().rewrapped, report.counts().not_selected), (1, 4 + u64::from(DSSE)));
     let all = Sweep::new(&world.sse).all().only_key_ids([&*world.a]).only_modes([ModeId::SseKms]);
-    assert_eq!(all.rewrap_blocking(world.store.listing(), &world.store).unwrap().counts().rewrapped, 2);
+    assert_eq!(all.blocking().rewrap(world.store.listing(), &world.store).unwrap().counts().rewrapped, 2);
     world.check_all();
 }
 
@@ -266,7 +266,7 @@ fn first_cursor(sweep: Sweep<'_>, world: &World, mode: AnyMode) -> Cursor {
         }
         Ok(())
     });
-    sweep.rewrap_to_blocking(mode, world.store.listing(), &world.store).unwrap();
+    sweep.blocking().rewrap_to(mode, world.store.listing(), &world.store).unwrap();
     Cursor::from_bytes(&first.unwrap().to_bytes()).unwrap()
 }
 
@@ -277,11 +277,11 @@ fn a_sweep_elsewhere_is_resumed_by_its_cursor_and_a_cursor_of_another_goal_is_re
     let cursor = first_cursor(Sweep::new(&world.sse), &world, to_b());
     let listing = || world.store.listing_after(cursor.position());
     let resumed = Sweep::new(&world.sse).resume(cursor.clone());
-    let report = resumed.rewrap_to_blocking(to_b(), listing(), &world.store).unwrap();
+    let report = resumed.blocking().rewrap_to(to_b(), listing(), &world.store).unwrap();
     assert!(report.is_complete() && report.counts().entries == world.store.listing().len() as u64);
 
     let pairs = EncryptionContext::new().with("team", "photos").unwrap();
-    let other_target = |sweep: Sweep<'_>, mode: AnyMode| sweep.rewrap_to_blocking(mode, listing(), &world.store);
+    let other_target = |sweep: Sweep<'_>, mode: AnyMode| sweep.blocking().rewrap_to(mode, listing(), &world.store);
     let resume = || Sweep::new(&world.sse).resume(cursor.clone());
     let refused = [
         ("key A", other_target(resume(), SseKms::new(&*world.a).into())),
@@ -291,8 +291,8 @@ fn a_sweep_elsewhere_is_resumed_by_its_cursor_and_a_cursor_of_another_goal_is_re
         ("DSSE-KMS", other_target(resume(), DsseKms::new(&*world.b).into())),
         ("a filter by mode", other_target(resume().only_modes([ModeId::SseS3]), to_b())),
         ("a filter by key", other_target(resume().only_key_ids([&*world.a]), to_b())),
-        ("a rewrap", resume().rewrap_blocking(listing(), &world.store)),
-        ("a rewrap of all", resume().all().rewrap_blocking(listing(), &world.store)),
+        ("a rewrap", resume().blocking().rewrap(listing(), &world.store)),
+        ("a rewrap of all", resume().all().blocking().rewrap(listing(), &world.store)),
     ];
     for (what, outcome) in refused {
         assert!(matches!(outcome, Err(Error::Cursor(CursorError::OtherSweep))), "{what}: {outcome:?}");

@@ -69,7 +69,7 @@ fn what_is_in_the_clear_is_encrypted_and_what_has_an_envelope_is_left_as_it_is()
             }
             Ok(())
         });
-        let report = sweep.encrypt_unencrypted_blocking(SseS3, bodies.listing(lens), &bodies).unwrap();
+        let report = sweep.blocking().encrypt_unencrypted(SseS3, bodies.listing(lens), &bodies).unwrap();
         assert_eq!(events, ["encrypted", "encrypted", "problem", "current", "gone"]);
         let counts = report.counts();
         assert_eq!((counts.encrypted, counts.problems, counts.current, counts.gone), (2, 1, 1, 1));
@@ -91,7 +91,7 @@ fn what_is_in_the_clear_is_encrypted_and_what_has_an_envelope_is_left_as_it_is()
 fn an_entry_that_is_not_plain_is_never_encrypted_again() {
     let service = Service::new();
     let entry = Entry::object(object("a"), b"damaged, perhaps".to_vec());
-    let refused = entry.encryptor_blocking(&service.sse, SseS3).unwrap_err();
+    let refused = entry.blocking().encryptor(&service.sse, SseS3).unwrap_err();
     assert!(matches!(refused, Error::Misuse(Misuse::AlreadyEncrypted)));
 }
 
@@ -100,11 +100,11 @@ fn one_object_is_encrypted_under_the_same_interface_as_any_other() {
     let service = Service::new();
     let entry = Entry::unencrypted(object("a")).with_stored_len(5);
     let (envelope, encryptor) =
-        entry.encryptor_blocking(&service.sse, SseC::new(service.customer_key.clone())).unwrap();
+        entry.blocking().encryptor(&service.sse, SseC::new(service.customer_key.clone())).unwrap();
     let stored = Encrypted::new(envelope, seal(encryptor, b"meow!", 2).unwrap());
     let unlock = Unlock::CustomerKey(&service.customer_key);
     assert_eq!(service.sse.blocking().decrypt(&object("a"), &stored, unlock).unwrap(), b"meow!");
-    let (_, encryptor) = entry.encryptor_blocking(&service.sse, SseS3).unwrap();
+    let (_, encryptor) = entry.blocking().encryptor(&service.sse, SseS3).unwrap();
     assert!(matches!(seal(encryptor, b"meow", 2), Err(Error::Misuse(Misuse::PlaintextLen))));
 }
 
@@ -121,7 +121,7 @@ fn a_body_that_is_not_as_long_as_it_was_listed_is_a_problem_and_stays_as_it_is()
         Ok(())
     });
     let entry = Entry::unencrypted(object("a")).with_stored_len(3);
-    let report = sweep.encrypt_unencrypted_blocking(SseS3, [Ok(entry)], &bodies).unwrap();
+    let report = sweep.blocking().encrypt_unencrypted(SseS3, [Ok(entry)], &bodies).unwrap();
     assert!(matches!(told, Some(Error::Io(_))) && report.counts().problems == 1);
     assert_eq!(bodies.stored.lock().unwrap()["a"], (None, b"meow".to_vec()));
     assert_eq!(report.usage().unwrap().unclear(), 0, "what is in the clear is under no version");

@@ -104,7 +104,7 @@ proptest! {
             Ok(())
         };
         let sweep = || Sweep::new(&service.sse).concurrency(concurrency).checkpoint_every(every);
-        sweep().on_event(&mut on_event).rewrap_blocking(listing, &store).unwrap();
+        sweep().on_event(&mut on_event).blocking().rewrap(listing, &store).unwrap();
         let last = cursors.last().map(|cursor| Cursor::from_bytes(&cursor.to_bytes()).unwrap());
         prop_assert_eq!(last.as_ref().map_or(0, |cursor| cursor.report().counts().entries), cut as u64);
         let second = match last {
@@ -118,7 +118,7 @@ proptest! {
                 }
                 Ok(())
             })
-            .rewrap_blocking(rest, &store)
+            .blocking().rewrap(rest, &store)
             .unwrap();
 
         prop_assert_eq!(&told, &kinds.iter().map(|kind| expected(*kind)).collect::<Vec<_>>());

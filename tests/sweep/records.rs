@@ -42,20 +42,20 @@ fn a_version_is_not_retired_while_a_record_stands_under_it_and_is_once_a_sweep_h
     store.set("a", made.as_bytes().to_vec());
     service.keyring.blocking().rotate().unwrap();
 
-    let totals = Inventory::new(&service.sse).run_blocking(store.listing(), |_| Ok(())).unwrap();
+    let totals = Inventory::new(&service.sse).blocking().run(store.listing(), |_| Ok(())).unwrap();
     service.keyring.blocking().disable(1).unwrap();
     let refused = service.keyring.blocking().retire(1, totals.usage().unwrap()).unwrap_err();
     let in_use = KeyringError::VersionInUse { version: 1, objects: 1, uploads: 0 };
     assert!(matches!(refused, Error::Keyring(error) if error == in_use), "{refused}");
 
     // A sweep that cannot rewrap it proves nothing either.
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!(report.problems()[0].kind(), ProblemKind::VersionDisabled);
     let refused = service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap_err();
     assert!(matches!(refused, Error::Keyring(error) if error == in_use), "{refused}");
 
     service.keyring.blocking().enable(1).unwrap();
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((report.counts().rewrapped, report.counts().sse_c), (1, 0));
     let versions: Vec<_> = report.versions().map(|(n, v)| (n, v.rewrapped.objects, v.current.objects)).collect();
     assert_eq!(versions, [(1, 1, 0), (2, 0, 0)]);
@@ -63,7 +63,7 @@ fn a_version_is_not_retired_while_a_record_stands_under_it_and_is_once_a_sweep_h
     service.keyring.blocking().retire(1, report.usage().unwrap()).unwrap();
     check(&service, "a", &store.envelope("a"), body);
 
-    let again = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let again = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((again.counts().rewrapped, again.counts().current), (0, 1));
 }
 
@@ -73,15 +73,15 @@ fn a_sweep_of_everything_renews_a_record_and_one_to_elsewhere_skips_it() {
     let store = Store::default();
     let (made, body) = record(&service, "a");
     store.set("a", made.as_bytes().to_vec());
-    let report = Sweep::new(&service.sse).all().rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).all().blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!(report.counts().rewrapped, 1);
     assert_ne!(store.envelope("a"), made.as_bytes());
     check(&service, "a", &store.envelope("a"), body);
-    let report = Sweep::new(&service.sse).rewrap_to_blocking(SseS3, store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap_to(SseS3, store.listing(), &store).unwrap();
     assert_eq!((report.counts().skipped, report.skipped()[0].reason), (1, Skip::NeedsCustomerKey));
     let taken = |modes: [ModeId; 1]| {
         let sweep = Sweep::new(&service.sse).all().only_modes(modes);
-        sweep.rewrap_blocking(store.listing(), &store).unwrap().counts().rewrapped
+        sweep.blocking().rewrap(store.listing(), &store).unwrap().counts().rewrapped
     };
     assert_eq!((taken([ModeId::SseC]), taken([ModeId::SseS3])), (1, 0));
 }
@@ -97,7 +97,7 @@ fn a_record_that_was_finished_while_the_sweep_ran_is_counted_as_the_object_it_is
     service.keyring.blocking().rotate().unwrap();
     let envelope = done.envelope.encode();
     store.interfere(move |attempt| (attempt == 1).then(|| Some(envelope.clone())));
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((report.counts().rewrapped, report.counts().sse_c), (0, 1));
     assert!(matches!(EnvelopeOrRecord::decode(&store.envelope("a")).unwrap(), EnvelopeOrRecord::Envelope(_)));
     let usage: Vec<_> = report.usage().unwrap().versions().collect();
@@ -119,7 +119,7 @@ fn a_damaged_moved_or_unexpected_record_is_a_problem_and_is_left_as_it_is() {
     store.set("z foreign", foreign.as_bytes().to_vec());
     service.keyring.blocking().rotate().unwrap();
     let before = store.envelopes.lock().unwrap().clone();
-    let report = Sweep::new(&service.sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&service.sse).blocking().rewrap(store.listing(), &store).unwrap();
     let kinds: Vec<_> = report.problems().iter().map(|problem| problem.kind()).collect();
     let expected = [
         ProblemKind::Inauthentic,
@@ -145,7 +145,8 @@ fn an_inventory_says_that_a_record_is_sse_c_under_the_keyring_and_why_it_would_n
     let row = |service: &Service, entry: &Entry| {
         let mut seen = None;
         let totals = Inventory::new(&service.sse)
-            .run_blocking([Ok(entry.clone())], |row| {
+            .blocking()
+            .run([Ok(entry.clone())], |row| {
                 assert!(row.record().is_some() && row.envelope().is_none());
                 let of = (row.status(), row.key_id().map(str::to_owned), row.key_version(), row.plaintext_len());
                 seen = Some((of, row.problem().cloned(), row.to_csv()));

@@ -46,7 +46,7 @@ fn an_upload_under_way_is_rewrapped_under_its_own_id() {
     store.set("a?one", upload("a", "one"));
     store.set("a?two", upload("a", "two"));
     store.set("b?three", upload("b", "another"));
-    let report = Sweep::new(&sse).rewrap_blocking(store.listing(), &store).unwrap();
+    let report = Sweep::new(&sse).blocking().rewrap(store.listing(), &store).unwrap();
     assert_eq!((report.counts().rewrapped, report.counts().problems), (2, 1));
     let problem = &report.problems()[0];
     assert_eq!((problem.upload_id(), problem.kind()), (Some(&b"three"[..]), ProblemKind::Inauthentic));
@@ -70,7 +70,7 @@ fn the_envelope_of_an_upload_in_the_place_of_an_objects_is_a_problem() {
     for primary in [1, 2] {
         let sse = Sse::builder().keyring(keyring(primary)).build().unwrap();
         let listing = [Ok(Entry::object(object("a"), upload("a", "one")))];
-        let report = Sweep::new(&sse).rewrap_blocking(listing, &Store::default()).unwrap();
+        let report = Sweep::new(&sse).blocking().rewrap(listing, &Store::default()).unwrap();
         assert_eq!(report.counts().problems, 1);
         assert!(report.problems()[0].reason().contains("not complete"));
     }

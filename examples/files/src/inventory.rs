@@ -18,7 +18,7 @@ pub(crate) fn inventory(store: &Store, format: Format, out: &mut impl Write) -> 
         out.write_all(Row::CSV_HEADER.as_bytes())?;
     }
     let bar = progress::of_objects("inventory", places.len());
-    let totals = Inventory::new(store.sse()).run_blocking(entries(store, &places, true), |row| {
+    let totals = Inventory::new(store.sse()).blocking().run(entries(store, &places, true), |row| {
         bar.inc(1);
         bar.suspend(|| match format {
             Format::Table => writeln!(out, "{}", line(row)),

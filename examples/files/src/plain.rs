@@ -135,7 +135,8 @@ pub(crate) fn encrypt_existing(store: &Store, command: EncryptExisting, out: &mu
             bar.inc(1);
             bar.suspend(|| writeln!(out, "{line}"))
         })
-        .encrypt_unencrypted_blocking(mode, entries(store, &places, true), store)?;
+        .blocking()
+        .encrypt_unencrypted(mode, entries(store, &places, true), store)?;
     bar.finish_and_clear();
     writeln!(out, "{encrypted} encrypted, {removed} removed that were encrypted already")?;
     // Files that another program wrote meanwhile stay for the next run.

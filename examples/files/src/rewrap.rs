@@ -41,7 +41,7 @@ pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut (impl Write + Send
     if let Some(cursor) = cursor {
         sweep = sweep.resume(cursor);
     }
-    let report = sweep.rewrap_blocking(entries(store, &places, false), store)?;
+    let report = sweep.blocking().rewrap(entries(store, &places, false), store)?;
     files.finish(&report)?;
     bar.finish_and_clear();
 
