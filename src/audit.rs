@@ -19,9 +19,9 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Each object that is encrypted, opened or rewrapped gives one event, and so does each call of a KMS that keeps a trail,
-//! also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The manual's page
-//! [audit](crate::manual::audit) says what each event holds.
+//! Each object that is encrypted, opened or rewrapped gives one event, and so does each call of a KMS that keeps a
+//! trail, also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The manual's
+//! page [audit](crate::manual::audit) says what each event holds.
 //!
 //! A sink is a trait with one required method. The library has [`MemorySink`]; with the cargo feature `audit-json`
 //! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`, for a
@@ -116,15 +116,16 @@ pub trait AuditSink: Send + Sync + 'static {
     ///
     /// # Performance
     ///
-    /// Neither the call nor the future may block its thread, which is often an executor's: a file is written on a thread
-    /// of the sink's own. A sink must not call the `Sse` or the KMS whose events it takes: the call would wait for itself.
+    /// Neither the call nor the future may block its thread, which is often an executor's: a file is written on a
+    /// thread of the sink's own. A sink must not call the `Sse` or the KMS whose events it takes: the call would wait
+    /// for itself.
     fn record(&self, event: AuditEvent) -> AuditFuture;
 
     /// Waits until the sink has room for another event; a sink without a bound has room at once, and need not implement
     /// this.
     ///
-    /// The library waits here before an operation begins. A sink that cannot keep up thus slows down new operations, and
-    /// [`record`](Self::record) takes the event of one that is under way in any case. A sink that wraps another one
+    /// The library waits here before an operation begins. A sink that cannot keep up thus slows down new operations,
+    /// and [`record`](Self::record) takes the event of one that is under way in any case. A sink that wraps another one
     /// forwards this call.
     fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         Box::pin(std::future::ready(()))
@@ -156,8 +157,8 @@ impl AuditTrail {
         Self { best_effort: true, ..self }
     }
 
-    /// The same, but with one event, [`AuditOperation::ListEtags`], for each listing whose ETags are opened. Without this,
-    /// opening ETags puts nothing on record, and a trail that cannot be written refuses no listing.
+    /// The same, but with one event, [`AuditOperation::ListEtags`], for each listing whose ETags are opened. Without
+    /// this, opening ETags puts nothing on record, and a trail that cannot be written refuses no listing.
     #[must_use]
     pub fn with_listings(self) -> Self {
         Self { listings: true, ..self }

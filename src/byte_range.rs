@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 /// by [`parse`](Self::parse).
 ///
 /// An end behind the object's end is clipped. A range that holds no byte of the object is refused as
-/// [`Error::RangeNotSatisfiable`], with one exception: the Rust range `0..` of an empty object is the whole, empty object.
-/// The header `bytes=0-` of an empty object is refused, as HTTP has it.
+/// [`Error::RangeNotSatisfiable`], with one exception: the Rust range `0..` of an empty object is the whole, empty
+/// object. The header `bytes=0-` of an empty object is refused, as HTTP has it.
 ///
 /// # Examples
 ///
@@ -51,9 +51,9 @@ impl ByteRange {
 
     /// Reads the value of the HTTP header `Range`: `bytes=a-b`, `bytes=a-` or `bytes=-n`.
     ///
-    /// `None` where the header is ignored and the whole object is the answer, status 200: another unit than bytes, a value
-    /// that is malformed, an end before the start. Upper and lower case of the unit are the same; spaces and tabs around the
-    /// range are passed over. A number that is too large for a `u64` is taken as the largest.
+    /// `None` where the header is ignored and the whole object is the answer, status 200: another unit than bytes, a
+    /// value that is malformed, an end before the start. Upper and lower case of the unit are the same; spaces and tabs
+    /// around the range are passed over. A number that is too large for a `u64` is taken as the largest.
     ///
     /// # Errors
     ///
@@ -184,8 +184,8 @@ impl ResolvedRange {
         self.object_len
     }
 
-    /// The value of the header `Content-Range` of a 206 answer, such as `bytes 0-499/1200`; `None` where the range is empty,
-    /// which the header cannot say.
+    /// The value of the header `Content-Range` of a 206 answer, such as `bytes 0-499/1200`; `None` where the range is
+    /// empty, which the header cannot say.
     ///
     /// Spec: RFC 9110 section 14.4.
     pub fn content_range(&self) -> Option<String> {

@@ -143,8 +143,8 @@ pub(crate) struct Fingerprint {
 
 impl Fingerprint {
     /// The fingerprint of a file that was read at this time. `None` where the system lacks these numbers, or where the
-    /// file changed less than two seconds before it was read: a second change within the resolution of the file system's
-    /// times would leave the same fingerprint.
+    /// file changed less than two seconds before it was read: a second change within the resolution of the file
+    /// system's times would leave the same fingerprint.
     pub(crate) fn of(metadata: &Metadata, read: SystemTime) -> Option<Self> {
         #[cfg(unix)]
         {

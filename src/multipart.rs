@@ -31,13 +31,13 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Every attempt at a part draws a salt of its own, so uploading a part again never repeats a key and nonce. Attempts are
-//! stored apart; the receipts say which of them the object is made of. To abort an upload, drop it, and remove what
+//! Every attempt at a part draws a salt of its own, so uploading a part again never repeats a key and nonce. Attempts
+//! are stored apart; the receipts say which of them the object is made of. To abort an upload, drop it, and remove what
 //! was stored. Of two completions that race the store takes one, by compare-and-swap on the upload's envelope; where a
 //! sweep has rewrapped that meanwhile, resume from the new one and complete again.
 //!
-//! An SSE-C upload is completed without its customer key too: under a [`CompletionRecord`], which the keyring authenticates,
-//! and which the first request that brings the key finishes. The manual's page *howto* shows it.
+//! An SSE-C upload is completed without its customer key too: under a [`CompletionRecord`], which the keyring
+//! authenticates, and which the first request that brings the key finishes. The manual's page *howto* shows it.
 //!
 //! Spec: manual, format, "Multipart"; Amazon S3, "Uploading and copying objects using multipart upload".
 
@@ -83,8 +83,8 @@ pub mod s3_limits {
 
 /// A multipart upload under way: encrypts its parts.
 ///
-/// A cheap handle, to be shared by as many threads as there are; whoever has the upload's envelope can
-/// [resume](crate::Sse::resume_multipart) it elsewhere. Dropping it aborts nothing that is stored.
+/// An `Upload` is a cheap handle that many threads can share. A process that has the upload's envelope can
+/// [resume](crate::Sse::resume_multipart) the upload elsewhere. Dropping the handle aborts nothing that is stored.
 #[derive(Clone)]
 pub struct Upload {
     shared: Arc<Shared>,

@@ -1,5 +1,5 @@
-//! Threads for what blocks, so that no executor's thread waits for it: [`offload`] for rare work, [`Worker`] for work that
-//! comes again and again.
+//! Threads for what blocks, so that no executor's thread waits for it: [`offload`] for rare work, [`Worker`] for work
+//! that comes again and again.
 //!
 //! Floor 0. Uses the errors alone.
 
@@ -33,13 +33,14 @@ pub(crate) fn offload<T: Send + 'static>(
     Ok(async move { answered.await.map_err(|oneshot::Canceled| panicked()) })
 }
 
-/// A thread that does one thing after another. It is started when there is something to do, and ends when there has been
-/// nothing for 5 seconds. Clones share it.
+/// A thread that does one thing after another. It is started when there is something to do, and ends when there has
+/// been nothing for 5 seconds. Clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Worker(Arc<Mutex<Option<mpsc::Sender<Job>>>>);
 
 impl Worker {
-    /// Does something on the worker's thread. Work whose future was dropped is not begun; work that was begun is finished.
+    /// Does something on the worker's thread. Work whose future was dropped is not begun; work that was begun is
+    /// finished.
     ///
     /// # Errors
     ///

@@ -1,4 +1,5 @@
-//! [`Identity`], who asks, and which principals of a policy cover it: one rule for bucket policies and KMS key policies.
+//! [`Identity`], who asks, and which principals of a policy cover it: one rule for bucket policies and KMS key
+//! policies.
 //!
 //! Spec: AWS IAM User Guide, "AWS JSON policy elements: Principal".
 
@@ -19,8 +20,8 @@ impl<'a> Identity<'a> {
         self.is_named_by(listed) || account(listed).is_some_and(|account| self.account() == Some(account))
     }
 
-    /// The same, but an account covers its root user alone: for lists of exceptions, where the account of an exception is
-    /// listed beside it.
+    /// The same, but an account covers its root user alone: for lists of exceptions, where the account of an exception
+    /// is listed beside it.
     pub(crate) fn is_named_by(&self, listed: &str) -> bool {
         listed == self.text || self.is_root_of(listed) || self.is_session_of(listed)
     }

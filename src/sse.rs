@@ -43,37 +43,44 @@ use crate::stream::{Decryptor, Encryptor};
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
-/// A cheap handle: clones share one state, and what was built on a keyring follows its rotations. Nothing here does
-/// I/O but the key provider, the sink of an audit trail, and a keyring file that is read again where an envelope names a version that is not known
-/// or disabled (with a passphrase, and only if it has changed, at the price of Argon2id); under [`blocking`](Self::blocking) every call is synchronous.
+/// An `Sse` is a cheap handle: clones share one state, and an `Sse` on a keyring follows the keyring's rotations.
+///
+/// | a call may wait for | when |
+/// |---|---|
+/// | the key provider | SSE-KMS and DSSE-KMS: once for each object |
+/// | the stored keyring | a version is unknown or disabled, or the keyring was read too long ago |
+/// | the sink of the audit trail | before anything is given out |
+///
+/// No async call blocks its thread. Under [`blocking`](Self::blocking) every call is synchronous. The data path, from
+/// the [`Encryptor`] and the [`Decryptor`] on, does no I/O.
 ///
 /// # Security
 ///
-/// What a reader accepts is said here, and not by what is stored: the modes whose keys the builder was given, the
-/// KMS keys it was told to accept, and whatever [`expecting`](Self::expecting) leaves of them.
+/// The handle decides what a reader accepts, never the stored bytes: the modes whose keys the builder was given, the KMS
+/// keys that the builder allows, narrowed by [`expecting`](Self::expecting).
 #[derive(Clone)]
 pub struct Sse {
     shared: Arc<Shared>,
     requester: Requester,
-    /// Each narrows the others.
+    /// All of them have to be met.
     expected: Vec<Expected>,
 }
 
 impl Sse {
-    /// What to build one from.
+    /// Returns a builder.
     pub fn builder() -> SseBuilder {
         SseBuilder::default()
     }
 
-    /// The same on behalf of someone: every call to a key provider says who asks. Without it nobody does,
-    /// [`Requester::anonymous`].
+    /// Returns a handle that makes every request as this requester: key providers and the audit trail see it. The default
+    /// is [`Requester::anonymous`].
     #[must_use]
     pub fn requested_by(&self, requester: Requester) -> Self {
         Self { requester, ..self.clone() }
     }
 
-    /// The same with less accepted: for stores that keep the mode and the key of an object themselves, out of reach of
-    /// whoever writes the stored bytes.
+    /// Returns a handle that accepts less: for services that keep the mode and the key of an object themselves, where an
+    /// attacker who writes the store cannot write.
     #[must_use]
     pub fn expecting(&self, expected: Expected) -> Self {
         let mut narrowed = self.clone();
@@ -132,16 +139,16 @@ impl Sse {
         self.audited(deed, encrypting, |encrypted| Some(&encrypted.envelope)).await
     }
 
-    /// Unlocks an object: what decrypts its body, wholly or by ranges; of one that was uploaded in parts once it has been
-    /// given the [manifest](Decryptor::with_manifest).
+    /// Unlocks an object: what decrypts its body, wholly or by ranges; of one that was uploaded in parts once it has
+    /// been given the [manifest](Decryptor::with_manifest).
     ///
     /// # Errors
     ///
     /// [`Error::Unexpected`] and [`Error::CustomerKey`] before any key provider is asked; [`Error::KeyProvider`];
     /// [`Error::Inauthentic`]: envelope, key and name do not belong together; [`Error::UploadNotComplete`];
-    /// [`Error::NotCompiled`]; [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). A keyring file that has to be
-    /// read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`. [`Error::Audit`]: it could not be put
-    /// on record.
+    /// [`Error::NotCompiled`]; [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). A keyring file that has to
+    /// be read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`. [`Error::Audit`]: it could
+    /// not be put on record.
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let deed = Deed::reading(AuditOperation::DecryptObject, object, envelope);
         self.audited(deed, self.decryptor_of(object, envelope, unlock), |_| None).await

@@ -25,8 +25,8 @@ use support::{C, Service, name};
 
 const SEALED: u64 = C as u64 + 16;
 
-/// How a client uploads: the parts in ascending order, each with its number, its length and how often it is uploaded; the
-/// order in which the attempts arrive; and how long labels are.
+/// How a client uploads: the parts in ascending order, each with its number, its length and how often it is uploaded;
+/// the order in which the attempts arrive; and how long labels are.
 #[derive(Clone, Debug)]
 struct Uploading {
     mode: usize,

@@ -247,8 +247,8 @@ fn name_of(object: &ObjectName) -> Value {
     json!({ "realm": hex(b"account-7"), "bucket": hex(object.bucket()), "key": hex(object.key()), "version_id": hex(b"v1") })
 }
 
-/// The program. Nothing where nobody has said which Python to take, and the one there is lacks the package: `./tests/run`
-/// says, and reports it if it cannot.
+/// The program. Nothing where nobody has said which Python to take, and the one there is lacks the package:
+/// `./tests/run` says, and reports it if it cannot.
 fn program() -> Option<impl Fn() -> Command> {
     let named = std::env::var_os("ATREST_PYTHON");
     let python = named.clone().unwrap_or_else(|| "python3".into());

@@ -102,7 +102,8 @@ fn a_link_to_nowhere_is_no_missing_file() {
     assert!(!target.exists());
 }
 
-/// A crash between the link and the removal of the temporary name: a second link to the live key, which would outlive it.
+/// A crash between the link and the removal of the temporary name: a second link to the live key, which would outlive
+/// it.
 #[cfg(unix)]
 #[test]
 fn a_second_link_that_a_crash_left_is_removed_at_the_next_start() {

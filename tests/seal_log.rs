@@ -79,8 +79,8 @@ fn child_with_a_stuck_generator_and_the_same_plaintext() {
     }
 }
 
-/// A generator that after its first draw gives the same bytes for ever: what begins the upload is random, and every salt
-/// behind it repeats.
+/// A generator that after its first draw gives the same bytes for ever: what begins the upload is random, and every
+/// salt behind it repeats.
 #[derive(Clone, Default)]
 struct Repeating(Arc<Mutex<usize>>);
 

@@ -1,4 +1,5 @@
-//! Writes the seeds of the fuzz targets from the vectors and the manual: `cargo run --manifest-path fuzz/Cargo.toml --example seeds`.
+//! Writes the seeds of the fuzz targets from the vectors and the manual: `cargo run --manifest-path fuzz/Cargo.toml
+//! --example seeds`.
 //!
 //! What it writes is kept beside the targets, so this runs only where the vectors or a target's input has changed.
 
@@ -302,7 +303,8 @@ impl EnvelopeStore for Untouched {
     }
 }
 
-/// As `manifest_open` reads them: manifests, receipts and values as they are stored, honest records and honest receipts.
+/// As `manifest_open` reads them: manifests, receipts and values as they are stored, honest records and honest
+/// receipts.
 fn manifests(seeds: &mut Seeds, accepted: &[Value], derivations: &Value) {
     for (at, case) in accepted.iter().filter(|case| case.get("manifest").is_some()).enumerate() {
         let (layers, at) = (case["data_keys"].as_array().expect("keys").len(), at as u8);

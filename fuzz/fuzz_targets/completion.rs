@@ -1,8 +1,8 @@
-//! Completion records of any bytes, and records that say anything at all under the right tag: the library and the oracle
-//! agree on the layout, on what opens and on what finishes. Beside them the small values that a service keeps.
+//! Completion records of any bytes, and records that say anything at all under the right tag: the library and the
+//! oracle agree on the layout, on what opens and on what finishes. Beside them the small values that a service keeps.
 //!
-//! A case is `u8 kind | u8 backend | customer key(32) | LP(realm) | LP(bucket) | LP(key) | LP(version id) | bytes`. By kind
-//! modulo 3 the bytes are a record, a record without its tag, or a kept attempt or total.
+//! A case is `u8 kind | u8 backend | customer key(32) | LP(realm) | LP(bucket) | LP(key) | LP(version id) | bytes`. By
+//! kind modulo 3 the bytes are a record, a record without its tag, or a kept attempt or total.
 
 #![no_main]
 

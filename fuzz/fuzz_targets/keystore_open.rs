@@ -1,5 +1,5 @@
-//! The file of an embedded KMS: any bytes, and any payload under the right root key. What opens is used and changed, and
-//! after each change it opens again as the same store, or as it was where the change is refused.
+//! The file of an embedded KMS: any bytes, and any payload under the right root key. What opens is used and changed,
+//! and after each change it opens again as the same store, or as it was where the change is refused.
 //!
 //! A case is `u8 kind | u8 change |` and then the file, or by an odd kind its payload. The seeds are payloads.
 

@@ -1,9 +1,10 @@
-//! What is handed to the embedded KMS to be unwrapped: any bytes, under any name and context, by the owner or a stranger.
-//! It opens what the oracle opens, and nothing else.
+//! What is handed to the embedded KMS to be unwrapped: any bytes, under any name and context, by the owner or a
+//! stranger. It opens what the oracle opens, and nothing else.
 //!
 //! A case is `u8 kind | u8 name | LP(name) | u8 pairs | pairs x (LP(name) LP(value)) |` and then, by kind modulo 3: a
-//! wrapped key; `u8 which | u8 how | u8 where | u8 what`, a change to a real one; or the same without `which`, a change to one
-//! that is generated. The name is `LP(name)` where no known one is meant. A kind of 128 and more is a stranger's.
+//! wrapped key; `u8 which | u8 how | u8 where | u8 what`, a change to a real one; or the same without `which`, a change
+//! to one that is generated. The name is `LP(name)` where no known one is meant. A kind of 128 and more is a
+//! stranger's.
 
 #![no_main]
 

@@ -1,5 +1,5 @@
-//! Key stores of the embedded KMS: sealed by the oracle, so that they are always the same, and opened from a directory of
-//! this process.
+//! Key stores of the embedded KMS: sealed by the oracle, so that they are always the same, and opened from a directory
+//! of this process.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
@@ -124,7 +124,8 @@ pub fn payload() -> Vec<u8> {
     payload.to_string().into_bytes()
 }
 
-/// What the oracle wrapped under these keys: at which of the keys, under which version, with which pairs, and the result.
+/// What the oracle wrapped under these keys: at which of the keys, under which version, with which pairs, and the
+/// result.
 pub fn wrapped() -> Vec<(usize, Pairs, Vec<u8>)> {
     let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
     let contexts = [vec![], vec![pair("a", ""), pair("team", "photos")]];

@@ -113,8 +113,8 @@ impl AuditEvent {
         self.key.as_ref().and_then(|(_, version)| *version)
     }
 
-    /// The pairs that the key is bound to: the caller's in an event of an object, and in a KMS's event those that it was
-    /// shown, with the object's ARN among them.
+    /// The pairs that the key is bound to: the caller's in an event of an object, and in a KMS's event those that it
+    /// was shown, with the object's ARN among them.
     pub fn context(&self) -> Option<&EncryptionContext> {
         self.context.as_ref()
     }

@@ -71,26 +71,26 @@ pub enum Fsync {
 /// over is written whether its caller still waits or not.
 ///
 /// The file has mode 0600 and is only ever appended to (`O_APPEND`): this sink overwrites, cuts and deletes nothing. A
-/// batch that cannot be written is an error for each of its events, and the next batch is tried again: once the disk has
-/// room, the sink goes on. A crash or a full disk may leave a line that is cut. The next line then begins after a newline
-/// of its own, so that one line (or an empty one) cannot be read, and no other.
+/// batch that cannot be written is an error for each of its events, and the next batch is tried again: once the disk
+/// has room, the sink goes on. A crash or a full disk may leave a line that is cut. The next line then begins after a
+/// newline of its own, so that one line (or an empty one) cannot be read, and no other.
 ///
 /// The path is looked at before each batch and again after its fsync. Where the file was moved or removed, or cut
 /// meanwhile, the batch is written again into the file that the path leads to now, or into a new one, before its events
 /// are answered. A line may then stand in two files; none is missing.
 ///
-/// One sink at a time writes to a file: it holds a lock on `NAME.lock` beside it, and a second sink is refused. Programs
-/// that ignore the lock and append too do no harm to whole lines.
+/// One sink at a time writes to a file: it holds a lock on `NAME.lock` beside it, and a second sink is refused.
+/// Programs that ignore the lock and append too do no harm to whole lines.
 ///
 /// # Errors
 ///
-/// Of [`record`](AuditSink::record): the file system's, for all events of a batch; some of them may be on record all the
-/// same. Where the thread has ended by a panic, each event fails.
+/// Of [`record`](AuditSink::record): the file system's, for all events of a batch; some of them may be on record all
+/// the same. Where the thread has ended by a panic, each event fails.
 ///
 /// # Security
 ///
-/// The file says who did what with which object, and the values of the encryption contexts. It is not sealed: an attacker
-/// who may write it can change what it says.
+/// The file says who did what with which object, and the values of the encryption contexts. It is not sealed: an
+/// attacker who may write it can change what it says.
 ///
 /// # Performance
 ///
@@ -139,13 +139,13 @@ impl JsonLines {
         answer(self.ask(Task::Sync))
     }
 
-    /// Opens the file that the path leads to now, or makes it, after what was handed over before is written: for SIGHUP,
-    /// once another program has moved the file. Without it the move is noticed with the next event.
+    /// Opens the file that the path leads to now, or makes it, after what was handed over before is written: for
+    /// SIGHUP, once another program has moved the file. Without it the move is noticed with the next event.
     ///
     /// # Errors
     ///
-    /// The file system's; `ResourceBusy`: the path leads to another place now, and another sink holds its lock. The sink
-    /// keeps the file that it had.
+    /// The file system's; `ResourceBusy`: the path leads to another place now, and another sink holds its lock. The
+    /// sink keeps the file that it had.
     pub fn reopen(&self) -> impl Future<Output = io::Result<()>> + Send + 'static + use<> {
         answer(self.ask(Task::Reopen))
     }
@@ -204,21 +204,22 @@ impl JsonLinesOptions {
     }
 
     /// The most bytes of a file. Before a line that would make it longer, the file is synchronised and renamed to
-    /// `NAME.000001`, or the next number that is free, and a new one is begun. No file is ever replaced or deleted. One file
-    /// that grows for ever if not given.
+    /// `NAME.000001`, or the next number that is free, and a new one is begun. No file is ever replaced or deleted. One
+    /// file that grows for ever if not given.
     #[must_use]
     pub fn max_len(self, max_len: u64) -> Self {
         Self { max_len: Some(max_len), ..self }
     }
 
-    /// The most events that are written together and share one fsync; 1,024 if not given. With 1, each event has an fsync
-    /// of its own.
+    /// The most events that are written together and share one fsync; 1,024 if not given. With 1, each event has an
+    /// fsync of its own.
     #[must_use]
     pub fn max_batch(self, max_batch: NonZeroUsize) -> Self {
         Self { max_batch, ..self }
     }
 
-    /// How many events may wait to be written before new operations wait too ([`AuditSink::ready`]); 4,096 if not given.
+    /// How many events may wait to be written before new operations wait too ([`AuditSink::ready`]); 4,096 if not
+    /// given.
     ///
     /// # Performance
     ///

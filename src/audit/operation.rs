@@ -106,7 +106,8 @@ operations! {
 }
 
 impl AuditOperation {
-    /// Whether it changes nothing that is stored, in CloudTrail's sense: making a key for someone and unwrapping one do not.
+    /// Whether it changes nothing that is stored, in CloudTrail's sense: making a key for someone and unwrapping one do
+    /// not.
     pub fn is_read_only(self) -> bool {
         matches!(
             self,

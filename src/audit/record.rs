@@ -31,8 +31,8 @@ pub(super) fn line(event: &AuditEvent, event_id: &str) -> io::Result<Vec<u8>> {
 }
 
 impl AuditEvent {
-    /// The event as [`JsonLines`](super::JsonLines) writes it, without the newline, under a fresh event id: for a sink of
-    /// one's own.
+    /// The event as [`JsonLines`](super::JsonLines) writes it, without the newline, under a fresh event id: for a sink
+    /// of one's own.
     ///
     /// # Errors
     ///

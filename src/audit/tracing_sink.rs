@@ -7,13 +7,13 @@ use super::{AuditEvent, AuditFuture, AuditSink, names};
 use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
 
-/// Gives every event to `tracing`, with the target `atrest::audit`: at level INFO what was done, at WARN what was refused.
-/// Never fails.
+/// Gives every event to `tracing`, with the target `atrest::audit`: at level INFO what was done, at WARN what was
+/// refused. Never fails.
 ///
-/// The fields, each where there is something to say: `operation`, `requester`, `mode`, `bucket`, `key`, `requested_key_id`,
-/// `key_id`, `key_version`, `context` (all pairs, with their values), `parameters` and `error`; of the object also `realm` and
-/// `version_id`, and where it had another name `source_bucket` and `source_key`. Where one of the names is not UTF-8, all
-/// of them are in percent-encoding and the field `encoding` says `url`.
+/// The fields, each where there is something to say: `operation`, `requester`, `mode`, `bucket`, `key`,
+/// `requested_key_id`, `key_id`, `key_version`, `context` (all pairs, with their values), `parameters` and `error`; of
+/// the object also `realm` and `version_id`, and where it had another name `source_bucket` and `source_key`. Where one
+/// of the names is not UTF-8, all of them are in percent-encoding and the field `encoding` says `url`.
 ///
 /// # Security
 ///

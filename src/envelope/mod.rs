@@ -101,10 +101,11 @@ pub enum EnvelopeState {
     Multipart,
 }
 
-/// What a store keeps beside an object to be able to read it: 200 to 850 bytes as a rule, 65,663 at the most.
+/// The envelope of an object: what a store keeps beside the body to be able to read it. It is usually 200 to 850 bytes
+/// long, and at most 65,663.
 ///
-/// Nothing in it is secret, and nothing in it is trusted: whoever writes the store can write it. What its methods say
-/// is what stands there; only [`Sse`](crate::Sse) says whether it is true.
+/// An envelope holds no secret, and a reader must not trust it: an attacker who writes the store can write any
+/// envelope. The methods give what the bytes say; only [`Sse`](crate::Sse) verifies whether it is true.
 ///
 /// Spec: manual, format, "Envelope".
 #[derive(Clone, PartialEq, Eq)]

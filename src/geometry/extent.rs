@@ -225,8 +225,8 @@ impl Parts {
     ///
     /// # Errors
     ///
-    /// [`Error::RangeNotSatisfiable`]: the range holds no byte of an object of these parts. The Rust range `0..` of parts
-    /// that are all empty fetches the last part.
+    /// [`Error::RangeNotSatisfiable`]: the range holds no byte of an object of these parts. The Rust range `0..` of
+    /// parts that are all empty fetches the last part.
     pub fn fetches(&self, range: impl Into<ByteRange>) -> Result<Vec<Range<u64>>> {
         let plaintext_len = self.plaintext_len();
         let range = range.into();

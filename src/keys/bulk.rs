@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::secret::MasterKey;
 
 impl Keyring {
-    /// The key of each of these versions, or why it cannot be had. Reads the stored keyring at most once, and only where a
-    /// version is unknown or disabled.
+    /// The key of each of these versions, or why it cannot be had. Reads the stored keyring at most once, and only
+    /// where a version is unknown or disabled.
     pub(crate) async fn unwrapping_keys(&self, versions: &BTreeSet<u32>) -> BTreeMap<u32, Result<Arc<MasterKey>>> {
         let mut state = self.state();
         let mut unread: Option<Error> = None;

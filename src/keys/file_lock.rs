@@ -65,7 +65,8 @@ impl Lock {
 
 impl Drop for Lock {
     fn drop(&mut self) {
-        // Closing is not enough: a process that is being started elsewhere in this one has the file open too, for a moment.
+        // Closing is not enough: a process that is being started elsewhere in this one has the file open too, for a
+        // moment.
         let _ = self.0.unlock();
     }
 }

@@ -22,10 +22,10 @@ use crate::secret::MasterKey;
 
 /// Versions of the master key that SSE-S3 and the outer layer of DSSE-KMS wrap data keys with.
 ///
-/// A handle: clones share one keyring, and an [`Sse`](crate::Sse) built on one wraps its next object under the primary of
-/// that moment. A keyring of a [`KeyringFile`](crate::KeyringFile) stores every change before the change takes effect. A
-/// keyring that is made here is stored nowhere, and refuses changes unless
-/// [it is said](Self::with_changes_lost_on_exit) that they may be lost.
+/// A handle: clones share one keyring, and an [`Sse`](crate::Sse) built on one wraps its next object under the primary
+/// of that moment. A keyring of a [`KeyringFile`](crate::KeyringFile) stores every change before the change takes
+/// effect. A keyring that is made here is stored nowhere, and refuses changes unless [it is
+/// said](Self::with_changes_lost_on_exit) that they may be lost.
 ///
 /// Verbs that read or change what is stored are async, and never block the thread that polls them. Each has a
 /// synchronous twin under [`blocking`](Self::blocking). All others read memory.
@@ -109,8 +109,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`Error::SealedFile`](crate::Error::SealedFile); [`Error::Inauthentic`](crate::Error::Inauthentic): the bytes were
-    /// changed. [`Error::Io`](crate::Error::Io): no thread could be started.
+    /// [`Error::SealedFile`](crate::Error::SealedFile); [`Error::Inauthentic`](crate::Error::Inauthentic): the bytes
+    /// were changed. [`Error::Io`](crate::Error::Io): no thread could be started.
     pub async fn from_sealed(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
         let (sealed, root_key) = (sealed.to_vec(), root_key.clone());
         let opening = offload(move || sealed_keyring::open(&sealed, &root_key)).map_err(no_thread)?;
@@ -143,8 +143,8 @@ impl Keyring {
         BlockingKeyring::new(self.clone())
     }
 
-    /// Seals the keyring as it is now under a fresh salt, for a backup. Versions that are [gone](VersionState::Gone) from
-    /// the stored keyring are in the bytes as disabled ones.
+    /// Seals the keyring as it is now under a fresh salt, for a backup. Versions that are [gone](VersionState::Gone)
+    /// from the stored keyring are in the bytes as disabled ones.
     ///
     /// # Errors
     ///
@@ -205,8 +205,8 @@ impl Keyring {
         self.0.stored().ok().and_then(|stored| stored.seen().history)
     }
 
-    /// Puts every change that this handle and its clones make on record from now on, if the keyring is in a storage. The
-    /// first recorder stays.
+    /// Puts every change that this handle and its clones make on record from now on, if the keyring is in a storage.
+    /// The first recorder stays.
     pub(crate) fn record_changes(&self, recorder: Arc<dyn Recorder>) {
         if let Ok(stored) = self.0.stored() {
             let _ = stored.recorder.set(recorder);
@@ -246,8 +246,8 @@ impl Keyring {
         key_id == Some(&*self.state().key_id)
     }
 
-    /// The key that wraps, with its id and number, all of one moment. A stored keyring is read again first where the last
-    /// read is longer ago than it may be.
+    /// The key that wraps, with its id and number, all of one moment. A stored keyring is read again first where the
+    /// last read is longer ago than it may be.
     //= manual/format.md#retiring-a-key-version
     pub(crate) async fn wrapping_key(&self) -> Result<(String, u32, Arc<MasterKey>)> {
         if let Ok(stored) = self.0.stored() {

@@ -35,11 +35,11 @@ const WAIT: Duration = Duration::from_secs(10);
 /// # Ok(()) }
 /// ```
 ///
-/// A new file has mode 0600; one that is replaced keeps its owner, group and mode, or the change is refused. A change takes
-/// a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file (`NAME.tmp`),
-/// synchronises it and renames it. So two processes that rotate at once make two versions, and a crash leaves the old file
-/// or the new one. Links are followed at every use, and the file at their end is locked and replaced. A missing or
-/// damaged file is an error, and never replaced by a new one.
+/// A new file has mode 0600; one that is replaced keeps its owner, group and mode, or the change is refused. A change
+/// takes a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file
+/// (`NAME.tmp`), synchronises it and renames it. So two processes that rotate at once make two versions, and a crash
+/// leaves the old file or the new one. Links are followed at every use, and the file at their end is locked and
+/// replaced. A missing or damaged file is an error, and never replaced by a new one.
 ///
 /// # Security
 ///
@@ -152,21 +152,21 @@ impl KeyringFile {
 
     /// How long ago the stored keyring may have been read for a write to be under it; 5 minutes if not given.
     ///
-    /// A write reads the keyring again where the last read is longer ago, and fails with
-    /// [`Error::KeyProvider`] of kind `Unavailable` where it cannot. From half of this time a write begins a read that it
-    /// does not wait for. Reads of objects go on whatever the age.
+    /// A write reads the keyring again where the last read is longer ago, and fails with [`Error::KeyProvider`] of kind
+    /// `Unavailable` where it cannot. From half of this time a write begins a read that it does not wait for. Reads of
+    /// objects go on whatever the age.
     ///
     /// # Security
     ///
-    /// This is how long a node may go on writing under a version that another node took out of use: wait longer than this
-    /// before a version is disabled or retired.
+    /// This is how long a node may go on writing under a version that another node took out of use: wait longer than
+    /// this before a version is disabled or retired.
     #[must_use]
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
 
-    /// How long a call waits for the storage to answer; 10 seconds if not given. Half of it is for the lock of a file. A
-    /// change asks the storage up to three times.
+    /// How long a call waits for the storage to answer; 10 seconds if not given. Half of it is for the lock of a file.
+    /// A change asks the storage up to three times.
     #[must_use]
     pub fn wait(self, limit: Duration) -> Self {
         Self { wait: limit, ..self }

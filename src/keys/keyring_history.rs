@@ -39,9 +39,9 @@ impl State {
         Ok(Self { gone, ..stored })
     }
 
-    /// What is left of this state where another history is taken in its place: the versions that the other one no longer
-    /// has are set apart as gone. Gives the numbers, too, of those that are lost: the other one has another key there, or
-    /// will give the number to another key yet.
+    /// What is left of this state where another history is taken in its place: the versions that the other one no
+    /// longer has are set apart as gone. Gives the numbers, too, of those that are lost: the other one has another key
+    /// there, or will give the number to another key yet.
     pub(super) fn given_up_for(&self, stored: Self) -> (Self, Vec<u32>) {
         let same_keyring = stored.key_id == self.key_id;
         let is_kept = |number: u32, version: &Version| match stored.versions.get(&number) {
@@ -61,8 +61,8 @@ impl State {
         (Self { gone, ..stored }, lost)
     }
 
-    /// Raises the generation to that of the keyring that this one replaces, and the next version too where it is a fork:
-    /// no number that the fork gave to a key is given to another key.
+    /// Raises the generation to that of the keyring that this one replaces, and the next version too where it is a
+    /// fork: no number that the fork gave to a key is given to another key.
     pub(super) fn outnumber(&mut self, replaced: &Self) {
         self.generation = self.generation.max(replaced.generation);
         if self.key_id == replaced.key_id {

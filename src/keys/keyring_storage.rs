@@ -9,8 +9,8 @@ use std::sync::Arc;
 /// What a storage answers in its own time.
 pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'static>>;
 
-/// Where the sealed bytes of one keyring are kept: an object store, a database, a coordination service. Two methods, with
-/// owned arguments and `'static` futures, so that a call can be timed out or abandoned.
+/// Where the sealed bytes of one keyring are kept: an object store, a database, a coordination service. Two methods,
+/// with owned arguments and `'static` futures, so that a call can be timed out or abandoned.
 ///
 /// A keyring file is one such storage. What makes a stored keyring acceptable is decided above it, by the library: an
 /// implementation moves bytes, and compares tags.
@@ -58,13 +58,13 @@ pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 
 /// ```
 ///
 /// The futures are polled on a thread of the library's own, outside any async runtime, and while a keyring is opened or
-/// created on the caller's. An implementation that needs a reactor brings its own. The futures do not block. One that does
-/// not end within the keyring's [`wait`](crate::KeyringFile::wait) is dropped.
+/// created on the caller's. An implementation that needs a reactor brings its own. The futures do not block. One that
+/// does not end within the keyring's [`wait`](crate::KeyringFile::wait) is dropped.
 ///
 /// # Security
 ///
-/// The bytes are sealed under the root key: a storage can neither read nor change a keyring. It can give an old one, which
-/// a keyring that has seen a newer one refuses; and it can lose it.
+/// The bytes are sealed under the root key: a storage can neither read nor change a keyring. It can give an old one,
+/// which a keyring that has seen a newer one refuses; and it can lose it.
 pub trait KeyringStorage: Send + Sync + 'static {
     /// Reads the sealed bytes and their tag, or says that they are still those of the tag.
     ///
@@ -105,7 +105,8 @@ impl fmt::Debug for StorageTag {
     }
 }
 
-/// What [`KeyringStorage::load`] found. `Debug` shows no sealed bytes: under a passphrase they can be guessed at offline.
+/// What [`KeyringStorage::load`] found. `Debug` shows no sealed bytes: under a passphrase they can be guessed at
+/// offline.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Loaded {

@@ -12,16 +12,17 @@ use crate::error::{Limit, Result};
 ///
 /// Every verb here reads or changes what is stored, where the keyring is stored. Beside what each names, it fails with
 ///
-/// - [`Error::KeyProvider`](crate::Error::KeyProvider) of kind `Unavailable`: the storage or its lock does not answer in
-///   time, what is stored has [another history](crate::error::OtherHistory), or it is not known whether a change was stored;
+/// - [`Error::KeyProvider`](crate::Error::KeyProvider) of kind `Unavailable`: the storage or its lock does not answer
+///   in time, what is stored has [another history](crate::error::OtherHistory), or it is not known whether a change was
+///   stored;
 /// - [`Error::Io`](crate::Error::Io): the storage cannot be read or written;
 /// - [`Error::SealedFile`](crate::Error::SealedFile), [`Error::Inauthentic`](crate::Error::Inauthentic): what is stored
 ///   does not open;
 /// - [`KeyringError::Conflict`](crate::error::KeyringError::Conflict): others changed it again and again meanwhile.
 ///
 /// Changes of a keyring that is stored nowhere are
-/// [`Misuse::KeyringNotStored`](crate::error::Misuse::KeyringNotStored). A caller that drops the future loses nothing: a
-/// change that was begun is finished, one that was not is never begun.
+/// [`Misuse::KeyringNotStored`](crate::error::Misuse::KeyringNotStored). A caller that drops the future loses nothing:
+/// a change that was begun is finished, one that was not is never begun.
 impl Keyring {
     /// Makes a new version that opens but does not wrap yet, and gives its number.
     ///
@@ -82,9 +83,9 @@ impl Keyring {
     ///
     /// # Security
     ///
-    /// Whatever is still wrapped under it is lost for ever. What no usage can show: nodes that have not read the keyring
-    /// since, and writes that began before. Make another version the primary; wait for both; sweep all versions of all
-    /// objects, and all uploads; disable; wait; retire.
+    /// Whatever is still wrapped under it is lost for ever. What no usage can show: nodes that have not read the
+    /// keyring since, and writes that began before. Make another version the primary; wait for both; sweep all versions
+    /// of all objects, and all uploads; disable; wait; retire.
     ///
     /// # Errors
     ///
@@ -95,12 +96,13 @@ impl Keyring {
         self.change(move |state| state.retire(version, &usage)).await.map(drop)
     }
 
-    /// Destroys a disabled version, or a staged one, whatever is still wrapped under it. Its number is never used again.
+    /// Destroys a disabled version, or a staged one, whatever is still wrapped under it. Its number is never used
+    /// again.
     ///
     /// # Security
     ///
-    /// Every object and upload that is still wrapped under it is lost for ever. [`retire`](Self::retire) asks for a proof
-    /// that there is none.
+    /// Every object and upload that is still wrapped under it is lost for ever. [`retire`](Self::retire) asks for a
+    /// proof that nothing is wrapped under it.
     ///
     /// # Errors
     ///
@@ -140,8 +142,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`Unexpected::History`](crate::error::Unexpected::History): what is stored does not continue what is in memory. The
-    /// keyring goes on reading with what it had, and refuses to write.
+    /// [`Unexpected::History`](crate::error::Unexpected::History): what is stored does not continue what is in memory.
+    /// The keyring goes on reading with what it had, and refuses to write.
     pub async fn reload(&self) -> Result<()> {
         match self.kept().stored() {
             Ok(stored) => stored.reload().await,
@@ -152,14 +154,14 @@ impl Keyring {
     /// Takes the stored keyring in the place of the one in memory, whatever its history; gives the numbers of the
     /// versions whose keys are lost with that.
     ///
-    /// For an operator who has found out which of two histories is the right one. Where the key id is the same, versions
-    /// that the stored keyring no longer has stay in memory as [gone](crate::VersionState::Gone).
+    /// For an operator who has found out which of two histories is the right one. Where the key id is the same,
+    /// versions that the stored keyring no longer has stay in memory as [gone](crate::VersionState::Gone).
     ///
     /// # Security
     ///
     /// A version is lost where the stored keyring has another key under its number, or is going to give the number to
-    /// another key; and with it every object that this process wrote under it. [`seal`](Self::seal) the keyring first, and
-    /// keep the bytes.
+    /// another key; and with it every object that this process wrote under it. [`seal`](Self::seal) the keyring first,
+    /// and keep the bytes.
     ///
     /// # Errors
     ///
@@ -171,9 +173,9 @@ impl Keyring {
         Ok(std::mem::take(&mut lost))
     }
 
-    /// Replaces the stored keyring by the one in memory, whatever is stored; gives the new generation, above both. A stored
-    /// keyring that continues the one in memory is read first, and loses nothing. The numbers that a fork gave to its
-    /// versions are not given out again.
+    /// Replaces the stored keyring by the one in memory, whatever is stored; gives the new generation, above both. A
+    /// stored keyring that continues the one in memory is read first, and loses nothing. The numbers that a fork gave
+    /// to its versions are not given out again.
     ///
     /// For an operator who has found out which of two histories is the right one. Versions that are
     /// [gone](crate::VersionState::Gone) from the stored keyring come back as disabled ones. Other processes that have

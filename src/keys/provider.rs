@@ -46,15 +46,16 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// }
 /// ```
 ///
-/// A panic of a provider becomes an error of kind [`Panicked`](KeyProviderErrorKind::Panicked) of the operation that asked.
+/// A panic of a provider becomes an error of kind [`Panicked`](KeyProviderErrorKind::Panicked) of the operation that
+/// asked.
 ///
 /// # Security
 ///
 /// The provider authorises [`KeyRequest::requester`] after it has resolved the key, and binds the wrapped key to every
 /// pair of [`KeyRequest::context`]: unwrapping with others fails. The library compares the key that answered with the
-/// key that was asked for: always when a key is unwrapped, and when one is generated wherever the request names a key by
-/// its ARN or by an id that the service's [`KmsKeys`](crate::KmsKeys) list. An alias is not compared with anything, so
-/// the provider alone answers for which key it stands.
+/// key that was asked for: always when a key is unwrapped, and when one is generated wherever the request names a key
+/// by its ARN or by an id that the service's [`KmsKeys`](crate::KmsKeys) list. An alias is not compared with anything,
+/// so the provider alone answers for which key it stands.
 pub trait KeyProvider: Send + Sync + 'static {
     /// Makes a fresh key-encryption key under the KMS key that the request names, and wraps it.
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey>;
@@ -145,8 +146,8 @@ pub struct GeneratedKey {
 }
 
 impl GeneratedKey {
-    /// What a provider generated: the resolved id of the KMS key (an ARN or URI; an alias is refused), the wrapped key (1
-    /// to 6,144 bytes) and the key itself.
+    /// What a provider generated: the resolved id of the KMS key (an ARN or URI; an alias is refused), the wrapped key
+    /// (1 to 6,144 bytes) and the key itself.
     pub fn new(key_id: impl Into<String>, wrapped: impl Into<Vec<u8>>, kek: KeyEncryptionKey) -> Self {
         Self { key_id: key_id.into(), wrapped: WrappedKey::new(wrapped), kek }
     }

@@ -113,8 +113,8 @@ impl RootKey {
     ///
     /// # Security
     ///
-    /// Opens the file whatever its mode: an operator who mounts secrets into a container often cannot choose it. Make sure
-    /// that no other user can read it.
+    /// Opens the file whatever its mode: an operator who mounts secrets into a container often cannot choose it. Make
+    /// sure that no other user can read it.
     pub fn open_file(path: impl AsRef<Path>) -> Result<Self> {
         let doing = "the root key file cannot be read";
         let file = File::open(path).map_err(|e| IoError::new(doing, e))?;
@@ -127,12 +127,14 @@ impl RootKey {
         Ok(Self::from_secret(Secret::from_bytes(key, || invalid(ALL_ZERO))?))
     }
 
-    /// The key of a file that [`create_file`](Self::create_file) made or, where there is no file, a fresh key in a new one.
+    /// The key of a file that [`create_file`](Self::create_file) made or, where there is no file, a fresh key in a new
+    /// one.
     ///
     /// Processes that start at the same moment get the same key: the new file takes its name whole, by a hard link, and
     /// never the name of a file that is there. A crash leaves no file of that name or a whole one. It may leave a
     /// `NAME.*.tmp` of mode 0600 too, which is either a second link to the root key file, or a key that seals nothing.
-    /// The next call removes a second link, where the system tells links (Unix) and lets this process write the directory.
+    /// The next call removes a second link, where the system tells links (Unix) and lets this process write the
+    /// directory.
     ///
     /// # Errors
     ///
@@ -167,8 +169,8 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the variable is not set (kind `NotFound`), or its value is anything else or all zero
-    /// (kind `InvalidData`). No error shows any of the value.
+    /// [`Error::Io`](crate::Error::Io): the variable is not set (kind `NotFound`), or its value is anything else or all
+    /// zero (kind `InvalidData`). No error shows any of the value.
     ///
     /// # Security
     ///

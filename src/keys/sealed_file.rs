@@ -61,7 +61,8 @@ pub(crate) fn seal(kind: Kind, root: &RootKey, generator: &Generator, payload: &
 ///
 /// # Errors
 ///
-/// In the order of the manual: not a sealed file, malformed, unsupported, malformed again, another root key, inauthentic.
+/// In the order of the manual: not a sealed file, malformed, unsupported, malformed again, another root key,
+/// inauthentic.
 pub(crate) fn open(kind: Kind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     let rest = file.strip_prefix(&MAGIC).ok_or(SealedFileError::NotASealedFile)?;
     let (&[version, stored_kind, kdf], rest) = rest.split_first_chunk().ok_or(TOO_SHORT)?;

@@ -133,11 +133,12 @@ impl Place {
 }
 
 impl Locked {
-    /// Replaces the file in one step: a crash leaves the old one or the new one. The new file has the owner, the group and
-    /// the mode of the old one.
+    /// Replaces the file in one step: a crash leaves the old one or the new one. The new file has the owner, the group
+    /// and the mode of the old one.
     pub(crate) fn replace(&self, file: &StoredFile, old: Replacing<'_>, sealed: &[u8]) -> Result<(), NotReplaced> {
         let exists = !matches!(old, Replacing::Nothing);
-        // A directory that cannot be opened cannot be synchronised either: that is found out before anything is written.
+        // A directory that cannot be opened cannot be synchronised either: that is found out before anything is
+        // written.
         let directory = File::open(directory_of(&self.place.path)).map_err(cannot_be_settled)?;
         if sealed.len() as u64 > file.max_len {
             return Err(cannot_be_replaced(ErrorKind::FileTooLarge.into()).into());
@@ -152,7 +153,8 @@ impl Locked {
             let _ = fs::remove_file(&self.place.temporary); // the first error is the one to tell
         })?;
         let settled = sync(&directory).and_then(|()| {
-            // Where a lock did not hold, another process may have renamed its file over this one, or this one's name away.
+            // Where a lock did not hold, another process may have renamed its file over this one, or this one's name
+            // away.
             let is_new = identity(&fs::symlink_metadata(&self.place.path)?) == identity(&new.metadata()?);
             if is_new { Ok(()) } else { Err(ErrorKind::Interrupted.into()) }
         });

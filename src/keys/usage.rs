@@ -8,8 +8,8 @@ use crate::error::{KeyringError, Result};
 
 /// How many objects and uploads are wrapped under each version of one keyring, as a walk over the whole store counted.
 ///
-/// A [sweep](crate::rotation::Sweep) and an [inventory](crate::rotation::Inventory) count one as they go. A service that
-/// has an index of its envelopes counts its own:
+/// A [sweep](crate::rotation::Sweep) and an [inventory](crate::rotation::Inventory) count one as they go. A service
+/// that has an index of its envelopes counts its own:
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -29,8 +29,8 @@ use crate::error::{KeyringError, Result};
 ///
 /// # Security
 ///
-/// After a keyring was restored from a backup or rebuilt from its versions, throw away every usage, report and cursor from
-/// before: what they say of its versions is another history, and not always told apart.
+/// After a keyring was restored from a backup or rebuilt from its versions, throw away every usage, report and cursor
+/// from before: what they say of its versions is another history, and not always told apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUsage {
     pub(crate) key_id: String,
@@ -136,9 +136,9 @@ impl KeyUsage {
     /// Whether a version that is disabled now can have been the primary since the walk began.
     ///
     /// A keyring does not remember its former primaries, but it counts its changes, and each change is one of one
-    /// version. To become the primary and then be disabled takes two changes of that version. So it was not the primary if
-    /// at most one change is left over when every other version has had the least number of changes that it shows. Fewer
-    /// changes than show are the history of another keyring: one restored from a backup, or rebuilt.
+    /// version. To become the primary and then be disabled takes two changes of that version. So it was not the primary
+    /// if at most one change is left over when every other version has had the least number of changes that it shows.
+    /// Fewer changes than show are the history of another keyring: one restored from a backup, or rebuilt.
     fn may_have_been_primary_since(&self, now: &State, version: u32) -> bool {
         let numbers = self.versions.keys().chain(now.versions.keys().filter(|n| !self.versions.contains_key(*n)));
         let others = numbers.filter(|number| **number != version).map(|number| {

@@ -43,7 +43,8 @@ impl Wrapping {
     ///
     /// # Errors
     ///
-    /// Inauthentic: header, name, key-encryption key and wrapped key do not belong together, or the data key is all zero.
+    /// Inauthentic: header, name, key-encryption key and wrapped key do not belong together, or the data key is all
+    /// zero.
     pub(crate) fn unwrap(&self, header: &[u8], name: &[u8], wrapped: &[u8; WRAPPED_KEY_LEN]) -> Result<DataKey, Error> {
         let one_shot = self.one_shot(header, name);
         let data_key = Secret::filled_by(|data_key| one_shot.open(wrapped, data_key), || Error::Inauthentic)?;

@@ -29,11 +29,11 @@ const MAX_FILE_LEN: usize = 16 * 1024;
 /// The pair that the provider is shown, and binds the key to.
 const PURPOSE: (&str, &str) = ("atrest:purpose", "root key");
 
-/// Root keys that a key provider keeps: the root key is a key-encryption key that the provider generates, and its wrapped
-/// form lies in a file.
+/// Root keys that a key provider keeps: the root key is a key-encryption key that the provider generates, and its
+/// wrapped form lies in a file.
 impl RootKey {
-    /// Makes a fresh key with a key provider, such as an HSM or a cloud's KMS, under the KMS key that `key_id` names; a new
-    /// file keeps the key wrapped, and with it the resolved id. The file is written on a thread of its own.
+    /// Makes a fresh key with a key provider, such as an HSM or a cloud's KMS, under the KMS key that `key_id` names; a
+    /// new file keeps the key wrapped, and with it the resolved id. The file is written on a thread of its own.
     ///
     /// ```no_run
     /// # async fn start(hsm: std::sync::Arc<dyn atrest::KeyProvider>) -> atrest::Result<()> {
@@ -86,14 +86,14 @@ impl RootKey {
         Ok(root_key)
     }
 
-    /// Opens the file that [`create_wrapped`](Self::create_wrapped) made: the key provider unwraps the key under the KMS
-    /// key of this id, which is the resolved id and not an alias. The file is read on a thread of its own.
+    /// Opens the file that [`create_wrapped`](Self::create_wrapped) made: the key provider unwraps the key under the
+    /// KMS key of this id, which is the resolved id and not an alias. The file is read on a thread of its own.
     ///
     /// # Errors
     ///
     /// [`Error::Io`](crate::Error::Io): the file is missing or cannot be read; no other is made in its place.
-    /// [`Error::SealedFile`](crate::Error::SealedFile): it is damaged. [`Unexpected::KmsKey`]: it names another KMS key.
-    /// [`Error::KeyProvider`](crate::Error::KeyProvider): the provider refused, or answered with another key.
+    /// [`Error::SealedFile`](crate::Error::SealedFile): it is damaged. [`Unexpected::KmsKey`]: it names another KMS
+    /// key. [`Error::KeyProvider`](crate::Error::KeyProvider): the provider refused, or answered with another key.
     ///
     /// # Security
     ///

@@ -175,12 +175,13 @@ impl<'a> Authorities<'a> {
         Ok(WritingKeys { outer, inner })
     }
 
-    /// The keys to wrap a completed object under: the KMS key-encryption key of its upload's envelope stays, and SSE-S3 and
-    /// the outer layer of DSSE-KMS go under the primary. A KMS is asked to unwrap, never to generate.
+    /// The keys to wrap a completed object under: the KMS key-encryption key of its upload's envelope stays, and SSE-S3
+    /// and the outer layer of DSSE-KMS go under the primary. A KMS is asked to unwrap, never to generate.
     ///
     /// # Errors
     ///
-    /// As [`reading`](Self::reading). Inauthentic: the KMS gave another key than the one that the upload is wrapped under.
+    /// As [`reading`](Self::reading). Inauthentic: the KMS gave another key than the one that the upload is wrapped
+    /// under.
     pub(crate) async fn completing<'k>(
         &self,
         envelope: &Envelope,

@@ -79,8 +79,8 @@ pub(super) async fn rewriting(authorities: &Authorities<'_>, envelope: &Envelope
     mode.generated(authorities, envelope.has_bucket_key(), asked).await
 }
 
-/// The key-encryption key that an upload's envelope is wrapped under, to wrap the completed object under as well: the KMS
-/// is asked to unwrap, never to generate. Key id, wrapped key, pairs and the bucket-key flag stay.
+/// The key-encryption key that an upload's envelope is wrapped under, to wrap the completed object under as well: the
+/// KMS is asked to unwrap, never to generate. Key id, wrapped key, pairs and the bucket-key flag stay.
 pub(super) async fn keeping(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<LayerKey<'static>> {
     Ok(LayerKey {
         kek: reading(authorities, envelope).await?,

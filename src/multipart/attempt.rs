@@ -20,8 +20,8 @@ const VERSION: u8 = 1;
 ///
 /// # Security
 ///
-/// The label is stored unsealed: it must tell nothing of the plaintext. An MD5 of the plaintext does; a random ETag does
-/// not.
+/// The label is stored unsealed: it must tell nothing of the plaintext. An MD5 of the plaintext does; a random ETag
+/// does not.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeptAttempt {
     number: PartNumber,

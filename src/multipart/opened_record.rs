@@ -136,8 +136,8 @@ pub struct RecordedPart<'a> {
 ///
 /// # Security
 ///
-/// Neither says of itself that it is authentic. Where the writer of the store can change it, a listing shows a wrong size
-/// until the record is opened; nothing is read by it.
+/// Neither says of itself that it is authentic. Where the writer of the store can change it, a listing shows a wrong
+/// size until the record is opened; nothing is read by it.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecordedTotal {
     plaintext_len: u64,

@@ -150,8 +150,8 @@ pub struct CompletedPart<'a> {
 }
 
 impl<'a> CompletedPart<'a> {
-    /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the length
-    /// and the first 56 are looked at.
+    /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the
+    /// length and the first 56 are looked at.
     ///
     /// The label may be owned: a service that makes it on the spot keeps no list of labels beside that of the parts.
     pub fn new(number: PartNumber, label: impl Into<Cow<'a, [u8]>>, receipt: &'a Receipt, stored: &'a [u8]) -> Self {
@@ -187,8 +187,8 @@ impl<'a> CompletedPart<'a> {
     }
 }
 
-/// Without the stored header, as the commitment in it is made from a key, and without the label, which may be an ETag and
-/// so the MD5 of the plaintext.
+/// Without the stored header, as the commitment in it is made from a key, and without the label, which may be an ETag
+/// and so the MD5 of the plaintext.
 impl fmt::Debug for CompletedPart<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompletedPart")

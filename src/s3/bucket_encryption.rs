@@ -74,7 +74,7 @@ pub enum BucketEncryptionError {
     /// A KMS key is named with `AES256`.
     #[error("a KMSMasterKeyID is given with AES256, which has no KMS key")]
     KeyIdNotApplicable,
-    /// The algorithm is none of `AES256`, `aws:kms` and `aws:kms:dsse`.
+    /// The algorithm is not `AES256`, `aws:kms` or `aws:kms:dsse`.
     #[error("the SSEAlgorithm is none of AES256, aws:kms and aws:kms:dsse")]
     UnknownAlgorithm,
     /// An object is to be changed to something else than SSE-KMS.

@@ -101,11 +101,11 @@ impl ChecksumAlgorithm {
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
     }
 
-    /// An algorithm by its name, as S3 writes it, and the length of its checksums in bytes: for one that is younger than this
-    /// release. Its header and the name that it is sealed under follow from its name.
+    /// An algorithm by its name, as S3 writes it, and the length of its checksums in bytes: for one that is younger
+    /// than this release. Its header and the name that it is sealed under follow from its name.
     ///
-    /// A name that this release knows gives that algorithm. `None` where it is known with another length, where the name is
-    /// not 1 to 24 capital letters and digits, and where the length is not 1 to 64.
+    /// A name that this release knows gives that algorithm. `None` where it is known with another length, where the
+    /// name is not 1 to 24 capital letters and digits, and where the length is not 1 to 64.
     pub fn other(name: &str, value_len: usize) -> Option<Self> {
         if let Some(known) = Self::from_name(name) {
             return Some(known).filter(|known| known.value_len() == value_len);
@@ -199,8 +199,8 @@ impl Checksum {
         Base64::encode_string(self.value())
     }
 
-    /// Seals it beside its plaintext, under a name of its algorithm's such as `s3/checksum/crc32c`: 41 bytes longer than
-    /// the value, in DSSE-KMS 82.
+    /// Seals it beside its plaintext, under a name of its algorithm's such as `s3/checksum/crc32c`: 41 bytes longer
+    /// than the value, in DSSE-KMS 82.
     ///
     /// # Errors
     ///

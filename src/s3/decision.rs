@@ -54,9 +54,10 @@ use policy::Asked;
 ///
 /// # The order of checks
 ///
-/// Of several things that are wrong with a request the first is answered. *Recorded* is what was seen of the real service,
-/// *documented* is what its documentation says, *ours* is a place of which no record is known. Before all of these
-/// the service checks the syntax of `Content-MD5`, the storage class and the part number (recorded): so does the host.
+/// Of several things that are wrong with a request the first is answered. *Recorded* is what was seen of the real
+/// service, *documented* is what its documentation says, *ours* is a place of which no record is known. Before all of
+/// these the service checks the syntax of `Content-MD5`, the storage class and the part number (recorded): so does the
+/// host.
 ///
 /// | | check | its place |
 /// |---|---|---|

@@ -52,10 +52,11 @@ pub enum Profile {
     /// Those of Amazon S3.
     #[default]
     Amazon,
-    /// Those that the suite `ceph/s3-tests` asserts, which differ from S3's in five places. A wrong customer key on a read is
-    /// 400 where S3 answers 403. SSE-KMS or DSSE-KMS without a KMS key is an error where S3 takes its own key `aws/s3`. A
-    /// method on a part or a completion of an encrypted upload is passed over where S3 refuses it. GetBucketEncryption of a
-    /// bucket that was never configured is 404. Deleting a bucket's encryption leaves the bucket without any.
+    /// Those that the suite `ceph/s3-tests` asserts, which differ from S3's in five places. A wrong customer key on a
+    /// read is 400 where S3 answers 403. SSE-KMS or DSSE-KMS without a KMS key is an error where S3 takes its own key
+    /// `aws/s3`. A method on a part or a completion of an encrypted upload is passed over where S3 refuses it.
+    /// GetBucketEncryption of a bucket that was never configured is 404. Deleting a bucket's encryption leaves the
+    /// bucket without any.
     CephTests,
 }
 

@@ -25,15 +25,15 @@ use crate::stream::ValueSealer;
 /// | in parts, in every mode | the MD5 over the parts' ETags, `-` and how many they are |
 ///
 /// S3's documentation says of the last that it is no MD5 of the object, whatever the mode. Its recorded answers are as
-/// above also where the parts' ETags are random. So completion needs nothing but the ETags that the client lists, and in those
-/// modes the ETag says nothing of the plaintext.
+/// above also where the parts' ETags are random. So completion needs nothing but the ETags that the client lists, and
+/// in those modes the ETag says nothing of the plaintext.
 ///
 /// Changing the encryption of a stored object (UpdateObjectEncryption) leaves its ETag as it is.
 ///
 /// # Security
 ///
-/// An ETag may be the MD5 of a plaintext, which tells what a short plaintext says. So it has no `Display`, its `Debug` shows
-/// no digits, and what a store keeps is a [`StoredEtag`]. [`to_client_string`](Self::to_client_string) and
+/// An ETag may be the MD5 of a plaintext, which tells what a short plaintext says. So it has no `Display`, its `Debug`
+/// shows no digits, and what a store keeps is a [`StoredEtag`]. [`to_client_string`](Self::to_client_string) and
 /// [`to_header_value`](Self::to_header_value) are for answers to a client and for the label of a part's receipt.
 ///
 /// Spec: Amazon S3, Object, "ETag"; "Checking object integrity".
@@ -49,9 +49,9 @@ impl Etag {
         Self { digits: md5.to_bytes(), parts: None }
     }
 
-    /// Of a part of an encrypted upload: the MD5 in SSE-S3, random in the other modes. Answer it to the client, and give
-    /// its [`to_client_string`](Self::to_client_string) as the label of the part's receipt. `part` is the `values()` of the
-    /// part's encryptor.
+    /// Of a part of an encrypted upload: the MD5 in SSE-S3, random in the other modes. Answer it to the client, and
+    /// give its [`to_client_string`](Self::to_client_string) as the label of the part's receipt. `part` is the
+    /// `values()` of the part's encryptor.
     ///
     /// # Errors
     ///
@@ -70,8 +70,8 @@ impl Etag {
         }
     }
 
-    /// Of an upload by the ETags of its parts in their order; `None` where there are no parts or over 65,536, or one of them
-    /// is not a part's.
+    /// Of an upload by the ETags of its parts in their order; `None` where there are no parts or over 65,536, or one of
+    /// them is not a part's.
     pub fn of_parts(parts: impl IntoIterator<Item = Self>) -> Option<Self> {
         let (mut digits, mut count) = (Vec::new(), 0);
         for part in parts {
@@ -85,8 +85,8 @@ impl Etag {
         Some(Self { digits: md5(&digits), parts: Some(parts) })
     }
 
-    /// Reads one as a client sends it, in quotes or without, and as a receipt's label has it; `None` where it is not one that
-    /// S3 gives.
+    /// Reads one as a client sends it, in quotes or without, and as a receipt's label has it; `None` where it is not
+    /// one that S3 gives.
     pub fn parse(text: &str) -> Option<Self> {
         let unquoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
         let (digits, parts) = match unquoted.split_once('-') {

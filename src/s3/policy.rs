@@ -27,13 +27,13 @@ pub use key::ConditionKey;
 ///
 /// - `Principal` and `NotPrincipal`: `*`, and lists under `AWS` (account ids and ARNs), `Service`, `Federated` and
 ///   `CanonicalUser`;
-/// - in a `Condition` the operators `String*`, `Arn*`, `Bool`, `Numeric*`, `Date*` and `IpAddress` with their negations and
-///   the `IfExists` form of each, `Null`, and `ForAllValues:` and `ForAnyValue:` on keys of several values;
+/// - in a `Condition` the operators `String*`, `Arn*`, `Bool`, `Numeric*`, `Date*` and `IpAddress` with their negations
+///   and the `IfExists` form of each, `Null`, and `ForAllValues:` and `ForAnyValue:` on keys of several values;
 /// - the keys of [`ConditionKey`].
 ///
-/// A list may stand wherever the grammar allows one; booleans are read in any case, booleans and numbers with quotation marks
-/// or without. A document that holds anything else is refused, so that no part of a stored document is ever ignored. A host
-/// with an engine of its own stores such a document as a [`HostPolicy`].
+/// A list may stand wherever the grammar allows one; booleans are read in any case, booleans and numbers with quotation
+/// marks or without. A document that holds anything else is refused, so that no part of a stored document is ever
+/// ignored. A host with an engine of its own stores such a document as a [`HostPolicy`].
 ///
 /// | request has no value | request's value is not of the operator's type |
 /// |---|---|
@@ -86,14 +86,15 @@ enum Effect {
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "every field has to be said: one left out would answer another question")]
 pub struct PolicyRequest<'a> {
-    /// The requester's ARN (user, role, session, or an account's root) or account id; `None` where the requester has none:
-    /// anonymous, or a service that [`RequestFacts::service_principal`] names.
+    /// The requester's ARN (user, role, session, or an account's root) or account id; `None` where the requester has
+    /// none: anonymous, or a service that [`RequestFacts::service_principal`] names.
     pub principal: Option<&'a str>,
     /// What for, as `s3:PutObject`; upper and lower case are the same.
     pub action: &'a str,
     /// The ARN of the object or bucket, as `arn:aws:s3:::photos/2026/cat.jpg`, its key neither encoded nor shortened.
     pub resource: &'a str,
-    /// What the request itself says of its encryption and transport, before any default is applied, and the host's facts.
+    /// What the request itself says of its encryption and transport, before any default is applied, and the host's
+    /// facts.
     pub conditions: &'a ConditionValues<'a>,
 }
 
@@ -115,9 +116,10 @@ impl BucketPolicy {
 
     /// The most that the wildcards of a document may cost, in searches through one value of a request.
     ///
-    /// A pattern with text between two stars costs one search, such as `photos/*/raw/*`, and one more for each four such
-    /// texts. Text with a `?` between two stars costs eight, four more for each further `?`, and one for each 2 bytes. Text before the first star and behind the last
-    /// costs none, with `?` or without. Under `ForAllValues:` and `ForAnyValue:` a pattern costs two and four times that.
+    /// A pattern with text between two stars costs one search, such as `photos/*/raw/*`, and one more for each four
+    /// such texts. Text with a `?` between two stars costs eight, four more for each further `?`, and one for each 2
+    /// bytes. Text before the first star and behind the last costs none, with `?` or without. Under `ForAllValues:` and
+    /// `ForAnyValue:` a pattern costs two and four times that.
     pub const MAX_SEARCHES: usize = 256;
 
     /// Reads a policy document.
@@ -129,8 +131,8 @@ impl BucketPolicy {
     ///
     /// # Security
     ///
-    /// The names of actions and of buckets are taken as they are: a statement about `s3:PutObjekt`, or about another bucket,
-    /// is about no request. A resource has to be of the partition `aws`.
+    /// The names of actions and of buckets are taken as they are: a statement about `s3:PutObjekt`, or about another
+    /// bucket, is about no request. A resource has to be of the partition `aws`.
     pub fn from_json(document: &[u8]) -> Result<Self, PolicyError> {
         let statements = document::read(&document::json(document)?)?.into_iter().collect::<Result<Vec<_>, _>>()?;
         document::check_cost(&statements)?;

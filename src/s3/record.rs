@@ -110,8 +110,8 @@ impl EncryptionRecord {
         }
     }
 
-    /// The record after a rewrap of its object or upload, whose new envelope this is: for UpdateObjectEncryption there is
-    /// [`NewEncryption::record`](super::NewEncryption::record), this is for a sweep.
+    /// The record after a rewrap of its object or upload, whose new envelope this is: for UpdateObjectEncryption there
+    /// is [`NewEncryption::record`](super::NewEncryption::record), this is for a sweep.
     ///
     /// Store it with the envelope, in one step: a decision refuses an object whose envelope is not as its record says.
     ///

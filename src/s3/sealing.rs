@@ -5,8 +5,8 @@ use std::fmt;
 use crate::error::{Error, Result};
 use crate::stream::{SealedValue, ValueSealer};
 
-/// The MD5 of a plaintext, as the host computed it or a client sent it. It is stored sealed, never unencrypted beside an
-/// encrypted object.
+/// The MD5 of a plaintext, as the host computed it or a client sent it. It is stored sealed, never unencrypted beside
+/// an encrypted object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PlaintextMd5([u8; 16]);
 

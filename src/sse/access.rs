@@ -16,8 +16,8 @@ use crate::stream::Decryptor;
 
 /// What opens an object or an upload: what is expected of it, and the customer key in SSE-C, in one value.
 ///
-/// [`Sse::open`], [`Sse::resume`], [`Sse::finish`], [`Sse::complete_without_key`] and [`Sse::change_encryption`] take it whole,
-/// so that no caller can leave the expectations out. `Debug` shows no key.
+/// [`Sse::open`], [`Sse::resume`], [`Sse::finish`], [`Sse::complete_without_key`] and [`Sse::change_encryption`] take
+/// it whole, so that no caller can leave the expectations out. `Debug` shows no key.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -94,8 +94,8 @@ impl Sse {
         self.resume_multipart(object, upload_id, envelope, &access.expected, access.unlock()).await
     }
 
-    /// Finishes an upload that was completed without its customer key: [`finish_completion`](Self::finish_completion), with
-    /// the expectations applied.
+    /// Finishes an upload that was completed without its customer key: [`finish_completion`](Self::finish_completion),
+    /// with the expectations applied.
     ///
     /// # Errors
     ///

@@ -87,8 +87,8 @@ impl Sse {
     /// Runs an operation, and gives out its outcome once it is on record: exactly one event for each call, whatever the
     /// outcome.
     ///
-    /// `written` is the new envelope in the outcome, if there is one. A call that is dropped before its outcome is known
-    /// has no event; after that the sink has the event already.
+    /// `written` is the new envelope in the outcome, if there is one. A call that is dropped before its outcome is
+    /// known has no event; after that the sink has the event already.
     pub(super) async fn audited<T>(
         &self,
         deed: Deed<'_>,

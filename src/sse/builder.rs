@@ -78,19 +78,19 @@ impl SseBuilder {
     ///
     /// # Security
     ///
-    /// Name the keys, by their resolved ids. With [`KmsKeys::all`], an attacker who may use any KMS key that this service
-    /// can decrypt with can write an object in place of another's.
+    /// Name the keys, by their resolved ids. With [`KmsKeys::all`], an attacker who may use any KMS key that this
+    /// service can decrypt with can write an object in place of another's.
     #[must_use]
     pub fn kms(self, provider: Arc<dyn KeyProvider>, keys: KmsKeys) -> Self {
         Self { kms: Some((provider, keys)), ..self }
     }
 
-    /// The audit trail. Each call that encrypts, opens or rewraps an object, or begins, resumes or completes an upload, gives
-    /// one event, whether it succeeds or fails.
+    /// The audit trail. Each call that encrypts, opens or rewraps an object, or begins, resumes or completes an upload,
+    /// gives one event, whether it succeeds or fails.
     ///
-    /// A stream is on record when it begins; how it ends is not. A call that is dropped before its outcome is known has no
-    /// event and has given out nothing. Once the outcome is known, the sink has the event, whether the caller still waits
-    /// or not.
+    /// A stream is on record when it begins; how it ends is not. A call that is dropped before its outcome is known has
+    /// no event and has given out nothing. Once the outcome is known, the sink has the event, whether the caller still
+    /// waits or not.
     ///
     /// # Errors
     ///
@@ -130,8 +130,8 @@ impl SseBuilder {
         Self { envelope_len: Some(len), ..self }
     }
 
-    /// Has completion records be made and accepted: SSE-C uploads are completed without their key, and a record stands in
-    /// place of the envelope until a request brings the key. Needs a [`keyring`](Self::keyring).
+    /// Has completion records be made and accepted: SSE-C uploads are completed without their key, and a record stands
+    /// in place of the envelope until a request brings the key. Needs a [`keyring`](Self::keyring).
     ///
     /// Give it to every node that reads the store, or to none: without it a record is refused as
     /// [`Unexpected::Record`](crate::error::Unexpected::Record).

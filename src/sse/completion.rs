@@ -15,29 +15,30 @@ use crate::object::ObjectName;
 impl Sse {
     /// Completes an SSE-C upload without its customer key: the record to store in place of envelope and manifest.
     ///
-    /// The record lists the parts, and the keyring's primary authenticates it. It becomes visible in one commit with the
-    /// object, and the upload's envelope goes in the same commit, by compare-and-swap. The parts stay where they are: they
-    /// are neither collected nor written to again, and no further attempt at a part is taken. The first request that
-    /// brings the key [finishes](Self::finish_completion) the completion.
+    /// The record lists the parts, and the keyring's primary authenticates it. It becomes visible in one commit with
+    /// the object, and the upload's envelope goes in the same commit, by compare-and-swap. The parts stay where they
+    /// are: they are neither collected nor written to again, and no further attempt at a part is taken. The first
+    /// request that brings the key [finishes](Self::finish_completion) the completion.
     ///
-    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine. Rules of S3 on the
-    /// size of parts are the caller's to check, with [`KeptAttempt::plaintext_len`](crate::multipart::KeptAttempt).
+    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine. Rules of S3 on
+    /// the size of parts are the caller's to check, with [`KeptAttempt::plaintext_len`](crate::multipart::KeptAttempt).
     ///
     /// # Errors
     ///
     /// [`Unexpected`]: the envelope is not of an SSE-C upload that this handle accepts, or the handle accepts no
-    /// [records](crate::SseBuilder::completion_records). [`Misuse::CompletionWithoutKey`]: another mode, an unbound name, or
-    /// no keyring. [`Misuse::UploadId`]. [`Error::Part`](crate::Error::Part): the client's list is not of the parts that
-    /// the service keeps. [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt is not as the
-    /// service keeps it. [`Error::LimitExceeded`](crate::Error::LimitExceeded). [`Error::KeyProvider`](crate::Error::KeyProvider): the
-    /// keyring's file cannot be read again. [`Error::Random`](crate::Error::Random); [`Error::Audit`](crate::Error::Audit).
+    /// [records](crate::SseBuilder::completion_records). [`Misuse::CompletionWithoutKey`]: another mode, an unbound
+    /// name, or no keyring. [`Misuse::UploadId`]. [`Error::Part`](crate::Error::Part): the client's list is not of the
+    /// parts that the service keeps. [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt is
+    /// not as the service keeps it. [`Error::LimitExceeded`](crate::Error::LimitExceeded).
+    /// [`Error::KeyProvider`](crate::Error::KeyProvider): the keyring's file cannot be read again.
+    /// [`Error::Random`](crate::Error::Random); [`Error::Audit`](crate::Error::Audit).
     ///
     /// # Security
     ///
     /// No receipt is opened: the client is told that the upload is complete before anything has been decrypted. The
-    /// envelope, the receipts and the labels are taken as they are. Where an attacker who writes the store changed one of
-    /// them before, the first read with the key fails. The labels stand in the record unsealed. They must not tell anything of the
-    /// plaintext, such as its MD5.
+    /// envelope, the receipts and the labels are taken as they are. Where an attacker who writes the store changed one
+    /// of them before, the first read with the key fails. The labels stand in the record unsealed. They must not tell
+    /// anything of the plaintext, such as its MD5.
     pub async fn complete_multipart_without_key(
         &self,
         object: &ObjectName,
@@ -77,9 +78,10 @@ impl Sse {
     ///
     /// # Errors
     ///
-    /// [`Unexpected`]: this handle accepts no records, or not this one. [`Error::KeyProvider`](crate::Error::KeyProvider): its version of the
-    /// keyring is not there or is disabled. [`Error::Inauthentic`](crate::Error::Inauthentic): it was changed, or is of
-    /// another object. [`Error::Envelope`](crate::Error::Envelope): the envelope in it is not that of an SSE-C upload.
+    /// [`Unexpected`]: this handle accepts no records, or not this one.
+    /// [`Error::KeyProvider`](crate::Error::KeyProvider): its version of the keyring is not there or is disabled.
+    /// [`Error::Inauthentic`](crate::Error::Inauthentic): it was changed, or is of another object.
+    /// [`Error::Envelope`](crate::Error::Envelope): the envelope in it is not that of an SSE-C upload.
     ///
     /// # Performance
     ///
@@ -100,10 +102,9 @@ impl Sse {
     ///
     /// # Errors
     ///
-    /// As [`open_record`](Self::open_record) and [`decryptor`](Self::decryptor):
-    /// [`CustomerKeyError::Required`] without the key, and [`CustomerKeyError::Mismatch`] with another one.
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): envelope, receipts and record do not belong together: the store
-    /// was changed before the upload was completed.
+    /// As [`open_record`](Self::open_record) and [`decryptor`](Self::decryptor): [`CustomerKeyError::Required`] without
+    /// the key, and [`CustomerKeyError::Mismatch`] with another one. [`Error::Inauthentic`](crate::Error::Inauthentic):
+    /// envelope, receipts and record do not belong together: the store was changed before the upload was completed.
     pub async fn finish_completion(
         &self,
         object: &ObjectName,
@@ -136,7 +137,8 @@ impl Sse {
     ///
     /// # Errors
     ///
-    /// As [`open_record`](Self::open_record). [`Error::Random`](crate::Error::Random); [`Error::Audit`](crate::Error::Audit).
+    /// As [`open_record`](Self::open_record). [`Error::Random`](crate::Error::Random);
+    /// [`Error::Audit`](crate::Error::Audit).
     pub async fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
         let deed = Deed::of_record(AuditOperation::RewrapObject, object);
         let rewrapping = async {

@@ -45,7 +45,8 @@ impl Expected {
         Self { kms_keys: Some(keys), ..self }
     }
 
-    /// No completion record in place of an envelope: for objects that are known to be finished, or never uploaded in parts.
+    /// No completion record in place of an envelope: for objects that are known to be finished, or never uploaded in
+    /// parts.
     #[must_use]
     pub fn no_records(self) -> Self {
         Self { no_records: true, ..self }

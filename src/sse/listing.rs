@@ -16,7 +16,7 @@ use crate::secret::MasterKey;
 use crate::stream::SealedValue;
 use crate::stream::object_keys::LayerSecret;
 
-/// The keys of a keyring's versions, or why there is none.
+/// The keys of a keyring's versions, or the reason why a version has no usable key.
 type Keys = BTreeMap<u32, Result<Arc<MasterKey>>>;
 
 /// A sealed value of an object.
@@ -59,7 +59,8 @@ impl Sse {
         keys.values_of(header.salt()).open(name, sealed)
     }
 
-    /// Puts a listing on record where the trail wants it: how many ETags were asked for, and how many could not be opened.
+    /// Puts a listing on record where the trail wants it: how many ETags were asked for, and how many could not be
+    /// opened.
     pub(crate) async fn record_listing(&self, asked: usize, failed: usize) -> Result<()> {
         let Some(trail) = self.shared.audit.as_ref().filter(|trail| trail.wants_listings()) else {
             return Ok(());

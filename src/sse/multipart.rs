@@ -19,7 +19,8 @@ use crate::stream::message::MessageHeader;
 impl Sse {
     /// Begins a multipart upload: store its [envelope](Upload::envelope) with what is kept of the upload.
     ///
-    /// The id is the store's own for this upload, never used again for the same object; for an unbound object it is empty.
+    /// The id is the store's own for this upload, never used again for the same object; for an unbound object it is
+    /// empty.
     ///
     /// # Errors
     ///
@@ -58,13 +59,13 @@ impl Sse {
 
     /// Takes up an upload from its stored envelope, on any machine.
     ///
-    /// `expected` is what this very upload was begun with: one mode and, where it has one, one KMS key, from a source that a
-    /// writer of the store cannot change, such as an upload id that the service signs.
+    /// `expected` is what this very upload was begun with: one mode and, where it has one, one KMS key, from a source
+    /// that a writer of the store cannot change, such as an upload id that the service signs.
     ///
     /// # Errors
     ///
-    /// As [`decryptor`](Self::decryptor). [`Error::Unexpected`](crate::Error::Unexpected): it is not as expected, or of no
-    /// upload under way. [`Misuse::UploadId`](crate::error::Misuse::UploadId).
+    /// As [`decryptor`](Self::decryptor). [`Error::Unexpected`](crate::Error::Unexpected): it is not as expected, or of
+    /// no upload under way. [`Misuse::UploadId`](crate::error::Misuse::UploadId).
     ///
     /// # Security
     ///
@@ -100,15 +101,14 @@ impl Sse {
     /// first), and its manifest.
     ///
     /// Both become visible together with the parts, and the upload's envelope goes in the same commit, by
-    /// compare-and-swap: of two completions that race, one is stored. Where another envelope of the upload stands there,
-    /// it was rewrapped meanwhile: resume from that one and complete again; the receipts are as good.
+    /// compare-and-swap: of two completions that race, one is stored. Where another envelope of the upload stands
+    /// there, it was rewrapped meanwhile: resume from that one and complete again; the receipts are as good.
     ///
-    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine. An SSE-C upload whose
-    /// key is not there is completed by
-    /// [`complete_multipart_without_key`](Self::complete_multipart_without_key).
+    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine. An SSE-C upload
+    /// whose key is not there is completed by [`complete_multipart_without_key`](Self::complete_multipart_without_key).
     ///
-    /// A KMS is asked to unwrap the upload's key once for each layer it has, and never to generate: the wrapped key of the
-    /// upload serves the object.
+    /// A KMS is asked to unwrap the upload's key once for each layer it has, and never to generate: the wrapped key of
+    /// the upload serves the object.
     ///
     /// # Errors
     ///

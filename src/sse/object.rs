@@ -42,12 +42,13 @@ impl Encrypted {
         Self { manifest: Some(manifest.into()), ..self }
     }
 
-    /// Joins envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an envelope.
+    /// Joins envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an
+    /// envelope.
     ///
     /// # Errors
     ///
-    /// [`Error::ManifestRequired`]: the object was uploaded in parts, and there is no manifest, or one of another length.
-    /// [`Error::UploadNotComplete`].
+    /// [`Error::ManifestRequired`]: the object was uploaded in parts, and there is no manifest, or one of another
+    /// length. [`Error::UploadNotComplete`].
     pub fn to_inline(&self) -> Result<Vec<u8>> {
         if self.envelope.state() == EnvelopeState::Upload {
             return Err(Error::UploadNotComplete);

@@ -102,8 +102,8 @@ impl Sse {
         self.rewrap_by(&RewrapRequest::object(object, unlock).both_layers(), envelope).await
     }
 
-    /// [`rewrap`](Self::rewrap) of the envelope of a multipart upload under way, so that it survives the retirement of a key
-    /// version. Of DSSE-KMS the outer layer alone. Parts that are being encrypted go on.
+    /// [`rewrap`](Self::rewrap) of the envelope of a multipart upload under way, so that it survives the retirement of
+    /// a key version. Of DSSE-KMS the outer layer alone. Parts that are being encrypted go on.
     ///
     /// # Errors
     ///
@@ -153,8 +153,9 @@ impl Sse {
     ///
     /// # Security
     ///
-    /// After leaving SSE-C, a holder of the customer key and of an old envelope still opens the object. After entering it, a
-    /// holder of an old envelope who may use the service's keys does. Where that is not acceptable, encrypt again.
+    /// After leaving SSE-C, a holder of the customer key and of an old envelope still opens the object. After entering
+    /// it, a holder of an old envelope who may use the service's keys does. Where that is not acceptable, encrypt
+    /// again.
     pub async fn rewrap_as_revoking_nothing(
         &self,
         object: &ObjectName,

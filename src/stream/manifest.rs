@@ -54,8 +54,8 @@ impl Decryptor {
     ///
     /// # Errors
     ///
-    /// [`PartError::NotFound`]; [`Error::ManifestRequired`]. [`PartError::EndNotVerified`]: the object was not uploaded in
-    /// parts, and its length is not authenticated before [`verify_end`](Self::verify_end).
+    /// [`PartError::NotFound`]; [`Error::ManifestRequired`]. [`PartError::EndNotVerified`]: the object was not uploaded
+    /// in parts, and its length is not authenticated before [`verify_end`](Self::verify_end).
     pub fn part(&self, number: PartNumber) -> Result<PartInfo> {
         if self.is_whole(number)? {
             let lens = self.plaintext_len().zip(self.ciphertext_len());

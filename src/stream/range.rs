@@ -176,11 +176,12 @@ impl RangePlan {
         }
     }
 
-    /// The range and the object's length, for `Content-Range`; `None` while the length of the object is not authenticated.
+    /// The range and the object's length, for `Content-Range`; `None` while the length of the object is not
+    /// authenticated.
     ///
-    /// It is `None` where the length was unknown when the object was written. A caller that answers `Content-Range` then
-    /// fetches [`Decryptor::end_fetch`], verifies it by [`Decryptor::verify_end`], and plans the range again with the
-    /// decryptor that this gives: one more fetch of at most one chunk.
+    /// It is `None` where the length was unknown when the object was written. A caller that answers `Content-Range`
+    /// then fetches [`Decryptor::end_fetch`], verifies it by [`Decryptor::verify_end`], and plans the range again with
+    /// the decryptor that this gives: one more fetch of at most one chunk.
     pub fn resolved(&self) -> Option<ResolvedRange> {
         Some(ResolvedRange::new(self.plaintext_range()?, self.decryptor.plaintext_len()?))
     }

@@ -34,7 +34,8 @@ struct Directory {
 /// How one process sees the directory.
 struct Front {
     directory: Arc<Mutex<Directory>>,
-    /// What it reads next instead of what is stored: it read before another process wrote, and holds a lock that is none.
+    /// What it reads next instead of what is stored: it read before another process wrote, and holds a lock that is
+    /// none.
     stale: Mutex<Option<usize>>,
     /// The keys that it knows, where it is about to store all that it has.
     own: Mutex<Option<(Keys, usize)>>,
@@ -301,7 +302,8 @@ proptest! {
                 process.check();
             }
         }
-        // Objects of either process never turn out as those of another key in the other, while it says that it is no fork.
+        // Objects of either process never turn out as those of another key in the other, while it says that it is no
+        // fork.
         let [one, two] = &mut processes;
         one.front.stale.lock().unwrap().take();
         one.reload();

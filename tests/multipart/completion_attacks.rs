@@ -84,8 +84,8 @@ fn a_record_of_another_object_realm_or_version_opens_nothing_here() {
     }
 }
 
-/// What a writer of the store can put where the service keeps its attempts, with everything consistent but the receipt's
-/// own word.
+/// What a writer of the store can put where the service keeps its attempts, with everything consistent but the
+/// receipt's own word.
 fn completed_from(service: &Service, envelope: &Envelope, parts: &[Part]) -> CompletionRecord {
     let kept: Vec<_> = parts.iter().map(kept).collect();
     let parts = parts.iter().zip(&kept).map(|(p, kept)| UnopenedPart::new(p.number, &p.label, kept, &p.stored));
@@ -174,7 +174,8 @@ fn a_record_that_is_put_back_after_the_object_was_finished_swaps_nothing_and_is_
     let late = finish(&service, &name(), &record).unwrap();
     assert!(!slot.swap(record.as_bytes(), late.envelope.encode(), late.manifest.clone()));
     assert!(read(&service, &name(), &late, body(&parts)).unwrap() == plain(&parts), "and yet it serves");
-    // The writer of the store puts it back: the same object, or nothing where the service remembers that it is finished.
+    // The writer of the store puts it back: the same object, or nothing where the service remembers that it is
+    // finished.
     let finished = service.sse.expecting(Expected::new().no_records()).blocking();
     let refused = finished.finish_completion(&name(), &record, Unlock::CustomerKey(&service.customer_key));
     assert!(matches!(refused, Err(Error::Unexpected(Unexpected::Record))), "{refused:?}");
@@ -205,7 +206,8 @@ fn an_envelope_is_no_record_and_a_record_is_no_envelope() {
     };
     not_one(Envelope::decode(record.as_bytes()).map(drop));
     not_one(CompletionRecord::decode(&upload.envelope().encode()).map(drop));
-    // A resumed upload, a read and a rewrap take envelopes alone; the type says so. Its embedded envelope opens no object.
+    // A resumed upload, a read and a rewrap take envelopes alone; the type says so. Its embedded envelope opens no
+    // object.
     let sse: &Sse = &service.sse;
     let unlock = Unlock::CustomerKey(&service.customer_key);
     let refused = sse.blocking().decryptor(&name(), upload.envelope(), unlock);

@@ -182,7 +182,8 @@ fn a_usage_of_another_history_of_the_keyring_retires_nothing() {
     );
 }
 
-/// Everything that a keyring can be asked for, in any order, against a note of when each version was last written under.
+/// Everything that a keyring can be asked for, in any order, against a note of when each version was last written
+/// under.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Rotate,

@@ -126,7 +126,8 @@ pub(crate) fn backends() -> Vec<Backend> {
     [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
 }
 
-/// Encrypts in steps of `step` bytes, with empty ones in between, into outputs of exactly the length that is told beforehand.
+/// Encrypts in steps of `step` bytes, with empty ones in between, into outputs of exactly the length that is told
+/// beforehand.
 pub(crate) fn seal(mut encryptor: Encryptor, plaintext: &[u8], step: usize) -> Result<Vec<u8>> {
     let mut stored = Vec::new();
     for piece in plaintext.chunks(step) {

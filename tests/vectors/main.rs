@@ -16,8 +16,8 @@
 //!
 //! These vectors are left out; an assertion bounds their number:
 //!
-//! * wrapped KEKs of the embedded KMS (2), which the library does not have yet; the oracle in `tests/reference` is held to
-//!   them;
+//! * wrapped KEKs of the embedded KMS (2), which the library does not have yet; the oracle in `tests/reference` is held
+//!   to them;
 //! * writing under a bucket key (1), which the library only reads so far.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 

@@ -202,8 +202,8 @@ fn every_receipt_says_what_its_part_stored() {
     });
 }
 
-/// Every random byte behind the beginning of the upload, in the order in which it is drawn: for each part its salts, then
-/// its receipt's; then the manifest's salts, then those of the wraps from the inner one out.
+/// Every random byte behind the beginning of the upload, in the order in which it is drawn: for each part its salts,
+/// then its receipt's; then the manifest's salts, then those of the wraps from the inner one out.
 fn randomness_of_parts(case: &Case, records: &[Part]) -> Vec<u8> {
     let mut drawn = Vec::new();
     for (record, receipt) in records.iter().zip(case.receipts()) {

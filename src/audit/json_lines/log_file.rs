@@ -53,7 +53,8 @@ impl LogFile {
 
     /// Writes a batch to where it belongs, in several files if one is long enough before its end.
     ///
-    /// Gives whether each line is in a file that has its name still. Where it is not, the batch has to be written again.
+    /// Gives whether each line is in a file that has its name still. Where it is not, the batch has to be written
+    /// again.
     fn write(&mut self, lines: &[Vec<u8>], sync: bool) -> io::Result<bool> {
         let mut rest = lines;
         loop {
@@ -179,7 +180,8 @@ impl Tail {
         Ok(())
     }
 
-    /// Whether the file is shorter than what was written to it: another program cut it, perhaps with lines of the batch.
+    /// Whether the file is shorter than what was written to it: another program cut it, perhaps with lines of the
+    /// batch.
     fn is_cut(&self, file: &File) -> bool {
         file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() < self.len)
     }

@@ -21,7 +21,8 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Locks the place that a path leads to. Links are followed now: the file at their end is the one that is put aside.
+    /// Locks the place that a path leads to. Links are followed now: the file at their end is the one that is put
+    /// aside.
     ///
     /// # Errors
     ///

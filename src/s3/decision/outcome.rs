@@ -59,8 +59,8 @@ pub enum Reading {
     Unencrypted,
     /// With [`Sse::open`](crate::Sse::open).
     Encrypted(Access),
-    /// With [`Sse::finish`](crate::Sse::finish): the upload was completed without its customer key, and no request has finished
-    /// it yet. The reader is the one that finishing gives.
+    /// With [`Sse::finish`](crate::Sse::finish): the upload was completed without its customer key, and no request has
+    /// finished it yet. The reader is the one that finishing gives.
     FinishFirst(Access),
 }
 
@@ -82,8 +82,9 @@ pub enum Completing {
     Unencrypted,
     /// With [`Sse::resume`](crate::Sse::resume) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
     Encrypted(Access),
-    /// With [`Sse::complete_without_key`](crate::Sse::complete_without_key): the upload is in SSE-C, and the request brings no
-    /// customer key. It is acknowledged under a completion record, and finished by the first request that brings the key.
+    /// With [`Sse::complete_without_key`](crate::Sse::complete_without_key): the upload is in SSE-C, and the request
+    /// brings no customer key. It is acknowledged under a completion record, and finished by the first request that
+    /// brings the key.
     WithoutKey(Access),
 }
 

@@ -45,7 +45,7 @@ kinds! {
     CustomerKeyInvalid,
     /// The MD5 is not the customer key's.
     CustomerKeyMd5Mismatch,
-    /// The method is none of the three.
+    /// The method is not one of the three that S3 knows.
     MethodUnknown,
     /// The operation takes no method: it is fixed already.
     MethodNotSupported,

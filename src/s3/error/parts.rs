@@ -45,8 +45,8 @@ pub fn check_parts(parts: impl IntoIterator<Item = (u32, u64)>) -> Result<(), S3
 
 /// Reads the `partNumber` of a GetObject or HeadObject that has this `Range` header, or none: one of 1 to 10,000.
 ///
-/// [`Decryptor::part`](crate::Decryptor::part) gives the bytes of that part. Part 1 of an object that was not uploaded in parts
-/// is the whole object.
+/// [`Decryptor::part`](crate::Decryptor::part) gives the bytes of that part. Part 1 of an object that was not uploaded
+/// in parts is the whole object.
 ///
 /// # Errors
 ///

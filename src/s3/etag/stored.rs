@@ -23,8 +23,8 @@ const NAME: &str = "s3/etag";
 /// An ETag as a store keeps it: sealed where it is made from the plaintext of an encrypted object, unsealed elsewhere.
 ///
 /// It is made in one call at the end of a write, with the ETag to answer, from the encryptor's values. A listing opens
-/// a thousand at once under the keyring alone, [`Sse::open_etags`]: no key provider is asked, no body's key is derived, and no
-/// event says that an object was read.
+/// a thousand at once under the keyring alone, [`Sse::open_etags`]: no key provider is asked, no body's key is derived,
+/// and no event says that an object was read.
 ///
 /// The stored bytes, [`to_bytes`](Self::to_bytes), have one encoding:
 ///
@@ -69,11 +69,11 @@ enum Kept {
 }
 
 impl StoredEtag {
-    /// Of an object that was written whole and encrypted, with the ETag to answer: in SSE-S3 its MD5, sealed; in the other
-    /// modes random, unsealed.
+    /// Of an object that was written whole and encrypted, with the ETag to answer: in SSE-S3 its MD5, sealed; in the
+    /// other modes random, unsealed.
     ///
-    /// `values` is that of the object's encryptor. [`Etag::needs_md5`] says beforehand whether to compute the MD5; one that is
-    /// not needed is not looked at.
+    /// `values` is that of the object's encryptor. [`Etag::needs_md5`] says beforehand whether to compute the MD5; one
+    /// that is not needed is not looked at.
     ///
     /// # Errors
     ///
@@ -83,7 +83,8 @@ impl StoredEtag {
         Ok((etag, Self::of(etag, envelope, values)?))
     }
 
-    /// Of a completed upload by the ETags of its parts, which are the labels of their receipts, with the ETag to answer.
+    /// Of a completed upload by the ETags of its parts, which are the labels of their receipts, with the ETag to
+    /// answer.
     ///
     /// `envelope` and `values` are those of the [completed upload](crate::multipart::CompletedUpload).
     ///
@@ -109,8 +110,8 @@ impl StoredEtag {
         Self(Kept::Sealed(sealed))
     }
 
-    /// The same after a rewrap of its object: unsealed becomes sealed where the object is now one of SSE-S3, and sealed stays as
-    /// it is. `envelope` is the new one, `values` that of the object's decryptor.
+    /// The same after a rewrap of its object: unsealed becomes sealed where the object is now one of SSE-S3, and sealed
+    /// stays as it is. `envelope` is the new one, `values` that of the object's decryptor.
     ///
     /// # Errors
     ///
@@ -129,11 +130,13 @@ impl StoredEtag {
         values.seal(NAME, &payload(etag)).map(|sealed| Self(Kept::Sealed(sealed)))
     }
 
-    /// The ETag of an object that was unlocked, in any mode; [`Sse::open_etag`] needs no decryptor, but is for SSE-S3 alone.
+    /// The ETag of an object that was unlocked, in any mode; [`Sse::open_etag`] needs no decryptor, but is for SSE-S3
+    /// alone.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: it was changed, or is another object's; or it is unsealed, and the object is one of SSE-S3.
+    /// [`Error::Inauthentic`]: it was changed, or is another object's; or it is unsealed, and the object is one of
+    /// SSE-S3.
     pub fn open(&self, envelope: &Envelope, values: &ValueSealer) -> Result<Etag> {
         match &self.0 {
             Kept::Unsealed(etag) => unsealed(*etag, Some(envelope)),
@@ -165,8 +168,8 @@ impl StoredEtag {
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError::UnsupportedVersion`]: a newer release wrote it. [`Error::Truncated`]: there are fewer than two bytes.
-    /// [`Error::Inauthentic`]: no release wrote it.
+    /// [`EnvelopeError::UnsupportedVersion`]: a newer release wrote it. [`Error::Truncated`]: there are fewer than two
+    /// bytes. [`Error::Inauthentic`]: no release wrote it.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let ([version, kind], rest) = bytes.split_first_chunk().ok_or(Error::Truncated)?;
         match (*version, *kind) {
@@ -223,14 +226,14 @@ pub struct ListedEtag<'a> {
 impl Sse {
     /// Opens the ETags of a listing, in the order given; each with its own outcome.
     ///
-    /// Unsealed ETags need no key. Sealed ones are opened under the keyring alone, and only of SSE-S3 objects. An entry that
-    /// cannot be opened has an error and the others have their ETags: a listing leaves that ETag out. The error says why:
-    /// a damaged envelope ([`Error::Inauthentic`]), a version that the keyring does not have or has disabled
-    /// ([`Error::KeyProvider`]), an object of another mode whose ETag is still sealed because it was one of SSE-S3 before a
-    /// rewrap ([`Unexpected::Mode`]; open it with the object's decryptor, [`StoredEtag::open`]).
+    /// Unsealed ETags need no key. Sealed ones are opened under the keyring alone, and only of SSE-S3 objects. An entry
+    /// that cannot be opened has an error and the others have their ETags: a listing leaves that ETag out. The error
+    /// says why: a damaged envelope ([`Error::Inauthentic`]), a version that the keyring does not have or has disabled
+    /// ([`Error::KeyProvider`]), an object of another mode whose ETag is still sealed because it was one of SSE-S3
+    /// before a rewrap ([`Unexpected::Mode`]; open it with the object's decryptor, [`StoredEtag::open`]).
     ///
-    /// It is not on record as reading the objects. A trail with [`with_listings`](crate::audit::AuditTrail::with_listings)
-    /// gets one event with the count.
+    /// It is not on record as reading the objects. A trail with
+    /// [`with_listings`](crate::audit::AuditTrail::with_listings) gets one event with the count.
     ///
     /// # Errors
     ///
@@ -238,8 +241,8 @@ impl Sse {
     ///
     /// # Performance
     ///
-    /// For each sealed ETag one unwrap of a data key and one value: about 1.4 times the unwrap. The keyring's file is read at
-    /// most once, where an entry names a version that is unknown or disabled.
+    /// For each sealed ETag one unwrap of a data key and one value: about 1.4 times the unwrap. The keyring's file is
+    /// read at most once, where an entry names a version that is unknown or disabled.
     pub async fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
         let sealed: Vec<ListedValue<'_>> = listed.iter().filter_map(ListedEtag::value).collect();
         let mut opened = self.open_values(NAME, &sealed).await.into_iter();
@@ -257,8 +260,8 @@ impl Sse {
         Ok(etags)
     }
 
-    /// Opens the ETag of one object that is not to be read, as for HEAD: under the keyring alone where it is sealed, and
-    /// without an event.
+    /// Opens the ETag of one object that is not to be read, as for HEAD: under the keyring alone where it is sealed,
+    /// and without an event.
     ///
     /// # Errors
     ///

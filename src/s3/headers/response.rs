@@ -47,7 +47,8 @@ impl Answer {
 }
 
 fn insert(headers: &mut HeaderMap, name: &'static str, value: &[u8], sensitive: bool) {
-    // The id of a KMS key has no control characters, and the rest is base64: there is nothing that a header cannot hold.
+    // The id of a KMS key has no control characters, and the rest is base64: there is nothing that a header cannot
+    // hold.
     if let Ok(mut value) = HeaderValue::from_bytes(value) {
         value.set_sensitive(sensitive);
         headers.insert(name, value);

@@ -1,7 +1,7 @@
 //! [`Condition`], one operator on one key of a request, with the policy's values.
 //!
-//! Spec: AWS IAM User Guide, "IAM JSON policy elements: Condition operators" and "Conditions with multiple context keys or
-//! values".
+//! Spec: AWS IAM User Guide, "IAM JSON policy elements: Condition operators" and "Conditions with multiple context keys
+//! or values".
 
 use std::collections::BTreeSet;
 

@@ -46,8 +46,8 @@ pub enum PolicyErrorKind {
     UnknownVersion,
     /// An `Effect` other than `Allow` and `Deny`.
     UnknownEffect,
-    /// A principal that is not understood: under `AWS` other than `*`, an account id and the ARN of an account's root, a
-    /// user, a role or a session; under `Service` and `Federated` other than a host name, or a provider's ARN; under
+    /// A principal that is not understood: under `AWS` other than `*`, an account id and the ARN of an account's root,
+    /// a user, a role or a session; under `Service` and `Federated` other than a host name, or a provider's ARN; under
     /// `CanonicalUser` other than 64 hex digits; and `*` under `NotPrincipal`.
     InvalidPrincipal,
     /// An action other than `*` and `s3:` with a name that may hold wildcards.
@@ -61,8 +61,8 @@ pub enum PolicyErrorKind {
     /// A condition operator that is never met by a value of its key, such as `Bool` where there is text; one with
     /// `ForAllValues:` or `ForAnyValue:` on a key of one value, and one without on a key of several.
     OperatorDoesNotFit,
-    /// A condition's value that its operator never meets: not a boolean for `Bool` and `Null`, not an ARN, a number, a date
-    /// or a network for the operators of these.
+    /// A condition's value that its operator never meets: not a boolean for `Bool` and `Null`, not an ARN, a number, a
+    /// date or a network for the operators of these.
     InvalidValue,
     /// A policy variable, `${..}`.
     Variable,

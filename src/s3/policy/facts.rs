@@ -1,5 +1,5 @@
-//! [`RequestFacts`], what a host knows of a request, and [`ConditionValues`], all that a policy's conditions are evaluated
-//! against.
+//! [`RequestFacts`], what a host knows of a request, and [`ConditionValues`], all that a policy's conditions are
+//! evaluated against.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -29,8 +29,8 @@ use super::key::ConditionKey;
 ///
 /// # Security
 ///
-/// Values that a client can choose, such as `Referer` and `User-Agent`, prove nothing. The address is that of the client:
-/// behind a proxy, the one that a trusted proxy reports.
+/// Values that a client can choose, such as `Referer` and `User-Agent`, prove nothing. The address is that of the
+/// client: behind a proxy, the one that a trusted proxy reports.
 ///
 /// Spec: AWS IAM User Guide, "AWS global condition context keys".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -140,8 +140,8 @@ impl RequestFacts {
         self.with(ConditionKey::ResourceTag(name.to_ascii_lowercase().into()), value.into())
     }
 
-    /// Sets `aws:RequestTag/NAME` and adds to `aws:TagKeys`: a tag that the request carries. Of names that differ in case
-    /// alone the last value counts.
+    /// Sets `aws:RequestTag/NAME` and adds to `aws:TagKeys`: a tag that the request carries. Of names that differ in
+    /// case alone the last value counts.
     #[must_use]
     pub fn request_tag(mut self, name: &str, value: impl Into<String>) -> Self {
         self.tag_keys.push(name.to_owned());
@@ -195,8 +195,8 @@ impl RequestFacts {
     }
 }
 
-/// Everything that a policy's conditions are evaluated against: what the request says of its encryption and transport, and
-/// the host's [`RequestFacts`].
+/// Everything that a policy's conditions are evaluated against: what the request says of its encryption and transport,
+/// and the host's [`RequestFacts`].
 ///
 /// The encryption is that of the request's own headers: a default that is applied later is not among them.
 #[derive(Clone, Copy, Debug)]
@@ -260,8 +260,8 @@ impl<'a> ConditionValues<'a> {
         self.facts.map_or(&[], |facts| facts.values(key))
     }
 
-    /// Every key that the request has, with its value, for a host's own policy engine; a key with several values comes once
-    /// with each.
+    /// Every key that the request has, with its value, for a host's own policy engine; a key with several values comes
+    /// once with each.
     pub fn iter(&self) -> impl Iterator<Item = (&'a ConditionKey, &'a str)> + use<'a> {
         let this = *self;
         let of_facts = this.facts.into_iter().flat_map(|facts| facts.values.iter());

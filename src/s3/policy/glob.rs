@@ -25,8 +25,8 @@ impl Glob {
         further + between.len() / 4 + usize::from(!between.is_empty())
     }
 
-    // Between two stars stands text of a fixed number of characters, so the first place where it is found is as good as any
-    // later one, and no search is ever begun again.
+    // Between two stars stands text of a fixed number of characters, so the first place where it is found is as good as
+    // any later one, and no search is ever begun again.
     pub(super) fn matches(&self, text: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(rest) = parts.next().and_then(|first| strip_start(text.as_bytes(), first)) else {
@@ -58,8 +58,8 @@ fn strip_end<'a>(text: &'a [u8], part: &str) -> Option<&'a [u8]> {
 
 /// What follows the first place where the text has a part.
 ///
-/// PERF: a run of bytes is searched in linear time, whatever it is. Only the places of the part's longest run are looked at,
-/// and each is compared run by run.
+/// PERF: a run of bytes is searched in linear time, whatever it is. Only the places of the part's longest run are
+/// looked at, and each is compared run by run.
 fn after_first<'a>(text: &'a [u8], part: &str) -> Option<&'a [u8]> {
     let anchor = part.split('?').max_by_key(|run| run.len())?;
     if anchor.is_empty() || anchor.len() == part.len() {

@@ -5,8 +5,9 @@ use super::{Statement, document};
 
 /// A bucket policy that the host's own policy engine evaluates as a whole, and this crate does not.
 ///
-/// It keeps the document as it was put, whether this crate understands it or not, and names what it does not understand.
-/// There is no way to evaluate it here: what is not understood can be neither ignored nor taken for an answer.
+/// It keeps the document as it was put, whether this crate understands it or not, and names what it does not
+/// understand. There is no way to evaluate it here: what is not understood can be neither ignored nor taken for an
+/// answer.
 ///
 /// # Examples
 ///
@@ -35,8 +36,8 @@ impl HostPolicy {
     ///
     /// # Errors
     ///
-    /// The document is longer than [`BucketPolicy::MAX_LEN`](super::BucketPolicy::MAX_LEN), not JSON, or nested more deeply
-    /// than any policy.
+    /// The document is longer than [`BucketPolicy::MAX_LEN`](super::BucketPolicy::MAX_LEN), not JSON, or nested more
+    /// deeply than any policy.
     pub fn from_json(document: &[u8]) -> Result<Self, PolicyError> {
         let json = document::json(document)?;
         let not_understood = match document::read(&json) {

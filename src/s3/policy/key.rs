@@ -38,8 +38,8 @@ macro_rules! keys {
             /// Every key that has no tag's name in it.
             pub(super) const PLAIN: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The key of this name; upper and lower case are the same, in the names of tags too. `None` where there is no
-            /// such key, which is not the same as a key without a value.
+            /// The key of this name; upper and lower case are the same, in the names of tags too. `None` where there is
+            /// no such key, which is not the same as a key without a value.
             pub fn from_name(name: &str) -> Option<Self> {
                 $(if name.eq_ignore_ascii_case($name) {
                     return Some(Self::$variant);

@@ -1,6 +1,7 @@
 //! [`Operator`], what a condition compares and what it makes of the outcome.
 //!
-//! Spec: AWS IAM User Guide, "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context keys".
+//! Spec: AWS IAM User Guide, "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context
+//! keys".
 
 use std::cmp::Ordering;
 

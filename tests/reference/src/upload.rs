@@ -61,8 +61,8 @@ pub fn complete(write: &Write, parts: &[Uploaded]) -> Result<Completed, Error> {
     Ok(Completed { envelope, manifest, body: parts.iter().flat_map(|of| part(&data_keys, of)).collect() })
 }
 
-/// Envelope and manifest of these records, whatever stands in them, and of this count and total, whether it is theirs or
-/// not.
+/// Envelope and manifest of these records, whatever stands in them, and of this count and total, whether it is theirs
+/// or not.
 pub fn seal_manifest(write: &Write, records: &[u8], count: u32, total: u64) -> Result<(Vec<u8>, Vec<u8>), Error> {
     let content = |layer: &Layer| {
         let manifest_header = header(&layer.data_key, &manifest_context(), &layer.message_salt);
