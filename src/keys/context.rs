@@ -155,3 +155,30 @@ fn split_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
     let (text, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
     Some((std::str::from_utf8(text).ok()?, rest))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The length is counted once for each pair: a client may send more than a thousand of them.
+    #[test]
+    fn the_counted_length_is_that_of_the_encoding_up_to_the_last_pair_that_fits() {
+        let mut context = EncryptionContext::new();
+        let full = (0..).find_map(|number: u32| {
+            let more = context.clone().with(number.to_string(), "x".repeat(number as usize % 7));
+            match more {
+                Ok(more) => context = more,
+                Err(error) => return Some(error),
+            }
+            assert_eq!(context.encode().len(), context.encoded_len());
+            None
+        });
+        assert!(matches!(full, Some(crate::error::Error::LimitExceeded(Limit::Context))));
+        assert!(context.len() > 700 && context.encoded_len() <= MAX_LEN && context.encoded_len() > MAX_LEN - 20);
+        // The length survives the codec, and the object's ARN is counted too.
+        let decoded = EncryptionContext::decode(&context.encode());
+        assert_eq!(decoded.as_ref().map(EncryptionContext::encoded_len), Some(context.encoded_len()));
+        let shown = context.shown_for(Some("arn:aws:s3:::photos/cat.jpg".to_owned()));
+        assert_eq!(shown.encode().len(), shown.encoded_len());
+    }
+}

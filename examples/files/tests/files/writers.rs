@@ -28,7 +28,7 @@ fn a_killed_put_leaves_the_old_object_and_nothing_for_long() {
 
     let nobodys = program.path("atrest-store/bodies").join("0".repeat(32));
     fs::write(nobodys, b"its writer died before the record was there").expect("written");
-    assert!(program.ok_text(["gc"]).contains("removed 1 temporary files and 1 bodies"));
+    assert!(program.ok_text(["gc"]).contains("removed 1 temporary files and 1 orphaned bodies"));
     assert!(program.files("tmp").is_empty());
     assert_eq!(program.files("bodies").len(), 2);
     program.ok(["verify"]);
