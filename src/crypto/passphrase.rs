@@ -7,8 +7,9 @@ use crate::secret::Secret;
 ///
 /// # Performance
 ///
-/// The time grows with memory and passes; lanes are computed one after another. [`DEFAULT`](Self::DEFAULT) takes up to
-/// one second of one core and 64 MiB, [`ACCEPTED`](Self::ACCEPTED) one to two minutes and 1 GiB.
+/// The time grows with memory and passes; lanes are computed one after another. [`DEFAULT`](Self::DEFAULT) takes some
+/// 0.1 s of one core and 64 MiB, [`ACCEPTED`](Self::ACCEPTED) some 12 s and 1 GiB, and ten times that on a busy machine
+/// (bench `costs`).
 ///
 /// Spec: RFC 9106.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -25,8 +25,8 @@ const MAX_LEN: usize = 8_192;
 ///
 /// # Performance
 ///
-/// Building a context takes time linear in its length, but for the search of each name in a map: at most 2 ms for the
-/// 1,365 pairs that fit 8,192 bytes, as a client may send them.
+/// Building a context takes time linear in its length, but for the search of each name in a map: 0.12 ms for the
+/// 1,365 pairs that fit 8,192 bytes, as a client may send them, and 0.05 ms for half of them (bench `costs`).
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct EncryptionContext {
     /// In strict ascending byte order of the names, which is the order of `String`.
