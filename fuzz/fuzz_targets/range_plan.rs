@@ -39,7 +39,7 @@ fn run(bytes: &[u8]) -> Option<()> {
     let asked = match kind % 4 {
         0 => Asked::Between(start, end),
         1 => Asked::Between(start, end.saturating_add(1)),
-        2 => Asked::Between(start, u64::MAX),
+        2 => Asked::From(start),
         _ => Asked::Last(start),
     };
     let object = object(two_layers, known, plaintext_len);
@@ -140,6 +140,7 @@ fn stream(plan: &RangePlan, fetched: &[u8], mut pieces: Pieces) -> Result<Vec<u8
 #[derive(Clone, Copy, Debug)]
 enum Asked {
     Between(u64, u64),
+    From(u64),
     Last(u64),
 }
 
@@ -148,6 +149,9 @@ impl Asked {
     fn within(self, plaintext_len: u64) -> Option<(u64, u64)> {
         let (start, end) = match self {
             Self::Between(start, end) => (start, end.min(plaintext_len)),
+            // The whole of an empty object, which is the one empty range that is no error.
+            Self::From(0) if plaintext_len == 0 => return Some((0, 0)),
+            Self::From(start) => (start, plaintext_len),
             Self::Last(len) => (plaintext_len.saturating_sub(len), plaintext_len),
         };
         (start < end).then_some((start, end))
@@ -156,7 +160,7 @@ impl Asked {
     fn hangs_on_the_end(self, plaintext_len: u64) -> bool {
         match self {
             Self::Between(_, end) => end > plaintext_len || self.within(plaintext_len).is_none(),
-            Self::Last(_) => true,
+            Self::From(_) | Self::Last(_) => true,
         }
     }
 }
@@ -176,7 +180,7 @@ fn assert_frugal(plan: &RangePlan, asked: Asked, stored: u64, object: &Object) {
     let plaintext_len = if object.two_layers { opened(outer_len) } else { outer_len };
     let to_end = object.decryptor.plaintext_len().is_none() && asked.hangs_on_the_end(plaintext_len);
     let (first, mut last) = match asked.within(plaintext_len) {
-        Some((start, end)) => (start, end - 1),
+        Some((start, end)) => (start, end.saturating_sub(1)),
         None => (plaintext_len, plaintext_len),
     };
     if to_end {
