@@ -178,7 +178,7 @@ impl KeyringFile {
         Self { clock, ..self }
     }
 
-    /// Creates a new keyring with one version, where there is none.
+    /// Creates a new keyring with one version in an empty storage. An existing keyring is never replaced.
     ///
     /// # Errors
     ///
@@ -196,7 +196,7 @@ impl KeyringFile {
         block_on(self.create_new(root_key))
     }
 
-    /// Stores a keyring as it is now, where there is none.
+    /// Stores a copy of a keyring as it is now in an empty storage. An existing keyring is never replaced.
     ///
     /// # Errors
     ///
