@@ -2,29 +2,29 @@
 //! build a storage service and an S3 service with it, the audit trail, defaults, and how to recover objects without the
 //! library.
 
-#[doc = include_str!("manual/format.md")]
+#[doc = include_str!("format.md")]
 pub mod format {}
 
-#[doc = include_str!("manual/keys.md")]
+#[doc = include_str!("keys.md")]
 pub mod keys {}
 
-#[doc = include_str!("manual/kms.md")]
+#[doc = include_str!("kms.md")]
 pub mod kms {}
 
-#[doc = include_str!("manual/threats.md")]
+#[doc = include_str!("threats.md")]
 pub mod threats {}
 
-#[doc = include_str!("manual/howto.md")]
+#[doc = include_str!("howto.md")]
 pub mod howto {}
 
-#[doc = include_str!("manual/s3.md")]
+#[doc = include_str!("s3.md")]
 pub mod s3 {}
 
-#[doc = include_str!("manual/audit.md")]
+#[doc = include_str!("audit.md")]
 pub mod audit {}
 
-#[doc = include_str!("manual/defaults.md")]
+#[doc = include_str!("defaults.md")]
 pub mod defaults {}
 
-#[doc = include_str!("manual/recovery.md")]
+#[doc = include_str!("recovery.md")]
 pub mod recovery {}

@@ -16,7 +16,7 @@ use crate::kms::embedded::{self, KeysCommand};
 use crate::put::Parts;
 use crate::store::StoreOptions;
 
-pub(crate) const HELP: &str = include_str!("cli/help.txt");
+pub(crate) const HELP: &str = include_str!("help.txt");
 
 /// Enough to keep a disk busy while other threads encrypt.
 const DEFAULT_THREADS: usize = 4;

@@ -7,7 +7,7 @@
 #[cfg(feature = "embedded-kms")]
 pub(crate) mod embedded;
 #[cfg(not(feature = "embedded-kms"))]
-#[path = "kms/without_embedded.rs"]
+#[path = "without_embedded.rs"]
 pub(crate) mod embedded;
 mod file_kms;
 
