@@ -90,6 +90,7 @@ mod adapter;
 pub mod audit;
 mod byte_range;
 mod clock;
+mod codec;
 mod crypto;
 mod envelope;
 pub mod error;

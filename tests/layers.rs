@@ -25,7 +25,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     (3, &["keys"]),
     (2, &["stream"]),
     (1, &["crypto"]),
-    (0, &["byte_range", "clock", "error", "files", "geometry", "object", "offload", "principal", "secret"]),
+    (0, &["byte_range", "clock", "codec", "error", "files", "geometry", "object", "offload", "principal", "secret"]),
 ];
 
 /// The one exception on the ground: the others may say what went wrong.
