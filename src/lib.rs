@@ -85,11 +85,14 @@
 //!
 //! Features only add: a feature changes no field, variant, behaviour or stored byte of what exists without it.
 #![doc(test(attr(deny(unused_must_use))))]
+// Names the feature that an item needs in the rendered documentation. docs.rs builds with nightly and sets `docsrs`.
+#![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
 pub mod audit;
 mod byte_range;
 mod clock;
+mod codec;
 mod crypto;
 mod envelope;
 pub mod error;

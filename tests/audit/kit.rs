@@ -11,8 +11,8 @@ use atrest::{
     UnwrappedKey, WrappedKey,
 };
 
-use crate::parts::{Part, attempt};
-use crate::support::{KMS_KEY, Service, TableKms, name};
+use atrest_kit::parts::{Part, attempt};
+use atrest_kit::support::{KMS_KEY, Service, TableKms, name};
 
 pub(crate) const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
 

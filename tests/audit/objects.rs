@@ -7,7 +7,7 @@ use atrest::error::{CustomerKeyError, KeyProviderErrorKind, Misuse, Unexpected};
 use atrest::{CustomerKey, Error, Expected, ModeId, ObjectName, Rewrap, SseKms, SseS3, Unlock};
 
 use crate::kit::{ALICE, Audited, CALLS, World, context, moved, names_its_key};
-use crate::support::{KMS_KEY, name, plain};
+use atrest_kit::support::{KMS_KEY, name, plain};
 
 #[test]
 fn everything_that_is_done_in_every_mode_is_one_event_that_says_who_what_and_under_which_key() {

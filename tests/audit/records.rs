@@ -12,7 +12,7 @@ use atrest::{
 use serde_json::{Value, json};
 
 use crate::kit::{ALICE, Audited, context};
-use crate::support::{Service, name};
+use atrest_kit::support::{Service, name};
 
 const ARN: &str = "arn:aws:kms:eu-central-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 

@@ -1,0 +1,46 @@
+//! The sections of the manual that the code cites exist.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(directory).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            sources(&path, found);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            found.push(path);
+        }
+    }
+}
+
+/// As the usual renderers make an anchor of a heading.
+fn anchor(heading: &str) -> String {
+    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
+    kept.collect::<String>().to_lowercase().replace(' ', "-")
+}
+
+#[test]
+fn every_section_of_the_format_that_the_code_names_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let format = fs::read_to_string(root.join("manual/format.md")).unwrap();
+    let headings: Vec<&str> = format.lines().filter_map(|line| line.strip_prefix('#')).collect();
+    let headings: Vec<&str> = headings.iter().map(|line| line.trim_start_matches('#').trim()).collect();
+    let mut files = Vec::new();
+    sources(&root, &mut files);
+    let mut named = 0;
+    for file in files {
+        for line in fs::read_to_string(&file).unwrap().lines() {
+            if let Some((_, wanted)) = line.split_once("//= manual/format.md#") {
+                named += 1;
+                assert!(headings.iter().any(|heading| anchor(heading) == wanted), "{}: {line}", file.display());
+            }
+            if let Some((_, rest)) = line.split_once("format, \"") {
+                named += 1;
+                let wanted = rest.split('"').next().unwrap();
+                assert!(headings.contains(&wanted), "{}: {line}", file.display());
+            }
+        }
+    }
+    assert!(named >= 10, "{named}");
+}
