@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`Clock`], the source of the current time; [`SystemClock`]; [`Moment`]; conversion to milliseconds since 1970.
 //!
 //! Floor 0. Only this module and `files` call the operating system.

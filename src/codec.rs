@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`ByteReader`], which reads integers, arrays and length-prefixed values from bytes; [`put_prefixed`], which writes
 //! the latter. Everything else is written with [`bytes::BufMut`]. Integers are big-endian.
 //!

@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! File primitives: files that only their owner may read, and directories that are synchronised.
 //!
 //! Floor 0. The only place beside `clock` that touches the system; uses the errors alone.

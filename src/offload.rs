@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! Threads for what blocks, so that no executor's thread waits for it: [`offload`] for rare work, [`Worker`] for work
 //! that comes again and again.
 //!

@@ -1,3 +1,4 @@
+// Floor 5. May use floors 0 to 4, and no other module of floor 5.
 //! The audit trail: events of what was done with keys and objects and for whom, and of what was refused.
 //!
 //! ```

@@ -1,3 +1,4 @@
+// Floor 4. May use the floors below: keys, stream, crypto and the nouns.
 //! What is written down beside an object.
 
 mod codec;

@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! [`EmbeddedKms`], a key management service in one sealed file of this process (feature `embedded-kms`), and its
 //! types.
 //!

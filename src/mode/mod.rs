@@ -1,3 +1,4 @@
+// Floor 5. May use floors 0 to 4, and no other module of floor 5.
 //! Whose keys wrap: the four modes.
 
 mod dsse_kms;
