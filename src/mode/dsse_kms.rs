@@ -22,8 +22,8 @@ impl DsseKms {
 
     /// With these pairs, to which the KMS binds the key. They are stored in the envelope, in the clear.
     #[must_use]
-    pub fn context(self, context: EncryptionContext) -> Self {
-        Self(self.0.context(context))
+    pub fn with_context(self, context: EncryptionContext) -> Self {
+        Self(self.0.with_context(context))
     }
 
     /// The inner layer's KMS key, as it was named.

@@ -28,7 +28,7 @@ impl SseKms {
 
     /// With these pairs, to which the KMS binds the key. They are stored in the envelope, in the clear.
     #[must_use]
-    pub fn context(self, context: EncryptionContext) -> Self {
+    pub fn with_context(self, context: EncryptionContext) -> Self {
         Self { context, ..self }
     }
 
@@ -74,7 +74,7 @@ impl SseKms {
 /// A fresh key-encryption key for an envelope that stays what it is; the envelope names its key by the resolved id.
 pub(super) async fn rewriting(authorities: &Authorities<'_>, envelope: &Envelope) -> Result<LayerKey<'static>> {
     let key_id = envelope.key_id().ok_or(Error::Inauthentic)?;
-    let mode = SseKms::new(key_id).context(envelope.context().cloned().unwrap_or_default());
+    let mode = SseKms::new(key_id).with_context(envelope.context().cloned().unwrap_or_default());
     let asked = authorities.kms_keys.asked(key_id).resolved_if(true);
     mode.generated(authorities, envelope.has_bucket_key(), asked).await
 }

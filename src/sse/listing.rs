@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use super::{Named, Sse, Unlock};
+use super::{EnvelopeOwner, Sse, Unlock};
 use crate::audit::{AuditEvent, AuditOperation};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
@@ -51,7 +51,7 @@ impl Sse {
         if envelope.mode() != ModeId::SseS3 {
             return Err(Unexpected::Mode.into());
         }
-        self.check(Named::object(object), envelope, Some(Unlock::Server))?;
+        self.check(EnvelopeOwner::object(object), envelope, Some(Unlock::Server))?;
         let key = envelope.key_version().and_then(|version| keys.get(&version)).ok_or(Error::Inauthentic)?.clone()?;
         let data_key = unwrap(envelope, crypto, &Kek::Master(key), &object.wrap_context(b""))?;
         let header = envelope.content.header().ok_or(Error::UploadNotComplete)?;

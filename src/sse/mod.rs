@@ -29,7 +29,7 @@ use std::sync::Arc;
 use zeroize::Zeroizing;
 
 use audited::Deed;
-use builder::Shared;
+use builder::SseConfig;
 
 use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
@@ -60,7 +60,7 @@ use crate::stream::{Decryptor, Encryptor};
 /// keys that the builder allows, narrowed by [`expecting`](Self::expecting).
 #[derive(Clone)]
 pub struct Sse {
-    shared: Arc<Shared>,
+    shared: Arc<SseConfig>,
     requester: Requester,
     /// All of them have to be met.
     expected: Vec<Expected>,
@@ -189,14 +189,14 @@ impl Sse {
     }
 
     async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let keys = self.unlock(Named::object(object), envelope, unlock, true).await?;
+        let keys = self.unlock(EnvelopeOwner::object(object), envelope, unlock, true).await?;
         object::decryptor(envelope, &keys)
     }
 
     /// Refuses an envelope that this handle, or the reader's expectations, do not accept. No key is requested.
     //= manual/format.md#what-the-reader-demands
-    fn check(&self, named: Named<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
-        match (named.object.is_bound(), envelope.is_bound()) {
+    fn check(&self, owner: EnvelopeOwner<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
+        match (owner.object.is_bound(), envelope.is_bound()) {
             (true, false) => return Err(Unexpected::Unbound.into()),
             (false, true) => return Err(Unexpected::Bound.into()),
             _ => {}
@@ -216,17 +216,17 @@ impl Sse {
             (false, Some(Some(_))) => return Err(CustomerKeyError::NotExpected.into()),
             _ => {}
         }
-        match (named.upload_id.is_some(), envelope.state()) {
+        match (owner.upload_id.is_some(), envelope.state()) {
             (true, EnvelopeState::Object | EnvelopeState::Multipart) => return Err(Unexpected::State.into()),
             (false, EnvelopeState::Upload) => return Err(Error::UploadNotComplete),
             _ => {}
         }
-        self.authorities(named.object).check_name(envelope.mode())
+        self.authorities(owner.object).check_name(envelope.mode())
     }
 
     /// Refuses what would be refused to any reader of the envelope, before anyone is asked for a key.
     pub(crate) fn accepts(&self, object: &ObjectName, upload_id: Option<&[u8]>, envelope: &Envelope) -> Result<()> {
-        self.check(Named { object, upload_id }, envelope, None)
+        self.check(EnvelopeOwner { object, upload_id }, envelope, None)
     }
 
     /// Sees what other processes did to the keyring before something is written that is older than this call.
@@ -271,21 +271,21 @@ impl Sse {
     /// Unwraps the data key of an object, of DSSE-KMS the outer one, and drops it.
     #[cfg(feature = "testing")]
     pub(crate) async fn unwrap_alone(&self, object: &ObjectName, envelope: &Envelope) -> Result<()> {
-        self.unlock(Named::object(object), envelope, Unlock::Server, false).await.map(drop)
+        self.unlock(EnvelopeOwner::object(object), envelope, Unlock::Server, false).await.map(drop)
     }
 
     /// Unwraps the data key of an object or upload, and of DSSE-KMS the inner one too if it is needed.
     async fn unlock(
         &self,
-        named: Named<'_>,
+        owner: EnvelopeOwner<'_>,
         envelope: &Envelope,
         unlock: Unlock<'_>,
         inner_too: bool,
     ) -> Result<ObjectKeys> {
-        let name = named.context()?;
-        self.check(named, envelope, Some(unlock))?;
+        let name = owner.binding()?;
+        self.check(owner, envelope, Some(unlock))?;
         let cryptos = self.shared.cryptos(envelope.mode())?;
-        let authorities = self.authorities(named.object);
+        let authorities = self.authorities(owner.object);
         let kek = authorities.reading(envelope, unlock.customer_key()).await?;
         let layer_of = |envelope: &Envelope, crypto, kek: &_| {
             unwrap(envelope, crypto, kek, &name).map(|data_key| LayerSecret { crypto, data_key })
@@ -301,12 +301,12 @@ impl Sse {
 
 /// The object or the upload that an envelope belongs to.
 #[derive(Clone, Copy, Debug)]
-struct Named<'a> {
+struct EnvelopeOwner<'a> {
     object: &'a ObjectName,
     upload_id: Option<&'a [u8]>,
 }
 
-impl<'a> Named<'a> {
+impl<'a> EnvelopeOwner<'a> {
     fn object(object: &'a ObjectName) -> Self {
         Self { object, upload_id: None }
     }
@@ -316,7 +316,7 @@ impl<'a> Named<'a> {
     }
 
     /// What the wrap is bound to.
-    fn context(&self) -> Result<Vec<u8>> {
+    fn binding(&self) -> Result<Vec<u8>> {
         self.upload_id.map_or_else(|| Ok(self.object.wrap_context(b"")), |id| self.object.upload_context(id))
     }
 }

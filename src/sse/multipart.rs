@@ -5,12 +5,12 @@ use zeroize::Zeroizing;
 use super::audited::Deed;
 use super::object::UPLOAD_DRAW;
 use super::wrapping::NewEnvelope;
-use super::{Expected, Named, Sse, Unlock};
+use super::{EnvelopeOwner, Expected, Sse, Unlock};
 use crate::audit::AuditOperation;
 use crate::envelope::{Content, Envelope, ModeId};
 use crate::error::Result;
 use crate::mode::{AnyMode, Mode, any};
-use crate::multipart::{CompletedPart, CompletedUpload, List, Upload};
+use crate::multipart::{CheckedParts, CompletedPart, CompletedUpload, Upload};
 use crate::object::ObjectName;
 use crate::stream::Decryptor;
 use crate::stream::manifest::seal_manifest;
@@ -90,10 +90,10 @@ impl Sse {
         expected: &Expected,
         unlock: Unlock<'_>,
     ) -> Result<Upload> {
-        let named = Named::upload(object, upload_id);
-        named.context()?;
+        let owner = EnvelopeOwner::upload(object, upload_id);
+        owner.binding()?;
         expected.says_which(envelope.mode())?;
-        let keys = self.expecting(expected.clone()).unlock(named, envelope, unlock, true).await?;
+        let keys = self.expecting(expected.clone()).unlock(owner, envelope, unlock, true).await?;
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys))
     }
 
@@ -133,7 +133,7 @@ impl Sse {
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());
-        self.check(Named::upload(object, upload.upload_id()), old, Some(unlock))?;
+        self.check(EnvelopeOwner::upload(object, upload.upload_id()), old, Some(unlock))?;
         if let (ModeId::SseC, Unlock::CustomerKey(key)) = (old.mode(), unlock) {
             old.verify_customer_key(key)?;
         }
@@ -149,7 +149,7 @@ impl Sse {
     pub(super) async fn seal_completed(
         &self,
         upload: &Upload,
-        list: &List,
+        list: &CheckedParts,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());

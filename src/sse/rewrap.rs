@@ -2,7 +2,7 @@
 
 use super::audited::Deed;
 use super::wrapping::NewEnvelope;
-use super::{Named, Sse, Unlock};
+use super::{EnvelopeOwner, Sse, Unlock};
 use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
@@ -35,7 +35,7 @@ use crate::stream::object_keys::ObjectKeys;
 #[derive(Debug)]
 #[must_use = "a request does nothing until Sse::rewrap gets it"]
 pub struct Rewrap<'a> {
-    source: Named<'a>,
+    source: EnvelopeOwner<'a>,
     envelope: &'a Envelope,
     unlock: Unlock<'a>,
     target: Option<(&'a ObjectName, AnyMode)>,
@@ -47,14 +47,14 @@ impl<'a> Rewrap<'a> {
     /// Requests a fresh wrap for the same object in the same mode: under the keyring's primary, under a fresh key of
     /// the same KMS key, or under the same customer key. In DSSE-KMS only the outer layer gets one.
     pub fn of(object: &'a ObjectName, envelope: &'a Envelope, unlock: Unlock<'a>) -> Self {
-        let source = Named::object(object);
+        let source = EnvelopeOwner::object(object);
         Self { source, envelope, unlock, target: None, both_layers: false, across_customer_key: false }
     }
 
     /// Requests a fresh wrap for a multipart upload under way, so that it survives the retirement of a key version. In
     /// DSSE-KMS only the outer layer gets one. Encryption of parts continues meanwhile.
     pub fn upload(object: &'a ObjectName, upload_id: &'a [u8], envelope: &'a Envelope, unlock: Unlock<'a>) -> Self {
-        Self { source: Named::upload(object, upload_id), ..Self::of(object, envelope, unlock) }
+        Self { source: EnvelopeOwner::upload(object, upload_id), ..Self::of(object, envelope, unlock) }
     }
 
     /// Wraps the data key for this name, mode and key instead.
@@ -142,7 +142,7 @@ impl Sse {
         writer.authorities(object).check_name(mode.id())?;
         let unlocked = self.unlock(source, envelope, unlock, true).await?;
         let keys = writer.authorities(object).writing(mode).await?;
-        writer.wrap_anew(envelope, &unlocked, &keys, Named::object(object))
+        writer.wrap_anew(envelope, &unlocked, &keys, EnvelopeOwner::object(object))
     }
 
     /// Wraps the same content under other keys, each with a fresh salt. An inner layer without a new key stays as it is.
@@ -151,12 +151,12 @@ impl Sse {
         old: &Envelope,
         unlocked: &ObjectKeys,
         keys: &WritingKeys<'_>,
-        named: Named<'_>,
+        owner: EnvelopeOwner<'_>,
     ) -> Result<Envelope> {
         self.check_written_kms_keys(keys)?;
         let envelope = NewEnvelope {
-            object: named.object,
-            name: &named.context()?,
+            object: owner.object,
+            name: &owner.binding()?,
             contents: old.each_layer().map(|layer| layer.content),
             plaintext_len: old.plaintext_len,
             wrap_salts: self.wrap_salts(keys)?,
