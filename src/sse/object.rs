@@ -11,7 +11,7 @@ use crate::crypto::{Crypto, label};
 use crate::envelope::{Content, Envelope, EnvelopeState};
 use crate::error::{Error, Limit, Result};
 use crate::geometry::EachLayer;
-use crate::mode::{AnyMode, LayerKey, WritingKeys};
+use crate::mode::{AnyMode, LayerKey, Target};
 use crate::object::ObjectName;
 use crate::secret::{DataKey, Secret};
 use crate::stream::message::SALT_LEN;
@@ -107,20 +107,19 @@ impl Sse {
         if plaintext_len.is_some_and(|len| len > mode.id().layers().max_plaintext_len()) {
             return Err(Limit::Message.into());
         }
-        let keys = self.authorities(object).writing(mode).await?;
+        let target = Target::object(object);
+        let keys = self.key_sources(target).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
         let mut drawn = Zeroizing::new([0; 2 * OBJECT_DRAW]);
         let drawn = self.draw(&mut drawn[..], cryptos, OBJECT_DRAW)?;
         let message = drawn.keys.message_under(&drawn.message_salts, label::OBJECT);
         let envelope = NewEnvelope {
-            object,
-            name: &object.wrap_context(b""),
-            contents: message.headers().map(Content::Object),
-            plaintext_len,
+            target,
+            contents: message.headers().map(|message| Content::Object { message, plaintext_len }),
             wrap_salts: drawn.wrap_salts,
             kept: None,
-            len: self.shared.envelope_len,
+            fixed_len: self.shared.envelope_len,
         };
         Ok((envelope.wrap(&keys, &drawn.keys)?, Encryptor::new(message, &drawn.keys, plaintext_len)))
     }
@@ -132,7 +131,7 @@ impl Sse {
     }
 
     /// Refuses KMS keys that this handle would not read again; only the provider's answer names them.
-    pub(super) fn check_written_kms_keys(&self, keys: &WritingKeys<'_>) -> Result<()> {
+    pub(super) fn check_written_kms_keys(&self, keys: &EachLayer<LayerKey<'_>>) -> Result<()> {
         keys.iter().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id, None))
     }
 
@@ -176,12 +175,14 @@ pub(super) struct FreshSecrets {
 
 /// Reads the body of an object that was unlocked.
 pub(super) fn decryptor(envelope: &Envelope, keys: &ObjectKeys) -> Result<Decryptor> {
-    let headers = envelope.each_layer().try_map(|layer| layer.content.header().ok_or(Error::UploadNotComplete))?;
-    match envelope.content {
+    let headers =
+        envelope.each_layer().try_map(|layer| layer.header().content.header().ok_or(Error::UploadNotComplete))?;
+    match envelope.header().content {
         Content::Multipart { parts, plaintext_len, .. } => Ok(Decryptor::of_parts(parts, headers, keys, plaintext_len)),
-        Content::Object(_) | Content::Upload => {
+        Content::Object { plaintext_len, .. } => {
             let message = keys.message_of(&headers, label::OBJECT)?;
-            Ok(Decryptor::of_message(message, keys, envelope.plaintext_len))
+            Ok(Decryptor::of_message(message, keys, plaintext_len))
         }
+        Content::Upload => Err(Error::UploadNotComplete),
     }
 }
