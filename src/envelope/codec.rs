@@ -35,6 +35,8 @@ const BOUND: u16 = 1;
 const BUCKET_KEY: u16 = 2;
 const INNER_LAYER: u16 = 4;
 
+const STATES: [EnvelopeState; 3] = [EnvelopeState::Object, EnvelopeState::Upload, EnvelopeState::Multipart];
+
 /// Every byte before the wrapped key, with room for the wrapped key behind them.
 ///
 /// # Errors
@@ -47,25 +49,25 @@ pub(super) fn encode_header(
     verifier: &[u8; VERIFIER_LEN],
 ) -> Result<Vec<u8>> {
     let context = header.key.context().map(EncryptionContext::encode);
-    let mut fields_len = 0usize;
+    let mut len = FIXED_LEN;
     each_field(header, context.as_deref(), |_, value| {
-        fields_len = fields_len.saturating_add(FIELD_HEAD_LEN).saturating_add(value_len(value));
+        len = len.saturating_add(FIELD_HEAD_LEN).saturating_add(value_len(value));
     });
-    let padding = header.fixed_len.map(|fixed_len| {
-        let room = fixed_len.checked_sub(FIXED_LEN).and_then(|room| room.checked_sub(FIELD_HEAD_LEN));
-        room.and_then(|room| room.checked_sub(fields_len)).ok_or(Limit::EnvelopeLen(fixed_len))
-    });
-    let padding = padding.transpose()?;
-    let padding_len = padding.map_or(0, |padding| padding.saturating_add(FIELD_HEAD_LEN));
-    let fields_len = u16::try_from(fields_len.saturating_add(padding_len)).map_err(|_| Limit::Envelope)?;
-    let len = FIXED_LEN.saturating_add(fields_len.into());
-    if header.key.scope() == Some(KekScope::InnerLayer) && len > MAX_INNER_LEN {
-        return Err(Limit::Envelope.into());
-    }
+    let padding = match header.fixed_len {
+        Some(fixed_len) => {
+            let unpadded_len = len.saturating_add(FIELD_HEAD_LEN);
+            len = fixed_len;
+            Some(fixed_len.checked_sub(unpadded_len).ok_or(Limit::EnvelopeLen(fixed_len))?)
+        }
+        None => None,
+    };
+    let is_inner_layer = header.key.scope() == Some(KekScope::InnerLayer);
+    let fields_len = u16::try_from(len.saturating_sub(FIXED_LEN)).ok();
+    let fields_len = fields_len.filter(|_| !is_inner_layer || len <= MAX_INNER_LEN).ok_or(Limit::Envelope)?;
 
     let mut bytes = Vec::with_capacity(len);
     bytes.put_slice(&MAGIC);
-    bytes.put_slice(&[VERSION, header.mode().number(), state_number(&header.content), SUITE]);
+    bytes.put_slice(&[VERSION, header.mode().number(), header.content.state() as u8, SUITE]);
     bytes.put_u16(flags(header));
     bytes.put_u16(fields_len);
     bytes.put_slice(wrap_salt);
@@ -122,22 +124,13 @@ fn put_field_head(bytes: &mut Vec<u8>, field_type: u16, len: usize) {
     bytes.put_u16(u16::try_from(len).unwrap_or(u16::MAX));
 }
 
-fn state_number(content: &Content) -> u8 {
-    match content {
-        Content::Object { .. } => 1,
-        Content::Upload => 2,
-        Content::Multipart { .. } => 3,
-    }
-}
-
 fn flags(header: &Header) -> u16 {
-    let bound = if header.is_bound { BOUND } else { 0 };
-    bound
-        | match header.key.scope() {
-            None | Some(KekScope::Object) => 0,
-            Some(KekScope::Bucket) => BUCKET_KEY,
-            Some(KekScope::InnerLayer) => INNER_LAYER,
-        }
+    let scope = match header.key.scope() {
+        None | Some(KekScope::Object) => 0,
+        Some(KekScope::Bucket) => BUCKET_KEY,
+        Some(KekScope::InnerLayer) => INNER_LAYER,
+    };
+    if header.is_bound { scope | BOUND } else { scope }
 }
 
 /// The length of the envelope that these bytes begin.
@@ -233,12 +226,8 @@ impl Prefix {
         }
         let known = ModeId::ALL.into_iter().find(|known| known.number() == mode);
         let mode = known.ok_or(EnvelopeError::UnknownMode(mode))?;
-        let state = match state {
-            1 => EnvelopeState::Object,
-            2 => EnvelopeState::Upload,
-            3 => EnvelopeState::Multipart,
-            _ => return Err(EnvelopeError::UnknownState(state)),
-        };
+        let known = STATES.into_iter().find(|known| *known as u8 == state);
+        let state = known.ok_or(EnvelopeError::UnknownState(state))?;
         if suite != SUITE {
             return Err(EnvelopeError::UnknownSuite(suite));
         }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::{Envelope, ModeId, codec};
+use super::{Envelope, EnvelopeState, ModeId, codec};
 use crate::crypto::Crypto;
 use crate::error::Result;
 use crate::keys::{EncryptionContext, WRAP_SALT_LEN, WrappedKey, Wrapping};
@@ -110,6 +110,11 @@ impl KeyRef {
         }
     }
 
+    /// The resolved id of the KMS key, if a KMS holds the key.
+    pub(crate) fn kms_id(&self) -> Option<&str> {
+        self.id().filter(|_| self.scope().is_some())
+    }
+
     /// The caller's pairs, if there are any.
     pub(super) fn context(&self) -> Option<&EncryptionContext> {
         match self {
@@ -130,6 +135,14 @@ impl Content {
     /// The content that takes the most bytes in an envelope.
     pub(crate) const LONGEST: Self =
         Self::Multipart { parts: 1, plaintext_len: 0, manifest: MessageHeader::from_bytes([0; HEADER_LEN]) };
+
+    pub(super) fn state(&self) -> EnvelopeState {
+        match self {
+            Self::Object { .. } => EnvelopeState::Object,
+            Self::Upload => EnvelopeState::Upload,
+            Self::Multipart { .. } => EnvelopeState::Multipart,
+        }
+    }
 
     /// The header of the message that the envelope names: the body's, or the manifest's.
     pub(crate) fn header(&self) -> Option<MessageHeader> {

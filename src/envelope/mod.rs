@@ -26,11 +26,11 @@ use crate::stream::parts::manifest_len;
 #[non_exhaustive]
 pub enum EnvelopeState {
     /// An object whose body is one message.
-    Object,
+    Object = 1,
     /// A multipart upload under way. The envelope opens no object.
-    Upload,
+    Upload = 2,
     /// An object that was uploaded in parts.
-    Multipart,
+    Multipart = 3,
 }
 
 /// The envelope of an object: the record that a store keeps beside the body. It is usually 200 to 850 bytes long, and
@@ -117,11 +117,7 @@ impl Envelope {
 
     /// What the envelope belongs to.
     pub fn state(&self) -> EnvelopeState {
-        match self.header.content {
-            Content::Object { .. } => EnvelopeState::Object,
-            Content::Upload => EnvelopeState::Upload,
-            Content::Multipart { .. } => EnvelopeState::Multipart,
-        }
+        self.header.content.state()
     }
 
     /// Whether the envelope is bound to an object's name.
@@ -141,10 +137,7 @@ impl Envelope {
 
     /// The resolved id of the KMS key: of SSE-KMS, or of the inner layer of DSSE-KMS.
     pub fn kms_key_id(&self) -> Option<&str> {
-        match &self.header.key {
-            KeyRef::Kms { id, .. } => Some(id),
-            KeyRef::Keyring { .. } | KeyRef::Customer => self.inner().and_then(Self::key_id),
-        }
+        self.header.key.kms_id().or_else(|| self.inner()?.key_id())
     }
 
     /// The version of the keyring's master key, in SSE-S3 and DSSE-KMS.

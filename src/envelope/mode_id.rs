@@ -11,13 +11,13 @@ use crate::geometry::Layers;
 #[non_exhaustive]
 pub enum ModeId {
     /// SSE-S3: under a master key of the service.
-    SseS3,
+    SseS3 = 1,
     /// SSE-KMS: under a KMS key.
-    SseKms,
+    SseKms = 2,
     /// DSSE-KMS: twice, under a KMS key and then under a master key of the service.
-    DsseKms,
+    DsseKms = 3,
     /// SSE-C: under a key that the client sends with each request.
-    SseC,
+    SseC = 4,
 }
 
 impl ModeId {
@@ -44,12 +44,7 @@ impl ModeId {
 
     /// The number of the mode in an envelope.
     pub(crate) const fn number(self) -> u8 {
-        match self {
-            Self::SseS3 => 1,
-            Self::SseKms => 2,
-            Self::DsseKms => 3,
-            Self::SseC => 4,
-        }
+        self as u8
     }
 }
 

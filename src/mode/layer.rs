@@ -28,23 +28,10 @@ impl Kek<'_> {
 /// A key-encryption key to wrap one layer under, and how the envelope names it.
 pub(crate) struct LayerKey<'a> {
     pub(super) kek: Kek<'a>,
-    pub(super) key: KeyRef,
+    pub(crate) key: KeyRef,
 }
 
 impl LayerKey<'_> {
-    /// How the envelope names the key.
-    pub(crate) fn key(&self) -> &KeyRef {
-        &self.key
-    }
-
-    /// The resolved id of the KMS key, if a KMS holds the key.
-    pub(crate) fn kms_key_id(&self) -> Option<&str> {
-        match &self.key {
-            KeyRef::Kms { id, .. } => Some(id),
-            KeyRef::Keyring { .. } | KeyRef::Customer => None,
-        }
-    }
-
     /// Wraps the data key of the layer.
     ///
     /// # Errors

@@ -137,7 +137,7 @@ impl Sse {
 
     /// Refuses KMS keys that this handle would not read again. The provider's answer names them by their resolved ids.
     pub(super) fn check_written_kms_keys(&self, keys: &EachLayer<LayerKey<'_>>) -> Result<()> {
-        keys.iter().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id, None))
+        keys.iter().filter_map(|layer| layer.key.kms_id()).try_for_each(|key_id| self.check_kms_key(key_id, None))
     }
 
     /// The data keys of an object with the generator of its salts.

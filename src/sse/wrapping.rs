@@ -25,7 +25,7 @@ impl NewEnvelope<'_> {
     pub(super) fn wrap(self, keys: &EachLayer<LayerKey<'_>>, data_keys: &ObjectKeys) -> Result<Envelope> {
         let (binding, is_bound) = (self.target.binding()?, self.target.object.is_bound());
         let wrap = |((key, data_key), (wrap_salt, content)): ((&LayerKey<'_>, _), (_, _)), inner, fixed_len| {
-            let header = Header { key: key.key().clone(), is_bound, content, inner, fixed_len };
+            let header = Header { key: key.key.clone(), is_bound, content, inner, fixed_len };
             key.wrap(header, &wrap_salt, &binding, data_key)
         };
         let layers = keys.as_ref().zip(data_keys.each_layer().as_ref()).zip(self.wrap_salts.zip(self.contents));
