@@ -26,8 +26,6 @@ pub(crate) mod stored_file;
 pub(crate) mod unwinding;
 mod usage;
 mod wrap;
-#[cfg(any(feature = "embedded-kms", feature = "testing"))]
-pub(crate) mod wrapped_kek;
 mod wrapped_root_key;
 
 pub use context::EncryptionContext;

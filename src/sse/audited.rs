@@ -3,12 +3,12 @@
 use std::time::SystemTime;
 
 use super::Sse;
-use crate::audit::{AuditEvent, AuditOperation};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result};
 use crate::keys::EncryptionContext;
 use crate::mode::AnyMode;
 use crate::object::{ObjectName, Requester};
+use crate::trail::{AuditEvent, AuditOperation};
 
 /// An audit event before its outcome is known. Borrowed: without a trail it costs nothing.
 #[derive(Clone, Copy)]

@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Sse;
-use crate::audit::AuditTrail;
 use crate::crypto::random::TryCryptoRng;
 use crate::crypto::{Backend, Crypto, Generator};
 use crate::envelope::ModeId;
@@ -14,6 +13,7 @@ use crate::keys::unwinding::Caught;
 use crate::keys::{KeyProvider, Keyring};
 use crate::mode::KmsKeys;
 use crate::object::Requester;
+use crate::trail::AuditTrail;
 
 /// What every handle of one `Sse` shares.
 pub(super) struct Shared {

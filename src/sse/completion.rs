@@ -2,7 +2,6 @@
 
 use super::audited::Deed;
 use super::{Named, Sse, Unlock};
-use crate::audit::AuditOperation;
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
@@ -11,6 +10,7 @@ use crate::multipart::{
     CompletedUpload, CompletionRecord, Contents, OpenedRecord, RECORD_SALT_LEN, UnopenedPart, Upload, contents,
 };
 use crate::object::ObjectName;
+use crate::trail::AuditOperation;
 
 impl Sse {
     /// Completes an SSE-C upload without its customer key: the record to store in place of envelope and manifest.

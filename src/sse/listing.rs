@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::{Named, Sse, Unlock};
-use crate::audit::{AuditEvent, AuditOperation};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result, Unexpected};
@@ -15,6 +14,7 @@ use crate::object::ObjectName;
 use crate::secret::MasterKey;
 use crate::stream::SealedValue;
 use crate::stream::object_keys::LayerSecret;
+use crate::trail::{AuditEvent, AuditOperation};
 
 /// The keys of a keyring's versions, or the reason why a version has no usable key.
 type Keys = BTreeMap<u32, Result<Arc<MasterKey>>>;

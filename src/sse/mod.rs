@@ -31,7 +31,6 @@ use zeroize::Zeroizing;
 use audited::Deed;
 use builder::Shared;
 
-use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::geometry::EachLayer;
@@ -40,6 +39,7 @@ use crate::mode::{AnyMode, Authorities, Mode, any, unwrap};
 use crate::object::{ObjectName, Requester};
 use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor};
+use crate::trail::AuditOperation;
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///

@@ -6,7 +6,6 @@ use super::audited::Deed;
 use super::object::UPLOAD_DRAW;
 use super::wrapping::NewEnvelope;
 use super::{Expected, Named, Sse, Unlock};
-use crate::audit::AuditOperation;
 use crate::envelope::{Content, Envelope, ModeId};
 use crate::error::Result;
 use crate::mode::{AnyMode, Mode, any};
@@ -15,6 +14,7 @@ use crate::object::ObjectName;
 use crate::stream::Decryptor;
 use crate::stream::manifest::seal_manifest;
 use crate::stream::message::MessageHeader;
+use crate::trail::AuditOperation;
 
 impl Sse {
     /// Begins a multipart upload: store its [envelope](Upload::envelope) with what is kept of the upload.

@@ -3,12 +3,12 @@
 use super::audited::Deed;
 use super::wrapping::NewEnvelope;
 use super::{Named, Sse, Unlock};
-use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
 use crate::mode::{AnyMode, Mode, WritingKeys, any};
 use crate::object::ObjectName;
 use crate::stream::object_keys::ObjectKeys;
+use crate::trail::AuditOperation;
 
 /// What a rewrap is to do: of which envelope, with which keys, and what it leads to.
 pub(crate) struct RewrapRequest<'a> {

@@ -12,12 +12,12 @@ use super::policy::{KeyPolicy, Permission};
 use super::quota::Quota;
 use super::record::{Affected, PendingEvent};
 use super::state::{State, check_description, check_rotation_days, check_tags};
-use crate::audit::AuditOperation as Operation;
 use crate::clock::{millis, time};
 use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Result};
 use crate::object::Requester;
 use crate::secret::Secret;
+use crate::trail::AuditOperation as Operation;
 
 /// The administration of the keys of an [`EmbeddedKms`], and of its store, on behalf of one requester.
 ///

@@ -7,10 +7,10 @@ use uuid::Uuid;
 use super::admin::KeyAdmin;
 use super::policy::Permission;
 use super::state::State;
-use crate::audit::AuditOperation as Operation;
 use crate::error::Result;
 #[cfg(doc)]
 use crate::error::{Error, KeyStoreError};
+use crate::trail::AuditOperation as Operation;
 
 impl KeyAdmin {
     /// Creates an alias of a key. Owner only, as all changes of aliases: aliases belong to the whole store, and objects

@@ -9,13 +9,13 @@ use super::payload;
 use super::state::{State, check_account, check_owner};
 use super::store::{Clock, MAX_SEALED_LEN, Store, StoreKeyring, StoreOptions};
 use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
-use crate::audit::{AuditOperation, AuditTrail};
 use crate::clock::millis;
 use crate::error::{Result, Unexpected};
 use crate::keys::keyring_state::State as KeyringState;
 use crate::keys::stored_file::StoredFile;
 use crate::keys::{Keyring, RootKey};
 use crate::object::Requester;
+use crate::trail::{AuditOperation, AuditTrail};
 
 /// The path and the settings of an [`EmbeddedKms`]. Everything but the path is optional.
 pub struct EmbeddedKmsBuilder {

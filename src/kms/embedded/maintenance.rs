@@ -11,9 +11,9 @@ use std::time::Duration;
 use super::EmbeddedKms;
 use super::key::KeyOrigin;
 use super::record::{Affected, PendingEvent, caught};
-use crate::audit::AuditOperation;
 use crate::crypto::Generator;
 use crate::error::{IoError, Result};
+use crate::trail::AuditOperation;
 
 /// The shortest period; zero would spin.
 const LEAST_PERIOD: Duration = Duration::from_millis(1);

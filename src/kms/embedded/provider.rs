@@ -13,13 +13,13 @@ use super::quota::Quota;
 use super::record::{Affected, PendingEvent, caught};
 use super::state::{DEFAULT_ALIAS, State};
 use super::store::Store;
-use crate::audit::AuditOperation;
 use crate::crypto::Generator;
 use crate::error::{Error, KeyProviderError, KeyProviderErrorKind as Kind, KeyStoreError, Result};
-use crate::keys::wrapped_kek::{self, Binding};
 use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+use crate::kms::wrapped_kek::{self, Binding};
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
+use crate::trail::AuditOperation;
 
 /// The result of the thread that creates the default key, shared by all callers that wait for it.
 pub(super) type MakingDefault = Shared<BoxFuture<'static, Result<()>>>;

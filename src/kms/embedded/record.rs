@@ -10,11 +10,11 @@ use pollster::block_on;
 
 use super::state::State;
 use super::store::{Store, StoreOptions};
-use crate::audit::{AuditEvent, AuditOperation};
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::EncryptionContext;
 use crate::object::Requester;
 use crate::offload::offload;
+use crate::trail::{AuditEvent, AuditOperation};
 
 /// The number of events of one change that are submitted before their answers are awaited.
 const GROUP: usize = 256;

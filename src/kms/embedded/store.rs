@@ -11,7 +11,6 @@ use pollster::block_on;
 use super::payload;
 use super::record::{Affected, PendingEvent, caught};
 use super::state::State;
-use crate::audit::{AuditOperation, AuditTrail};
 use crate::clock::millis;
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::RootKey;
@@ -19,6 +18,7 @@ use crate::keys::keyring_shared::{Change, Whole};
 use crate::keys::keyring_state::State as KeyringState;
 use crate::keys::stored_file::{BEGINNING_LEN, Locked, NotReplaced, Replacing, StoredFile};
 use crate::object::Requester;
+use crate::trail::{AuditOperation, AuditTrail};
 
 /// The source of the current time; a test supplies its own.
 pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;

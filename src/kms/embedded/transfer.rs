@@ -3,11 +3,11 @@
 use super::admin::{KeyAdmin, created_info};
 use super::key::{KeyInfo, KeyOrigin, NewKey};
 use super::payload;
-use crate::audit::AuditOperation as Operation;
 use crate::crypto::key_wrap;
 use crate::error::{KeyStoreError, Result};
 use crate::keys::RootKey;
 use crate::secret::{KeyEncryptionKey, Secret};
+use crate::trail::AuditOperation as Operation;
 
 impl KeyAdmin {
     /// Creates a key from imported material: 32 bytes that AES-KWP wrapped under `wrapping_key` to 40 bytes. Owner

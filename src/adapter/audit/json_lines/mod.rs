@@ -21,9 +21,10 @@ use futures_channel::oneshot;
 use futures_util::FutureExt;
 use pollster::block_on;
 
-use super::{AuditEvent, AuditFuture, AuditSink, record};
+use super::record;
 use crate::crypto::Generator;
 use crate::error::{IoError, Result, Said};
+use crate::trail::{AuditEvent, AuditFuture, AuditSink};
 use log_file::LogFile;
 use queue::{Answer, Queue, Task};
 use stats::Counters;
