@@ -12,8 +12,11 @@ use super::keyring_shared::Whole;
 use super::keyring_state::{State, Version, VersionState};
 use super::keyring_stored::Stored;
 use super::root_key::RootKey;
+use super::sources::Sources;
 use super::{is_key_id, sealed_keyring};
-use crate::clock::{now, time};
+use crate::clock::time;
+use crate::crypto::Generator;
+use crate::crypto::random::TryCryptoRng;
 use crate::error::{
     Error, IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, OtherHistory, Result,
 };
@@ -67,7 +70,7 @@ impl Keyring {
     ///
     /// [`Error::Random`](crate::Error::Random): the operating system gave no randomness.
     pub fn generate() -> Result<Self> {
-        Ok(Self::in_memory(State::generate()?))
+        Ok(Self::in_memory(State::generate(&Sources::default())?))
     }
 
     /// Rebuilds a keyring in memory from its key id, its versions with their numbers, and the number of its primary.
@@ -86,7 +89,7 @@ impl Keyring {
             return Err(Limit::KeyId.into());
         }
         for (number, version_state, key) in versions {
-            let version = Version { state: version_state, created: now(), key: Arc::new(key) };
+            let version = Version { state: version_state, created: Sources::default().now(), key: Arc::new(key) };
             let next = number.checked_add(1).ok_or(Misuse::KeyringVersions)?;
             state.next_version = state.next_version.max(next);
             if number == 0 || version_state == VersionState::Gone || state.versions.insert(number, version).is_some() {
@@ -138,6 +141,26 @@ impl Keyring {
         self
     }
 
+    /// Replaces the random generator of a keyring in memory, for all handles: later versions and the salts of
+    /// [`seal`](Self::seal) come from it. A keyring in a storage has the generator of its builder, and one of an
+    /// embedded KMS the generator of the KMS; both stay as they are.
+    ///
+    /// `factory` makes a generator for each draw. For a first version from the same generator call
+    /// [`from_versions`](Self::from_versions).
+    ///
+    /// # Security
+    ///
+    /// A generator that repeats itself repeats keys.
+    #[must_use]
+    pub fn with_generator<R>(self, factory: impl Fn() -> R + Send + Sync + 'static) -> Self
+    where
+        R: TryCryptoRng,
+        R::Error: Send + Sync + 'static,
+    {
+        self.0.replace_generator(Generator::new(factory));
+        self
+    }
+
     /// The verbs that read or change what is stored, for callers without a runtime.
     pub fn blocking(&self) -> BlockingKeyring {
         BlockingKeyring::new(self.clone())
@@ -156,7 +179,8 @@ impl Keyring {
     /// Under a passphrase it costs Argon2id, on a thread of its own.
     pub async fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
         let (state, root_key) = (self.whole_state()?, root_key.clone());
-        let sealing = offload(move || sealed_keyring::seal(&state, &root_key)).map_err(no_thread)?;
+        let generator = self.0.sources().generator;
+        let sealing = offload(move || sealed_keyring::seal(&state, &root_key, &generator)).map_err(no_thread)?;
         sealing.await.map_err(no_thread)?
     }
 
@@ -220,8 +244,8 @@ impl Keyring {
 
     /// A keyring that is a part of something else.
     #[cfg(feature = "embedded-kms")]
-    pub(crate) fn within(state: State, whole: Arc<dyn Whole>) -> Self {
-        Self(Arc::new(Kept::within(state, whole)))
+    pub(crate) fn within(state: State, whole: Arc<dyn Whole>, sources: Sources) -> Self {
+        Self(Arc::new(Kept::within(state, whole, sources)))
     }
 
     pub(super) fn in_memory(state: State) -> Self {
@@ -230,6 +254,11 @@ impl Keyring {
 
     pub(super) fn kept(&self) -> &Kept {
         &self.0
+    }
+
+    /// The clock and the generator of the keyring.
+    pub(crate) fn sources(&self) -> Sources {
+        self.0.sources()
     }
 
     pub(crate) fn state(&self) -> Arc<State> {

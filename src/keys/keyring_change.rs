@@ -36,7 +36,7 @@ impl Stored {
                 let seen = self.seen();
                 (seen.epoch, seen.tag.clone())
             };
-            let began = Moment::now(&*self.manner.clock);
+            let began = Moment::now(&*self.options.sources.clock);
             let Some((sealed, tag)) = self.load(Some(known)).await? else {
                 let mut seen = self.seen();
                 if seen.epoch != epoch {
@@ -89,7 +89,7 @@ impl Stored {
             };
             match attempt {
                 Attempt::Stored(state) => return Ok(state),
-                Attempt::Conflict if began.elapsed() > self.manner.wait => return Err(KeyringError::Conflict.into()),
+                Attempt::Conflict if began.elapsed() > self.options.wait => return Err(KeyringError::Conflict.into()),
                 Attempt::Conflict => {}
             }
         }
@@ -134,7 +134,7 @@ impl Stored {
     }
 
     async fn adopt(&self, lost: &std::sync::Mutex<Vec<u32>>) -> Result<State> {
-        let began = Moment::now(&*self.manner.clock);
+        let began = Moment::now(&*self.options.sources.clock);
         let (sealed, tag) = self.load(None).await?.ok_or(ErrorKind::InvalidData).map_err(cannot_be_read)?;
         let opened = self.open(&sealed).await?;
         self.record(&self.current.get(), &opened, None).await?;
@@ -150,7 +150,7 @@ impl Stored {
 
     /// Puts a state on record, seals it, and stores it if the storage still has this tag.
     async fn store(&self, before: &State, state: State, tag: Option<StorageTag>) -> Result<Attempt> {
-        let began = Moment::now(&*self.manner.clock);
+        let began = Moment::now(&*self.options.sources.clock);
         let sealed = self.seal(state.clone()).await?;
         self.record(before, &state, None).await?;
         let replaced = self.limited(self.storage.clone().replace(sealed.clone(), tag)).await;
@@ -219,8 +219,8 @@ impl Stored {
     }
 
     async fn seal(&self, state: State) -> Result<Vec<u8>> {
-        let root_key = self.root_key.clone();
-        let sealing = self.worker.run(move || sealed_keyring::seal(&state, &root_key));
+        let (root_key, generator) = (self.root_key.clone(), self.options.sources.generator.clone());
+        let sealing = self.worker.run(move || sealed_keyring::seal(&state, &root_key, &generator));
         sealing.await.map_err(cannot_be_changed)?
     }
 

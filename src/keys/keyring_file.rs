@@ -13,10 +13,13 @@ use super::file_storage::FileStorage;
 use super::keyring::Keyring;
 use super::keyring_state::State;
 use super::keyring_storage::{KeyringStorage, Loaded, Replaced, StorageTag};
-use super::keyring_stored::{Manner, Stored};
+use super::keyring_stored::{StoreOptions, Stored};
 use super::root_key::RootKey;
 use super::sealed_keyring;
-use crate::clock::{Clock, Moment, SystemClock};
+use super::sources::Sources;
+use crate::clock::{Clock, Moment};
+use crate::crypto::Generator;
+use crate::crypto::random::TryCryptoRng;
 use crate::error::{Error, IoError, KeyringError, Result, Unexpected};
 use crate::offload::Worker;
 
@@ -58,7 +61,7 @@ pub struct KeyringFile {
     min_generation: u64,
     max_age: Duration,
     wait: Duration,
-    clock: Arc<dyn Clock>,
+    sources: Sources,
 }
 
 #[derive(Clone)]
@@ -134,8 +137,8 @@ impl KeyringFile {
     }
 
     fn of(place: Place) -> Self {
-        let clock = Arc::new(SystemClock);
-        Self { place, key_id: None, min_generation: 0, max_age: MAX_AGE, wait: WAIT, clock }
+        let sources = Sources::default();
+        Self { place, key_id: None, min_generation: 0, max_age: MAX_AGE, wait: WAIT, sources }
     }
 
     /// Expects the keyring of this key id.
@@ -172,10 +175,31 @@ impl KeyringFile {
         Self { wait: limit, ..self }
     }
 
-    /// What tells the age of what was read, instead of the clock of this machine: for tests.
+    /// Sets the clock, for tests. It tells the age of what was read, when versions are created, and when audit events
+    /// of the keyring's changes happen. The default is the clock of this machine, which also measures
+    /// [`wait`](Self::wait) in any case.
     #[must_use]
-    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
-        Self { clock, ..self }
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.sources.clock = clock;
+        self
+    }
+
+    /// Sets the random generator. Master keys, the key id of a new keyring and the salts of sealed files come from it.
+    /// The default is the operating system.
+    ///
+    /// `factory` makes a generator for each draw.
+    ///
+    /// # Security
+    ///
+    /// A generator that repeats itself repeats keys.
+    #[must_use]
+    pub fn generator<R>(mut self, factory: impl Fn() -> R + Send + Sync + 'static) -> Self
+    where
+        R: TryCryptoRng,
+        R::Error: Send + Sync + 'static,
+    {
+        self.sources.generator = Generator::new(factory);
+        self
     }
 
     /// Creates a new keyring with one version in an empty storage. An existing keyring is never replaced.
@@ -184,7 +208,8 @@ impl KeyringFile {
     ///
     /// [`Error::Io`]: there is one already (kind `AlreadyExists`), or the storage cannot be written.
     pub async fn create_new(self, root_key: &RootKey) -> Result<Keyring> {
-        self.store(State::generate()?, root_key).await
+        let state = State::generate(&self.sources)?;
+        self.store(state, root_key).await
     }
 
     /// [`create_new`](Self::create_new) for callers without a runtime.
@@ -258,7 +283,7 @@ fn exists() -> Error {
 /// A keyring that is being created or opened.
 struct Opening {
     storage: Arc<dyn KeyringStorage>,
-    manner: Manner,
+    options: StoreOptions,
     began: Moment,
     engine: Engine,
     worker: Worker,
@@ -266,14 +291,14 @@ struct Opening {
 
 impl Opening {
     fn of(file: &KeyringFile) -> Result<Self> {
-        let clock = file.clock.clone();
+        let clock = file.sources.clock.clone();
         let storage = match &file.place {
             Place::Path(path) => Arc::new(FileStorage::new(path, file.wait / 2, clock.clone())?),
             Place::Storage(storage) => storage.clone(),
         };
         let began = Moment::now(&*clock);
-        let manner = Manner { max_age: file.max_age, wait: file.wait, clock };
-        Ok(Self { storage, manner, began, engine: Engine::default(), worker: Worker::default() })
+        let options = StoreOptions { max_age: file.max_age, wait: file.wait, sources: file.sources.clone() };
+        Ok(Self { storage, options, began, engine: Engine::default(), worker: Worker::default() })
     }
 
     async fn load(&self) -> Result<(Vec<u8>, StorageTag)> {
@@ -284,7 +309,7 @@ impl Opening {
     }
 
     async fn within<T>(&self, answer: impl Future<Output = std::io::Result<T>>) -> Result<T> {
-        self.engine.within(self.manner.wait, answer).await.and_then(|answer| answer).map_err(failed)
+        self.engine.within(self.options.wait, answer).await.and_then(|answer| answer).map_err(failed)
     }
 
     async fn open(&self, sealed: Vec<u8>, root_key: &RootKey) -> Result<(State, RootKey)> {
@@ -294,13 +319,13 @@ impl Opening {
     }
 
     async fn seal(&self, state: State, root_key: &RootKey) -> Result<(Vec<u8>, State, RootKey)> {
-        let root_key = root_key.clone();
-        let seal = move || sealed_keyring::seal(&state, &root_key).map(|sealed| (sealed, state, root_key));
+        let (root_key, generator) = (root_key.clone(), self.options.sources.generator.clone());
+        let seal = move || sealed_keyring::seal(&state, &root_key, &generator).map(|sealed| (sealed, state, root_key));
         self.worker.run(seal).await.map_err(failed)?
     }
 
     fn keyring(self, state: State, tag: StorageTag, root_key: RootKey) -> Keyring {
-        Keyring::stored_in(Stored::new(state, tag, self.began, self.storage, root_key, self.manner))
+        Keyring::stored_in(Stored::new(state, tag, self.began, self.storage, root_key, self.options))
     }
 }
 

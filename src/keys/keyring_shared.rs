@@ -5,6 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use super::keyring_state::State;
 use super::keyring_stored::Stored;
+use super::sources::Sources;
+use crate::crypto::Generator;
 use crate::error::{IoError, KeyringError, Misuse, Result};
 use crate::offload::Worker;
 
@@ -40,24 +42,31 @@ pub(super) enum Kept {
         current: Current,
         may_change: AtomicBool,
         changing: Mutex<()>,
+        sources: Mutex<Sources>,
     },
     #[cfg_attr(not(feature = "embedded-kms"), expect(dead_code, reason = "the key store is the only whole"))]
     Within {
         current: Arc<Current>,
         whole: Arc<dyn Whole>,
         worker: Worker,
+        sources: Sources,
     },
     Stored(Arc<Stored>),
 }
 
 impl Kept {
     pub(super) fn nowhere(state: State) -> Self {
-        Self::Nowhere { current: Current::new(state), may_change: AtomicBool::new(false), changing: Mutex::new(()) }
+        Self::Nowhere {
+            current: Current::new(state),
+            may_change: AtomicBool::new(false),
+            changing: Mutex::new(()),
+            sources: Mutex::default(),
+        }
     }
 
     #[cfg(feature = "embedded-kms")]
-    pub(super) fn within(state: State, whole: Arc<dyn Whole>) -> Self {
-        Self::Within { current: Arc::new(Current::new(state)), whole, worker: Worker::default() }
+    pub(super) fn within(state: State, whole: Arc<dyn Whole>, sources: Sources) -> Self {
+        Self::Within { current: Arc::new(Current::new(state)), whole, worker: Worker::default(), sources }
     }
 
     pub(super) fn state(&self) -> Arc<State> {
@@ -65,6 +74,22 @@ impl Kept {
             Self::Nowhere { current, .. } => current.get(),
             Self::Within { current, .. } => current.get(),
             Self::Stored(stored) => stored.current.get(),
+        }
+    }
+
+    /// The clock and the generator of the keyring.
+    pub(super) fn sources(&self) -> Sources {
+        match self {
+            Self::Nowhere { sources, .. } => sources.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Self::Within { sources, .. } => sources.clone(),
+            Self::Stored(stored) => stored.options.sources.clone(),
+        }
+    }
+
+    /// Replaces the generator of a keyring in memory; any other keyring stays as it is.
+    pub(super) fn replace_generator(&self, generator: Generator) {
+        if let Self::Nowhere { sources, .. } = self {
+            sources.lock().unwrap_or_else(PoisonError::into_inner).generator = generator;
         }
     }
 
@@ -85,7 +110,7 @@ impl Kept {
                 current.set(changed.clone());
                 Ok(changed)
             }
-            Self::Within { current, whole, worker } => {
+            Self::Within { current, whole, worker, .. } => {
                 let (current, whole) = (current.clone(), whole.clone());
                 let update = move || whole.update(&change).inspect(|state| current.set(state.clone()));
                 worker.run(update).await.map_err(|error| IoError::new("the keyring cannot be changed", error))?

@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::is_key_id;
+use super::sources::Sources;
 use super::usage::KeyUsage;
-use crate::clock::now;
-use crate::crypto::Generator;
 use crate::error::{Error, KeyringError, Limit, Result, SealedFileError};
 use crate::secret::MasterKey;
 
@@ -62,16 +61,16 @@ impl State {
         Self { key_id, generation, primary, next_version, versions: BTreeMap::new(), gone: BTreeMap::new() }
     }
 
-    /// A new keyring with one version.
-    pub(crate) fn generate() -> Result<Self> {
+    /// Makes a new keyring with one version.
+    pub(crate) fn generate(sources: &Sources) -> Result<Self> {
         use std::fmt::Write;
 
         let mut key_id = String::from("atrest-");
-        for byte in Generator::default().bytes::<16>()? {
+        for byte in sources.generator.bytes::<16>()? {
             let _ = write!(key_id, "{byte:02x}"); // a String takes whatever is written
         }
         let mut state = Self::empty(key_id, 1, 1, 1);
-        state.stage()?;
+        state.stage(sources)?;
         state.activate(1)?;
         Ok(state)
     }
@@ -114,13 +113,14 @@ impl State {
         Ok(changed)
     }
 
-    pub(super) fn stage(&mut self) -> Result<()> {
+    pub(super) fn stage(&mut self, sources: &Sources) -> Result<()> {
         let number = self.next_version;
         self.next_version = number.checked_add(1).ok_or(Limit::Keyring)?;
         if self.versions.len() >= usize::from(u16::MAX) {
             return Err(Limit::Keyring.into());
         }
-        let version = Version { state: VersionState::Staged, created: now(), key: Arc::new(MasterKey::generate()?) };
+        let key = Arc::new(MasterKey::from_secret(sources.generator.secret()?));
+        let version = Version { state: VersionState::Staged, created: sources.now(), key };
         self.versions.insert(number, version);
         Ok(())
     }

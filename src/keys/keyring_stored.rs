@@ -15,18 +15,19 @@ use super::keyring_shared::{Change, Current};
 use super::keyring_state::State;
 use super::keyring_storage::{KeyringStorage, StorageTag};
 use super::root_key::RootKey;
-use crate::clock::{Clock, Moment};
+use super::sources::Sources;
+use crate::clock::Moment;
 use crate::error::{
     Error, IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, OtherHistory, Result, Unexpected,
 };
 use crate::offload::Worker;
 
-/// How a keyring in a storage behaves.
+/// The settings of a keyring in a storage.
 #[derive(Clone)]
-pub(super) struct Manner {
+pub(super) struct StoreOptions {
     pub(super) max_age: Duration,
     pub(super) wait: Duration,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) sources: Sources,
 }
 
 /// A keyring in a storage, with all that was seen of the storage.
@@ -34,7 +35,7 @@ pub(super) struct Stored {
     pub(super) current: Current,
     pub(super) storage: Arc<dyn KeyringStorage>,
     pub(super) root_key: RootKey,
-    pub(super) manner: Manner,
+    pub(super) options: StoreOptions,
     pub(super) recorder: OnceLock<Arc<dyn Recorder>>,
     seen: Mutex<Seen>,
     /// Those who wait for the next read; `None` where no read is under way.
@@ -78,14 +79,14 @@ impl Stored {
         read: Moment,
         storage: Arc<dyn KeyringStorage>,
         root_key: RootKey,
-        manner: Manner,
+        options: StoreOptions,
     ) -> Self {
         let seen = Seen { epoch: 0, tag, read, attempted: None, refused: None, history: None, pending: None };
         Self {
             current: Current::new(state),
             storage,
             root_key,
-            manner,
+            options,
             recorder: OnceLock::new(),
             seen: Mutex::new(seen),
             readers: Mutex::default(),
@@ -109,8 +110,8 @@ impl Stored {
     ///
     /// `Unavailable`: the keyring is too old and cannot be read, or what is stored has another history.
     pub(super) async fn fresh(self: &Arc<Self>) -> Result<()> {
-        let clock = &*self.manner.clock;
-        let max_age = self.manner.max_age;
+        let clock = &*self.options.sources.clock;
+        let max_age = self.options.max_age;
         let (age, history) = {
             let seen = self.seen();
             (seen.read.age(clock), seen.history)
@@ -140,10 +141,10 @@ impl Stored {
 
     /// Begins a read that is not waited for, unless one was begun a short while ago.
     fn reload_in_background(self: &Arc<Self>) {
-        let clock = &*self.manner.clock;
+        let clock = &*self.options.sources.clock;
         {
             let mut seen = self.seen();
-            let pause = (self.manner.max_age / 16).min(Duration::from_secs(10));
+            let pause = (self.options.max_age / 16).min(Duration::from_secs(10));
             if seen.attempted.is_some_and(|attempted| attempted.age(clock) < pause) {
                 return;
             }
@@ -208,7 +209,7 @@ impl Stored {
                 }
             }
         }
-        match self.engine.within(self.manner.wait.saturating_mul(2), answered).await {
+        match self.engine.within(self.options.wait.saturating_mul(2), answered).await {
             Ok(Ok(outcome)) => outcome,
             Err(error) if !waiting.begun.load(Ordering::Acquire) => Err(self.too_late(error)),
             Ok(Err(oneshot::Canceled)) | Err(_) => Err(self.unavailable(KeyringError::OutcomeUnknown)),
@@ -239,7 +240,7 @@ impl Stored {
 
     /// Waits for the storage, at most as long as it may take.
     pub(super) async fn limited<F: Future>(&self, future: F) -> Result<F::Output> {
-        self.engine.within(self.manner.wait, future).await.map_err(|error| self.too_late(error))
+        self.engine.within(self.options.wait, future).await.map_err(|error| self.too_late(error))
     }
 
     fn too_late(&self, error: std::io::Error) -> Error {

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use super::keyring::Keyring;
 use super::keyring_change::Alteration;
 use super::keyring_state::State;
+use super::sources::Sources;
 use super::usage::KeyUsage;
 use crate::error::{Limit, Result};
 
@@ -33,7 +34,7 @@ impl Keyring {
     ///
     /// [`Limit::Keyring`]; [`Error::Random`](crate::Error::Random).
     pub async fn stage(&self) -> Result<u32> {
-        self.change(State::stage).await.map(|state| state.next_version - 1)
+        self.change_with(State::stage).await.map(|state| state.next_version - 1)
     }
 
     /// Makes a staged or enabled version the primary.
@@ -51,11 +52,11 @@ impl Keyring {
     ///
     /// As [`stage`](Self::stage).
     pub async fn rotate(&self) -> Result<u32> {
-        let rotate = |state: &mut State| {
-            state.stage()?;
+        let rotate = |state: &mut State, sources: &Sources| {
+            state.stage(sources)?;
             state.activate(state.next_version - 1)
         };
-        self.change(rotate).await.map(|state| state.primary)
+        self.change_with(rotate).await.map(|state| state.primary)
     }
 
     /// Makes a version open nothing until it is enabled again: the rehearsal of retiring it.
@@ -191,6 +192,15 @@ impl Keyring {
     /// [`KeyringError::NotInAStorage`](crate::error::KeyringError::NotInAStorage).
     pub async fn replace_stored_by_own(&self) -> Result<u64> {
         self.kept().stored()?.alter(Alteration::Replace).await.map(|state| state.generation)
+    }
+
+    /// Makes a change that draws a key or records a time.
+    async fn change_with(
+        &self,
+        change: impl Fn(&mut State, &Sources) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<State> {
+        let sources = self.kept().sources();
+        self.change(move |state| change(state, &sources)).await
     }
 
     async fn change(&self, change: impl Fn(&mut State) -> Result<()> + Send + Sync + 'static) -> Result<State> {

@@ -22,6 +22,7 @@ mod provider;
 mod root_key;
 pub(crate) mod sealed_file;
 mod sealed_keyring;
+pub(crate) mod sources;
 pub(crate) mod stored_file;
 pub(crate) mod unwinding;
 mod usage;

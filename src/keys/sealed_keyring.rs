@@ -26,8 +26,8 @@ pub(super) const MAX_SEALED_LEN: u64 =
     sealed_file::MAX_OVERHEAD + 2 + 2_048 + 8 + 4 + 4 + 2 + 65_535 * VERSION_LEN as u64;
 
 /// Seals a keyring under a fresh salt.
-pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
-    sealed_file::seal(Kind::Keyring, root_key, &Generator::default(), &encode(state))
+pub(super) fn seal(state: &State, root_key: &RootKey, generator: &Generator) -> Result<Vec<u8>> {
+    sealed_file::seal(Kind::Keyring, root_key, generator, &encode(state))
 }
 
 /// Opens a sealed keyring.

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::{Named, Sse, Unlock};
 use crate::crypto::Crypto;
@@ -65,7 +64,7 @@ impl Sse {
         let Some(trail) = self.shared.audit.as_ref().filter(|trail| trail.wants_listings()) else {
             return Ok(());
         };
-        let event = AuditEvent::new(SystemTime::now(), self.requester.clone(), AuditOperation::ListEtags)
+        let event = AuditEvent::new(self.shared.clock.wall(), self.requester.clone(), AuditOperation::ListEtags)
             .with_mode(ModeId::SseS3)
             .with_parameter("etagCount", asked)
             .with_parameter("failedCount", failed);

@@ -2,7 +2,7 @@
 
 use zeroize::Zeroizing;
 
-use super::audited::Deed;
+use super::audited::PendingEvent;
 use super::object::UPLOAD_DRAW;
 use super::wrapping::NewEnvelope;
 use super::{Expected, Named, Sse, Unlock};
@@ -28,8 +28,8 @@ impl Sse {
     /// [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit its fixed length.
     pub async fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
         let mode = any(mode);
-        let deed = Deed::writing(AuditOperation::BeginMultipart, object, &mode);
-        self.audited(deed, self.begin_upload(object, upload_id, &mode), |upload| Some(upload.envelope())).await
+        let pending = PendingEvent::writing(AuditOperation::BeginMultipart, object, &mode);
+        self.audited(pending, self.begin_upload(object, upload_id, &mode), |upload| Some(upload.envelope())).await
     }
 
     async fn begin_upload(&self, object: &ObjectName, upload_id: &[u8], mode: &AnyMode) -> Result<Upload> {
@@ -78,8 +78,8 @@ impl Sse {
         expected: &Expected,
         unlock: Unlock<'_>,
     ) -> Result<Upload> {
-        let deed = Deed::reading(AuditOperation::ResumeMultipart, object, envelope);
-        self.audited(deed, self.resume_upload(object, upload_id, envelope, expected, unlock), |_| None).await
+        let pending = PendingEvent::reading(AuditOperation::ResumeMultipart, object, envelope);
+        self.audited(pending, self.resume_upload(object, upload_id, envelope, expected, unlock), |_| None).await
     }
 
     async fn resume_upload(
@@ -122,8 +122,8 @@ impl Sse {
         unlock: Unlock<'_>,
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
     ) -> Result<CompletedUpload> {
-        let deed = Deed::reading(AuditOperation::CompleteMultipart, upload.object(), upload.envelope());
-        self.audited(deed, self.complete_upload(upload, unlock, parts), |completed| Some(&completed.envelope)).await
+        let pending = PendingEvent::reading(AuditOperation::CompleteMultipart, upload.object(), upload.envelope());
+        self.audited(pending, self.complete_upload(upload, unlock, parts), |completed| Some(&completed.envelope)).await
     }
 
     async fn complete_upload(

@@ -1,6 +1,6 @@
 //! Rewraps: rotation, renames, copies, and changes of mode or key, all from one request. The data is never touched.
 
-use super::audited::Deed;
+use super::audited::PendingEvent;
 use super::wrapping::NewEnvelope;
 use super::{Named, Sse, Unlock};
 use crate::envelope::{Envelope, ModeId};
@@ -171,11 +171,13 @@ impl Sse {
     /// Wraps an envelope anew as the request says: what every rewrap of the library is.
     pub(crate) async fn rewrap_by(&self, request: &RewrapRequest<'_>, envelope: &Envelope) -> Result<Envelope> {
         let (operation, object) = (AuditOperation::RewrapObject, request.object);
-        let deed = match &request.target {
-            Target::Same => Deed::reading(operation, object, envelope),
-            Target::Of { object: new_object, mode } => Deed::writing(operation, new_object, mode).out_of(object),
+        let pending = match &request.target {
+            Target::Same => PendingEvent::reading(operation, object, envelope),
+            Target::Of { object: new_object, mode } => {
+                PendingEvent::writing(operation, new_object, mode).out_of(object)
+            }
         };
-        self.audited(deed, self.rewrapped(request, envelope), |envelope| Some(envelope)).await
+        self.audited(pending, self.rewrapped(request, envelope), |envelope| Some(envelope)).await
     }
 
     //= manual/format.md#rewrap

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::{AuditEvent, AuditOperation, AuditTrail};
+use crate::clock::Clock;
 use crate::error::Result;
 use crate::keys::Keyring;
 use crate::keys::keyring_record::{KeyringRecord, Recorder};
@@ -38,18 +38,19 @@ impl AuditTrail {
     /// # Ok(()) }
     /// ```
     pub fn record_changes_of(&self, keyring: &Keyring, requester: Requester) {
-        keyring.record_changes(Arc::new(Trailed { trail: self.clone(), requester }));
+        keyring.record_changes(Arc::new(Trailed { trail: self.clone(), requester, clock: keyring.sources().clock }));
     }
 }
 
 struct Trailed {
     trail: AuditTrail,
     requester: Requester,
+    clock: Arc<dyn Clock>,
 }
 
 impl Recorder for Trailed {
     fn record(&self, record: KeyringRecord) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'static>> {
-        let event = AuditEvent::new(SystemTime::now(), self.requester.clone(), AuditOperation::ChangeKeyring)
+        let event = AuditEvent::new(self.clock.wall(), self.requester.clone(), AuditOperation::ChangeKeyring)
             .with_key(&record.key_id, Some(record.primary))
             .with_parameter("generation", record.generation);
         let differences = record.differences.into_iter();

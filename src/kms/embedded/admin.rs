@@ -13,7 +13,6 @@ use super::quota::Quota;
 use super::record::{Affected, PendingEvent};
 use super::state::{State, check_description, check_rotation_days, check_tags};
 use crate::clock::{millis, time};
-use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Result};
 use crate::object::Requester;
 use crate::secret::Secret;
@@ -70,7 +69,7 @@ impl KeyAdmin {
     pub fn create_key(&self, new: NewKey) -> Result<KeyInfo> {
         self.changing(Operation::CreateKey, None, &[], |state, affected| {
             self.owned(state)?;
-            let id = state.add(new, None, self.kms.store().now()?)?;
+            let id = self.add(state, new, None)?;
             Ok(created_info(state, id, affected))
         })
     }
@@ -87,7 +86,7 @@ impl KeyAdmin {
             for new in new {
                 affected.push(Affected::default());
                 self.owned(state)?;
-                let id = state.add(new, None, self.kms.store().now()?)?;
+                let id = self.add(state, new, None)?;
                 affected[made.len()].key_id = Some(state.keys[&id].arn.clone());
                 made.push(id);
             }
@@ -235,7 +234,7 @@ impl KeyAdmin {
     pub fn rotate_key(&self, key: &str) -> Result<u32> {
         self.changing(Operation::RotateKey, Some(key), &[], |state, affected| {
             let id = self.administered(state, key, affected)?;
-            self.rotate(state, (id, key), affected, KeyOrigin::Generated, || Generator::default().secret())
+            self.rotate(state, (id, key), affected, KeyOrigin::Generated, || self.kms.store().generator().secret())
         })
     }
 
@@ -310,6 +309,12 @@ impl KeyAdmin {
             state.written = millis(self.kms.store().time());
             Ok(())
         })
+    }
+
+    /// Adds a key with this or with fresh material.
+    pub(super) fn add(&self, state: &mut State, new: NewKey, material: Option<Secret>) -> Result<Uuid> {
+        let store = self.kms.store();
+        state.add(new, material, store.now()?, store.generator())
     }
 
     pub(super) fn pending<'a>(&'a self, operation: Operation, key_id: Option<&'a str>) -> PendingEvent<'a> {

@@ -1,7 +1,6 @@
 //! The [`KeyProvider`] implementation of [`EmbeddedKms`], which an [`Sse`](crate::Sse) calls.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
@@ -13,7 +12,6 @@ use super::quota::Quota;
 use super::record::{Affected, PendingEvent, caught};
 use super::state::{DEFAULT_ALIAS, State};
 use super::store::Store;
-use crate::crypto::Generator;
 use crate::error::{Error, KeyProviderError, KeyProviderErrorKind as Kind, KeyStoreError, Result};
 use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 use crate::kms::wrapped_kek::{self, Binding};
@@ -64,9 +62,10 @@ impl EmbeddedKms {
         let key = self.usable(request, Permission::Generate, used)?;
         let version = key.current();
         used.version = Some(version.number);
-        let kek = KeyEncryptionKey::generate()?;
+        let generator = self.store().generator();
+        let kek = KeyEncryptionKey::from_secret(generator.secret()?);
         let binding = Binding { version: version.number, key_id: &key.arn, context: request.context() };
-        let wrapped = wrapped_kek::wrap(version.material.expose(), &binding, &Generator::default(), &kek)?;
+        let wrapped = wrapped_kek::wrap(version.material.expose(), &binding, generator, &kek)?;
         Ok(GeneratedKey::new(&*key.arn, wrapped, kek))
     }
 
@@ -96,7 +95,7 @@ impl EmbeddedKms {
         }
         key.usable().map_err(refused)?;
         if let Some(quota) = Quota::stricter(key.quota, self.0.quota)
-            && !self.0.meter.take(quota, request.requester(), key.id, Instant::now())
+            && !self.0.meter.take(quota, request.requester(), key.id, self.store().options.sources.clock.monotonic())
         {
             return Err(refused(Kind::Throttled));
         }
@@ -149,7 +148,7 @@ impl EmbeddedKms {
                 return Ok(());
             }
             affected.push(Affected::default());
-            let id = state.add_default(policy.cloned(), self.store().now()?)?;
+            let id = state.add_default(policy.cloned(), self.store().now()?, self.store().generator())?;
             affected[0].key_id = Some(state.keys[&id].arn.clone());
             Ok(())
         })

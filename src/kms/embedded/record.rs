@@ -189,7 +189,7 @@ impl StoreOptions {
 
     fn event(&self, pending: PendingEvent<'_>, affected: &Affected, error: Option<&Error>) -> AuditEvent {
         // A panic of the clock has failed the operation already; its event still needs a time.
-        let time = catch_unwind(AssertUnwindSafe(|| (self.clock)())).unwrap_or_else(|_| SystemTime::now());
+        let time = catch_unwind(AssertUnwindSafe(|| self.sources.clock.wall())).unwrap_or_else(|_| SystemTime::now());
         let operation = affected.operation.unwrap_or(pending.operation);
         let mut event = AuditEvent::new(time, pending.requester.clone(), operation);
         if let Some(key_id) = pending.key_id {

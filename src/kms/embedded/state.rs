@@ -49,9 +49,10 @@ impl State {
         account: String,
         keyring: KeyringState,
         now: u64,
+        generator: &Generator,
     ) -> Result<Self> {
         Ok(Self {
-            id: new_id()?,
+            id: new_id(generator)?,
             generation: 1,
             written: now,
             owner,
@@ -122,10 +123,16 @@ impl State {
     }
 
     /// Adds a key with the given or with fresh material, and returns its id.
-    pub(super) fn add(&mut self, new: NewKey, material: Option<Secret>, now: u64) -> Result<Uuid> {
+    pub(super) fn add(
+        &mut self,
+        new: NewKey,
+        material: Option<Secret>,
+        now: u64,
+        generator: &Generator,
+    ) -> Result<Uuid> {
         let id = match &new.id {
             Some(id) => parse_id(id).ok_or(KeyStoreError::Invalid("a UUID in lower case as a key id"))?,
-            None => new_id()?,
+            None => new_id(generator)?,
         };
         if self.keys.contains_key(&id) {
             return Err(KeyStoreError::KeyExists.into());
@@ -136,7 +143,7 @@ impl State {
         new.rotation_days.map_or(Ok(()), check_rotation_days)?;
         let (origin, material) = match material {
             Some(material) => (KeyOrigin::Imported, material),
-            None => (KeyOrigin::Generated, Generator::default().secret()?),
+            None => (KeyOrigin::Generated, generator.secret()?),
         };
         let key = Key {
             id,
@@ -156,9 +163,9 @@ impl State {
     }
 
     /// Adds the default key, which is used if a request names no key.
-    pub(super) fn add_default(&mut self, policy: Option<KeyPolicy>, now: u64) -> Result<Uuid> {
+    pub(super) fn add_default(&mut self, policy: Option<KeyPolicy>, now: u64, generator: &Generator) -> Result<Uuid> {
         let new = NewKey { policy, ..NewKey::new() };
-        let id = self.add(new.description("The default key of this store for S3"), None, now)?;
+        let id = self.add(new.description("The default key of this store for S3"), None, now, generator)?;
         self.aliases.insert(DEFAULT_ALIAS.to_owned(), id);
         Ok(id)
     }
@@ -215,8 +222,8 @@ impl State {
 }
 
 /// A random UUID, version 4.
-fn new_id() -> Result<Uuid> {
-    Ok(uuid::Builder::from_random_bytes(Generator::default().bytes()?).into_uuid())
+fn new_id(generator: &Generator) -> Result<Uuid> {
+    Ok(uuid::Builder::from_random_bytes(generator.bytes()?).into_uuid())
 }
 
 /// Parses a key id in its canonical form, a hyphenated UUID in lower case.

@@ -12,16 +12,15 @@ use super::payload;
 use super::record::{Affected, PendingEvent, caught};
 use super::state::State;
 use crate::clock::millis;
+use crate::crypto::Generator;
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::RootKey;
 use crate::keys::keyring_shared::{Change, Whole};
 use crate::keys::keyring_state::State as KeyringState;
+use crate::keys::sources::Sources;
 use crate::keys::stored_file::{BEGINNING_LEN, Locked, NotReplaced, Replacing, StoredFile};
 use crate::object::Requester;
 use crate::trail::{AuditOperation, AuditTrail};
-
-/// The source of the current time; a test supplies its own.
-pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
 
 /// The longest store file in bytes; it has room for some 700,000 keys.
 pub(super) const MAX_SEALED_LEN: u64 = 256 * 1024 * 1024;
@@ -45,7 +44,7 @@ pub(super) struct Store {
 /// The settings of a store that are not part of its content.
 #[derive(Clone)]
 pub(super) struct StoreOptions {
-    pub(super) clock: Clock,
+    pub(super) sources: Sources,
     pub(super) audit: Option<AuditTrail>,
 }
 
@@ -59,7 +58,7 @@ impl Store {
         operation: AuditOperation,
     ) -> Result<Self> {
         let lock = locked(&file, false)?;
-        let sealed = payload::seal(&state, root_key)?;
+        let sealed = payload::seal(&state, root_key, &options.sources.generator)?;
         let owner = state.owner.clone();
         let affected = Affected { parameters: identity(&state), ..Affected::default() };
         let store = Self::of(file, lock, state, &sealed, root_key, options);
@@ -119,8 +118,12 @@ impl Store {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(super) fn generator(&self) -> &Generator {
+        &self.options.sources.generator
+    }
+
     pub(super) fn time(&self) -> SystemTime {
-        (self.options.clock)()
+        self.options.sources.clock.wall()
     }
 
     /// Waits until no other change is in progress. Blocks its thread.
@@ -146,7 +149,7 @@ impl Store {
     ///
     /// The errors of the file; [`KeyStoreError::Conflict`]: the file is not the one that was written last.
     pub(super) fn store(&self, stored: &mut Beginning, state: State) -> Result<()> {
-        let sealed = payload::seal(&state, &self.root_key)?;
+        let sealed = payload::seal(&state, &self.root_key, &self.options.sources.generator)?;
         match self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed) {
             Ok(()) => {
                 *stored = beginning(&sealed);
@@ -169,7 +172,7 @@ impl Store {
     fn roll_back(&self, stored: &mut Beginning, change: &State) {
         let before = State { generation: change.generation, ..(*self.state()).clone() };
         let Ok(before) = before.next(change.written) else { return };
-        let Ok(sealed) = payload::seal(&before, &self.root_key) else { return };
+        let Ok(sealed) = payload::seal(&before, &self.root_key, &self.options.sources.generator) else { return };
         // The first error is returned, so an error of this step is dropped.
         if let Ok(()) | Err(NotReplaced::Unknown(_)) =
             self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed)

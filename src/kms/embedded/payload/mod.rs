@@ -28,12 +28,12 @@ use text::{Id, JsonObject, KeyText, each_once, name, present, written_len};
 const VERSION: u32 = 1;
 
 /// Seals a key store under a fresh salt.
-pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
+pub(super) fn seal(state: &State, root_key: &RootKey, generator: &Generator) -> Result<Vec<u8>> {
     let payload = Payload::of(state);
     // The length is computed first: a buffer that grows leaves copies of its content in memory.
     let mut text = Zeroizing::new(Vec::with_capacity(written_len(&payload)));
     serde_json::to_writer(&mut *text, &payload).expect("numbers, texts and lists are JSON");
-    sealed_file::seal(Kind::KeyStore, root_key, &Generator::default(), &text)
+    sealed_file::seal(Kind::KeyStore, root_key, generator, &text)
 }
 
 /// Opens a sealed key store.
