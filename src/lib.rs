@@ -11,15 +11,15 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
 //! # let at = |name: &str| directory.path().join(name);
-//! use atrest::{KeyringFile, ObjectName, Rewrap, RootKey, Sse, SseS3, Unlock};
+//! use atrest::{Keyring, ObjectName, Rewrap, RootKey, Sse, SseS3, Unlock};
 //!
 //! // Run once. Both calls refuse to replace an existing file.
 //! let root_key = RootKey::create_file(at("root.key"))?;
-//! KeyringFile::create_blocking(at("master.atrest"), &root_key)?;
+//! Keyring::create_blocking(at("master.atrest"), &root_key)?;
 //!
 //! // Run at every start.
 //! let root_key = RootKey::open_file(at("root.key"))?;
-//! let keyring = KeyringFile::open_blocking(at("master.atrest"), &root_key)?;
+//! let keyring = Keyring::open_blocking(at("master.atrest"), &root_key)?;
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //!
 //! let object = ObjectName::new("photos", "2026/cat.jpg")?;
@@ -153,7 +153,7 @@ pub mod audit {
     #[cfg(feature = "tracing")]
     pub use crate::adapter::audit::TracingSink;
     #[cfg(feature = "audit-json")]
-    pub use crate::adapter::audit::{BlockingJsonLines, Fsync, JsonLines, JsonLinesOptions, JsonLinesStats};
+    pub use crate::adapter::audit::{BlockingJsonLines, Fsync, JsonLines, JsonLinesBuilder, JsonLinesStats};
     pub use crate::trail::{AuditEvent, AuditFuture, AuditOperation, AuditSink, AuditTrail, MemorySink};
 }
 
@@ -174,7 +174,7 @@ pub use stream::{
 pub use clock::Clock;
 pub use keys::{
     BlockingKeyring, EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KeyUsage, Keyring,
-    KeyringFile, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag, UnwrappedKey, VersionInfo,
+    KeyringBuilder, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag, UnwrappedKey, VersionInfo,
     VersionState, WrappedKey,
 };
 pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};

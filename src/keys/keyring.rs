@@ -1,15 +1,18 @@
 //! The keyring: a primary master key that wraps, and older versions that still unwrap.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::keyring_blocking::BlockingKeyring;
+use super::keyring_builder::KeyringBuilder;
 use super::keyring_record::Recorder;
 use super::keyring_shared::Kept;
 #[cfg(feature = "embedded-kms")]
 use super::keyring_shared::Whole;
 use super::keyring_state::{State, Version, VersionState};
+use super::keyring_storage::KeyringStorage;
 use super::keyring_stored::Stored;
 use super::root_key::RootKey;
 use super::sources::Sources;
@@ -26,7 +29,7 @@ use crate::secret::MasterKey;
 /// Versions of the master key that SSE-S3 and the outer layer of DSSE-KMS wrap data keys with.
 ///
 /// A handle: clones share one keyring, and an [`Sse`](crate::Sse) built on one wraps its next object under the primary
-/// of that moment. A keyring of a [`KeyringFile`](crate::KeyringFile) stores every change before the change takes
+/// of that moment. A keyring of a [`KeyringBuilder`](crate::KeyringBuilder) stores every change before the change takes
 /// effect. A keyring that is made here is stored nowhere, and refuses changes unless [it is
 /// said](Self::with_changes_lost_on_exit) that they may be lost.
 ///
@@ -62,6 +65,53 @@ pub struct VersionInfo {
 }
 
 impl Keyring {
+    /// Creates a new keyring with one version in a new file.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`KeyringBuilder::create`].
+    pub async fn create(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
+        Self::builder(path).create(root_key).await
+    }
+
+    /// [`create`](Self::create) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`KeyringBuilder::create`].
+    pub fn create_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
+        Self::builder(path).create_blocking(root_key)
+    }
+
+    /// Opens the keyring in a file. Any keyring that the root key opens is accepted; [`KeyringBuilder`] can require a
+    /// key id and a generation.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`KeyringBuilder::open`].
+    pub async fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
+        Self::builder(path).open(root_key).await
+    }
+
+    /// [`open`](Self::open) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`KeyringBuilder::open`].
+    pub fn open_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
+        Self::builder(path).open_blocking(root_key)
+    }
+
+    /// Returns a builder that creates or opens the keyring of a file with further settings.
+    pub fn builder(path: impl Into<PathBuf>) -> KeyringBuilder {
+        KeyringBuilder::at(path.into())
+    }
+
+    /// Returns a builder that creates or opens the keyring in a storage of the caller.
+    pub fn builder_in(storage: Arc<dyn KeyringStorage>) -> KeyringBuilder {
+        KeyringBuilder::kept_in(storage)
+    }
+
     /// Makes a keyring in memory with one version. Its key id ends in 32 random hex digits.
     ///
     /// It is stored nowhere: what is encrypted under it is lost with it, unless its [`seal`](Self::seal) is kept.
@@ -217,7 +267,7 @@ impl Keyring {
     /// When the stored keyring was last read, by the wall clock of this machine. `None` for a keyring that no other
     /// process changes: one in memory, or of the embedded KMS.
     ///
-    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringFile::max_age), and the keyring cannot be
+    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringBuilder::max_age), and the keyring cannot be
     /// read again.
     pub fn last_read(&self) -> Option<SystemTime> {
         self.0.stored().ok().map(|stored| stored.last_read())

@@ -139,7 +139,7 @@ impl Keyring {
     ///
     /// The library reads by itself where an envelope names a version that is not known or disabled, before an upload is
     /// completed, at the beginning of a sweep, and in the background of writes (see
-    /// [`max_age`](crate::KeyringFile::max_age)).
+    /// [`max_age`](crate::KeyringBuilder::max_age)).
     ///
     /// # Errors
     ///

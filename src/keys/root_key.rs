@@ -145,8 +145,8 @@ impl RootKey {
     ///
     /// A key that is made anew where the old one was lost opens nothing, and hides the loss until something has to be
     /// opened. Use this only where what is under the root key is opened at the same start and by a call that never
-    /// makes a new one in the place of an old one: [`KeyringFile::open`](crate::KeyringFile::open) then gives
-    /// `WrongRootKey`, and [`KeyringFile::create`](crate::KeyringFile::create) refuses to replace a file.
+    /// makes a new one in the place of an old one: [`Keyring::open`](crate::Keyring::open) then gives
+    /// `WrongRootKey`, and [`Keyring::create`](crate::Keyring::create) refuses to replace a file.
     pub fn open_or_create_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match Self::open_file(path) {

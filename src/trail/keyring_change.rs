@@ -27,9 +27,9 @@ impl AuditTrail {
     /// # let path = directory.path().join("keyring.atrest");
     /// use std::sync::Arc;
     /// use atrest::audit::{AuditOperation, AuditTrail, MemorySink};
-    /// use atrest::{KeyringFile, Requester, RootKey};
+    /// use atrest::{Keyring, Requester, RootKey};
     ///
-    /// let keyring = KeyringFile::create_blocking(path, &RootKey::generate()?)?;
+    /// let keyring = Keyring::create_blocking(path, &RootKey::generate()?)?;
     /// let sink = Arc::new(MemorySink::new());
     /// AuditTrail::new(sink.clone()).record_changes_of(&keyring, Requester::new("operator"));
     ///

@@ -9,6 +9,6 @@ mod record;
 mod tracing_sink;
 
 #[cfg(feature = "audit-json")]
-pub use json_lines::{BlockingJsonLines, Fsync, JsonLines, JsonLinesOptions, JsonLinesStats};
+pub use json_lines::{BlockingJsonLines, Fsync, JsonLines, JsonLinesBuilder, JsonLinesStats};
 #[cfg(feature = "tracing")]
 pub use tracing_sink::TracingSink;

@@ -1,4 +1,4 @@
-//! [`KeyringFile`]: a keyring in a sealed file, or in another storage, that processes and nodes share.
+//! [`KeyringBuilder`]: a keyring in a sealed file, or in another storage, that processes and nodes share.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -26,36 +26,37 @@ use crate::offload::Worker;
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 const WAIT: Duration = Duration::from_secs(10);
 
-/// A [`Keyring`] in a sealed file: how to create one, and how to open one. The file lies at a path, or in
-/// [a storage of your own](Self::kept_in).
+/// The place and the settings of a stored [`Keyring`]. Everything but the place is optional.
 ///
 /// ```no_run
 /// # async fn example() -> atrest::Result<()> {
-/// use atrest::{KeyringFile, RootKey};
+/// use std::time::Duration;
+/// use atrest::{Keyring, RootKey};
+///
 /// let root_key = RootKey::open_file("secrets/root.key")?;
-/// let keyring = KeyringFile::open("keys/master.atrest", &root_key).await?;
-/// keyring.rotate().await?; // stored before anything is written under it
+/// let keyring = Keyring::builder("keys/master.atrest").max_age(Duration::from_secs(60)).open(&root_key).await?;
+/// keyring.rotate().await?; // stored before anything is written under the new version
 /// # Ok(()) }
 /// ```
 ///
-/// A new file has mode 0600; one that is replaced keeps its owner, group and mode, or the change is refused. A change
+/// A new file has mode 0600. A file that is replaced keeps its owner, group and mode, or the change is refused. A change
 /// takes a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file
-/// (`NAME.tmp`), synchronises it and renames it. So two processes that rotate at once make two versions, and a crash
-/// leaves the old file or the new one. Links are followed at every use, and the file at their end is locked and
-/// replaced. A missing or damaged file is an error, and never replaced by a new one.
+/// (`NAME.tmp`), synchronises it and renames it. Two processes that rotate at the same time thus make two versions, and
+/// a crash leaves the old file or the new one. Links are followed at every use; the file at their end is locked and
+/// replaced. A missing or damaged file is an error; it is never replaced by a new one.
 ///
 /// # Security
 ///
-/// The root key authenticates the file. A root key that seals one keyring only needs no further check; where it seals
-/// several, or old copies of the file may be put back, say what you expect with [`at`](Self::at).
+/// The root key authenticates the file. If a root key seals several keyrings, set [`key_id`](Self::key_id). If an
+/// attacker may put back old copies of the file, set [`min_generation`](Self::min_generation).
 ///
 /// # Performance
 ///
-/// A read of a file that did not change costs one `open` and one `fstat`, on a thread of the keyring's own.
+/// A read of a file that did not change costs one `open` and one `fstat`, on a thread of the keyring.
 ///
 /// Spec: manual, keys; format, "Sealed files".
 #[derive(Clone)]
-pub struct KeyringFile {
+pub struct KeyringBuilder {
     place: Place,
     key_id: Option<String>,
     min_generation: u64,
@@ -70,69 +71,12 @@ enum Place {
     Storage(Arc<dyn KeyringStorage>),
 }
 
-impl KeyringFile {
-    /// Creates a new keyring with one version in a new file.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`]: there is a file already, or it cannot be written (its directory has to exist).
-    pub async fn create(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
-        Self::at(path).create_new(root_key).await
+impl KeyringBuilder {
+    pub(super) fn at(path: PathBuf) -> Self {
+        Self::of(Place::Path(path))
     }
 
-    /// [`create`](Self::create) for callers without a runtime.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn create_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
-        block_on(Self::create(path, root_key))
-    }
-
-    /// Puts a keyring as it is now into a new file: one rebuilt with [`Keyring::from_versions`], or a backup.
-    ///
-    /// # Errors
-    ///
-    /// As [`create`](Self::create).
-    pub async fn create_from(path: impl Into<PathBuf>, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
-        Self::at(path).create_new_from(keyring, root_key).await
-    }
-
-    /// [`create_from`](Self::create_from) for callers without a runtime.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn create_from_blocking(path: impl Into<PathBuf>, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
-        block_on(Self::create_from(path, keyring, root_key))
-    }
-
-    /// Opens the keyring of a file, whichever it is that the root key seals.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Io`]: the file is missing or cannot be read. [`Error::SealedFile`] and [`Error::Inauthentic`]: it is
-    /// damaged, or sealed under another root key.
-    pub async fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
-        Self::at(path).open_expecting(root_key).await
-    }
-
-    /// [`open`](Self::open) for callers without a runtime.
-    ///
-    /// # Errors
-    ///
-    /// As there.
-    pub fn open_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Keyring> {
-        block_on(Self::open(path, root_key))
-    }
-
-    /// A file that is to be created or opened with more said about it.
-    pub fn at(path: impl Into<PathBuf>) -> Self {
-        Self::of(Place::Path(path.into()))
-    }
-
-    /// A sealed file that lies in a storage of your own.
-    pub fn kept_in(storage: Arc<dyn KeyringStorage>) -> Self {
+    pub(super) fn kept_in(storage: Arc<dyn KeyringStorage>) -> Self {
         Self::of(Place::Storage(storage))
     }
 
@@ -141,35 +85,35 @@ impl KeyringFile {
         Self { place, key_id: None, min_generation: 0, max_age: MAX_AGE, wait: WAIT, sources }
     }
 
-    /// Expects the keyring of this key id.
+    /// Expects the keyring with this key id.
     #[must_use]
     pub fn key_id(self, key_id: impl Into<String>) -> Self {
         Self { key_id: Some(key_id.into()), ..self }
     }
 
-    /// Expects no older generation than this one: an old copy that was put back is refused.
+    /// Expects this generation or a later one: an old copy that was put back is refused.
     #[must_use]
     pub fn min_generation(self, generation: u64) -> Self {
         Self { min_generation: generation, ..self }
     }
 
-    /// How long ago the stored keyring may have been read for a write to be under it; 5 minutes if not given.
+    /// Sets the longest time since the last read of the stored keyring at which a write may still use it. The default
+    /// is 5 minutes.
     ///
-    /// A write reads the keyring again where the last read is longer ago, and fails with [`Error::KeyProvider`] of kind
-    /// `Unavailable` where it cannot. From half of this time a write begins a read that it does not wait for. Reads of
-    /// objects go on whatever the age.
+    /// A write reads an older keyring again first, and fails with [`Error::KeyProvider`] of kind `Unavailable` if that
+    /// fails. From half of this time on, a write starts a read in the background. Reads of objects have no such limit.
     ///
     /// # Security
     ///
-    /// This is how long a node may go on writing under a version that another node took out of use: wait longer than
-    /// this before a version is disabled or retired.
+    /// A node may go on writing for this long under a version that another node took out of use: wait longer than this
+    /// before a version is disabled or retired.
     #[must_use]
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
 
-    /// How long a call waits for the storage to answer; 10 seconds if not given. Half of it is for the lock of a file.
-    /// A change asks the storage up to three times.
+    /// Sets how long a call waits for an answer of the storage. The default is 10 seconds. Half of it is for the lock
+    /// of a file. A change asks the storage up to three times.
     #[must_use]
     pub fn wait(self, limit: Duration) -> Self {
         Self { wait: limit, ..self }
@@ -202,41 +146,53 @@ impl KeyringFile {
         self
     }
 
-    /// Creates a new keyring with one version in an empty storage. An existing keyring is never replaced.
+    /// Creates a new keyring with one version in an empty place. An existing keyring is never replaced.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: there is one already (kind `AlreadyExists`), or the storage cannot be written.
-    pub async fn create_new(self, root_key: &RootKey) -> Result<Keyring> {
+    /// [`Error::Io`]: there is a keyring already (kind `AlreadyExists`), or the place cannot be written (the directory
+    /// of a file has to exist).
+    pub async fn create(self, root_key: &RootKey) -> Result<Keyring> {
         let state = State::generate(&self.sources)?;
         self.store(state, root_key).await
     }
 
-    /// [`create_new`](Self::create_new) for callers without a runtime.
+    /// [`create`](Self::create) for callers without a runtime.
     ///
     /// # Errors
     ///
-    /// As there.
-    pub fn create_new_blocking(self, root_key: &RootKey) -> Result<Keyring> {
-        block_on(self.create_new(root_key))
+    /// The errors of [`create`](Self::create).
+    pub fn create_blocking(self, root_key: &RootKey) -> Result<Keyring> {
+        block_on(self.create(root_key))
     }
 
-    /// Stores a copy of a keyring as it is now in an empty storage. An existing keyring is never replaced.
+    /// Stores a copy of a keyring in an empty place: of one that [`Keyring::from_versions`] rebuilt, or of a backup. An
+    /// existing keyring is never replaced.
     ///
     /// # Errors
     ///
-    /// As [`create_new`](Self::create_new).
-    pub async fn create_new_from(self, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
+    /// The errors of [`create`](Self::create).
+    pub async fn create_from(self, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
         self.store(keyring.whole_state()?, root_key).await
     }
 
-    /// Opens the keyring if it is the one that is expected.
+    /// [`create_from`](Self::create_from) for callers without a runtime.
     ///
     /// # Errors
     ///
-    /// As [`open`](Self::open), and [`Unexpected`].
-    pub async fn open_expecting(self, root_key: &RootKey) -> Result<Keyring> {
-        let opening = Opening::of(&self)?;
+    /// The errors of [`create`](Self::create).
+    pub fn create_from_blocking(self, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
+        block_on(self.create_from(keyring, root_key))
+    }
+
+    /// Opens the keyring if it is the expected one.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Io`]: the keyring is missing or cannot be read. [`Error::SealedFile`] and [`Error::Inauthentic`]: it is
+    /// damaged, or sealed under another root key. [`Unexpected`]: it has another key id or an older generation.
+    pub async fn open(self, root_key: &RootKey) -> Result<Keyring> {
+        let opening = Opening::new(&self)?;
         let (sealed, tag) = opening.load().await?;
         let (state, root_key) = opening.open(sealed, root_key).await?;
         if self.key_id.is_some_and(|expected| expected != state.key_id) {
@@ -248,17 +204,17 @@ impl KeyringFile {
         Ok(opening.keyring(state, tag, root_key))
     }
 
-    /// [`open_expecting`](Self::open_expecting) for callers without a runtime.
+    /// [`open`](Self::open) for callers without a runtime.
     ///
     /// # Errors
     ///
-    /// As there.
-    pub fn open_expecting_blocking(self, root_key: &RootKey) -> Result<Keyring> {
-        block_on(self.open_expecting(root_key))
+    /// The errors of [`open`](Self::open).
+    pub fn open_blocking(self, root_key: &RootKey) -> Result<Keyring> {
+        block_on(self.open(root_key))
     }
 
     async fn store(self, state: State, root_key: &RootKey) -> Result<Keyring> {
-        let opening = Opening::of(&self)?;
+        let opening = Opening::new(&self)?;
         let (sealed, state, root_key) = opening.seal(state, root_key).await?;
         let replaced = opening.within(opening.storage.clone().replace(sealed.clone(), None)).await;
         let failed = match replaced {
@@ -290,14 +246,14 @@ struct Opening {
 }
 
 impl Opening {
-    fn of(file: &KeyringFile) -> Result<Self> {
-        let clock = file.sources.clock.clone();
-        let storage = match &file.place {
-            Place::Path(path) => Arc::new(FileStorage::new(path, file.wait / 2, clock.clone())?),
+    fn new(builder: &KeyringBuilder) -> Result<Self> {
+        let clock = builder.sources.clock.clone();
+        let storage = match &builder.place {
+            Place::Path(path) => Arc::new(FileStorage::new(path, builder.wait / 2, clock.clone())?),
             Place::Storage(storage) => storage.clone(),
         };
         let began = Moment::now(&*clock);
-        let options = StoreOptions { max_age: file.max_age, wait: file.wait, sources: file.sources.clone() };
+        let options = StoreOptions { max_age: builder.max_age, wait: builder.wait, sources: builder.sources.clone() };
         Ok(Self { storage, options, began, engine: Engine::default(), worker: Worker::default() })
     }
 
@@ -333,9 +289,9 @@ fn failed(error: std::io::Error) -> Error {
     IoError::new("the keyring cannot be read or written", error).into()
 }
 
-impl fmt::Debug for KeyringFile {
+impl fmt::Debug for KeyringBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut shown = f.debug_struct("KeyringFile");
+        let mut shown = f.debug_struct("KeyringBuilder");
         if let Place::Path(path) = &self.place {
             shown.field("path", path);
         }
