@@ -8,10 +8,10 @@ use std::time::SystemTime;
 use super::keyring_blocking::BlockingKeyring;
 use super::keyring_builder::KeyringBuilder;
 use super::keyring_record::Recorder;
-use super::keyring_shared::Kept;
 #[cfg(feature = "embedded-kms")]
-use super::keyring_shared::Whole;
-use super::keyring_state::{State, Version, VersionState};
+use super::keyring_shared::KeyringOwner;
+use super::keyring_shared::KeyringPlace;
+use super::keyring_state::{KeyringState, MasterVersion, VersionState};
 use super::keyring_storage::KeyringStorage;
 use super::keyring_stored::Stored;
 use super::root_key::RootKey;
@@ -50,7 +50,7 @@ use crate::secret::MasterKey;
 ///
 /// Spec: manual, keys; format, "Sealed files".
 #[derive(Clone)]
-pub struct Keyring(Arc<Kept>);
+pub struct Keyring(Arc<KeyringPlace>);
 
 /// A version of a keyring, without its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,7 +120,7 @@ impl Keyring {
     ///
     /// [`Error::Random`](crate::Error::Random): the operating system gave no randomness.
     pub fn generate() -> Result<Self> {
-        Ok(Self::in_memory(State::generate(&Sources::default())?))
+        Ok(Self::in_memory(KeyringState::generate(&Sources::default())?))
     }
 
     /// Rebuilds a keyring in memory from its key id, its versions with their numbers, and the number of its primary.
@@ -134,12 +134,12 @@ impl Keyring {
         primary: u32,
         versions: impl IntoIterator<Item = (u32, VersionState, MasterKey)>,
     ) -> Result<Self> {
-        let mut state = State::empty(key_id.into(), 1, primary, 1);
+        let mut state = KeyringState::empty(key_id.into(), 1, primary, 1);
         if !is_key_id(&state.key_id) {
             return Err(Limit::KeyId.into());
         }
         for (number, version_state, key) in versions {
-            let version = Version { state: version_state, created: Sources::default().now(), key: Arc::new(key) };
+            let version = MasterVersion { state: version_state, created: Sources::default().now(), key: Arc::new(key) };
             let next = number.checked_add(1).ok_or(Misuse::KeyringVersions)?;
             state.next_version = state.next_version.max(next);
             if number == 0 || version_state == VersionState::Gone || state.versions.insert(number, version).is_some() {
@@ -251,7 +251,7 @@ impl Keyring {
 
     /// Every version there is, in ascending order of number, and those that are gone from the stored keyring.
     pub fn versions(&self) -> Vec<VersionInfo> {
-        let info = |number: u32, state: VersionState, version: &Version| VersionInfo {
+        let info = |number: u32, state: VersionState, version: &MasterVersion| VersionInfo {
             number,
             state,
             created: time(version.created),
@@ -289,20 +289,20 @@ impl Keyring {
 
     /// A keyring in a storage.
     pub(super) fn stored_in(stored: Stored) -> Self {
-        Self(Arc::new(Kept::Stored(Arc::new(stored))))
+        Self(Arc::new(KeyringPlace::Stored(Arc::new(stored))))
     }
 
     /// A keyring that is a part of something else.
     #[cfg(feature = "embedded-kms")]
-    pub(crate) fn within(state: State, whole: Arc<dyn Whole>, sources: Sources) -> Self {
-        Self(Arc::new(Kept::within(state, whole, sources)))
+    pub(crate) fn within(state: KeyringState, whole: Arc<dyn KeyringOwner>, sources: Sources) -> Self {
+        Self(Arc::new(KeyringPlace::within(state, whole, sources)))
     }
 
-    pub(super) fn in_memory(state: State) -> Self {
-        Self(Arc::new(Kept::nowhere(state)))
+    pub(super) fn in_memory(state: KeyringState) -> Self {
+        Self(Arc::new(KeyringPlace::nowhere(state)))
     }
 
-    pub(super) fn kept(&self) -> &Kept {
+    pub(super) fn kept(&self) -> &KeyringPlace {
         &self.0
     }
 
@@ -311,12 +311,12 @@ impl Keyring {
         self.0.sources()
     }
 
-    pub(crate) fn state(&self) -> Arc<State> {
+    pub(crate) fn state(&self) -> Arc<KeyringState> {
         self.0.state()
     }
 
     /// The state with every key that is in memory.
-    pub(crate) fn whole_state(&self) -> Result<State> {
+    pub(crate) fn whole_state(&self) -> Result<KeyringState> {
         Ok(self.state().with_gone_as_disabled()?)
     }
 
@@ -349,7 +349,7 @@ impl Keyring {
     }
 
     /// The key of a version in this state. `unread` is why the stored keyring could not be read again.
-    pub(super) fn key_of(&self, state: &State, version: u32, unread: Option<&Error>) -> Result<Arc<MasterKey>> {
+    pub(super) fn key_of(&self, state: &KeyringState, version: u32, unread: Option<&Error>) -> Result<Arc<MasterKey>> {
         if let Some(key) = usable(state, version) {
             return Ok(key);
         }
@@ -380,7 +380,7 @@ impl Keyring {
     }
 }
 
-pub(super) fn usable(state: &State, version: u32) -> Option<Arc<MasterKey>> {
+pub(super) fn usable(state: &KeyringState, version: u32) -> Option<Arc<MasterKey>> {
     let version = state.versions.get(&version)?;
     (version.state != VersionState::Disabled).then(|| version.key.clone())
 }

@@ -11,7 +11,7 @@ use pollster::block_on;
 use super::engine::Engine;
 use super::file_storage::FileStorage;
 use super::keyring::Keyring;
-use super::keyring_state::State;
+use super::keyring_state::KeyringState;
 use super::keyring_storage::{KeyringStorage, Loaded, Replaced, StorageTag};
 use super::keyring_stored::{StoreOptions, Stored};
 use super::root_key::RootKey;
@@ -153,7 +153,7 @@ impl KeyringBuilder {
     /// [`Error::Io`]: there is a keyring already (kind `AlreadyExists`), or the place cannot be written (the directory
     /// of a file has to exist).
     pub async fn create(self, root_key: &RootKey) -> Result<Keyring> {
-        let state = State::generate(&self.sources)?;
+        let state = KeyringState::generate(&self.sources)?;
         self.store(state, root_key).await
     }
 
@@ -213,7 +213,7 @@ impl KeyringBuilder {
         block_on(self.open(root_key))
     }
 
-    async fn store(self, state: State, root_key: &RootKey) -> Result<Keyring> {
+    async fn store(self, state: KeyringState, root_key: &RootKey) -> Result<Keyring> {
         let opening = Opening::new(&self)?;
         let (sealed, state, root_key) = opening.seal(state, root_key).await?;
         let replaced = opening.within(opening.storage.clone().replace(sealed.clone(), None)).await;
@@ -268,19 +268,19 @@ impl Opening {
         self.engine.within(self.options.wait, answer).await.and_then(|answer| answer).map_err(failed)
     }
 
-    async fn open(&self, sealed: Vec<u8>, root_key: &RootKey) -> Result<(State, RootKey)> {
+    async fn open(&self, sealed: Vec<u8>, root_key: &RootKey) -> Result<(KeyringState, RootKey)> {
         let root_key = root_key.clone();
         let open = move || sealed_keyring::open(&sealed, &root_key).map(|state| (state, root_key));
         self.worker.run(open).await.map_err(failed)?
     }
 
-    async fn seal(&self, state: State, root_key: &RootKey) -> Result<(Vec<u8>, State, RootKey)> {
+    async fn seal(&self, state: KeyringState, root_key: &RootKey) -> Result<(Vec<u8>, KeyringState, RootKey)> {
         let (root_key, generator) = (root_key.clone(), self.options.sources.generator.clone());
         let seal = move || sealed_keyring::seal(&state, &root_key, &generator).map(|sealed| (sealed, state, root_key));
         self.worker.run(seal).await.map_err(failed)?
     }
 
-    fn keyring(self, state: State, tag: StorageTag, root_key: RootKey) -> Keyring {
+    fn keyring(self, state: KeyringState, tag: StorageTag, root_key: RootKey) -> Keyring {
         Keyring::stored_in(Stored::new(state, tag, self.began, self.storage, root_key, self.options))
     }
 }

@@ -11,18 +11,18 @@ use crate::secret::MasterKey;
 
 /// Everything a keyring is, at one moment.
 #[derive(Clone)]
-pub(crate) struct State {
+pub(crate) struct KeyringState {
     pub(crate) key_id: String,
     pub(crate) generation: u64,
     pub(crate) primary: u32,
     pub(crate) next_version: u32,
-    pub(crate) versions: BTreeMap<u32, Version>,
+    pub(crate) versions: BTreeMap<u32, MasterVersion>,
     /// Versions that the stored keyring had and no longer has: they open nothing, and their keys are not lost yet.
-    pub(crate) gone: BTreeMap<u32, Version>,
+    pub(crate) gone: BTreeMap<u32, MasterVersion>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Version {
+pub(crate) struct MasterVersion {
     pub(crate) state: VersionState,
     /// Milliseconds since 1970.
     pub(crate) created: u64,
@@ -56,7 +56,7 @@ impl VersionState {
     }
 }
 
-impl State {
+impl KeyringState {
     pub(super) fn empty(key_id: String, generation: u64, primary: u32, next_version: u32) -> Self {
         Self { key_id, generation, primary, next_version, versions: BTreeMap::new(), gone: BTreeMap::new() }
     }
@@ -85,7 +85,7 @@ impl State {
         generation: u64,
         primary: u32,
         next_version: u32,
-        versions: impl IntoIterator<Item = (u32, Version)>,
+        versions: impl IntoIterator<Item = (u32, MasterVersion)>,
     ) -> Result<Self, SealedFileError> {
         if !is_key_id(&key_id) {
             return Err(SealedFileError::Malformed("its key id"));
@@ -120,7 +120,7 @@ impl State {
             return Err(Limit::Keyring.into());
         }
         let key = Arc::new(MasterKey::from_secret(sources.generator.secret()?));
-        let version = Version { state: VersionState::Staged, created: sources.now(), key };
+        let version = MasterVersion { state: VersionState::Staged, created: sources.now(), key };
         self.versions.insert(number, version);
         Ok(())
     }
@@ -178,7 +178,7 @@ impl State {
         }
     }
 
-    fn version(&mut self, number: u32) -> Result<&mut Version, Error> {
+    fn version(&mut self, number: u32) -> Result<&mut MasterVersion, Error> {
         self.versions.get_mut(&number).ok_or_else(|| KeyringError::VersionUnknown(number).into())
     }
 }

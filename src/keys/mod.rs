@@ -38,7 +38,7 @@ pub use keyring_blocking::BlockingKeyring;
 pub use keyring_builder::KeyringBuilder;
 pub use keyring_state::VersionState;
 pub use keyring_storage::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
-pub(crate) use provider::Asked;
+pub(crate) use provider::RequestedKey;
 pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 pub use root_key::RootKey;
 pub use usage::KeyUsage;

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::keys::{Asked, are_replicas};
+use crate::keys::{RequestedKey, are_replicas};
 
 /// Which keys of a KMS are accepted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,8 +55,8 @@ impl KmsKeys {
     }
 
     /// What a provider is asked for, and with which ids it may answer: one of these keys is named by its resolved id.
-    pub(crate) fn asked<'a>(&self, key_id: &'a str) -> Asked<'a> {
+    pub(crate) fn asked<'a>(&self, key_id: &'a str) -> RequestedKey<'a> {
         let is_listed = self.only.as_ref().is_some_and(|only| only.contains(key_id));
-        Asked::new(key_id).resolved_if(is_listed).with_replicas_if(self.replicas)
+        RequestedKey::new(key_id).resolved_if(is_listed).with_replicas_if(self.replicas)
     }
 }

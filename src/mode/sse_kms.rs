@@ -4,7 +4,7 @@ use super::Authorities;
 use super::layer::{Kek, LayerKey};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result};
-use crate::keys::{Asked, EncryptionContext, KeyRequest, WrappedKey};
+use crate::keys::{EncryptionContext, KeyRequest, RequestedKey, WrappedKey};
 use crate::object::ObjectName;
 
 const ARN_PREFIX: &str = "arn:aws:s3:::";
@@ -55,7 +55,7 @@ impl SseKms {
         &self,
         authorities: &Authorities<'_>,
         bucket_key: bool,
-        asked: Asked<'_>,
+        asked: RequestedKey<'_>,
     ) -> Result<LayerKey<'static>> {
         let request = request(authorities, &self.key_id, &self.context, bucket_key);
         let generated = authorities.kms()?.generate_key(request).await?.checked(asked)?;

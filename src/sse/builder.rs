@@ -10,7 +10,7 @@ use crate::crypto::{Backend, Crypto, Generator};
 use crate::envelope::ModeId;
 use crate::error::Result;
 use crate::geometry::EachLayer;
-use crate::keys::unwinding::Caught;
+use crate::keys::unwinding::PanicCatching;
 use crate::keys::{KeyProvider, Keyring};
 use crate::mode::KmsKeys;
 use crate::object::Requester;
@@ -163,7 +163,7 @@ impl SseBuilder {
         Crypto::single(backend)?;
         let shared = Shared {
             keyring: self.keyring,
-            kms: kms.map(|provider| Arc::new(Caught(provider)) as Arc<dyn KeyProvider>),
+            kms: kms.map(|provider| Arc::new(PanicCatching(provider)) as Arc<dyn KeyProvider>),
             kms_keys: kms_keys.unwrap_or_else(|| KmsKeys::only::<&str>([])),
             audit: self.audit,
             backend,

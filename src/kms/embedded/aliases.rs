@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::admin::KeyAdmin;
 use super::policy::Permission;
-use super::state::State;
+use super::state::StoreState;
 use crate::error::Result;
 #[cfg(doc)]
 use crate::error::{Error, KeyStoreError};
@@ -55,7 +55,7 @@ impl KeyAdmin {
         operation: Operation,
         alias: &str,
         key: &str,
-        change: impl FnOnce(&mut State, Uuid) -> Result<()>,
+        change: impl FnOnce(&mut StoreState, Uuid) -> Result<()>,
     ) -> Result<()> {
         self.changing(operation, Some(alias), &[("targetKeyId", &key)], |state, affected| {
             self.owned(state)?;

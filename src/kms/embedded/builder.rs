@@ -5,14 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::payload;
-use super::state::{State, check_account, check_owner};
+use super::state::{StoreState, check_account, check_owner};
 use super::store::{MAX_SEALED_LEN, Store, StoreKeyring, StoreOptions};
-use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
+use super::{EmbeddedKms, KeyPolicy, KmsShared, Quota};
 use crate::clock::Clock;
 use crate::crypto::Generator;
 use crate::crypto::random::TryCryptoRng;
 use crate::error::{Result, Unexpected};
-use crate::keys::keyring_state::State as KeyringState;
+use crate::keys::keyring_state::KeyringState;
 use crate::keys::sources::Sources;
 use crate::keys::stored_file::StoredFile;
 use crate::keys::{Keyring, RootKey};
@@ -144,7 +144,7 @@ impl EmbeddedKmsBuilder {
             None => KeyringState::generate(&self.sources)?,
         };
         let (region, account) = (self.region.clone(), self.account.clone());
-        let state = State::new(owner, region, account, keyring, self.sources.now(), &self.sources.generator)?;
+        let state = StoreState::new(owner, region, account, keyring, self.sources.now(), &self.sources.generator)?;
         self.create_with(state, root_key, AuditOperation::CreateStore)
     }
 
@@ -181,7 +181,7 @@ impl EmbeddedKmsBuilder {
         self.create_with(state, root_key, AuditOperation::RestoreStore)
     }
 
-    fn create_with(self, state: State, root_key: &RootKey, operation: AuditOperation) -> Result<EmbeddedKms> {
+    fn create_with(self, state: StoreState, root_key: &RootKey, operation: AuditOperation) -> Result<EmbeddedKms> {
         let file = StoredFile::at(&self.path, MAX_SEALED_LEN)?;
         let store = Store::create(file, state, root_key, self.options(), operation)?;
         Ok(self.build(store))
@@ -191,14 +191,14 @@ impl EmbeddedKmsBuilder {
         StoreOptions { sources: self.sources.clone(), audit: self.audit.clone() }
     }
 
-    fn check_id(&self, state: &State) -> Result<()> {
+    fn check_id(&self, state: &StoreState) -> Result<()> {
         if self.store_id.as_ref().is_some_and(|expected| *expected != state.id.to_string()) {
             return Err(Unexpected::KeyStoreId.into());
         }
         Ok(())
     }
 
-    fn check(&self, state: &State) -> Result<()> {
+    fn check(&self, state: &StoreState) -> Result<()> {
         self.check_id(state)?;
         if state.generation < self.min_generation {
             return Err(Unexpected::Generation.into());
@@ -210,7 +210,7 @@ impl EmbeddedKmsBuilder {
         let store = Arc::new(store);
         let keyring =
             Keyring::within(store.state().keyring.clone(), Arc::new(StoreKeyring(store.clone())), self.sources.clone());
-        EmbeddedKms(Arc::new(Shared {
+        EmbeddedKms(Arc::new(KmsShared {
             store,
             keyring,
             quota: self.quota,

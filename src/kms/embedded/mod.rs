@@ -81,9 +81,9 @@ use store::Store;
 ///
 /// Spec: manual, kms; format, "Sealed files".
 #[derive(Clone)]
-pub struct EmbeddedKms(Arc<Shared>);
+pub struct EmbeddedKms(Arc<KmsShared>);
 
-struct Shared {
+struct KmsShared {
     store: Arc<Store>,
     keyring: Keyring,
     quota: Option<Quota>,

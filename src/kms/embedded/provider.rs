@@ -6,11 +6,11 @@ use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
 use super::EmbeddedKms;
-use super::key::Key;
+use super::key::KmsKey;
 use super::policy::Permission;
 use super::quota::Quota;
 use super::record::{Affected, PendingEvent, caught};
-use super::state::{DEFAULT_ALIAS, State};
+use super::state::{DEFAULT_ALIAS, StoreState};
 use super::store::Store;
 use crate::error::{Error, KeyProviderError, KeyProviderErrorKind as Kind, KeyStoreError, Result};
 use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
@@ -85,7 +85,7 @@ impl EmbeddedKms {
     /// Returns the key that the request names, if this requester has the permission and the key is usable now.
     ///
     /// The permission is checked first, so that a requester without it learns nothing of the key's state.
-    fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Affected) -> Result<Arc<Key>> {
+    fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Affected) -> Result<Arc<KmsKey>> {
         let state = self.store().state();
         let key = state.resolve(named(request)).ok_or_else(|| state.unknown(named(request)))?.clone();
         let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_resolved_key_id(&key.arn).into();
@@ -161,6 +161,6 @@ fn named(request: &KeyRequest) -> &str {
 }
 
 /// Whether this is the alias of the default key or the alias's ARN.
-fn is_default(state: &State, named: &str) -> bool {
+fn is_default(state: &StoreState, named: &str) -> bool {
     named == DEFAULT_ALIAS || named == state.arn(DEFAULT_ALIAS)
 }

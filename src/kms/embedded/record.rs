@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use futures_util::FutureExt;
 use pollster::block_on;
 
-use super::state::State;
+use super::state::StoreState;
 use super::store::{Store, StoreOptions};
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::EncryptionContext;
@@ -79,7 +79,7 @@ impl Store {
     pub(super) fn changing<T>(
         &self,
         pending: PendingEvent<'_>,
-        change: impl FnOnce(&mut State, &mut Affected) -> Result<T>,
+        change: impl FnOnce(&mut StoreState, &mut Affected) -> Result<T>,
     ) -> Result<T> {
         self.changing_all(pending, |state, affected| {
             affected.push(Affected::default());
@@ -92,7 +92,7 @@ impl Store {
     pub(super) fn changing_all<T>(
         &self,
         pending: PendingEvent<'_>,
-        change: impl FnOnce(&mut State, &mut Vec<Affected>) -> Result<T>,
+        change: impl FnOnce(&mut StoreState, &mut Vec<Affected>) -> Result<T>,
     ) -> Result<T> {
         block_on(self.options.ready());
         let mut turn = self.turn();

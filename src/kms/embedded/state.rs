@@ -1,15 +1,15 @@
-//! [`State`]: the whole content of a key store at one moment, and its changes; and [`DEFAULT_ALIAS`].
+//! [`StoreState`]: the whole content of a key store at one moment, and its changes; and [`DEFAULT_ALIAS`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::key::{Key, KeyInfo, KeyOrigin, NewKey, StoredState, Version};
+use super::key::{KeyInfo, KeyOrigin, KmsKey, KmsKeyVersion, NewKey, StoredState};
 use super::policy::{KeyPolicy, Permission};
 use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Limit, Result};
-use crate::keys::keyring_state::State as KeyringState;
+use crate::keys::keyring_state::KeyringState;
 use crate::object::Requester;
 use crate::secret::Secret;
 
@@ -28,7 +28,7 @@ const MAX_TAGS: usize = 50;
 const MAX_ROTATION_DAYS: u32 = 3_650;
 
 #[derive(Clone)]
-pub(super) struct State {
+pub(super) struct StoreState {
     pub(super) id: Uuid,
     pub(super) generation: u64,
     /// The latest time that the store has recorded, in milliseconds since 1970.
@@ -37,11 +37,11 @@ pub(super) struct State {
     pub(super) region: String,
     pub(super) account: String,
     pub(super) keyring: KeyringState,
-    pub(super) keys: BTreeMap<Uuid, Arc<Key>>,
+    pub(super) keys: BTreeMap<Uuid, Arc<KmsKey>>,
     pub(super) aliases: BTreeMap<String, Uuid>,
 }
 
-impl State {
+impl StoreState {
     /// Creates the state of a new store with a keyring and without KMS keys.
     pub(super) fn new(
         owner: Requester,
@@ -70,7 +70,7 @@ impl State {
     }
 
     /// Returns the key that a key id, an alias, or the ARN of either names.
-    pub(super) fn resolve(&self, named: &str) -> Option<&Arc<Key>> {
+    pub(super) fn resolve(&self, named: &str) -> Option<&Arc<KmsKey>> {
         let local = match named.strip_prefix("arn:aws:kms:") {
             Some(rest) => {
                 let rest = rest.strip_prefix(&*self.region)?.strip_prefix(':')?;
@@ -90,7 +90,7 @@ impl State {
     }
 
     /// Returns the key like [`resolve`](Self::resolve), or [`unknown`](Self::unknown) as an error.
-    pub(super) fn key(&self, named: &str) -> Result<&Arc<Key>, KeyProviderError> {
+    pub(super) fn key(&self, named: &str) -> Result<&Arc<KmsKey>, KeyProviderError> {
         self.resolve(named).ok_or_else(|| self.unknown(named))
     }
 
@@ -114,7 +114,7 @@ impl State {
     }
 
     /// Whether the requester has this permission for the key now.
-    pub(super) fn allows(&self, key: &Key, permission: Permission, requester: &Requester) -> bool {
+    pub(super) fn allows(&self, key: &KmsKey, permission: Permission, requester: &Requester) -> bool {
         let is_owner = *requester == self.owner;
         match &key.policy {
             None => is_owner,
@@ -145,7 +145,7 @@ impl State {
             Some(material) => (KeyOrigin::Imported, material),
             None => (KeyOrigin::Generated, generator.secret()?),
         };
-        let key = Key {
+        let key = KmsKey {
             id,
             arn: self.arn(&format!("key/{id}")).into(),
             created: now,
@@ -155,7 +155,7 @@ impl State {
             rotation_days: new.rotation_days,
             policy: new.policy,
             quota: new.quota,
-            versions: vec![Version { number: 1, created: now, origin, material: Arc::new(material) }],
+            versions: vec![KmsKeyVersion { number: 1, created: now, origin, material: Arc::new(material) }],
         };
         self.keys.insert(id, Arc::new(key));
         new.aliases.into_iter().try_for_each(|alias| self.add_alias(alias, id))?;
@@ -190,7 +190,7 @@ impl State {
     }
 
     /// The key for a change.
-    pub(super) fn key_mut(&mut self, id: Uuid) -> Option<&mut Key> {
+    pub(super) fn key_mut(&mut self, id: Uuid) -> Option<&mut KmsKey> {
         self.keys.get_mut(&id).map(Arc::make_mut)
     }
 
@@ -200,7 +200,7 @@ impl State {
         self.aliases.retain(|_, key| *key != id);
     }
 
-    pub(super) fn info(&self, key: &Key) -> KeyInfo {
+    pub(super) fn info(&self, key: &KmsKey) -> KeyInfo {
         let aliases = self.aliases.iter().filter(|(_, id)| **id == key.id);
         key.info(aliases.map(|(alias, _)| alias.clone()).collect())
     }

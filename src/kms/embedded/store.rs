@@ -10,15 +10,15 @@ use pollster::block_on;
 
 use super::payload;
 use super::record::{Affected, PendingEvent, caught};
-use super::state::State;
+use super::state::StoreState;
 use crate::clock::millis;
 use crate::crypto::Generator;
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::RootKey;
-use crate::keys::keyring_shared::{Change, Whole};
-use crate::keys::keyring_state::State as KeyringState;
+use crate::keys::keyring_shared::{Change, KeyringOwner};
+use crate::keys::keyring_state::KeyringState;
 use crate::keys::sources::Sources;
-use crate::keys::stored_file::{BEGINNING_LEN, Locked, NotReplaced, Replacing, StoredFile};
+use crate::keys::stored_file::{BEGINNING_LEN, LockedFile, NotReplaced, Replacing, StoredFile};
 use crate::object::Requester;
 use crate::trail::{AuditOperation, AuditTrail};
 
@@ -31,12 +31,12 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 /// One open store. Its file lock excludes every other handle while this lives.
 pub(super) struct Store {
     /// The state that readers see. Its lock is held to copy or replace the pointer, never during a wait.
-    state: RwLock<Arc<State>>,
+    state: RwLock<Arc<StoreState>>,
     /// Serialises changes. The value is the beginning of the file as it was last written or read. A change waits for
     /// the sink and the file while it holds this lock; readers and async calls never take it.
     turn: Mutex<Beginning>,
     file: StoredFile,
-    lock: Locked,
+    lock: LockedFile,
     root_key: RootKey,
     pub(super) options: StoreOptions,
 }
@@ -52,7 +52,7 @@ impl Store {
     /// Creates a store in a new file and records the operation.
     pub(super) fn create(
         file: StoredFile,
-        state: State,
+        state: StoreState,
         root_key: &RootKey,
         options: StoreOptions,
         operation: AuditOperation,
@@ -82,7 +82,7 @@ impl Store {
         path: &Path,
         root_key: &RootKey,
         options: StoreOptions,
-        expected: impl FnOnce(&State) -> Result<()>,
+        expected: impl FnOnce(&StoreState) -> Result<()>,
     ) -> Result<Self> {
         let (mut owner, mut affected) = (Requester::anonymous(), Affected::default());
         let opened = caught(|| {
@@ -103,8 +103,8 @@ impl Store {
 
     fn of(
         file: StoredFile,
-        lock: Locked,
-        state: State,
+        lock: LockedFile,
+        state: StoreState,
         sealed: &[u8],
         root_key: &RootKey,
         options: StoreOptions,
@@ -114,7 +114,7 @@ impl Store {
     }
 
     /// The current state.
-    pub(super) fn state(&self) -> Arc<State> {
+    pub(super) fn state(&self) -> Arc<StoreState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -139,7 +139,7 @@ impl Store {
     }
 
     /// The state from which a change starts.
-    pub(super) fn next(&self) -> Result<State> {
+    pub(super) fn next(&self) -> Result<StoreState> {
         self.state().next(millis(self.time()))
     }
 
@@ -148,7 +148,7 @@ impl Store {
     /// # Errors
     ///
     /// The errors of the file; [`KeyStoreError::Conflict`]: the file is not the one that was written last.
-    pub(super) fn store(&self, stored: &mut Beginning, state: State) -> Result<()> {
+    pub(super) fn store(&self, stored: &mut Beginning, state: StoreState) -> Result<()> {
         let sealed = payload::seal(&state, &self.root_key, &self.options.sources.generator)?;
         match self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed) {
             Ok(()) => {
@@ -169,8 +169,8 @@ impl Store {
 
     /// Rolls back: writes the previous state again after the directory fsync failed. If this fails too, the change
     /// takes effect at the next start.
-    fn roll_back(&self, stored: &mut Beginning, change: &State) {
-        let before = State { generation: change.generation, ..(*self.state()).clone() };
+    fn roll_back(&self, stored: &mut Beginning, change: &StoreState) {
+        let before = StoreState { generation: change.generation, ..(*self.state()).clone() };
         let Ok(before) = before.next(change.written) else { return };
         let Ok(sealed) = payload::seal(&before, &self.root_key, &self.options.sources.generator) else { return };
         // The first error is returned, so an error of this step is dropped.
@@ -182,7 +182,7 @@ impl Store {
         }
     }
 
-    fn publish(&self, state: State) {
+    fn publish(&self, state: StoreState) {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
 
@@ -206,11 +206,11 @@ fn beginning(sealed: &[u8]) -> Beginning {
 }
 
 /// The store's id and generation, for the audit trail.
-fn identity(state: &State) -> Vec<(&'static str, String)> {
+fn identity(state: &StoreState) -> Vec<(&'static str, String)> {
     vec![("storeId", state.id.to_string()), ("generation", state.generation.to_string())]
 }
 
-fn locked(file: &StoredFile, exists: bool) -> Result<Locked> {
+fn locked(file: &StoredFile, exists: bool) -> Result<LockedFile> {
     file.try_lock(exists)?.ok_or(KeyStoreError::InUse.into())
 }
 
@@ -218,7 +218,7 @@ fn locked(file: &StoredFile, exists: bool) -> Result<Locked> {
 /// requester.
 pub(super) struct StoreKeyring(pub(super) Arc<Store>);
 
-impl Whole for StoreKeyring {
+impl KeyringOwner for StoreKeyring {
     fn update(&self, change: &Change) -> Result<KeyringState> {
         let owner = self.0.state().owner.clone();
         self.0.changing(PendingEvent::new(AuditOperation::ChangeKeyring, &owner), |state, affected| {
