@@ -110,13 +110,15 @@ mod offload;
 #[cfg(any(feature = "embedded-kms", feature = "s3"))]
 mod principal;
 pub mod rotation;
-#[cfg(feature = "s3")]
-pub mod s3;
 mod secret;
 mod sse;
 mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
+
+// Below `sse`, so that the calls that it adds to `Sse` stand last in the rendered documentation.
+#[cfg(feature = "s3")]
+pub mod s3;
 
 // The entry point, and the arguments of its calls.
 pub use mode::{AnyMode, DsseKms, KmsKeys, Mode, SseC, SseKms, SseS3};

@@ -1,16 +1,13 @@
-//! The one door: encrypts, decrypts and rewraps.
+//! [`Sse`], the handle that encrypts, decrypts and rewraps objects.
+//!
+//! Floor 7. Uses every floor below: the modes and the audit trail, the envelope, the keys, the streams.
 
 mod access;
 mod audited;
 mod blocking;
 mod builder;
-mod completion;
 mod expected;
-#[cfg(feature = "s3")]
-mod listing;
-mod multipart;
 mod object;
-mod rewrap;
 mod wrapping;
 
 pub use access::{Access, Unlock};
@@ -43,26 +40,26 @@ use crate::stream::{Decryptor, Encryptor};
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
-/// An `Sse` is a cheap handle: clones share one state, and an `Sse` on a keyring follows the keyring's rotations.
+/// An `Sse` is a cheap handle. Its clones share one state, and it follows the rotations of its keyring.
 ///
 /// | a call may wait for | when |
 /// |---|---|
 /// | the key provider | SSE-KMS and DSSE-KMS: once for each object |
 /// | the stored keyring | a version is unknown or disabled, or the keyring was read too long ago |
-/// | the sink of the audit trail | before anything is given out |
+/// | the sink of the audit trail | each call, before it returns |
 ///
-/// No async call blocks its thread. Under [`blocking`](Self::blocking) every call is synchronous. The data path, from
-/// the [`Encryptor`] and the [`Decryptor`] on, does no I/O.
+/// No async call blocks its thread; the calls of [`blocking`](Self::blocking) do. The data path, from the [`Encryptor`]
+/// and the [`Decryptor`] on, does no I/O.
 ///
 /// # Security
 ///
-/// The handle decides what a reader accepts, never the stored bytes: the modes whose keys the builder was given, the KMS
-/// keys that the builder allows, narrowed by [`expecting`](Self::expecting).
+/// The handle decides what a reader accepts, never the stored bytes: the modes whose keys the builder was given, the
+/// KMS keys that the builder allows, narrowed by [`expecting`](Self::expecting).
 #[derive(Clone)]
 pub struct Sse {
     shared: Arc<SseConfig>,
     requester: Requester,
-    /// All of them have to be met.
+    /// An object has to meet all of them.
     expected: Vec<Expected>,
 }
 
@@ -72,63 +69,15 @@ impl Sse {
         SseBuilder::default()
     }
 
-    /// Returns a handle that makes every request as this requester: key providers and the audit trail see it. The default
-    /// is [`Requester::anonymous`].
-    #[must_use]
-    pub fn requested_by(&self, requester: Requester) -> Self {
-        Self { requester, ..self.clone() }
-    }
-
-    /// Returns a handle that accepts less: for services that keep the mode and the key of an object themselves, where an
-    /// attacker who writes the store cannot write.
-    #[must_use]
-    pub fn expecting(&self, expected: Expected) -> Self {
-        let mut narrowed = self.clone();
-        narrowed.expected.push(expected);
-        narrowed
-    }
-
-    /// Every call of this handle, synchronous, with no runtime.
-    pub fn blocking(&self) -> Blocking {
-        Blocking::new(self.clone())
-    }
-
-    /// Begins to encrypt an object: its envelope, to be stored when the body is, and what encrypts the body.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::KeyProvider`]; [`Error::Unexpected`]: this handle would not read it again; [`Error::Random`];
-    /// [`Error::LimitExceeded`]; [`Error::NotCompiled`]: DSSE-KMS without both implementations;
-    /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): with KMS keys, a name that has no ARN.
-    /// [`Error::Audit`]: it could not be put on record.
-    pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
-        self.begin_encryption(object, any(mode), None).await
-    }
-
-    /// [`encryptor`](Self::encryptor) for a plaintext whose length in bytes is known: readers know it then before they
-    /// fetch anything, and another length fails.
-    ///
-    /// # Errors
-    ///
-    /// As [`encryptor`](Self::encryptor).
-    pub async fn encryptor_of_len(
-        &self,
-        object: &ObjectName,
-        mode: impl Mode,
-        plaintext_len: u64,
-    ) -> Result<(Envelope, Encryptor)> {
-        self.begin_encryption(object, any(mode), Some(plaintext_len)).await
-    }
-
     /// Encrypts an object that is in memory.
     ///
     /// # Errors
     ///
-    /// As [`encryptor`](Self::encryptor).
+    /// Those of [`encryptor`](Self::encryptor).
     ///
     /// # Performance
     ///
-    /// Allocates the ciphertext; for large objects use [`encryptor`](Self::encryptor).
+    /// Allocates the ciphertext. For large objects use [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
         let mode = any(mode);
         let deed = Deed::writing(AuditOperation::EncryptObject, object, &mode);
@@ -139,30 +88,17 @@ impl Sse {
         self.audited(deed, encrypting, |encrypted| Some(&encrypted.envelope)).await
     }
 
-    /// Unlocks an object: what decrypts its body, wholly or by ranges; of one that was uploaded in parts once it has
-    /// been given the [manifest](Decryptor::with_manifest).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unexpected`] and [`Error::CustomerKey`] before any key provider is asked; [`Error::KeyProvider`];
-    /// [`Error::Inauthentic`]: envelope, key and name do not belong together; [`Error::UploadNotComplete`];
-    /// [`Error::NotCompiled`]; [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). A keyring file that has to
-    /// be read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`. [`Error::Audit`]: it could
-    /// not be put on record.
-    pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let deed = Deed::reading(AuditOperation::DecryptObject, object, envelope);
-        self.audited(deed, self.decryptor_of(object, envelope, unlock), |_| None).await
-    }
-
     /// Decrypts an object that is in memory.
     ///
     /// # Errors
     ///
-    /// As [`decryptor`](Self::decryptor); [`Error::Truncated`]; [`Error::ManifestRequired`].
+    /// - Those of [`decryptor`](Self::decryptor).
+    /// - [`Error::Truncated`]: the body ends too early.
+    /// - [`Error::ManifestRequired`]: the object was uploaded in parts, and its manifest is missing.
     ///
     /// # Performance
     ///
-    /// Allocates the plaintext; for large objects use [`decryptor`](Self::decryptor).
+    /// Allocates the plaintext. For large objects use [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
         let deed = Deed::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
         let decrypting = async {
@@ -172,9 +108,83 @@ impl Sse {
             }
             decryptor.sequential().all(&encrypted.ciphertext).map(Zeroizing::new)
         };
-        // What cannot be put on record is wiped.
+        // The plaintext is wiped if the audit trail cannot record the call.
         let mut plaintext = self.audited(deed, decrypting, |_| None).await?;
         Ok(mem::take(&mut *plaintext))
+    }
+
+    /// Begins to encrypt an object. Returns its envelope and the [`Encryptor`] of its body.
+    ///
+    /// Store the envelope in the same commit as the finished body.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::KeyProvider`]: the key provider or the keyring gave no key.
+    /// - [`Error::Unexpected`]: this handle would not read the object again.
+    /// - [`Error::NotCompiled`]: DSSE-KMS without both implementations of AES-256-GCM.
+    /// - [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): a mode with KMS keys, and a name without an ARN.
+    /// - [`Error::LimitExceeded`], [`Error::Random`].
+    /// - [`Error::Audit`]: the audit trail could not record the call.
+    pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
+        self.begin_encryption(object, any(mode), None).await
+    }
+
+    /// Begins to encrypt an object whose plaintext length in bytes is known.
+    ///
+    /// The envelope records the length, so that a reader knows it before it fetches the body. A plaintext of another
+    /// length fails.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encryptor`](Self::encryptor).
+    pub async fn encryptor_of_len(
+        &self,
+        object: &ObjectName,
+        mode: impl Mode,
+        plaintext_len: u64,
+    ) -> Result<(Envelope, Encryptor)> {
+        self.begin_encryption(object, any(mode), Some(plaintext_len)).await
+    }
+
+    /// Unlocks an object. Returns the [`Decryptor`] of its body, for the whole or for ranges.
+    ///
+    /// An object that was uploaded in parts also needs its [manifest](Decryptor::with_manifest).
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unexpected`], [`Error::CustomerKey`]: refused before any key provider is asked.
+    /// - [`Error::KeyProvider`]: the key provider refused; or the stored keyring had to be read again and could not be
+    ///   (kind `Unavailable`).
+    /// - [`Error::Inauthentic`]: envelope, key and name do not belong together.
+    /// - [`Error::UploadNotComplete`]: the envelope is that of an upload under way.
+    /// - [`Error::NotCompiled`], [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): as for
+    ///   [`encryptor`](Self::encryptor).
+    /// - [`Error::Audit`]: the audit trail could not record the call.
+    pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
+        let deed = Deed::reading(AuditOperation::DecryptObject, object, envelope);
+        self.audited(deed, self.decryptor_of(object, envelope, unlock), |_| None).await
+    }
+
+    /// Returns the same handle with synchronous calls, for callers without a runtime.
+    pub fn blocking(&self) -> Blocking {
+        Blocking::new(self.clone())
+    }
+
+    /// Returns a handle that makes every request as this requester. Key providers and the audit trail see the
+    /// requester. The default is [`Requester::anonymous`].
+    #[must_use]
+    pub fn requested_by(&self, requester: Requester) -> Self {
+        Self { requester, ..self.clone() }
+    }
+
+    /// Returns a handle that also demands these expectations of every object that it reads.
+    ///
+    /// For services that keep the mode and the key of an object where an attacker who writes the store cannot write.
+    #[must_use]
+    pub fn expecting(&self, expected: Expected) -> Self {
+        let mut narrowed = self.clone();
+        narrowed.expected.push(expected);
+        narrowed
     }
 
     async fn begin_encryption(
@@ -224,12 +234,12 @@ impl Sse {
         self.authorities(owner.object).check_name(envelope.mode())
     }
 
-    /// Refuses what would be refused to any reader of the envelope, before anyone is asked for a key.
+    /// Refuses an envelope that no reader of this handle could open. No key is requested.
     pub(crate) fn accepts(&self, object: &ObjectName, upload_id: Option<&[u8]>, envelope: &Envelope) -> Result<()> {
         self.check(EnvelopeOwner { object, upload_id }, envelope, None)
     }
 
-    /// Sees what other processes did to the keyring before something is written that is older than this call.
+    /// Reads the stored keyring again if the mode uses it, so that the call sees rotations by other processes.
     async fn refresh_keyring(&self, mode: ModeId) -> Result<()> {
         match (mode, &self.shared.keyring) {
             (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) => keyring.refresh().await,
@@ -299,6 +309,17 @@ impl Sse {
     }
 }
 
+// The modules with further calls of `Sse` stand below its own, so that its rendered documentation begins with those.
+
+mod rewrap;
+
+mod multipart;
+
+mod completion;
+
+#[cfg(feature = "s3")]
+mod listing;
+
 /// The object or the upload that an envelope belongs to.
 #[derive(Clone, Copy, Debug)]
 struct EnvelopeOwner<'a> {
@@ -315,7 +336,7 @@ impl<'a> EnvelopeOwner<'a> {
         Self { object, upload_id: Some(upload_id) }
     }
 
-    /// What the wrap is bound to.
+    /// The bytes that the wrap of the data key is bound to.
     fn binding(&self) -> Result<Vec<u8>> {
         self.upload_id.map_or_else(|| Ok(self.object.wrap_context(b"")), |id| self.object.upload_context(id))
     }

@@ -10,8 +10,8 @@ use crate::mode::{AnyMode, Mode, WritingKeys, any};
 use crate::object::ObjectName;
 use crate::stream::object_keys::ObjectKeys;
 
-/// A request for a new envelope around the same data key: for a rotation, a rename, a copy within one store, or a change
-/// of mode or key. The stored body stays as it is.
+/// A request for a new envelope around the same data key: for a rotation, a rename, a copy within one store, or a
+/// change of mode or key. The stored body stays as it is.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -145,7 +145,8 @@ impl Sse {
         writer.wrap_anew(envelope, &unlocked, &keys, EnvelopeOwner::object(object))
     }
 
-    /// Wraps the same content under other keys, each with a fresh salt. An inner layer without a new key stays as it is.
+    /// Wraps the same content under other keys, each with a fresh salt. An inner layer without a new key stays as it
+    /// is.
     fn wrap_anew(
         &self,
         old: &Envelope,

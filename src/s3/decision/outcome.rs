@@ -59,8 +59,8 @@ pub enum Reading {
     Unencrypted,
     /// With [`Sse::decryptor`](crate::Sse::decryptor).
     Encrypted(Access),
-    /// With [`Sse::finish_completion`](crate::Sse::finish_completion): the upload was completed without its customer key, and no request has
-    /// finished it yet. The reader is the one that finishing gives.
+    /// With [`Sse::finish_completion`](crate::Sse::finish_completion): the upload was completed without its customer
+    /// key, and no request has finished it yet. The reader is the one that finishing gives.
     FinishFirst(Access),
 }
 
@@ -80,11 +80,12 @@ pub enum PartWriting {
 pub enum Completing {
     /// Its parts are unencrypted.
     Unencrypted,
-    /// With [`Sse::resume_multipart`](crate::Sse::resume_multipart) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
+    /// With [`Sse::resume_multipart`](crate::Sse::resume_multipart) and
+    /// [`Sse::complete_multipart`](crate::Sse::complete_multipart).
     Encrypted(Access),
-    /// With [`Sse::complete_multipart_without_key`](crate::Sse::complete_multipart_without_key): the upload is in SSE-C, and the request
-    /// brings no customer key. It is acknowledged under a completion record, and finished by the first request that
-    /// brings the key.
+    /// With [`Sse::complete_multipart_without_key`](crate::Sse::complete_multipart_without_key): the upload is in
+    /// SSE-C, and the request brings no customer key. It is acknowledged under a completion record, and finished by the
+    /// first request that brings the key.
     WithoutKey,
 }
 

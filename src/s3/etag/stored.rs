@@ -277,21 +277,14 @@ impl Sse {
     }
 }
 
+#[expect(clippy::missing_errors_doc, reason = "the errors are those of the call of Sse with the same name")]
 impl Blocking {
-    /// See [`Sse::open_etags`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
+    /// [`Sse::open_etags`].
     pub fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
         block_on(self.sse().open_etags(listed))
     }
 
-    /// See [`Sse::open_etag`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
+    /// [`Sse::open_etag`].
     pub fn open_etag(&self, object: &ObjectName, envelope: &Envelope, stored: &StoredEtag) -> Result<Etag> {
         block_on(self.sse().open_etag(object, envelope, stored))
     }

@@ -144,8 +144,8 @@ impl BucketPolicy {
     /// # Performance
     ///
     /// Allocates nothing, unless an action is longer than 128 bytes. The time is bounded by the document's length plus
-    /// [`MAX_SEARCHES`](Self::MAX_SEARCHES) times the length of the request's longest value. The dearest documents
-    /// that the bench `s3` makes (`policy/..`), each at all of its limits and against values of the greatest length, take
+    /// [`MAX_SEARCHES`](Self::MAX_SEARCHES) times the length of the request's longest value. The dearest documents that
+    /// the bench `s3` makes (`policy/..`), each at all of its limits and against values of the greatest length, take
     /// 0.13 ms at most.
     ///
     /// Spec: AWS IAM User Guide, "Policy evaluation logic".
