@@ -105,7 +105,7 @@ impl ObjectName {
     }
 
     /// Encodes every component with its length: the bytes that the wrap of a data key is bound to.
-    pub(crate) fn wrap_context(&self, upload_id: &[u8]) -> Vec<u8> {
+    pub(crate) fn binding(&self, upload_id: &[u8]) -> Vec<u8> {
         let components = [&self.realm[..], &self.bucket, &self.key, &self.version_id, upload_id];
         let mut context = Vec::with_capacity(components.iter().map(|c| 2 + c.len()).sum());
         for component in components {
@@ -116,17 +116,17 @@ impl ObjectName {
         context
     }
 
-    /// The [`wrap_context`](Self::wrap_context) of an upload under this name.
+    /// The [`binding`](Self::binding) of an upload under this name.
     ///
     /// # Errors
     ///
     /// [`Misuse`]: the upload of a bound name needs an id of 1 to 65,535 bytes, and the upload of the unbound name
     /// takes no id.
-    pub(crate) fn upload_context(&self, upload_id: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn upload_binding(&self, upload_id: &[u8]) -> Result<Vec<u8>> {
         if self.is_bound() == upload_id.is_empty() || upload_id.len() > usize::from(u16::MAX) {
             return Err(Misuse::UploadId.into());
         }
-        Ok(self.wrap_context(upload_id))
+        Ok(self.binding(upload_id))
     }
 
     fn bound(&self) -> Result<()> {

@@ -162,7 +162,7 @@ impl CompletionRecord {
         bytes.put_u32(key_version);
         bytes.put_slice(&salt);
         bytes.put_slice(&contents.bytes);
-        let context = object.upload_context(&contents.upload_id)?;
+        let context = object.upload_binding(&contents.upload_id)?;
         let tag = tag_of(crypto, key, &salt, &context, &bytes);
         bytes.put_slice(&tag);
         Self::decode(&bytes)
@@ -171,7 +171,7 @@ impl CompletionRecord {
     /// Verifies that this record was made for this object under this master key.
     //= manual/format.md#completed-without-the-customer-key
     pub(crate) fn verify(&self, crypto: Crypto, key: &MasterKey, object: &ObjectName) -> Result<()> {
-        let context = object.wrap_context(self.upload_id());
+        let context = object.binding(self.upload_id());
         let before = self.bytes.get(..self.bytes.len().saturating_sub(TAG_LEN)).unwrap_or_default();
         let tag = tag_of(crypto, key, &self.salt, &context, before);
         if constant_time_eq(&tag, &self.tag) { Ok(()) } else { Err(Error::Inauthentic) }

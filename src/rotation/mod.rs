@@ -10,7 +10,7 @@
 //! use std::sync::Mutex;
 //!
 //! use atrest::rotation::{Entry, EnvelopeStore, StoreFuture, Sweep};
-//! use atrest::{KeyringFile, ObjectName, RootKey, Sse, SseS3};
+//! use atrest::{Keyring, ObjectName, RootKey, Sse, SseS3};
 //!
 //! #[derive(Default)]
 //! struct Store(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
@@ -34,7 +34,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let root_key = RootKey::create_file(folder.path().join("root.key"))?;
-//! let keyring = KeyringFile::create_blocking(folder.path().join("keyring.atrest"), &root_key)?;
+//! let keyring = Keyring::create_blocking(folder.path().join("keyring.atrest"), &root_key)?;
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //! let store = Store::default();
 //! for key in ["2026/cat.jpg", "2026/dog.jpg"] {

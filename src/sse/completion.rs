@@ -1,17 +1,18 @@
 //! The calls of `Sse` for SSE-C uploads that are completed without their key: make, open, rewrap and finish a
 //! completion record.
 
-use super::audited::Deed;
-use super::{EnvelopeOwner, Expected, Sse, Unlock};
-use crate::audit::AuditOperation;
+use super::audited::PendingEvent;
+use super::{Expected, Sse, Unlock};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
 use crate::keys::Keyring;
+use crate::mode::Target;
 use crate::multipart::{
     CompletedUpload, CompletionRecord, OpenedRecord, RECORD_SALT_LEN, RecordContents, UnopenedPart, Upload, contents,
 };
 use crate::object::ObjectName;
+use crate::trail::AuditOperation;
 
 impl Sse {
     /// Completes an SSE-C upload without its customer key. Returns the record to store in the place of envelope and
@@ -49,8 +50,8 @@ impl Sse {
         envelope: &Envelope,
         parts: impl IntoIterator<Item = UnopenedPart<'_>>,
     ) -> Result<CompletionRecord> {
-        let deed = Deed::of_record(AuditOperation::CompleteMultipart, object);
-        self.audited(deed, self.record_of(object, upload_id, envelope, parts), |_| None).await
+        let pending = PendingEvent::of_record(AuditOperation::CompleteMultipart, object);
+        self.audited(pending, self.record_of(object, upload_id, envelope, parts), |_| None).await
     }
 
     async fn record_of(
@@ -60,10 +61,10 @@ impl Sse {
         envelope: &Envelope,
         parts: impl IntoIterator<Item = UnopenedPart<'_>>,
     ) -> Result<CompletionRecord> {
-        let owner = EnvelopeOwner::upload(object, upload_id);
-        owner.binding()?;
+        let target = Target::upload(object, upload_id);
+        target.binding()?;
         let keyring = self.keyring().filter(|_| object.is_bound()).ok_or(Misuse::CompletionWithoutKey)?;
-        self.check(owner, envelope, None)?;
+        self.check(target, envelope, None)?;
         if envelope.mode() != ModeId::SseC {
             return Err(Unexpected::Mode.into());
         }
@@ -116,8 +117,8 @@ impl Sse {
         record: &CompletionRecord,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
-        let deed = Deed::of_record(AuditOperation::DecryptObject, object);
-        self.audited(deed, self.finished(object, record, unlock), |completed| Some(&completed.envelope)).await
+        let pending = PendingEvent::of_record(AuditOperation::DecryptObject, object);
+        self.audited(pending, self.finished(object, record, unlock), |completed| Some(&completed.envelope)).await
     }
 
     async fn finished(
@@ -130,7 +131,7 @@ impl Sse {
         unlock.customer_key().ok_or(CustomerKeyError::Required)?;
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
-        let keys = self.unlock(EnvelopeOwner::upload(object, upload_id), envelope, unlock, true).await?;
+        let keys = self.unlock(Target::upload(object, upload_id), envelope, unlock, true).await?;
         let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys);
         self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
     }
@@ -145,13 +146,13 @@ impl Sse {
     /// Those of [`open_record`](Self::open_record); [`Error::Random`](crate::Error::Random);
     /// [`Error::Audit`](crate::Error::Audit).
     pub async fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
-        let deed = Deed::of_record(AuditOperation::RewrapObject, object);
+        let pending = PendingEvent::of_record(AuditOperation::RewrapObject, object);
         let rewrapping = async {
             self.open_record(object, record).await?;
             let keyring = self.keyring().ok_or(Unexpected::KeyringId)?;
             self.seal_record(keyring, object, &record.contents()).await
         };
-        self.audited(deed, rewrapping, |_| None).await
+        self.audited(pending, rewrapping, |_| None).await
     }
 
     /// Whether the record is authenticated under another version of the keyring than its primary.

@@ -50,7 +50,7 @@ impl Trail {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (audited, kms) = (Audited::new(), Arc::new(OneKey::default()));
-        let sink = Arc::new(JsonLines::at(directory.path().join("audit.jsonl")).open().unwrap());
+        let sink = Arc::new(JsonLines::builder(directory.path().join("audit.jsonl")).open().unwrap());
         let service = audited.with_trail(|builder| {
             builder.kms(kms.clone(), KmsKeys::only([ARN])).audit(atrest::audit::AuditTrail::new(sink))
         });

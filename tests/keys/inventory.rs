@@ -254,9 +254,9 @@ fn a_version_that_another_process_makes_during_the_walk_is_no_problem() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::create_file(directory.path().join("root.key")).unwrap();
     let path = directory.path().join("keyring.atrest");
-    let keyring = atrest::KeyringFile::create_blocking(&path, &root_key).unwrap();
+    let keyring = atrest::Keyring::create_blocking(&path, &root_key).unwrap();
     let sse = Sse::builder().keyring(keyring).build().unwrap();
-    let elsewhere = atrest::KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let elsewhere = atrest::Keyring::open_blocking(&path, &root_key).unwrap();
     let entries = ["a", "b"].map(|key| {
         let elsewhere = elsewhere.clone();
         move || {

@@ -9,8 +9,8 @@ use atrest::error::{
 };
 use atrest::testing::MemoryKms;
 use atrest::{
-    Backend, EncryptionContext, Envelope, Error, Expected, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber,
-    Requester, Rewrap, RootKey, Sse, SseKms, SseS3, Unlock,
+    Backend, EncryptionContext, Envelope, Error, Expected, Keyring, KmsKeys, ModeId, ObjectName, PartNumber, Requester,
+    Rewrap, RootKey, Sse, SseKms, SseS3, Unlock,
 };
 use atrest_kit::parts::{Part, attempt, number};
 use atrest_kit::support::{C, Service, name, plain};
@@ -329,7 +329,7 @@ fn a_missing_feature_is_named() {
 #[test]
 fn errors_say_what_to_do_and_can_be_kept() {
     let directory = tempfile::tempdir().unwrap();
-    let missing = KeyringFile::open_blocking(directory.path().join("none"), &RootKey::generate().unwrap()).unwrap_err();
+    let missing = Keyring::open_blocking(directory.path().join("none"), &RootKey::generate().unwrap()).unwrap_err();
     let samples: [(Error, &str); 12] = [
         (missing, "cannot be read"),
         (CustomerKeyError::Required.into(), "required"),

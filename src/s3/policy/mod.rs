@@ -87,7 +87,7 @@ enum Effect {
 #[expect(clippy::exhaustive_structs, reason = "every field has to be said: one left out would answer another question")]
 pub struct PolicyRequest<'a> {
     /// The requester's ARN (user, role, session, or an account's root) or account id; `None` where the requester has
-    /// none: anonymous, or a service that [`RequestFacts::service_principal`] names.
+    /// none: anonymous, or a service that [`RequestFacts::with_service_principal`] names.
     pub principal: Option<&'a str>,
     /// What for, as `s3:PutObject`; upper and lower case are the same.
     pub action: &'a str,

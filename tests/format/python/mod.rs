@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use atrest::multipart::{CompletedPart, KeptAttempt, UnopenedPart, Upload};
 use atrest::{
     AnyMode, Backend, Blocking, CustomerKey, DsseKms, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture,
-    KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber, Rewrap, RootKey,
-    SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, PartNumber, Rewrap, RootKey, SealedValue, Sse, SseC,
+    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 use atrest_kit::support::{C, backends, plain};
 use data_encoding::HEXLOWER;
@@ -55,7 +55,7 @@ struct Folder<'a> {
 impl<'a> Folder<'a> {
     fn new(path: &'a Path, backend: Backend) -> Self {
         let root_key = RootKey::create_file(path.join("root.key")).unwrap();
-        let keyring = KeyringFile::create_blocking(path.join("keyring.atrest"), &root_key).unwrap();
+        let keyring = Keyring::create_blocking(path.join("keyring.atrest"), &root_key).unwrap();
         let kek = *KeyEncryptionKey::generate().unwrap().expose_secret();
         fs::write(path.join("kek"), kek).unwrap();
         let customer_key = Arc::new(CustomerKey::generate().unwrap());

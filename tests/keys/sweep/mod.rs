@@ -325,8 +325,8 @@ fn a_keyring_that_others_rotated_is_read_again_before_anything_is_rewrapped() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::generate().unwrap();
     let path = directory.path().join("master.atrest");
-    let one = atrest::KeyringFile::create_blocking(&path, &root_key).unwrap();
-    let two = atrest::KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let one = atrest::Keyring::create_blocking(&path, &root_key).unwrap();
+    let two = atrest::Keyring::open_blocking(&path, &root_key).unwrap();
     let sse = |keyring: &Keyring| Sse::builder().keyring(keyring.clone()).build().unwrap();
     let stored = sse(&one).blocking().encrypt(&object("a"), SseS3, b"meow").unwrap();
     one.blocking().rotate().unwrap();

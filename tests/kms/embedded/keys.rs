@@ -259,7 +259,7 @@ fn what_is_no_name_no_tag_and_no_number_is_refused_by_name() {
 fn a_store_has_an_owner_with_a_name_and_arns_that_can_be_read() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::generate().unwrap();
-    let at = || EmbeddedKms::at(directory.path().join("kms.atrest"));
+    let at = || EmbeddedKms::builder(directory.path().join("kms.atrest"));
     let long = "o".repeat(2_049);
     for owner in ["anonymous", "", &long] {
         let created = at().create(&root_key, Requester::new(owner));

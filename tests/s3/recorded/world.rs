@@ -35,7 +35,7 @@ impl World {
     pub(crate) fn new(bucket_keys: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let owner = Requester::new(PRINCIPAL);
-        let kms = EmbeddedKms::at(directory.path().join("kms"))
+        let kms = EmbeddedKms::builder(directory.path().join("kms"))
             .region_and_account("us-east-1", "111111111111")
             .create(&RootKey::generate().unwrap(), owner.clone())
             .unwrap();

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::ready;
 
-use super::{AuditEvent, AuditFuture, AuditSink, names};
+use super::names;
 use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
+use crate::trail::{AuditEvent, AuditFuture, AuditSink};
 
 /// Gives every event to `tracing`, with the target `atrest::audit`: at level INFO what was done, at WARN what was
 /// refused. Never fails.
