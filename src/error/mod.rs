@@ -391,9 +391,6 @@ pub enum Misuse {
     /// second.
     #[error("two entries in a row have the same position; give each its own, or a resumed sweep would skip one")]
     SamePosition,
-    /// The entry has an envelope: the object is already encrypted.
-    #[error("the entry has an envelope: its object is already encrypted")]
-    AlreadyEncrypted,
     /// The path of a keyring file, root key file or key store has no file name.
     #[error("the path of the keyring file, root key file or key store has no file name")]
     Path,
