@@ -1,3 +1,4 @@
+// Floor 6. May use floors 0 to 5, and no other module of floor 6.
 //! Multipart uploads: [`Upload`], the parts and receipts of an upload, and [`CompletionRecord`].
 //!
 //! Parts may arrive at many processes, in any order, and more than once.
@@ -182,7 +183,6 @@ impl Upload {
     }
 
     /// Checks the listed parts against their receipts and collects the records of the manifest.
-    //= manual/format.md#completing-and-the-manifest
     pub(crate) fn list<'p>(&self, parts: impl IntoIterator<Item = CompletedPart<'p>>) -> Result<CheckedParts> {
         let (mut records, mut ends, mut before) = (Vec::new(), Vec::new(), 0);
         for part in parts {

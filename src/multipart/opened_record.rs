@@ -92,7 +92,6 @@ impl OpenedRecord {
     }
 
     /// Opens every receipt, compares it with the record, and collects the records of the manifest.
-    //= manual/format.md#completed-without-the-customer-key
     pub(crate) fn list(&self, upload: &Upload) -> Result<CheckedParts> {
         let mut records = Vec::new();
         let mut count = 0;

@@ -161,7 +161,6 @@ impl Sse {
     }
 
     /// Refuses a record that this handle or the reader's expectations do not accept. No key is used.
-    //= manual/format.md#what-the-reader-demands
     pub(crate) fn check_record(
         &self,
         object: &ObjectName,

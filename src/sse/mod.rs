@@ -1,6 +1,17 @@
+// Floor 7. May use floors 0 to 6, and no other module of floor 7.
 //! [`Sse`], the handle that encrypts, decrypts and rewraps objects.
-//!
-//! Floor 7. Uses every floor below: the modes and the audit trail, the envelope, the keys, the streams.
+
+// The modules with calls of `Sse`, in the order of its rendered documentation.
+mod calls;
+
+mod rewrap;
+
+mod multipart;
+
+mod completion;
+
+#[cfg(feature = "s3")]
+mod listing;
 
 mod access;
 mod audited;
@@ -20,22 +31,17 @@ pub use object::Encrypted;
 pub use rewrap::Rewrap;
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use audited::PendingEvent;
 use builder::SseConfig;
 
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
-use crate::mode::{AnyMode, KeySources, Mode, Target, any};
+use crate::mode::{KeySources, Target};
 use crate::object::{ObjectName, Requester};
+use crate::stream::Decryptor;
 use crate::stream::object_keys::ObjectKeys;
-use crate::stream::{Decryptor, Encryptor};
-use crate::trail::AuditOperation;
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
@@ -47,8 +53,8 @@ use crate::trail::AuditOperation;
 /// | the stored keyring | a version is unknown or disabled, or the keyring was read too long ago |
 /// | the sink of the audit trail | each call, before it returns |
 ///
-/// No async call blocks its thread; the calls of [`blocking`](Self::blocking) do. The data path, from the [`Encryptor`]
-/// and the [`Decryptor`] on, does no I/O.
+/// No async call blocks its thread; the calls of [`blocking`](Self::blocking) do. The data path, from the
+/// [`Encryptor`](crate::Encryptor) and the [`Decryptor`] on, does no I/O.
 ///
 /// # Security
 ///
@@ -63,147 +69,7 @@ pub struct Sse {
 }
 
 impl Sse {
-    /// Returns a builder.
-    pub fn builder() -> SseBuilder {
-        SseBuilder::default()
-    }
-
-    /// Encrypts an object that is in memory.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`encryptor`](Self::encryptor).
-    ///
-    /// # Performance
-    ///
-    /// Allocates the ciphertext. For large objects use [`encryptor`](Self::encryptor).
-    pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
-        let mode = any(mode);
-        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
-        let encrypting = async {
-            let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext.len() as u64)).await?;
-            Ok(Encrypted::new(envelope, encryptor.all(plaintext)?.0))
-        };
-        self.audited(pending, encrypting, |encrypted| Some(&encrypted.envelope)).await
-    }
-
-    /// Decrypts an object that is in memory.
-    ///
-    /// # Errors
-    ///
-    /// - Those of [`decryptor`](Self::decryptor).
-    /// - [`Error::Truncated`]: the body ends too early.
-    /// - [`Error::ManifestRequired`]: the object was uploaded in parts, and its manifest is missing.
-    ///
-    /// # Performance
-    ///
-    /// Allocates the plaintext. For large objects use [`decryptor`](Self::decryptor).
-    pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
-        let decrypting = async {
-            let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
-            if let Some(manifest) = &encrypted.manifest {
-                decryptor = decryptor.with_manifest(manifest)?;
-            }
-            decryptor.sequential().all(&encrypted.ciphertext).map(Zeroizing::new)
-        };
-        // The plaintext is wiped if the audit trail cannot record the call.
-        let mut plaintext = self.audited(pending, decrypting, |_| None).await?;
-        Ok(mem::take(&mut *plaintext))
-    }
-
-    /// Begins to encrypt an object. Returns its envelope and the [`Encryptor`] of its body.
-    ///
-    /// Store the envelope in the same commit as the finished body.
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::KeyProvider`]: the key provider or the keyring gave no key.
-    /// - [`Error::Unexpected`]: this handle would not read the object again.
-    /// - [`Error::NotCompiled`]: DSSE-KMS without both implementations of AES-256-GCM.
-    /// - [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): a mode with KMS keys, and a name without an ARN.
-    /// - [`Error::LimitExceeded`], [`Error::Random`].
-    /// - [`Error::Audit`]: the audit trail could not record the call.
-    pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
-        self.begin_encryption(object, any(mode), None).await
-    }
-
-    /// Begins to encrypt an object whose plaintext length in bytes is known.
-    ///
-    /// The envelope records the length, so that a reader knows it before it fetches the body. A plaintext of another
-    /// length fails.
-    ///
-    /// # Errors
-    ///
-    /// Those of [`encryptor`](Self::encryptor).
-    pub async fn encryptor_of_len(
-        &self,
-        object: &ObjectName,
-        mode: impl Mode,
-        plaintext_len: u64,
-    ) -> Result<(Envelope, Encryptor)> {
-        self.begin_encryption(object, any(mode), Some(plaintext_len)).await
-    }
-
-    /// Unlocks an object. Returns the [`Decryptor`] of its body, for the whole or for ranges.
-    ///
-    /// An object that was uploaded in parts also needs its [manifest](Decryptor::with_manifest).
-    ///
-    /// # Errors
-    ///
-    /// - [`Error::Unexpected`], [`Error::CustomerKey`]: refused before any key provider is asked.
-    /// - [`Error::KeyProvider`]: the key provider refused; or the stored keyring had to be read again and could not be
-    ///   (kind `Unavailable`).
-    /// - [`Error::Inauthentic`]: envelope, key and name do not belong together.
-    /// - [`Error::UploadNotComplete`]: the envelope is that of an upload under way.
-    /// - [`Error::NotCompiled`], [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): as for
-    ///   [`encryptor`](Self::encryptor).
-    /// - [`Error::Audit`]: the audit trail could not record the call.
-    pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope);
-        self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
-    }
-
-    /// Returns the same handle with synchronous calls, for callers without a runtime.
-    pub fn blocking(&self) -> Blocking {
-        Blocking::new(self.clone())
-    }
-
-    /// Returns a handle that makes every request as this requester. Key providers and the audit trail see the
-    /// requester. The default is [`Requester::anonymous`].
-    #[must_use]
-    pub fn requested_by(&self, requester: Requester) -> Self {
-        Self { requester, ..self.clone() }
-    }
-
-    /// Returns a handle that also demands these expectations of every object that it reads.
-    ///
-    /// For services that keep the mode and the key of an object where an attacker who writes the store cannot write.
-    #[must_use]
-    pub fn expecting(&self, expected: Expected) -> Self {
-        let mut narrowed = self.clone();
-        narrowed.expected.push(expected);
-        narrowed
-    }
-
-    async fn begin_encryption(
-        &self,
-        object: &ObjectName,
-        mode: AnyMode,
-        plaintext_len: Option<u64>,
-    ) -> Result<(Envelope, Encryptor)> {
-        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
-        let beginning = self.encryptor_of(object, &mode, plaintext_len);
-        self.audited(pending, beginning, |(envelope, _)| Some(envelope)).await
-    }
-
-    async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let keys = self.unlock(Target::object(object), envelope, unlock, true).await?;
-        object::decryptor(envelope, &keys)
-    }
-
     /// Refuses an envelope that this handle, or the reader's expectations, do not accept. No key is requested.
-    //= manual/format.md#what-the-reader-demands
     fn check(&self, target: Target<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
         match (target.object.is_bound(), envelope.is_bound()) {
             (true, false) => return Err(Unexpected::Unbound.into()),
@@ -298,17 +164,6 @@ impl Sse {
         Ok(self.object_keys(keys))
     }
 }
-
-// The modules with further calls of `Sse` stand below its own, so that its rendered documentation begins with those.
-
-mod rewrap;
-
-mod multipart;
-
-mod completion;
-
-#[cfg(feature = "s3")]
-mod listing;
 
 impl fmt::Debug for Sse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

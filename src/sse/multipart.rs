@@ -151,7 +151,6 @@ impl Sse {
     /// Seals the envelope and the manifest of an object that consists of these parts.
     ///
     /// A KMS unwraps and generates nothing: the key-encryption key of the upload serves the object.
-    //= manual/format.md#rewrap
     pub(super) async fn seal_completed(
         &self,
         upload: &Upload,
