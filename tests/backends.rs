@@ -1,36 +1,105 @@
-//! `Backend`: the implementations in this build, and the error where one is missing.
+//! `Backend`: the implementations in this build and on this processor, and the error where one is missing.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 
+use std::process::{Command, Output};
+
 use atrest::error::{Feature, Limit};
-use atrest::{Backend, DsseKms, Error, Keyring, Sse, SseS3};
-use support::{Service, name};
+use atrest::{Backend, DsseKms, Error, Keyring, Sse, SseS3, Unlock};
+use support::{Service, name, plain};
 
 #[test]
-fn a_backend_that_is_not_compiled_is_named_when_it_is_asked_for() {
-    let built = Sse::builder().backend(Backend::AwsLc).build();
-    match built {
-        Ok(_) => assert!(Backend::AwsLc.is_compiled() && Backend::fastest() == Backend::AwsLc),
-        Err(error) => {
-            assert!(!Backend::AwsLc.is_compiled() && Backend::fastest() == Backend::RustCrypto);
-            assert!(matches!(error, Error::NotCompiled(Feature::AwsLcRs)), "{error:?}");
-            assert!(error.to_string().contains("aws-lc-rs"));
+fn a_backend_that_is_not_available_is_an_error_when_it_is_named() {
+    for (backend, feature) in [(Backend::AwsLc, Feature::AwsLcRs), (Backend::Graviola, Feature::Graviola)] {
+        match Sse::builder().backend(backend).build() {
+            Ok(_) => assert!(backend.is_available()),
+            Err(Error::NotCompiled(missing)) => assert!(missing == feature && !backend.is_available()),
+            Err(error) => assert!(matches!(error, Error::UnsupportedCpu) && !backend.is_available(), "{error:?}"),
         }
     }
     Sse::builder().backend(Backend::RustCrypto).build().unwrap();
 }
 
 #[test]
-fn dsse_without_both_implementations_is_a_named_error_and_asks_no_kms() {
+fn dsse_without_two_implementations_is_a_named_error_and_asks_no_kms() {
     let service = Service::new();
     let encrypted = service.sse.blocking().encrypt(&name(), DsseKms::new("alias/app"), b"meow");
     match encrypted {
-        Ok(_) => assert!(Backend::AwsLc.is_compiled()),
+        Ok(_) => assert!(Backend::available().count() > 1),
         Err(error) => {
-            assert!(!Backend::AwsLc.is_compiled());
+            assert_eq!(Backend::available().count(), 1);
             assert!(matches!(error, Error::NotCompiled(Feature::AwsLcRs)), "{error:?}");
         }
+    }
+}
+
+/// Encrypts and decrypts with every backend that is named and with none, and prints what a named Graviola gives.
+fn exercise() {
+    let graviola = Sse::builder().backend(Backend::Graviola).build();
+    assert!(!matches!(graviola, Ok(_)) || Backend::Graviola.is_available());
+    let unnamed = Service::new();
+    let stored = unnamed.sse.blocking().encrypt(&name(), SseS3, &plain(40_000)).unwrap();
+    for backend in Backend::available() {
+        let named = Sse::builder().keyring(unnamed.keyring.clone()).backend(backend).build().unwrap().blocking();
+        assert_eq!(named.decrypt(&name(), &stored, Unlock::Server).unwrap(), plain(40_000));
+    }
+    if Backend::available().count() > 1 {
+        let stored = unnamed.sse.blocking().encrypt(&name(), DsseKms::new("alias/app"), &plain(40_000)).unwrap();
+        assert_eq!(unnamed.decrypt(&name(), &stored).unwrap(), plain(40_000));
+    }
+    println!("graviola: {:?}, fastest: {:?}", graviola.map(drop), Backend::fastest());
+}
+
+const CHILD: &str = "ATREST_TEST_BACKENDS_CHILD";
+
+/// Runs this test alone in a process of its own.
+fn child(test: &str, command: &mut Command) -> Output {
+    let output = command.args([test, "--exact", "--nocapture"]).env(CHILD, "1").output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    output
+}
+
+/// Checks that Graviola was refused by an error and that another backend took its place.
+fn assert_refused(output: &Output) {
+    let printed = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(printed.contains("graviola: Err(UnsupportedCpu)"), "{printed}");
+    let fastest = if cfg!(feature = "aws-lc-rs") { "fastest: AwsLc" } else { "fastest: RustCrypto" };
+    assert!(printed.contains(fastest), "{printed}");
+}
+
+#[test]
+fn a_processor_without_the_instructions_of_graviola_is_an_error_and_never_a_panic() {
+    if std::env::var_os(CHILD).is_some() {
+        return exercise();
+    }
+    if !cfg!(feature = "graviola") {
+        return exercise();
+    }
+    let test = "a_processor_without_the_instructions_of_graviola_is_an_error_and_never_a_panic";
+    // Graviola's debug builds take an instruction for missing if this variable is set.
+    let missing = if cfg!(target_arch = "aarch64") { "pmull" } else { "avx2" };
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let output = child(test, command.env(format!("GRAVIOLA_CPU_DISABLE_{missing}"), "1"));
+    if cfg!(debug_assertions) {
+        assert_refused(&output);
+    }
+}
+
+#[test]
+fn graviola_under_valgrind_is_an_error_and_never_a_panic() {
+    if std::env::var_os(CHILD).is_some() {
+        return exercise();
+    }
+    if Command::new("valgrind").arg("--version").output().is_err() || !cfg!(feature = "graviola") {
+        eprintln!("valgrind is not installed, or Graviola is not compiled");
+        return;
+    }
+    let test = "graviola_under_valgrind_is_an_error_and_never_a_panic";
+    let mut command = Command::new("valgrind");
+    let output = child(test, command.args(["--tool=none", "-q"]).arg(std::env::current_exe().unwrap()));
+    if cfg!(target_arch = "x86_64") {
+        assert_refused(&output);
     }
 }
 

@@ -83,7 +83,7 @@ impl Service {
     /// The modes of this build: DSSE-KMS needs both implementations.
     pub(crate) fn modes(&self) -> Vec<AnyMode> {
         let mut modes = vec![AnyMode::from(SseS3), SseKms::new("alias/app").into(), self.sse_c()];
-        if Backend::AwsLc.is_compiled() {
+        if Backend::available().count() > 1 {
             modes.push(DsseKms::new("alias/app").into());
         }
         modes
@@ -123,7 +123,7 @@ pub(crate) fn plain(len: usize) -> Vec<u8> {
 
 /// Every backend of this build.
 pub(crate) fn backends() -> Vec<Backend> {
-    [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
+    Backend::available().collect()
 }
 
 /// Encrypts in steps of `step` bytes, with empty ones in between, into outputs of exactly the length that is told

@@ -21,7 +21,7 @@ pub(crate) const C: usize = 16_384;
 
 /// The backends of this build: both, unless a feature was left out.
 pub(crate) fn backends() -> Vec<Backend> {
-    [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
+    Backend::available().collect()
 }
 
 /// Byte i is (7 i + 13 floor(i / 256) + 1) mod 256, as in the vectors.
