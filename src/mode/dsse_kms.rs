@@ -6,8 +6,8 @@ use crate::envelope::ModeId;
 use crate::error::Result;
 use crate::keys::{EncryptionContext, Keyring};
 
-/// DSSE-KMS: encrypted under a KMS key, and then again, by another implementation, under the service's keyring. Needs
-/// both on the builder, and the cargo feature `aws-lc-rs`.
+/// DSSE-KMS: encrypted under a KMS key, and then again, by another implementation, under the service's keyring. It needs
+/// a KMS and a keyring on the builder, and two available [backends](crate::Backend::available).
 ///
 /// Spec: Amazon S3, "Using dual-layer server-side encryption with AWS KMS keys (DSSE-KMS)"; CNSSP-15.
 /// The default names no key, as that of [`SseKms`] does.

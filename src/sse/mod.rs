@@ -98,7 +98,7 @@ impl Sse {
     /// # Errors
     ///
     /// [`Error::KeyProvider`]; [`Error::Unexpected`]: this handle would not read it again; [`Error::Random`];
-    /// [`Error::LimitExceeded`]; [`Error::NotCompiled`]: DSSE-KMS without both implementations;
+    /// [`Error::LimitExceeded`]; [`Error::NotCompiled`]: DSSE-KMS without a second backend;
     /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): with KMS keys, a name that has no ARN.
     /// [`Error::Audit`]: it could not be put on record.
     pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
