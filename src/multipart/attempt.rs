@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD, Receipt};
 use super::record::{Contents, RecordPart};
+use crate::codec::ByteReader;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{EnvelopeError, Error, Limit, Misuse, PartError, Result};
 use crate::geometry::{Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS};
@@ -107,26 +108,19 @@ impl KeptAttempt {
     ///
     /// [`EnvelopeError::Malformed`] and [`EnvelopeError::UnsupportedVersion`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let malformed = || EnvelopeError::Malformed("the bytes of a kept attempt at a part");
-        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(malformed)?;
-        let (version, rest) = rest.split_first().ok_or_else(malformed)?;
-        if *magic != MAGIC {
-            return Err(malformed().into());
+        let malformed = |_| EnvelopeError::Malformed("the bytes of a kept attempt at a part");
+        let mut reader = ByteReader::new(bytes, malformed);
+        let [magic @ .., version] = *reader.array::<9>()?;
+        if magic != MAGIC {
+            return Err(malformed("").into());
         }
-        if *version != VERSION {
-            return Err(EnvelopeError::UnsupportedVersion(*version).into());
+        if version != VERSION {
+            return Err(EnvelopeError::UnsupportedVersion(version).into());
         }
-        let parsed = || {
-            let (number, rest) = rest.split_first_chunk()?;
-            let (stored_len, rest) = rest.split_first_chunk()?;
-            let (stored_header, rest) = rest.split_first_chunk()?;
-            let (label_len, rest) = rest.split_first_chunk()?;
-            let (label, receipt) = rest.split_at_checked(usize::from(u16::from_be_bytes(*label_len)))?;
-            let number = PartNumber::recorded(u32::from_be_bytes(*number))?;
-            let receipt = Receipt::from_bytes(receipt);
-            Self::stored(number, label, receipt, u64::from_be_bytes(*stored_len), stored_header).ok()
-        };
-        Ok(parsed().ok_or_else(malformed)?)
+        let (number, stored_len, stored_header) = (reader.u32()?, reader.u64()?, reader.array()?);
+        let (label, receipt) = (reader.prefixed()?, Receipt::from_bytes(reader.rest()));
+        let number = PartNumber::recorded(number).ok_or(malformed(""))?;
+        Ok(Self::stored(number, label, receipt, stored_len, stored_header).map_err(|_| malformed(""))?)
     }
 }
 

@@ -5,6 +5,7 @@ use std::fmt;
 use super::receipt::{PartReceipt, Receipt};
 use super::record::{CompletionRecord, TAG_LEN};
 use super::{List, Upload};
+use crate::codec::ByteReader;
 use crate::crypto::constant_time_eq;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{EnvelopeError, Error, Result};
@@ -174,18 +175,18 @@ impl RecordedTotal {
     ///
     /// [`EnvelopeError::Malformed`] and [`EnvelopeError::UnsupportedVersion`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let malformed = || EnvelopeError::Malformed("the bytes of the total of a completion record");
-        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(malformed)?;
-        let (version, rest) = rest.split_first().ok_or_else(malformed)?;
-        if *magic != Self::MAGIC {
-            return Err(malformed().into());
+        let malformed = |_| EnvelopeError::Malformed("the bytes of the total of a completion record");
+        let mut reader = ByteReader::new(bytes, malformed);
+        let [magic @ .., version] = *reader.array::<9>()?;
+        if magic != Self::MAGIC {
+            return Err(malformed("").into());
         }
-        if *version != Self::VERSION {
-            return Err(EnvelopeError::UnsupportedVersion(*version).into());
+        if version != Self::VERSION {
+            return Err(EnvelopeError::UnsupportedVersion(version).into());
         }
-        let (plaintext_len, tag) = rest.split_first_chunk().ok_or_else(malformed)?;
-        let tag = tag.try_into().map_err(|_| malformed())?;
-        Ok(Self { plaintext_len: u64::from_be_bytes(*plaintext_len), tag })
+        let total = Self { plaintext_len: reader.u64()?, tag: *reader.array()? };
+        reader.finish()?;
+        Ok(total)
     }
 }
 

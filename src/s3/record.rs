@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::codec::{ByteReader, put_prefixed};
 use crate::envelope::{Envelope, ModeId};
 use crate::mode::KmsKeys;
 use crate::sse::Expected;
@@ -212,9 +213,7 @@ impl EncryptionRecord {
         let mut bytes = vec![VERSION, self.mode.map_or(0, ModeId::number), flags];
         let of_upload = begun.map(|begun| [&begun.method, &begun.kms_key_id, &begun.customer_algorithm]);
         for text in [&self.kms_key_id].into_iter().chain(of_upload.into_iter().flatten()).flatten() {
-            // Every text was bounded by a header or by an envelope.
-            bytes.extend_from_slice(&(text.len() as u16).to_be_bytes());
-            bytes.extend_from_slice(text.as_bytes());
+            put_prefixed(&mut bytes, text.as_bytes()).expect("a header or an envelope bounds each text");
         }
         bytes
     }
@@ -235,10 +234,11 @@ impl EncryptionRecord {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let ([_, mode, flags], mut rest) = bytes.split_first_chunk::<3>()?;
+        let mut reader = ByteReader::new(bytes, |_| ());
+        let [_, mode, flags] = *reader.array().ok()?;
         let mode = match mode {
             0 => None,
-            number => Some(ModeId::ALL.into_iter().find(|mode| mode.number() == *number)?),
+            number => Some(ModeId::ALL.into_iter().find(|mode| mode.number() == number)?),
         };
         let flag = |bit: u8| flags & bit != 0;
         let of_upload = CHECKSUM | METHOD | KMS_KEY | CUSTOMER_ALGORITHM;
@@ -248,7 +248,7 @@ impl EncryptionRecord {
         if flags & !KNOWN != 0 || out_of_place {
             return None;
         }
-        let mut text = |there: bool| if there { take(&mut rest).map(Some) } else { Some(None) };
+        let mut text = |there: bool| if there { take(&mut reader).map(Some) } else { Some(None) };
         let kms_key_id = text(matches!(mode, Some(ModeId::SseKms | ModeId::DsseKms)))?;
         if kms_key_id.as_deref() == Some("") {
             return None;
@@ -260,7 +260,7 @@ impl EncryptionRecord {
             let checksum_algorithm = flag(CHECKSUM);
             Box::new(Begun { checksum_algorithm, method, kms_key_id: begun_kms_key_id, customer_algorithm })
         });
-        rest.is_empty().then_some(Self {
+        reader.is_empty().then_some(Self {
             mode,
             kms_key_id,
             bucket_key_asked: flag(ASKED),
@@ -274,11 +274,8 @@ impl EncryptionRecord {
 const MAX_TEXT_LEN: usize = 2_048;
 
 /// `LP(text)`, of which there is one that may stand here.
-fn take(rest: &mut &[u8]) -> Option<String> {
-    let (len, after) = rest.split_first_chunk::<2>()?;
-    let (text, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
-    *rest = after;
-    let text = str::from_utf8(text).ok()?;
+fn take(reader: &mut ByteReader<'_, ()>) -> Option<String> {
+    let text = str::from_utf8(reader.prefixed().ok()?).ok()?;
     let legal = text.len() <= MAX_TEXT_LEN && !text.chars().any(char::is_control);
     legal.then(|| text.to_owned())
 }

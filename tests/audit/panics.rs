@@ -9,7 +9,7 @@ use atrest::{
 };
 
 use crate::kit::Audited;
-use crate::support::name;
+use atrest_kit::support::name;
 
 /// Panics when it is called, or when it is polled.
 struct Broken {

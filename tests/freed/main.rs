@@ -1,0 +1,99 @@
+//! Freed memory holds no plaintext, except plaintext that the caller received.
+//!
+//! This test is a program of its own because its global allocator looks into every block that is freed.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::io::{Cursor, Read};
+
+use atrest::io::{DecryptAt, DecryptReader};
+use atrest::{Encrypted, ObjectName};
+use atrest_kit::freed::{Freed, MARK, with_plaintext};
+use atrest_kit::support::{C, Service, name};
+
+#[global_allocator]
+static ALLOCATOR: Freed = Freed;
+
+/// Three chunks and a bit of the mark, of which the last stored byte was changed.
+fn tampered(service: &Service, mode: &atrest::AnyMode) -> Encrypted {
+    let mut stored = service.streamed(&name(), mode, &vec![MARK; 3 * C + 500]);
+    *stored.ciphertext.last_mut().unwrap() ^= 1;
+    stored
+}
+
+#[test]
+fn the_allocator_sees_a_plaintext_that_is_left() {
+    assert_eq!(with_plaintext(|| drop(vec![MARK; 1_000])).1, 1);
+    assert_eq!(with_plaintext(|| drop(vec![MARK; 15])).1, 0);
+    let mut grown = vec![MARK; 100];
+    assert_eq!(with_plaintext(|| grown.reserve_exact(100_000)).1, 1, "it moved");
+}
+
+/// PITFALL: the chunks before the bad one are plaintext, and lie in the memory that the error gives back.
+#[test]
+fn nothing_of_an_object_that_proves_inauthentic_is_left_in_freed_memory() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let stored = tampered(&service, &mode);
+        let len = stored.ciphertext.len() as u64;
+        let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
+        let (decrypted, left) = with_plaintext(|| service.decrypt(&name(), &stored).is_err());
+        assert_eq!((decrypted, left), (true, 0), "{mode:?} at once");
+
+        let plan = decryptor.range(100.., len).unwrap();
+        let span = plan.fetch_span();
+        let fetched = &stored.ciphertext[span.start as usize..span.end as usize];
+        let (decrypted, left) = with_plaintext(|| plan.decrypt(fetched).is_err());
+        assert_eq!((decrypted, left), (true, 0), "{mode:?} by range");
+
+        let mut piece = vec![0; C];
+        let (failed, left) = with_plaintext(|| {
+            let mut reader = DecryptReader::new(decryptor.clone(), Cursor::new(&stored.ciphertext));
+            while reader.read(&mut piece).is_ok_and(|read| read > 0) {}
+            reader.read(&mut piece).is_err()
+        });
+        assert_eq!((failed, left), (true, 0), "{mode:?} through a reader");
+
+        let at = DecryptAt::new(decryptor.clone(), &stored.ciphertext[..], 0..len);
+        let mut room = vec![0; 4 * C];
+        let (failed, left) = with_plaintext(|| at.read_at(&mut room, 100).is_err());
+        assert_eq!((failed, left), (true, 0), "{mode:?} at an offset");
+    }
+}
+
+#[test]
+fn a_reader_leaves_nothing_of_the_last_chunk_when_it_is_dropped() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let stored = service.streamed(&name(), &mode, &vec![MARK; C + 500]);
+        let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
+        // Read to the end in small pieces, and abandoned inside the last chunk.
+        for reads in [3 * C, C / 100 + 2] {
+            let mut piece = [0; 100];
+            let ((), left) = with_plaintext(|| {
+                let mut reader = DecryptReader::new(decryptor.clone(), Cursor::new(&stored.ciphertext));
+                for _ in 0..reads {
+                    if reader.read(&mut piece).unwrap() == 0 {
+                        break;
+                    }
+                }
+            });
+            assert_eq!(left, 0, "{mode:?}");
+        }
+    }
+}
+
+#[test]
+fn nothing_of_a_sealed_value_that_proves_inauthentic_is_left() {
+    let service = Service::new();
+    let object = ObjectName::new("photos", "value").unwrap();
+    for mode in service.modes() {
+        let (envelope, encryptor) = service.sse.blocking().encryptor(&object, mode).unwrap();
+        let sealed = encryptor.values().seal("name", &[MARK; 2_000]).unwrap();
+        let mut bytes = sealed.into_bytes();
+        *bytes.last_mut().unwrap() ^= 1;
+        let sealed = atrest::SealedValue::from_bytes(bytes);
+        let decryptor = service.decryptor(&object, &envelope).unwrap();
+        let (opened, left) = with_plaintext(|| decryptor.values().open("name", &sealed).is_err());
+        assert_eq!((opened, left), (true, 0));
+    }
+}

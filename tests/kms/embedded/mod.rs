@@ -1,0 +1,35 @@
+//! The embedded KMS (`EmbeddedKms`): permissions, the stored file, and faults.
+
+mod audit;
+mod blocked;
+mod faults;
+mod keys;
+mod kit;
+mod objects;
+mod opening;
+mod payload;
+mod table;
+mod time;
+mod transfer;
+
+use std::sync::Arc;
+
+use atrest::Requester;
+use atrest::kms::{KeyPolicy, NewKey, Permission};
+use atrest::testing::KeyProviderSuite;
+use kit::Store;
+
+#[test]
+fn the_embedded_kms_is_a_key_provider_as_the_library_relies_on() {
+    let store = Store::new();
+    let alice = Requester::new("alice");
+    let policy = KeyPolicy::new().allow(Permission::Generate, [&alice]).allow(Permission::Unwrap, [&alice]);
+    let admin = store.admin();
+    let one = admin.create_key(NewKey::new().alias("alias/one").policy(policy.clone())).unwrap();
+    let two = admin.create_key(NewKey::new().policy(policy)).unwrap();
+    let kms = Arc::new(store.kms.clone());
+    for named in ["alias/one", &*one.id, &*one.arn] {
+        let suite = KeyProviderSuite::new(kms.clone(), named, "alias/none").other_key_id(&two.arn);
+        crate::runtimes::conforms(&suite.requested_by(alice.clone()));
+    }
+}

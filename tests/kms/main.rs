@@ -1,0 +1,12 @@
+//! Key providers: the embedded KMS, the conformance suite, and which KMS keys a service accepts.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+#[cfg(feature = "testing")]
+mod conformance;
+#[cfg(all(feature = "embedded-kms", feature = "testing"))]
+mod embedded;
+#[cfg(feature = "embedded-kms")]
+mod kill;
+mod kms_keys;
+#[cfg(feature = "testing")]
+mod runtimes;

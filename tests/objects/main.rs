@@ -1,0 +1,13 @@
+//! One object: every way to write and read it, every way to damage it, and what memory it costs.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod adapters;
+mod customer_key;
+#[cfg(feature = "testing")]
+mod dsse;
+#[cfg(feature = "testing")]
+mod errors;
+mod memory;
+mod range;
+mod secrets;
+mod tamper;

@@ -1,0 +1,89 @@
+//! Tampering: every byte of a small object changed, every boundary of a large one moved, pieces of one object put into
+//! another. Each change gives the error class of the oracle, and all returned plaintext is authentic.
+
+mod belonging;
+mod chunks;
+mod failing;
+mod matrix;
+
+use atrest::Result;
+use atrest_reference::envelope::DSSE_KMS;
+use atrest_reference::message::{self, plaintext_len};
+
+use atrest_kit::kit::{C, Steps, backends, class, plaintext, read_range, read_range_streamed, read_streamed};
+use atrest_kit::sample::{Sample, write_of_mode};
+
+/// One chunk and its 16 bytes, as stored.
+const SEALED: usize = C + 16;
+
+/// A small object with every optional field in its envelope.
+fn small(mode: u8) -> Sample {
+    let mut write = write_of_mode(mode, 1);
+    write.len_known = true;
+    write.envelope_len = Some(800);
+    Sample::new(write, plaintext(40))
+}
+
+/// Three full chunks and a last one.
+fn large(mode: u8) -> Sample {
+    Sample::of_mode(mode, 2, plaintext(3 * C + 500))
+}
+
+/// Reads the stored bytes in every way and holds each to the oracle's verdict.
+fn assert_refused(sample: &Sample, envelope: &[u8], body: &[u8], what: &str) {
+    let verdict = sample.reader().decrypt(envelope, None, body).expect_err(what).class();
+    let lens = [body.len() as u64, plaintext_len(body.len() as u64).unwrap_or(0)];
+    let cut = sample.body.starts_with(body) && envelope == sample.envelope;
+    // Of a body that no object has by its length and whose bytes are wrong, either may be said first; so may
+    // it of one that also contradicts the length in its envelope.
+    let either = plaintext_len(lens[0]).is_none() && (!cut || sample.write.len_known);
+    // A range is planned from a length alone; in DSSE-KMS that may be one that no inner message has.
+    let two_layers = sample.write.mode == DSSE_KMS;
+    let either_by_range = either || two_layers && plaintext_len(lens[1]).is_none();
+    // A range reader needs no header but the envelope's.
+    let header_alone = differs_in_a_header_alone(sample, body);
+
+    let hold = |way: &str, either: bool, result: Result<Vec<u8>>| match result {
+        Err(error) => {
+            let class = class(&error);
+            let allowed = class == verdict || either && ["Truncated", "Inauthentic"].contains(&class.as_str());
+            assert!(allowed, "{what}, {way}: {error:?}, the oracle says {verdict}");
+        }
+        Ok(read) => {
+            assert!(way.contains("range") && header_alone, "{what}, {way}: not refused");
+            assert!(read == sample.plaintext, "{what}, {way}: other bytes");
+        }
+    };
+    for backend in backends() {
+        let sse = sample.sse(backend);
+        hold("one shot", either, sample.decrypt(&sse, envelope, body));
+        let decryptor = match sample.decryptor(&sse, envelope) {
+            Ok(decryptor) => decryptor,
+            Err(error) => {
+                hold("opening", false, Err(error));
+                continue;
+            }
+        };
+        for steps in [Steps::of(body.len().max(1)), Steps::of(1_001)] {
+            let read = read_streamed(&decryptor, body, &steps);
+            assert!(sample.plaintext.starts_with(&read.released), "{what}: bytes that are not the object's");
+            hold("streamed", either, read.into_result());
+            let read = read_range_streamed(&decryptor, body, 0.., &steps);
+            assert!(sample.plaintext.starts_with(&read.released), "{what}: bytes that are not the object's");
+            hold("range, streamed", either_by_range, read.into_result());
+        }
+        hold("range", either_by_range, read_range(&decryptor, body, 0..));
+    }
+}
+
+/// Whether the messages of the body are the object's but for what stands before their chunks.
+fn differs_in_a_header_alone(sample: &Sample, body: &[u8]) -> bool {
+    let but_for_header =
+        |one: &[u8], other: &[u8]| one.len() == other.len() && one.len() > 56 && one[56..] == other[56..];
+    let inner = |body: &[u8]| message::open(&sample.write.outer.data_key, &message::object_context(), body);
+    let inner_alone = match (inner(body), inner(&sample.body)) {
+        (Ok(inner), Ok(of_sample)) => sample.write.inner.is_some() && but_for_header(&inner, &of_sample),
+        _ => false,
+    };
+    but_for_header(body, &sample.body) || inner_alone
+}
