@@ -41,7 +41,7 @@ const CASES: [&str; 10] = [
 const TOLERANCE: f64 = 3.0;
 
 /// Parts of the names of functions and source files of cipher and hash.
-const CIPHER_AND_HASH: [&str; 16] = [
+const CIPHER_AND_HASH: [&str; 19] = [
     "/aes-",
     "/block-buffer-",
     "/cipher-",
@@ -50,11 +50,14 @@ const CIPHER_AND_HASH: [&str; 16] = [
     "/digest-",
     "/ghash-",
     "/hmac-",
+    "/inout-",
     "/polyval-",
     "/sha2-",
     "3aes",
+    "aes::",
     "aes_gcm",
     "block_buffer",
+    "digest::",
     "ghash",
     "polyval",
     "sha2",
