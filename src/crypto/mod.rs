@@ -1,10 +1,13 @@
+// Floor 1. May use the nouns of floor 0.
 //! [`Crypto`], [`AeadKey`], [`Prk`] and [`Generator`] over three crypto implementations.
 //!
-//! Floor 1. It may use `error`, `secret` and `geometry` of floor 0, and it is the only floor that names a crypto crate.
+//! No other module names a crypto crate.
 //!
 //! [`Backend`], a value, chooses the implementation. All of them make the same bytes, so no caller depends on the choice.
 //! An implementation that this build lacks is the uninhabited `absent`, so that no field and no variant is under `cfg`.
 
+#[cfg(not(all(feature = "aws-lc-rs", feature = "graviola", any(target_arch = "aarch64", target_arch = "x86_64"))))]
+mod absent;
 mod aead;
 #[cfg(feature = "aws-lc-rs")]
 mod aws_lc;
@@ -26,8 +29,6 @@ pub(crate) mod seal_log;
 #[cfg(test)]
 mod wycheproof;
 
-#[cfg(not(all(feature = "aws-lc-rs", feature = "graviola", any(target_arch = "aarch64", target_arch = "x86_64"))))]
-mod absent;
 #[cfg(not(feature = "aws-lc-rs"))]
 use absent as aws_lc;
 #[cfg(not(all(feature = "graviola", any(target_arch = "aarch64", target_arch = "x86_64"))))]
