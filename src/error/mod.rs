@@ -109,6 +109,9 @@ pub enum Error {
     /// The call needs a cargo feature that this build lacks.
     #[error(transparent)]
     NotCompiled(#[from] Feature),
+    /// This processor lacks instructions that the backend needs; name another backend or none.
+    #[error("this processor lacks instructions that the backend needs; name another backend or none")]
+    UnsupportedCpu,
     /// The calling code is wrong. Stored bytes never cause this error.
     #[error(transparent)]
     Misuse(#[from] Misuse),
@@ -293,6 +296,9 @@ pub enum Feature {
     /// `aws-lc-rs`: the fast backend, and one of the two backends of DSSE-KMS.
     #[error("this needs the cargo feature `aws-lc-rs` of atrest")]
     AwsLcRs,
+    /// `graviola`: the fast backend that needs no C compiler.
+    #[error("this needs the cargo feature `graviola` of atrest")]
+    Graviola,
     /// `passphrase`: sealed files under a passphrase.
     #[error("this needs the cargo feature `passphrase` of atrest")]
     Passphrase,

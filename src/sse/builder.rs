@@ -106,7 +106,7 @@ impl SseBuilder {
     }
 
     /// Sets the implementation of AES-256-GCM. The default is [`Backend::fastest`]. DSSE-KMS runs its outer layer on
-    /// this one and its inner layer on the other.
+    /// this backend and its inner layer on the fastest other one.
     #[must_use]
     pub fn backend(self, backend: Backend) -> Self {
         Self { backend: Some(backend), ..self }
@@ -157,7 +157,8 @@ impl SseBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompiled`](crate::Error::NotCompiled): this build lacks the backend.
+    /// [`Error::NotCompiled`](crate::Error::NotCompiled): this build lacks the backend that was named.
+    /// [`Error::UnsupportedCpu`](crate::Error::UnsupportedCpu): this processor does.
     pub fn build(self) -> Result<Sse> {
         let (kms, kms_keys) = self.kms.unzip();
         let backend = self.backend.unwrap_or_else(Backend::fastest);
@@ -187,5 +188,25 @@ impl fmt::Debug for SseBuilder {
             .field("envelope_len", &self.envelope_len)
             .field("completion_records", &self.completion_records)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layers_of_dsse_differ_in_cipher_and_hash_for_every_backend_that_is_named() {
+        for backend in Backend::available() {
+            let sse = Sse::builder().backend(backend).build().expect("the backend is available");
+            let Ok(layers) = sse.shared.cryptos(ModeId::DsseKms) else {
+                assert_eq!(Backend::available().count(), 1, "two backends make two layers");
+                continue;
+            };
+            let (outer, inner) = (layers.outer.implementations(), layers.inner.expect("the inner").implementations());
+            assert!(outer.0.iter().all(|cipher| !inner.0.contains(cipher)), "{backend:?}: {outer:?} {inner:?}");
+            assert_ne!(outer.1, inner.1, "{backend:?}");
+            assert!(outer.0.contains(&backend), "{backend:?}: {outer:?}");
+        }
     }
 }

@@ -72,7 +72,7 @@ impl Sse {
     ///
     /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the key provider or the keyring gave no key.
     /// - [`Error::Unexpected`](crate::Error::Unexpected): this handle would not read the object again.
-    /// - [`Error::NotCompiled`](crate::Error::NotCompiled): DSSE-KMS without both implementations of AES-256-GCM.
+    /// - [`Error::NotCompiled`](crate::Error::NotCompiled): DSSE-KMS without a second backend of AES-256-GCM.
     /// - [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): a mode with KMS keys, and a name without an ARN.
     /// - [`Error::LimitExceeded`](crate::Error::LimitExceeded), [`Error::Random`](crate::Error::Random).
     /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the call.
