@@ -86,7 +86,8 @@ impl KeyProviderError {
     /// }
     ///
     /// let own = MyKmsError { request_id: "7f3a".to_owned(), code: 503 };
-    /// let error = KeyProviderError::new(KeyProviderErrorKind::Unavailable, "key/1").with_source(own);
+    /// let error = KeyProviderError::new(KeyProviderErrorKind::Unavailable, "key/1");
+    /// let error = error.with_source(own);
     /// let own: Option<&MyKmsError> = error.cause().and_then(|cause| cause.downcast_ref());
     /// assert_eq!(own.map(|own| &*own.request_id), Some("7f3a"));
     /// ```

@@ -34,7 +34,8 @@ const WAIT: Duration = Duration::from_secs(10);
 /// use atrest::{Keyring, RootKey};
 ///
 /// let root_key = RootKey::open_file("secrets/root.key")?;
-/// let keyring = Keyring::builder("keys/master.atrest").max_age(Duration::from_secs(60)).open(&root_key).await?;
+/// let keyring = Keyring::builder("keys/master.atrest").max_age(Duration::from_secs(60));
+/// let keyring = keyring.open(&root_key).await?;
 /// keyring.rotate().await?; // stored before anything is written under the new version
 /// # Ok(()) }
 /// ```

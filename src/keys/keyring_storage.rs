@@ -30,11 +30,18 @@ pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 
 ///             let row = self.0.lock().unwrap();
 ///             let (number, sealed) = row.as_ref().ok_or(io::ErrorKind::NotFound)?;
 ///             let tag = StorageTag::new(number.to_be_bytes());
-///             Ok(if known == Some(tag.clone()) { Loaded::Unchanged } else { Loaded::Sealed(sealed.clone(), tag) })
+///             Ok(match known == Some(tag.clone()) {
+///                 true => Loaded::Unchanged,
+///                 false => Loaded::Sealed(sealed.clone(), tag),
+///             })
 ///         })
 ///     }
 ///
-///     fn replace(self: Arc<Self>, sealed: Vec<u8>, expected: Option<StorageTag>) -> StorageFuture<Replaced> {
+///     fn replace(
+///         self: Arc<Self>,
+///         sealed: Vec<u8>,
+///         expected: Option<StorageTag>,
+///     ) -> StorageFuture<Replaced> {
 ///         Box::pin(async move {
 ///             let mut row = self.0.lock().unwrap();
 ///             let tag = row.as_ref().map(|(number, _)| StorageTag::new(number.to_be_bytes()));

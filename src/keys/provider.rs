@@ -37,7 +37,11 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 ///             Err(KeyProviderError::new(KeyProviderErrorKind::Unavailable, request.key_id()))
 ///         })
 ///     }
-///     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+///     fn unwrap_key(
+///         self: Arc<Self>,
+///         wrapped: WrappedKey,
+///         request: KeyRequest,
+///     ) -> KeyFuture<UnwrappedKey> {
 ///         Box::pin(async move {
 ///             let _ciphertext = wrapped.as_bytes();
 ///             Err(KeyProviderError::new(KeyProviderErrorKind::Unavailable, request.key_id()))

@@ -17,9 +17,10 @@ use crate::error::{KeyringError, Result};
 /// let keyring = Keyring::generate()?.with_changes_lost_on_exit();
 /// let old = keyring.primary();
 /// keyring.blocking().rotate()?;
-/// let mut usage = KeyUsage::begin(&keyring); // before the first entry is read, and after the version is out of use
+/// // Begin when the version wraps nothing any more, before the first entry is read.
+/// let mut usage = KeyUsage::begin(&keyring);
 /// usage.add(2, 120_000, 3);
-/// usage.finish();                            // every object, every version of it and every upload was added
+/// usage.finish(); // after every object, object version and upload was added
 /// keyring.blocking().disable(old)?;
 /// keyring.blocking().retire(old, &usage)?;
 /// # Ok(()) }

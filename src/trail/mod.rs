@@ -39,7 +39,8 @@ pub type AuditFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'sta
 ///
 /// impl AuditSink for Stderr {
 ///     fn record(&self, event: AuditEvent) -> AuditFuture {
-///         let written = writeln!(io::stderr(), "{} {}", event.requester().as_str(), event.operation());
+///         let requester = event.requester().as_str();
+///         let written = writeln!(io::stderr(), "{requester} {}", event.operation());
 ///         Box::pin(std::future::ready(written))
 ///     }
 /// }
