@@ -2,7 +2,7 @@
 
 use atrest::error::{Feature, Limit};
 use atrest::{Backend, DsseKms, Error, Keyring, Sse, SseS3};
-use atrest_kit::support::{Service, name};
+use atrest_kit::{Service, name};
 
 #[test]
 fn a_backend_that_is_not_compiled_is_named_when_it_is_asked_for() {

@@ -20,7 +20,7 @@ use tempfile::TempDir;
 #[cfg(feature = "passphrase")]
 use super::PASSPHRASE;
 use super::{multipart, versions};
-use atrest_kit::support::{backends, plain};
+use atrest_kit::{backends, plain};
 
 /// When the store was made; it was changed a day later.
 const MADE: u64 = 1_795_280_404_123;

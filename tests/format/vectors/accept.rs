@@ -7,8 +7,8 @@ use atrest_reference::envelope::field;
 use bytes::BytesMut;
 
 use super::cases::{Case, load};
-use atrest_kit::kit::{
-    C, OneKey, Playback, Steps, backends, fetch, pass, plaintext, read_range, read_range_streamed, read_streamed,
+use atrest_kit::{
+    C, OneKey, Playback, Steps, backends, fetch, pass, plain, read_range, read_range_streamed, read_streamed,
 };
 
 /// All objects, in one message or in parts, with their plaintext and every backend that runs them.
@@ -17,7 +17,7 @@ pub(crate) fn for_each(mut check: impl FnMut(&Case, &[u8], Backend)) {
     let multipart = cases.iter().filter(|case| case.is_multipart()).count();
     assert_eq!((multipart, cases.len()), (8, 65));
     for case in &cases {
-        let expected = plaintext(case.plaintext_len.expect("a case that opens"));
+        let expected = plain(case.plaintext_len.expect("a case that opens"));
         for backend in backends() {
             if case.runs_in_this_build() {
                 check(case, &expected, backend);

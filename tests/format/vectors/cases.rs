@@ -13,7 +13,7 @@ use atrest_reference::parse;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Deserializer};
 
-use atrest_kit::kit::{OneKey, Playback, keyring};
+use atrest_kit::{OneKey, Playback, keyring};
 
 #[derive(Deserialize)]
 struct Cases {

@@ -1,15 +1,11 @@
 //! `completion.json`: completion records made, opened, rewrapped, finished and refused, and uploads completed with
 //! keys.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
-
-use atrest::error::{KeyProviderError, KeyProviderErrorKind};
+use atrest::error::KeyProviderErrorKind;
 use atrest::multipart::{CompletedPart, CompletionRecord, EnvelopeOrRecord, KeptAttempt, Receipt, UnopenedPart};
 use atrest::{
-    Backend, CustomerKey, Encrypted, Envelope, Expected, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider,
-    KeyRequest, Keyring, KmsKeys, MasterKey, ModeId, ObjectName, PartNumber, Result, Sse, SseBuilder, Unlock,
-    UnwrappedKey, VersionState, WrappedKey,
+    Backend, CustomerKey, Encrypted, Envelope, Expected, Keyring, KmsKeys, MasterKey, ModeId, ObjectName, PartNumber,
+    Result, Sse, SseBuilder, Unlock, VersionState,
 };
 use atrest_reference::completion::Record;
 use atrest_reference::multipart::open_parts;
@@ -18,7 +14,7 @@ use data_encoding::BASE64;
 use serde::Deserialize;
 
 use super::cases::{Bytes, Hex, json};
-use atrest_kit::kit::{Playback, backends, class, plaintext};
+use atrest_kit::{Faults, Faulty, OneKey, Playback, backends, class, plain};
 
 #[derive(Deserialize)]
 struct File {
@@ -226,8 +222,8 @@ fn every_record_of_the_vectors_opens_and_finishes_as_stated() {
         assert!(finished.manifest == case.finished.manifest.0, "{}: the manifest", case.case);
         assert!(finished.envelope.encode() == case.finished.envelope.0, "{}: the envelope", case.case);
         let stored = Encrypted::new(finished.envelope, body).with_manifest(finished.manifest);
-        let plain = sse.decrypt(&object, &stored, Unlock::CustomerKey(&key)).unwrap();
-        assert!(plain == plaintext(case.plaintext_len), "{}", case.case);
+        let opened = sse.decrypt(&object, &stored, Unlock::CustomerKey(&key)).unwrap();
+        assert!(opened == plain(case.plaintext_len), "{}", case.case);
     });
 }
 
@@ -260,7 +256,7 @@ fn the_oracle_makes_opens_and_finishes_every_record_of_the_vectors_too() {
         assert_eq!(record.open(&key, &name), Ok(case.plaintext_len as u64));
         let (data_key, parts) = record.finish(&case.customer_key.0, &name).unwrap();
         let body = BASE64.decode(case.body.as_bytes()).unwrap();
-        assert!(open_parts(&parts, &[data_key], &body).unwrap() == plaintext(case.plaintext_len));
+        assert!(open_parts(&parts, &[data_key], &body).unwrap() == plain(case.plaintext_len));
     });
 }
 
@@ -364,25 +360,6 @@ fn every_record_of_the_vectors_that_must_be_refused_is_refused_in_its_step_with_
     assert_eq!(steps, (78 * backends, 16 * backends));
 }
 
-/// A KMS that only unwraps: to generate is refused.
-struct UnwrapOnly {
-    kek: [u8; 32],
-    unwrapped: AtomicUsize,
-}
-
-impl KeyProvider for UnwrapOnly {
-    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        Box::pin(async move { Err(KeyProviderError::new(KeyProviderErrorKind::AccessDenied, request.key_id())) })
-    }
-
-    fn unwrap_key(self: Arc<Self>, _: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        Box::pin(async move {
-            self.unwrapped.fetch_add(1, SeqCst);
-            Ok(UnwrappedKey::new(request.key_id(), KeyEncryptionKey::from_bytes(&mut self.kek.clone()).unwrap()))
-        })
-    }
-}
-
 #[test]
 fn every_upload_of_the_vectors_is_completed_with_its_keys_as_stated() {
     let file: File = json("completion.json");
@@ -414,8 +391,11 @@ fn complete_with_keys(case: &Completed, backend: Backend) {
     let key_id = envelope.key_id().filter(|_| case.primary.is_some()).unwrap_or("none");
     let keyring = Keyring::from_versions(key_id, primary, versions).unwrap();
     let (sse, playback) = builder(backend, keyring, &random);
-    let kms = Arc::new(UnwrapOnly { kek: case.keks.last().unwrap().0, unwrapped: AtomicUsize::new(0) });
-    let sse = sse.kms(kms.clone(), KmsKeys::all()).build().unwrap().blocking();
+    let one_key = OneKey::new("none", b"none", case.keks.last().unwrap().0);
+    // A KMS that only unwraps.
+    let refuses_to_generate = Some(KeyProviderErrorKind::AccessDenied);
+    let kms = Faulty::with(one_key.clone(), Faults { refuses_to_generate, ..Faults::default() });
+    let sse = sse.kms(kms, KmsKeys::all()).build().unwrap().blocking();
     let key = customer_key(case.keks[0]);
     let unlock = if mode == ModeId::SseC { Unlock::CustomerKey(&key) } else { Unlock::Server };
     let expected = Expected::exactly(&envelope);
@@ -425,15 +405,15 @@ fn complete_with_keys(case: &Completed, backend: Backend) {
         let number = PartNumber::new(part.number).unwrap();
         CompletedPart::stored(number, &part.label.0, receipt, part.stored_len, &part.header.0)
     });
-    let before = kms.unwrapped.load(SeqCst);
+    let before = one_key.asked.lock().unwrap().len();
     let completed = sse.complete_multipart(&upload, unlock, parts).unwrap();
     let asks = usize::from(matches!(mode, ModeId::SseKms | ModeId::DsseKms));
-    assert_eq!(kms.unwrapped.load(SeqCst) - before, asks, "{}", case.case);
+    assert_eq!(one_key.asked.lock().unwrap().len() - before, asks, "{}", case.case);
     assert!(playback.is_used_up());
     assert!(completed.manifest == case.finished.manifest.0, "{}: the manifest", case.case);
     assert!(completed.envelope.encode() == case.finished.envelope.0, "{}: the envelope", case.case);
     let body = BASE64.decode(case.body.as_bytes()).unwrap();
     let stored = Encrypted::new(completed.envelope, body).with_manifest(completed.manifest);
-    let plain = sse.decrypt(&object, &stored, unlock);
-    assert!(matches!(&plain, Ok(plain) if *plain == plaintext(case.plaintext_len)), "{}: {:?}", case.case, plain.err());
+    let opened = sse.decrypt(&object, &stored, unlock);
+    assert!(matches!(&opened, Ok(opened) if *opened == plain(case.plaintext_len)), "{}: {:?}", case.case, opened.err());
 }

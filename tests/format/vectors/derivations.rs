@@ -12,7 +12,7 @@ use atrest_reference::object::{Layer, Reader, Write, encrypt};
 use serde::Deserialize;
 
 use super::cases::{Bytes, Hex, json};
-use atrest_kit::kit::{C, OneKey, Playback, class, keyring, plaintext};
+use atrest_kit::{C, OneKey, Playback, class, keyring, plain};
 
 #[derive(Deserialize)]
 struct Derivations {
@@ -110,7 +110,7 @@ fn written(mode: u8, name: Option<Name>, kek: [u8; 32], wrap_salt: [u8; 32]) -> 
         ..outer.clone()
     });
     let write = Write { mode, name, outer, inner, len_known: false, envelope_len: None };
-    encrypt(&write, &plaintext(100)).unwrap()
+    encrypt(&write, &plain(100)).unwrap()
 }
 
 #[test]
@@ -129,7 +129,7 @@ fn the_verifier_of_every_mode_is_the_stated_one() {
         let customer_key = CustomerKey::from_bytes(&mut kek.clone()).unwrap();
         let unlock = if mode == SSE_C { Unlock::CustomerKey(&customer_key) } else { Unlock::Server };
         let opened = sse.blocking().decrypt(&ObjectName::unbound(), &encrypted, unlock).unwrap();
-        assert_eq!(opened, plaintext(100), "mode {mode}");
+        assert_eq!(opened, plain(100), "mode {mode}");
     }
 }
 
@@ -179,7 +179,7 @@ fn every_name_is_bound_as_its_stated_ctx() {
         let encrypted = Encrypted::new(Envelope::decode(&envelope).unwrap(), body);
         let sse = Sse::builder().keyring(keyring("key", 7, [1; 32]).unwrap()).build().unwrap();
         let opened = sse.blocking().decrypt(&object, &encrypted, Unlock::Server).unwrap();
-        assert_eq!(opened, plaintext(100));
+        assert_eq!(opened, plain(100));
     }
     assert_eq!(tried, 4);
 }
@@ -233,7 +233,7 @@ fn an_inline_object_is_split_where_stated_and_opens() {
         }
         let sse = sse.build().unwrap().blocking();
         let decrypt = |stored: &Encrypted| sse.decrypt(&ObjectName::unbound(), stored, Unlock::Server);
-        assert_eq!(decrypt(&encrypted).unwrap(), plaintext(case.plaintext_len));
+        assert_eq!(decrypt(&encrypted).unwrap(), plain(case.plaintext_len));
         for cut in [0, 1, 100, case.manifest_len].map(|more| len + more.min(case.manifest_len)) {
             let cut = Encrypted::from_inline(&bytes[..cut]).unwrap();
             assert!(matches!(decrypt(&cut), Err(Error::Truncated)));
@@ -349,8 +349,8 @@ fn an_object_that_the_library_writes_under_a_name_opens_for_the_oracle() {
     let playback = Playback::of(&[8; 88]);
     let sse = Sse::builder().keyring(keyring("key", 7, [1; 32]).unwrap());
     let sse = sse.generator(move || playback.clone()).build().unwrap();
-    let encrypted = sse.blocking().encrypt(&object, atrest::SseS3, &plaintext(100)).unwrap();
+    let encrypted = sse.blocking().encrypt(&object, atrest::SseS3, &plain(100)).unwrap();
     let reader = Reader { name: Some(name), keks: vec![[1; 32]], keys: None };
     let opened = reader.decrypt(&encrypted.envelope.encode(), None, &encrypted.ciphertext);
-    assert_eq!(opened, Ok(plaintext(100)));
+    assert_eq!(opened, Ok(plain(100)));
 }

@@ -24,7 +24,6 @@ mod accept;
 mod cases;
 mod completion;
 mod derivations;
-mod inflate;
 mod multipart;
 mod reject;
 mod rewrap;

@@ -13,7 +13,7 @@ use atrest_reference::{message, value, wrap};
 
 use super::accept::{decryptor, for_each};
 use super::cases::{Case, unlock};
-use atrest_kit::kit::{C, Playback, Steps, read_range, read_range_streamed, read_streamed};
+use atrest_kit::{C, Playback, Steps, read_range, read_range_streamed, read_streamed};
 
 const UPLOAD_ID: &[u8] = b"upload-1";
 
@@ -27,7 +27,7 @@ fn for_each_multipart(mut check: impl FnMut(&Case, &[u8], Backend)) {
         }
     });
     let dsse = if Backend::AwsLc.is_compiled() { 0 } else { 3 };
-    assert_eq!(checked, (8 - dsse) * atrest_kit::kit::backends().len());
+    assert_eq!(checked, (8 - dsse) * atrest_kit::backends().len());
 }
 
 fn number(number: u32) -> PartNumber {

@@ -4,9 +4,7 @@ use atrest::error::Unexpected;
 use atrest::{Backend, Decryptor, Envelope, Error, Expected, KmsKeys, ModeId, Result};
 
 use super::cases::{Case, load, unlock};
-use atrest_kit::kit::{
-    C, Read, Steps, backends, class, fetch, plaintext, read_range, read_range_streamed, read_streamed,
-};
+use atrest_kit::{C, Read, Steps, backends, class, fetch, plain, read_range, read_range_streamed, read_streamed};
 
 /// All that is refused as an object: everything but what names an upload's id, which no object has.
 fn for_each(mut check: impl FnMut(&Case, Backend)) {
@@ -60,7 +58,7 @@ fn assert_refused<T>(case: &Case, result: Result<T>) {
 }
 
 fn assert_true_prefix(case: &Case, read: &Read) {
-    assert!(read.released == plaintext(read.released.len()), "{}", case.title);
+    assert!(read.released == plain(read.released.len()), "{}", case.title);
 }
 
 #[test]
@@ -99,7 +97,7 @@ fn every_rejected_object_is_refused_by_a_range_over_all_of_it() {
             assert_true_prefix(case, &streamed);
             for result in [whole, streamed.into_result()] {
                 match result {
-                    Ok(read) if is_wrong_in_its_header_alone(case) => assert_eq!(read, plaintext(read.len())),
+                    Ok(read) if is_wrong_in_its_header_alone(case) => assert_eq!(read, plain(read.len())),
                     result => assert_refused(case, result),
                 }
             }
@@ -123,7 +121,7 @@ fn a_range_of_a_rejected_object_is_refused_or_true() {
                 read_range_streamed(&decryptor, &case.body, range.clone(), &steps).into_result(),
             ] {
                 match read {
-                    Ok(read) => assert!(plaintext(end)[start..].starts_with(&read), "{}: {range:?}", case.title),
+                    Ok(read) => assert!(plain(end)[start..].starts_with(&read), "{}: {range:?}", case.title),
                     Err(atrest::Error::RangeNotSatisfiable { .. }) => assert_end_is_true(case, &decryptor),
                     Err(error) => assert!(case.expects(&class(&error)), "{}: {range:?}: {error:?}", case.title),
                 }

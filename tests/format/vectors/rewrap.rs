@@ -4,7 +4,7 @@ use atrest::{Encrypted, Envelope, KmsKeys, Sse, Unlock};
 use atrest_reference::envelope::field;
 
 use super::cases::{Case, load};
-use atrest_kit::kit::{OneKey, Playback, backends, keyring_of, plaintext};
+use atrest_kit::{OneKey, Playback, backends, keyring_of, plain};
 
 fn case<'a>(cases: &'a [Case], mode: &str, when: &str) -> &'a Case {
     let title = format!("{mode} {when} a rewrap");
@@ -46,7 +46,7 @@ fn rewraps(mode: &str) {
         for envelope in [envelope, fresh] {
             let encrypted = Encrypted::new(envelope, before.body.clone());
             let opened = sse.blocking().decrypt(&before.object(), &encrypted, Unlock::Server).unwrap();
-            assert_eq!(opened, plaintext(before.plaintext_len.expect("a case that opens")));
+            assert_eq!(opened, plain(before.plaintext_len.expect("a case that opens")));
         }
     }
 }

@@ -11,7 +11,7 @@ use atrest_reference::upload::begin;
 use serde::Deserialize;
 
 use super::cases::{Bytes, Hex, json};
-use atrest_kit::kit::{OneKey, Playback, backends, class, keyring};
+use atrest_kit::{OneKey, Playback, backends, class, keyring};
 
 #[derive(Deserialize)]
 struct Derivations {

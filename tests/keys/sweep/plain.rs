@@ -9,7 +9,7 @@ use atrest::rotation::{Entry, Event, Outcome, StoreFuture, Sweep, UnencryptedSto
 use atrest::{Encrypted, Encryptor, Envelope, Error, SseC, SseS3, Unlock};
 
 use super::kit::object;
-use atrest_kit::support::{C, Service, plain, seal};
+use atrest_kit::{C, Service, plain, seal};
 
 /// An envelope, if there is one, and a body.
 type Stored = (Option<Vec<u8>>, Vec<u8>);
