@@ -49,11 +49,6 @@ impl Moment {
     }
 }
 
-/// The current time of the system's clock, in milliseconds since 1970.
-pub(crate) fn now() -> u64 {
-    millis(SystemTime::now())
-}
-
 /// Converts a time to milliseconds since 1970; a time before 1970 becomes 0.
 pub(crate) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();

@@ -116,7 +116,7 @@ pub(crate) fn links(metadata: &Metadata) -> u64 {
 /// # Errors
 ///
 /// They differ, and this process may not change them.
-pub(crate) fn give_to_owner_of(file: &File, other: &Metadata) -> io::Result<()> {
+pub(crate) fn copy_owner(file: &File, other: &Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt, fchown};

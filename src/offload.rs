@@ -50,7 +50,7 @@ impl Worker {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = io::Result<T>> + Send + 'static {
         let (answer, answered) = oneshot::channel();
-        let given = self.give(Box::new(move || {
+        let given = self.send(Box::new(move || {
             if !answer.is_canceled() {
                 let _ = answer.send(work()); // the caller may have left
             }
@@ -61,7 +61,7 @@ impl Worker {
         }
     }
 
-    fn give(&self, job: Job) -> io::Result<()> {
+    fn send(&self, job: Job) -> io::Result<()> {
         let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let job = match &*sender {
             Some(jobs) => match jobs.send(job) {

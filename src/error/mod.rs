@@ -383,7 +383,7 @@ pub enum Misuse {
     KeyringVersions,
     /// The keyring is not stored: a new version, and all objects written under it, would be lost with this process.
     #[error(
-        "the keyring is stored nowhere: keep it in a KeyringFile, or allow changes by with_changes_lost_on_exit and \
+        "the keyring is stored nowhere: create it with Keyring::builder, or allow changes by with_changes_lost_on_exit and \
          seal it after each"
     )]
     KeyringNotStored,

@@ -20,8 +20,8 @@ impl DsseKms {
 
     /// Binds the key to these pairs in the KMS. The envelope stores them unencrypted.
     #[must_use]
-    pub fn context(self, context: EncryptionContext) -> Self {
-        Self(self.0.context(context))
+    pub fn with_context(self, context: EncryptionContext) -> Self {
+        Self(self.0.with_context(context))
     }
 
     /// The KMS key of the inner layer, as the caller named it.

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::keys::{Asked, are_replicas};
+use crate::keys::{RequestedKey, are_replicas};
 
 /// The keys of a KMS that are accepted, for reading and for writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,8 +57,8 @@ impl KmsKeys {
     }
 
     /// The KMS key to ask a provider for, with the ids that it may answer with. A listed key is named by its resolved id.
-    pub(crate) fn asked<'a>(&self, key_id: &'a str) -> Asked<'a> {
+    pub(crate) fn asked<'a>(&self, key_id: &'a str) -> RequestedKey<'a> {
         let is_listed = self.only.as_ref().is_some_and(|only| only.contains(key_id));
-        Asked::new(key_id).resolved_if(is_listed).with_replicas_if(self.replicas)
+        RequestedKey::new(key_id).resolved_if(is_listed).with_replicas_if(self.replicas)
     }
 }

@@ -6,7 +6,7 @@ use super::KeySources;
 use super::layer::{Kek, LayerKey};
 use crate::envelope::{KekScope, KeyRef};
 use crate::error::Result;
-use crate::keys::{Asked, EncryptionContext, KeyRequest, WrappedKey};
+use crate::keys::{EncryptionContext, KeyRequest, RequestedKey, WrappedKey};
 use crate::object::ObjectName;
 
 const ARN_PREFIX: &str = "arn:aws:s3:::";
@@ -30,7 +30,7 @@ impl SseKms {
 
     /// Binds the key to these pairs in the KMS. The envelope stores them unencrypted.
     #[must_use]
-    pub fn context(self, context: EncryptionContext) -> Self {
+    pub fn with_context(self, context: EncryptionContext) -> Self {
         Self { context: Arc::new(context), ..self }
     }
 
@@ -66,7 +66,7 @@ impl KeySources<'_> {
     /// key would be one that no reader opens, or one that the owner of another key opens.
     async fn generated(
         &self,
-        asked: Asked<'_>,
+        asked: RequestedKey<'_>,
         key_id: &str,
         context: &Arc<EncryptionContext>,
         scope: KekScope,

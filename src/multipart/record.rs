@@ -150,7 +150,7 @@ impl CompletionRecord {
         (key_id, key_version, key): (&str, u32, &MasterKey),
         salt: [u8; RECORD_SALT_LEN],
         object: &ObjectName,
-        contents: &Contents,
+        contents: &RecordContents,
     ) -> Result<Self> {
         let fixed_len = MAGIC.len().saturating_add(1 + 2 + 4 + RECORD_SALT_LEN + TAG_LEN);
         let len = fixed_len.saturating_add(key_id.len()).saturating_add(contents.bytes.len());
@@ -177,8 +177,8 @@ impl CompletionRecord {
     }
 
     /// What stays when the record is rewrapped.
-    pub(crate) fn contents(&self) -> Contents {
-        Contents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
+    pub(crate) fn contents(&self) -> RecordContents {
+        RecordContents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
     }
 
     pub(super) fn upload_id(&self) -> &[u8] {
@@ -247,12 +247,12 @@ impl<'a> RecordPart<'a> {
 }
 
 /// What a record says of an upload, whatever key authenticates it.
-pub(crate) struct Contents {
+pub(crate) struct RecordContents {
     upload_id: Vec<u8>,
     bytes: Vec<u8>,
 }
 
-impl Contents {
+impl RecordContents {
     /// Of these parts, at least one.
     ///
     /// # Errors

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::{Sse, Unlock};
-use crate::audit::{AuditEvent, AuditOperation};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result, Unexpected};
@@ -15,6 +13,7 @@ use crate::object::ObjectName;
 use crate::secret::MasterKey;
 use crate::stream::SealedValue;
 use crate::stream::object_keys::LayerSecret;
+use crate::trail::{AuditEvent, AuditOperation};
 
 /// The keys of a keyring's versions, or the reason why a version has no usable key.
 type Keys = BTreeMap<u32, Result<Arc<MasterKey>>>;
@@ -66,7 +65,7 @@ impl Sse {
         let Some(trail) = self.shared.audit.as_ref().filter(|trail| trail.wants_listings()) else {
             return Ok(());
         };
-        let event = AuditEvent::new(SystemTime::now(), self.requester.clone(), AuditOperation::ListEtags)
+        let event = AuditEvent::new(self.shared.clock.wall(), self.requester.clone(), AuditOperation::ListEtags)
             .with_mode(ModeId::SseS3)
             .with_parameter("etagCount", asked)
             .with_parameter("failedCount", failed);

@@ -28,10 +28,9 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use audited::Deed;
-use builder::Shared;
+use audited::PendingEvent;
+use builder::SseConfig;
 
-use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
@@ -39,6 +38,7 @@ use crate::mode::{AnyMode, KeySources, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
 use crate::stream::object_keys::ObjectKeys;
 use crate::stream::{Decryptor, Encryptor};
+use crate::trail::AuditOperation;
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
@@ -59,7 +59,7 @@ use crate::stream::{Decryptor, Encryptor};
 /// keys that the builder allows, narrowed by [`expecting`](Self::expecting).
 #[derive(Clone)]
 pub struct Sse {
-    shared: Arc<Shared>,
+    shared: Arc<SseConfig>,
     requester: Requester,
     /// All of them have to be met.
     expected: Vec<Expected>,
@@ -130,12 +130,12 @@ impl Sse {
     /// Allocates the ciphertext; for large objects use [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
         let mode = any(mode);
-        let deed = Deed::writing(AuditOperation::EncryptObject, object, &mode);
+        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
         let encrypting = async {
             let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext.len() as u64)).await?;
             Ok(Encrypted::new(envelope, encryptor.all(plaintext)?.0))
         };
-        self.audited(deed, encrypting, |encrypted| Some(&encrypted.envelope)).await
+        self.audited(pending, encrypting, |encrypted| Some(&encrypted.envelope)).await
     }
 
     /// Unlocks an object: what decrypts its body, wholly or by ranges; of one that was uploaded in parts once it has
@@ -149,8 +149,8 @@ impl Sse {
     /// be read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`. [`Error::Audit`]: it could
     /// not be put on record.
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let deed = Deed::reading(AuditOperation::DecryptObject, object, envelope);
-        self.audited(deed, self.decryptor_of(object, envelope, unlock), |_| None).await
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope);
+        self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
     }
 
     /// Decrypts an object that is in memory.
@@ -163,7 +163,7 @@ impl Sse {
     ///
     /// Allocates the plaintext; for large objects use [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let deed = Deed::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
         let decrypting = async {
             let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
             if let Some(manifest) = &encrypted.manifest {
@@ -172,7 +172,7 @@ impl Sse {
             decryptor.sequential().all(&encrypted.ciphertext).map(Zeroizing::new)
         };
         // What cannot be put on record is wiped.
-        let mut plaintext = self.audited(deed, decrypting, |_| None).await?;
+        let mut plaintext = self.audited(pending, decrypting, |_| None).await?;
         Ok(mem::take(&mut *plaintext))
     }
 
@@ -182,9 +182,9 @@ impl Sse {
         mode: AnyMode,
         plaintext_len: Option<u64>,
     ) -> Result<(Envelope, Encryptor)> {
-        let deed = Deed::writing(AuditOperation::EncryptObject, object, &mode);
+        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
         let beginning = self.encryptor_of(object, &mode, plaintext_len);
-        self.audited(deed, beginning, |(envelope, _)| Some(envelope)).await
+        self.audited(pending, beginning, |(envelope, _)| Some(envelope)).await
     }
 
     async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {

@@ -2,19 +2,19 @@
 
 use zeroize::Zeroizing;
 
-use super::audited::Deed;
+use super::audited::PendingEvent;
 use super::object::UPLOAD_DRAW;
 use super::wrapping::NewEnvelope;
 use super::{Expected, Sse, Unlock};
-use crate::audit::AuditOperation;
 use crate::envelope::{Content, Envelope, ModeId};
 use crate::error::Result;
 use crate::mode::{AnyMode, Mode, Target, any};
-use crate::multipart::{CompletedPart, CompletedUpload, List, Upload};
+use crate::multipart::{CheckedParts, CompletedPart, CompletedUpload, Upload};
 use crate::object::ObjectName;
 use crate::stream::Decryptor;
 use crate::stream::manifest::seal_manifest;
 use crate::stream::message::MessageHeader;
+use crate::trail::AuditOperation;
 
 impl Sse {
     /// Begins a multipart upload: store its [envelope](Upload::envelope) with what is kept of the upload.
@@ -28,8 +28,8 @@ impl Sse {
     /// [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit its fixed length.
     pub async fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
         let mode = any(mode);
-        let deed = Deed::writing(AuditOperation::BeginMultipart, object, &mode);
-        self.audited(deed, self.begin_upload(object, upload_id, &mode), |upload| Some(upload.envelope())).await
+        let pending = PendingEvent::writing(AuditOperation::BeginMultipart, object, &mode);
+        self.audited(pending, self.begin_upload(object, upload_id, &mode), |upload| Some(upload.envelope())).await
     }
 
     async fn begin_upload(&self, object: &ObjectName, upload_id: &[u8], mode: &AnyMode) -> Result<Upload> {
@@ -77,8 +77,8 @@ impl Sse {
         expected: &Expected,
         unlock: Unlock<'_>,
     ) -> Result<Upload> {
-        let deed = Deed::reading(AuditOperation::ResumeMultipart, object, envelope);
-        self.audited(deed, self.resume_upload(object, upload_id, envelope, expected, unlock), |_| None).await
+        let pending = PendingEvent::reading(AuditOperation::ResumeMultipart, object, envelope);
+        self.audited(pending, self.resume_upload(object, upload_id, envelope, expected, unlock), |_| None).await
     }
 
     async fn resume_upload(
@@ -121,8 +121,8 @@ impl Sse {
         unlock: Unlock<'_>,
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
     ) -> Result<CompletedUpload> {
-        let deed = Deed::reading(AuditOperation::CompleteMultipart, upload.object(), upload.envelope());
-        self.audited(deed, self.complete_upload(upload, unlock, parts), |completed| Some(&completed.envelope)).await
+        let pending = PendingEvent::reading(AuditOperation::CompleteMultipart, upload.object(), upload.envelope());
+        self.audited(pending, self.complete_upload(upload, unlock, parts), |completed| Some(&completed.envelope)).await
     }
 
     async fn complete_upload(
@@ -148,7 +148,7 @@ impl Sse {
     pub(super) async fn seal_completed(
         &self,
         upload: &Upload,
-        list: &List,
+        list: &CheckedParts,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());

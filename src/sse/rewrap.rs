@@ -1,15 +1,15 @@
 //! [`Rewrap`], the request for a new envelope around the same data key.
 
-use super::audited::Deed;
+use super::audited::PendingEvent;
 use super::wrapping::NewEnvelope;
 use super::{Sse, Unlock};
-use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
 use crate::geometry::EachLayer;
 use crate::mode::{AnyMode, LayerKey, Mode, Target, any};
 use crate::object::ObjectName;
 use crate::stream::object_keys::ObjectKeys;
+use crate::trail::AuditOperation;
 
 /// A request for a new envelope around the same data key: for a rotation, a rename, a copy within one store, or a change
 /// of mode or key. The stored body stays as it is.
@@ -99,11 +99,11 @@ impl Sse {
     ///   upload's; [`Misuse::UploadId`]; [`Misuse::RewrapOfUpload`], the request has a new name, mode or key.
     pub async fn rewrap(&self, request: Rewrap<'_>) -> Result<Envelope> {
         let (operation, source) = (AuditOperation::RewrapObject, request.source.object);
-        let deed = match &request.target {
-            None => Deed::reading(operation, source, request.envelope),
-            Some((object, mode)) => Deed::writing(operation, object, mode).out_of(source),
+        let pending = match &request.target {
+            None => PendingEvent::reading(operation, source, request.envelope),
+            Some((object, mode)) => PendingEvent::writing(operation, object, mode).out_of(source),
         };
-        self.audited(deed, self.rewrapped(&request), |envelope| Some(envelope)).await
+        self.audited(pending, self.rewrapped(&request), |envelope| Some(envelope)).await
     }
 
     /// Whether the envelope is wrapped under another version of the keyring than its primary.
