@@ -6,6 +6,7 @@ mod kit;
 use std::hint::black_box;
 
 use atrest::{CustomerKey, Envelope, ModeId, Rewrap};
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use criterion::{Criterion, criterion_group, criterion_main};
 use kit::{CASES, KIB, Kit, source};
 
