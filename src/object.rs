@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`ObjectName`], [`PartNumber`] and [`Requester`].
 
 use std::fmt;

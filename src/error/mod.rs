@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`Error`] and its parts; the variants are grouped by what the caller does next.
 
 mod audit;

@@ -1,3 +1,4 @@
+// Floor 6. May use floors 0 to 5, and no other module of floor 6.
 //! Objects that arrive in parts: from many processes, in any order, some of them several times over.
 //!
 //! ```
@@ -178,7 +179,6 @@ impl Upload {
     }
 
     /// The records of the manifest of these parts, how many they are, and their total length.
-    //= manual/format.md#completing-and-the-manifest
     pub(crate) fn list<'p>(&self, parts: impl IntoIterator<Item = CompletedPart<'p>>) -> Result<CheckedParts> {
         let (mut records, mut ends, mut before) = (Vec::new(), Vec::new(), 0);
         for part in parts {

@@ -92,7 +92,6 @@ impl OpenedRecord {
     }
 
     /// The records of the manifest, every receipt opened and compared with what the record says.
-    //= manual/format.md#completed-without-the-customer-key
     pub(crate) fn list(&self, upload: &Upload) -> Result<CheckedParts> {
         let mut records = Vec::new();
         let mut count = 0;

@@ -79,7 +79,6 @@ pub struct PartReceipt {
 }
 
 impl PartReceipt {
-    //= manual/format.md#part-and-receipt
     pub(super) fn open(upload: &ObjectKeys, receipt: &Receipt) -> Result<Self> {
         let value = upload.values().open_reserved(NAME, &receipt.0)?;
         let layers = upload.layers();

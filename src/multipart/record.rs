@@ -168,7 +168,6 @@ impl CompletionRecord {
     }
 
     /// Verifies the tag: that this record was made for this object under this master key.
-    //= manual/format.md#completed-without-the-customer-key
     pub(crate) fn verify(&self, crypto: Crypto, key: &MasterKey, object: &ObjectName) -> Result<()> {
         let context = object.binding(self.upload_id());
         let before = self.bytes.get(..self.bytes.len().saturating_sub(TAG_LEN)).unwrap_or_default();

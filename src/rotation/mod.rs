@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! [`Sweep`] and [`Inventory`]: walks over a whole store that rewrap envelopes, encrypt unencrypted objects, or report
 //! how each object is encrypted.
 //!

@@ -156,7 +156,6 @@ impl Sse {
     }
 
     /// Refuses a record that is not accepted here, before a key is used.
-    //= manual/format.md#what-the-reader-demands
     pub(crate) fn check_record(
         &self,
         object: &ObjectName,

@@ -1,3 +1,4 @@
+// Floor 7. May use floors 0 to 6, and no other module of floor 7.
 //! The one door: encrypts, decrypts and rewraps.
 
 mod access;
@@ -193,7 +194,6 @@ impl Sse {
     }
 
     /// Refuses an envelope that this handle, or the reader's expectations, do not accept. No key is requested.
-    //= manual/format.md#what-the-reader-demands
     fn check(&self, target: Target<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
         match (target.object.is_bound(), envelope.is_bound()) {
             (true, false) => return Err(Unexpected::Unbound.into()),

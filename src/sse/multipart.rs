@@ -144,7 +144,6 @@ impl Sse {
     /// The envelope and the manifest of an object that is made of these parts.
     ///
     /// A KMS is asked to unwrap and never to generate: the key-encryption key of the upload serves the object.
-    //= manual/format.md#rewrap
     pub(super) async fn seal_completed(
         &self,
         upload: &Upload,

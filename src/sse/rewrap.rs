@@ -116,7 +116,6 @@ impl Sse {
         }
     }
 
-    //= manual/format.md#rewrap
     async fn rewrapped(&self, request: &Rewrap<'_>) -> Result<Envelope> {
         let Rewrap { source, envelope, unlock, both_layers, .. } = *request;
         let Some((object, mode)) = &request.target else {
