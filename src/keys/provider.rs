@@ -12,7 +12,7 @@ use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
 
 /// The most bytes of a wrapped key.
-pub(super) const MAX_WRAPPED_LEN: usize = 6_144;
+pub(crate) const MAX_WRAPPED_LEN: usize = 6_144;
 
 /// What a key provider answers in its own time.
 pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>> + Send + 'static>>;

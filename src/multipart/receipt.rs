@@ -99,7 +99,7 @@ impl PartReceipt {
             reader.is_empty() && label.len() <= MAX_LABEL_LEN && plaintext_len <= layers.max_plaintext_len();
         let headers = EachLayer { outer, inner }.map(MessageHeader::from_bytes);
         well_formed.then_some(Self {
-            number: PartNumber::recorded(number)?,
+            number: PartNumber::any(number).ok()?,
             plaintext_len,
             label: label.to_vec(),
             headers,

@@ -36,7 +36,7 @@ pub use decision::{
 pub use error::{Profile, S3Error, S3ErrorKind, check_parts, read_part_number};
 pub use etag::{Etag, ListedEtag, StoredEtag};
 pub use headers::{EncryptionHeaders, mark_sensitive, names};
-pub use operation::Operation;
+pub use operation::S3Operation;
 pub use policy::{
     BucketPolicy, ConditionKey, ConditionValues, HostPolicy, PolicyError, PolicyErrorKind, PolicyRequest, RequestFacts,
     Verdict,

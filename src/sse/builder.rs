@@ -17,7 +17,7 @@ use crate::object::Requester;
 use crate::trail::AuditTrail;
 
 /// What every handle of one `Sse` shares.
-pub(super) struct Shared {
+pub(super) struct SseConfig {
     pub(super) keyring: Option<Keyring>,
     pub(super) kms: Option<Arc<dyn KeyProvider>>,
     pub(super) kms_keys: KmsKeys,
@@ -29,7 +29,7 @@ pub(super) struct Shared {
     pub(super) completion_records: bool,
 }
 
-impl Shared {
+impl SseConfig {
     /// A mode is accepted where there is everything that it takes; SSE-C takes nothing from here.
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {
         match mode {
@@ -161,7 +161,7 @@ impl SseBuilder {
         let (kms, kms_keys) = self.kms.unzip();
         let backend = self.backend.unwrap_or_else(Backend::fastest);
         Crypto::single(backend)?;
-        let shared = Shared {
+        let shared = SseConfig {
             keyring: self.keyring,
             kms: kms.map(|provider| Arc::new(PanicCatching(provider)) as Arc<dyn KeyProvider>),
             kms_keys: kms_keys.unwrap_or_else(|| KmsKeys::only::<&str>([])),

@@ -1,13 +1,14 @@
 //! SSE-C uploads completed without their key: records made, opened, rewrapped and finished.
 
 use super::audited::PendingEvent;
-use super::{Expected, Named, Sse, Unlock};
+use super::{Expected, Sse, Unlock};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
 use crate::keys::Keyring;
+use crate::mode::Target;
 use crate::multipart::{
-    CompletedUpload, CompletionRecord, Contents, OpenedRecord, RECORD_SALT_LEN, UnopenedPart, Upload, contents,
+    CompletedUpload, CompletionRecord, OpenedRecord, RECORD_SALT_LEN, RecordContents, UnopenedPart, Upload, contents,
 };
 use crate::object::ObjectName;
 use crate::trail::AuditOperation;
@@ -57,10 +58,10 @@ impl Sse {
         envelope: &Envelope,
         parts: impl IntoIterator<Item = UnopenedPart<'_>>,
     ) -> Result<CompletionRecord> {
-        let named = Named::upload(object, upload_id);
-        named.context()?;
+        let target = Target::upload(object, upload_id);
+        target.binding()?;
         let keyring = self.keyring().filter(|_| object.is_bound()).ok_or(Misuse::CompletionWithoutKey)?;
-        self.check(named, envelope, None)?;
+        self.check(target, envelope, None)?;
         if envelope.mode() != ModeId::SseC {
             return Err(Unexpected::Mode.into());
         }
@@ -125,7 +126,7 @@ impl Sse {
         unlock.customer_key().ok_or(CustomerKeyError::Required)?;
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
-        let keys = self.unlock(Named::upload(object, upload_id), envelope, unlock, true).await?;
+        let keys = self.unlock(Target::upload(object, upload_id), envelope, unlock, true).await?;
         let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys);
         self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
     }
@@ -181,7 +182,7 @@ impl Sse {
         &self,
         keyring: &Keyring,
         object: &ObjectName,
-        contents: &Contents,
+        contents: &RecordContents,
     ) -> Result<CompletionRecord> {
         let (key_id, version, key) = keyring.wrapping_key().await?;
         let salt = self.shared.generator.bytes::<RECORD_SALT_LEN>()?;

@@ -5,11 +5,11 @@ use zeroize::Zeroizing;
 use super::audited::PendingEvent;
 use super::object::UPLOAD_DRAW;
 use super::wrapping::NewEnvelope;
-use super::{Expected, Named, Sse, Unlock};
+use super::{Expected, Sse, Unlock};
 use crate::envelope::{Content, Envelope, ModeId};
 use crate::error::Result;
-use crate::mode::{AnyMode, Mode, any};
-use crate::multipart::{CompletedPart, CompletedUpload, List, Upload};
+use crate::mode::{AnyMode, Mode, Target, any};
+use crate::multipart::{CheckedParts, CompletedPart, CompletedUpload, Upload};
 use crate::object::ObjectName;
 use crate::stream::Decryptor;
 use crate::stream::manifest::seal_manifest;
@@ -33,21 +33,20 @@ impl Sse {
     }
 
     async fn begin_upload(&self, object: &ObjectName, upload_id: &[u8], mode: &AnyMode) -> Result<Upload> {
-        let name = object.upload_context(upload_id)?;
+        let target = Target::upload(object, upload_id);
+        target.binding()?;
         let cryptos = self.check_written(mode)?;
-        let keys = self.authorities(object).writing(mode).await?;
+        let keys = self.key_sources(target).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
         let mut drawn = Zeroizing::new([0; 2 * UPLOAD_DRAW]);
         let drawn = self.draw(&mut drawn[..], cryptos, UPLOAD_DRAW)?;
         let new = |content: Content| NewEnvelope {
-            object,
-            name: &name,
+            target,
             contents: cryptos.map(|_| content),
-            plaintext_len: None,
             wrap_salts: drawn.wrap_salts,
             kept: None,
-            len: self.shared.envelope_len,
+            fixed_len: self.shared.envelope_len,
         };
         if self.shared.envelope_len.is_some() {
             // What would not fit in the end fails before a part is uploaded.
@@ -90,10 +89,10 @@ impl Sse {
         expected: &Expected,
         unlock: Unlock<'_>,
     ) -> Result<Upload> {
-        let named = Named::upload(object, upload_id);
-        named.context()?;
+        let target = Target::upload(object, upload_id);
+        target.binding()?;
         expected.says_which(envelope.mode())?;
-        let keys = self.expecting(expected.clone()).unlock(named, envelope, unlock, true).await?;
+        let keys = self.expecting(expected.clone()).unlock(target, envelope, unlock, true).await?;
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys))
     }
 
@@ -133,7 +132,7 @@ impl Sse {
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());
-        self.check(Named::upload(object, upload.upload_id()), old, Some(unlock))?;
+        self.check(Target::upload(object, upload.upload_id()), old, Some(unlock))?;
         if let (ModeId::SseC, Unlock::CustomerKey(key)) = (old.mode(), unlock) {
             old.verify_customer_key(key)?;
         }
@@ -149,12 +148,12 @@ impl Sse {
     pub(super) async fn seal_completed(
         &self,
         upload: &Upload,
-        list: &List,
+        list: &CheckedParts,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());
-        let authorities = self.authorities(object);
-        let keys = authorities.completing(old, upload.upload_id(), upload.keys(), unlock.customer_key()).await?;
+        let sources = self.key_sources(Target::upload(object, upload.upload_id()));
+        let keys = sources.completing(old, upload.keys(), unlock.customer_key()).await?;
 
         let manifest = seal_manifest(upload.keys(), &list.records)?;
         let content = |manifest: MessageHeader| Content::Multipart {
@@ -163,13 +162,11 @@ impl Sse {
             manifest,
         };
         let envelope = NewEnvelope {
-            object,
-            name: &object.wrap_context(b""),
+            target: Target::object(object),
             contents: manifest.headers.map(content),
-            plaintext_len: None,
             wrap_salts: self.wrap_salts(&keys)?,
             kept: None,
-            len: self.len_after(old),
+            fixed_len: self.len_after(old),
         };
         let envelope = envelope.wrap(&keys, upload.keys())?;
         let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.keys(), list.plaintext_len);

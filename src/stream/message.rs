@@ -3,7 +3,7 @@
 use crate::crypto::{AeadKey, Crypto, NONCE_LEN, Prk, constant_time_eq, label};
 use crate::error::{Error, Result};
 use crate::geometry::{self, EachLayer};
-use crate::secret::DataKey;
+use crate::secret::{DataKey, redacted};
 
 pub(crate) const CHUNK_LEN: usize = 16_384;
 pub(crate) const TAG_LEN: usize = 16;
@@ -27,13 +27,6 @@ impl MessageHeader {
 
     pub(crate) fn salt(&self) -> [u8; SALT_LEN] {
         *self.0.first_chunk().expect("a header begins with its salt")
-    }
-}
-
-/// Redacted: the commitment is derived from the key.
-impl std::fmt::Debug for MessageHeader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("MessageHeader(..)")
     }
 }
 
@@ -122,11 +115,7 @@ impl MessageKey {
     }
 }
 
-impl std::fmt::Debug for MessageKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("MessageKey(..)")
-    }
-}
+redacted!(MessageHeader, MessageKey);
 
 const _: () = {
     assert!(CHUNK_LEN as u64 == geometry::CHUNK_LEN);

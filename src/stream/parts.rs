@@ -110,7 +110,7 @@ impl PartTable {
 
     pub(crate) fn info(&self, index: usize) -> Option<PartInfo> {
         Some(PartInfo {
-            number: PartNumber::recorded(*self.numbers.get(index)?)?,
+            number: PartNumber::any(*self.numbers.get(index)?).ok()?,
             plaintext: self.geometry.plaintext_range(index)?,
             ciphertext: self.geometry.ciphertext_range(index)?,
         })

@@ -240,8 +240,8 @@ impl<'a> Names<'a> {
         Some(Self {
             bucket_name: text(object.bucket())?,
             key: text(object.key())?,
-            version_id: text(object.version_id_bytes()),
-            realm: text(object.realm_bytes()),
+            version_id: text(object.version_id()),
+            realm: text(object.realm()),
         })
     }
 }

@@ -28,7 +28,7 @@ impl Quota {
 
     /// Sets the burst: how many uses may come at once after a pause.
     #[must_use]
-    pub fn burst(self, uses: NonZeroU32) -> Self {
+    pub fn with_burst(self, uses: NonZeroU32) -> Self {
         Self { burst: uses, ..self }
     }
 

@@ -84,15 +84,15 @@ fn uploads() -> Vec<multipart::Golden> {
 }
 
 fn object() -> ObjectName {
-    ObjectName::new("photos", "cat é.jpg").unwrap().realm("account-7").unwrap()
+    ObjectName::new("photos", "cat é.jpg").unwrap().with_realm("account-7").unwrap()
 }
 
 fn mode(id: ModeId, key: &str) -> AnyMode {
     let pairs = || EncryptionContext::new().with("team", "photos").unwrap();
     match id {
         ModeId::SseKms if key.is_empty() => SseKms::default().into(),
-        ModeId::SseKms => SseKms::new(key).context(pairs()).into(),
-        ModeId::DsseKms => DsseKms::new(key).context(pairs()).into(),
+        ModeId::SseKms => SseKms::new(key).with_context(pairs()).into(),
+        ModeId::DsseKms => DsseKms::new(key).with_context(pairs()).into(),
         _ => SseS3.into(),
     }
 }
@@ -115,7 +115,7 @@ pub(crate) fn write(directory: &Path, root_key: &RootKey) {
         .tag("team", "photos")
         .tag("größe", "")
         .rotated_every_days(90)
-        .quota(Quota::per_second(10_000.try_into().unwrap()).burst(20_000.try_into().unwrap()))
+        .quota(Quota::per_second(10_000.try_into().unwrap()).with_burst(20_000.try_into().unwrap()))
         .policy(policy.allow(Permission::Unwrap, [&alice(), &backup]));
     admin.create_keys([app, NewKey::new().id(DISABLED), NewKey::new().id(PENDING)]).unwrap();
 
@@ -249,7 +249,7 @@ fn assert_keys(kms: &EmbeddedKms) {
     let alice = Requester::new("arn:aws:iam::111122223333:user/alice");
     let policy = KeyPolicy::new().allow(Permission::Generate, [&alice]).allow(Permission::Unwrap, [&alice]);
     assert_eq!(app.policy, Some(policy.allow(Permission::Unwrap, [&Requester::new("backup")])));
-    let quota = Quota::per_second(10_000.try_into().unwrap()).burst(20_000.try_into().unwrap());
+    let quota = Quota::per_second(10_000.try_into().unwrap()).with_burst(20_000.try_into().unwrap());
     assert_eq!(app.quota, Some(quota));
 
     let [disabled, pending] = [DISABLED, PENDING].map(|id| admin.describe_key(id).unwrap());

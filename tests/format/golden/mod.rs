@@ -81,7 +81,7 @@ struct Golden {
 
 fn objects() -> Vec<Golden> {
     let named = |key: &str| ObjectName::new("photos", key).unwrap();
-    let full = named("a//b/../c é").realm("account-7").unwrap().version_id("v1").unwrap();
+    let full = named("a//b/../c é").with_realm("account-7").unwrap().with_version_id("v1").unwrap();
     let golden = |file, mode, len, known, object| Golden { file, mode, len, known, object };
     vec![
         golden("sse-s3", ModeId::SseS3, 20_000, true, named("cat.jpg")),
@@ -100,8 +100,8 @@ fn objects() -> Vec<Golden> {
 fn mode(id: ModeId) -> AnyMode {
     let context = || EncryptionContext::new().with("team", "photos").unwrap().with("a", "").unwrap();
     match id {
-        ModeId::SseKms => SseKms::new(KMS_KEY).context(context()).into(),
-        ModeId::DsseKms => DsseKms::new(KMS_KEY).context(context()).into(),
+        ModeId::SseKms => SseKms::new(KMS_KEY).with_context(context()).into(),
+        ModeId::DsseKms => DsseKms::new(KMS_KEY).with_context(context()).into(),
         ModeId::SseC => SseC::new(customer_key()).into(),
         _ => SseS3.into(),
     }

@@ -81,10 +81,10 @@ impl<'a> Folder<'a> {
 
     fn modes(&self) -> Vec<AnyMode> {
         let context = || EncryptionContext::new().with("team", "photos").unwrap();
-        let mut modes: Vec<AnyMode> = vec![SseS3.into(), SseKms::new("alias/app").context(context()).into()];
+        let mut modes: Vec<AnyMode> = vec![SseS3.into(), SseKms::new("alias/app").with_context(context()).into()];
         modes.extend(self.customer_key.clone().map(|key| SseC::new(key).into()));
         if Backend::AwsLc.is_compiled() {
-            modes.push(DsseKms::new("alias/app").context(context()).into());
+            modes.push(DsseKms::new("alias/app").with_context(context()).into());
         }
         modes
     }
@@ -268,8 +268,12 @@ fn a_second_implementation_opens_all_that_the_library_writes() {
     for backend in backends() {
         let directory = tempfile::tempdir().unwrap();
         let mut folder = Folder::new(directory.path(), backend);
-        let bound =
-            ObjectName::new("photos", "a//b/../c é").unwrap().realm("account-7").unwrap().version_id("v1").unwrap();
+        let bound = ObjectName::new("photos", "a//b/../c é")
+            .unwrap()
+            .with_realm("account-7")
+            .unwrap()
+            .with_version_id("v1")
+            .unwrap();
         for mode in folder.modes() {
             for (name, object) in [("bound", &bound), ("unbound", &ObjectName::unbound())] {
                 for len in [0, 1, C, 2 * C + 1] {

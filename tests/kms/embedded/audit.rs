@@ -211,7 +211,7 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     let sse = Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms.clone()), KmsKeys::all()).audit(trail);
     let sse = sse.build().unwrap().requested_by(owner());
     let object = ObjectName::new("photos", "cat.jpg").unwrap();
-    let mode = SseKms::new("alias/app").context(context());
+    let mode = SseKms::new("alias/app").with_context(context());
     let stored = sse.blocking().encrypt(&object, mode, b"a plaintext that is a canary").unwrap();
     sse.blocking().decrypt(&object, &stored, Unlock::Server).unwrap();
     let generated = generate(&kms, "alias/app", &owner()).unwrap();

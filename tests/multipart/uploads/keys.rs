@@ -114,7 +114,7 @@ fn a_completed_object_is_rewrapped_renamed_and_read_under_the_same_manifest_and_
         })
         .into_iter()
         .for_each(|envelope| {
-            let renamed = ObjectName::new("photos", "copy").unwrap().version_id("v2").unwrap();
+            let renamed = ObjectName::new("photos", "copy").unwrap().with_version_id("v2").unwrap();
             let moved = sse.rewrap(Rewrap::of(object, &envelope, unlock).to(&renamed, mode.clone())).unwrap();
             for (object, envelope) in [(object, envelope), (&renamed, moved)] {
                 let stored = Encrypted::new(envelope, body.clone()).with_manifest(manifest.clone());

@@ -82,7 +82,7 @@ fn hides_all(error: &Error) {
     {
         let answer = atrest::s3::S3Error::of_write(error);
         hides(&answer);
-        assert!(!answer.to_xml(atrest::s3::Operation::PutObject, "request", "host").contains(CANARY));
+        assert!(!answer.to_xml(atrest::s3::S3Operation::PutObject, "request", "host").contains(CANARY));
     }
 }
 

@@ -129,7 +129,7 @@ fn wrapped_key_name(key_id: &str, context: &EncryptionContext) -> atrest::Result
             encoded.extend_from_slice(text.as_bytes());
         }
     }
-    ObjectName::new("wrapped-keys", encoded)?.realm(key_id)
+    ObjectName::new("wrapped-keys", encoded)?.with_realm(key_id)
 }
 
 /// The key name that an id or an alias refers to.
