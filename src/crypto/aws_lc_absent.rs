@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use zeroize::Zeroizing;
+use crate::secret::Wiped;
 
 use super::NONCE_LEN;
 
@@ -33,7 +33,7 @@ impl Hmac {
         unreachable!("Crypto refuses a backend that is not compiled")
     }
 
-    pub(super) fn compute<'a>(&self, _: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
+    pub(super) fn compute<'a>(&self, _: impl IntoIterator<Item = &'a [u8]>) -> Wiped<64> {
         match self.0 {}
     }
 }
