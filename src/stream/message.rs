@@ -102,7 +102,12 @@ impl MessageKey {
         let mut chunks = sealed.chunks_exact(SEALED_CHUNK_LEN).zip(plaintext.chunks_exact_mut(CHUNK_LEN));
         (first..)
             .zip(&mut chunks)
-            .try_for_each(|(index, (sealed, plaintext))| self.aead.open(&self.nonce(index), sealed, plaintext))
+            .try_for_each(|(index, (sealed, plaintext))| self.open_chunk(index, sealed, plaintext))
+    }
+
+    /// Opens one chunk; `plaintext` is 16 bytes shorter than `sealed`.
+    pub(super) fn open_chunk(&self, index: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
+        self.aead.open(&self.nonce(index), sealed, plaintext)
     }
 
     /// Opens one chunk where it stands and gives its plaintext.
