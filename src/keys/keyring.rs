@@ -236,7 +236,7 @@ impl Keyring {
 
     /// The key id, as it stands in every envelope wrapped under this keyring.
     pub fn key_id(&self) -> String {
-        self.state().key_id.clone()
+        self.state().key_id.to_string()
     }
 
     /// The number of the version that wraps.
@@ -327,7 +327,7 @@ impl Keyring {
 
     /// The key that wraps, with its id and number, all of one moment. A stored keyring is read again first where the
     /// last read is longer ago than it may be.
-    pub(crate) async fn wrapping_key(&self) -> Result<(String, u32, Arc<MasterKey>)> {
+    pub(crate) async fn wrapping_key(&self) -> Result<(Arc<str>, u32, Arc<MasterKey>)> {
         if let Ok(stored) = self.0.stored() {
             stored.fresh().await?;
         }

@@ -196,7 +196,7 @@ impl KeyringBuilder {
         let opening = Opening::new(&self)?;
         let (sealed, tag) = opening.load().await?;
         let (state, root_key) = opening.open(sealed, root_key).await?;
-        if self.key_id.is_some_and(|expected| expected != state.key_id) {
+        if self.key_id.is_some_and(|expected| *expected != *state.key_id) {
             return Err(Unexpected::KeyringId.into());
         }
         if state.generation < self.min_generation {

@@ -12,7 +12,7 @@ use crate::secret::MasterKey;
 /// Everything a keyring is, at one moment.
 #[derive(Clone)]
 pub(crate) struct KeyringState {
-    pub(crate) key_id: String,
+    pub(crate) key_id: Arc<str>,
     pub(crate) generation: u64,
     pub(crate) primary: u32,
     pub(crate) next_version: u32,
@@ -58,7 +58,14 @@ impl VersionState {
 
 impl KeyringState {
     pub(super) fn empty(key_id: String, generation: u64, primary: u32, next_version: u32) -> Self {
-        Self { key_id, generation, primary, next_version, versions: BTreeMap::new(), gone: BTreeMap::new() }
+        Self {
+            key_id: key_id.into(),
+            generation,
+            primary,
+            next_version,
+            versions: BTreeMap::new(),
+            gone: BTreeMap::new(),
+        }
     }
 
     /// Makes a new keyring with one version.
@@ -157,7 +164,7 @@ impl KeyringState {
     /// restored from a backup it may have been the primary since.
     pub(super) fn retire(&mut self, number: u32, usage: &KeyUsage) -> Result<()> {
         self.retirable(number)?;
-        if usage.key_id != self.key_id {
+        if *usage.key_id != *self.key_id {
             return Err(KeyringError::UsageOfOtherKeyring.into());
         }
         usage.check_unused(self, number)?;

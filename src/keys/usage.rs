@@ -59,7 +59,7 @@ impl KeyUsage {
         let state = keyring.state();
         let unused = |state: VersionState| VersionUsage { state, objects: 0, uploads: 0 };
         Self {
-            key_id: state.key_id.clone(),
+            key_id: state.key_id.to_string(),
             generation: state.generation,
             primary: state.primary,
             versions: state.versions.iter().map(|(number, version)| (*number, unused(version.state))).collect(),
