@@ -267,8 +267,8 @@ impl Keyring {
     /// When the stored keyring was last read, by the wall clock of this machine. `None` for a keyring that no other
     /// process changes: one in memory, or of the embedded KMS.
     ///
-    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringBuilder::max_age), and the keyring cannot be
-    /// read again.
+    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringBuilder::max_age), and the keyring cannot
+    /// be read again.
     pub fn last_read(&self) -> Option<SystemTime> {
         self.0.stored().ok().map(|stored| stored.last_read())
     }
