@@ -1,4 +1,4 @@
-//! Events of `tracing`.
+//! [`TracingSink`]: passes audit events to `tracing`.
 
 use std::fmt;
 use std::future::ready;
