@@ -13,7 +13,7 @@ use atrest::{
     Rewrap, RootKey, Sse, SseKms, SseS3, Unlock,
 };
 use atrest_kit::parts::{Part, attempt, number};
-use atrest_kit::support::{C, Service, name, plain};
+use atrest_kit::{C, Service, name, plain};
 
 fn kms_service() -> (Sse, Arc<MemoryKms>, String) {
     let kms = Arc::new(MemoryKms::new());
