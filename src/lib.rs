@@ -146,12 +146,12 @@ pub mod audit {
     //! ```
     //!
     //! Each object that is encrypted, opened or rewrapped gives one event, and so does each call of a KMS that keeps a
-    //! trail, also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The manual's
-    //! page [audit](crate::manual::audit) says what each event holds.
+    //! trail, also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The
+    //! manual's page [audit](crate::manual::audit) says what each event holds.
     //!
     //! A sink is a trait with one required method. The library has [`MemorySink`]; with the cargo feature `audit-json`
-    //! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`, for a
-    //! service's own logs.
+    //! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`,
+    //! for a service's own logs.
 
     #[cfg(feature = "tracing")]
     pub use crate::adapter::audit::TracingSink;

@@ -234,8 +234,9 @@ pub enum KeyProviderErrorKind {
     /// The requester exceeded its rate: try again later.
     #[error("too many requests, try again later")]
     Throttled,
-    /// The provider's own credentials or configuration do not work: they are missing, expired or wrong. No client caused
-    /// this, and only an operator can mend it: it is never transient and never answered as a refusal of the requester.
+    /// The provider's own credentials or configuration do not work: they are missing, expired or wrong. No client
+    /// caused this, and only an operator can mend it: it is never transient and never answered as a refusal of the
+    /// requester.
     #[error("the provider's own credentials or configuration do not work")]
     Misconfigured,
     /// The provider refuses the request or the wrapped key as invalid.

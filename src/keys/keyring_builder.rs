@@ -40,8 +40,8 @@ const WAIT: Duration = Duration::from_secs(10);
 /// # Ok(()) }
 /// ```
 ///
-/// A new file has mode 0600. A file that is replaced keeps its owner, group and mode, or the change is refused. A change
-/// takes a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file
+/// A new file has mode 0600. A file that is replaced keeps its owner, group and mode, or the change is refused. A
+/// change takes a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file
 /// (`NAME.tmp`), synchronises it and renames it. Two processes that rotate at the same time thus make two versions, and
 /// a crash leaves the old file or the new one. Links are followed at every use; the file at their end is locked and
 /// replaced. A missing or damaged file is an error; it is never replaced by a new one.

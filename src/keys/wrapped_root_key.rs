@@ -1,4 +1,4 @@
-//! A root key that a key provider unwraps at each start.
+//! [`RootKey::create_wrapped`] and [`RootKey::open_wrapped`]: a root key that a key provider unwraps at each start.
 //!
 //! ```text
 //! atrest-root-key 1
@@ -75,7 +75,7 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// As [`create_wrapped`](Self::create_wrapped).
+    /// The errors of [`create_wrapped`](Self::create_wrapped).
     pub fn create_wrapped_blocking(
         path: impl AsRef<Path>,
         provider: Arc<dyn KeyProvider>,
@@ -116,7 +116,7 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// As [`open_wrapped`](Self::open_wrapped).
+    /// The errors of [`open_wrapped`](Self::open_wrapped).
     pub fn open_wrapped_blocking(
         path: impl AsRef<Path>,
         provider: Arc<dyn KeyProvider>,
