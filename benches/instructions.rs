@@ -6,7 +6,9 @@
 //! cargo bench --no-default-features --features s3 --bench instructions -- --record    writes instructions.txt
 //! ```
 //!
-//! Without an argument each case runs once and is not counted. Callgrind counts the instructions, so valgrind has to be installed. A count does not depend on the load of the
+//! Without an argument each case runs once and is not counted.
+//!
+//! Callgrind counts the instructions, so valgrind has to be installed. A count does not depend on the load of the
 //! machine, but on the compiler: the file names the one that it was recorded with. RustCrypto is the backend, because
 //! its functions and files have names by which they can be left out.
 
