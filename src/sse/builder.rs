@@ -15,6 +15,7 @@ use crate::keys::{KeyProvider, Keyring};
 use crate::mode::KmsKeys;
 use crate::object::Requester;
 use crate::trail::AuditTrail;
+use crate::workers::Workers;
 
 /// What every handle of one `Sse` shares.
 pub(super) struct SseConfig {
@@ -25,6 +26,7 @@ pub(super) struct SseConfig {
     pub(super) backend: Backend,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) generator: Generator,
+    pub(super) workers: Option<Arc<dyn Workers>>,
     pub(super) envelope_len: Option<usize>,
     pub(super) completion_records: bool,
 }
@@ -65,6 +67,7 @@ pub struct SseBuilder {
     backend: Option<Backend>,
     clock: Option<Arc<dyn Clock>>,
     generator: Generator,
+    workers: Option<Arc<dyn Workers>>,
     envelope_len: Option<usize>,
     completion_records: bool,
 }
@@ -135,6 +138,20 @@ impl SseBuilder {
         Self { generator: Generator::new(factory), ..self }
     }
 
+    /// Sets the threads among which a large call divides its chunks. The default is the caller's thread alone.
+    ///
+    /// One-shot calls, large updates, ranges and parts use them, in one layer and in two, for batches of
+    /// [`Workers::min_len`] bytes and more. They give the same bytes as one thread.
+    ///
+    /// # Performance
+    ///
+    /// The calling thread waits for the batch. An encryptor or reader of DSSE-KMS holds up to 16 MiB between its layers
+    /// once it is handed that much at once.
+    #[must_use]
+    pub fn workers(self, workers: Arc<dyn Workers>) -> Self {
+        Self { workers: Some(workers), ..self }
+    }
+
     /// Has every envelope be exactly this many bytes long, so that a listing knows a body's length from the stored
     /// length alone. 1,024 does for most.
     #[must_use]
@@ -169,6 +186,7 @@ impl SseBuilder {
             backend,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             generator: self.generator,
+            workers: self.workers,
             envelope_len: self.envelope_len,
             completion_records: self.completion_records,
         };

@@ -11,3 +11,4 @@ mod memory;
 mod range;
 mod secrets;
 mod tamper;
+mod workers;
