@@ -1,6 +1,5 @@
+// Floor 0, a noun: any module may use it. Only this module and `files` call the operating system.
 //! [`Clock`], the source of the current time; [`SystemClock`]; [`Moment`]; conversion to milliseconds since 1970.
-//!
-//! Floor 0. Only this module and `files` call the operating system.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};

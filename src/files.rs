@@ -1,6 +1,5 @@
+// Floor 0, a noun: any module may use it. Only this module and `clock` call the operating system.
 //! File primitives: files that only their owner may read, and directories that are synchronised.
-//!
-//! Floor 0. The only place beside `clock` that touches the system; uses the errors alone.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};

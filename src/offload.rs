@@ -1,7 +1,6 @@
+// Floor 0, a noun: any module may use it.
 //! Threads for what blocks, so that no executor's thread waits for it: [`offload`] for rare work, [`Worker`] for work
 //! that comes again and again.
-//!
-//! Floor 0. Uses the errors alone.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! The key types [`MasterKey`], [`CustomerKey`], [`KeyEncryptionKey`] and [`DataKey`]: 32 bytes on the heap, wiped on
 //! drop, redacted in `Debug`.
 //!

@@ -1,6 +1,5 @@
+// Floor 4. May use the floors below: keys, stream, crypto and the nouns.
 //! [`Envelope`], the record that is stored beside an object; [`ModeId`] and [`EnvelopeState`], what it is about.
-//!
-//! Floor 4. Uses the keys that wrap (floor 3), messages, crypto and the ground.
 
 mod codec;
 mod fields;

@@ -327,7 +327,6 @@ impl Keyring {
 
     /// The key that wraps, with its id and number, all of one moment. A stored keyring is read again first where the
     /// last read is longer ago than it may be.
-    //= manual/format.md#retiring-a-key-version
     pub(crate) async fn wrapping_key(&self) -> Result<(String, u32, Arc<MasterKey>)> {
         if let Ok(stored) = self.0.stored() {
             stored.fresh().await?;

@@ -13,7 +13,6 @@ impl KeyringState {
     /// # Errors
     ///
     /// The stored keyring does not continue this one.
-    //= manual/format.md#the-keyring
     pub(super) fn continued_by(&self, stored: Self) -> Result<Self, OtherHistory> {
         if stored.key_id != self.key_id {
             return Err(OtherHistory::KeyId);

@@ -1,3 +1,4 @@
+// Floor 3. May use the floors below: stream, crypto and the nouns.
 //! Keys that wrap keys: whose they are, how they wrap, how they rotate.
 
 #[cfg(feature = "s3")]

@@ -15,7 +15,6 @@ pub(crate) struct Wrapping {
 
 impl Wrapping {
     /// Takes the key-encryption key under a salt that is fresh for every wrap.
-    //= manual/format.md#keys
     pub(crate) fn new(crypto: Crypto, kek: &[u8; KEY_LEN], wrap_salt: &[u8; WRAP_SALT_LEN]) -> Self {
         Self { prk: Prk::extract(crypto, wrap_salt, kek) }
     }

@@ -1,9 +1,8 @@
+// Floor 6. May use floors 0 to 5, and no other module of floor 6.
 //! [`EmbeddedKms`], a key management service in one sealed file of this process (feature `embedded-kms`), and its
 //! types.
 //!
 //! For another KMS implement [`KeyProvider`](crate::KeyProvider).
-//!
-//! Floor 6. Uses the audit trail, the keys and everything below.
 
 #[cfg(feature = "embedded-kms")]
 mod embedded;

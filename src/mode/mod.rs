@@ -1,7 +1,6 @@
+// Floor 5. May use floors 0 to 4, and no other module of floor 5.
 //! The four modes as types: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], and [`AnyMode`] over them; [`KeySources`], which
 //! gets the keys of a mode. The mode of a stored object is a [`ModeId`], beside the envelope.
-//!
-//! Floor 5. Uses envelopes (floor 4) and what is below them.
 
 mod dsse_kms;
 mod kms_keys;

@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! [`Sweep`] and [`Inventory`]: walks over a whole store that rewrap envelopes, encrypt unencrypted objects, or report
 //! how each object is encrypted.
 //!
@@ -76,10 +77,9 @@ mod sweep;
 mod table;
 mod target;
 mod totals;
-mod unencrypted;
 mod work;
 
-pub use blocking::{BlockingEntry, BlockingInventory, BlockingSweep};
+pub use blocking::{BlockingInventory, BlockingSweep};
 pub use cursor::Cursor;
 pub use entry::{Entry, EnvelopeStore, StoreFuture, UnencryptedStore};
 pub use inventory::{Inventory, InventoryRow};

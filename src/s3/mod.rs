@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! S3's semantics as pure functions, for services that speak S3 (feature `s3`): which encryption a request gets, or
 //! which error.
 //!

@@ -56,7 +56,6 @@ pub(crate) struct MessageKey {
 
 impl MessageKey {
     /// The key of a new message under a fresh salt.
-    //= manual/format.md#messages
     pub(crate) fn new(crypto: Crypto, data_key: &DataKey, salt: &[u8; SALT_LEN], context: &[u8]) -> Self {
         let prk = Prk::from_key(crypto, data_key.expose_secret());
         let (aead, base_nonce, commitment) = AeadKey::derive::<COMMITMENT_LEN>(&prk, label::MESSAGE, &[salt, context]);

@@ -1,3 +1,4 @@
+// Floor 2. May use the floors below: crypto and the nouns.
 //! Messages and chunks; knows no key but its own, and does no I/O.
 //!
 //! ```text

@@ -82,7 +82,6 @@ impl PartTable {
     /// # Errors
     ///
     /// Inauthentic: they contradict the envelope, or themselves.
-    //= manual/format.md#completing-and-the-manifest
     pub(crate) fn new(layers: Layers, records: Vec<u8>, count: u32, plaintext_len: u64) -> Result<Self> {
         let decoded = || records.chunks(record_len(layers)).map(|record| PartRecord::decode(layers, record));
         let mut numbers = Vec::with_capacity(records.len() / record_len(layers));

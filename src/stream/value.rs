@@ -118,7 +118,6 @@ impl ValueSealer {
     }
 
     /// Seals a value under a name of the library's own.
-    //= manual/format.md#sealed-values
     pub(crate) fn seal_reserved(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
         let salts = self.keys.fresh_salts()?;
         let layers = self.keys.each_layer().as_ref().zip(salts);

@@ -1,6 +1,7 @@
+// Floor 5. May use floors 0 to 4, and no other module of floor 5.
 //! The audit trail: [`AuditTrail`], [`AuditEvent`], [`AuditOperation`], the trait [`AuditSink`] and [`MemorySink`].
 //!
-//! Floor 5. Uses the envelope and everything below. Sinks in other people's formats are in `adapter/audit`; the public
+//! Sinks in other people's formats are in `adapter/audit`; the public
 //! path of both is `atrest::audit`.
 
 mod event;

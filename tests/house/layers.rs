@@ -66,6 +66,7 @@ const CRYPTO_CRATES: &[&str] = &[
     "aws_lc_rs",
     "aws_lc_sys",
     "getrandom",
+    "graviola",
     "hkdf",
     "hmac",
     "md5",
@@ -90,6 +91,19 @@ fn every_file_of_the_crate_keeps_to_its_floor() {
     assert!(house.files.len() > 10, "the scanner found no source files");
     assert!(paths > 50, "the scanner found no paths");
     assert!(violations.is_empty(), "{} violations:\n{}", violations.len(), violations.join("\n"));
+}
+
+#[test]
+fn the_first_line_of_every_module_of_a_floor_names_its_floor() {
+    let house = House::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
+    for (floor, modules) in FLOORS {
+        for module in *modules {
+            let file = house.files.iter().find(|file| file.module == [*module]).expect("the table names a module");
+            let line = file.text.lines().next().unwrap_or_default();
+            let says = line.strip_prefix(&format!("// Floor {floor}")).is_some_and(|rest| rest.starts_with([',', '.']));
+            assert!(says, "{} is on floor {floor}, but its first line is: {line}", file.shown);
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use atrest::audit::{AuditTrail, MemorySink};
 use atrest::kms::{EmbeddedKms, NewKey};
 use atrest::{Error, KeyProvider, KeyRequest, Keyring, ObjectName, Requester, RootKey, Sse, SseS3, Unlock};
-use atrest_kit::support::wall_clock;
+use atrest_kit::wall_clock;
 use pollster::block_on;
 use rand_core::{TryCryptoRng, TryRng};
 

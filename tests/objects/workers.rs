@@ -9,8 +9,7 @@ use std::thread;
 use allocation_counter::measure;
 use atrest::error::{Error, Misuse};
 use atrest::{AnyMode, Encrypted, ScopedThreads, Sse, SseS3, Workers};
-use atrest_kit::kit::Playback;
-use atrest_kit::support::{C, Service, name, open, plain, seal};
+use atrest_kit::{C, Playback, Service, Steps, name, plain, read_streamed, seal};
 
 /// Runs a batch as the test wants, and counts the batches.
 struct Runner<F> {
@@ -81,8 +80,7 @@ fn assert_reads(sse: &Sse, service: &Service, stored: &Encrypted, plaintext: &[u
     let read = sse.blocking().decrypt(&name(), stored, unlock()).unwrap();
     assert!(*read == *plaintext, "{what}: decrypt");
     let decryptor = sse.blocking().decryptor(&name(), &stored.envelope, unlock()).unwrap();
-    let (read, end) = open(&decryptor, &stored.ciphertext, 20 * C + 77);
-    end.unwrap();
+    let read = read_streamed(&decryptor, &stored.ciphertext, &Steps::of(20 * C + 77)).into_result().unwrap();
     assert!(read == plaintext, "{what}: sequential");
     let (start, end) = (C / 2, plaintext.len() - 3);
     let plan = decryptor.range(start as u64..end as u64, stored.ciphertext.len() as u64).unwrap();
