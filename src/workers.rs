@@ -1,4 +1,5 @@
-//! [`Workers`]: the threads that seal and open the chunks of one call, and [`ScopedThreads`], which starts them itself.
+// Floor 0. Uses `error`; any module may use it.
+//! [`Workers`], the threads that seal and open the chunks of one call; [`ScopedThreads`].
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
