@@ -81,5 +81,5 @@ pub fn decryptor(backend: Backend, key: &DataKey, context: &[u8], header: &[u8; 
 
 fn object_keys(backend: Backend, key: &DataKey) -> Result<ObjectKeys> {
     let layer = LayerSecret { crypto: Crypto::single(backend)?, data_key: key.duplicate() };
-    Ok(ObjectKeys::new(EachLayer::one(layer), Generator::default()))
+    Ok(ObjectKeys::new(EachLayer::one(layer), Generator::default(), None))
 }

@@ -85,6 +85,7 @@
 //!   [`manual::s3`].
 //! - `tracing`: emits the audit trail as events of `tracing`.
 //! - `passphrase`: seals keyring files and key stores under a passphrase.
+//! - `rayon`: lets a `rayon::ThreadPool` seal and open the chunks of large calls ([`Workers`]).
 //! - `testing`: an in-memory KMS, the conformance suite for key providers, and a log that detects a repeated nonce.
 //!
 //! Features only add: a feature changes no field, variant, behaviour or stored byte of what exists without it.
@@ -121,6 +122,7 @@ mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trail;
+mod workers;
 
 pub mod audit {
     //! The audit trail: events of what was done with keys and objects and for whom, and of what was refused.
@@ -176,6 +178,9 @@ pub use stream::{
     Decryptor, Encryptor, Finished, ListedPart, ManifestPage, PartInfo, PlaintextReader, RangePlan, SealedValue,
     ValueSealer,
 };
+
+// Threads.
+pub use workers::{ScopedThreads, Workers};
 
 // Keys and their sources.
 pub use clock::Clock;

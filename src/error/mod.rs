@@ -362,6 +362,9 @@ pub enum Misuse {
     /// The output is shorter than `update_len`, `finish_len` or `output_len` says.
     #[error("the output is shorter than update_len, finish_len or output_len says")]
     OutputTooSmall,
+    /// The workers of an `Sse`, or a task that they ran, panicked.
+    #[error("the workers of this Sse panicked; nothing of the call counts")]
+    WorkersPanicked,
     /// The caller gave more bytes than the plan of a range fetches; `decrypt_pieces` accepts a wider answer.
     #[error("more bytes were given than the plan of the range fetches; decrypt_pieces accepts a wider answer")]
     FetchedLen,

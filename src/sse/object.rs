@@ -138,9 +138,9 @@ impl Sse {
         keys.iter().filter_map(|layer| layer.key.kms_id()).try_for_each(|key_id| self.check_kms_key(key_id, None))
     }
 
-    /// The data keys of an object with the generator of its salts.
+    /// The data keys of an object with the generator of its salts and the workers.
     pub(super) fn object_keys(&self, layers: EachLayer<LayerSecret>) -> ObjectKeys {
-        ObjectKeys::new(layers, self.shared.generator.clone())
+        ObjectKeys::new(layers, self.shared.generator.clone(), self.shared.workers.clone())
     }
 
     /// Draws the salts and data keys of a new object or upload: `len` bytes for each layer, from the outer layer inward.

@@ -80,7 +80,7 @@ pub(super) fn message_readers(keys: &EachLayer<Arc<MessageKey>>, extents: EachLa
     let outer = MessageReader::new(keys.outer.clone(), extents.outer, false);
     let inner = keys.inner.as_ref().zip(extents.inner);
     let inner = inner.map(|(key, extent)| MessageReader::new(key.clone(), extent, true));
-    Layered::new(outer, inner, SEALED_CHUNK_LEN)
+    Layered::new(outer, inner, keys.outer.pipe_chunks() * SEALED_CHUNK_LEN)
 }
 
 /// Reads parts in order, each a message of its own.

@@ -57,7 +57,7 @@ impl Transform for MessageWriter {
         }
         // Whole chunks go straight from the input into the output, as one batch.
         let (whole, mut rest) = input.split_at(input.len() / CHUNK_LEN * CHUNK_LEN);
-        self.key.seal_chunks(index, whole, output);
+        self.key.seal_chunks(index, whole, output)?;
         self.stage.fill(&mut rest, CHUNK_LEN, self.taken < geometry::CHUNK_LEN);
         Ok(())
     }
