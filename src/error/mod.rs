@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`Error`] and its parts; the variants are grouped by what the caller does next.
 
 mod audit;
@@ -364,22 +365,26 @@ pub enum Misuse {
     /// The receipt of a part was requested with the result of another encryptor.
     #[error("the receipt of a part takes the result of the part's own encryptor, not of another one")]
     OtherPart,
-    /// A rewrap into or out of SSE-C leaves the old key able to open the object: call `rewrap_as_revoking_nothing` to
-    /// accept this.
+    /// A rewrap into or out of SSE-C leaves the old key able to open the object: call
+    /// [`Rewrap::across_customer_key`](crate::Rewrap::across_customer_key) to accept that, or encrypt again.
     #[error(
-        "a rewrap into or out of SSE-C leaves the old key able to open the object: call rewrap_as_revoking_nothing, or \
-         encrypt again"
+        "a rewrap into or out of SSE-C leaves the old key able to open the object: accept that with \
+         Rewrap::across_customer_key, or encrypt again"
     )]
     RewrapCrossesCustomerKey,
     /// DSSE-KMS encrypts the data in a second layer: a change to or from it needs new encryption.
     #[error("DSSE-KMS encrypts the data in a second layer: a change to or from it needs new encryption")]
     RewrapChangesLayers,
+    /// A rewrap of a multipart upload under way has a new name, mode or key. An upload keeps all three until it is
+    /// completed.
+    #[error("a multipart upload under way keeps its name, mode and key: rewrap the object once it is complete")]
+    RewrapOfUpload,
     /// The versions for a keyring break its rules.
     #[error("a keyring has versions from 1 to 2^32 - 2, each once, and one of them is its enabled primary")]
     KeyringVersions,
     /// The keyring is not stored: a new version, and all objects written under it, would be lost with this process.
     #[error(
-        "the keyring is stored nowhere: keep it in a KeyringFile, or allow changes by with_changes_lost_on_exit and \
+        "the keyring is stored nowhere: create it with Keyring::builder, or allow changes by with_changes_lost_on_exit and \
          seal it after each"
     )]
     KeyringNotStored,

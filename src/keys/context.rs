@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use bytes::BufMut;
+
+use crate::codec::{ByteReader, put_prefixed};
 use crate::error::{Limit, Misuse, Result};
 
 /// The name that belongs to the library: the object's ARN, or with a bucket key the bucket's.
@@ -17,7 +20,7 @@ const MAX_LEN: usize = 8_192;
 /// ```
 /// # fn main() -> atrest::Result<()> {
 /// use atrest::{EncryptionContext, SseKms};
-/// let mode = SseKms::new("alias/app").context(EncryptionContext::new().with("team", "photos")?);
+/// let mode = SseKms::new("alias/app").with_context(EncryptionContext::new().with("team", "photos")?);
 /// # Ok(()) }
 /// ```
 ///
@@ -108,11 +111,9 @@ impl EncryptionContext {
     /// `u16 n || n x (LP(name) || LP(value))`.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut encoded = Vec::with_capacity(self.encoded_len());
-        // Every length fits: all of it is at most 8,192 bytes and one ARN, whose bucket and key are each under 64 KiB.
-        encoded.extend_from_slice(&(self.len() as u16).to_be_bytes());
+        encoded.put_u16(self.len() as u16); // a pair takes 5 bytes or more of 8,192
         for text in self.iter().flat_map(|(name, value)| [name, value]) {
-            encoded.extend_from_slice(&(text.len() as u16).to_be_bytes());
-            encoded.extend_from_slice(text.as_bytes());
+            put_prefixed(&mut encoded, text.as_bytes()).expect("a text, also an ARN, has at most 65,535 bytes");
         }
         encoded
     }
@@ -122,20 +123,19 @@ impl EncryptionContext {
         if encoded.len() > MAX_LEN {
             return None;
         }
-        let (count, mut rest) = encoded.split_first_chunk::<2>()?;
-        let count = u16::from_be_bytes(*count);
+        let mut reader = ByteReader::new(encoded, |_| ());
+        let count = reader.u16().ok()?;
         let mut context = Self::new();
         for _ in 0..count {
-            let (name, value);
-            (name, rest) = split_text(rest)?;
-            (value, rest) = split_text(rest)?;
+            let mut text = || std::str::from_utf8(reader.prefixed().ok()?).ok();
+            let (name, value) = (text()?, text()?);
             let ascending = context.pairs.last_key_value().is_none_or(|(last, _)| last.as_str() < name);
             if name.is_empty() || name == OBJECT_ARN || !ascending {
                 return None;
             }
             context.insert(name.to_owned(), value.to_owned())?;
         }
-        (count > 0 && rest.is_empty()).then_some(context)
+        (count > 0 && reader.is_empty()).then_some(context)
     }
 }
 
@@ -148,12 +148,6 @@ impl fmt::Debug for EncryptionContext {
 
 fn pair_len(name: &str, value: &str) -> usize {
     4 + name.len() + value.len()
-}
-
-fn split_text(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (len, rest) = bytes.split_first_chunk::<2>()?;
-    let (text, rest) = rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
-    Some((std::str::from_utf8(text).ok()?, rest))
 }
 
 #[cfg(test)]

@@ -8,11 +8,13 @@
 
 use std::sync::Arc;
 
+use bytes::BufMut;
 use zeroize::Zeroizing;
 
-use super::keyring_state::{State, Version, VersionState};
+use super::keyring_state::{KeyringState, MasterVersion, VersionState};
 use super::root_key::RootKey;
-use super::sealed_file::{self, Kind};
+use super::sealed_file::{self, SealedFileKind};
+use crate::codec::{ByteReader, put_prefixed};
 use crate::crypto::Generator;
 use crate::error::{Result, SealedFileError};
 use crate::secret::{KEY_LEN, MasterKey, Secret};
@@ -24,8 +26,8 @@ pub(super) const MAX_SEALED_LEN: u64 =
     sealed_file::MAX_OVERHEAD + 2 + 2_048 + 8 + 4 + 4 + 2 + 65_535 * VERSION_LEN as u64;
 
 /// Seals a keyring under a fresh salt.
-pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
-    sealed_file::seal(Kind::Keyring, root_key, &Generator::default(), &encode(state))
+pub(super) fn seal(state: &KeyringState, root_key: &RootKey, generator: &Generator) -> Result<Vec<u8>> {
+    sealed_file::seal(SealedFileKind::Keyring, root_key, generator, &encode(state))
 }
 
 /// Opens a sealed keyring.
@@ -33,83 +35,55 @@ pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// What opening the file gives; a payload that breaks a rule of the format is malformed.
-pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<State> {
-    decode(&sealed_file::open(Kind::Keyring, root_key, sealed)?)
+pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<KeyringState> {
+    decode(&sealed_file::open(SealedFileKind::Keyring, root_key, sealed)?)
 }
 
-/// Allocated once, so that no key is left behind by a growing buffer.
-fn encode(state: &State) -> Zeroizing<Vec<u8>> {
+/// Encodes a keyring. The buffer is allocated once, so that growing it leaves no copy of a key behind.
+fn encode(state: &KeyringState) -> Zeroizing<Vec<u8>> {
     let versions_len = state.versions.len().saturating_mul(VERSION_LEN);
     let mut payload =
         Zeroizing::new(Vec::with_capacity(state.key_id.len().saturating_add(versions_len).saturating_add(20)));
-    // Both counts are bounded where they are made: 2,048 bytes of key id, 65,535 versions.
-    payload.extend_from_slice(&u16::try_from(state.key_id.len()).unwrap_or(u16::MAX).to_be_bytes());
-    payload.extend_from_slice(state.key_id.as_bytes());
-    payload.extend_from_slice(&state.generation.to_be_bytes());
-    payload.extend_from_slice(&state.primary.to_be_bytes());
-    payload.extend_from_slice(&state.next_version.to_be_bytes());
-    payload.extend_from_slice(&u16::try_from(state.versions.len()).unwrap_or(u16::MAX).to_be_bytes());
+    put_prefixed(&mut payload, state.key_id.as_bytes()).expect("a key id has at most 2,048 bytes");
+    payload.put_u64(state.generation);
+    payload.put_u32(state.primary);
+    payload.put_u32(state.next_version);
+    payload.put_u16(u16::try_from(state.versions.len()).expect("a keyring has at most 65,535 versions"));
     for (number, version) in &state.versions {
-        payload.extend_from_slice(&number.to_be_bytes());
-        payload.push(match version.state {
+        payload.put_u32(*number);
+        payload.put_u8(match version.state {
             VersionState::Staged => 0,
             VersionState::Enabled => 1,
             VersionState::Disabled | VersionState::Gone => 2,
         });
-        payload.extend_from_slice(&version.created.to_be_bytes());
-        payload.extend_from_slice(version.key.expose_secret());
+        payload.put_u64(version.created);
+        payload.put_slice(version.key.expose_secret());
     }
     payload
 }
 
-fn decode(payload: &[u8]) -> Result<State> {
-    let mut reader = Reader(payload);
-    let key_id_len = u16::from_be_bytes(reader.array()?);
-    let key_id = std::str::from_utf8(reader.bytes(usize::from(key_id_len))?).map_err(|_| malformed("its key id"))?;
-    let generation = u64::from_be_bytes(reader.array()?);
-    let primary = u32::from_be_bytes(reader.array()?);
-    let next_version = u32::from_be_bytes(reader.array()?);
-    let count = u16::from_be_bytes(reader.array()?);
+fn decode(payload: &[u8]) -> Result<KeyringState> {
+    let mut reader = ByteReader::new(payload, SealedFileError::Malformed);
+    let key_id = std::str::from_utf8(reader.prefixed()?).map_err(|_| SealedFileError::Malformed("its key id"))?;
+    let (generation, primary, next_version) = (reader.u64()?, reader.u32()?, reader.u32()?);
+    let count = reader.u16()?;
     let mut versions = Vec::new();
     for _ in 0..count {
-        let number = u32::from_be_bytes(reader.array()?);
-        let state = match reader.array()? {
-            [0] => VersionState::Staged,
-            [1] => VersionState::Enabled,
-            [2] => VersionState::Disabled,
-            _ => return Err(malformed("the state of a version").into()),
+        let number = reader.u32()?;
+        let state = match reader.u8()? {
+            0 => VersionState::Staged,
+            1 => VersionState::Enabled,
+            2 => VersionState::Disabled,
+            _ => return Err(SealedFileError::Malformed("the state of a version").into()),
         };
-        let created = u64::from_be_bytes(reader.array()?);
-        let bytes = reader.bytes(KEY_LEN)?;
+        let (created, bytes) = (reader.u64()?, reader.array()?);
         let fill = |key: &mut [u8; KEY_LEN]| {
-            key.copy_from_slice(bytes);
+            *key = *bytes;
             Ok(())
         };
-        let key = Secret::filled_by(fill, || malformed("the key of a version is all zero"))?;
-        versions.push((number, Version { state, created, key: Arc::new(MasterKey::from_secret(key)) }));
+        let key = Secret::filled_by(fill, || SealedFileError::Malformed("the key of a version is all zero"))?;
+        versions.push((number, MasterVersion { state, created, key: Arc::new(MasterKey::from_secret(key)) }));
     }
-    if !reader.0.is_empty() {
-        return Err(malformed("bytes behind its versions").into());
-    }
-    Ok(State::stored(key_id.to_owned(), generation, primary, next_version, versions)?)
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn bytes(&mut self, len: usize) -> Result<&'a [u8], SealedFileError> {
-        let (bytes, rest) = self.0.split_at_checked(len).ok_or(malformed("it ends too early"))?;
-        self.0 = rest;
-        Ok(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], SealedFileError> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(malformed("it ends too early"))?;
-        self.0 = rest;
-        Ok(*bytes)
-    }
-}
-
-fn malformed(what: &'static str) -> SealedFileError {
-    SealedFileError::Malformed(what)
+    reader.finish()?;
+    Ok(KeyringState::stored(key_id.to_owned(), generation, primary, next_version, versions)?)
 }

@@ -3,7 +3,8 @@
 use std::fmt;
 
 use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD, Receipt};
-use super::record::{Contents, RecordPart};
+use super::record::{RecordContents, RecordPart};
+use crate::codec::ByteReader;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{EnvelopeError, Error, Limit, Misuse, PartError, Result};
 use crate::geometry::{Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS};
@@ -107,26 +108,19 @@ impl KeptAttempt {
     ///
     /// [`EnvelopeError::Malformed`] and [`EnvelopeError::UnsupportedVersion`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let malformed = || EnvelopeError::Malformed("the bytes of a kept attempt at a part");
-        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(malformed)?;
-        let (version, rest) = rest.split_first().ok_or_else(malformed)?;
-        if *magic != MAGIC {
-            return Err(malformed().into());
+        let malformed = |_| EnvelopeError::Malformed("the bytes of a kept attempt at a part");
+        let mut reader = ByteReader::new(bytes, malformed);
+        let [magic @ .., version] = *reader.array::<9>()?;
+        if magic != MAGIC {
+            return Err(malformed("").into());
         }
-        if *version != VERSION {
-            return Err(EnvelopeError::UnsupportedVersion(*version).into());
+        if version != VERSION {
+            return Err(EnvelopeError::UnsupportedVersion(version).into());
         }
-        let parsed = || {
-            let (number, rest) = rest.split_first_chunk()?;
-            let (stored_len, rest) = rest.split_first_chunk()?;
-            let (stored_header, rest) = rest.split_first_chunk()?;
-            let (label_len, rest) = rest.split_first_chunk()?;
-            let (label, receipt) = rest.split_at_checked(usize::from(u16::from_be_bytes(*label_len)))?;
-            let number = PartNumber::recorded(u32::from_be_bytes(*number))?;
-            let receipt = Receipt::from_bytes(receipt);
-            Self::stored(number, label, receipt, u64::from_be_bytes(*stored_len), stored_header).ok()
-        };
-        Ok(parsed().ok_or_else(malformed)?)
+        let (number, stored_len, stored_header) = (reader.u32()?, reader.u64()?, reader.array()?);
+        let (label, receipt) = (reader.prefixed()?, Receipt::from_bytes(reader.rest()));
+        let number = PartNumber::any(number).map_err(|_| malformed(""))?;
+        Ok(Self::stored(number, label, receipt, stored_len, stored_header).map_err(|_| malformed(""))?)
     }
 }
 
@@ -209,7 +203,7 @@ pub(crate) fn contents<'p>(
     upload_id: &[u8],
     envelope: &Envelope,
     parts: impl IntoIterator<Item = UnopenedPart<'p>>,
-) -> Result<Contents> {
+) -> Result<RecordContents> {
     let (mut listed, mut before, mut total) = (Vec::new(), 0, 0_u64);
     for part in parts {
         let number = part.number.get();
@@ -230,5 +224,5 @@ pub(crate) fn contents<'p>(
     if listed.is_empty() {
         return Err(PartError::None.into());
     }
-    Contents::new(upload_id, envelope, &listed)
+    RecordContents::new(upload_id, envelope, &listed)
 }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use super::receipt::{PartReceipt, Receipt};
 use super::record::{CompletionRecord, TAG_LEN};
-use super::{List, Upload};
+use super::{CheckedParts, Upload};
+use crate::codec::ByteReader;
 use crate::crypto::constant_time_eq;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{EnvelopeError, Error, Result};
@@ -73,7 +74,7 @@ impl OpenedRecord {
     /// Every part of the object in order, with its label.
     pub fn parts(&self) -> impl Iterator<Item = RecordedPart<'_>> {
         self.record.each_part().enumerate().filter_map(|(index, part)| {
-            let number = PartNumber::recorded(part.number)?;
+            let number = PartNumber::any(part.number).ok()?;
             let plaintext = self.geometry.plaintext_range(index)?;
             let ciphertext = self.geometry.ciphertext_range(index)?;
             Some(RecordedPart { info: PartInfo { number, plaintext, ciphertext }, label: part.label })
@@ -91,8 +92,7 @@ impl OpenedRecord {
     }
 
     /// The records of the manifest, every receipt opened and compared with what the record says.
-    //= manual/format.md#completed-without-the-customer-key
-    pub(crate) fn list(&self, upload: &Upload) -> Result<List> {
+    pub(crate) fn list(&self, upload: &Upload) -> Result<CheckedParts> {
         let mut records = Vec::new();
         let mut count = 0;
         for (index, part) in self.record.each_part().enumerate() {
@@ -108,7 +108,7 @@ impl OpenedRecord {
             PartRecord { number: part.number, plaintext_end, salts: receipt.salts() }.encode(&mut records);
             count += 1;
         }
-        Ok(List { records, count, plaintext_len: self.plaintext_len() })
+        Ok(CheckedParts { records, count, plaintext_len: self.plaintext_len() })
     }
 }
 
@@ -174,18 +174,18 @@ impl RecordedTotal {
     ///
     /// [`EnvelopeError::Malformed`] and [`EnvelopeError::UnsupportedVersion`].
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let malformed = || EnvelopeError::Malformed("the bytes of the total of a completion record");
-        let (magic, rest) = bytes.split_first_chunk::<8>().ok_or_else(malformed)?;
-        let (version, rest) = rest.split_first().ok_or_else(malformed)?;
-        if *magic != Self::MAGIC {
-            return Err(malformed().into());
+        let malformed = |_| EnvelopeError::Malformed("the bytes of the total of a completion record");
+        let mut reader = ByteReader::new(bytes, malformed);
+        let [magic @ .., version] = *reader.array::<9>()?;
+        if magic != Self::MAGIC {
+            return Err(malformed("").into());
         }
-        if *version != Self::VERSION {
-            return Err(EnvelopeError::UnsupportedVersion(*version).into());
+        if version != Self::VERSION {
+            return Err(EnvelopeError::UnsupportedVersion(version).into());
         }
-        let (plaintext_len, tag) = rest.split_first_chunk().ok_or_else(malformed)?;
-        let tag = tag.try_into().map_err(|_| malformed())?;
-        Ok(Self { plaintext_len: u64::from_be_bytes(*plaintext_len), tag })
+        let total = Self { plaintext_len: reader.u64()?, tag: *reader.array()? };
+        reader.finish()?;
+        Ok(total)
     }
 }
 

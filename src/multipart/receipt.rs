@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use crate::codec::ByteReader;
 use crate::error::{Error, Misuse, PartError, Result};
 use crate::geometry::{EachLayer, Layers};
 use crate::object::PartNumber;
@@ -78,7 +79,6 @@ pub struct PartReceipt {
 }
 
 impl PartReceipt {
-    //= manual/format.md#part-and-receipt
     pub(super) fn open(upload: &ObjectKeys, receipt: &Receipt) -> Result<Self> {
         let value = upload.values().open_reserved(NAME, &receipt.0)?;
         let layers = upload.layers();
@@ -86,21 +86,19 @@ impl PartReceipt {
     }
 
     fn parse(upload: &ObjectKeys, layers: Layers, value: &[u8]) -> Option<Self> {
-        let (number, rest) = value.split_first_chunk()?;
-        let (plaintext_len, rest) = rest.split_first_chunk()?;
-        let (outer, rest) = rest.split_first_chunk()?;
-        let (inner, rest) = match layers {
-            Layers::One => (None, rest),
-            Layers::Two => rest.split_first_chunk().map(|(inner, rest)| (Some(*inner), rest))?,
+        let mut reader = ByteReader::new(value, |_| ());
+        let (number, plaintext_len) = (reader.u32().ok()?, reader.u64().ok()?);
+        let outer = *reader.array().ok()?;
+        let inner = match layers {
+            Layers::One => None,
+            Layers::Two => Some(*reader.array().ok()?),
         };
-        let (label_len, label) = rest.split_first_chunk()?;
-        let plaintext_len = u64::from_be_bytes(*plaintext_len);
-        let well_formed = usize::from(u16::from_be_bytes(*label_len)) == label.len()
-            && label.len() <= MAX_LABEL_LEN
-            && plaintext_len <= layers.max_plaintext_len();
-        let headers = EachLayer { outer: *outer, inner }.map(MessageHeader::from_bytes);
+        let label = reader.prefixed().ok()?;
+        let well_formed =
+            reader.is_empty() && label.len() <= MAX_LABEL_LEN && plaintext_len <= layers.max_plaintext_len();
+        let headers = EachLayer { outer, inner }.map(MessageHeader::from_bytes);
         well_formed.then_some(Self {
-            number: PartNumber::recorded(u32::from_be_bytes(*number))?,
+            number: PartNumber::any(number).ok()?,
             plaintext_len,
             label: label.to_vec(),
             headers,

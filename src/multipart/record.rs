@@ -10,7 +10,10 @@ use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
 
+use bytes::BufMut;
+
 use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD};
+use crate::codec::{ByteReader, put_prefixed};
 use crate::crypto::{Crypto, Prk, constant_time_eq, label};
 use crate::envelope::Envelope;
 use crate::error::{EnvelopeError, Error, Limit, Result};
@@ -98,45 +101,41 @@ impl CompletionRecord {
     }
 
     fn parse(bytes: &[u8]) -> Decoded<Self> {
-        let head: &[u8; MIN_LEN] = bytes.first_chunk().ok_or(EnvelopeError::NotAnEnvelope)?;
-        let [magic @ .., version, _, _, _, _, _, _, _] = *head;
-        if magic != MAGIC {
+        if bytes.len() < MIN_LEN || !bytes.starts_with(&MAGIC) {
             return Err(EnvelopeError::NotAnEnvelope);
         }
+        let mut reader = ByteReader::new(bytes, EnvelopeError::Malformed);
+        let [_magic @ .., version] = *reader.array::<{ MAGIC.len() + 1 }>()?;
         if version != VERSION {
             return Err(EnvelopeError::UnsupportedVersion(version));
         }
-        let mut reader = Reader { bytes, at: MAGIC.len().saturating_add(1) };
-        let key_id = reader.prefixed()?;
-        let key_id = std::str::from_utf8(bytes.get(key_id).unwrap_or_default()).ok().filter(|id| is_key_id(id));
-        let key_id = key_id.ok_or(malformed("the key id of the record"))?.to_owned();
-        let key_version = u32::from_be_bytes(reader.array()?);
+        let key_id = std::str::from_utf8(reader.prefixed()?).ok().filter(|id| is_key_id(id));
+        let key_id = key_id.ok_or(EnvelopeError::Malformed("the key id of the record"))?.to_owned();
+        let key_version = reader.u32()?;
         if key_version == 0 {
-            return Err(malformed("the key version of the record"));
+            return Err(EnvelopeError::Malformed("the key version of the record"));
         }
-        let salt = reader.array()?;
-        let start = reader.at;
-        let upload_id = reader.prefixed()?;
+        let salt = *reader.array()?;
+        let start = reader.position();
+        let upload_id = prefixed_range(&mut reader)?;
         if upload_id.is_empty() {
-            return Err(malformed("the upload id of the record is empty"));
+            return Err(EnvelopeError::Malformed("the upload id of the record is empty"));
         }
-        let envelope = reader.prefixed()?;
-        let count = u32::from_be_bytes(reader.array()?);
+        let envelope = prefixed_range(&mut reader)?;
+        let count = reader.u32()?;
         if count == 0 || usize::try_from(count).map_or(true, |count| count > MAX_PARTS) {
-            return Err(malformed("the number of parts of the record"));
+            return Err(EnvelopeError::Malformed("the number of parts of the record"));
         }
-        let parts_start = reader.at;
+        let parts_start = reader.position();
         for _ in 0..count {
-            let (_, receipt, label) = reader.part()?;
+            let RecordPart { receipt, label, .. } = RecordPart::read(&mut reader)?;
             if label.len() > MAX_LABEL_LEN || receipt.len() != label.len().saturating_add(RECEIPT_OVERHEAD) {
-                return Err(malformed("the length of a label or receipt of the record"));
+                return Err(EnvelopeError::Malformed("the length of a label or receipt of the record"));
             }
         }
-        let end = reader.at;
-        let tag = reader.array()?;
-        if reader.at != bytes.len() {
-            return Err(malformed("bytes behind the record"));
-        }
+        let end = reader.position();
+        let tag = *reader.array()?;
+        reader.finish()?;
         let (rest, parts) = (start..end, parts_start..end);
         Ok(Self { bytes: bytes.into(), key_id, key_version, salt, rest, upload_id, envelope, parts, count, tag })
     }
@@ -151,35 +150,34 @@ impl CompletionRecord {
         (key_id, key_version, key): (&str, u32, &MasterKey),
         salt: [u8; RECORD_SALT_LEN],
         object: &ObjectName,
-        contents: &Contents,
+        contents: &RecordContents,
     ) -> Result<Self> {
         let fixed_len = MAGIC.len().saturating_add(1 + 2 + 4 + RECORD_SALT_LEN + TAG_LEN);
         let len = fixed_len.saturating_add(key_id.len()).saturating_add(contents.bytes.len());
         let mut bytes = Vec::with_capacity(len);
-        bytes.extend_from_slice(&MAGIC);
-        bytes.push(VERSION);
-        prefixed(&mut bytes, key_id.as_bytes())?;
-        bytes.extend_from_slice(&key_version.to_be_bytes());
-        bytes.extend_from_slice(&salt);
-        bytes.extend_from_slice(&contents.bytes);
-        let context = object.upload_context(&contents.upload_id)?;
+        bytes.put_slice(&MAGIC);
+        bytes.put_u8(VERSION);
+        put_prefixed(&mut bytes, key_id.as_bytes()).map_err(|_| Limit::Envelope)?;
+        bytes.put_u32(key_version);
+        bytes.put_slice(&salt);
+        bytes.put_slice(&contents.bytes);
+        let context = object.upload_binding(&contents.upload_id)?;
         let tag = tag_of(crypto, key, &salt, &context, &bytes);
-        bytes.extend_from_slice(&tag);
+        bytes.put_slice(&tag);
         Self::decode(&bytes)
     }
 
     /// Verifies the tag: that this record was made for this object under this master key.
-    //= manual/format.md#completed-without-the-customer-key
     pub(crate) fn verify(&self, crypto: Crypto, key: &MasterKey, object: &ObjectName) -> Result<()> {
-        let context = object.wrap_context(self.upload_id());
+        let context = object.binding(self.upload_id());
         let before = self.bytes.get(..self.bytes.len().saturating_sub(TAG_LEN)).unwrap_or_default();
         let tag = tag_of(crypto, key, &self.salt, &context, before);
         if constant_time_eq(&tag, &self.tag) { Ok(()) } else { Err(Error::Inauthentic) }
     }
 
     /// What stays when the record is rewrapped.
-    pub(crate) fn contents(&self) -> Contents {
-        Contents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
+    pub(crate) fn contents(&self) -> RecordContents {
+        RecordContents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
     }
 
     pub(super) fn upload_id(&self) -> &[u8] {
@@ -196,19 +194,8 @@ impl CompletionRecord {
 
     /// Every part, in the order of the record.
     pub(super) fn each_part(&self) -> impl Iterator<Item = RecordPart<'_>> {
-        let mut reader = Reader { bytes: &self.bytes, at: self.parts.start };
-        (0..self.count).map_while(move |_| {
-            let (fixed, receipt, label) = reader.part().ok()?;
-            let (number, rest) = fixed.split_first_chunk()?;
-            let (plaintext_len, header) = rest.split_first_chunk()?;
-            Some(RecordPart {
-                number: u32::from_be_bytes(*number),
-                plaintext_len: u64::from_be_bytes(*plaintext_len),
-                header: header.try_into().ok()?,
-                receipt: self.slice(&receipt),
-                label: self.slice(&label),
-            })
-        })
+        let mut reader = ByteReader::new(self.slice(&self.parts), EnvelopeError::Malformed);
+        (0..self.count).map_while(move |_| RecordPart::read(&mut reader).ok())
     }
 
     fn slice(&self, range: &Range<usize>) -> &[u8] {
@@ -238,13 +225,33 @@ pub(super) struct RecordPart<'a> {
     pub(super) label: &'a [u8],
 }
 
+impl<'a> RecordPart<'a> {
+    fn read(reader: &mut ByteReader<'a, EnvelopeError>) -> Decoded<Self> {
+        Ok(Self {
+            number: reader.u32()?,
+            plaintext_len: reader.u64()?,
+            header: reader.array()?,
+            receipt: reader.prefixed()?,
+            label: reader.prefixed()?,
+        })
+    }
+
+    fn write(&self, bytes: &mut Vec<u8>) -> Result<()> {
+        bytes.put_u32(self.number);
+        bytes.put_u64(self.plaintext_len);
+        bytes.put_slice(self.header);
+        put_prefixed(bytes, self.receipt).map_err(|_| Limit::Envelope)?;
+        Ok(put_prefixed(bytes, self.label).map_err(|_| Limit::Envelope)?)
+    }
+}
+
 /// What a record says of an upload, whatever key authenticates it.
-pub(crate) struct Contents {
+pub(crate) struct RecordContents {
     upload_id: Vec<u8>,
     bytes: Vec<u8>,
 }
 
-impl Contents {
+impl RecordContents {
     /// Of these parts, at least one.
     ///
     /// # Errors
@@ -256,16 +263,10 @@ impl Contents {
         let parts_len = parts_len.fold(0, usize::saturating_add);
         let head_len = upload_id.len().saturating_add(envelope.len()).saturating_add(8);
         let mut bytes = Vec::with_capacity(parts_len.saturating_add(head_len));
-        prefixed(&mut bytes, upload_id)?;
-        prefixed(&mut bytes, &envelope)?;
-        bytes.extend_from_slice(&u32::try_from(parts.len()).map_err(|_| Limit::Multipart)?.to_be_bytes());
-        for part in parts {
-            bytes.extend_from_slice(&part.number.to_be_bytes());
-            bytes.extend_from_slice(&part.plaintext_len.to_be_bytes());
-            bytes.extend_from_slice(part.header);
-            prefixed(&mut bytes, part.receipt)?;
-            prefixed(&mut bytes, part.label)?;
-        }
+        put_prefixed(&mut bytes, upload_id).map_err(|_| Limit::Envelope)?;
+        put_prefixed(&mut bytes, &envelope).map_err(|_| Limit::Envelope)?;
+        bytes.put_u32(u32::try_from(parts.len()).map_err(|_| Limit::Multipart)?);
+        parts.iter().try_for_each(|part| part.write(&mut bytes))?;
         Ok(Self { upload_id: upload_id.to_vec(), bytes })
     }
 }
@@ -333,46 +334,8 @@ fn tag_of(
     tag
 }
 
-fn prefixed(bytes: &mut Vec<u8>, value: &[u8]) -> Result<()> {
-    let len = u16::try_from(value.len()).map_err(|_| Limit::Envelope)?;
-    bytes.extend_from_slice(&len.to_be_bytes());
-    bytes.extend_from_slice(value);
-    Ok(())
-}
-
-fn malformed(what: &'static str) -> EnvelopeError {
-    EnvelopeError::Malformed(what)
-}
-
-struct Reader<'a> {
-    bytes: &'a [u8],
-    at: usize,
-}
-
-impl<'a> Reader<'a> {
-    /// Number, length and header of a part, and where its receipt and its label lie.
-    fn part(&mut self) -> Decoded<(&'a [u8; 4 + 8 + HEADER_LEN], Range<usize>, Range<usize>)> {
-        let fixed = self.take(4 + 8 + HEADER_LEN)?;
-        let fixed = self.bytes.get(fixed).and_then(|fixed| fixed.try_into().ok());
-        Ok((fixed.ok_or(malformed("it ends too early"))?, self.prefixed()?, self.prefixed()?))
-    }
-
-    fn prefixed(&mut self) -> Decoded<Range<usize>> {
-        let len = usize::from(u16::from_be_bytes(self.array()?));
-        self.take(len)
-    }
-
-    fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
-        let taken = self.take(N)?;
-        let array = self.bytes.get(taken).and_then(|bytes| bytes.try_into().ok());
-        array.ok_or(malformed("it ends too early"))
-    }
-
-    fn take(&mut self, len: usize) -> Decoded<Range<usize>> {
-        let end = self.at.checked_add(len).filter(|end| *end <= self.bytes.len());
-        let end = end.ok_or(malformed("it ends too early"))?;
-        let taken = self.at..end;
-        self.at = end;
-        Ok(taken)
-    }
+/// Reads `LP(value)`, and returns where the value lies.
+fn prefixed_range(reader: &mut ByteReader<'_, EnvelopeError>) -> Decoded<Range<usize>> {
+    let len = reader.prefixed()?.len();
+    Ok(reader.position().saturating_sub(len)..reader.position())
 }

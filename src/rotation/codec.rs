@@ -19,11 +19,14 @@
 
 use std::collections::BTreeMap;
 
+use bytes::BufMut;
+
 use super::cursor::{Cursor, SweepId, SweepKind};
 use super::report::{
-    Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts,
+    EntryCounts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, OutcomeCounts, Problem, ProblemKind, Report, Skipped, VersionCounts,
 };
 use super::target::Skip;
+use crate::codec::ByteReader;
 use crate::crypto::checksum;
 use crate::error::CursorError;
 use crate::keys::{KeyUsage, VersionState, VersionUsage};
@@ -38,21 +41,21 @@ const MAX_KEYRING_VERSIONS: usize = 65_535;
 type Decoded<T> = Result<T, CursorError>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SavedKind {
     Cursor = 1,
     Report = 2,
 }
 
-pub(super) fn encode(kind: Kind, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
+pub(super) fn encode(kind: SavedKind, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer(MAGIC.to_vec());
-    writer.0.extend_from_slice(&[VERSION, kind as u8]);
+    writer.0.put_slice(&[VERSION, kind as u8]);
     body(&mut writer);
     let checksum = checksum(&writer.0);
-    writer.0.extend_from_slice(&checksum);
+    writer.0.put_slice(&checksum);
     writer.0
 }
 
-pub(super) fn decode<T>(kind: Kind, bytes: &[u8], body: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<T> {
+pub(super) fn decode<T>(kind: SavedKind, bytes: &[u8], body: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<T> {
     let (head, rest) = bytes.split_first_chunk::<10>().ok_or(CursorError::NotACursor)?;
     let [magic @ .., version, found] = *head;
     if magic != MAGIC {
@@ -64,14 +67,16 @@ pub(super) fn decode<T>(kind: Kind, bytes: &[u8], body: fn(&mut Reader<'_>) -> D
     if found != kind as u8 {
         return Err(CursorError::NotACursor);
     }
-    let (_, sum) = rest.split_last_chunk::<8>().ok_or(malformed("it ends too early"))?;
+    let (_, sum) = rest.split_last_chunk::<8>().ok_or(CursorError::Malformed("it ends too early"))?;
     let summed = bytes.get(..bytes.len().saturating_sub(sum.len())).unwrap_or_default();
     if checksum(summed) != *sum {
-        return Err(malformed("its checksum"));
+        return Err(CursorError::Malformed("its checksum"));
     }
-    let mut reader = Reader(summed.get(head.len()..).unwrap_or_default());
+    let body_bytes = summed.get(head.len()..).unwrap_or_default();
+    let mut reader = Reader(ByteReader::new(body_bytes, CursorError::Malformed));
     let value = body(&mut reader)?;
-    if reader.0.is_empty() { Ok(value) } else { Err(malformed("bytes behind its end")) }
+    reader.0.finish()?;
+    Ok(value)
 }
 
 pub(super) struct Writer(Vec<u8>);
@@ -84,7 +89,7 @@ impl Writer {
             SweepKind::RewrapAll => 3,
             SweepKind::RewrapTo => 4,
         });
-        self.option(cursor.id.digest, |writer, digest| writer.0.extend_from_slice(&digest));
+        self.option(cursor.id.digest, |writer, digest| writer.0.put_slice(&digest));
         self.option(cursor.position.as_deref(), Self::bytes);
         self.report(&cursor.report);
     }
@@ -144,7 +149,7 @@ impl Writer {
     }
 
     fn entry(&mut self, name: &ObjectName, upload_id: Option<&[u8]>) {
-        for component in [name.realm_bytes(), name.bucket(), name.key(), name.version_id_bytes()] {
+        for component in [name.realm(), name.bucket(), name.key(), name.version_id()] {
             self.bytes(component);
         }
         self.option(upload_id, Self::bytes);
@@ -159,7 +164,7 @@ impl Writer {
 
     fn bytes(&mut self, bytes: &[u8]) {
         self.len(bytes.len());
-        self.0.extend_from_slice(bytes);
+        self.0.put_slice(bytes);
     }
 
     fn len(&mut self, len: usize) {
@@ -167,11 +172,11 @@ impl Writer {
     }
 
     fn u64(&mut self, number: u64) {
-        self.0.extend_from_slice(&number.to_be_bytes());
+        self.0.put_u64(number);
     }
 
     fn u32(&mut self, number: u32) {
-        self.0.extend_from_slice(&number.to_be_bytes());
+        self.0.put_u32(number);
     }
 
     fn u8(&mut self, number: u8) {
@@ -179,21 +184,22 @@ impl Writer {
     }
 }
 
-pub(super) struct Reader<'a>(&'a [u8]);
+/// Reads the bytes of a cursor or a report.
+pub(super) struct Reader<'a>(ByteReader<'a, CursorError>);
 
 pub(super) fn cursor(reader: &mut Reader<'_>) -> Decoded<Cursor> {
-    let kind = match reader.array()? {
-        [1] => SweepKind::Rewrap,
-        [2] => SweepKind::Encrypt,
-        [3] => SweepKind::RewrapAll,
-        [4] => SweepKind::RewrapTo,
-        _ => return Err(malformed("what its sweep is for")),
+    let kind = match reader.0.u8()? {
+        1 => SweepKind::Rewrap,
+        2 => SweepKind::Encrypt,
+        3 => SweepKind::RewrapAll,
+        4 => SweepKind::RewrapTo,
+        _ => return Err(CursorError::Malformed("what its sweep is for")),
     };
-    let id = SweepId { kind, digest: reader.option(Reader::array)? };
+    let id = SweepId { kind, digest: reader.option(|reader| Ok(*reader.0.array()?))? };
     let position = reader.option(Reader::bytes)?.map(<[u8]>::to_vec);
     let report = report(reader)?;
     if report.complete || (report.counts.entries > 0) != position.is_some() {
-        return Err(malformed("its position and its report say different things"));
+        return Err(CursorError::Malformed("its position and its report say different things"));
     }
     Ok(Cursor { id, position, report })
 }
@@ -205,7 +211,7 @@ pub(super) fn report(reader: &mut Reader<'_>) -> Decoded<Report> {
     let versions = reader.versions(MAX_KEYRING_VERSIONS.saturating_add(MAX_OTHER_VERSIONS), version_counts)?;
     let usage = reader.option(usage)?;
     if usage.as_ref().is_some_and(|usage| usage.finished != complete) {
-        return Err(malformed("its usage and its report say different things"));
+        return Err(CursorError::Malformed("its usage and its report say different things"));
     }
     let problems = named(reader, counts.problems, problem)?;
     let skipped = named(reader, counts.skipped, skipped)?;
@@ -216,14 +222,14 @@ pub(super) fn report(reader: &mut Reader<'_>) -> Decoded<Report> {
 fn named<T>(reader: &mut Reader<'_>, total: u64, one: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
     let len = reader.len(MAX_PROBLEMS)?;
     if u64::try_from(len).unwrap_or(u64::MAX) != total.min(MAX_PROBLEMS as u64) {
-        return Err(malformed("the number of entries that it names"));
+        return Err(CursorError::Malformed("the number of entries that it names"));
     }
     (0..len).map(|_| one(reader)).collect()
 }
 
-fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
+fn counts(reader: &mut Reader<'_>) -> Decoded<OutcomeCounts> {
     let mut next = || reader.u64();
-    let counts = Counts {
+    let counts = OutcomeCounts {
         entries: next()?,
         rewrapped: next()?,
         encrypted: next()?,
@@ -237,18 +243,18 @@ fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
         problems: next()?,
     };
     let sum = outcomes(&counts).into_iter().try_fold(0_u64, u64::checked_add);
-    if sum == Some(counts.entries) { Ok(counts) } else { Err(malformed("its counts do not add up")) }
+    if sum == Some(counts.entries) { Ok(counts) } else { Err(CursorError::Malformed("its counts do not add up")) }
 }
 
 /// The counts whose sum is the number of entries.
-fn outcomes(counts: &Counts) -> [u64; 10] {
-    let Counts { entries: _, rewrapped, encrypted, current, not_selected, skipped, .. } = *counts;
-    let Counts { unencrypted, sse_kms, sse_c, gone, problems, .. } = *counts;
+fn outcomes(counts: &OutcomeCounts) -> [u64; 10] {
+    let OutcomeCounts { entries: _, rewrapped, encrypted, current, not_selected, skipped, .. } = *counts;
+    let OutcomeCounts { unencrypted, sse_kms, sse_c, gone, problems, .. } = *counts;
     [rewrapped, encrypted, current, not_selected, skipped, unencrypted, sse_kms, sse_c, gone, problems]
 }
 
 fn version_counts(reader: &mut Reader<'_>) -> Decoded<VersionCounts> {
-    let mut tally = || Ok(Tally { objects: reader.u64()?, uploads: reader.u64()? });
+    let mut tally = || Ok(EntryCounts { objects: reader.u64()?, uploads: reader.u64()? });
     Ok(VersionCounts { rewrapped: tally()?, current: tally()?, problems: tally()? })
 }
 
@@ -259,11 +265,11 @@ fn usage(reader: &mut Reader<'_>) -> Decoded<KeyUsage> {
     let unclear = reader.u64()?;
     let finished = reader.bool()?;
     let versions = reader.versions(MAX_KEYRING_VERSIONS, |reader| {
-        let state = match reader.array()? {
-            [0] => VersionState::Staged,
-            [1] => VersionState::Enabled,
-            [2] => VersionState::Disabled,
-            _ => return Err(malformed("the state of a version")),
+        let state = match reader.0.u8()? {
+            0 => VersionState::Staged,
+            1 => VersionState::Enabled,
+            2 => VersionState::Disabled,
+            _ => return Err(CursorError::Malformed("the state of a version")),
         };
         Ok(VersionUsage { state, objects: reader.u64()?, uploads: reader.u64()? })
     })?;
@@ -272,18 +278,21 @@ fn usage(reader: &mut Reader<'_>) -> Decoded<KeyUsage> {
 
 fn problem(reader: &mut Reader<'_>) -> Decoded<Problem> {
     let (name, upload_id) = entry(reader)?;
-    let [number] = reader.array()?;
-    let kind = KINDS.into_iter().find(|kind| kind_number(*kind) == number).ok_or(malformed("the kind of a problem"))?;
+    let number = reader.0.u8()?;
+    let kind = KINDS
+        .into_iter()
+        .find(|kind| kind_number(*kind) == number)
+        .ok_or(CursorError::Malformed("the kind of a problem"))?;
     let version = reader.option(Reader::u32)?;
     Ok(Problem { name, upload_id, kind, version, reason: reader.text()? })
 }
 
 fn skipped(reader: &mut Reader<'_>) -> Decoded<Skipped> {
     let (name, upload_id) = entry(reader)?;
-    let [number] = reader.array()?;
+    let number = reader.0.u8()?;
     let skips = [Skip::NeedsEncryption, Skip::NeedsCustomerKey, Skip::UploadUnderWay];
     let reason = skips.into_iter().find(|skip| skip_number(*skip) == number);
-    Ok(Skipped { name, upload_id, reason: reason.ok_or(malformed("why an entry was skipped"))? })
+    Ok(Skipped { name, upload_id, reason: reason.ok_or(CursorError::Malformed("why an entry was skipped"))? })
 }
 
 fn skip_number(skip: Skip) -> u8 {
@@ -300,9 +309,9 @@ fn entry(reader: &mut Reader<'_>) -> Decoded<(ObjectName, Option<Vec<u8>>)> {
     let name = if [realm, bucket, key, version_id].iter().all(|component| component.is_empty()) {
         Ok(ObjectName::unbound())
     } else {
-        ObjectName::new(bucket, key).and_then(|name| name.realm(realm)?.version_id(version_id))
+        ObjectName::new(bucket, key).and_then(|name| name.with_realm(realm)?.with_version_id(version_id))
     };
-    let name = name.map_err(|_| malformed("the name of an entry"))?;
+    let name = name.map_err(|_| CursorError::Malformed("the name of an entry"))?;
     Ok((name, reader.option(Reader::bytes)?.map(<[u8]>::to_vec)))
 }
 
@@ -337,7 +346,7 @@ impl<'a> Reader<'a> {
         for _ in 0..self.len(most)? {
             let number = self.u32()?;
             if versions.last_key_value().is_some_and(|(last, _)| *last >= number) {
-                return Err(malformed("its versions are not in order"));
+                return Err(CursorError::Malformed("its versions are not in order"));
             }
             versions.insert(number, value(self)?);
         }
@@ -349,45 +358,33 @@ impl<'a> Reader<'a> {
     }
 
     fn bool(&mut self) -> Decoded<bool> {
-        match self.array()? {
-            [0] => Ok(false),
-            [1] => Ok(true),
-            _ => Err(malformed("a flag is neither 0 nor 1")),
+        match self.0.u8()? {
+            0 => Ok(false),
+            1 => Ok(true),
+            _ => Err(CursorError::Malformed("a flag is neither 0 nor 1")),
         }
     }
 
     fn text(&mut self) -> Decoded<String> {
-        let text = std::str::from_utf8(self.bytes()?).map_err(|_| malformed("a text is not UTF-8"))?;
+        let text = std::str::from_utf8(self.bytes()?).map_err(|_| CursorError::Malformed("a text is not UTF-8"))?;
         Ok(text.to_owned())
     }
 
     fn bytes(&mut self) -> Decoded<&'a [u8]> {
         let len = self.len(usize::MAX)?;
-        let (bytes, rest) = self.0.split_at_checked(len).ok_or(malformed("it ends too early"))?;
-        self.0 = rest;
-        Ok(bytes)
+        self.0.bytes(len)
     }
 
     fn len(&mut self, most: usize) -> Decoded<usize> {
         let len = usize::try_from(self.u64()?).ok().filter(|len| *len <= most);
-        len.ok_or(malformed("a length or a number of things"))
+        len.ok_or(CursorError::Malformed("a length or a number of things"))
     }
 
     fn u64(&mut self) -> Decoded<u64> {
-        self.array().map(u64::from_be_bytes)
+        self.0.u64()
     }
 
     fn u32(&mut self) -> Decoded<u32> {
-        self.array().map(u32::from_be_bytes)
+        self.0.u32()
     }
-
-    fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(malformed("it ends too early"))?;
-        self.0 = rest;
-        Ok(*bytes)
-    }
-}
-
-fn malformed(what: &'static str) -> CursorError {
-    CursorError::Malformed(what)
 }

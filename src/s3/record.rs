@@ -2,11 +2,12 @@
 
 use std::fmt;
 
+use crate::codec::{ByteReader, put_prefixed};
 use crate::envelope::{Envelope, ModeId};
 use crate::mode::KmsKeys;
 use crate::sse::Expected;
 
-use super::headers::Answer;
+use super::headers::AnswerHeaders;
 use super::policy::ConditionValues;
 
 const VERSION: u8 = 1;
@@ -54,12 +55,12 @@ pub struct EncryptionRecord {
     kms_key_id: Option<String>,
     bucket_key_asked: bool,
     bucket_key_done: bool,
-    upload: Option<Box<Begun>>,
+    upload: Option<Box<UploadRequest>>,
 }
 
 /// How an upload was begun.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Begun {
+pub(super) struct UploadRequest {
     pub(super) checksum_algorithm: bool,
     pub(super) method: Option<String>,
     pub(super) kms_key_id: Option<String>,
@@ -78,10 +79,10 @@ pub enum EncryptionRecordError {
     Malformed,
 }
 
-impl fmt::Debug for Begun {
+impl fmt::Debug for UploadRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The texts are the request's: a key may stand where it does not belong.
-        f.debug_struct("Begun").field("checksum_algorithm", &self.checksum_algorithm).finish_non_exhaustive()
+        f.debug_struct("UploadRequest").field("checksum_algorithm", &self.checksum_algorithm).finish_non_exhaustive()
     }
 }
 
@@ -131,7 +132,7 @@ impl EncryptionRecord {
         Self { bucket_key_asked: asked, bucket_key_done: done, ..self }
     }
 
-    pub(super) fn of_upload(self, begun: Begun) -> Self {
+    pub(super) fn of_upload(self, begun: UploadRequest) -> Self {
         Self { upload: Some(Box::new(begun)), ..self }
     }
 
@@ -173,16 +174,16 @@ impl EncryptionRecord {
 
     /// What a reader accepts: this mode and this KMS key, and no other; `None` where the object is unencrypted.
     pub fn expected(&self) -> Option<Expected> {
-        let expected = Expected::new().modes([self.mode?]);
+        let expected = Expected::new().with_modes([self.mode?]);
         Some(match &self.kms_key_id {
-            Some(key_id) => expected.kms_keys(KmsKeys::only([key_id])),
+            Some(key_id) => expected.with_kms_keys(KmsKeys::only([key_id])),
             None => expected,
         })
     }
 
     /// The encryption headers that an answer about the object has when the request brought no customer key.
     pub fn response_headers(&self) -> http::HeaderMap {
-        Answer::default().headers(self)
+        AnswerHeaders::default().headers(self)
     }
 
     /// The values that a policy judges a part or a completion by: those of the request that began the upload.
@@ -191,9 +192,9 @@ impl EncryptionRecord {
         match &self.upload {
             None => values,
             Some(begun) => values
-                .server_side_encryption(begun.method.as_deref())
-                .kms_key_id(begun.kms_key_id.as_deref())
-                .customer_algorithm(begun.customer_algorithm.as_deref()),
+                .with_server_side_encryption(begun.method.as_deref())
+                .with_kms_key_id(begun.kms_key_id.as_deref())
+                .with_customer_algorithm(begun.customer_algorithm.as_deref()),
         }
     }
 
@@ -212,9 +213,7 @@ impl EncryptionRecord {
         let mut bytes = vec![VERSION, self.mode.map_or(0, ModeId::number), flags];
         let of_upload = begun.map(|begun| [&begun.method, &begun.kms_key_id, &begun.customer_algorithm]);
         for text in [&self.kms_key_id].into_iter().chain(of_upload.into_iter().flatten()).flatten() {
-            // Every text was bounded by a header or by an envelope.
-            bytes.extend_from_slice(&(text.len() as u16).to_be_bytes());
-            bytes.extend_from_slice(text.as_bytes());
+            put_prefixed(&mut bytes, text.as_bytes()).expect("a header or an envelope bounds each text");
         }
         bytes
     }
@@ -235,10 +234,11 @@ impl EncryptionRecord {
     }
 
     fn read(bytes: &[u8]) -> Option<Self> {
-        let ([_, mode, flags], mut rest) = bytes.split_first_chunk::<3>()?;
+        let mut reader = ByteReader::new(bytes, |_| ());
+        let [_, mode, flags] = *reader.array().ok()?;
         let mode = match mode {
             0 => None,
-            number => Some(ModeId::ALL.into_iter().find(|mode| mode.number() == *number)?),
+            number => Some(ModeId::ALL.into_iter().find(|mode| mode.number() == number)?),
         };
         let flag = |bit: u8| flags & bit != 0;
         let of_upload = CHECKSUM | METHOD | KMS_KEY | CUSTOMER_ALGORITHM;
@@ -248,7 +248,7 @@ impl EncryptionRecord {
         if flags & !KNOWN != 0 || out_of_place {
             return None;
         }
-        let mut text = |there: bool| if there { take(&mut rest).map(Some) } else { Some(None) };
+        let mut text = |there: bool| if there { take(&mut reader).map(Some) } else { Some(None) };
         let kms_key_id = text(matches!(mode, Some(ModeId::SseKms | ModeId::DsseKms)))?;
         if kms_key_id.as_deref() == Some("") {
             return None;
@@ -258,9 +258,9 @@ impl EncryptionRecord {
         let customer_algorithm = text(flag(CUSTOMER_ALGORITHM))?;
         let upload = flag(UPLOAD).then(|| {
             let checksum_algorithm = flag(CHECKSUM);
-            Box::new(Begun { checksum_algorithm, method, kms_key_id: begun_kms_key_id, customer_algorithm })
+            Box::new(UploadRequest { checksum_algorithm, method, kms_key_id: begun_kms_key_id, customer_algorithm })
         });
-        rest.is_empty().then_some(Self {
+        reader.is_empty().then_some(Self {
             mode,
             kms_key_id,
             bucket_key_asked: flag(ASKED),
@@ -274,11 +274,8 @@ impl EncryptionRecord {
 const MAX_TEXT_LEN: usize = 2_048;
 
 /// `LP(text)`, of which there is one that may stand here.
-fn take(rest: &mut &[u8]) -> Option<String> {
-    let (len, after) = rest.split_first_chunk::<2>()?;
-    let (text, after) = after.split_at_checked(usize::from(u16::from_be_bytes(*len)))?;
-    *rest = after;
-    let text = str::from_utf8(text).ok()?;
+fn take(reader: &mut ByteReader<'_, ()>) -> Option<String> {
+    let text = str::from_utf8(reader.prefixed().ok()?).ok()?;
     let legal = text.len() <= MAX_TEXT_LEN && !text.chars().any(char::is_control);
     legal.then(|| text.to_owned())
 }

@@ -1,16 +1,17 @@
 //! SSE-C uploads completed without their key: records made, opened, rewrapped and finished.
 
-use super::audited::Deed;
-use super::{Named, Sse, Unlock};
-use crate::audit::AuditOperation;
+use super::audited::PendingEvent;
+use super::{Expected, Sse, Unlock};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
 use crate::keys::Keyring;
+use crate::mode::Target;
 use crate::multipart::{
-    CompletedUpload, CompletionRecord, Contents, OpenedRecord, RECORD_SALT_LEN, UnopenedPart, Upload, contents,
+    CompletedUpload, CompletionRecord, OpenedRecord, RECORD_SALT_LEN, RecordContents, UnopenedPart, Upload, contents,
 };
 use crate::object::ObjectName;
+use crate::trail::AuditOperation;
 
 impl Sse {
     /// Completes an SSE-C upload without its customer key: the record to store in place of envelope and manifest.
@@ -26,8 +27,8 @@ impl Sse {
     /// # Errors
     ///
     /// [`Unexpected`]: the envelope is not of an SSE-C upload that this handle accepts, or the handle accepts no
-    /// [records](crate::SseBuilder::completion_records). [`Misuse::CompletionWithoutKey`]: another mode, an unbound
-    /// name, or no keyring. [`Misuse::UploadId`]. [`Error::Part`](crate::Error::Part): the client's list is not of the
+    /// [records](crate::SseBuilder::completion_records). [`Misuse::CompletionWithoutKey`]: an unbound name, or no
+    /// keyring. [`Misuse::UploadId`]. [`Error::Part`](crate::Error::Part): the client's list is not of the
     /// parts that the service keeps. [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt is
     /// not as the service keeps it. [`Error::LimitExceeded`](crate::Error::LimitExceeded).
     /// [`Error::KeyProvider`](crate::Error::KeyProvider): the keyring's file cannot be read again.
@@ -46,8 +47,8 @@ impl Sse {
         envelope: &Envelope,
         parts: impl IntoIterator<Item = UnopenedPart<'_>>,
     ) -> Result<CompletionRecord> {
-        let deed = Deed::of_record(AuditOperation::CompleteMultipart, object);
-        self.audited(deed, self.record_of(object, upload_id, envelope, parts), |_| None).await
+        let pending = PendingEvent::of_record(AuditOperation::CompleteMultipart, object);
+        self.audited(pending, self.record_of(object, upload_id, envelope, parts), |_| None).await
     }
 
     async fn record_of(
@@ -57,14 +58,14 @@ impl Sse {
         envelope: &Envelope,
         parts: impl IntoIterator<Item = UnopenedPart<'_>>,
     ) -> Result<CompletionRecord> {
-        let named = Named::upload(object, upload_id);
-        named.context()?;
+        let target = Target::upload(object, upload_id);
+        target.binding()?;
         let keyring = self.keyring().filter(|_| object.is_bound()).ok_or(Misuse::CompletionWithoutKey)?;
-        self.check(named, envelope, None)?;
+        self.check(target, envelope, None)?;
         if envelope.mode() != ModeId::SseC {
-            return Err(Misuse::CompletionWithoutKey.into());
+            return Err(Unexpected::Mode.into());
         }
-        if !self.accepts_records() {
+        if !self.accepts_records(None) {
             return Err(Unexpected::Record.into());
         }
         let contents = contents(upload_id, envelope, parts)?;
@@ -88,7 +89,7 @@ impl Sse {
     /// One HMAC-SHA-512 over the record, which has up to 693 bytes for each part. A listing reads the
     /// [total](OpenedRecord::total) that is kept beside the record.
     pub async fn open_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<OpenedRecord> {
-        let keyring = self.check_record(object, record)?;
+        let keyring = self.check_record(object, record, None)?;
         let key = keyring.unwrapping_key(record.key_version()).await?;
         record.verify(self.record_crypto()?, &key, object)?;
         OpenedRecord::new(record)
@@ -111,8 +112,8 @@ impl Sse {
         record: &CompletionRecord,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
-        let deed = Deed::of_record(AuditOperation::DecryptObject, object);
-        self.audited(deed, self.finished(object, record, unlock), |completed| Some(&completed.envelope)).await
+        let pending = PendingEvent::of_record(AuditOperation::DecryptObject, object);
+        self.audited(pending, self.finished(object, record, unlock), |completed| Some(&completed.envelope)).await
     }
 
     async fn finished(
@@ -121,11 +122,11 @@ impl Sse {
         record: &CompletionRecord,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
-        self.check_record(object, record)?;
+        self.check_record(object, record, unlock.expected())?;
         unlock.customer_key().ok_or(CustomerKeyError::Required)?;
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
-        let keys = self.unlock(Named::upload(object, upload_id), envelope, unlock, true).await?;
+        let keys = self.unlock(Target::upload(object, upload_id), envelope, unlock, true).await?;
         let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys);
         self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
     }
@@ -140,13 +141,13 @@ impl Sse {
     /// As [`open_record`](Self::open_record). [`Error::Random`](crate::Error::Random);
     /// [`Error::Audit`](crate::Error::Audit).
     pub async fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
-        let deed = Deed::of_record(AuditOperation::RewrapObject, object);
+        let pending = PendingEvent::of_record(AuditOperation::RewrapObject, object);
         let rewrapping = async {
             self.open_record(object, record).await?;
             let keyring = self.keyring().ok_or(Unexpected::KeyringId)?;
             self.seal_record(keyring, object, &record.contents()).await
         };
-        self.audited(deed, rewrapping, |_| None).await
+        self.audited(pending, rewrapping, |_| None).await
     }
 
     /// Whether the record is authenticated under another version of the keyring than its primary.
@@ -155,12 +156,16 @@ impl Sse {
     }
 
     /// Refuses a record that is not accepted here, before a key is used.
-    //= manual/format.md#what-the-reader-demands
-    pub(crate) fn check_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<&Keyring> {
-        if !self.accepts_records() {
+    pub(crate) fn check_record(
+        &self,
+        object: &ObjectName,
+        record: &CompletionRecord,
+        expected: Option<&Expected>,
+    ) -> Result<&Keyring> {
+        if !self.accepts_records(expected) {
             return Err(Unexpected::Record.into());
         }
-        self.check_mode(ModeId::SseC)?;
+        self.check_mode(ModeId::SseC, expected)?;
         if !object.is_bound() {
             return Err(Unexpected::Bound.into());
         }
@@ -168,15 +173,15 @@ impl Sse {
         keyring.ok_or(Unexpected::KeyringId.into())
     }
 
-    fn accepts_records(&self) -> bool {
-        self.shared.completion_records && self.expected.iter().all(|expected| expected.accepts_records())
+    fn accepts_records(&self, expected: Option<&Expected>) -> bool {
+        self.shared.completion_records && self.all_expected(expected).all(Expected::accepts_records)
     }
 
     async fn seal_record(
         &self,
         keyring: &Keyring,
         object: &ObjectName,
-        contents: &Contents,
+        contents: &RecordContents,
     ) -> Result<CompletionRecord> {
         let (key_id, version, key) = keyring.wrapping_key().await?;
         let salt = self.shared.generator.bytes::<RECORD_SALT_LEN>()?;

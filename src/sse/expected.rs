@@ -1,15 +1,14 @@
-//! What a reader accepts, and what it brings.
+//! [`Expected`]: the objects that a reader accepts.
 
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Result, Unexpected};
 use crate::mode::KmsKeys;
-use crate::secret::CustomerKey;
 
 /// What a reader accepts of all that its `Sse` could read. Nothing given narrows nothing.
 ///
 /// ```
 /// use atrest::{Expected, KmsKeys, ModeId};
-/// let this_object = Expected::new().modes([ModeId::SseKms]).kms_keys(KmsKeys::only(["arn:aws:kms:…:key/1"]));
+/// let this_object = Expected::new().with_modes([ModeId::SseKms]).with_kms_keys(KmsKeys::only(["arn:aws:kms:…:key/1"]));
 /// ```
 ///
 /// Spec: manual, format, "What the reader demands".
@@ -35,20 +34,20 @@ impl Expected {
 
     /// These modes alone.
     #[must_use]
-    pub fn modes(self, modes: impl IntoIterator<Item = ModeId>) -> Self {
+    pub fn with_modes(self, modes: impl IntoIterator<Item = ModeId>) -> Self {
         Self { modes: Some(modes.into_iter().collect()), ..self }
     }
 
     /// These KMS keys alone, in SSE-KMS and in the inner layer of DSSE-KMS.
     #[must_use]
-    pub fn kms_keys(self, keys: KmsKeys) -> Self {
+    pub fn with_kms_keys(self, keys: KmsKeys) -> Self {
         Self { kms_keys: Some(keys), ..self }
     }
 
     /// No completion record in place of an envelope: for objects that are known to be finished, or never uploaded in
     /// parts.
     #[must_use]
-    pub fn no_records(self) -> Self {
+    pub fn without_records(self) -> Self {
         Self { no_records: true, ..self }
     }
 
@@ -80,24 +79,5 @@ impl Expected {
 
     pub(super) fn accepts_kms_key(&self, key_id: &str) -> bool {
         self.kms_keys.as_ref().is_none_or(|keys| keys.accept(key_id))
-    }
-}
-
-/// What a reader brings to unlock an object.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Unlock<'a> {
-    /// Nothing: the service's own keyring and KMS. For SSE-S3, SSE-KMS and DSSE-KMS.
-    Server,
-    /// The customer key, for SSE-C.
-    CustomerKey(&'a CustomerKey),
-}
-
-impl<'a> Unlock<'a> {
-    pub(super) fn customer_key(self) -> Option<&'a CustomerKey> {
-        match self {
-            Self::Server => None,
-            Self::CustomerKey(key) => Some(key),
-        }
     }
 }

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use atrest::error::{KeyProviderErrorKind as Kind, Unexpected};
 use atrest::{
-    AnyMode, Backend, DsseKms, Encrypted, Error, Expected, Keyring, KmsKeys, Requester, Result, RootKey, Sse, SseKms,
-    Unlock,
+    AnyMode, Backend, DsseKms, Encrypted, Error, Expected, Keyring, KmsKeys, Requester, Result, Rewrap, RootKey, Sse,
+    SseKms, Unlock,
 };
 use atrest_kit::{Faulty, OneKey, name};
 
@@ -95,7 +95,7 @@ fn what_is_written_is_what_the_same_handle_would_read() {
             assert!(matches!(written, Err(Error::Unexpected(Unexpected::KmsKey))), "{written:?}");
         }
     }
-    let narrowed = World { sse: world.sse.expecting(Expected::new().kms_keys(KmsKeys::only([MALLORY]))), ..world };
+    let narrowed = World { sse: world.sse.expecting(Expected::new().with_kms_keys(KmsKeys::only([MALLORY]))), ..world };
     for written in narrowed.written("alias/app", ALICE) {
         assert!(matches!(written, Err(Error::Unexpected(Unexpected::KmsKey))), "{written:?}");
     }
@@ -134,7 +134,7 @@ fn a_rewrap_keeps_the_key_that_the_envelope_names() {
     for mode in modes(ALICE) {
         let stored = world.stored(mode, ALICE);
         let sse = world.sse.blocking();
-        assert!(sse.rewrap(&name(), &stored.envelope, Unlock::Server).is_ok());
+        assert!(sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).is_ok());
         answer(&world.kms, MALLORY);
         assert!(sse.decrypt(&name(), &stored, Unlock::Server).is_err());
     }
@@ -167,7 +167,7 @@ fn a_replica_is_another_key_unless_replicas_are_accepted() {
     // In the list of a reader in the other region.
     let world = world(KmsKeys::all());
     let stored = world.stored(SseKms::new(HERE).into(), HERE);
-    let there = |keys| world.sse.expecting(Expected::new().kms_keys(keys)).blocking();
+    let there = |keys| world.sse.expecting(Expected::new().with_kms_keys(keys)).blocking();
     let refused = there(KmsKeys::only([THERE])).decrypt(&name(), &stored, Unlock::Server);
     assert!(matches!(refused, Err(Error::Unexpected(Unexpected::KmsKey))), "{refused:?}");
     there(KmsKeys::only([THERE]).with_replicas()).decrypt(&name(), &stored, Unlock::Server).unwrap();

@@ -6,8 +6,8 @@ use http::HeaderMap;
 
 use crate::envelope::Envelope;
 use crate::mode::AnyMode;
-use crate::s3::headers::Answer;
-use crate::s3::record::{Begun, EncryptionRecord};
+use crate::s3::headers::AnswerHeaders;
+use crate::s3::record::{EncryptionRecord, UploadRequest};
 use crate::sse::Access;
 
 /// How a new object is written, or an upload begun.
@@ -26,7 +26,7 @@ pub struct NewEncryption {
     pub(super) mode: AnyMode,
     pub(super) bucket_key_asked: bool,
     pub(super) bucket_keys_applied: bool,
-    pub(super) begun: Option<Begun>,
+    pub(super) begun: Option<UploadRequest>,
 }
 
 impl NewEncryption {
@@ -57,9 +57,9 @@ impl NewEncryption {
 pub enum Reading {
     /// As it is stored: it is unencrypted.
     Unencrypted,
-    /// With [`Sse::open`](crate::Sse::open).
+    /// With [`Sse::decryptor`](crate::Sse::decryptor).
     Encrypted(Access),
-    /// With [`Sse::finish`](crate::Sse::finish): the upload was completed without its customer key, and no request has
+    /// With [`Sse::finish_completion`](crate::Sse::finish_completion): the upload was completed without its customer key, and no request has
     /// finished it yet. The reader is the one that finishing gives.
     FinishFirst(Access),
 }
@@ -70,7 +70,7 @@ pub enum Reading {
 pub enum PartWriting {
     /// Unencrypted.
     Unencrypted,
-    /// With [`Sse::resume`](crate::Sse::resume).
+    /// With [`Sse::resume_multipart`](crate::Sse::resume_multipart).
     Encrypt(Access),
 }
 
@@ -80,12 +80,12 @@ pub enum PartWriting {
 pub enum Completing {
     /// Its parts are unencrypted.
     Unencrypted,
-    /// With [`Sse::resume`](crate::Sse::resume) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
+    /// With [`Sse::resume_multipart`](crate::Sse::resume_multipart) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
     Encrypted(Access),
-    /// With [`Sse::complete_without_key`](crate::Sse::complete_without_key): the upload is in SSE-C, and the request
+    /// With [`Sse::complete_multipart_without_key`](crate::Sse::complete_multipart_without_key): the upload is in SSE-C, and the request
     /// brings no customer key. It is acknowledged under a completion record, and finished by the first request that
     /// brings the key.
-    WithoutKey(Access),
+    WithoutKey,
 }
 
 /// What PutObject, PostObject and CreateMultipartUpload do.
@@ -94,7 +94,7 @@ pub enum Completing {
 pub struct WriteDecision {
     /// How the object is written, or the upload begun.
     pub writing: Writing,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
 }
 
 /// What CopyObject does.
@@ -105,7 +105,7 @@ pub struct CopyDecision {
     pub reading: Reading,
     /// How the destination is written.
     pub writing: Writing,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
 }
 
 /// What GetObject, HeadObject and GetObjectAttributes do.
@@ -114,7 +114,7 @@ pub struct CopyDecision {
 pub struct ReadDecision {
     /// How the object is read.
     pub reading: Reading,
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<AnswerHeaders>,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
@@ -124,7 +124,7 @@ pub struct ReadDecision {
 pub struct PartDecision {
     /// How the part is written.
     pub writing: PartWriting,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
@@ -144,7 +144,7 @@ pub struct PartCopyDecision {
 pub struct CompleteDecision {
     /// How the upload is completed.
     pub completing: Completing,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
@@ -154,7 +154,7 @@ pub struct CompleteDecision {
 pub struct UpdateDecision {
     /// How the object's data key is unlocked.
     pub access: Access,
-    /// What the object becomes, with [`Sse::change_encryption`](crate::Sse::change_encryption). Envelope and record are
+    /// What the object becomes, with a [`Rewrap`](crate::Rewrap) to its mode. Envelope and record are
     /// replaced in one step.
     pub encryption: NewEncryption,
 }

@@ -4,6 +4,7 @@
 #![allow(clippy::new_without_default, reason = "a service is made by name, as each test wants it")]
 
 mod bodies;
+mod clock;
 #[allow(unsafe_code, reason = "a global allocator is unsafe to implement")]
 pub mod freed;
 pub mod parts;
@@ -14,6 +15,7 @@ mod service;
 mod streams;
 
 pub use bodies::{Body, RANGE_READERS, READERS, WRITERS, for_every_body, for_every_written_body, of_io, steps};
+pub use clock::wall_clock;
 pub use playback::{Playback, keyring, keyring_of};
 pub use providers::{Faults, Faulty, KMS_KEY, OneKey, TableKms};
 pub use service::{Service, name};

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atrest::testing::MemoryKms;
 use atrest::{
     AnyMode, Backend, DsseKms, EncryptionContext, Error, Expected, KeyProviderErrorKind, Keyring, KmsKeys, ObjectName,
-    Requester, Sse, SseKms, SseS3, Unlock,
+    Requester, Rewrap, Sse, SseKms, SseS3, Unlock,
 };
 use atrest_reference::envelope::field;
 use atrest_reference::parse;
@@ -32,9 +32,9 @@ fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_
     let sse = sse.build().unwrap().requested_by(Requester::new("alice")).blocking();
     let context = EncryptionContext::new().with("team", "photos").unwrap();
     let mut modes: Vec<(AnyMode, u64)> =
-        vec![(SseKms::new(&*key_id).context(context.clone()).into(), 1), (SseS3.into(), 0)];
+        vec![(SseKms::new(&*key_id).with_context(context.clone()).into(), 1), (SseS3.into(), 0)];
     if Backend::AwsLc.is_compiled() {
-        modes.push((DsseKms::new(&*key_id).context(context).into(), 1));
+        modes.push((DsseKms::new(&*key_id).with_context(context).into(), 1));
     }
     for (mode, asks) in modes {
         for object in [name(), ObjectName::unbound()] {
@@ -62,7 +62,7 @@ fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_
             let body = [&parts[0].stored[..], &parts[1].stored].concat();
             atrest_kit::read_range(&reader, &body, 5..C as u64 + 5).unwrap();
             assert_eq!(asked.since(), (0, asks), "read");
-            let fresh = sse.rewrap_upload(&object, id_of(&object), upload.envelope(), Unlock::Server).unwrap();
+            let fresh = sse.rewrap(Rewrap::upload(&object, id_of(&object), upload.envelope(), Unlock::Server)).unwrap();
             // DSSE-KMS wraps its outer layer anew, which no KMS has a part in.
             let of_inner = if fresh.inner().is_some() { (0, 0) } else { (asks, asks) };
             assert_eq!(asked.since(), of_inner, "rewrap of the upload");

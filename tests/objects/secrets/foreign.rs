@@ -8,8 +8,8 @@ use std::sync::Arc;
 use atrest::error::{IoError, KeyProviderError, KeyProviderErrorKind};
 use atrest::rotation::{Entry, EnvelopeStore, Inventory, StoreFuture, Sweep};
 use atrest::{
-    Error, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, Requester, RootKey, Sse, SseBuilder,
-    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    Error, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, Requester, Rewrap, RootKey, Sse,
+    SseBuilder, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 
 use atrest_kit::{KMS_KEY, Service, TableKms, name};
@@ -82,7 +82,7 @@ fn hides_all(error: &Error) {
     {
         let answer = atrest::s3::S3Error::of_write(error);
         hides(&answer);
-        assert!(!answer.to_xml(atrest::s3::Operation::PutObject, "request", "host").contains(CANARY));
+        assert!(!answer.to_xml(atrest::s3::S3Operation::PutObject, "request", "host").contains(CANARY));
     }
 }
 
@@ -105,7 +105,7 @@ fn a_providers_own_error_is_shown_by_no_error_of_ours_and_is_there_for_a_caller_
         sse.encryptor(&name(), mode()).unwrap_err(),
         sse.decrypt(&name(), &stored, Unlock::Server).unwrap_err(),
         sse.decryptor(&name(), &stored.envelope, Unlock::Server).unwrap_err(),
-        sse.rewrap(&name(), &stored.envelope, Unlock::Server).unwrap_err(),
+        sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap_err(),
         sse.begin_multipart(&name(), b"upload", mode()).unwrap_err(),
         RootKey::create_wrapped_blocking(directory.path().join("another"), Arc::new(Telling), KMS_KEY, &by)
             .unwrap_err(),
@@ -261,7 +261,7 @@ fn no_line_of_an_audit_trail_shows_what_a_providers_own_error_holds() {
     let seen = Seen::default();
     tracing::subscriber::with_default(seen.clone(), || {
         refused(AuditTrail::new(Arc::new(TracingSink::new())));
-        refused(AuditTrail::new(Arc::new(JsonLines::at(&path).fsync(Fsync::EveryEvent).open().unwrap())));
+        refused(AuditTrail::new(Arc::new(JsonLines::builder(&path).fsync(Fsync::EveryEvent).open().unwrap())));
     });
     let (seen, lines) = (seen.0.lock().unwrap().clone(), std::fs::read_to_string(&path).unwrap());
     assert!(seen.contains("unavailable") && lines.contains("KeyUnavailableException"), "{seen} {lines}");

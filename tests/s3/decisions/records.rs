@@ -1,7 +1,7 @@
 //! `EncryptionRecord`: its one encoding, and every answer from it.
 
 use atrest::s3::{EncryptionRecord, EncryptionRecordError, NewObject, S3ErrorKind as Kind, S3Rules, Stored, Writing};
-use atrest::{AnyMode, Envelope, ModeId, SseKms, SseS3, Unlock};
+use atrest::{AnyMode, Envelope, ModeId, Rewrap, SseKms, SseS3, Unlock};
 use proptest::prelude::*;
 
 use super::kit::*;
@@ -9,7 +9,7 @@ use super::kit::*;
 /// Records of objects and uploads, as decisions make them.
 fn records(world: &World) -> Vec<EncryptionRecord> {
     let mut records = vec![EncryptionRecord::unencrypted()];
-    let rules = [false, true].map(|apply| S3Rules::new().apply_bucket_keys(apply));
+    let rules = [false, true].map(|apply| S3Rules::new().with_bucket_keys(apply));
     let kms: Pairs<'_> = &[(W, "aws:kms"), (K, "alias/app"), (B, "true")];
     let asks: [(Pairs<'_>, usize); 5] = [
         (&[(W, "AES256")], SSE_S3),
@@ -69,7 +69,7 @@ fn the_bytes_of_a_record_are_these() {
     let plain = EncryptionRecord::of_envelope(&world.objects[SSE_S3]);
     assert_eq!(plain.encode(), [1, 1, 0]);
     let ask = Ask::new(&[(W, "aws:kms"), (K, "alias/app"), (B, "true")]);
-    let rules = S3Rules::new().apply_bucket_keys(true);
+    let rules = S3Rules::new().with_bucket_keys(true);
     let decision = rules.decide_write(&ask.request(), NewObject::Multipart { checksum_algorithm: true }).unwrap();
     let Writing::Encrypt(encryption) = decision.writing else { panic!("encrypted") };
     let expected = [&[1, 2, 0b0011_1111, 0, 18][..], b"memory-kms:key/app", &[0, 7], b"aws:kms", &[0, 9], b"alias/app"];
@@ -95,7 +95,7 @@ fn what_a_reader_expects_comes_from_the_record() {
 fn every_answer_about_an_object_says_the_same_of_its_bucket_key() {
     let world = World::new();
     for apply in [false, true] {
-        let rules = S3Rules::new().apply_bucket_keys(apply);
+        let rules = S3Rules::new().with_bucket_keys(apply);
         let ask = Ask::new(&[(W, "aws:kms"), (K, "alias/app"), (B, "True")]).rules(rules.clone());
         let decision = ask.decide(Operation::Put).unwrap();
         let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
@@ -107,7 +107,7 @@ fn every_answer_about_an_object_says_the_same_of_its_bucket_key() {
         let upload = Stored::encrypted(upload, world.uploads[SSE_KMS].clone());
         // Also where the switch is turned afterwards: what was done was done.
         for later in [false, true] {
-            let ask = Ask::new(&[]).rules(S3Rules::new().apply_bucket_keys(later));
+            let ask = Ask::new(&[]).rules(S3Rules::new().with_bucket_keys(later));
             for operation in [
                 Operation::Get(object.clone()),
                 Operation::Head(object.clone()),
@@ -128,13 +128,14 @@ fn a_record_follows_its_object_through_a_rewrap() {
     let world = World::new();
     world.kms.create_key("b").unwrap();
     let sse = world.sse.blocking();
-    let rules = S3Rules::new().apply_bucket_keys(true);
+    let rules = S3Rules::new().with_bucket_keys(true);
     let ask = Ask::new(&[(W, "aws:kms"), (K, KMS_KEY), (B, "true")]).rules(rules);
     let decision = ask.decide(Operation::Put).unwrap();
     let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
     let before = encryption.record(&world.objects[SSE_KMS]);
-    let rewrapped =
-        |mode: AnyMode| sse.rewrap_as(&world.name, &world.objects[SSE_KMS], Unlock::Server, &world.name, mode).unwrap();
+    let rewrapped = |mode: AnyMode| {
+        sse.rewrap(Rewrap::of(&world.name, &world.objects[SSE_KMS], Unlock::Server).to(&world.name, mode)).unwrap()
+    };
     for (mode, key_id, done) in
         [(AnyMode::from(SseKms::new("memory-kms:key/b")), Some("memory-kms:key/b"), true), (SseS3.into(), None, false)]
     {
@@ -154,7 +155,7 @@ fn a_record_follows_its_object_through_a_rewrap() {
         headers.rules.decide_write(&headers.request(), NewObject::Multipart { checksum_algorithm: true }).unwrap();
     let Writing::Encrypt(encryption) = &begun.writing else { panic!("encrypted") };
     let record = encryption.record(&world.uploads[SSE_S3]);
-    let fresh = sse.rewrap_upload(&world.name, b"upload", &world.uploads[SSE_S3], Unlock::Server).unwrap();
+    let fresh = sse.rewrap(Rewrap::upload(&world.name, b"upload", &world.uploads[SSE_S3], Unlock::Server)).unwrap();
     assert_eq!(record.after_rewrap(&fresh), record);
 }
 

@@ -2,9 +2,9 @@
 
 use atrest::s3::{
     BucketDefault, Completing, CopySource, EncryptionHeaders, EncryptionRecord, Etag, NewObject, ObjectEncryption,
-    Operation, PartWriting, PolicySource, ReadKind, Reading, S3Error, S3Request, S3Rules, Stored, Transport, Writing,
+    PartWriting, PolicySource, ReadKind, Reading, S3Error, S3Operation, S3Request, S3Rules, Stored, Transport, Writing,
 };
-use atrest::{Envelope, ModeId, PartNumber};
+use atrest::{Envelope, ModeId, PartNumber, Rewrap};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::case::{Case, Rule};
@@ -65,26 +65,26 @@ impl<'a> Asked<'a> {
         })
     }
 
-    fn answer(&self) -> Result<(Operation, Outcome), String> {
+    fn answer(&self) -> Result<(S3Operation, Outcome), String> {
         Ok(match &*self.case.op {
-            "PutObject" => (Operation::PutObject, self.write(NewObject::Put)),
-            "PostObject" => (Operation::PostObject, self.write(NewObject::Post)),
-            "CreateMultipartUpload" => (Operation::CreateMultipartUpload, self.begin()),
-            "CopyObject" => (Operation::CopyObject, self.copy()),
-            "UploadPart" => (Operation::UploadPart, self.part()),
-            "UploadPartCopy" => (Operation::UploadPartCopy, self.part_copy()),
-            "CompleteMultipartUpload" => (Operation::CompleteMultipartUpload, self.complete()),
-            "GetObject" => (Operation::GetObject, self.read(ReadKind::Get)),
-            "HeadObject" => (Operation::HeadObject, self.read(ReadKind::Head)),
-            "GetObjectAttributes" => (Operation::GetObjectAttributes, self.read(ReadKind::Attributes)),
-            "UpdateObjectEncryption" => (Operation::UpdateObjectEncryption, self.update()),
-            "PutBucketEncryption" => (Operation::Other, self.put_configuration()),
-            "GetBucketEncryption" => (Operation::Other, self.configuration(&self.bucket)),
+            "PutObject" => (S3Operation::PutObject, self.write(NewObject::Put)),
+            "PostObject" => (S3Operation::PostObject, self.write(NewObject::Post)),
+            "CreateMultipartUpload" => (S3Operation::CreateMultipartUpload, self.begin()),
+            "CopyObject" => (S3Operation::CopyObject, self.copy()),
+            "UploadPart" => (S3Operation::UploadPart, self.part()),
+            "UploadPartCopy" => (S3Operation::UploadPartCopy, self.part_copy()),
+            "CompleteMultipartUpload" => (S3Operation::CompleteMultipartUpload, self.complete()),
+            "GetObject" => (S3Operation::GetObject, self.read(ReadKind::Get)),
+            "HeadObject" => (S3Operation::HeadObject, self.read(ReadKind::Head)),
+            "GetObjectAttributes" => (S3Operation::GetObjectAttributes, self.read(ReadKind::Attributes)),
+            "UpdateObjectEncryption" => (S3Operation::UpdateObjectEncryption, self.update()),
+            "PutBucketEncryption" => (S3Operation::Other, self.put_configuration()),
+            "GetBucketEncryption" => (S3Operation::Other, self.configuration(&self.bucket)),
             "DeleteBucketEncryption" => {
                 let after = self.rules.delete_bucket_encryption(&self.bucket);
-                (Operation::Other, Ok(Answer { configuration: self.shown(&after), ..Answer::default() }))
+                (S3Operation::Other, Ok(Answer { configuration: self.shown(&after), ..Answer::default() }))
             }
-            "EtagOfParts" => (Operation::Other, Ok(self.etag_of_parts()?)),
+            "EtagOfParts" => (S3Operation::Other, Ok(self.etag_of_parts()?)),
             other => return Err(format!("the operation {other}")),
         })
     }
@@ -159,7 +159,7 @@ impl<'a> Asked<'a> {
         match reading {
             Reading::Unencrypted => Ok(()),
             Reading::Encrypted(access) | Reading::FinishFirst(access) => {
-                let opened = self.world.sse.blocking().open(&self.world.name, envelope(stored), access);
+                let opened = self.world.sse.blocking().decryptor(&self.world.name, envelope(stored), access.unlock());
                 opened.map(drop).map_err(|error| S3Error::of_read(&error))
             }
         }
@@ -176,7 +176,13 @@ impl<'a> Asked<'a> {
     fn sealed(&self, writing: &PartWriting) -> Result<(), S3Error> {
         let PartWriting::Encrypt(access) = writing else { return Ok(()) };
         let sse = self.world.sse.blocking();
-        let upload = sse.resume(&self.world.name, UPLOAD_ID, envelope(&self.upload), access);
+        let upload = sse.resume_multipart(
+            &self.world.name,
+            UPLOAD_ID,
+            envelope(&self.upload),
+            access.expected(),
+            access.unlock(),
+        );
         let upload = upload.map_err(|error| S3Error::of_write(&error))?;
         upload.encrypt_part(PartNumber::new(1).unwrap(), PLAINTEXT, b"etag").unwrap();
         Ok(())
@@ -209,7 +215,7 @@ impl<'a> Asked<'a> {
         let target = ObjectEncryption::from_xml(target.as_bytes())?;
         let decision = self.rules.decide_update(&self.request()?, &self.object, &target)?;
         let (sse, name, mode) = (self.world.sse.blocking(), &self.world.name, decision.encryption.mode());
-        let changed = sse.change_encryption(name, envelope(&self.object), &decision.access, mode);
+        let changed = sse.rewrap(Rewrap::of(name, envelope(&self.object), decision.access.unlock()).to(name, mode));
         changed.map_err(|error| S3Error::of_write(&error))?;
         Ok(Answer::default())
     }

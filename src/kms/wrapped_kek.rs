@@ -4,9 +4,10 @@
 //! 0x01 || u32 key version || salt(32) || AES-256-GCM(k, n, KEK)
 //! ```
 
-use super::EncryptionContext;
+use crate::codec::ByteReader;
 use crate::crypto::{Backend, Crypto, Generator, OneShot, Prk, TAG_LEN, label};
 use crate::error::{Error, Result};
+use crate::keys::EncryptionContext;
 use crate::secret::{KEY_LEN, KeyEncryptionKey, Secret};
 
 const FORMAT: u8 = 1;
@@ -39,10 +40,9 @@ pub(crate) fn wrap(
 
 /// The key version that a wrapped key names; `None` where the bytes are none.
 pub(crate) fn version_of(wrapped: &[u8]) -> Option<u32> {
-    let wrapped: &[u8; LEN] = wrapped.try_into().ok()?;
-    let (&[format, a, b, c, d], _) = wrapped.split_first_chunk()?;
-    let version = u32::from_be_bytes([a, b, c, d]);
-    (format == FORMAT && version > 0).then_some(version)
+    let mut reader = ByteReader::new(wrapped, |_| ());
+    let (format, version) = (reader.u8().ok()?, reader.u32().ok()?);
+    (wrapped.len() == LEN && format == FORMAT && version > 0).then_some(version)
 }
 
 /// Unwraps what [`wrap`] wrapped.
@@ -51,9 +51,11 @@ pub(crate) fn version_of(wrapped: &[u8]) -> Option<u32> {
 ///
 /// Inauthentic: KMS key, binding and wrapped key do not belong together.
 pub(crate) fn unwrap(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, wrapped: &[u8]) -> Result<KeyEncryptionKey> {
-    let wrapped: &[u8; LEN] = wrapped.try_into().map_err(|_| Error::Inauthentic)?;
-    let (salt, sealed) = wrapped[5..].split_first_chunk::<SALT_LEN>().expect("the salt comes first");
-    let one_shot = one_shot(kms_key, binding, salt)?;
+    let mut reader = ByteReader::new(wrapped, |_| Error::Inauthentic);
+    let _format_and_version = reader.bytes(1 + 4)?;
+    let one_shot = one_shot(kms_key, binding, reader.array()?)?;
+    let sealed = reader.array::<{ KEY_LEN + TAG_LEN }>()?;
+    reader.finish()?;
     let kek = Secret::filled_by(|kek| one_shot.open(sealed, kek), || Error::Inauthentic)?;
     Ok(KeyEncryptionKey::from_secret(kek))
 }
