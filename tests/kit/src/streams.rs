@@ -13,9 +13,9 @@ pub const LENS: [usize; 9] = [0, 1, C - 1, C, C + 1, 2 * C - 1, 2 * C, 2 * C + 1
 /// The lengths of the pieces that a stream is given.
 pub const STEPS: [usize; 5] = [1, 512, C - 1, C, C + 1];
 
-/// Every backend of this build.
+/// The backends of this build that this processor supports.
 pub fn backends() -> Vec<Backend> {
-    [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
+    Backend::available().collect()
 }
 
 /// Plaintext in which no two chunks are the same, and that of the vectors: byte i is (7 i + 13 floor(i / 256) + 1) mod
