@@ -54,7 +54,7 @@ pub(crate) fn parse(pairs: Pairs<'_>) -> Result<EncryptionHeaders, S3Error> {
     EncryptionHeaders::from_form_fields(pairs.iter().copied())
 }
 
-/// The key of the configuration X.
+/// Encodes an encryption context as its header does.
 pub(crate) fn context(json: &str) -> String {
     BASE64.encode(json.as_bytes())
 }
