@@ -62,7 +62,8 @@ fn home() -> PathBuf {
 fn main() -> Result<ExitCode, Box<dyn Error>> {
     let mut options = Options::parse();
     if options.quick {
-        (options.rounds, options.sizes, options.total, options.limit) = (2, vec![1 << 10, 1 << 16, 1 << 23], 1 << 23, 1);
+        (options.rounds, options.sizes, options.total, options.limit) =
+            (2, vec![1 << 10, 1 << 16, 1 << 23], 1 << 23, 1);
     }
     let file = options.out.join("results.json");
     if options.draw {

@@ -10,7 +10,8 @@ use crate::results::{Measurement, Results, Round, machine};
 /// Subjects that are measured with several threads; all others work on one object on one thread.
 const THREADED: [&str; 1] = ["bare/aws-lc"];
 /// Subjects of which only the smallest and the largest size are measured.
-const TWO_SIZES: [&str; 5] = ["atrest/dsse", "atrest/sse-c", "atrest/sse-kms", "atrest/sse-s3/rust-crypto", "aws-esdk/signed"];
+const TWO_SIZES: [&str; 6] =
+    ["atrest/dsse", "atrest/sse-c", "atrest/sse-kms", "atrest/sse-s3/rust-crypto", "aws-esdk/signed", "tink/4KiB"];
 
 pub(crate) struct Job {
     program: usize,
@@ -41,9 +42,11 @@ impl Plan {
             let end = size == smallest || size == largest;
             for direction in ["encrypt", "decrypt"] {
                 for &threads in &options.threads {
-                    for (program, subject) in programs.iter().enumerate().flat_map(|(at, program)| {
-                        program.subjects.iter().map(move |subject| (at, subject))
-                    }) {
+                    for (program, subject) in programs
+                        .iter()
+                        .enumerate()
+                        .flat_map(|(at, program)| program.subjects.iter().map(move |subject| (at, subject)))
+                    {
                         let wanted = options.only.is_empty() || begins_with_one_of(subject, &options.only);
                         let sized = end || !begins_with_one_of(subject, &TWO_SIZES);
                         let threaded = threads == 1 || (size == largest && begins_with_one_of(subject, &THREADED));
@@ -67,7 +70,13 @@ impl Plan {
             for (done, &at) in order.iter().enumerate() {
                 let job = &self.jobs[at];
                 let name = format!("{} {} {} x {}", job.subject, job.direction, job.objects, job.size);
-                eprintln!("round {round}/{}, {}/{}: {name}, threads {}", self.rounds, done + 1, order.len(), job.threads);
+                eprintln!(
+                    "round {round}/{}, {}/{}: {name}, threads {}",
+                    self.rounds,
+                    done + 1,
+                    order.len(),
+                    job.threads
+                );
                 match programs[job.program].measure(job, self.limit) {
                     Ok(line) => measured[at].push(Round { objects: line.objects, seconds: line.seconds }),
                     Err(error) => failures.push(format!("{name}: {error}")),

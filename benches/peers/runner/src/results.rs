@@ -117,12 +117,17 @@ pub(crate) fn machine() -> Machine {
     let cpuinfo = std::fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let field = |name: &str| {
         let line = cpuinfo.lines().find(|line| line.split(':').next().is_some_and(|key| key.trim() == name));
-        line.and_then(|line| line.split_once(':')).map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
+        line.and_then(|line| line.split_once(':'))
+            .map_or_else(|| "unknown".to_owned(), |(_, value)| value.trim().to_owned())
     };
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let command = "cargo run --release --manifest-path benches/peers/runner/Cargo.toml";
     Machine {
-        command: if arguments.is_empty() { command.to_owned() } else { format!("{command} -- {}", arguments.join(" ")) },
+        command: if arguments.is_empty() {
+            command.to_owned()
+        } else {
+            format!("{command} -- {}", arguments.join(" "))
+        },
         date: jiff::Timestamp::now().strftime("%Y-%m-%d").to_string(),
         processor: format!("{} (family {}, model {})", field("model name"), field("cpu family"), field("model")),
         cores: std::thread::available_parallelism().map_or(0, usize::from),

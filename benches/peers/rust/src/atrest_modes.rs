@@ -14,7 +14,10 @@ pub(crate) fn entries() -> Vec<Entry> {
         Entry { name: "atrest/sse-s3/aws-lc", make: |threads| Atrest::make(SseS3, Backend::AwsLc, threads) },
         Entry { name: "atrest/sse-s3/rust-crypto", make: |threads| Atrest::make(SseS3, Backend::RustCrypto, threads) },
         Entry { name: "atrest/sse-kms/aws-lc", make: |threads| Atrest::make(sse_kms(), Backend::AwsLc, threads) },
-        Entry { name: "atrest/sse-kms/rust-crypto", make: |threads| Atrest::make(sse_kms(), Backend::RustCrypto, threads) },
+        Entry {
+            name: "atrest/sse-kms/rust-crypto",
+            make: |threads| Atrest::make(sse_kms(), Backend::RustCrypto, threads),
+        },
         Entry { name: "atrest/sse-c/aws-lc", make: |threads| Atrest::make(sse_c(), Backend::AwsLc, threads) },
         Entry { name: "atrest/sse-c/rust-crypto", make: |threads| Atrest::make(sse_c(), Backend::RustCrypto, threads) },
         Entry { name: "atrest/dsse-kms/aws-lc", make: |threads| Atrest::make(dsse_kms(), Backend::AwsLc, threads) },

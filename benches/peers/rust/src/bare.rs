@@ -129,7 +129,9 @@ impl<C: Cipher + Sync + 'static> Loop<C> {
                 let parts = input.chunks(share).zip(&mut self.outputs).zip(&sinks);
                 for (at, ((part, output), sink)) in parts.enumerate() {
                     let (cipher, first) = (&cipher, at * share / step);
-                    scope.spawn(move || each_chunk(part, step, first, tag, output, sink, |n, i, o| work(cipher, n, i, o)));
+                    scope.spawn(move || {
+                        each_chunk(part, step, first, tag, output, sink, |n, i, o| work(cipher, n, i, o))
+                    });
                 }
             });
             return sink.join(sinks);

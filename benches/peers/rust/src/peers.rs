@@ -18,7 +18,8 @@ use peers_kit::{CHUNK, Entry, PIECE, Sink, Subject};
 pub(crate) fn entries() -> Vec<Entry> {
     vec![
         Entry { name: "age", make: |_| Box::new(Age(age::x25519::Identity::generate(), vec![0; PIECE])) },
-        Entry { name: "tink", make: |_| Tink::make() },
+        Entry { name: "tink", make: |_| Tink::make(&tink_streaming_aead::aes256_gcm_hkdf_1mb_key_template()) },
+        Entry { name: "tink/4KiB", make: |_| Tink::make(&tink_streaming_aead::aes256_gcm_hkdf_4kb_key_template()) },
         Entry { name: "aead-stream", make: |_| Box::new(AeadStream(Vec::with_capacity(CHUNK + 16))) },
         Entry { name: "dryoc", make: |_| Box::new(Dryoc(vec![0; CHUNK + DRYOC_TAG])) },
         Entry { name: "orion", make: |_| Box::new(Orion(orion::aead::SecretKey::generate().expect("a key"))) },
@@ -75,10 +76,10 @@ impl Subject for Age {
 struct Tink(Box<dyn tink_core::StreamingAead>, Vec<u8>);
 
 impl Tink {
-    fn make() -> Box<dyn Subject> {
+    /// Tink writes down the size of its segments in a template of the key.
+    fn make(template: &tink_proto::KeyTemplate) -> Box<dyn Subject> {
         tink_streaming_aead::init();
-        let template = tink_streaming_aead::aes256_gcm_hkdf_1mb_key_template();
-        let keyset = tink_core::keyset::Handle::new(&template).expect("a keyset");
+        let keyset = tink_core::keyset::Handle::new(template).expect("a keyset");
         Box::new(Self(tink_streaming_aead::new(&keyset).expect("a primitive"), vec![0; PIECE]))
     }
 }
@@ -144,7 +145,8 @@ impl Subject for Dryoc {
         for (chunk, last) in chunks(plaintext, CHUNK) {
             let sealed = &mut self.0[..chunk.len() + DRYOC_TAG];
             let tag = if last { FINAL } else { MESSAGE };
-            secretstream::crypto_secretstream_xchacha20poly1305_push(&mut state, sealed, chunk, None, tag).expect("sealed");
+            secretstream::crypto_secretstream_xchacha20poly1305_push(&mut state, sealed, chunk, None, tag)
+                .expect("sealed");
             sink.take(sealed);
         }
         header.to_vec()
@@ -156,8 +158,13 @@ impl Subject for Dryoc {
         secretstream::crypto_secretstream_xchacha20poly1305_init_pull(&mut state, &header, &KEY);
         for (chunk, last) in chunks(body, CHUNK + DRYOC_TAG) {
             let mut tag = 0;
-            let opened =
-                secretstream::crypto_secretstream_xchacha20poly1305_pull(&mut state, &mut self.0, &mut tag, chunk, None);
+            let opened = secretstream::crypto_secretstream_xchacha20poly1305_pull(
+                &mut state,
+                &mut self.0,
+                &mut tag,
+                chunk,
+                None,
+            );
             let len = opened.expect("opened");
             assert_eq!(tag == FINAL, last, "the stream is whole");
             sink.take(&self.0[..len]);
