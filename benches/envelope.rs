@@ -4,7 +4,7 @@ mod kit;
 
 use std::hint::black_box;
 
-use atrest::{CustomerKey, Envelope, ModeId};
+use atrest::{CustomerKey, Envelope, ModeId, Rewrap};
 use criterion::{Criterion, criterion_group, criterion_main};
 use kit::{CASES, Kit};
 
@@ -23,7 +23,7 @@ fn envelope(criterion: &mut Criterion) {
             bencher.iter(|| sse.decryptor(&kit.object, &envelope, kit.unlock()).expect("a decryptor"));
         });
         group.bench_function(name("rewrap"), |bencher| {
-            bencher.iter(|| sse.rewrap(&kit.object, &envelope, kit.unlock()).expect("an envelope"));
+            bencher.iter(|| sse.rewrap(Rewrap::of(&kit.object, &envelope, kit.unlock())).expect("an envelope"));
         });
         group.bench_function(name("encode"), |bencher| bencher.iter(|| envelope.encode()));
         group.bench_function(name("decode"), |bencher| {

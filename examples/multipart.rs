@@ -77,7 +77,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     let place = decryptor.part(number)?;
     let mut plaintext = bytes::BytesMut::new();
     let mut reader = decryptor.part_decryptor(number)?.sequential();
-    reader.push(&body[place.ciphertext.start as usize..place.ciphertext.end as usize], &mut plaintext)?;
+    let (start, end) = (place.ciphertext.start as usize, place.ciphertext.end as usize);
+    reader.push(&body[start..end], &mut plaintext)?;
     reader.finish_into(&mut plaintext)?;
     println!("part 5 alone: {} bytes, at {:?} of the object", plaintext.len(), place.plaintext);
     Ok(())

@@ -6,7 +6,7 @@
 
 use std::error::Error;
 
-use atrest::{Encrypted, KeyUsage, KeyringFile, ObjectName, RootKey, Sse, SseS3, Unlock};
+use atrest::{Encrypted, KeyUsage, KeyringFile, ObjectName, Rewrap, RootKey, Sse, SseS3, Unlock};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
@@ -30,7 +30,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // 3. Rewrap every envelope under the old version. Only the small envelope changes; the body is not an argument.
     // Store the new envelope by compare-and-swap on the envelope that was read.
     assert!(sse.needs_rewrap(&envelope));
-    let fresh = sse.blocking().rewrap(&object, &envelope, Unlock::Server)?;
+    let fresh = sse.blocking().rewrap(Rewrap::of(&object, &envelope, Unlock::Server))?;
     assert!(!sse.needs_rewrap(&fresh));
     println!("rewrapped to version {:?}", fresh.key_version());
     usage.add(new_version, 1, 0);

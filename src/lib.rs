@@ -11,7 +11,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
 //! # let at = |name: &str| directory.path().join(name);
-//! use atrest::{KeyringFile, ObjectName, RootKey, Sse, SseS3, Unlock};
+//! use atrest::{KeyringFile, ObjectName, Rewrap, RootKey, Sse, SseS3, Unlock};
 //!
 //! // Run once. Both calls refuse to replace an existing file.
 //! let root_key = RootKey::create_file(at("root.key"))?;
@@ -29,7 +29,7 @@
 //! // Later: rotate the master key. The stored ciphertext does not change.
 //! keyring.blocking().rotate()?;
 //! assert!(sse.needs_rewrap(&encrypted.envelope));
-//! let envelope = sse.blocking().rewrap(&object, &encrypted.envelope, Unlock::Server)?;
+//! let envelope = sse.blocking().rewrap(Rewrap::of(&object, &encrypted.envelope, Unlock::Server))?;
 //! # Ok(()) }
 //! ```
 //!
@@ -121,7 +121,7 @@ pub mod testing;
 // The entry point, and the arguments of its calls.
 pub use mode::{AnyMode, DsseKms, KmsKeys, Mode, SseC, SseKms, SseS3};
 pub use object::{ObjectName, PartNumber, Requester};
-pub use sse::{Access, Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock};
+pub use sse::{Access, Blocking, Encrypted, Expected, Rewrap, Sse, SseBuilder, Unlock};
 
 // The results: an envelope to store, and the streaming types.
 pub use byte_range::{ByteRange, ResolvedRange};

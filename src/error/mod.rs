@@ -364,16 +364,20 @@ pub enum Misuse {
     /// The receipt of a part was requested with the result of another encryptor.
     #[error("the receipt of a part takes the result of the part's own encryptor, not of another one")]
     OtherPart,
-    /// A rewrap into or out of SSE-C leaves the old key able to open the object: call `rewrap_as_revoking_nothing` to
-    /// accept this.
+    /// A rewrap into or out of SSE-C leaves the old key able to open the object: call
+    /// [`Rewrap::across_customer_key`](crate::Rewrap::across_customer_key) to accept that, or encrypt again.
     #[error(
-        "a rewrap into or out of SSE-C leaves the old key able to open the object: call rewrap_as_revoking_nothing, or \
-         encrypt again"
+        "a rewrap into or out of SSE-C leaves the old key able to open the object: accept that with \
+         Rewrap::across_customer_key, or encrypt again"
     )]
     RewrapCrossesCustomerKey,
     /// DSSE-KMS encrypts the data in a second layer: a change to or from it needs new encryption.
     #[error("DSSE-KMS encrypts the data in a second layer: a change to or from it needs new encryption")]
     RewrapChangesLayers,
+    /// A rewrap of a multipart upload under way has a new name, mode or key. An upload keeps all three until it is
+    /// completed.
+    #[error("a multipart upload under way keeps its name, mode and key: rewrap the object once it is complete")]
+    RewrapOfUpload,
     /// The versions for a keyring break its rules.
     #[error("a keyring has versions from 1 to 2^32 - 2, each once, and one of them is its enabled primary")]
     KeyringVersions,

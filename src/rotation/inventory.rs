@@ -277,7 +277,7 @@ impl Versions {
         let accepted = match found {
             EnvelopeOrRecord::Envelope(envelope) => sse.accepts(entry.name(), entry.upload_id(), envelope),
             EnvelopeOrRecord::Record(_) if entry.upload_id().is_some() => Err(Unexpected::State.into()),
-            EnvelopeOrRecord::Record(record) => sse.check_record(entry.name(), record).map(drop),
+            EnvelopeOrRecord::Record(record) => sse.check_record(entry.name(), record, None).map(drop),
         };
         if let Err(error) = accepted {
             return Some(error);

@@ -9,7 +9,7 @@ use crate::envelope::{EnvelopeState, ModeId};
 use crate::error::{Error, IoError, Result, Unexpected};
 use crate::mode::AnyMode;
 use crate::multipart::{CompletionRecord, EnvelopeOrRecord};
-use crate::sse::{RewrapRequest, Sse, Unlock};
+use crate::sse::{Rewrap, Sse, Unlock};
 
 /// The number of lost compare-and-swaps on one envelope after which the entry is reported as a problem.
 const MAX_RACES: u32 = 8;
@@ -163,7 +163,7 @@ impl Worker<'_> {
         if entry.upload_id().is_none() && envelope.state() == EnvelopeState::Upload {
             return Err(Error::UploadNotComplete);
         }
-        let object = RewrapRequest::object(name, Unlock::Server);
+        let object = || Rewrap::of(name, envelope, Unlock::Server);
         let step = match (scope, other) {
             (Scope::To(target), _) => target.step(sse, entry, envelope),
             (Scope::All, None | Some(Outcome::OtherMode(ModeId::SseKms))) => Step::Renew,
@@ -174,13 +174,13 @@ impl Worker<'_> {
         let request = match (step, entry.upload_id()) {
             (Step::Leave, _) => return Ok(Replacement::None(Outcome::Current)),
             (Step::Skip(skip), _) => return Ok(Replacement::None(Outcome::Skipped(skip))),
-            (Step::Renew, Some(upload_id)) => RewrapRequest::upload(name, upload_id, Unlock::Server),
-            (Step::Renew, None) if matches!(scope, Scope::All) => object.both_layers(),
-            (Step::Renew, None) => object,
-            (Step::Rewrap(mode), _) => object.leading_to(name, mode),
+            (Step::Renew, Some(upload_id)) => Rewrap::upload(name, upload_id, envelope, Unlock::Server),
+            (Step::Renew, None) if matches!(scope, Scope::All) => object().both_layers(),
+            (Step::Renew, None) => object(),
+            (Step::Rewrap(mode), _) => object().to(name, mode),
         };
         self.pass().await;
-        let made = sse.rewrap_by(&request, envelope).await?;
+        let made = sse.rewrap(request).await?;
         if let Scope::To(target) = scope {
             target.learn(&made);
         }

@@ -1,7 +1,7 @@
 //! SSE-C uploads completed without their key: records made, opened, rewrapped and finished.
 
 use super::audited::Deed;
-use super::{Named, Sse, Unlock};
+use super::{Expected, Named, Sse, Unlock};
 use crate::audit::AuditOperation;
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
@@ -26,8 +26,8 @@ impl Sse {
     /// # Errors
     ///
     /// [`Unexpected`]: the envelope is not of an SSE-C upload that this handle accepts, or the handle accepts no
-    /// [records](crate::SseBuilder::completion_records). [`Misuse::CompletionWithoutKey`]: another mode, an unbound
-    /// name, or no keyring. [`Misuse::UploadId`]. [`Error::Part`](crate::Error::Part): the client's list is not of the
+    /// [records](crate::SseBuilder::completion_records). [`Misuse::CompletionWithoutKey`]: an unbound name, or no
+    /// keyring. [`Misuse::UploadId`]. [`Error::Part`](crate::Error::Part): the client's list is not of the
     /// parts that the service keeps. [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt is
     /// not as the service keeps it. [`Error::LimitExceeded`](crate::Error::LimitExceeded).
     /// [`Error::KeyProvider`](crate::Error::KeyProvider): the keyring's file cannot be read again.
@@ -62,9 +62,9 @@ impl Sse {
         let keyring = self.keyring().filter(|_| object.is_bound()).ok_or(Misuse::CompletionWithoutKey)?;
         self.check(named, envelope, None)?;
         if envelope.mode() != ModeId::SseC {
-            return Err(Misuse::CompletionWithoutKey.into());
+            return Err(Unexpected::Mode.into());
         }
-        if !self.accepts_records() {
+        if !self.accepts_records(None) {
             return Err(Unexpected::Record.into());
         }
         let contents = contents(upload_id, envelope, parts)?;
@@ -88,7 +88,7 @@ impl Sse {
     /// One HMAC-SHA-512 over the record, which has up to 693 bytes for each part. A listing reads the
     /// [total](OpenedRecord::total) that is kept beside the record.
     pub async fn open_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<OpenedRecord> {
-        let keyring = self.check_record(object, record)?;
+        let keyring = self.check_record(object, record, None)?;
         let key = keyring.unwrapping_key(record.key_version()).await?;
         record.verify(self.record_crypto()?, &key, object)?;
         OpenedRecord::new(record)
@@ -121,7 +121,7 @@ impl Sse {
         record: &CompletionRecord,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
-        self.check_record(object, record)?;
+        self.check_record(object, record, unlock.expected())?;
         unlock.customer_key().ok_or(CustomerKeyError::Required)?;
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
@@ -156,11 +156,16 @@ impl Sse {
 
     /// Refuses a record that is not accepted here, before a key is used.
     //= manual/format.md#what-the-reader-demands
-    pub(crate) fn check_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<&Keyring> {
-        if !self.accepts_records() {
+    pub(crate) fn check_record(
+        &self,
+        object: &ObjectName,
+        record: &CompletionRecord,
+        expected: Option<&Expected>,
+    ) -> Result<&Keyring> {
+        if !self.accepts_records(expected) {
             return Err(Unexpected::Record.into());
         }
-        self.check_mode(ModeId::SseC)?;
+        self.check_mode(ModeId::SseC, expected)?;
         if !object.is_bound() {
             return Err(Unexpected::Bound.into());
         }
@@ -168,8 +173,8 @@ impl Sse {
         keyring.ok_or(Unexpected::KeyringId.into())
     }
 
-    fn accepts_records(&self) -> bool {
-        self.shared.completion_records && self.expected.iter().all(|expected| expected.accepts_records())
+    fn accepts_records(&self, expected: Option<&Expected>) -> bool {
+        self.shared.completion_records && self.all_expected(expected).all(Expected::accepts_records)
     }
 
     async fn seal_record(

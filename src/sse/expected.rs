@@ -1,9 +1,8 @@
-//! What a reader accepts, and what it brings.
+//! [`Expected`]: the objects that a reader accepts.
 
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Result, Unexpected};
 use crate::mode::KmsKeys;
-use crate::secret::CustomerKey;
 
 /// What a reader accepts of all that its `Sse` could read. Nothing given narrows nothing.
 ///
@@ -80,24 +79,5 @@ impl Expected {
 
     pub(super) fn accepts_kms_key(&self, key_id: &str) -> bool {
         self.kms_keys.as_ref().is_none_or(|keys| keys.accept(key_id))
-    }
-}
-
-/// What a reader brings to unlock an object.
-#[derive(Clone, Copy, Debug)]
-#[non_exhaustive]
-pub enum Unlock<'a> {
-    /// Nothing: the service's own keyring and KMS. For SSE-S3, SSE-KMS and DSSE-KMS.
-    Server,
-    /// The customer key, for SSE-C.
-    CustomerKey(&'a CustomerKey),
-}
-
-impl<'a> Unlock<'a> {
-    pub(super) fn customer_key(self) -> Option<&'a CustomerKey> {
-        match self {
-            Self::Server => None,
-            Self::CustomerKey(key) => Some(key),
-        }
     }
 }

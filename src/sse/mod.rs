@@ -13,14 +13,14 @@ mod object;
 mod rewrap;
 mod wrapping;
 
-pub use access::Access;
+pub use access::{Access, Unlock};
 pub use blocking::Blocking;
 pub use builder::SseBuilder;
-pub use expected::{Expected, Unlock};
+pub use expected::Expected;
 #[cfg(feature = "s3")]
 pub(crate) use listing::ListedValue;
 pub use object::Encrypted;
-pub(crate) use rewrap::RewrapRequest;
+pub use rewrap::Rewrap;
 
 use std::fmt;
 use std::mem;
@@ -193,7 +193,7 @@ impl Sse {
         object::decryptor(envelope, &keys)
     }
 
-    /// Refuses what is not accepted here, before anyone is asked for a key.
+    /// Refuses an envelope that this handle, or the reader's expectations, do not accept. No key is requested.
     //= manual/format.md#what-the-reader-demands
     fn check(&self, named: Named<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
         match (named.object.is_bound(), envelope.is_bound()) {
@@ -201,20 +201,19 @@ impl Sse {
             (false, true) => return Err(Unexpected::Bound.into()),
             _ => {}
         }
-        self.check_mode(envelope.mode())?;
+        let expected = unlock.and_then(Unlock::expected);
+        self.check_mode(envelope.mode(), expected)?;
         if let (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) = (envelope.mode(), &self.shared.keyring)
             && !keyring.is(envelope.key_id())
         {
             return Err(Unexpected::KeyringId.into());
         }
         if let Some(key_id) = envelope.kms_key_id() {
-            self.check_kms_key(key_id)?;
+            self.check_kms_key(key_id, expected)?;
         }
-        match (envelope.mode(), unlock) {
-            (ModeId::SseC, Some(Unlock::Server)) => return Err(CustomerKeyError::Required.into()),
-            (ModeId::SseS3 | ModeId::SseKms | ModeId::DsseKms, Some(Unlock::CustomerKey(_))) => {
-                return Err(CustomerKeyError::NotExpected.into());
-            }
+        match (envelope.mode() == ModeId::SseC, unlock.map(Unlock::customer_key)) {
+            (true, Some(None)) => return Err(CustomerKeyError::Required.into()),
+            (false, Some(Some(_))) => return Err(CustomerKeyError::NotExpected.into()),
             _ => {}
         }
         match (named.upload_id.is_some(), envelope.state()) {
@@ -243,16 +242,20 @@ impl Sse {
         self.shared.keyring.as_ref()
     }
 
-    fn check_mode(&self, mode: ModeId) -> Result<()> {
-        let accepted =
-            self.shared.accepts_mode(mode) && self.expected.iter().all(|expected| expected.accepts_mode(mode));
+    /// `expected` is what the caller of one call adds to the expectations of the handle.
+    fn check_mode(&self, mode: ModeId, expected: Option<&Expected>) -> Result<()> {
+        let accepted = self.shared.accepts_mode(mode) && self.all_expected(expected).all(|all| all.accepts_mode(mode));
         if accepted { Ok(()) } else { Err(Unexpected::Mode.into()) }
     }
 
-    fn check_kms_key(&self, key_id: &str) -> Result<()> {
+    fn check_kms_key(&self, key_id: &str, expected: Option<&Expected>) -> Result<()> {
         let accepted = self.shared.kms_keys.accept(key_id)
-            && self.expected.iter().all(|expected| expected.accepts_kms_key(key_id));
+            && self.all_expected(expected).all(|expected| expected.accepts_kms_key(key_id));
         if accepted { Ok(()) } else { Err(Unexpected::KmsKey.into()) }
+    }
+
+    fn all_expected<'a>(&'a self, expected: Option<&'a Expected>) -> impl Iterator<Item = &'a Expected> {
+        self.expected.iter().chain(expected)
     }
 
     fn authorities<'a>(&'a self, object: &'a ObjectName) -> Authorities<'a> {
@@ -296,8 +299,8 @@ impl Sse {
     }
 }
 
-/// What an envelope is read as: an object's, or an upload's.
-#[derive(Clone, Copy)]
+/// The object or the upload that an envelope belongs to.
+#[derive(Clone, Copy, Debug)]
 struct Named<'a> {
     object: &'a ObjectName,
     upload_id: Option<&'a [u8]>,

@@ -127,13 +127,13 @@ impl Sse {
 
     /// Refuses a mode that this handle would not read again, and gives the implementations of each layer.
     pub(super) fn check_written(&self, mode: &AnyMode) -> Result<EachLayer<Crypto>> {
-        self.check_mode(mode.id())?;
+        self.check_mode(mode.id(), None)?;
         self.shared.cryptos(mode.id())
     }
 
     /// Refuses KMS keys that this handle would not read again; only the provider's answer names them.
     pub(super) fn check_written_kms_keys(&self, keys: &WritingKeys<'_>) -> Result<()> {
-        keys.iter().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id))
+        keys.iter().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id, None))
     }
 
     /// The data keys of an object, with the generator of its salts.

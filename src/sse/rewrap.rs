@@ -1,4 +1,4 @@
-//! Rewraps: rotation, renames, copies, and changes of mode or key, all from one request. The data is never touched.
+//! [`Rewrap`], the request for a new envelope around the same data key.
 
 use super::audited::Deed;
 use super::wrapping::NewEnvelope;
@@ -10,57 +10,101 @@ use crate::mode::{AnyMode, Mode, WritingKeys, any};
 use crate::object::ObjectName;
 use crate::stream::object_keys::ObjectKeys;
 
-/// What a rewrap is to do: of which envelope, with which keys, and what it leads to.
-pub(crate) struct RewrapRequest<'a> {
-    object: &'a ObjectName,
-    /// Of an upload under way.
-    upload_id: Option<&'a [u8]>,
+/// A request for a new envelope around the same data key: for a rotation, a rename, a copy within one store, or a change
+/// of mode or key. The stored body stays as it is.
+///
+/// ```
+/// # fn main() -> atrest::Result<()> {
+/// use atrest::{Keyring, ObjectName, Rewrap, Sse, SseS3, Unlock};
+///
+/// let sse = Sse::builder().keyring(Keyring::generate()?).build()?.blocking();
+/// let (object, renamed) = (ObjectName::new("photos", "cat.jpg")?, ObjectName::new("photos", "tom.jpg")?);
+/// let stored = sse.encrypt(&object, SseS3, b"meow")?;
+///
+/// let fresh = sse.rewrap(Rewrap::of(&object, &stored.envelope, Unlock::Server))?;
+/// let moved = sse.rewrap(Rewrap::of(&object, &fresh, Unlock::Server).to(&renamed, SseS3))?;
+/// # Ok(()) }
+/// ```
+///
+/// # Security
+///
+/// A rewrap revokes nothing: a reader that could open the old envelope may have kept the data key. After a key leaked,
+/// encrypt again.
+///
+/// Spec: manual, format, "Rewrap".
+#[derive(Debug)]
+#[must_use = "a request does nothing until Sse::rewrap gets it"]
+pub struct Rewrap<'a> {
+    source: Named<'a>,
+    envelope: &'a Envelope,
     unlock: Unlock<'a>,
-    target: Target<'a>,
+    target: Option<(&'a ObjectName, AnyMode)>,
     both_layers: bool,
     across_customer_key: bool,
 }
 
-enum Target<'a> {
-    /// The same object in the same mode under the same key: a fresh wrap.
-    Same,
-    /// A name, a mode and its key.
-    Of { object: &'a ObjectName, mode: AnyMode },
-}
-
-impl<'a> RewrapRequest<'a> {
-    /// A fresh wrap of an object's envelope.
-    pub(crate) fn object(object: &'a ObjectName, unlock: Unlock<'a>) -> Self {
-        let (upload_id, target) = (None, Target::Same);
-        Self { object, upload_id, unlock, target, both_layers: false, across_customer_key: false }
+impl<'a> Rewrap<'a> {
+    /// Requests a fresh wrap for the same object in the same mode: under the keyring's primary, under a fresh key of
+    /// the same KMS key, or under the same customer key. In DSSE-KMS only the outer layer gets one.
+    pub fn of(object: &'a ObjectName, envelope: &'a Envelope, unlock: Unlock<'a>) -> Self {
+        let source = Named::object(object);
+        Self { source, envelope, unlock, target: None, both_layers: false, across_customer_key: false }
     }
 
-    /// A fresh wrap of the envelope of an upload under way, whose name and mode never change.
-    pub(crate) fn upload(object: &'a ObjectName, upload_id: &'a [u8], unlock: Unlock<'a>) -> Self {
-        Self { upload_id: Some(upload_id), ..Self::object(object, unlock) }
+    /// Requests a fresh wrap for a multipart upload under way, so that it survives the retirement of a key version. In
+    /// DSSE-KMS only the outer layer gets one. Encryption of parts continues meanwhile.
+    pub fn upload(object: &'a ObjectName, upload_id: &'a [u8], envelope: &'a Envelope, unlock: Unlock<'a>) -> Self {
+        Self { source: Named::upload(object, upload_id), ..Self::of(object, envelope, unlock) }
     }
 
-    /// For this name, mode and key instead.
-    pub(crate) fn leading_to(self, object: &'a ObjectName, mode: AnyMode) -> Self {
-        Self { target: Target::Of { object, mode }, ..self }
+    /// Wraps the data key for this name, mode and key instead.
+    ///
+    /// Expectations of the handle and of the `Unlock` hold for the old envelope. The new mode and key have to be
+    /// accepted by the builder alone.
+    pub fn to(self, object: &'a ObjectName, mode: impl Mode) -> Self {
+        Self { target: Some((object, any(mode))), ..self }
     }
 
-    /// Both layers of DSSE-KMS; another key always takes both.
-    pub(crate) fn both_layers(self) -> Self {
+    /// Wraps both layers of DSSE-KMS again. A rewrap [to](Self::to) another name or key always does.
+    pub fn both_layers(self) -> Self {
         Self { both_layers: true, ..self }
     }
 
-    /// The caller accepts that the old key still opens the object where SSE-C is entered or left.
-    pub(crate) fn across_customer_key(self) -> Self {
+    /// Accepts a change into or out of SSE-C, which leaves the old key able to open the object.
+    ///
+    /// # Security
+    ///
+    /// After a change out of SSE-C, a holder of the customer key and of an old envelope still opens the object. After a
+    /// change into SSE-C, a holder of an old envelope who may use the service's keys does. Where that is not
+    /// acceptable, encrypt again.
+    pub fn across_customer_key(self) -> Self {
         Self { across_customer_key: true, ..self }
-    }
-
-    fn named(&self) -> Named<'a> {
-        Named { object: self.object, upload_id: self.upload_id }
     }
 }
 
 impl Sse {
+    /// Returns a new envelope around the object's data key.
+    ///
+    /// Put the new envelope in the old one's place by compare-and-swap on the old one.
+    ///
+    /// # Errors
+    ///
+    /// - Those of [`decryptor`](Self::decryptor) for the old envelope, and of [`encryptor`](Self::encryptor) for the
+    ///   new one.
+    /// - [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the new envelope does not fit the fixed length.
+    /// - [`Misuse::RewrapChangesLayers`]: into or out of DSSE-KMS, which takes new encryption.
+    /// - [`Misuse::RewrapCrossesCustomerKey`]: into or out of SSE-C without [`Rewrap::across_customer_key`].
+    /// - Of a multipart upload: [`Unexpected::State`](crate::error::Unexpected::State), the envelope is not an
+    ///   upload's; [`Misuse::UploadId`]; [`Misuse::RewrapOfUpload`], the request has a new name, mode or key.
+    pub async fn rewrap(&self, request: Rewrap<'_>) -> Result<Envelope> {
+        let (operation, source) = (AuditOperation::RewrapObject, request.source.object);
+        let deed = match &request.target {
+            None => Deed::reading(operation, source, request.envelope),
+            Some((object, mode)) => Deed::writing(operation, object, mode).out_of(source),
+        };
+        self.audited(deed, self.rewrapped(&request), |envelope| Some(envelope)).await
+    }
+
     /// Whether the envelope is wrapped under another version of the keyring than its primary.
     ///
     /// Exact for SSE-S3 and the outer layer of DSSE-KMS. False for SSE-KMS, whose KMS rotates by itself, and for SSE-C.
@@ -71,145 +115,37 @@ impl Sse {
         }
     }
 
-    /// Wraps the object's data key anew, for the same object in the same mode: under today's primary, under a fresh key
-    /// of the same KMS key, or under the same customer key. Of DSSE-KMS only the outer layer.
-    ///
-    /// Put the new envelope in the old one's place by compare-and-swap on the old one.
-    ///
-    /// # Errors
-    ///
-    /// As [`decryptor`](Self::decryptor) and [`encryptor`](Self::encryptor).
-    /// [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): it no longer fits its fixed length.
-    ///
-    /// # Security
-    ///
-    /// A rewrap revokes nothing: a reader that could open the old envelope keeps the data key.
-    pub async fn rewrap(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Envelope> {
-        self.rewrap_by(&RewrapRequest::object(object, unlock), envelope).await
-    }
-
-    /// [`rewrap`](Self::rewrap) of both layers of DSSE-KMS; of the other modes, the same.
-    ///
-    /// # Errors
-    ///
-    /// As [`rewrap`](Self::rewrap).
-    pub async fn rewrap_both_layers(
-        &self,
-        object: &ObjectName,
-        envelope: &Envelope,
-        unlock: Unlock<'_>,
-    ) -> Result<Envelope> {
-        self.rewrap_by(&RewrapRequest::object(object, unlock).both_layers(), envelope).await
-    }
-
-    /// [`rewrap`](Self::rewrap) of the envelope of a multipart upload under way, so that it survives the retirement of
-    /// a key version. Of DSSE-KMS the outer layer alone. Parts that are being encrypted go on.
-    ///
-    /// # Errors
-    ///
-    /// As [`rewrap`](Self::rewrap); [`Unexpected::State`](crate::error::Unexpected::State): it is not an upload's;
-    /// [`Misuse::UploadId`].
-    pub async fn rewrap_upload(
-        &self,
-        object: &ObjectName,
-        upload_id: &[u8],
-        envelope: &Envelope,
-        unlock: Unlock<'_>,
-    ) -> Result<Envelope> {
-        self.rewrap_by(&RewrapRequest::upload(object, upload_id, unlock), envelope).await
-    }
-
-    /// Wraps the object's data key for another name, mode or key: a rename, a copy within one store, another KMS key,
-    /// another customer key.
-    ///
-    /// What this handle is [`expecting`](Self::expecting) holds for the envelope that is read; the new mode and key are
-    /// held against the builder alone.
-    ///
-    /// # Errors
-    ///
-    /// As [`rewrap`](Self::rewrap). [`Misuse::RewrapChangesLayers`]: into or out of DSSE-KMS takes new encryption.
-    /// [`Misuse::RewrapCrossesCustomerKey`]: into or out of SSE-C leaves the old key able to open the object; say that
-    /// this is accepted with [`rewrap_as_revoking_nothing`](Self::rewrap_as_revoking_nothing).
-    ///
-    /// # Security
-    ///
-    /// As [`rewrap`](Self::rewrap); after a customer key leaked, encrypt again.
-    pub async fn rewrap_as(
-        &self,
-        object: &ObjectName,
-        envelope: &Envelope,
-        unlock: Unlock<'_>,
-        new_object: &ObjectName,
-        mode: impl Mode,
-    ) -> Result<Envelope> {
-        self.rewrap_by(&RewrapRequest::object(object, unlock).leading_to(new_object, any(mode)), envelope).await
-    }
-
-    /// [`rewrap_as`](Self::rewrap_as), and into or out of SSE-C too.
-    ///
-    /// # Errors
-    ///
-    /// As [`rewrap_as`](Self::rewrap_as).
-    ///
-    /// # Security
-    ///
-    /// After leaving SSE-C, a holder of the customer key and of an old envelope still opens the object. After entering
-    /// it, a holder of an old envelope who may use the service's keys does. Where that is not acceptable, encrypt
-    /// again.
-    pub async fn rewrap_as_revoking_nothing(
-        &self,
-        object: &ObjectName,
-        envelope: &Envelope,
-        unlock: Unlock<'_>,
-        new_object: &ObjectName,
-        mode: impl Mode,
-    ) -> Result<Envelope> {
-        let request = RewrapRequest::object(object, unlock).leading_to(new_object, any(mode)).across_customer_key();
-        self.rewrap_by(&request, envelope).await
-    }
-
-    /// Wraps an envelope anew as the request says: what every rewrap of the library is.
-    pub(crate) async fn rewrap_by(&self, request: &RewrapRequest<'_>, envelope: &Envelope) -> Result<Envelope> {
-        let (operation, object) = (AuditOperation::RewrapObject, request.object);
-        let deed = match &request.target {
-            Target::Same => Deed::reading(operation, object, envelope),
-            Target::Of { object: new_object, mode } => Deed::writing(operation, new_object, mode).out_of(object),
-        };
-        self.audited(deed, self.rewrapped(request, envelope), |envelope| Some(envelope)).await
-    }
-
     //= manual/format.md#rewrap
-    async fn rewrapped(&self, request: &RewrapRequest<'_>, envelope: &Envelope) -> Result<Envelope> {
-        let (named, unlock) = (request.named(), request.unlock);
-        match &request.target {
-            Target::Same => {
-                let unlocked = self.unlock(named, envelope, unlock, request.both_layers).await?;
-                let authorities = self.authorities(request.object);
-                let keys = authorities.rewriting(envelope, unlock.customer_key(), request.both_layers).await?;
-                self.wrap_anew(envelope, &unlocked, &keys, named)
-            }
-            Target::Of { object, mode } => {
-                // What the store's writer put there is unexpected before it is a mistake of the caller's.
-                self.check(named, envelope, Some(unlock))?;
-                let crosses = (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC);
-                if crosses && !request.across_customer_key {
-                    return Err(Misuse::RewrapCrossesCustomerKey.into());
-                }
-                if envelope.mode().layers() != mode.id().layers() {
-                    return Err(Misuse::RewrapChangesLayers.into());
-                }
-                // What was expected of the old envelope says nothing of the new one; the builder does.
-                let writer = Self { expected: Vec::new(), ..self.clone() };
-                writer.check_mode(mode.id())?;
-                writer.authorities(object).check_name(mode.id())?;
-                let unlocked = self.unlock(named, envelope, unlock, true).await?;
-                let keys = writer.authorities(object).writing(mode).await?;
-                writer.wrap_anew(envelope, &unlocked, &keys, Named::object(object))
-            }
+    async fn rewrapped(&self, request: &Rewrap<'_>) -> Result<Envelope> {
+        let Rewrap { source, envelope, unlock, both_layers, .. } = *request;
+        let Some((object, mode)) = &request.target else {
+            let unlocked = self.unlock(source, envelope, unlock, both_layers).await?;
+            let authorities = self.authorities(source.object);
+            let keys = authorities.rewriting(envelope, unlock.customer_key(), both_layers).await?;
+            return self.wrap_anew(envelope, &unlocked, &keys, source);
+        };
+        // What a writer of the store put there is unexpected, before it is a mistake of the caller.
+        self.check(source, envelope, Some(unlock))?;
+        if source.upload_id.is_some() {
+            return Err(Misuse::RewrapOfUpload.into());
         }
+        let crosses = (envelope.mode() == ModeId::SseC) != (mode.id() == ModeId::SseC);
+        if crosses && !request.across_customer_key {
+            return Err(Misuse::RewrapCrossesCustomerKey.into());
+        }
+        if envelope.mode().layers() != mode.id().layers() {
+            return Err(Misuse::RewrapChangesLayers.into());
+        }
+        // The expectations of the old envelope say nothing about the new one; the builder does.
+        let writer = Self { expected: Vec::new(), ..self.clone() };
+        writer.check_mode(mode.id(), None)?;
+        writer.authorities(object).check_name(mode.id())?;
+        let unlocked = self.unlock(source, envelope, unlock, true).await?;
+        let keys = writer.authorities(object).writing(mode).await?;
+        writer.wrap_anew(envelope, &unlocked, &keys, Named::object(object))
     }
 
-    /// The same content under other keys and a fresh salt each; an inner layer without a new key stays as it is.
+    /// Wraps the same content under other keys, each with a fresh salt. An inner layer without a new key stays as it is.
     fn wrap_anew(
         &self,
         old: &Envelope,
@@ -230,7 +166,7 @@ impl Sse {
         envelope.wrap(keys, unlocked)
     }
 
-    /// The fixed length of an envelope that takes another's place.
+    /// The fixed length of an envelope that replaces another.
     pub(super) fn len_after(&self, old: &Envelope) -> Option<usize> {
         self.shared.envelope_len.or(old.padding.map(|_| old.encoded_len()))
     }

@@ -1,7 +1,7 @@
-//! [`MemoryKms`], [`check_key_provider`] and [`SealLog`]: tools for testing a storage service or a key provider
+//! [`MemoryKms`], [`KeyProviderSuite`] and [`SealLog`]: tools for testing a storage service or a key provider
 //! (feature `testing`).
 //!
-//! [`MemoryKms`] is an in-memory KMS with a switch for each class of failure. [`check_key_provider`] is the conformance
+//! [`MemoryKms`] is an in-memory KMS with a switch for each class of failure. [`KeyProviderSuite`] is the conformance
 //! suite for a [`KeyProvider`](crate::KeyProvider). [`SealLog`] reads the log of seals that every process of a test run
 //! writes when `ATREST_SEAL_LOG` names a file.
 //!
@@ -12,7 +12,7 @@
 mod conformance;
 mod memory_kms;
 
-pub use conformance::check_key_provider;
+pub use conformance::{KeyProviderSuite, SuiteTask};
 pub use memory_kms::{Calls, MemoryKms};
 
 pub use crate::crypto::seal_log::SealLog;

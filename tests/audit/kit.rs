@@ -7,8 +7,8 @@ use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::multipart::Upload;
 use atrest::{
     AnyMode, Backend, DsseKms, Encrypted, EncryptionContext, Expected, GeneratedKey, KeyFuture, KeyProvider,
-    KeyRequest, KmsKeys, ModeId, ObjectName, Requester, Result, Sse, SseBuilder, SseKms, SseS3, Unlock, UnwrappedKey,
-    WrappedKey,
+    KeyRequest, KmsKeys, ModeId, ObjectName, Requester, Result, Rewrap, Sse, SseBuilder, SseKms, SseS3, Unlock,
+    UnwrappedKey, WrappedKey,
 };
 
 use atrest_kit::parts::{Part, attempt};
@@ -164,21 +164,23 @@ pub(crate) const CALLS: [Call; 13] = [
         sse.blocking().decryptor(&name(), &world.stored.envelope, world.unlock()).map(drop)
     }),
     ("rewrap", AuditOperation::RewrapObject, |sse, world| {
-        sse.blocking().rewrap(&name(), &world.stored.envelope, world.unlock()).map(drop)
+        sse.blocking().rewrap(Rewrap::of(&name(), &world.stored.envelope, world.unlock())).map(drop)
     }),
-    ("rewrap_both_layers", AuditOperation::RewrapObject, |sse, world| {
-        sse.blocking().rewrap_both_layers(&name(), &world.stored.envelope, world.unlock()).map(drop)
+    ("rewrap of both layers", AuditOperation::RewrapObject, |sse, world| {
+        sse.blocking().rewrap(Rewrap::of(&name(), &world.stored.envelope, world.unlock()).both_layers()).map(drop)
     }),
-    ("rewrap_upload", AuditOperation::RewrapObject, |sse, world| {
-        sse.blocking().rewrap_upload(&name(), b"upload-1", world.upload.envelope(), world.unlock()).map(drop)
+    ("rewrap of an upload", AuditOperation::RewrapObject, |sse, world| {
+        sse.blocking().rewrap(Rewrap::upload(&name(), b"upload-1", world.upload.envelope(), world.unlock())).map(drop)
     }),
-    ("rewrap_as", AuditOperation::RewrapObject, |sse, world| {
+    ("rewrap to", AuditOperation::RewrapObject, |sse, world| {
         let (envelope, mode) = (&world.stored.envelope, world.mode.clone());
-        sse.blocking().rewrap_as(&name(), envelope, world.unlock(), &name(), mode).map(drop)
+        sse.blocking().rewrap(Rewrap::of(&name(), envelope, world.unlock()).to(&name(), mode)).map(drop)
     }),
-    ("rewrap_as_revoking_nothing", AuditOperation::RewrapObject, |sse, world| {
+    ("rewrap to, across a customer key", AuditOperation::RewrapObject, |sse, world| {
         let (envelope, mode) = (&world.stored.envelope, world.mode.clone());
-        sse.blocking().rewrap_as_revoking_nothing(&name(), envelope, world.unlock(), &name(), mode).map(drop)
+        sse.blocking()
+            .rewrap(Rewrap::of(&name(), envelope, world.unlock()).to(&name(), mode).across_customer_key())
+            .map(drop)
     }),
     ("begin_multipart", AuditOperation::BeginMultipart, |sse, world| {
         sse.blocking().begin_multipart(&name(), b"upload-1", world.mode.clone()).map(drop)
@@ -196,5 +198,5 @@ pub(crate) const CALLS: [Call; 13] = [
 
 /// Whether a call names its key itself, and does not go by an envelope.
 pub(crate) fn names_its_key(what: &str) -> bool {
-    what.starts_with("encrypt") || what.starts_with("rewrap_as") || what == "begin_multipart"
+    what.starts_with("encrypt") || what.starts_with("rewrap to") || what == "begin_multipart"
 }

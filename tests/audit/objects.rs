@@ -4,7 +4,7 @@ use std::time::SystemTime;
 
 use atrest::audit::AuditOperation;
 use atrest::error::{CustomerKeyError, KeyProviderErrorKind, Misuse, Unexpected};
-use atrest::{CustomerKey, Error, Expected, ModeId, ObjectName, SseKms, SseS3, Unlock};
+use atrest::{CustomerKey, Error, Expected, ModeId, ObjectName, Rewrap, SseKms, SseS3, Unlock};
 
 use crate::kit::{ALICE, Audited, CALLS, World, context, moved, names_its_key};
 use atrest_kit::support::{KMS_KEY, name, plain};
@@ -61,7 +61,7 @@ fn what_a_key_provider_refuses_is_one_event_with_its_reason() {
         *audited.gate.refuses.lock().unwrap() = Some(KeyProviderErrorKind::AccessDenied);
         for (what, operation, call) in CALLS {
             // Of DSSE-KMS these take the outer layer's key alone, and ask no KMS.
-            if mode.id() == ModeId::DsseKms && ["rewrap", "rewrap_upload"].contains(&what) {
+            if mode.id() == ModeId::DsseKms && ["rewrap", "rewrap of an upload"].contains(&what) {
                 continue;
             }
             call(&audited.service.sse, &world).unwrap_err();
@@ -85,7 +85,7 @@ fn a_wrong_customer_key_a_foreign_name_a_cut_body_and_a_mistake_are_in_the_trail
     let other = CustomerKey::generate().unwrap();
     sse.decryptor(&name(), &stored.envelope, Unlock::CustomerKey(&other)).unwrap_err();
     assert!(matches!(audited.event().error(), Some(Error::CustomerKey(CustomerKeyError::Mismatch))));
-    sse.rewrap(&name(), &stored.envelope, Unlock::Server).unwrap_err();
+    sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap_err();
     assert!(matches!(audited.event().error(), Some(Error::CustomerKey(CustomerKeyError::Required))));
 
     let mut stored = silent.sse.blocking().encrypt(&name(), SseS3, &plain(40_000)).unwrap();
@@ -113,14 +113,14 @@ fn a_rewrap_to_another_name_and_mode_says_both_names_and_the_new_mode_and_key() 
     let stored = silent.sse.blocking().encrypt(&name(), SseS3, b"meow").unwrap();
     let sse = audited.service.sse.blocking();
     let mode = SseKms::new("alias/app").context(context());
-    sse.rewrap_as(&name(), &stored.envelope, Unlock::Server, &moved(), mode).unwrap();
+    sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&moved(), mode)).unwrap();
     let event = audited.event();
     assert_eq!((event.object(), event.source_object()), (Some(&moved()), Some(&name())));
     assert_eq!((event.mode(), event.key_id(), event.key_version()), (Some(ModeId::SseKms), Some(KMS_KEY), None));
     assert_eq!((event.requested_key_id(), event.context()), (Some("alias/app"), Some(&context())));
 
     let mode = silent.sse_c();
-    sse.rewrap_as(&name(), &stored.envelope, Unlock::Server, &moved(), mode).unwrap_err();
+    sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&moved(), mode)).unwrap_err();
     let event = audited.event();
     assert!(matches!(event.error(), Some(Error::Misuse(Misuse::RewrapCrossesCustomerKey))));
     assert_eq!((event.object(), event.source_object()), (Some(&moved()), Some(&name())));
@@ -134,7 +134,7 @@ fn a_rewrap_is_on_record_with_the_version_that_it_is_under_now() {
     let sse = audited.service.sse.blocking();
     sse.decrypt(&name(), &stored, Unlock::Server).unwrap();
     assert_eq!(audited.event().key_version(), Some(1));
-    sse.rewrap(&name(), &stored.envelope, Unlock::Server).unwrap();
+    sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap();
     assert_eq!(audited.event().key_version(), Some(2));
 }
 

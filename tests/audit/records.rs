@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use atrest::audit::JsonLines;
 use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
-    Expected, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, KmsKeys, ObjectName, Requester, Sse,
-    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    Expected, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, KmsKeys, ObjectName, Requester,
+    Rewrap, Sse, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 use serde_json::{Value, json};
 
@@ -121,7 +121,7 @@ fn an_object_that_was_rewrapped_under_another_name() {
     let trail = Trail::new();
     let stored = trail.sse().blocking().encrypt(&name(), SseS3, b"meow").unwrap();
     let new = ObjectName::new("archive", "cat").unwrap();
-    trail.sse().blocking().rewrap_as(&name(), &stored.envelope, Unlock::Server, &new, SseS3).unwrap();
+    trail.sse().blocking().rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&new, SseS3)).unwrap();
     let record = trail.last();
     assert_eq!(record["eventName"], "UpdateObjectEncryption");
     let names = json!({

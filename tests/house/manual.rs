@@ -44,3 +44,40 @@ fn every_section_of_the_format_that_the_code_names_is_there() {
     }
     assert!(named >= 10, "{named}");
 }
+
+/// The blocks of one language in a page, each without its fences.
+fn blocks(page: &str, language: &str) -> Vec<String> {
+    let mut blocks = Vec::new();
+    let mut lines = page.lines();
+    while let Some(line) = lines.next() {
+        if let Some(found) = line.strip_prefix("```") {
+            let block: Vec<&str> = lines.by_ref().take_while(|line| *line != "```").collect();
+            if found == language {
+                blocks.push(block.join("\n"));
+            }
+        }
+    }
+    blocks
+}
+
+/// The lines of a program without their indentation.
+fn unindented(text: &str) -> String {
+    text.lines().map(|line| format!("{}\n", line.trim_start())).collect()
+}
+
+#[test]
+fn the_code_that_howto_quotes_is_that_of_the_examples_and_its_other_code_is_compiled() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("src/manual/howto.md")).unwrap();
+    let mut files = Vec::new();
+    sources(&root.join("examples"), &mut files);
+    let examples: Vec<String> = files.iter().map(|file| unindented(&fs::read_to_string(file).unwrap())).collect();
+    let quoted = blocks(&page, "text");
+    for block in &quoted {
+        let found = examples.iter().any(|example| example.contains(&unindented(block)));
+        assert!(found, "no example has this code:\n{block}");
+    }
+    assert!(quoted.len() >= 10, "{}", quoted.len());
+    let fences = page.lines().filter(|line| line.starts_with("```")).count();
+    assert_eq!(fences, 2 * (quoted.len() + blocks(&page, "rust").len()), "a block is neither quoted nor compiled");
+}

@@ -1,13 +1,17 @@
 //! The conformance suite for key providers: `MemoryKms` passes, and providers with one fault each fail.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use atrest::testing::{MemoryKms, check_key_provider};
+use atrest::testing::{KeyProviderSuite, MemoryKms};
 use atrest::{
-    EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Requester, UnwrappedKey,
-    WrappedKey,
+    EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey,
 };
+use tokio::task::yield_now;
+use tokio::time::sleep;
+
+use crate::runtimes;
 
 fn kms() -> (Arc<MemoryKms>, String, String) {
     let kms = Arc::new(MemoryKms::new());
@@ -20,12 +24,12 @@ fn kms() -> (Arc<MemoryKms>, String, String) {
 fn the_memory_kms_conforms_by_id_and_by_alias() {
     let (kms, one, two) = kms();
     for key_id in [&*one, "alias/one"] {
-        check_key_provider(kms.clone(), key_id, Some(&two), "memory-kms:key/none", &Requester::anonymous());
+        runtimes::conforms(&KeyProviderSuite::new(kms.clone(), key_id, "memory-kms:key/none").other_key_id(&two));
     }
 }
 
-/// A provider that is right but for one thing.
-struct Wrong(Arc<MemoryKms>, Fault);
+/// A provider with one fault. The slot is for `MixesCalls`.
+struct Wrong(Arc<MemoryKms>, Fault, Mutex<Option<KeyRequest>>);
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Fault {
@@ -33,12 +37,15 @@ enum Fault {
     RepeatsKeys,
     GivesTheAlias,
     IgnoresTheKey,
+    MixesCalls,
+    NeedsARuntime,
 }
 
 impl KeyProvider for Wrong {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
         Box::pin(async move {
             let named = request.key_id().to_owned();
+            let request = self.waited(request).await;
             let generated = self.0.clone().generate_key(self.changed(request)).await?;
             Ok(match self.1 {
                 Fault::RepeatsKeys => {
@@ -65,6 +72,22 @@ impl KeyProvider for Wrong {
 }
 
 impl Wrong {
+    /// Waits once, as a provider does that asks over a network.
+    async fn waited(&self, request: KeyRequest) -> KeyRequest {
+        match self.1 {
+            Fault::MixesCalls => {
+                *self.2.lock().unwrap() = Some(request);
+                yield_now().await;
+                self.2.lock().unwrap().clone().unwrap()
+            }
+            Fault::NeedsARuntime => {
+                sleep(Duration::ZERO).await;
+                request
+            }
+            _ => request,
+        }
+    }
+
     fn changed(&self, request: KeyRequest) -> KeyRequest {
         match self.1 {
             Fault::IgnoresContext => {
@@ -73,19 +96,36 @@ impl Wrong {
             Fault::IgnoresTheKey => {
                 KeyRequest::new("memory-kms:key/one", request.context().clone(), request.requester().clone())
             }
-            Fault::RepeatsKeys | Fault::GivesTheAlias => request,
+            _ => request,
         }
     }
 }
 
 #[test]
 fn a_provider_that_is_wrong_in_one_way_does_not_conform() {
-    for fault in [Fault::IgnoresContext, Fault::RepeatsKeys, Fault::GivesTheAlias, Fault::IgnoresTheKey] {
+    let faults = [
+        Fault::IgnoresContext,
+        Fault::RepeatsKeys,
+        Fault::GivesTheAlias,
+        Fault::IgnoresTheKey,
+        Fault::MixesCalls,
+        Fault::NeedsARuntime,
+    ];
+    for fault in faults {
         let (kms, _, two) = kms();
-        let wrong = Arc::new(Wrong(kms, fault));
+        let wrong = Arc::new(Wrong(kms, fault, Mutex::default()));
         let checked = catch_unwind(AssertUnwindSafe(|| {
-            check_key_provider(wrong, "alias/one", Some(&two), "memory-kms:key/none", &Requester::anonymous());
+            KeyProviderSuite::new(wrong, "alias/one", "memory-kms:key/none").other_key_id(&two).run();
         }));
         assert!(checked.is_err(), "{fault:?}");
     }
+}
+
+#[test]
+fn a_provider_that_needs_a_runtime_is_told_by_the_run_without_one() {
+    let (kms, one, _) = kms();
+    let suite = KeyProviderSuite::new(Arc::new(Wrong(kms, Fault::NeedsARuntime, Mutex::default())), one, "alias/none");
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    suite.run_in(|task| runtime.block_on(task));
+    assert!(catch_unwind(AssertUnwindSafe(|| suite.run())).is_err());
 }

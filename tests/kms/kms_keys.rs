@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use atrest::error::{KeyProviderErrorKind as Kind, Unexpected};
 use atrest::{
     AnyMode, Backend, DsseKms, Encrypted, Error, Expected, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider,
-    KeyRequest, Keyring, KmsKeys, Requester, Result, RootKey, Sse, SseKms, Unlock, UnwrappedKey, WrappedKey,
+    KeyRequest, Keyring, KmsKeys, Requester, Result, Rewrap, RootKey, Sse, SseKms, Unlock, UnwrappedKey, WrappedKey,
 };
 use atrest_kit::support::name;
 
@@ -152,7 +152,7 @@ fn a_rewrap_keeps_the_key_that_the_envelope_names() {
     for mode in modes(ALICE) {
         let stored = world.stored(mode, ALICE);
         let sse = world.sse.blocking();
-        assert!(sse.rewrap(&name(), &stored.envelope, Unlock::Server).is_ok());
+        assert!(sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).is_ok());
         world.kms.with(MALLORY);
         assert!(sse.decrypt(&name(), &stored, Unlock::Server).is_err());
     }

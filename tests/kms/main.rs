@@ -8,3 +8,5 @@ mod embedded;
 #[cfg(feature = "embedded-kms")]
 mod kill;
 mod kms_keys;
+#[cfg(feature = "testing")]
+mod runtimes;

@@ -10,7 +10,7 @@ use atrest::error::{
 use atrest::testing::MemoryKms;
 use atrest::{
     Backend, EncryptionContext, Envelope, Error, Expected, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber,
-    Requester, RootKey, Sse, SseKms, SseS3, Unlock,
+    Requester, Rewrap, RootKey, Sse, SseKms, SseS3, Unlock,
 };
 use atrest_kit::parts::{Part, attempt, number};
 use atrest_kit::support::{C, Service, name, plain};
@@ -257,7 +257,7 @@ fn states_that_do_not_belong_to_a_call_are_named() {
         let unlock = service.unlock(mode.id());
         let refused = service.decryptor(&name(), upload.envelope()).unwrap_err();
         assert!(matches!(refused, Error::UploadNotComplete), "{refused:?}");
-        let refused = service.sse.blocking().rewrap(&name(), upload.envelope(), unlock);
+        let refused = service.sse.blocking().rewrap(Rewrap::of(&name(), upload.envelope(), unlock));
         assert!(matches!(refused, Err(Error::UploadNotComplete)));
 
         let stored = service.put(&name(), &mode, &[(1, 10), (2, 20)]);
@@ -339,7 +339,7 @@ fn errors_say_what_to_do_and_can_be_kept() {
         (KeyringError::VersionIsPrimary(3).into(), "rotate"),
         (Unexpected::Mode.into(), "builder"),
         (Limit::EnvelopeLen(100).into(), "100"),
-        (Misuse::RewrapCrossesCustomerKey.into(), "rewrap_as_revoking_nothing"),
+        (Misuse::RewrapCrossesCustomerKey.into(), "across_customer_key"),
         (PartError::Invalid(7).into(), "part 7"),
         (PartError::Order(7).into(), "ascending"),
         (Misuse::UploadId.into(), "unbound object takes no id"),

@@ -114,7 +114,7 @@ pub(crate) fn rewrap_one(store: &Store, name: &str, keys: &KeyBunch, always: boo
         if !always && !sse.needs_rewrap(&envelope) {
             return Ok(None);
         }
-        let fresh = sse.blocking().rewrap(&object, &envelope, keys.unlock(&envelope)?)?;
+        let fresh = sse.blocking().rewrap(atrest::Rewrap::of(&object, &envelope, keys.unlock(&envelope)?))?;
         // If another writer replaced the object, the envelope belongs to a removed body: read it again.
         if store.objects().replace_envelope(name, &record.envelope, &fresh.encode())? {
             return Ok(Some(fresh));

@@ -14,7 +14,7 @@
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
-use atrest::{Envelope, Keyring, ObjectName, Sse, Unlock};
+use atrest::{Envelope, Keyring, ObjectName, Rewrap, Sse, Unlock};
 
 use crate::failure::{About, Failure, Outcome};
 use crate::kms::{Kms, KmsKind};
@@ -122,7 +122,7 @@ impl Store {
         self.objects.commit(name, body, place, || {
             self.keyring().blocking().reload()?;
             match self.sse.needs_rewrap(&envelope) {
-                true => Ok(self.sse.blocking().rewrap(&object, &envelope, Unlock::Server)?),
+                true => Ok(self.sse.blocking().rewrap(Rewrap::of(&object, &envelope, Unlock::Server))?),
                 false => Ok(envelope),
             }
         })
@@ -136,7 +136,7 @@ impl Store {
             match self.sse.needs_rewrap(envelope) {
                 true => {
                     let sse = self.sse.blocking();
-                    Ok(sse.rewrap_upload(&object, upload_id.as_bytes(), envelope, Unlock::Server)?)
+                    Ok(sse.rewrap(Rewrap::upload(&object, upload_id.as_bytes(), envelope, Unlock::Server))?)
                 }
                 false => Ok(envelope.clone()),
             }

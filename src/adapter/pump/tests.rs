@@ -1,5 +1,4 @@
 //! An asynchronous twin of the `std::io` adapters over tokio's traits, polled by hand: it has no logic of its own.
-#![cfg(feature = "testing")]
 
 use std::io::{Error, ErrorKind, Result, SeekFrom};
 use std::pin::Pin;

@@ -57,9 +57,9 @@ impl NewEncryption {
 pub enum Reading {
     /// As it is stored: it is unencrypted.
     Unencrypted,
-    /// With [`Sse::open`](crate::Sse::open).
+    /// With [`Sse::decryptor`](crate::Sse::decryptor).
     Encrypted(Access),
-    /// With [`Sse::finish`](crate::Sse::finish): the upload was completed without its customer key, and no request has
+    /// With [`Sse::finish_completion`](crate::Sse::finish_completion): the upload was completed without its customer key, and no request has
     /// finished it yet. The reader is the one that finishing gives.
     FinishFirst(Access),
 }
@@ -70,7 +70,7 @@ pub enum Reading {
 pub enum PartWriting {
     /// Unencrypted.
     Unencrypted,
-    /// With [`Sse::resume`](crate::Sse::resume).
+    /// With [`Sse::resume_multipart`](crate::Sse::resume_multipart).
     Encrypt(Access),
 }
 
@@ -80,12 +80,12 @@ pub enum PartWriting {
 pub enum Completing {
     /// Its parts are unencrypted.
     Unencrypted,
-    /// With [`Sse::resume`](crate::Sse::resume) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
+    /// With [`Sse::resume_multipart`](crate::Sse::resume_multipart) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
     Encrypted(Access),
-    /// With [`Sse::complete_without_key`](crate::Sse::complete_without_key): the upload is in SSE-C, and the request
+    /// With [`Sse::complete_multipart_without_key`](crate::Sse::complete_multipart_without_key): the upload is in SSE-C, and the request
     /// brings no customer key. It is acknowledged under a completion record, and finished by the first request that
     /// brings the key.
-    WithoutKey(Access),
+    WithoutKey,
 }
 
 /// What PutObject, PostObject and CreateMultipartUpload do.
@@ -154,7 +154,7 @@ pub struct CompleteDecision {
 pub struct UpdateDecision {
     /// How the object's data key is unlocked.
     pub access: Access,
-    /// What the object becomes, with [`Sse::change_encryption`](crate::Sse::change_encryption). Envelope and record are
+    /// What the object becomes, with a [`Rewrap`](crate::Rewrap) to its mode. Envelope and record are
     /// replaced in one step.
     pub encryption: NewEncryption,
 }

@@ -108,7 +108,7 @@ pub(super) fn complete(
             Ok((Completing::Encrypted(Access::new(expected)), Answer::default(), record))
         }
         (true, None) if record.has_checksum_algorithm() => Err(Kind::CompletionCustomerKey.into()),
-        (true, None) => Ok((Completing::WithoutKey(Access::new(expected)), Answer::default(), record)),
+        (true, None) => Ok((Completing::WithoutKey, Answer::default(), record)),
         (true, Some(decoded)) => {
             let key = customer::check_key(decoded, present.envelope()?, Kind::CompletionCustomerKey)?;
             let answer = Answer { customer_key_md5: Some(decoded.md5.clone()), context: None };

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use atrest::multipart::{CompletedPart, KeptAttempt, UnopenedPart, Upload};
 use atrest::{
     AnyMode, Backend, Blocking, CustomerKey, DsseKms, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture,
-    KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber, RootKey, SealedValue, Sse,
-    SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber, Rewrap, RootKey,
+    SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 use atrest_kit::support::{C, backends, plain};
 use data_encoding::HEXLOWER;
@@ -147,7 +147,7 @@ impl<'a> Folder<'a> {
         let of_upload = upload.values().seal("began", b"today").unwrap();
         self.keyring.blocking().rotate().unwrap();
         let envelope =
-            self.sse().rewrap_upload(object, upload_id, upload.envelope(), self.unlock(id)).unwrap().encode();
+            self.sse().rewrap(Rewrap::upload(object, upload_id, upload.envelope(), self.unlock(id))).unwrap().encode();
         let under_way = json!({
             "envelope": self.file(format!("{title}.upload"), &envelope), "upload_id": HEXLOWER.encode(upload_id),
             "receipts": receipts.iter().map(|(_, stated)| stated.clone()).collect::<Vec<_>>(),

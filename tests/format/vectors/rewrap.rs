@@ -1,6 +1,6 @@
 //! Rewraps of vectors: from the same salt, a rewrap writes the vector's envelope.
 
-use atrest::{Encrypted, Envelope, KmsKeys, Sse, Unlock};
+use atrest::{Encrypted, Envelope, KmsKeys, Rewrap, Sse, Unlock};
 use atrest_reference::envelope::field;
 
 use super::cases::{Case, load};
@@ -38,7 +38,7 @@ fn rewraps(mode: &str) {
         let sse = builder.generator(move || generator.clone()).build().unwrap();
         let envelope = Envelope::decode(before.envelope()).unwrap();
         assert!(sse.needs_rewrap(&envelope));
-        let fresh = sse.blocking().rewrap(&before.object(), &envelope, Unlock::Server).unwrap();
+        let fresh = sse.blocking().rewrap(Rewrap::of(&before.object(), &envelope, Unlock::Server)).unwrap();
         assert_eq!(fresh.encode(), after.envelope(), "{backend:?}");
         assert!(!sse.needs_rewrap(&fresh));
         assert!(playback.is_used_up());

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use atrest::error::{CustomerKeyError, Limit, Misuse, Unexpected};
 use atrest::testing::MemoryKms;
 use atrest::{
-    AnyMode, CustomerKey, DsseKms, Encrypted, EncryptionContext, Envelope, Error, Expected, GeneratedKey, KeyFuture,
-    KeyProvider, KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Sse, SseC, SseKms, SseS3,
-    Unlock, UnwrappedKey, WrappedKey,
+    Access, AnyMode, CustomerKey, DsseKms, Encrypted, EncryptionContext, Envelope, Error, Expected, GeneratedKey,
+    KeyFuture, KeyProvider, KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Rewrap, Sse, SseC,
+    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 
 use atrest_kit::support::{name, plain};
@@ -62,7 +62,7 @@ fn a_rewrap_in_every_mode_leaves_the_body_as_it_is_and_opens_it() {
         world.keyring.blocking().rotate().unwrap();
         let needs = world.sse.needs_rewrap(&stored.envelope);
         assert_eq!(needs, matches!(id, ModeId::SseS3 | ModeId::DsseKms), "{id}");
-        let fresh = world.sse.blocking().rewrap(&name(), &stored.envelope, world.unlock(id)).unwrap();
+        let fresh = world.sse.blocking().rewrap(Rewrap::of(&name(), &stored.envelope, world.unlock(id))).unwrap();
         assert!(fresh != stored.envelope && !world.sse.needs_rewrap(&fresh), "{id}");
         assert_eq!(fresh.context(), stored.envelope.context());
         assert_eq!(fresh.plaintext_len(), Some(40_000));
@@ -78,10 +78,10 @@ fn rewrapping_dsse_touches_the_outer_layer_alone_unless_both_are_asked_for() {
     let stored = world.sse.blocking().encrypt(&name(), DsseKms::new(ONE), &plain(40_000)).unwrap();
     let calls = world.kms.calls();
     world.keyring.blocking().rotate().unwrap();
-    let outer = world.sse.blocking().rewrap(&name(), &stored.envelope, Unlock::Server).unwrap();
+    let outer = world.sse.blocking().rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap();
     assert_eq!(world.kms.calls(), calls, "the KMS is not asked");
     assert_eq!(outer.inner(), stored.envelope.inner());
-    let both = world.sse.blocking().rewrap_both_layers(&name(), &outer, Unlock::Server).unwrap();
+    let both = world.sse.blocking().rewrap(Rewrap::of(&name(), &outer, Unlock::Server).both_layers()).unwrap();
     assert_ne!(both.inner(), outer.inner());
     for envelope in [outer, both] {
         world.opens(&name(), &envelope, &stored.ciphertext, Unlock::Server);
@@ -96,7 +96,8 @@ fn a_rename_binds_to_the_new_name_in_every_mode() {
         let (id, again) = (mode.id(), mode.clone());
         let stored = world.sse.blocking().encrypt(&name(), mode, &plain(40_000)).unwrap();
         let unlock = world.unlock(id);
-        let fresh = world.sse.blocking().rewrap_as(&name(), &stored.envelope, unlock, &renamed, again).unwrap();
+        let fresh =
+            world.sse.blocking().rewrap(Rewrap::of(&name(), &stored.envelope, unlock).to(&renamed, again)).unwrap();
         world.opens(&renamed, &fresh, &stored.ciphertext, unlock);
         let moved = Encrypted::new(fresh, stored.ciphertext);
         let refused = world.sse.blocking().decrypt(&name(), &moved, unlock).unwrap_err();
@@ -109,18 +110,19 @@ fn modes_of_one_layer_change_into_each_other_and_dsse_takes_new_encryption() {
     let world = World::new();
     let blocking = world.sse.blocking();
     let s3 = blocking.encrypt(&name(), SseS3, &plain(40_000)).unwrap();
-    let kms = blocking.rewrap_as(&name(), &s3.envelope, Unlock::Server, &name(), SseKms::new(TWO)).unwrap();
+    let kms = blocking.rewrap(Rewrap::of(&name(), &s3.envelope, Unlock::Server).to(&name(), SseKms::new(TWO))).unwrap();
     assert_eq!((kms.mode(), kms.key_id(), kms.key_version()), (ModeId::SseKms, Some(TWO), None));
     world.opens(&name(), &kms, &s3.ciphertext, Unlock::Server);
-    let back = blocking.rewrap_as(&name(), &kms, Unlock::Server, &name(), SseS3).unwrap();
+    let back = blocking.rewrap(Rewrap::of(&name(), &kms, Unlock::Server).to(&name(), SseS3)).unwrap();
     world.opens(&name(), &back, &s3.ciphertext, Unlock::Server);
     let layers = |error| matches!(error, Error::Misuse(Misuse::RewrapChangesLayers));
-    let into = blocking.rewrap_as(&name(), &back, Unlock::Server, &name(), DsseKms::new(ONE));
+    let into = blocking.rewrap(Rewrap::of(&name(), &back, Unlock::Server).to(&name(), DsseKms::new(ONE)));
     assert!(layers(into.unwrap_err()));
     let dsse = blocking.encrypt(&name(), DsseKms::new(ONE), &plain(40_000)).unwrap();
-    let out_of = blocking.rewrap_as(&name(), &dsse.envelope, Unlock::Server, &name(), SseS3);
+    let out_of = blocking.rewrap(Rewrap::of(&name(), &dsse.envelope, Unlock::Server).to(&name(), SseS3));
     assert!(layers(out_of.unwrap_err()));
-    let other_key = blocking.rewrap_as(&name(), &dsse.envelope, Unlock::Server, &name(), DsseKms::new(TWO)).unwrap();
+    let other_key =
+        blocking.rewrap(Rewrap::of(&name(), &dsse.envelope, Unlock::Server).to(&name(), DsseKms::new(TWO))).unwrap();
     assert_eq!(other_key.inner().unwrap().key_id(), Some(TWO));
     world.opens(&name(), &other_key, &dsse.ciphertext, Unlock::Server);
 }
@@ -132,18 +134,23 @@ fn entering_or_leaving_sse_c_needs_the_explicit_word_and_a_new_customer_key_does
     let crosses = |error| matches!(error, Error::Misuse(Misuse::RewrapCrossesCustomerKey));
     let s3 = blocking.encrypt(&name(), SseS3, &plain(40_000)).unwrap();
     let entering = || SseC::new(world.key.clone());
-    assert!(crosses(blocking.rewrap_as(&name(), &s3.envelope, Unlock::Server, &name(), entering()).unwrap_err()));
-    let c = blocking.rewrap_as_revoking_nothing(&name(), &s3.envelope, Unlock::Server, &name(), entering()).unwrap();
+    assert!(crosses(
+        blocking.rewrap(Rewrap::of(&name(), &s3.envelope, Unlock::Server).to(&name(), entering())).unwrap_err()
+    ));
+    let c = blocking
+        .rewrap(Rewrap::of(&name(), &s3.envelope, Unlock::Server).to(&name(), entering()).across_customer_key())
+        .unwrap();
     world.opens(&name(), &c, &s3.ciphertext, Unlock::CustomerKey(&world.key));
 
     let unlock = Unlock::CustomerKey(&world.key);
-    let other = blocking.rewrap_as(&name(), &c, unlock, &name(), SseC::new(world.other_key.clone())).unwrap();
+    let other =
+        blocking.rewrap(Rewrap::of(&name(), &c, unlock).to(&name(), SseC::new(world.other_key.clone()))).unwrap();
     world.opens(&name(), &other, &s3.ciphertext, Unlock::CustomerKey(&world.other_key));
     let old_key = blocking.decryptor(&name(), &other, unlock).unwrap_err();
     assert!(matches!(old_key, Error::CustomerKey(CustomerKeyError::Mismatch)));
 
-    assert!(crosses(blocking.rewrap_as(&name(), &c, unlock, &name(), SseS3).unwrap_err()));
-    let left = blocking.rewrap_as_revoking_nothing(&name(), &c, unlock, &name(), SseS3).unwrap();
+    assert!(crosses(blocking.rewrap(Rewrap::of(&name(), &c, unlock).to(&name(), SseS3)).unwrap_err()));
+    let left = blocking.rewrap(Rewrap::of(&name(), &c, unlock).to(&name(), SseS3).across_customer_key()).unwrap();
     world.opens(&name(), &left, &s3.ciphertext, Unlock::Server);
 }
 
@@ -154,18 +161,22 @@ fn a_rewrap_is_a_reader_and_a_writer_too() {
     let stored = blocking.encrypt(&name(), SseKms::new(ONE), &plain(40_000)).unwrap();
     let only_two = world.sse.expecting(Expected::new().kms_keys(KmsKeys::only([TWO])));
     let unexpected = |error| matches!(error, Error::Unexpected(Unexpected::KmsKey));
-    assert!(unexpected(only_two.blocking().rewrap(&name(), &stored.envelope, Unlock::Server).unwrap_err()));
+    assert!(unexpected(only_two.blocking().rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap_err()));
+    let access = Access::new(Expected::new().kms_keys(KmsKeys::only([TWO])));
+    assert!(unexpected(blocking.rewrap(Rewrap::of(&name(), &stored.envelope, access.unlock())).unwrap_err()));
+    assert!(unexpected(blocking.decryptor(&name(), &stored.envelope, access.unlock()).unwrap_err()));
     // What is expected is of the envelope that is read; the new one is held against the builder.
     let only_this = world.sse.expecting(Expected::new().modes([ModeId::SseKms]).kms_keys(KmsKeys::only([ONE])));
     let read_as_this = only_this.blocking();
-    let into_two =
-        read_as_this.rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseKms::new(TWO)).unwrap();
-    assert!(unexpected(read_as_this.rewrap(&name(), &into_two, Unlock::Server).unwrap_err()));
-    read_as_this.rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseS3).unwrap();
+    let into_two = read_as_this
+        .rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&name(), SseKms::new(TWO)))
+        .unwrap();
+    assert!(unexpected(read_as_this.rewrap(Rewrap::of(&name(), &into_two, Unlock::Server)).unwrap_err()));
+    read_as_this.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&name(), SseS3)).unwrap();
     let builder = Sse::builder().kms(world.kms.clone(), KmsKeys::only([ONE])).build().unwrap().blocking();
-    let into_two = builder.rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseKms::new(TWO));
+    let into_two = builder.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&name(), SseKms::new(TWO)));
     assert!(unexpected(into_two.unwrap_err()));
-    let into_s3 = builder.rewrap_as(&name(), &stored.envelope, Unlock::Server, &name(), SseS3);
+    let into_s3 = builder.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&name(), SseS3));
     assert!(matches!(into_s3, Err(Error::Unexpected(Unexpected::Mode))));
     // An envelope that somebody planted is unexpected, whatever else would be wrong with the call.
     for planted in [SseC::new(world.key.clone()).into(), AnyMode::from(DsseKms::new(ONE))] {
@@ -173,11 +184,12 @@ fn a_rewrap_is_a_reader_and_a_writer_too() {
             continue;
         }
         let planted = blocking.encrypt(&name(), planted, b"planted").unwrap().envelope;
-        let refused = read_as_this.rewrap_as(&name(), &planted, Unlock::Server, &name(), SseS3).unwrap_err();
+        let refused =
+            read_as_this.rewrap(Rewrap::of(&name(), &planted, Unlock::Server).to(&name(), SseS3)).unwrap_err();
         assert!(matches!(refused, Error::Unexpected(Unexpected::Mode)), "{refused:?}");
     }
     let another = ObjectName::new("photos", "another").unwrap();
-    assert!(blocking.rewrap(&another, &stored.envelope, Unlock::Server).is_err());
+    assert!(blocking.rewrap(Rewrap::of(&another, &stored.envelope, Unlock::Server)).is_err());
 }
 
 /// Generates under another key than the one that is asked for.
@@ -199,7 +211,7 @@ fn a_kms_that_answers_a_rewrap_with_another_key_is_refused() {
     let world = World::new();
     let stored = world.sse.blocking().encrypt(&name(), SseKms::new(ONE), b"meow").unwrap();
     let moving = Sse::builder().kms(Arc::new(Moving(world.kms.clone())), KmsKeys::all()).build().unwrap();
-    let refused = moving.blocking().rewrap(&name(), &stored.envelope, Unlock::Server).unwrap_err();
+    let refused = moving.blocking().rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap_err();
     assert!(matches!(refused, Error::KeyProvider(error) if error.kind() == KeyProviderErrorKind::WrongKey));
 }
 
@@ -212,12 +224,13 @@ fn a_padded_envelope_keeps_its_length_unless_another_is_given() {
     };
     let stored = build(700).encrypt(&name(), SseS3, b"meow").unwrap();
     assert_eq!(stored.envelope.encode().len(), 700);
-    let kept = world.sse.blocking().rewrap(&name(), &stored.envelope, Unlock::Server).unwrap();
-    let wider = build(900).rewrap(&name(), &kept, Unlock::Server).unwrap();
+    let kept = world.sse.blocking().rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap();
+    let wider = build(900).rewrap(Rewrap::of(&name(), &kept, Unlock::Server)).unwrap();
     assert_eq!((kept.encode().len(), wider.encode().len()), (700, 900));
     let long = EncryptionContext::new().with("x", "y".repeat(800)).unwrap();
     let mode = SseKms::new(ONE).context(long);
-    let refused = world.sse.blocking().rewrap_as(&name(), &kept, Unlock::Server, &name(), mode).unwrap_err();
+    let refused =
+        world.sse.blocking().rewrap(Rewrap::of(&name(), &kept, Unlock::Server).to(&name(), mode)).unwrap_err();
     assert!(matches!(refused, Error::LimitExceeded(Limit::EnvelopeLen(700))));
 }
 

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use atrest::Requester;
 use atrest::kms::{KeyPolicy, NewKey, Permission};
-use atrest::testing::check_key_provider;
+use atrest::testing::KeyProviderSuite;
 use kit::Store;
 
 #[test]
@@ -29,6 +29,7 @@ fn the_embedded_kms_is_a_key_provider_as_the_library_relies_on() {
     let two = admin.create_key(NewKey::new().policy(policy)).unwrap();
     let kms = Arc::new(store.kms.clone());
     for named in ["alias/one", &*one.id, &*one.arn] {
-        check_key_provider(kms.clone(), named, Some(&two.arn), "alias/none", &alice);
+        let suite = KeyProviderSuite::new(kms.clone(), named, "alias/none").other_key_id(&two.arn);
+        crate::runtimes::conforms(&suite.requested_by(alice.clone()));
     }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use atrest::error::{KeyProviderErrorKind as Kind, Unexpected};
 use atrest::kms::{EmbeddedKms, KeyPolicy, NewKey, Permission};
 use atrest::{
-    AnyMode, Backend, DsseKms, Encrypted, EncryptionContext, Error, KmsKeys, ObjectName, Requester, Sse, SseKms, SseS3,
-    Unlock,
+    AnyMode, Backend, DsseKms, Encrypted, EncryptionContext, Error, KmsKeys, ObjectName, Requester, Rewrap, Sse,
+    SseKms, SseS3, Unlock,
 };
 
 use super::kit::{Store, owner};
@@ -47,7 +47,8 @@ fn every_mode_opens_after_a_restart_and_after_rotations_of_everything() {
             assert_eq!(door.blocking().decrypt(&object, encrypted, Unlock::Server).unwrap(), b"meow");
             assert!(encrypted.envelope.kms_key_id().is_none_or(|id| id == key));
         }
-        let rewrapped = door.blocking().rewrap_both_layers(&object, &stored[0].envelope, Unlock::Server).unwrap();
+        let rewrapped =
+            door.blocking().rewrap(Rewrap::of(&object, &stored[0].envelope, Unlock::Server).both_layers()).unwrap();
         assert_eq!(rewrapped.key_version(), Some(round));
         store.admin().rotate_key(&key).unwrap();
         store.kms.keyring().blocking().rotate().unwrap();
@@ -75,7 +76,10 @@ fn who_asks_decides_and_not_who_wrote() {
     assert_eq!(refused(reading.blocking().encrypt(&object, SseKms::new("alias/app"), b"")), Kind::AccessDenied);
     // A rewrap does both.
     for either in [&writing, &reading, &sse] {
-        assert_eq!(refused(either.blocking().rewrap(&object, &stored.envelope, Unlock::Server)), Kind::AccessDenied);
+        assert_eq!(
+            refused(either.blocking().rewrap(Rewrap::of(&object, &stored.envelope, Unlock::Server))),
+            Kind::AccessDenied
+        );
     }
     // A decryptor that was unlocked before is held by the process, and its key with it.
     let decryptor = reading.blocking().decryptor(&object, &stored.envelope, Unlock::Server).unwrap();

@@ -2,7 +2,7 @@
 
 use atrest::error::{KeyProviderErrorKind, Misuse};
 use atrest::multipart::CompletedPart;
-use atrest::{AnyMode, Encrypted, Error, ModeId, ObjectName, PartNumber, SseC, SseKms, SseS3, Unlock};
+use atrest::{AnyMode, Encrypted, Error, ModeId, ObjectName, PartNumber, Rewrap, SseC, SseKms, SseS3, Unlock};
 
 use super::everywhere;
 use atrest_kit::parts::{attempt, id_of, number};
@@ -52,7 +52,8 @@ fn an_upload_that_was_rewrapped_survives_the_retirement_of_its_old_version() {
         let old = service.keyring.primary();
         service.keyring.blocking().rotate().unwrap();
         let unlock = service.unlock(mode.id());
-        let fresh = service.sse.blocking().rewrap_upload(object, id_of(object), upload.envelope(), unlock).unwrap();
+        let fresh =
+            service.sse.blocking().rewrap(Rewrap::upload(object, id_of(object), upload.envelope(), unlock)).unwrap();
         assert_ne!(&fresh, upload.envelope());
         assert_eq!((fresh.state(), fresh.mode()), (upload.envelope().state(), mode.id()));
         assert!(!service.sse.needs_rewrap(&fresh));
@@ -82,14 +83,14 @@ fn a_rewrap_of_an_upload_takes_its_id_and_keeps_it() {
         let upload = service.begin(&name(), &mode);
         let (sse, unlock) = (service.sse.blocking(), service.unlock(mode.id()));
         for (id, misuse) in [(&b""[..], true), (b"upload-2", false)] {
-            let refused = sse.rewrap_upload(&name(), id, upload.envelope(), unlock).unwrap_err();
+            let refused = sse.rewrap(Rewrap::upload(&name(), id, upload.envelope(), unlock)).unwrap_err();
             match refused {
                 Error::Misuse(Misuse::UploadId) => assert!(misuse),
                 Error::Inauthentic => assert!(!misuse),
                 other => panic!("{other:?}"),
             }
         }
-        let fresh = sse.rewrap_upload(&name(), b"upload-1", upload.envelope(), unlock).unwrap();
+        let fresh = sse.rewrap(Rewrap::upload(&name(), b"upload-1", upload.envelope(), unlock)).unwrap();
         service.resume(&name(), &fresh).unwrap();
         assert!(matches!(sse.decryptor(&name(), &fresh, unlock), Err(Error::UploadNotComplete)));
     }
@@ -103,8 +104,8 @@ fn a_completed_object_is_rewrapped_renamed_and_read_under_the_same_manifest_and_
         let (sse, unlock) = (service.sse.blocking(), service.unlock(mode.id()));
         retire_the_old_one_after(service, || {
             let fresh = [
-                sse.rewrap(object, stored.envelope(), unlock).unwrap(),
-                sse.rewrap_both_layers(object, stored.envelope(), unlock).unwrap(),
+                sse.rewrap(Rewrap::of(object, stored.envelope(), unlock)).unwrap(),
+                sse.rewrap(Rewrap::of(object, stored.envelope(), unlock).both_layers()).unwrap(),
             ];
             for envelope in &fresh {
                 assert_eq!((envelope.parts(), envelope.plaintext_len()), (Some(3), Some(plain.len() as u64)));
@@ -114,7 +115,7 @@ fn a_completed_object_is_rewrapped_renamed_and_read_under_the_same_manifest_and_
         .into_iter()
         .for_each(|envelope| {
             let renamed = ObjectName::new("photos", "copy").unwrap().version_id("v2").unwrap();
-            let moved = sse.rewrap_as(object, &envelope, unlock, &renamed, mode.clone()).unwrap();
+            let moved = sse.rewrap(Rewrap::of(object, &envelope, unlock).to(&renamed, mode.clone())).unwrap();
             for (object, envelope) in [(object, envelope), (&renamed, moved)] {
                 let stored = Encrypted::new(envelope, body.clone()).with_manifest(manifest.clone());
                 assert!(service.decrypt(object, &stored).unwrap() == plain, "{mode:?}");
@@ -137,10 +138,13 @@ fn a_completed_object_changes_its_mode_and_customer_key_without_its_data() {
     let service = Service::new();
     let stored = service.put(&name(), &SseS3.into(), &[(1, 10), (2, 20)]);
     let sse = service.sse.blocking();
-    let kms = sse.rewrap_as(&name(), stored.envelope(), Unlock::Server, &name(), SseKms::new("alias/app")).unwrap();
+    let kms = sse
+        .rewrap(Rewrap::of(&name(), stored.envelope(), Unlock::Server).to(&name(), SseKms::new("alias/app")))
+        .unwrap();
     let key = std::sync::Arc::new(atrest::CustomerKey::generate().unwrap());
-    let customers =
-        sse.rewrap_as_revoking_nothing(&name(), &kms, Unlock::Server, &name(), SseC::new(key.clone())).unwrap();
+    let customers = sse
+        .rewrap(Rewrap::of(&name(), &kms, Unlock::Server).to(&name(), SseC::new(key.clone())).across_customer_key())
+        .unwrap();
     for (envelope, unlock) in [(kms, Unlock::Server), (customers, Unlock::CustomerKey(&key))] {
         let object = Encrypted::new(envelope, stored.body()).with_manifest(stored.completed.manifest.clone());
         assert!(sse.decrypt(&name(), &object, unlock).unwrap() == stored.plain());

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use atrest::testing::MemoryKms;
 use atrest::{
     AnyMode, Backend, DsseKms, EncryptionContext, Error, Expected, GeneratedKey, KeyEncryptionKey, KeyFuture,
-    KeyProvider, KeyProviderError, KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ObjectName, Requester, Sse,
-    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    KeyProvider, KeyProviderError, KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ObjectName, Requester, Rewrap,
+    Sse, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 use atrest_reference::envelope::field;
 use atrest_reference::parse;
@@ -64,7 +64,7 @@ fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_
             let body = [&parts[0].stored[..], &parts[1].stored].concat();
             atrest_kit::kit::read_range(&reader, &body, 5..C as u64 + 5).unwrap();
             assert_eq!(asked.since(), (0, asks), "read");
-            let fresh = sse.rewrap_upload(&object, id_of(&object), upload.envelope(), Unlock::Server).unwrap();
+            let fresh = sse.rewrap(Rewrap::upload(&object, id_of(&object), upload.envelope(), Unlock::Server)).unwrap();
             // DSSE-KMS wraps its outer layer anew, which no KMS has a part in.
             let of_inner = if fresh.inner().is_some() { (0, 0) } else { (asks, asks) };
             assert_eq!(asked.since(), of_inner, "rewrap of the upload");

@@ -1,7 +1,7 @@
 //! `resume_multipart`: which callers can resume an upload, and with which expectations.
 
 use atrest::error::{CustomerKeyError, Misuse, Unexpected};
-use atrest::{CustomerKey, Error, Expected, KmsKeys, ModeId, ObjectName, SseS3, Unlock};
+use atrest::{CustomerKey, Error, Expected, KmsKeys, ModeId, ObjectName, Rewrap, SseS3, Unlock};
 
 use super::{elsewhere, everywhere};
 use atrest_kit::parts::{attempt, id_of};
@@ -63,17 +63,24 @@ fn an_uploads_envelope_opens_no_object_and_an_objects_no_upload() {
         assert!(matches!(refused, Err(Error::UploadNotComplete)), "{refused:?}");
         let refused = sse.decrypt(object, &atrest::Encrypted::new(envelope.clone(), vec![0; 100]), unlock);
         assert!(matches!(refused, Err(Error::UploadNotComplete)), "{refused:?}");
-        assert!(matches!(sse.rewrap(object, envelope, unlock), Err(Error::UploadNotComplete)));
-        assert!(matches!(sse.rewrap_both_layers(object, envelope, unlock), Err(Error::UploadNotComplete)));
-        let moved = sse.rewrap_as(object, envelope, unlock, object, mode.clone());
+        assert!(matches!(sse.rewrap(Rewrap::of(object, envelope, unlock)), Err(Error::UploadNotComplete)));
+        assert!(matches!(
+            sse.rewrap(Rewrap::of(object, envelope, unlock).both_layers()),
+            Err(Error::UploadNotComplete)
+        ));
+        let moved = sse.rewrap(Rewrap::of(object, envelope, unlock).to(object, mode.clone()));
         assert!(matches!(moved, Err(Error::UploadNotComplete)), "{moved:?}");
+
+        let renewed = Rewrap::upload(object, id_of(object), envelope, unlock);
+        let refused = sse.rewrap(renewed.to(object, mode.clone()));
+        assert!(matches!(refused, Err(Error::Misuse(Misuse::RewrapOfUpload))), "{refused:?}");
 
         let whole = sse.encrypt(object, mode.clone(), b"meow").unwrap().envelope;
         let multipart = service.put(object, mode, &[(1, 10)]).completed.envelope;
         for envelope in [whole, multipart] {
             let refused = service.resume(object, &envelope);
             assert!(matches!(refused, Err(Error::Unexpected(Unexpected::State))), "{refused:?}");
-            let refused = sse.rewrap_upload(object, id_of(object), &envelope, unlock);
+            let refused = sse.rewrap(Rewrap::upload(object, id_of(object), &envelope, unlock));
             assert!(matches!(refused, Err(Error::Unexpected(Unexpected::State))), "{refused:?}");
         }
     });
@@ -135,7 +142,7 @@ fn sse_c_resumes_and_completes_with_its_key_alone() {
             let exactly = Expected::exactly(upload.envelope());
             let resumed = sse.resume_multipart(&object, id_of(&object), upload.envelope(), &exactly, unlock).map(drop);
             let completed = sse.complete_multipart(&upload, unlock, [part.listed()]).map(drop);
-            let rewrapped = sse.rewrap_upload(&object, id_of(&object), upload.envelope(), unlock).map(drop);
+            let rewrapped = sse.rewrap(Rewrap::upload(&object, id_of(&object), upload.envelope(), unlock)).map(drop);
             for refused in [resumed, completed, rewrapped] {
                 let Err(Error::CustomerKey(refused)) = refused else { panic!("{refused:?}") };
                 assert_eq!(refused, expected);

@@ -1,7 +1,7 @@
 //! Sealed values: bound to one object, upload, part or completed upload, and refused for any other.
 
 use atrest::error::{Limit, Misuse};
-use atrest::{Error, ModeId, ObjectName, SealedValue, SseS3, Unlock};
+use atrest::{Error, ModeId, ObjectName, Rewrap, SealedValue, SseS3, Unlock};
 
 use super::everywhere;
 use atrest_kit::parts::{attempt, number};
@@ -133,8 +133,11 @@ fn copies_that_are_made_by_rewrap_share_their_values() {
         let value = stored.completed.decryptor.values().seal("md5", b"shared").unwrap();
         let unlock = service.unlock(mode.id());
         let copy = ObjectName::new("photos", "copy").unwrap();
-        let envelope =
-            service.sse.blocking().rewrap_as(object, stored.envelope(), unlock, &copy, mode.clone()).unwrap();
+        let envelope = service
+            .sse
+            .blocking()
+            .rewrap(Rewrap::of(object, stored.envelope(), unlock).to(&copy, mode.clone()))
+            .unwrap();
         let of_copy = service.decryptor(&copy, &envelope).unwrap();
         assert_eq!(of_copy.values().open("md5", &value).unwrap(), b"shared");
         let another = service.put(object, mode, &[(1, C)]).completed.decryptor;

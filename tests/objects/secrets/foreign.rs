@@ -8,8 +8,8 @@ use std::sync::Arc;
 use atrest::error::{IoError, KeyProviderError, KeyProviderErrorKind};
 use atrest::rotation::{Entry, EnvelopeStore, Inventory, StoreFuture, Sweep};
 use atrest::{
-    Error, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, Requester, RootKey, Sse, SseBuilder,
-    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    Error, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, Requester, Rewrap, RootKey, Sse,
+    SseBuilder, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 
 use atrest_kit::support::{KMS_KEY, Service, TableKms, name};
@@ -105,7 +105,7 @@ fn a_providers_own_error_is_shown_by_no_error_of_ours_and_is_there_for_a_caller_
         sse.encryptor(&name(), mode()).unwrap_err(),
         sse.decrypt(&name(), &stored, Unlock::Server).unwrap_err(),
         sse.decryptor(&name(), &stored.envelope, Unlock::Server).unwrap_err(),
-        sse.rewrap(&name(), &stored.envelope, Unlock::Server).unwrap_err(),
+        sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap_err(),
         sse.begin_multipart(&name(), b"upload", mode()).unwrap_err(),
         RootKey::create_wrapped_blocking(directory.path().join("another"), Arc::new(Telling), KMS_KEY, &by)
             .unwrap_err(),

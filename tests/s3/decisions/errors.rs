@@ -101,7 +101,7 @@ fn what_a_kms_refuses_on_the_way_is_answered_by_name() {
         let decision = asked(&world, |w| Operation::Get(w.object(SSE_KMS)), &[]).unwrap();
         let Decided::Read(read) = decision else { panic!("a read") };
         let atrest::s3::Reading::Encrypted(access) = &read.reading else { panic!("encrypted") };
-        let outcome = world.sse.blocking().open(&world.name, &world.objects[SSE_KMS], access);
+        let outcome = world.sse.blocking().decryptor(&world.name, &world.objects[SSE_KMS], access.unlock());
         S3Error::of_read(&outcome.unwrap_err())
     };
     // Grade R, all of them.

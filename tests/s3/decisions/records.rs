@@ -1,7 +1,7 @@
 //! `EncryptionRecord`: its one encoding, and every answer from it.
 
 use atrest::s3::{EncryptionRecord, EncryptionRecordError, NewObject, S3ErrorKind as Kind, S3Rules, Stored, Writing};
-use atrest::{AnyMode, Envelope, ModeId, SseKms, SseS3, Unlock};
+use atrest::{AnyMode, Envelope, ModeId, Rewrap, SseKms, SseS3, Unlock};
 use proptest::prelude::*;
 
 use super::kit::*;
@@ -133,8 +133,9 @@ fn a_record_follows_its_object_through_a_rewrap() {
     let decision = ask.decide(Operation::Put).unwrap();
     let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
     let before = encryption.record(&world.objects[SSE_KMS]);
-    let rewrapped =
-        |mode: AnyMode| sse.rewrap_as(&world.name, &world.objects[SSE_KMS], Unlock::Server, &world.name, mode).unwrap();
+    let rewrapped = |mode: AnyMode| {
+        sse.rewrap(Rewrap::of(&world.name, &world.objects[SSE_KMS], Unlock::Server).to(&world.name, mode)).unwrap()
+    };
     for (mode, key_id, done) in
         [(AnyMode::from(SseKms::new("memory-kms:key/b")), Some("memory-kms:key/b"), true), (SseS3.into(), None, false)]
     {
@@ -154,7 +155,7 @@ fn a_record_follows_its_object_through_a_rewrap() {
         headers.rules.decide_write(&headers.request(), NewObject::Multipart { checksum_algorithm: true }).unwrap();
     let Writing::Encrypt(encryption) = &begun.writing else { panic!("encrypted") };
     let record = encryption.record(&world.uploads[SSE_S3]);
-    let fresh = sse.rewrap_upload(&world.name, b"upload", &world.uploads[SSE_S3], Unlock::Server).unwrap();
+    let fresh = sse.rewrap(Rewrap::upload(&world.name, b"upload", &world.uploads[SSE_S3], Unlock::Server)).unwrap();
     assert_eq!(record.after_rewrap(&fresh), record);
 }
 

@@ -4,7 +4,7 @@ use atrest::s3::{
     BucketDefault, BucketEncryption, EncryptionRecord, ObjectEncryption, Profile, S3ErrorKind, S3Rules, Stored,
     Transport,
 };
-use atrest::{KmsKeys, SseKms};
+use atrest::{KmsKeys, Rewrap, SseKms};
 
 use super::kit::*;
 
@@ -240,7 +240,8 @@ fn objects_are_updated_from_sse_s3_and_sse_kms_alone() {
         let envelope = &world.objects[at];
         let sse = world.sse.expecting(decision.access.expected().clone());
         let mode = decision.encryption.mode();
-        let fresh = sse.blocking().rewrap_as(&world.name, envelope, decision.access.unlock(), &world.name, mode);
+        let fresh =
+            sse.blocking().rewrap(Rewrap::of(&world.name, envelope, decision.access.unlock()).to(&world.name, mode));
         let fresh = fresh.unwrap();
         assert_eq!(fresh.kms_key_id(), Some(KMS_KEY));
         assert_eq!(fresh.context(), envelope.context(), "it is no copy: the pairs stay");

@@ -6,7 +6,7 @@ use atrest::s3::{
     Completing, EncryptionRecord, NewObject, ObjectEncryption, PartWriting, Profile, ReadKind, Reading,
     S3ErrorKind as Kind, S3Rules, Stored, Writing,
 };
-use atrest::{Access, Error, Keyring, KmsKeys, ModeId, PartNumber, Sse, SseC, SseS3, Unlock};
+use atrest::{Access, Error, Keyring, KmsKeys, ModeId, PartNumber, Rewrap, Sse, SseC, SseS3, Unlock};
 
 use super::kit::*;
 
@@ -53,15 +53,21 @@ fn what_is_decided_opens_what_is_stored() {
         let ask = Ask::new(pairs);
         let read = ask.rules.decide_read(&ask.request(), ReadKind::Get, &world.object(at)).unwrap();
         let Reading::Encrypted(access) = &read.reading else { panic!("it is encrypted") };
-        let decryptor = world.sse.blocking().open(&world.name, &world.objects[at], access).unwrap();
+        let decryptor = world.sse.blocking().decryptor(&world.name, &world.objects[at], access.unlock()).unwrap();
         assert_eq!(decryptor.plaintext_len(), Some(4));
         // What is decided about one object opens none of another mode.
         let other = &world.objects[(at + 1) % 4];
-        assert!(world.sse.blocking().open(&world.name, other, access).is_err());
+        assert!(world.sse.blocking().decryptor(&world.name, other, access.unlock()).is_err());
 
         let part = ask.rules.decide_part(&ask.request(), &world.upload(at)).unwrap();
         let PartWriting::Encrypt(access) = &part.writing else { panic!("it is encrypted") };
-        let upload = world.sse.blocking().resume(&world.name, b"upload", &world.uploads[at], access);
+        let upload = world.sse.blocking().resume_multipart(
+            &world.name,
+            b"upload",
+            &world.uploads[at],
+            access.expected(),
+            access.unlock(),
+        );
         let (_, receipt) = upload.unwrap().encrypt_part(PartNumber::new(1).unwrap(), b"meow", b"etag").unwrap();
         assert!(!receipt.as_bytes().is_empty());
     }
@@ -104,31 +110,31 @@ fn what_is_decided_finishes_completes_and_changes_only_what_is_as_recorded() {
     let stored = self::stored(upload.envelope());
     let ask = Ask::new(&[]);
     let decision = ask.rules.decide_complete(&ask.request(), &stored).unwrap();
-    let Completing::WithoutKey(access) = &decision.completing else { panic!("without its key") };
-    let record = sse.complete_without_key(name, b"upload", upload.envelope(), access, parts()).unwrap();
+    assert!(matches!(decision.completing, Completing::WithoutKey));
+    let record = sse.complete_multipart_without_key(name, b"upload", upload.envelope(), parts()).unwrap();
     // An envelope of another mode in the upload's place.
     let other = sse.begin_multipart(name, b"upload", SseS3).unwrap();
-    let refused = sse.complete_without_key(name, b"upload", other.envelope(), access, parts());
+    let refused = sse.complete_multipart_without_key(name, b"upload", other.envelope(), parts());
     assert!(matches!(refused, Err(Error::Unexpected(Unexpected::Mode))));
 
     let stored = Stored::completed_without_key(decision.record(), upload.envelope().clone());
     let ask = Ask::new(&CUSTOMER);
     let read = ask.rules.decide_read(&ask.request(), ReadKind::Get, &stored).unwrap();
     let Reading::FinishFirst(access) = &read.reading else { panic!("it is to be finished") };
-    let finished = sse.finish(name, &record, access).unwrap();
+    let finished = sse.finish_completion(name, &record, access.unlock()).unwrap();
     assert_eq!(finished.decryptor.plaintext_len(), Some(4));
     let none = Access::new(access.expected().clone().no_records()).with_customer_key(key());
-    assert!(matches!(sse.finish(name, &record, &none), Err(Error::Unexpected(Unexpected::Record))));
+    assert!(matches!(sse.finish_completion(name, &record, none.unlock()), Err(Error::Unexpected(Unexpected::Record))));
 
     let object = sse.encrypt(name, SseS3, b"meow").unwrap().envelope;
     let target = ObjectEncryption::new(KMS_KEY);
     let ask = Ask::new(&[]);
     let decision = ask.rules.decide_update(&ask.request(), &self::stored(&object), &target).unwrap();
     let mode = || decision.encryption.mode();
-    let changed = sse.change_encryption(name, &object, &decision.access, mode()).unwrap();
+    let changed = sse.rewrap(Rewrap::of(name, &object, decision.access.unlock()).to(name, mode())).unwrap();
     assert_eq!(changed.kms_key_id(), Some(KMS_KEY));
     // What stands there by now is no longer the object that was decided about.
-    let refused = sse.change_encryption(name, &changed, &decision.access, mode());
+    let refused = sse.rewrap(Rewrap::of(name, &changed, decision.access.unlock()).to(name, mode()));
     assert!(matches!(refused, Err(Error::Unexpected(Unexpected::Mode))));
 }
 
@@ -151,7 +157,7 @@ fn an_upload_in_sse_c_completes_without_its_key_unless_it_was_begun_with_a_check
                 Err(error) => assert!(checksum_algorithm && error.kind() == Kind::CompletionCustomerKey),
                 Ok(decision) => {
                     assert!(!checksum_algorithm);
-                    assert!(matches!(decision.completing, Completing::WithoutKey(_)));
+                    assert!(matches!(decision.completing, Completing::WithoutKey));
                     let answered = decision.response_headers();
                     assert!(answered.len() == 1 && answered[C_ALGORITHM] == "AES256");
                     assert_eq!(decision.record().mode(), Some(ModeId::SseC));
@@ -179,7 +185,13 @@ fn an_object_that_was_completed_without_its_key_is_answered_from_its_record_and_
     assert_eq!(read(wrong, ReadKind::Get).unwrap_err().kind(), Kind::CustomerKeyWrong);
     let decision = read(&CUSTOMER, ReadKind::Get).unwrap();
     let Reading::FinishFirst(access) = &decision.reading else { panic!("it is to be finished") };
-    assert!(world.sse.blocking().resume(&world.name, b"upload", &world.uploads[SSE_C], access).is_ok());
+    assert!(
+        world
+            .sse
+            .blocking()
+            .resume_multipart(&world.name, b"upload", &world.uploads[SSE_C], access.expected(), access.unlock())
+            .is_ok()
+    );
     assert_eq!(decision.response_headers()[C_MD5], KEY_MD5);
 
     // It is an object: its parts are not written to again, and it is not completed twice.

@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use atrest::error::{EnvelopeError, Error, Misuse, PartError, Unexpected};
 use atrest::multipart::CompletedPart;
 use atrest::s3::{Checksum, ChecksumAlgorithm, Etag, PlaintextMd5, StoredEtag};
-use atrest::{AnyMode, ModeId, ObjectName, PartNumber, SealedValue, SseS3, ValueSealer};
+use atrest::{AnyMode, ModeId, ObjectName, PartNumber, Rewrap, SealedValue, SseS3, ValueSealer};
 use atrest_kit::support::{Service, name};
 use proptest::prelude::*;
 
@@ -110,13 +110,13 @@ fn a_rewrap_keeps_the_etag_and_seals_it_where_the_object_becomes_one_of_sse_s3()
     let kms = atrest::SseKms::new("alias/app");
     let (envelope, encryptor) = sse.encryptor(&name(), kms.clone()).unwrap();
     let (etag, stored) = StoredEtag::of_write(&envelope, &encryptor.values(), None).unwrap();
-    let rewrapped = sse.rewrap_as(&name(), &envelope, unlock, &name(), SseS3).unwrap();
+    let rewrapped = sse.rewrap(Rewrap::of(&name(), &envelope, unlock).to(&name(), SseS3)).unwrap();
     let decryptor = service.decryptor(&name(), &rewrapped).unwrap();
     let kept = stored.after_rewrap(&rewrapped, &decryptor.values()).unwrap();
     assert_eq!(sse.open_etag(&name(), &rewrapped, &kept).unwrap(), etag);
 
     // From SSE-S3 it stays sealed: it is still the MD5. The keyring alone no longer opens it.
-    let back = sse.rewrap_as(&name(), &rewrapped, unlock, &name(), kms).unwrap();
+    let back = sse.rewrap(Rewrap::of(&name(), &rewrapped, unlock).to(&name(), kms)).unwrap();
     let decryptor = service.decryptor(&name(), &back).unwrap();
     let still = kept.after_rewrap(&back, &decryptor.values()).unwrap();
     assert_eq!(still, kept);

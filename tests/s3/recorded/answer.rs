@@ -4,7 +4,7 @@ use atrest::s3::{
     BucketDefault, Completing, CopySource, EncryptionHeaders, EncryptionRecord, Etag, NewObject, ObjectEncryption,
     Operation, PartWriting, PolicySource, ReadKind, Reading, S3Error, S3Request, S3Rules, Stored, Transport, Writing,
 };
-use atrest::{Envelope, ModeId, PartNumber};
+use atrest::{Envelope, ModeId, PartNumber, Rewrap};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::case::{Case, Rule};
@@ -159,7 +159,7 @@ impl<'a> Asked<'a> {
         match reading {
             Reading::Unencrypted => Ok(()),
             Reading::Encrypted(access) | Reading::FinishFirst(access) => {
-                let opened = self.world.sse.blocking().open(&self.world.name, envelope(stored), access);
+                let opened = self.world.sse.blocking().decryptor(&self.world.name, envelope(stored), access.unlock());
                 opened.map(drop).map_err(|error| S3Error::of_read(&error))
             }
         }
@@ -176,7 +176,13 @@ impl<'a> Asked<'a> {
     fn sealed(&self, writing: &PartWriting) -> Result<(), S3Error> {
         let PartWriting::Encrypt(access) = writing else { return Ok(()) };
         let sse = self.world.sse.blocking();
-        let upload = sse.resume(&self.world.name, UPLOAD_ID, envelope(&self.upload), access);
+        let upload = sse.resume_multipart(
+            &self.world.name,
+            UPLOAD_ID,
+            envelope(&self.upload),
+            access.expected(),
+            access.unlock(),
+        );
         let upload = upload.map_err(|error| S3Error::of_write(&error))?;
         upload.encrypt_part(PartNumber::new(1).unwrap(), PLAINTEXT, b"etag").unwrap();
         Ok(())
@@ -209,7 +215,7 @@ impl<'a> Asked<'a> {
         let target = ObjectEncryption::from_xml(target.as_bytes())?;
         let decision = self.rules.decide_update(&self.request()?, &self.object, &target)?;
         let (sse, name, mode) = (self.world.sse.blocking(), &self.world.name, decision.encryption.mode());
-        let changed = sse.change_encryption(name, envelope(&self.object), &decision.access, mode);
+        let changed = sse.rewrap(Rewrap::of(name, envelope(&self.object), decision.access.unlock()).to(name, mode));
         changed.map_err(|error| S3Error::of_write(&error))?;
         Ok(Answer::default())
     }
