@@ -12,9 +12,9 @@ use crate::results::{Measurement, Results, size_name};
 const WIDTH: u32 = 860;
 const PAPER: RGBColor = RGBColor(0xff, 0xff, 0xff);
 const INK: RGBColor = RGBColor(0x1f, 0x23, 0x28);
-const GRID: RGBColor = RGBColor(0xd8, 0xde, 0xe4);
+pub(crate) const GRID: RGBColor = RGBColor(0xd8, 0xde, 0xe4);
 /// Colours that differ for the colour-blind as well, on both papers; the first is ours.
-const COLOURS: [RGBColor; 9] = [
+pub(crate) const COLOURS: [RGBColor; 9] = [
     RGBColor(0xd5, 0x5e, 0x00),
     RGBColor(0x3d, 0x8b, 0xd4),
     RGBColor(0x00, 0x9e, 0x73),
@@ -42,8 +42,8 @@ const PEERS: [&str; 10] = [
     "aws-esdk",
 ];
 
-type Drawing<'a> = DrawingArea<SVGBackend<'a>, Shift>;
-type Drawn = Result<(), Box<dyn Error>>;
+pub(crate) type Drawing<'a> = DrawingArea<SVGBackend<'a>, Shift>;
+pub(crate) type Drawn = Result<(), Box<dyn Error>>;
 
 pub(crate) fn draw_all(folder: &Path, results: &Results) -> Drawn {
     std::fs::create_dir_all(folder)?;
@@ -71,7 +71,7 @@ pub(crate) fn draw_all(folder: &Path, results: &Results) -> Drawn {
 }
 
 /// Draws into an SVG and gives it the colours of a dark page.
-fn svg(file: &Path, height: u32, draw: impl FnOnce(&Drawing<'_>) -> Drawn) -> Drawn {
+pub(crate) fn svg(file: &Path, height: u32, draw: impl FnOnce(&Drawing<'_>) -> Drawn) -> Drawn {
     let mut text = String::new();
     {
         let area = SVGBackend::with_string(&mut text, (WIDTH, height)).into_drawing_area();
@@ -91,7 +91,7 @@ fn svg(file: &Path, height: u32, draw: impl FnOnce(&Drawing<'_>) -> Drawn) -> Dr
     Ok(std::fs::write(file, text)?)
 }
 
-fn text_style(size: u32) -> TextStyle<'static> {
+pub(crate) fn text_style(size: u32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 

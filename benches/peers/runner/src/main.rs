@@ -5,6 +5,7 @@
 //! says what is measured, and how.
 
 mod chart;
+mod growth;
 mod plan;
 mod programs;
 mod results;
@@ -22,9 +23,12 @@ use crate::results::Results;
 /// Measures atrest, bare ciphers and peers side by side, and draws tables and charts.
 #[derive(Debug, Parser)]
 struct Options {
-    /// Only draws the tables and charts again, from results.json.
+    /// Only draws the tables and charts again, from what was measured.
     #[arg(long)]
     draw: bool,
+    /// Measures time and memory of atrest as the work grows, instead of peers.
+    #[arg(long)]
+    growth: bool,
     /// A short run that shows that everything works; its figures mean nothing.
     #[arg(long)]
     quick: bool,
@@ -65,24 +69,36 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         (options.rounds, options.sizes, options.total, options.limit) =
             (2, vec![1 << 10, 1 << 16, 1 << 23], 1 << 23, 1);
     }
-    let file = options.out.join("results.json");
-    if options.draw {
-        return draw(&options.out, &serde_json::from_slice(&std::fs::read(file)?)?);
-    }
-    let programs = programs::build(&home(), &options.without)?;
-    let plan = Plan::new(&programs, &options)?;
-    let (results, failures) = plan.run(&home(), &programs)?;
     std::fs::create_dir_all(&options.out)?;
-    std::fs::write(file, serde_json::to_string_pretty(&results)? + "\n")?;
-    draw(&options.out, &results)?;
+    if options.growth { grow(&options) } else { compare(&options) }
+}
+
+fn compare(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
+    let file = options.out.join("results.json");
+    let mut failures = Vec::new();
+    if !options.draw {
+        let programs = programs::build(&home(), &options.without)?;
+        let (measured, failed) = Plan::new(&programs, options)?.run(&home(), &programs)?;
+        std::fs::write(&file, serde_json::to_string_pretty(&measured)? + "\n")?;
+        failures = failed;
+    }
+    let results: Results = serde_json::from_slice(&std::fs::read(file)?)?;
+    std::fs::write(options.out.join("results.md"), table::markdown(&results))?;
+    chart::draw_all(&options.out.join("charts"), &results)?;
     for failure in &failures {
         eprintln!("failed: {failure}");
     }
     Ok(if failures.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn draw(out: &Path, results: &Results) -> Result<ExitCode, Box<dyn Error>> {
-    std::fs::write(out.join("results.md"), table::markdown(results))?;
-    chart::draw_all(&out.join("charts"), results)?;
+fn grow(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
+    let file = options.out.join("growth.json");
+    if !options.draw {
+        let measured = growth::measure(&home(), options.rounds, options.quick.then_some(1 << 20))?;
+        std::fs::write(&file, serde_json::to_string_pretty(&measured)? + "\n")?;
+    }
+    let growth = serde_json::from_slice(&std::fs::read(file)?)?;
+    std::fs::write(options.out.join("growth.md"), growth::markdown(&growth))?;
+    growth::draw_all(&options.out.join("charts"), &growth)?;
     Ok(ExitCode::SUCCESS)
 }

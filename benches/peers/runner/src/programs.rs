@@ -32,22 +32,27 @@ pub(crate) struct Program {
 
 /// Builds the programs and asks each for its subjects.
 pub(crate) fn build(home: &Path, without: &[String]) -> Result<Vec<Program>, Box<dyn Error>> {
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| home.join("target"), PathBuf::from);
     let mut programs = Vec::new();
     for package in PACKAGES.iter().filter(|package| !without.iter().any(|name| name == *package)) {
-        eprintln!("building {package}");
-        let manifest = home.join(package).join("Cargo.toml");
-        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-        cargo.args(["build", "--release", "--locked", "--quiet", "--manifest-path"]).arg(manifest);
-        if !cargo.arg("--target-dir").arg(&target).status()?.success() {
-            return Err(format!("{package} does not build; leave it out with --without {package}").into());
-        }
-        let path = target.join("release").join(format!("peers-{package}"));
+        let path = build_package(home, package)?;
         let list = Command::new(&path).arg("--list").output()?;
         let subjects = String::from_utf8(list.stdout)?.lines().map(str::to_owned).collect();
         programs.push(Program { path, subjects });
     }
     Ok(programs)
+}
+
+/// Builds one package, and gives the path of its program.
+pub(crate) fn build_package(home: &Path, package: &str) -> Result<PathBuf, Box<dyn Error>> {
+    eprintln!("building {package}");
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| home.join("target"), PathBuf::from);
+    let manifest = home.join(package).join("Cargo.toml");
+    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    cargo.args(["build", "--release", "--quiet", "--manifest-path"]).arg(manifest);
+    if !cargo.arg("--target-dir").arg(&target).status()?.success() {
+        return Err(format!("{package} does not build").into());
+    }
+    Ok(target.join("release").join(format!("peers-{package}")))
 }
 
 impl Program {

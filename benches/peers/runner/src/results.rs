@@ -30,6 +30,14 @@ pub(crate) struct Machine {
     pub(crate) rustc: String,
 }
 
+impl Machine {
+    /// The machine, the date and the command, in one line.
+    pub(crate) fn sentence(&self) -> String {
+        let Self { command, date, processor, cores, system, rustc } = self;
+        format!("{processor}, {cores} cores, {system}, {rustc}; {date}. Medians of `{command}`.")
+    }
+}
+
 /// The rounds of one subject in one job.
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Measurement {
@@ -51,10 +59,7 @@ pub(crate) struct Round {
 impl Measurement {
     /// The median of the rounds, in seconds for one object.
     pub(crate) fn seconds_per_object(&self) -> f64 {
-        let mut rounds: Vec<f64> = self.rounds.iter().map(|round| round.seconds / round.objects as f64).collect();
-        rounds.sort_by(f64::total_cmp);
-        let middle = rounds.len() / 2;
-        if rounds.len() % 2 == 1 { rounds[middle] } else { f64::midpoint(rounds[middle - 1], rounds[middle]) }
+        median(self.rounds.iter().map(|round| round.seconds / round.objects as f64))
     }
 
     /// The median of the rounds, in 10^9 bytes of plaintext a second.
@@ -96,6 +101,14 @@ impl Results {
         let version = versions.max_by_key(|(name, _)| name.len()).map(|(_, version)| version.as_str());
         format!("{subject} {}", version.unwrap_or_default()).trim_end().to_owned()
     }
+}
+
+/// The value in the middle, or between the two in the middle; there is at least one.
+pub(crate) fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { f64::midpoint(values[middle - 1], values[middle]) }
 }
 
 fn sorted(values: impl Iterator<Item = usize>) -> Vec<usize> {

@@ -8,11 +8,7 @@ use crate::results::{Measurement, Results, size_name};
 const OURS: &str = "atrest/sse-s3/aws-lc";
 
 pub(crate) fn markdown(results: &Results) -> String {
-    let machine = &results.machine;
-    let mut text = format!(
-        "{}, {} cores, {}, {}; {}. Medians of `{}`.\n",
-        machine.processor, machine.cores, machine.system, machine.rustc, machine.date, machine.command
-    );
+    let mut text = results.machine.sentence() + "\n";
     one_thread(results, &mut text);
     threads(results, &mut text);
     text
