@@ -42,6 +42,9 @@ const PEERS: [&str; 10] = [
     "aws-esdk",
 ];
 
+/// Peers that use the caller's key for every object, and keep no envelope.
+const ONE_KEY: [&str; 4] = ["aead-stream", "dryoc", "orion", "sio"];
+
 pub(crate) type Drawing<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 pub(crate) type Drawn = Result<(), Box<dyn Error>>;
 
@@ -50,17 +53,20 @@ pub(crate) fn draw_all(folder: &Path, results: &Results) -> Drawn {
     let sizes = results.sizes();
     let (Some(&small), Some(&large)) = (sizes.first(), sizes.last()) else { return Err("no results to draw".into()) };
     let peers: Vec<&str> = PEERS.into_iter().filter(|name| results.subjects().contains(name)).collect();
+    let small_peers: Vec<&str> = peers.iter().copied().filter(|name| !name.starts_with("bare/")).collect();
     let modes = results.subjects().into_iter();
     let modes: Vec<&str> = modes.filter(|name| name.starts_with("atrest/") || name.starts_with("bare/")).collect();
     let (small_name, large_name) = (size_name(small), size_name(large));
     let thousands = |measurement: &Measurement| 1e-3 / measurement.seconds_per_object();
 
+    let rate = Measurement::gigabytes_per_second;
     let title = format!("One object of {large_name}, from memory, on one thread");
-    bars(&folder.join("peers.svg"), results, &title, "GB/s", &peers, large, &Measurement::gigabytes_per_second)?;
-    let title = format!("Objects of {small_name}, each with a key or an envelope of its own, on one thread");
-    bars(&folder.join("small.svg"), results, &title, "thousand objects a second", &peers, small, &thousands)?;
+    bars(&folder.join("peers.svg"), results, &title, "GB/s", &peers, large, &rate)?;
+    let title = format!("Objects of {small_name}, on one thread");
+    let unit = "thousand objects a second; * with one key for all objects, and no envelope";
+    bars(&folder.join("small.svg"), results, &title, unit, &small_peers, small, &thousands)?;
     let title = format!("One object of {large_name} by mode and implementation, on one thread");
-    bars(&folder.join("modes.svg"), results, &title, "GB/s", &modes, large, &Measurement::gigabytes_per_second)?;
+    bars(&folder.join("modes.svg"), results, &title, "GB/s", &modes, large, &rate)?;
     for job in ["encrypt", "decrypt"] {
         over_sizes(&folder.join(format!("sizes-{job}.svg")), results, job, &peers)?;
     }
@@ -95,7 +101,7 @@ pub(crate) fn text_style(size: u32) -> TextStyle<'static> {
     ("sans-serif", size).into_font().color(&INK)
 }
 
-/// One bar for each subject and direction, with its value at the end.
+/// One bar for each subject and direction, with its value at the end; the fastest subject comes first.
 fn bars(
     file: &Path,
     results: &Results,
@@ -105,6 +111,9 @@ fn bars(
     size: usize,
     value: &dyn Fn(&Measurement) -> f64,
 ) -> Drawn {
+    let mut subjects = subjects.to_vec();
+    let encrypt = |subject| results.find(subject, "encrypt", size, 1).map_or(0.0, value);
+    subjects.sort_by(|one, other| encrypt(other).total_cmp(&encrypt(one)));
     let values = |job| -> Vec<Option<f64>> {
         subjects.iter().map(|subject| results.find(subject, job, size, 1).map(value)).collect()
     };
@@ -133,7 +142,8 @@ fn bars(
             let (left, _) = chart.backend_coord(&(0.0, 0.0));
             let (_, middle) = chart.backend_coord(&(0.0, (count - row) as f64 - 0.5));
             let style = text_style(15).pos(anchor(HPos::Right));
-            area.draw(&Text::new(results.titled(subject), (left - 8, middle), style))?;
+            let mark = if size < 1 << 20 && ONE_KEY.contains(subject) { " *" } else { "" };
+            area.draw(&Text::new(results.titled(subject) + mark, (left - 8, middle), style))?;
         }
         for (at, (job, values, colour)) in series.iter().enumerate() {
             let rectangle = |row: usize, value: f64| {
@@ -192,7 +202,8 @@ fn over_sizes(file: &Path, results: &Results, job: &str, subjects: &[&str]) -> D
         }
         let (x, y) = chart.backend_coord(&((first * last).sqrt(), least * 0.8));
         area.draw(&Text::new("size of the object", (x, y + 34), text_style(15).pos(anchor(HPos::Center))))?;
-        for (at, (name, points)) in lines.iter().enumerate() {
+        // Ours comes last, above the others.
+        for (at, (name, points)) in lines.iter().enumerate().rev() {
             let style = line_style(at);
             chart.draw_series(LineSeries::new(points.iter().copied(), style))?;
             chart.draw_series(points.iter().map(|point| Circle::new(*point, 3, style.color.filled())))?;

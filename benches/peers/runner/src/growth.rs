@@ -74,13 +74,15 @@ pub(crate) fn markdown(growth: &Growth) -> String {
                 "bytes" => ((1 << 20) as f64, "MiB"),
                 unit => (1.0, unit.trim_end_matches('s')),
             };
-            let each = point.seconds * scale / point.number.max(1) as f64;
+            let units = point.number as f64 / scale;
+            // What a piece of a unit takes is what every object takes.
+            let each = (units >= 1.0).then(|| format!("{} for each {unit}", duration(point.seconds / units)));
             let line = writeln!(
                 text,
-                "| {name} | {} | {} | {} for each {unit} | {} KiB |",
+                "| {name} | {} | {} | {} | {} KiB |",
                 case.amount(point.number),
                 duration(point.seconds),
-                duration(each),
+                each.unwrap_or_else(|| "–".to_owned()),
                 point.peak_heap.div_ceil(1 << 10),
             );
             line.expect("a String takes all");
@@ -93,6 +95,7 @@ impl Case {
     fn amount(&self, number: u64) -> String {
         match self.unit.as_str() {
             "bytes" => size_name(number as usize),
+            unit if number == 1 => format!("1 {}", unit.trim_end_matches('s')),
             unit => format!("{number} {unit}"),
         }
     }
@@ -109,12 +112,12 @@ fn duration(seconds: f64) -> String {
 
 pub(crate) fn draw_all(folder: &Path, growth: &Growth) -> Drawn {
     std::fs::create_dir_all(folder)?;
-    panels(&folder.join("growth-time.svg"), growth, "seconds", |point| point.seconds)?;
-    panels(&folder.join("growth-heap.svg"), growth, "KiB of heap at most", |point| point.peak_heap as f64 / 1024.0)
+    panels(&folder.join("growth-time.svg"), growth, "time", |point| point.seconds, short_duration)?;
+    panels(&folder.join("growth-heap.svg"), growth, "bytes of heap", |point| point.peak_heap as f64, power)
 }
 
 /// One panel for each case: the values over the numbers, both in powers of ten.
-fn panels(file: &Path, growth: &Growth, unit: &str, value: fn(&Point) -> f64) -> Drawn {
+fn panels(file: &Path, growth: &Growth, unit: &str, value: fn(&Point) -> f64, label: fn(f64) -> String) -> Drawn {
     let rows = growth.cases.len().div_ceil(2);
     svg(file, 270 * u32::try_from(rows)?, |area| {
         for (case, area) in growth.cases.iter().zip(area.split_evenly((rows, 2))) {
@@ -140,7 +143,7 @@ fn panels(file: &Path, growth: &Growth, unit: &str, value: fn(&Point) -> f64) ->
                 .x_labels(6)
                 .y_labels(6)
                 .x_label_formatter(&|number| power(*number))
-                .y_label_formatter(&|value| power(*value))
+                .y_label_formatter(&|value| label(*value))
                 .x_desc(&case.unit)
                 .y_desc(unit)
                 .draw()?;
@@ -151,9 +154,16 @@ fn panels(file: &Path, growth: &Growth, unit: &str, value: fn(&Point) -> f64) ->
     })
 }
 
-/// `0.001`, `1`, `10k`, `1M`, `10G`.
+/// `10 µs`, `1 ms`: a power of ten.
+fn short_duration(seconds: f64) -> String {
+    let units = [(1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns")];
+    let unit = units.into_iter().find(|(unit, _)| seconds >= unit * 0.999);
+    unit.map_or_else(String::new, |(unit, name)| format!("{:.0} {name}", seconds / unit))
+}
+
+/// `1`, `10k`, `1M`, `10G`.
 fn power(value: f64) -> String {
     let units = [(1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, "")];
     let unit = units.into_iter().find(|(unit, _)| value >= unit * 0.999);
-    unit.map_or_else(|| format!("{value:.0e}"), |(unit, name)| format!("{:.0}{name}", value / unit))
+    unit.map_or_else(String::new, |(unit, name)| format!("{:.0}{name}", value / unit))
 }
