@@ -72,7 +72,7 @@ fn main() {
         }
         [name, number] => {
             let case = CASES.iter().find(|case| case.name == name).expect("a case of --list");
-            let number = number.parse().expect("a number");
+            let number: u64 = number.parse().expect("a number");
             // A first, smaller piece of work touches the code and the memory of the process.
             (case.prepare)(number.min(1_000))();
             let work = (case.prepare)(number);

@@ -136,6 +136,7 @@ fn bars(
             .axis_style(GRID)
             .label_style(text_style(14))
             .axis_desc_style(text_style(15))
+            .x_label_formatter(&|value| format!("{value}"))
             .x_desc(unit)
             .draw()?;
         for (row, subject) in subjects.iter().enumerate() {
@@ -248,6 +249,7 @@ fn over_threads(file: &Path, results: &Results, size: usize) -> Drawn {
             .disable_x_mesh()
             .x_labels(threads.len())
             .x_label_formatter(&|count| if count.fract() == 0.0 { format!("{count}") } else { String::new() })
+            .y_label_formatter(&|rate| format!("{rate}"))
             .x_desc("threads")
             .y_desc("GB/s")
             .draw()?;
