@@ -15,7 +15,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atrest::audit::{AuditTrail, Fsync, JsonLines, JsonLinesOptions, JsonLinesStats};
+use atrest::audit::{AuditTrail, Fsync, JsonLines, JsonLinesBuilder, JsonLinesStats};
 use atrest::kms::{EmbeddedKms, EmbeddedKmsBuilder, KeyPolicy, NewKey, Permission, Quota};
 use atrest::{EncryptionContext, KeyProvider, KeyRequest, Requester, RootKey, WrappedKey};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -32,7 +32,7 @@ fn owner() -> Requester {
 
 fn kms(directory: &Path, with: impl FnOnce(EmbeddedKmsBuilder) -> EmbeddedKmsBuilder) -> Arc<EmbeddedKms> {
     let path = tempfile::Builder::new().suffix(".d").tempdir_in(directory).unwrap().keep().join("kms.atrest");
-    let kms = with(EmbeddedKms::at(path)).create(&RootKey::generate().unwrap(), owner()).unwrap();
+    let kms = with(EmbeddedKms::builder(path)).create(&RootKey::generate().unwrap(), owner()).unwrap();
     let policy = KeyPolicy::new().allow_everyone(Permission::Generate).allow_everyone(Permission::Unwrap);
     let new = || NewKey::new().policy(policy.clone());
     // One key among many, with a name.
@@ -48,7 +48,7 @@ fn request() -> KeyRequest {
 
 fn calls(criterion: &mut Criterion, directory: &Path) {
     let log = |name: &str, fsync| {
-        let sink = JsonLines::at(directory.join(name)).fsync(fsync).max_len(1 << 30).open().unwrap();
+        let sink = JsonLines::builder(directory.join(name)).fsync(fsync).max_len(1 << 30).open().unwrap();
         AuditTrail::new(Arc::new(sink))
     };
     let quota = Quota::per_second(NonZeroU32::MAX);
@@ -90,14 +90,14 @@ fn batches(directory: &Path) {
     println!("audit, {UNDER_WAY} calls under way; one fsync takes {:.2} ms", fsync.as_secs_f64() * 1e3);
     println!("{:<16} {:>10} {:>16} {:>9}", "", "events/s", "events per fsync", "rate");
     let one = NonZeroUsize::MIN;
-    let run = |name: &str, options: JsonLinesOptions, first: Option<f64>| {
+    let run = |name: &str, options: JsonLinesBuilder, first: Option<f64>| {
         let sink = Arc::new(options.open().unwrap());
         let (rate, stats) = events_per_second(directory, sink);
         let per_fsync = stats.events as f64 / stats.fsyncs as f64;
         println!("{name:<16} {rate:>10.0} {per_fsync:>16.1} {:>8.1}x", rate / first.unwrap_or(rate));
         (rate, per_fsync)
     };
-    let at = |name: &str| JsonLines::at(directory.join(name));
+    let at = |name: &str| JsonLines::builder(directory.join(name));
     let (first, _) = run("one for each", at("one.jsonl").max_batch(one), None);
     let (batched, per_fsync) = run("default", at("batches.jsonl"), Some(first));
     let (unsynced, _) = run("no fsync", at("unsynced.jsonl").fsync(Fsync::Never), Some(first));
@@ -112,7 +112,7 @@ fn batches(directory: &Path) {
 /// Generates keys for one second. Returns the rate and the counts of the sink.
 fn events_per_second(directory: &Path, sink: Arc<JsonLines>) -> (f64, JsonLinesStats) {
     let path = tempfile::Builder::new().suffix(".d").tempdir_in(directory).unwrap().keep().join("kms.atrest");
-    let kms = EmbeddedKms::at(path).audit(AuditTrail::new(sink.clone()));
+    let kms = EmbeddedKms::builder(path).audit(AuditTrail::new(sink.clone()));
     let kms = kms.create(&RootKey::generate().unwrap(), owner()).unwrap();
     let policy = KeyPolicy::new().allow_everyone(Permission::Generate);
     kms.requested_by(owner()).create_key(NewKey::new().alias("alias/app").policy(policy)).unwrap();

@@ -69,7 +69,7 @@ fn sweep(criterion: &mut Criterion) {
         bencher.iter_batched(
             listing,
             |entries| {
-                let rows = |row: &atrest::rotation::Row<'_>| {
+                let rows = |row: &atrest::rotation::InventoryRow<'_>| {
                     black_box(row.to_csv());
                     Ok(())
                 };

@@ -169,7 +169,7 @@ fn policies(criterion: &mut Criterion) {
     ];
     let resource = format!("arn:aws:s3:::b/{}", "a".repeat(1_024));
     let key_id = "a".repeat(2_048);
-    let conditions = ConditionValues::new(true).kms_key_id(Some(&key_id));
+    let conditions = ConditionValues::new(true).with_kms_key_id(Some(&key_id));
     for (case, document) in cases {
         let policy = BucketPolicy::from_json(document.to_string().as_bytes()).expect(case);
         let request = PolicyRequest {

@@ -11,8 +11,8 @@
 use std::error::Error;
 
 use atrest::s3::{
-    BucketDefault, BucketEncryption, Caller, EncryptionHeaders, NewObject, Operation, PolicySource, ReadKind, Resource,
-    S3Error, S3Request, S3Rules, Signature, Stored, Transport, Writing, mark_sensitive,
+    BucketDefault, BucketEncryption, Caller, EncryptionHeaders, NewObject, PolicySource, ReadKind, Resource, S3Error,
+    S3Operation, S3Request, S3Rules, Signature, Stored, Transport, Writing, mark_sensitive,
 };
 use atrest::{AnyMode, Keyring, ObjectName, Sse};
 use http::{HeaderMap, HeaderName};
@@ -27,10 +27,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         return Ok(());
     };
     let operation = match &*verb {
-        "put" => Operation::PutObject,
-        "create-upload" => Operation::CreateMultipartUpload,
-        "get" => Operation::GetObject,
-        "head" => Operation::HeadObject,
+        "put" => S3Operation::PutObject,
+        "create-upload" => S3Operation::CreateMultipartUpload,
+        "get" => S3Operation::GetObject,
+        "head" => S3Operation::HeadObject,
         _ => return Err(USAGE.into()),
     };
     let mut headers = HeaderMap::new();
@@ -54,7 +54,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     match answer(&rules, operation, &headers, transport, bucket) {
         Ok(said) => println!("{said}"),
         // The answer to a HEAD has no body.
-        Err(error) if operation == Operation::HeadObject => println!("{}", rules.status(&error)),
+        Err(error) if operation == S3Operation::HeadObject => println!("{}", rules.status(&error)),
         Err(error) => println!("{}\n{}", rules.status(&error), error.to_xml(operation, "4442587FB7D0A2F9", "")),
     }
     Ok(())
@@ -63,7 +63,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// The first step of a service with every request.
 fn answer(
     rules: &S3Rules,
-    operation: Operation,
+    operation: S3Operation,
     headers: &HeaderMap,
     transport: Transport,
     bucket: BucketDefault,
@@ -73,13 +73,13 @@ fn answer(
     let resource = Resource::object("photos", "cat.jpg");
     let request = S3Request::new(headers, caller, resource, bucket, PolicySource::Unasked);
     let new = match operation {
-        Operation::GetObject | Operation::HeadObject => {
-            let kind = if operation == Operation::GetObject { ReadKind::Get } else { ReadKind::Head };
+        S3Operation::GetObject | S3Operation::HeadObject => {
+            let kind = if operation == S3Operation::GetObject { ReadKind::Get } else { ReadKind::Head };
             let object = object().map_err(|error| S3Error::of_read(&error))?;
             let decision = rules.decide_read(&request, kind, &object)?;
             return Ok(format!("{:?}, and answer with {:#?}", decision.reading, decision.response_headers()));
         }
-        Operation::CreateMultipartUpload => NewObject::Multipart { checksum_algorithm: false },
+        S3Operation::CreateMultipartUpload => NewObject::Multipart { checksum_algorithm: false },
         _ => NewObject::Put,
     };
     Ok(match rules.decide_write(&request, new)?.writing {

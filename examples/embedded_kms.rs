@@ -22,7 +22,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // `create` runs once, on the first day. At every start the service calls `.open(&root_key)`, which never creates a
     // store.
     let root_key = RootKey::create_file(folder.path().join("root.key"))?;
-    let kms = EmbeddedKms::at(folder.path().join("kms.atrest")).audit(trail.clone());
+    let kms = EmbeddedKms::builder(folder.path().join("kms.atrest")).audit(trail.clone());
     let kms = kms.create(&root_key, service.clone())?;
     let admin = kms.requested_by(service); // the owner, who creates the keys
 
@@ -75,7 +75,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A backup has a root key of its own, to be kept in another place.
     let backup_key = RootKey::generate()?;
     let backup = admin.backup(&backup_key)?;
-    let elsewhere = EmbeddedKms::at(folder.path().join("restored.atrest"));
+    let elsewhere = EmbeddedKms::builder(folder.path().join("restored.atrest"));
     let restored = elsewhere.restore(&backup, &backup_key, &RootKey::generate()?)?;
     let sse = Sse::builder().kms(Arc::new(restored), KmsKeys::all()).build()?.requested_by(Requester::new("alice"));
     assert_eq!(sse.blocking().decrypt(&new, &new_photo, Unlock::Server)?, b"purr");

@@ -9,7 +9,7 @@ use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use atrest::{Encrypted, Envelope, Keyring, KeyringFile, ObjectName, RootKey, Sse, SseS3, Unlock};
+use atrest::{Encrypted, Envelope, Keyring, ObjectName, RootKey, Sse, SseS3, Unlock};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let temporary = tempfile::tempdir()?;
@@ -41,8 +41,8 @@ fn open_keyring(directory: &Path) -> Result<Keyring, Box<dyn Error>> {
     if !root_key_file.try_exists()? && !keyring_file.try_exists()? {
         fs::create_dir_all(directory)?;
         let root_key = RootKey::create_file(&root_key_file)?;
-        return Ok(KeyringFile::create_blocking(&keyring_file, &root_key)?);
+        return Ok(Keyring::create_blocking(&keyring_file, &root_key)?);
     }
     let root_key = RootKey::open_file(&root_key_file)?;
-    Ok(KeyringFile::open_blocking(&keyring_file, &root_key)?)
+    Ok(Keyring::open_blocking(&keyring_file, &root_key)?)
 }

@@ -6,12 +6,12 @@
 
 use std::error::Error;
 
-use atrest::{Encrypted, KeyUsage, KeyringFile, ObjectName, Rewrap, RootKey, Sse, SseS3, Unlock};
+use atrest::{Encrypted, KeyUsage, Keyring, ObjectName, Rewrap, RootKey, Sse, SseS3, Unlock};
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = tempfile::tempdir()?;
     let root_key = RootKey::create_file(directory.path().join("root.key"))?;
-    let keyring = KeyringFile::create_blocking(directory.path().join("master.atrest"), &root_key)?;
+    let keyring = Keyring::create_blocking(directory.path().join("master.atrest"), &root_key)?;
     let sse = Sse::builder().keyring(keyring.clone()).build()?;
 
     let object = ObjectName::new("photos", "2026/cat.jpg")?;

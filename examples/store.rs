@@ -16,8 +16,8 @@ use std::sync::{Arc, Mutex};
 use atrest::io::{DecryptReader, EncryptWriter};
 use atrest::rotation::{Entry, EnvelopeStore, StoreFuture, Sweep};
 use atrest::{
-    AnyMode, ByteRange, CustomerKey, Decryptor, DsseKms, Envelope, KeyProvider, Keyring, KeyringFile, KmsKeys,
-    ObjectName, RootKey, Sse, SseC, SseKms, SseS3, Unlock,
+    AnyMode, ByteRange, CustomerKey, Decryptor, DsseKms, Envelope, KeyProvider, Keyring, KmsKeys, ObjectName, RootKey,
+    Sse, SseC, SseKms, SseS3, Unlock,
 };
 use data_encoding::HEXLOWER;
 use tempfile::NamedTempFile;
@@ -50,14 +50,14 @@ impl Store {
         fs::create_dir_all(root.join("bodies"))?;
         fs::create_dir_all(root.join("records"))?;
         let root_key = RootKey::create_file(root.join("root.key"))?; // better: on another disk
-        KeyringFile::create_blocking(root.join("keyring.atrest"), &root_key)?;
+        Keyring::create_blocking(root.join("keyring.atrest"), &root_key)?;
         Ok(())
     }
 
     /// Opens a store. This runs at every start.
     fn open(root: &Path, kms: Arc<dyn KeyProvider>) -> Result<Self> {
         let root_key = RootKey::open_file(root.join("root.key"))?;
-        let keyring = KeyringFile::open_blocking(root.join("keyring.atrest"), &root_key)?;
+        let keyring = Keyring::open_blocking(root.join("keyring.atrest"), &root_key)?;
         let kms_keys = KmsKeys::only([KEY_ID]); // the only KMS keys that an envelope may name
         let sse = Sse::builder().keyring(keyring.clone()).kms(kms, kms_keys).build()?;
         let store = Self { root: root.to_owned(), keyring, sse, commits: Mutex::new(()) };

@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`ByteRange`], which bytes of an object are asked for, and [`ResolvedRange`], where they lie in one of known length.
 
 use std::ops::{Range, RangeFrom, RangeInclusive};

@@ -1,6 +1,5 @@
+// Floor 0, a noun: any module may use it. Only this module and `files` call the operating system.
 //! [`Clock`], the source of the current time; [`SystemClock`]; [`Moment`]; conversion to milliseconds since 1970.
-//!
-//! Floor 0. Only this module and `files` call the operating system.
 
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
@@ -47,11 +46,6 @@ impl Moment {
         let wall = clock.wall().duration_since(self.wall).unwrap_or_default();
         wall.max(clock.monotonic().saturating_sub(self.monotonic))
     }
-}
-
-/// The current time of the system's clock, in milliseconds since 1970.
-pub(crate) fn now() -> u64 {
-    millis(SystemTime::now())
 }
 
 /// Converts a time to milliseconds since 1970; a time before 1970 becomes 0.

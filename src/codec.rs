@@ -1,7 +1,6 @@
+// Floor 0, a noun: any module may use it.
 //! [`ByteReader`], which reads integers, arrays and length-prefixed values from bytes; [`put_prefixed`], which writes
 //! the latter. Everything else is written with [`bytes::BufMut`]. Integers are big-endian.
-//!
-//! Floor 0. Uses nothing of the crate.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use std::num::TryFromIntError;

@@ -1,6 +1,5 @@
+// Floor 0, a noun: any module may use it. Only this module and `clock` call the operating system.
 //! File primitives: files that only their owner may read, and directories that are synchronised.
-//!
-//! Floor 0. The only place beside `clock` that touches the system; uses the errors alone.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -116,7 +115,7 @@ pub(crate) fn links(metadata: &Metadata) -> u64 {
 /// # Errors
 ///
 /// They differ, and this process may not change them.
-pub(crate) fn give_to_owner_of(file: &File, other: &Metadata) -> io::Result<()> {
+pub(crate) fn copy_owner(file: &File, other: &Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
         use std::os::unix::fs::{MetadataExt, fchown};

@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! Functions that seal and open one message without an envelope, for test vectors, recovery and fuzzing.
 //!
 //! Any C2SP Cobblestone-256 implementation opens a body with the object's data key and [`OBJECT_CONTEXT`]. This module

@@ -11,15 +11,15 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let directory = tempfile::tempdir()?;
 //! # let at = |name: &str| directory.path().join(name);
-//! use atrest::{KeyringFile, ObjectName, Rewrap, RootKey, Sse, SseS3, Unlock};
+//! use atrest::{Keyring, ObjectName, Rewrap, RootKey, Sse, SseS3, Unlock};
 //!
 //! // Run once. Both calls refuse to replace an existing file.
 //! let root_key = RootKey::create_file(at("root.key"))?;
-//! KeyringFile::create_blocking(at("master.atrest"), &root_key)?;
+//! Keyring::create_blocking(at("master.atrest"), &root_key)?;
 //!
 //! // Run at every start.
 //! let root_key = RootKey::open_file(at("root.key"))?;
-//! let keyring = KeyringFile::open_blocking(at("master.atrest"), &root_key)?;
+//! let keyring = Keyring::open_blocking(at("master.atrest"), &root_key)?;
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //!
 //! let object = ObjectName::new("photos", "2026/cat.jpg")?;
@@ -89,7 +89,6 @@
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
-pub mod audit;
 mod byte_range;
 mod clock;
 mod codec;
@@ -102,6 +101,8 @@ pub mod hazmat;
 mod keys;
 #[cfg(feature = "embedded-kms")]
 pub mod kms;
+#[cfg(all(feature = "testing", not(feature = "embedded-kms")))]
+mod kms;
 pub mod manual;
 mod mode;
 pub mod multipart;
@@ -117,6 +118,44 @@ mod sse;
 mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod trail;
+
+pub mod audit {
+    //! The audit trail: events of what was done with keys and objects and for whom, and of what was refused.
+    //!
+    //! ```
+    //! # fn main() -> atrest::Result<()> {
+    //! use std::sync::Arc;
+    //! use atrest::audit::{AuditOperation, AuditTrail, MemorySink};
+    //! use atrest::{Keyring, ObjectName, Requester, Sse, SseS3};
+    //!
+    //! let sink = Arc::new(MemorySink::new());
+    //! let sse = Sse::builder().keyring(Keyring::generate()?).audit(AuditTrail::new(sink.clone())).build()?;
+    //!
+    //! let alice = sse.requested_by(Requester::new("arn:aws:iam::111122223333:user/alice"));
+    //! alice.blocking().encrypt(&ObjectName::new("photos", "cat.jpg")?, SseS3, b"meow")?;
+    //!
+    //! let events = sink.events();
+    //! assert_eq!(events[0].operation(), AuditOperation::EncryptObject);
+    //! assert_eq!(events[0].key_version(), Some(1));
+    //! assert!(events[0].error().is_none());
+    //! # Ok(()) }
+    //! ```
+    //!
+    //! Each object that is encrypted, opened or rewrapped gives one event, and so does each call of a KMS that keeps a
+    //! trail, also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The manual's
+    //! page [audit](crate::manual::audit) says what each event holds.
+    //!
+    //! A sink is a trait with one required method. The library has [`MemorySink`]; with the cargo feature `audit-json`
+    //! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`, for a
+    //! service's own logs.
+
+    #[cfg(feature = "tracing")]
+    pub use crate::adapter::audit::TracingSink;
+    #[cfg(feature = "audit-json")]
+    pub use crate::adapter::audit::{BlockingJsonLines, Fsync, JsonLines, JsonLinesBuilder, JsonLinesStats};
+    pub use crate::trail::{AuditEvent, AuditFuture, AuditOperation, AuditSink, AuditTrail, MemorySink};
+}
 
 // The entry point, and the arguments of its calls.
 pub use mode::{AnyMode, DsseKms, KmsKeys, Mode, SseC, SseKms, SseS3};
@@ -135,7 +174,7 @@ pub use stream::{
 pub use clock::Clock;
 pub use keys::{
     BlockingKeyring, EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KeyUsage, Keyring,
-    KeyringFile, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag, UnwrappedKey, VersionInfo,
+    KeyringBuilder, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag, UnwrappedKey, VersionInfo,
     VersionState, WrappedKey,
 };
 pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};

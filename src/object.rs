@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`ObjectName`], [`PartNumber`] and [`Requester`].
 
 use std::fmt;
@@ -16,13 +17,13 @@ use crate::error::{Misuse, PartError, Result};
 /// ```
 /// # fn main() -> atrest::Result<()> {
 /// use atrest::ObjectName;
-/// let object = ObjectName::new("photos", "2026/cat.jpg")?.realm("account-7/photos-created-2026-03")?;
+/// let object = ObjectName::new("photos", "2026/cat.jpg")?.with_realm("account-7/photos-created-2026-03")?;
 /// # Ok(()) }
 /// ```
 ///
 /// # Security
 ///
-/// Set a [`realm`](Self::realm) if a bucket name can later belong to another owner, or if the same keys serve more than
+/// Set a [realm](Self::with_realm) if a bucket name can later belong to another owner, or if the same keys serve more than
 /// one store.
 ///
 /// Spec: manual, format, "Name binding".
@@ -64,7 +65,7 @@ impl ObjectName {
     /// # Errors
     ///
     /// [`Misuse`]: the realm is longer than 65,535 bytes, or the name is unbound.
-    pub fn realm(self, realm: impl AsRef<[u8]>) -> Result<Self> {
+    pub fn with_realm(self, realm: impl AsRef<[u8]>) -> Result<Self> {
         self.bound()?;
         Ok(Self { realm: component(realm.as_ref())?, ..self })
     }
@@ -74,7 +75,7 @@ impl ObjectName {
     /// # Errors
     ///
     /// [`Misuse`]: the version id is longer than 65,535 bytes, or the name is unbound.
-    pub fn version_id(self, version_id: impl AsRef<[u8]>) -> Result<Self> {
+    pub fn with_version_id(self, version_id: impl AsRef<[u8]>) -> Result<Self> {
         self.bound()?;
         Ok(Self { version_id: component(version_id.as_ref())?, ..self })
     }
@@ -95,17 +96,17 @@ impl ObjectName {
     }
 
     /// The realm; empty if it was not set.
-    pub fn realm_bytes(&self) -> &[u8] {
+    pub fn realm(&self) -> &[u8] {
         &self.realm
     }
 
     /// The version id; empty if it was not set.
-    pub fn version_id_bytes(&self) -> &[u8] {
+    pub fn version_id(&self) -> &[u8] {
         &self.version_id
     }
 
     /// Encodes every component with its length: the bytes that the wrap of a data key is bound to.
-    pub(crate) fn wrap_context(&self, upload_id: &[u8]) -> Vec<u8> {
+    pub(crate) fn binding(&self, upload_id: &[u8]) -> Vec<u8> {
         let components = [&self.realm[..], &self.bucket, &self.key, &self.version_id, upload_id];
         let mut context = Vec::with_capacity(components.iter().map(|c| 2 + c.len()).sum());
         for component in components {
@@ -116,17 +117,17 @@ impl ObjectName {
         context
     }
 
-    /// The [`wrap_context`](Self::wrap_context) of an upload under this name.
+    /// The [`binding`](Self::binding) of an upload under this name.
     ///
     /// # Errors
     ///
     /// [`Misuse`]: the upload of a bound name needs an id of 1 to 65,535 bytes, and the upload of the unbound name
     /// takes no id.
-    pub(crate) fn upload_context(&self, upload_id: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn upload_binding(&self, upload_id: &[u8]) -> Result<Vec<u8>> {
         if self.is_bound() == upload_id.is_empty() || upload_id.len() > usize::from(u16::MAX) {
             return Err(Misuse::UploadId.into());
         }
-        Ok(self.wrap_context(upload_id))
+        Ok(self.binding(upload_id))
     }
 
     fn bound(&self) -> Result<()> {
@@ -168,7 +169,7 @@ impl PartNumber {
     ///
     /// [`PartError::Number`]: the number is out of this range.
     pub fn new(number: u32) -> Result<Self> {
-        Self::beyond_s3(number).ok().filter(|_| number <= Self::S3_MAX).ok_or(PartError::Number(number).into())
+        if number <= Self::S3_MAX { Self::any(number) } else { Err(PartError::Number(number).into()) }
     }
 
     /// Creates a part number for a store without S3's limit: any number but 0. An object still has at most 65,536
@@ -177,18 +178,13 @@ impl PartNumber {
     /// # Errors
     ///
     /// [`PartError::Number`]: the number is 0.
-    pub fn beyond_s3(number: u32) -> Result<Self> {
-        Self::recorded(number).ok_or(PartError::Number(number).into())
+    pub fn any(number: u32) -> Result<Self> {
+        NonZeroU32::new(number).map(Self).ok_or(PartError::Number(number).into())
     }
 
     /// The number as an integer.
     pub fn get(self) -> u32 {
         self.0.get()
-    }
-
-    /// Creates a part number from stored bytes; `None` for 0.
-    pub(crate) fn recorded(number: u32) -> Option<Self> {
-        NonZeroU32::new(number).map(Self)
     }
 }
 

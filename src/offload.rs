@@ -1,7 +1,6 @@
+// Floor 0, a noun: any module may use it.
 //! Threads for what blocks, so that no executor's thread waits for it: [`offload`] for rare work, [`Worker`] for work
 //! that comes again and again.
-//!
-//! Floor 0. Uses the errors alone.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -50,7 +49,7 @@ impl Worker {
         work: impl FnOnce() -> T + Send + 'static,
     ) -> impl Future<Output = io::Result<T>> + Send + 'static {
         let (answer, answered) = oneshot::channel();
-        let given = self.give(Box::new(move || {
+        let given = self.send(Box::new(move || {
             if !answer.is_canceled() {
                 let _ = answer.send(work()); // the caller may have left
             }
@@ -61,7 +60,7 @@ impl Worker {
         }
     }
 
-    fn give(&self, job: Job) -> io::Result<()> {
+    fn send(&self, job: Job) -> io::Result<()> {
         let mut sender = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let job = match &*sender {
             Some(jobs) => match jobs.send(job) {

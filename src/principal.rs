@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`Identity`], who asks, and which principals of a policy cover it: one rule for bucket policies and KMS key
 //! policies.
 //!

@@ -1,9 +1,8 @@
+// Floor 0, a noun: any module may use it.
 //! The key types [`MasterKey`], [`CustomerKey`], [`KeyEncryptionKey`] and [`DataKey`]: 32 bytes on the heap, wiped on
 //! drop, redacted in `Debug`.
 //!
 //! Their `generate` constructors are in `crypto::random`.
-
-use std::fmt;
 
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
@@ -20,6 +19,19 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     zeroize::optimization_barrier(bytes);
 }
+
+/// Implements `Debug` for types that hold secrets, or bytes made from them: it shows the type's name alone.
+macro_rules! redacted {
+    ($($name:ident),* $(,)?) => {$(
+        impl std::fmt::Debug for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+    )*};
+}
+
+pub(crate) use redacted;
 
 /// 32 secret bytes that are not all zero. The newtypes below name their purposes.
 pub(crate) struct Secret(Box<Zeroizing<[u8; KEY_LEN]>>);
@@ -112,11 +124,7 @@ macro_rules! secrets {
             }
         }
 
-        impl fmt::Debug for $name {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str(concat!(stringify!($name), "(..)"))
-            }
-        }
+        redacted!($name);
     )*};
 }
 

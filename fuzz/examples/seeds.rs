@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use atrest::rotation::{Entry, EnvelopeStore, Event, StoreFuture, Sweep};
+use atrest::rotation::{Entry, EnvelopeStore, StoreFuture, Sweep, SweepEvent};
 use atrest::s3::{BlockedEncryption, BucketEncryption, DefaultEncryption, ObjectEncryption};
 use atrest::{Backend, ObjectName};
 use atrest_fuzz::key_store;
@@ -271,7 +271,7 @@ fn wrapped_keys(seeds: &mut Seeds) {
 fn sweeps(mut save: impl FnMut(&[u8]) + Send) {
     let sse = atrest_fuzz::sse(Backend::fastest(), "master", 1, [1; 32], [2; 32]).expect("a keyring");
     let entry = |at: usize| {
-        let name = ObjectName::new("photos", format!("{at}")).and_then(|name| name.realm("r")).expect("a name");
+        let name = ObjectName::new("photos", format!("{at}")).and_then(|name| name.with_realm("r")).expect("a name");
         Ok(match at % 3 {
             0 => Entry::unencrypted(name),
             1 => Entry::object(name, b"damaged".to_vec()),
@@ -280,7 +280,7 @@ fn sweeps(mut save: impl FnMut(&[u8]) + Send) {
     };
     for entries in 0..4 {
         let sweep = Sweep::new(&sse).checkpoint_every(1).on_event(|event| {
-            if let Event::Checkpoint(cursor) = event {
+            if let SweepEvent::Checkpoint(cursor) = event {
                 save(&cursor.to_bytes());
             }
             Ok(())

@@ -54,7 +54,9 @@ fn record(backend: Backend, name: &Name, customer_key: &[u8; 32], bytes: &[u8]) 
     assert!(!format!("{of_library:?} {}", of_library.claimed_plaintext_len()).is_empty());
 
     let object = ObjectName::new(&name.bucket, &name.key);
-    let Ok(object) = object.and_then(|object| object.realm(&name.realm)?.version_id(&name.version_id)) else { return };
+    let Ok(object) = object.and_then(|object| object.with_realm(&name.realm)?.with_version_id(&name.version_id)) else {
+        return;
+    };
     let master = MasterKey::from_bytes(&mut MASTER.clone()).expect("it is not zero");
     let version = (of_library.key_version(), VersionState::Enabled, master);
     let Ok(keyring) = Keyring::from_versions(of_library.key_id(), of_library.key_version(), [version]) else { return };

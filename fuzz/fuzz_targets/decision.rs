@@ -7,8 +7,8 @@ use std::sync::OnceLock;
 
 use atrest::s3::{
     BlockedEncryption, BucketDefault, BucketEncryption, Caller, Completing, CopySource, DefaultEncryption,
-    EncryptionHeaders, EncryptionRecord, NewObject, ObjectEncryption, Operation, PartWriting, PolicySource, Profile,
-    ReadKind, Resource, S3Error, S3Request, S3Rules, Signature, Stored, Transport, Writing,
+    EncryptionHeaders, EncryptionRecord, NewObject, ObjectEncryption, PartWriting, PolicySource, Profile, ReadKind,
+    Resource, S3Error, S3Operation, S3Request, S3Rules, Signature, Stored, Transport, Writing,
 };
 use atrest::{AnyMode, Backend, CustomerKey, DsseKms, Envelope, ObjectName, SseC, SseKms, SseS3};
 use atrest_fuzz::Input;
@@ -116,14 +116,14 @@ fuzz_target!(|bytes: &[u8]| {
     let request = S3Request::new(headers, caller, resource, configured, PolicySource::Unasked);
     let mut rules = S3Rules::new();
     if bucket & 64 != 0 {
-        rules = rules.profile(Profile::CephTests);
+        rules = rules.with_profile(Profile::CephTests);
     }
     if bucket & 128 != 0 {
-        rules = rules.apply_bucket_keys(true).allow_encryption_without_tls(true);
+        rules = rules.with_bucket_keys(true).with_encryption_without_tls(true);
     }
     let decided = decide(&rules, &request, operation, &pick(first), &pick(second), asks, absent);
     if let Err(error) = decided {
-        assert!(!error.to_xml(Operation::PutObject, "1", "h").is_empty());
+        assert!(!error.to_xml(S3Operation::PutObject, "1", "h").is_empty());
         assert!(!rules.status(&error).is_success());
     }
 });

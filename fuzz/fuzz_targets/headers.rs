@@ -2,7 +2,7 @@
 
 #![no_main]
 
-use atrest::s3::{EncryptionHeaders, Operation, mark_sensitive, names};
+use atrest::s3::{EncryptionHeaders, S3Operation, mark_sensitive, names};
 use atrest_fuzz::Input;
 use http::{HeaderMap, HeaderName, HeaderValue};
 use libfuzzer_sys::fuzz_target;
@@ -33,7 +33,9 @@ fuzz_target!(|bytes: &[u8]| {
     match (&of_form, &of_headers) {
         // Which of two faults is told depends on the order of the fields, which a map does not keep.
         (Ok(form), Ok(headers)) if complete => assert_eq!(format!("{form:?}"), format!("{headers:?}")),
-        (Err(error), Err(_)) => assert!(error.to_xml(Operation::PutObject, "1", "h").len() < 1_000, "a value is shown"),
+        (Err(error), Err(_)) => {
+            assert!(error.to_xml(S3Operation::PutObject, "1", "h").len() < 1_000, "a value is shown")
+        }
         _ => assert!(!complete, "they differ: {of_form:?} {of_headers:?}"),
     }
     mark_sensitive(&mut map);

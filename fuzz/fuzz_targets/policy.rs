@@ -41,22 +41,28 @@ fn check(bytes: &[u8]) -> Option<()> {
 
     let set = |bit: u8| (switches & bit != 0).then_some(header.as_str());
     let conditions = ConditionValues::new(switches & 1 != 0)
-        .server_side_encryption(set(2))
-        .kms_key_id(set(4))
-        .customer_algorithm(set(8));
+        .with_server_side_encryption(set(2))
+        .with_kms_key_id(set(4))
+        .with_customer_algorithm(set(8));
     let mut facts = RequestFacts::new();
     if switches & 16 != 0 {
-        facts =
-            facts.principal_tag("t", header).request_tag(action, header).user_agent(header).principal_arn(principal);
+        facts = facts
+            .with_principal_tag("t", header)
+            .with_request_tag(action, header)
+            .with_user_agent(header)
+            .with_principal_arn(principal);
     }
     if switches & 32 != 0 {
-        facts = facts.source_ip([10, 0, 0, switches].into()).tls_version(1, switches % 4).via_aws_service(true);
-        facts = facts.time(std::time::SystemTime::UNIX_EPOCH).called_via([header, action]);
+        facts = facts
+            .with_source_ip([10, 0, 0, switches].into())
+            .with_tls_version(1, switches % 4)
+            .with_via_aws_service(true);
+        facts = facts.with_time(std::time::SystemTime::UNIX_EPOCH).with_called_via([header, action]);
     }
     if switches & 64 != 0 {
-        facts = facts.service_principal(header).federated_provider(principal).canonical_user(action);
+        facts = facts.with_service_principal(header).with_federated_provider(principal).with_canonical_user(action);
     }
-    let conditions = conditions.facts(&facts);
+    let conditions = conditions.with_facts(&facts);
     for (key, _) in conditions.iter() {
         assert_eq!(ConditionKey::from_name(&key.to_string()).as_ref(), Some(key));
     }

@@ -27,7 +27,7 @@ fn run(bytes: &[u8]) -> Option<()> {
     let object = if bucket.is_empty() {
         ObjectName::unbound()
     } else {
-        ObjectName::new(bucket, key).ok()?.realm(realm).ok()?.version_id(version_id).ok()?
+        ObjectName::new(bucket, key).ok()?.with_realm(realm).ok()?.with_version_id(version_id).ok()?
     };
     let two_keys = input.u8()? & 1 == 1;
     let outer = input.array()?;

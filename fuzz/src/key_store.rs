@@ -2,11 +2,12 @@
 //! of this process.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use std::{env, fs, process};
 
 use atrest::kms::{EmbeddedKms, EmbeddedKmsBuilder};
-use atrest::{Requester, RootKey};
+use atrest::{Clock, Requester, RootKey};
 use atrest_reference::pairs::Pairs;
 use atrest_reference::sealed_file::{KmsKey, seal_file};
 use data_encoding::BASE64;
@@ -32,9 +33,22 @@ pub fn sealed(payload: &[u8]) -> Vec<u8> {
     seal_file(&ROOT, KEY_STORE, &[3; 32], payload)
 }
 
+/// A clock that stands still.
+struct Still;
+
+impl Clock for Still {
+    fn wall(&self) -> SystemTime {
+        SystemTime::UNIX_EPOCH + Duration::from_millis(NOW)
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_millis(NOW)
+    }
+}
+
 /// A store at this path whose clock stands still.
 pub fn at(path: &Path) -> EmbeddedKmsBuilder {
-    EmbeddedKms::at(path).clock(|| SystemTime::UNIX_EPOCH + Duration::from_millis(NOW))
+    EmbeddedKms::builder(path).clock(Arc::new(Still))
 }
 
 /// An empty directory of this process, in memory where there is such a file system; gone when this is dropped.

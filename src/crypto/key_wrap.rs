@@ -3,7 +3,8 @@
 //! AES-KWP authenticates with 64 bits and is deterministic: it wraps the same key to the same bytes. It serves import
 //! and export only, because other KMSs support nothing else. The library wraps its own keys with AES-256-GCM.
 
-use aes_kw::{KeyInit, KwpAes256};
+use aes::Aes256;
+use aes_kw::{AesKwp, KeyInit};
 use zeroize::zeroize_stack;
 
 use crate::error::{Error, Result};
@@ -53,7 +54,7 @@ pub(crate) fn unwrap(key: &[u8; KEY_LEN], wrapped: &[u8]) -> Result<Secret> {
 #[inline(never)]
 pub(super) fn wrap_any(key: &[u8; KEY_LEN], material: &[u8], wrapped: &mut [u8]) {
     // The box lets the cipher wipe its expanded key in place.
-    let cipher = Box::new(KwpAes256::new(key.into()));
+    let cipher = Box::new(AesKwp::<Aes256>::new(key.into()));
     cipher.wrap_key(material, wrapped).expect("the caller made room for all of it");
 }
 
@@ -64,6 +65,6 @@ pub(super) fn wrap_any(key: &[u8; KEY_LEN], material: &[u8], wrapped: &mut [u8])
 /// stack.
 #[inline(never)]
 pub(super) fn unwrap_any(key: &[u8; KEY_LEN], wrapped: &[u8], material: &mut [u8]) -> Option<usize> {
-    let cipher = Box::new(KwpAes256::new(key.into()));
+    let cipher = Box::new(AesKwp::<Aes256>::new(key.into()));
     cipher.unwrap_key(wrapped, material).ok().map(<[u8]>::len)
 }

@@ -1,6 +1,7 @@
+// Floor 1. May use the nouns of floor 0.
 //! [`Crypto`], [`AeadKey`], [`Prk`] and [`Generator`] over two crypto implementations.
 //!
-//! Floor 1. Uses only the nouns of floor 0. No other module names a crypto crate.
+//! No other module names a crypto crate.
 //!
 //! Both implementations are complete, and [`Backend`], a value, chooses between them. Callers do not depend on which
 //! one runs.

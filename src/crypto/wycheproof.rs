@@ -153,7 +153,7 @@ fn wrapped_key_material_opens_whole_under_its_own_key_and_not_otherwise() {
 #[test]
 fn the_expanded_wrapping_key_is_wiped() {
     fn is_wiped<T: zeroize::ZeroizeOnDrop>() {}
-    is_wiped::<aes_kw::KwpAes256>();
+    is_wiped::<aes_kw::AesKwp<aes::Aes256>>();
 }
 
 #[test]

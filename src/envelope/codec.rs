@@ -1,4 +1,4 @@
-//! The bytes of an envelope; one encoding of each, and nothing else is accepted.
+//! The bytes of an [`Envelope`]. There is one encoding of every envelope, and no other bytes are accepted.
 //!
 //! ```text
 //! magic(8) version mode state suite flags(2) fields_len(2) wrap_salt(32) verifier(32) fields wrapped_key(48)
@@ -6,104 +6,134 @@
 //! ```
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
-use super::{Content, Envelope, ModeId, SUITE, VERSION};
+use std::sync::Arc;
+
+use bytes::{BufMut, Bytes};
+
+use super::fields::{
+    CONTEXT, Decoded, Fields, INNER, KEY_ID, KEY_VERSION, MESSAGE, MULTIPART, PADDING, PLAINTEXT_LEN, WRAPPED_KEK,
+    context, key_id, key_version, malformed, message, multipart, plaintext_len, wrapped_kek,
+};
+use super::header::{SUITE, VERSION};
+use super::{Content, Envelope, EnvelopeState, Header, KekScope, KeyRef, ModeId};
+use crate::codec::ByteReader;
 use crate::error::{EnvelopeError, Limit, Result};
-use crate::geometry::{MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS};
-use crate::keys::{EncryptionContext, MAX_KEY_ID_LEN, WRAPPED_KEY_LEN, is_key_id};
-use crate::stream::message::MessageHeader;
+use crate::geometry::Layers;
+use crate::keys::{EncryptionContext, VERIFIER_LEN, WRAP_SALT_LEN, WRAPPED_KEY_LEN};
 
 const MAGIC: [u8; 8] = *b"\x89ARST\r\n\x1a";
-/// What comes before the salts and tells the envelope's length.
+/// The bytes before the salt. They tell the envelope's length.
 const PREFIX_LEN: usize = 16;
-/// What comes before the fields.
-const FIXED_LEN: usize = 80;
-pub(super) const FIELD_HEAD_LEN: usize = 4;
-const MAX_WRAPPED_KEK_LEN: usize = 6_144;
+/// The bytes before the fields.
+const START_LEN: usize = PREFIX_LEN + WRAP_SALT_LEN + VERIFIER_LEN;
+/// All bytes but the fields.
+const FIXED_LEN: usize = START_LEN + WRAPPED_KEY_LEN;
+const FIELD_HEAD_LEN: usize = 4;
 const MAX_INNER_LEN: usize = 60_000;
 
 const BOUND: u16 = 1;
 const BUCKET_KEY: u16 = 2;
 const INNER_LAYER: u16 = 4;
 
-const KEY_ID: u16 = 1;
-const KEY_VERSION: u16 = 2;
-const WRAPPED_KEK: u16 = 3;
-const CONTEXT: u16 = 4;
-const MESSAGE: u16 = 5;
-const MULTIPART: u16 = 6;
-const INNER: u16 = 7;
-const PLAINTEXT_LEN: u16 = 8;
-const PADDING: u16 = 9;
-const FIELD_TYPES: usize = 10;
+const STATES: [EnvelopeState; 3] = [EnvelopeState::Object, EnvelopeState::Upload, EnvelopeState::Multipart];
 
-type Decoded<T> = std::result::Result<T, EnvelopeError>;
-
-pub(super) fn encode_header(envelope: &Envelope) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(encoded_len(envelope));
-    let (state, flags) = (state_number(&envelope.content), flags(envelope));
-    bytes.extend_from_slice(&MAGIC);
-    bytes.extend_from_slice(&[VERSION, envelope.mode.number(), state, SUITE]);
-    bytes.extend_from_slice(&flags.to_be_bytes());
-    let fields_len = encoded_len(envelope).saturating_sub(FIXED_LEN).saturating_sub(WRAPPED_KEY_LEN);
-    bytes.extend_from_slice(&be16(fields_len));
-    bytes.extend_from_slice(&envelope.wrap_salt);
-    bytes.extend_from_slice(&envelope.verifier);
-    each_field(envelope, |field_type, value| {
-        bytes.extend_from_slice(&field_type.to_be_bytes());
-        bytes.extend_from_slice(&be16(value.iter().map(|piece| piece.len()).sum()));
-        value.iter().for_each(|piece| bytes.extend_from_slice(piece));
+/// Every byte before the wrapped key, with room for the wrapped key behind them.
+///
+/// # Errors
+///
+/// [`Limit::EnvelopeLen`]: the envelope does not fit its fixed length. [`Limit::Envelope`]: a length does not fit where
+/// the format writes it.
+pub(super) fn encode_header(
+    header: &Header,
+    wrap_salt: &[u8; WRAP_SALT_LEN],
+    verifier: &[u8; VERIFIER_LEN],
+) -> Result<Vec<u8>> {
+    let context = header.key.context().map(EncryptionContext::encode);
+    let mut len = FIXED_LEN;
+    each_field(header, context.as_deref(), |_, value| {
+        len = len.saturating_add(FIELD_HEAD_LEN).saturating_add(value_len(value));
     });
-    bytes
-}
+    let padding = match header.fixed_len {
+        Some(fixed_len) => {
+            let unpadded_len = len.saturating_add(FIELD_HEAD_LEN);
+            len = fixed_len;
+            Some(fixed_len.checked_sub(unpadded_len).ok_or(Limit::EnvelopeLen(fixed_len))?)
+        }
+        None => None,
+    };
+    let is_inner_layer = header.key.scope() == Some(KekScope::InnerLayer);
+    let fields_len = u16::try_from(len.saturating_sub(FIXED_LEN)).ok();
+    let fields_len = fields_len.filter(|_| !is_inner_layer || len <= MAX_INNER_LEN).ok_or(Limit::Envelope)?;
 
-pub(super) fn encoded_len(envelope: &Envelope) -> usize {
-    let mut len = FIXED_LEN.saturating_add(WRAPPED_KEY_LEN);
-    each_field(envelope, |_, value| {
-        len = value.iter().fold(len.saturating_add(FIELD_HEAD_LEN), |len, piece| len.saturating_add(piece.len()));
+    let mut bytes = Vec::with_capacity(len);
+    bytes.put_slice(&MAGIC);
+    bytes.put_slice(&[VERSION, header.mode().number(), header.content.state() as u8, SUITE]);
+    bytes.put_u16(flags(header));
+    bytes.put_u16(fields_len);
+    bytes.put_slice(wrap_salt);
+    bytes.put_slice(verifier);
+    each_field(header, context.as_deref(), |field_type, value| {
+        put_field_head(&mut bytes, field_type, value_len(value));
+        value.iter().for_each(|piece| bytes.put_slice(piece));
     });
-    len
+    if let Some(padding) = padding {
+        put_field_head(&mut bytes, PADDING, padding);
+        bytes.put_bytes(0, padding);
+    }
+    Ok(bytes)
 }
 
-/// Whether every length fits where it is written; what is decoded always does.
-pub(super) fn check_len(envelope: &Envelope) -> Result<()> {
-    let inner_fits = envelope.inner.as_deref().is_none_or(|inner| encoded_len(inner) <= MAX_INNER_LEN);
-    let fields_len = encoded_len(envelope).saturating_sub(FIXED_LEN).saturating_sub(WRAPPED_KEY_LEN);
-    if inner_fits && u16::try_from(fields_len).is_ok() { Ok(()) } else { Err(Limit::Envelope.into()) }
-}
-
-/// Every field that is there, in ascending order of type, its value in pieces.
-fn each_field(envelope: &Envelope, mut field: impl FnMut(u16, &[&[u8]])) {
-    if let Some(key_id) = &envelope.key_id {
-        field(KEY_ID, &[key_id.as_bytes()]);
+/// Calls `field` for every field but the padding, in ascending order of type, with its value in pieces.
+fn each_field(header: &Header, context: Option<&[u8]>, mut field: impl FnMut(u16, &[&[u8]])) {
+    match &header.key {
+        KeyRef::Keyring { id, version } => {
+            field(KEY_ID, &[id.as_bytes()]);
+            field(KEY_VERSION, &[&version.to_be_bytes()]);
+        }
+        KeyRef::Kms { id, wrapped_kek, .. } => {
+            field(KEY_ID, &[id.as_bytes()]);
+            field(WRAPPED_KEK, &[wrapped_kek.as_bytes()]);
+        }
+        KeyRef::Customer => {}
     }
-    if let Some(version) = envelope.key_version {
-        field(KEY_VERSION, &[&version.to_be_bytes()]);
+    if let Some(context) = context {
+        field(CONTEXT, &[context]);
     }
-    if let Some(wrapped) = &envelope.wrapped_kek {
-        field(WRAPPED_KEK, &[wrapped]);
-    }
-    if let Some(context) = &envelope.context {
-        field(CONTEXT, &[&context.encode()]);
-    }
-    match &envelope.content {
-        Content::Object(header) => field(MESSAGE, &[header.as_bytes()]),
+    match &header.content {
+        Content::Object { message, .. } => field(MESSAGE, &[message.as_bytes()]),
         Content::Upload => {}
         Content::Multipart { parts, plaintext_len, manifest } => {
             field(MULTIPART, &[&parts.to_be_bytes(), &plaintext_len.to_be_bytes(), manifest.as_bytes()]);
         }
     }
-    if let Some(inner) = &envelope.inner {
-        field(INNER, &[&inner.encode()]);
+    if let Some(inner) = &header.inner {
+        field(INNER, &[inner.as_bytes()]);
     }
-    if let Some(len) = envelope.plaintext_len {
+    if let Content::Object { plaintext_len: Some(len), .. } = header.content {
         field(PLAINTEXT_LEN, &[&len.to_be_bytes()]);
-    }
-    if let Some(padding) = envelope.padding {
-        field(PADDING, &[&vec![0; padding]]);
     }
 }
 
-/// The length of the envelope that these bytes begin, once they are known to begin one.
+fn value_len(value: &[&[u8]]) -> usize {
+    value.iter().fold(0, |len, piece| len.saturating_add(piece.len()))
+}
+
+/// Writes type and length. All fields together fit a `u16`, so that each of them does.
+fn put_field_head(bytes: &mut Vec<u8>, field_type: u16, len: usize) {
+    bytes.put_u16(field_type);
+    bytes.put_u16(u16::try_from(len).unwrap_or(u16::MAX));
+}
+
+fn flags(header: &Header) -> u16 {
+    let scope = match header.key.scope() {
+        None | Some(KekScope::Object) => 0,
+        Some(KekScope::Bucket) => BUCKET_KEY,
+        Some(KekScope::InnerLayer) => INNER_LAYER,
+    };
+    if header.is_bound { scope | BOUND } else { scope }
+}
+
+/// The length of the envelope that these bytes begin.
 pub(super) fn len_of(bytes: &[u8]) -> Decoded<usize> {
     let prefix = Prefix::decode(bytes)?;
     prefix.check_flags(false)?;
@@ -111,78 +141,75 @@ pub(super) fn len_of(bytes: &[u8]) -> Decoded<usize> {
 }
 
 pub(super) fn decode(bytes: &[u8]) -> Decoded<Envelope> {
-    decode_layer(bytes, false)
+    let prefix = Prefix::decode_whole(bytes, false)?;
+    decode_layer(prefix, Bytes::copy_from_slice(bytes))
 }
 
-/// The inner envelope of DSSE-KMS has its flag, and no other envelope has it.
-fn decode_layer(bytes: &[u8], inner_layer: bool) -> Decoded<Envelope> {
-    let prefix = Prefix::decode(bytes)?;
-    prefix.check_flags(inner_layer)?;
-    if bytes.len() != prefix.envelope_len() {
-        return Err(malformed("its length is not the one it says"));
-    }
-    let mut reader = Reader(bytes.get(PREFIX_LEN..).unwrap_or_default());
-    let (wrap_salt, verifier) = (reader.array()?, reader.array()?);
-    let fields = Fields::decode(reader.bytes(prefix.fields_len)?)?;
-    let wrapped_key = reader.array()?;
-
-    fields.check_presence(prefix.mode, prefix.state)?;
-    let key_id = fields.get(KEY_ID).map(key_id).transpose()?;
-    let key_version = fields.get(KEY_VERSION).map(key_version).transpose()?;
-    let wrapped_kek = fields.get(WRAPPED_KEK).map(wrapped_kek).transpose()?;
-    let context = fields.get(CONTEXT).map(context).transpose()?;
-    let content = match (fields.get(MESSAGE), fields.get(MULTIPART)) {
-        (Some(header), _) => Content::Object(message(header)?),
-        (None, Some(multipart)) => self::multipart(multipart)?,
-        (None, None) => Content::Upload,
-    };
-    let inner = fields.get(INNER).map(inner).transpose()?;
-    let plaintext_len =
-        fields.get(PLAINTEXT_LEN).map(|value| plaintext_len(value, prefix.mode, inner_layer)).transpose()?;
-    let padding = fields.get(PADDING).map(padding).transpose()?;
-    let envelope = Envelope {
-        mode: prefix.mode,
-        bound: prefix.flags & BOUND != 0,
-        bucket_key: prefix.flags & BUCKET_KEY != 0,
-        inner_layer,
-        wrap_salt,
-        verifier,
-        key_id,
-        key_version,
-        wrapped_kek,
-        context,
-        content,
-        inner: inner.map(Box::new),
-        plaintext_len,
-        padding,
-        wrapped_key,
-    };
-    if inner_layer && envelope.padding.is_some() {
-        return Err(malformed("padding in the inner envelope"));
-    }
-    match envelope.inner.as_deref() {
-        Some(inner) if !agree(&envelope, inner) => Err(malformed("its two layers say different things")),
-        _ => Ok(envelope),
-    }
+/// The salt and the verifier of an envelope that was decoded or made.
+pub(super) fn salt_and_verifier(bytes: &[u8]) -> (&[u8; WRAP_SALT_LEN], &[u8; VERIFIER_LEN]) {
+    let salt = bytes.get(PREFIX_LEN..).and_then(<[u8]>::split_first_chunk);
+    let both = salt.and_then(|(salt, rest)| Some((salt, rest.first_chunk()?)));
+    both.expect("an envelope has its fixed bytes")
 }
 
-/// What both layers of DSSE-KMS say of the object.
-fn agree(outer: &Envelope, inner: &Envelope) -> bool {
-    let content = match (&outer.content, &inner.content) {
-        (Content::Object(_), Content::Object(_)) | (Content::Upload, Content::Upload) => true,
+fn decode_layer(prefix: Prefix, bytes: Bytes) -> Decoded<Envelope> {
+    let mut reader = ByteReader::new(&bytes, malformed);
+    reader.bytes(START_LEN)?;
+    let mut fields = Fields::decode(reader.bytes(prefix.fields_len)?)?;
+    let key = prefix.key(&mut fields)?;
+    let content = prefix.content(&mut fields)?;
+    let inner = match prefix.mode {
+        ModeId::DsseKms => Some(Arc::new(inner(&bytes, fields.required(INNER)?)?)),
+        ModeId::SseS3 | ModeId::SseKms | ModeId::SseC => None,
+    };
+    let is_bound = prefix.flags & BOUND != 0;
+    if inner.as_deref().is_some_and(|inner| inner.is_bound() != is_bound || !agree(&content, &inner.header.content)) {
+        return Err(malformed("its two layers say different things"));
+    }
+    let padding = if prefix.is_inner_layer() { None } else { fields.take(PADDING) };
+    if padding.is_some_and(|padding| padding.iter().any(|byte| *byte != 0)) {
+        return Err(malformed("its padding is not zero"));
+    }
+    fields.finish()?;
+    let header = Header { key, is_bound, content, inner, fixed_len: padding.map(|_| bytes.len()) };
+    debug_assert!(is_the_encoding_of(&header, &bytes), "every envelope has one encoding");
+    Ok(Envelope { header, bytes })
+}
+
+/// Whether encoding gives these bytes again, up to the wrapped key.
+fn is_the_encoding_of(header: &Header, bytes: &[u8]) -> bool {
+    let (wrap_salt, verifier) = salt_and_verifier(bytes);
+    let encoded = encode_header(header, wrap_salt, verifier);
+    encoded.is_ok_and(|encoded| bytes.strip_prefix(&*encoded).is_some_and(|rest| rest.len() == WRAPPED_KEY_LEN))
+}
+
+/// Decodes the value of the field of the inner envelope, whose bytes are a part of `outer`. Every error is that the
+/// outer envelope is malformed.
+fn inner(outer: &Bytes, value: &[u8]) -> Decoded<Envelope> {
+    if value.len() > MAX_INNER_LEN {
+        return Err(malformed("the length of its inner envelope"));
+    }
+    let inner = Prefix::decode_whole(value, true).and_then(|prefix| decode_layer(prefix, outer.slice_ref(value)));
+    inner.map_err(|_| malformed("its inner envelope"))
+}
+
+/// Whether both layers of DSSE-KMS say the same of the object.
+fn agree(outer: &Content, inner: &Content) -> bool {
+    match (outer, inner) {
+        (Content::Object { plaintext_len: outer, .. }, Content::Object { plaintext_len: inner, .. }) => outer == inner,
+        (Content::Upload, Content::Upload) => true,
         (
             Content::Multipart { parts, plaintext_len, .. },
             Content::Multipart { parts: inner_parts, plaintext_len: inner_len, .. },
         ) => parts == inner_parts && plaintext_len == inner_len,
         _ => false,
-    };
-    content && outer.bound == inner.bound && outer.plaintext_len == inner.plaintext_len
+    }
 }
 
-/// The first 16 bytes, believed before anything else is.
+/// The first 16 bytes, which are checked before anything else is read.
 struct Prefix {
     mode: ModeId,
-    state: u8,
+    state: EnvelopeState,
     flags: u16,
     fields_len: usize,
 }
@@ -199,9 +226,8 @@ impl Prefix {
         }
         let known = ModeId::ALL.into_iter().find(|known| known.number() == mode);
         let mode = known.ok_or(EnvelopeError::UnknownMode(mode))?;
-        if !(1..=3).contains(&state) {
-            return Err(EnvelopeError::UnknownState(state));
-        }
+        let known = STATES.into_iter().find(|known| *known as u8 == state);
+        let state = known.ok_or(EnvelopeError::UnknownState(state))?;
         if suite != SUITE {
             return Err(EnvelopeError::UnknownSuite(suite));
         }
@@ -212,177 +238,68 @@ impl Prefix {
         Ok(Self { mode, state, flags, fields_len: usize::from(u16::from_be_bytes([l0, l1])) })
     }
 
-    fn check_flags(&self, inner_layer: bool) -> Decoded<()> {
+    /// Decodes the prefix of bytes that are an envelope of the right length.
+    fn decode_whole(bytes: &[u8], is_inner_layer: bool) -> Decoded<Self> {
+        let prefix = Self::decode(bytes)?;
+        prefix.check_flags(is_inner_layer)?;
+        if bytes.len() == prefix.envelope_len() {
+            Ok(prefix)
+        } else {
+            Err(malformed("its length is not the one it says"))
+        }
+    }
+
+    /// The inner envelope of DSSE-KMS has its flag, and no other envelope has it.
+    fn check_flags(&self, is_inner_layer: bool) -> Decoded<()> {
         let has = |flag| self.flags & flag != 0;
         let only_in_sse_kms = !(has(BUCKET_KEY) || has(INNER_LAYER)) || self.mode == ModeId::SseKms;
         let together = has(BUCKET_KEY) && (has(INNER_LAYER) || !has(BOUND));
-        if only_in_sse_kms && !together && has(INNER_LAYER) == inner_layer {
+        if only_in_sse_kms && !together && has(INNER_LAYER) == is_inner_layer {
             Ok(())
         } else {
             Err(malformed("flags that do not belong there"))
         }
     }
 
+    fn is_inner_layer(&self) -> bool {
+        self.flags & INNER_LAYER != 0
+    }
+
     fn envelope_len(&self) -> usize {
-        FIXED_LEN.saturating_add(self.fields_len).saturating_add(WRAPPED_KEY_LEN)
+        FIXED_LEN.saturating_add(self.fields_len)
     }
-}
 
-/// The values of the fields by type; bounds, order and types were checked.
-struct Fields<'a>([Option<&'a [u8]>; FIELD_TYPES]);
-
-impl<'a> Fields<'a> {
-    fn decode(bytes: &'a [u8]) -> Decoded<Self> {
-        let mut fields = Self([None; FIELD_TYPES]);
-        let mut reader = Reader(bytes);
-        let (mut last, mut unknown) = (None, None);
-        while !reader.0.is_empty() {
-            let field_type = u16::from_be_bytes(reader.array()?);
-            let len = u16::from_be_bytes(reader.array()?);
-            let value = reader.bytes(usize::from(len))?;
-            if last.is_some_and(|last| last >= field_type) {
-                return Err(malformed("its fields are not in order"));
-            }
-            last = Some(field_type);
-            match fields.0.get_mut(usize::from(field_type)).filter(|_| field_type > 0) {
-                Some(field) => *field = Some(value),
-                None => unknown = unknown.or(Some(field_type)),
-            }
+    /// Takes the fields that name the key.
+    fn key(&self, fields: &mut Fields<'_>) -> Decoded<KeyRef> {
+        match self.mode {
+            ModeId::SseS3 | ModeId::DsseKms => Ok(KeyRef::Keyring {
+                id: key_id(fields.required(KEY_ID)?)?,
+                version: key_version(fields.required(KEY_VERSION)?)?,
+            }),
+            ModeId::SseKms => Ok(KeyRef::Kms {
+                id: key_id(fields.required(KEY_ID)?)?,
+                wrapped_kek: wrapped_kek(fields.required(WRAPPED_KEK)?)?,
+                context: Arc::new(fields.take(CONTEXT).map(context).transpose()?.unwrap_or_default()),
+                scope: match self.flags & (BUCKET_KEY | INNER_LAYER) {
+                    BUCKET_KEY => KekScope::Bucket,
+                    INNER_LAYER => KekScope::InnerLayer,
+                    _ => KekScope::Object,
+                },
+            }),
+            ModeId::SseC => Ok(KeyRef::Customer),
         }
-        // Only once all of them are in bounds and in order.
-        unknown.map_or(Ok(fields), |field_type| Err(EnvelopeError::UnknownField(field_type)))
     }
 
-    fn get(&self, field_type: u16) -> Option<&'a [u8]> {
-        self.0.get(usize::from(field_type)).copied().flatten()
-    }
-
-    fn check_presence(&self, mode: ModeId, state: u8) -> Decoded<()> {
-        use ModeId::{DsseKms, SseC, SseKms, SseS3};
-
-        let keyring = matches!(mode, SseS3 | DsseKms);
-        let object = state == 1;
-        let always_or_never = [
-            (KEY_ID, mode != SseC),
-            (KEY_VERSION, keyring),
-            (WRAPPED_KEK, mode == SseKms),
-            (MESSAGE, object),
-            (MULTIPART, state == 3),
-            (INNER, mode == DsseKms),
-        ];
-        let only_in = [(CONTEXT, mode == SseKms), (PLAINTEXT_LEN, object)];
-        let there = |field_type| self.get(field_type).is_some();
-        let right = always_or_never.iter().all(|(field_type, always)| there(*field_type) == *always)
-            && only_in.iter().all(|(field_type, allowed)| *allowed || !there(*field_type));
-        if right { Ok(()) } else { Err(malformed("a field is missing, or does not belong there")) }
-    }
-}
-
-fn key_id(value: &[u8]) -> Decoded<String> {
-    // Before anything is allocated for it.
-    if value.len() > MAX_KEY_ID_LEN {
-        return Err(malformed("its key id"));
-    }
-    match std::str::from_utf8(value) {
-        Ok(key_id) if is_key_id(key_id) => Ok(key_id.to_owned()),
-        _ => Err(malformed("its key id")),
-    }
-}
-
-fn key_version(value: &[u8]) -> Decoded<u32> {
-    match whole(value).map(u32::from_be_bytes) {
-        Some(version) if version > 0 => Ok(version),
-        _ => Err(malformed("its key version")),
-    }
-}
-
-fn wrapped_kek(value: &[u8]) -> Decoded<Vec<u8>> {
-    if (1..=MAX_WRAPPED_KEK_LEN).contains(&value.len()) {
-        Ok(value.to_vec())
-    } else {
-        Err(malformed("the length of its wrapped key-encryption key"))
-    }
-}
-
-fn context(value: &[u8]) -> Decoded<EncryptionContext> {
-    EncryptionContext::decode(value).ok_or(malformed("its encryption context"))
-}
-
-fn message(value: &[u8]) -> Decoded<MessageHeader> {
-    whole(value).map(MessageHeader::from_bytes).ok_or(malformed("the length of its message header"))
-}
-
-fn multipart(value: &[u8]) -> Decoded<Content> {
-    let mut reader = Reader(value);
-    let parts = u32::from_be_bytes(reader.array()?);
-    let plaintext_len = u64::from_be_bytes(reader.array()?);
-    let manifest = message(reader.0)?;
-    let parts_bound = u32::try_from(MAX_PARTS).unwrap_or(u32::MAX);
-    if !(1..=parts_bound).contains(&parts) || plaintext_len > MAX_MULTIPART_PLAINTEXT_LEN {
-        return Err(malformed("its parts or their total are out of bounds"));
-    }
-    Ok(Content::Multipart { parts, plaintext_len, manifest })
-}
-
-/// Whatever is wrong inside the inner envelope, this one is malformed.
-fn inner(value: &[u8]) -> Decoded<Envelope> {
-    if value.len() > MAX_INNER_LEN {
-        return Err(malformed("the length of its inner envelope"));
-    }
-    decode_layer(value, true).map_err(|_| malformed("its inner envelope"))
-}
-
-fn plaintext_len(value: &[u8], mode: ModeId, inner_layer: bool) -> Decoded<u64> {
-    let layers = if inner_layer { ModeId::DsseKms.layers() } else { mode.layers() };
-    match whole(value).map(u64::from_be_bytes) {
-        Some(len) if len <= layers.max_plaintext_len() => Ok(len),
-        _ => Err(malformed("its plaintext length")),
-    }
-}
-
-fn padding(value: &[u8]) -> Decoded<usize> {
-    if value.iter().all(|byte| *byte == 0) { Ok(value.len()) } else { Err(malformed("its padding is not zero")) }
-}
-
-fn whole<const N: usize>(value: &[u8]) -> Option<[u8; N]> {
-    value.try_into().ok()
-}
-
-fn state_number(content: &Content) -> u8 {
-    match content {
-        Content::Object(_) => 1,
-        Content::Upload => 2,
-        Content::Multipart { .. } => 3,
-    }
-}
-
-fn flags(envelope: &Envelope) -> u16 {
-    [(envelope.bound, BOUND), (envelope.bucket_key, BUCKET_KEY), (envelope.inner_layer, INNER_LAYER)]
-        .iter()
-        .fold(0, |flags, (set, flag)| if *set { flags | flag } else { flags })
-}
-
-/// Lengths are held to what a u16 counts before an envelope is encoded: `check_len`, and every field's own bound.
-fn be16(len: usize) -> [u8; 2] {
-    u16::try_from(len).unwrap_or(u16::MAX).to_be_bytes()
-}
-
-fn malformed(what: &'static str) -> EnvelopeError {
-    EnvelopeError::Malformed(what)
-}
-
-struct Reader<'a>(&'a [u8]);
-
-impl<'a> Reader<'a> {
-    fn bytes(&mut self, len: usize) -> Decoded<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(len).ok_or(malformed("it ends too early"))?;
-        self.0 = rest;
-        Ok(bytes)
-    }
-
-    fn array<const N: usize>(&mut self) -> Decoded<[u8; N]> {
-        let (bytes, rest) = self.0.split_first_chunk().ok_or(malformed("it ends too early"))?;
-        self.0 = rest;
-        Ok(*bytes)
+    /// Takes the fields of the state.
+    fn content(&self, fields: &mut Fields<'_>) -> Decoded<Content> {
+        match self.state {
+            EnvelopeState::Object => {
+                let layers = if self.is_inner_layer() { Layers::Two } else { self.mode.layers() };
+                let plaintext_len = fields.take(PLAINTEXT_LEN).map(|value| plaintext_len(value, layers)).transpose()?;
+                Ok(Content::Object { message: message(fields.required(MESSAGE)?)?, plaintext_len })
+            }
+            EnvelopeState::Upload => Ok(Content::Upload),
+            EnvelopeState::Multipart => multipart(fields.required(MULTIPART)?),
+        }
     }
 }

@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! [`Error`] and its parts; the variants are grouped by what the caller does next.
 
 mod audit;
@@ -383,7 +384,7 @@ pub enum Misuse {
     KeyringVersions,
     /// The keyring is not stored: a new version, and all objects written under it, would be lost with this process.
     #[error(
-        "the keyring is stored nowhere: keep it in a KeyringFile, or allow changes by with_changes_lost_on_exit and \
+        "the keyring is stored nowhere: create it with Keyring::builder, or allow changes by with_changes_lost_on_exit and \
          seal it after each"
     )]
     KeyringNotStored,

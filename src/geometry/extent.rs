@@ -43,17 +43,13 @@ impl Extent {
         (chunks / SEALED_CHUNK_LEN, chunks % SEALED_CHUNK_LEN)
     }
 
-    /// The plaintext bytes that so many stored bytes give out: a full chunk is never the last, so each opens at once.
-    pub(crate) fn given(&self, stored: u64) -> u64 {
-        let (chunks, _) = self.chunks_in(stored);
-        self.clip(chunks.saturating_mul(CHUNK_LEN))
-    }
-
-    /// The plaintext bytes that so many stored bytes give out if they are all.
-    pub(crate) fn given_at_end(&self, stored: u64) -> u64 {
+    /// The plaintext bytes that so many stored bytes give out: a full chunk is never the last, so each opens at once,
+    /// and the last one opens if the bytes have `ended`.
+    pub(crate) fn given(&self, stored: u64, ended: bool) -> u64 {
         let (chunks, rest) = self.chunks_in(stored);
-        let last = if self.to_end { rest.saturating_sub(TAG_LEN) } else { 0 };
-        self.clip(chunks.saturating_mul(CHUNK_LEN).saturating_add(last))
+        let last = if ended && self.to_end { rest.saturating_sub(TAG_LEN) } else { 0 };
+        // What is given out of it, counted from the first chunk that is read.
+        chunks.saturating_mul(CHUNK_LEN).saturating_add(last).saturating_sub(self.skip).min(self.take)
     }
 
     /// The plaintext bytes of one chunk, counted from the first that is read, that are given out.
@@ -67,11 +63,6 @@ impl Extent {
     pub(crate) fn whole_chunks(&self, chunk: u64) -> u64 {
         let start = chunk.saturating_mul(CHUNK_LEN);
         if start < self.skip { 0 } else { self.skip.saturating_add(self.take).saturating_sub(start) / CHUNK_LEN }
-    }
-
-    /// What is given out of so many plaintext bytes, counted from the first chunk that is read.
-    fn clip(&self, plaintext: u64) -> u64 {
-        plaintext.saturating_sub(self.skip).min(self.take)
     }
 
     /// The chunks of a message of so many bytes that hold these plaintext bytes, and where they lie in the message.
@@ -125,7 +116,7 @@ impl EachLayer<Extent> {
 
     /// As [`Extent::given`], through every layer.
     fn given(&self, stored: u64) -> u64 {
-        self.iter().fold(stored, |stored, extent| extent.given(stored))
+        self.iter().fold(stored, |stored, extent| extent.given(stored, false))
     }
 }
 

@@ -1,3 +1,4 @@
+// Floor 0, a noun: any module may use it.
 //! Lengths and offsets of the format, both ways, in `u64`, and what to fetch for a range; nothing here needs a key.
 //!
 //! Nothing here can panic or wrap.

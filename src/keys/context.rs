@@ -20,7 +20,7 @@ const MAX_LEN: usize = 8_192;
 /// ```
 /// # fn main() -> atrest::Result<()> {
 /// use atrest::{EncryptionContext, SseKms};
-/// let mode = SseKms::new("alias/app").context(EncryptionContext::new().with("team", "photos")?);
+/// let mode = SseKms::new("alias/app").with_context(EncryptionContext::new().with("team", "photos")?);
 /// # Ok(()) }
 /// ```
 ///

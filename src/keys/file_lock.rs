@@ -1,4 +1,4 @@
-//! [`Lock`]: an exclusive lock on a file of its own, which is never removed.
+//! [`FileLock`]: an exclusive lock on a file of its own, which is never removed.
 
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, ErrorKind};
@@ -7,13 +7,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::error::Said;
-use crate::files::{give_to_owner_of, identity, never_waiting, not_regular, owners_alone};
+use crate::files::{copy_owner, identity, never_waiting, not_regular, owners_alone};
 
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Lock(File);
+pub(crate) struct FileLock(File);
 
-impl Lock {
+impl FileLock {
     /// Waits for the lock, at most this long. A lock file that is made here belongs to the owner of the file that it
     /// guards, so that a change by root locks no other user out.
     ///
@@ -63,7 +63,7 @@ impl Lock {
     }
 }
 
-impl Drop for Lock {
+impl Drop for FileLock {
     fn drop(&mut self) {
         // Closing is not enough: a process that is being started elsewhere in this one has the file open too, for a
         // moment.
@@ -81,7 +81,7 @@ fn open(path: &Path, owner: Option<&Metadata>) -> io::Result<File> {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             match owners_alone().write(true).create_new(true).open(path) {
                 // SECURITY: only a file that was just made is given away; one that was there may be a link to any file.
-                Ok(file) => match owner.map_or(Ok(()), |owner| give_to_owner_of(&file, owner)) {
+                Ok(file) => match owner.map_or(Ok(()), |owner| copy_owner(&file, owner)) {
                     Ok(()) => Ok(file),
                     Err(error) => {
                         let _ = fs::remove_file(path); // left behind it would lock the owner out

@@ -20,9 +20,9 @@ pub(super) struct FileStorage {
     lock_limit: Duration,
     clock: Arc<dyn Clock>,
     /// What the file looked like when these bytes were read.
-    looked: Mutex<Option<(StorageTag, Fingerprint)>>,
+    last_read: Mutex<Option<(StorageTag, Fingerprint)>>,
     /// The file was replaced and its directory could not be synchronised.
-    unsettled: AtomicBool,
+    directory_unsynced: AtomicBool,
     reading: Worker,
     changing: Worker,
 }
@@ -33,8 +33,8 @@ impl FileStorage {
             file: Arc::new(StoredFile::at(path, MAX_SEALED_LEN)?),
             lock_limit,
             clock,
-            looked: Mutex::default(),
-            unsettled: AtomicBool::new(false),
+            last_read: Mutex::default(),
+            directory_unsynced: AtomicBool::new(false),
             reading: Worker::default(),
             changing: Worker::default(),
         })
@@ -42,14 +42,14 @@ impl FileStorage {
 
     /// PERF: a file that did not change costs one `open` and one `fstat`.
     fn read(&self, known: Option<&StorageTag>) -> io::Result<Loaded> {
-        if self.unsettled.load(Ordering::Acquire) {
-            self.file.settle().map_err(as_io)?;
-            self.unsettled.store(false, Ordering::Release);
+        if self.directory_unsynced.load(Ordering::Acquire) {
+            self.file.sync_directory().map_err(as_io)?;
+            self.directory_unsynced.store(false, Ordering::Release);
         }
         let (file, metadata) = self.file.open()?;
         let fingerprint = Fingerprint::of(&metadata, self.clock.wall());
-        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        if let (Some(known), Some((tag, before)), Some(now)) = (known, &looked, fingerprint)
+        let last_read = self.last_read.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let (Some(known), Some((tag, before)), Some(now)) = (known, &last_read, fingerprint)
             && known == tag
             && *before == now
         {
@@ -60,7 +60,7 @@ impl FileStorage {
         let fingerprint = fingerprint.filter(|before| {
             file.metadata().is_ok_and(|after| Fingerprint::of(&after, self.clock.wall()) == Some(*before))
         });
-        *self.looked.lock().unwrap_or_else(PoisonError::into_inner) = fingerprint.map(|seen| (tag.clone(), seen));
+        *self.last_read.lock().unwrap_or_else(PoisonError::into_inner) = fingerprint.map(|seen| (tag.clone(), seen));
         if known == Some(&tag) {
             return Ok(Loaded::Unchanged);
         }
@@ -75,7 +75,7 @@ impl FileStorage {
             Err(NotReplaced::Conflict) => Ok(Replaced::Conflict),
             Err(NotReplaced::Refused(error)) => Err(as_io(error)),
             Err(NotReplaced::Unknown(_)) => {
-                self.unsettled.store(true, Ordering::Release);
+                self.directory_unsynced.store(true, Ordering::Release);
                 Ok(Replaced::Unknown)
             }
         }
@@ -128,7 +128,7 @@ mod tests {
         assert!(matches!(storage.read(None).unwrap(), Loaded::Sealed(sealed, _) if sealed == b"bytes"));
         // Other bytes in memory, under the fingerprint of the file: a read of the file would tell.
         let other = StorageTag::new("other");
-        storage.looked.lock().unwrap().as_mut().unwrap().0 = other.clone();
+        storage.last_read.lock().unwrap().as_mut().unwrap().0 = other.clone();
         assert!(matches!(storage.read(Some(&other)).unwrap(), Loaded::Unchanged));
         std::fs::write(&path, "BYTES").unwrap();
         assert!(matches!(storage.read(Some(&other)).unwrap(), Loaded::Sealed(sealed, _) if sealed == b"BYTES"));

@@ -1,19 +1,25 @@
 //! The keyring: a primary master key that wraps, and older versions that still unwrap.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use super::keyring_blocking::BlockingKeyring;
+use super::keyring_builder::KeyringBuilder;
 use super::keyring_record::Recorder;
-use super::keyring_shared::Kept;
 #[cfg(feature = "embedded-kms")]
-use super::keyring_shared::Whole;
-use super::keyring_state::{State, Version, VersionState};
+use super::keyring_shared::KeyringOwner;
+use super::keyring_shared::KeyringPlace;
+use super::keyring_state::{KeyringState, MasterVersion, VersionState};
+use super::keyring_storage::KeyringStorage;
 use super::keyring_stored::Stored;
 use super::root_key::RootKey;
+use super::sources::Sources;
 use super::{is_key_id, sealed_keyring};
-use crate::clock::{now, time};
+use crate::clock::time;
+use crate::crypto::Generator;
+use crate::crypto::random::TryCryptoRng;
 use crate::error::{
     Error, IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, Limit, Misuse, OtherHistory, Result,
 };
@@ -23,7 +29,7 @@ use crate::secret::MasterKey;
 /// Versions of the master key that SSE-S3 and the outer layer of DSSE-KMS wrap data keys with.
 ///
 /// A handle: clones share one keyring, and an [`Sse`](crate::Sse) built on one wraps its next object under the primary
-/// of that moment. A keyring of a [`KeyringFile`](crate::KeyringFile) stores every change before the change takes
+/// of that moment. A keyring of a [`KeyringBuilder`](crate::KeyringBuilder) stores every change before the change takes
 /// effect. A keyring that is made here is stored nowhere, and refuses changes unless [it is
 /// said](Self::with_changes_lost_on_exit) that they may be lost.
 ///
@@ -44,7 +50,7 @@ use crate::secret::MasterKey;
 ///
 /// Spec: manual, keys; format, "Sealed files".
 #[derive(Clone)]
-pub struct Keyring(Arc<Kept>);
+pub struct Keyring(Arc<KeyringPlace>);
 
 /// A version of a keyring, without its key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +65,53 @@ pub struct VersionInfo {
 }
 
 impl Keyring {
+    /// Creates a new keyring with one version in a new file.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`KeyringBuilder::create`].
+    pub async fn create(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
+        Self::builder(path).create(root_key).await
+    }
+
+    /// [`create`](Self::create) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`KeyringBuilder::create`].
+    pub fn create_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
+        Self::builder(path).create_blocking(root_key)
+    }
+
+    /// Opens the keyring in a file. Any keyring that the root key opens is accepted; [`KeyringBuilder`] can require a
+    /// key id and a generation.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`KeyringBuilder::open`].
+    pub async fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
+        Self::builder(path).open(root_key).await
+    }
+
+    /// [`open`](Self::open) for callers without a runtime.
+    ///
+    /// # Errors
+    ///
+    /// The errors of [`KeyringBuilder::open`].
+    pub fn open_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
+        Self::builder(path).open_blocking(root_key)
+    }
+
+    /// Returns a builder that creates or opens the keyring of a file with further settings.
+    pub fn builder(path: impl Into<PathBuf>) -> KeyringBuilder {
+        KeyringBuilder::at(path.into())
+    }
+
+    /// Returns a builder that creates or opens the keyring in a storage of the caller.
+    pub fn builder_in(storage: Arc<dyn KeyringStorage>) -> KeyringBuilder {
+        KeyringBuilder::kept_in(storage)
+    }
+
     /// Makes a keyring in memory with one version. Its key id ends in 32 random hex digits.
     ///
     /// It is stored nowhere: what is encrypted under it is lost with it, unless its [`seal`](Self::seal) is kept.
@@ -67,7 +120,7 @@ impl Keyring {
     ///
     /// [`Error::Random`](crate::Error::Random): the operating system gave no randomness.
     pub fn generate() -> Result<Self> {
-        Ok(Self::in_memory(State::generate()?))
+        Ok(Self::in_memory(KeyringState::generate(&Sources::default())?))
     }
 
     /// Rebuilds a keyring in memory from its key id, its versions with their numbers, and the number of its primary.
@@ -81,12 +134,12 @@ impl Keyring {
         primary: u32,
         versions: impl IntoIterator<Item = (u32, VersionState, MasterKey)>,
     ) -> Result<Self> {
-        let mut state = State::empty(key_id.into(), 1, primary, 1);
+        let mut state = KeyringState::empty(key_id.into(), 1, primary, 1);
         if !is_key_id(&state.key_id) {
             return Err(Limit::KeyId.into());
         }
         for (number, version_state, key) in versions {
-            let version = Version { state: version_state, created: now(), key: Arc::new(key) };
+            let version = MasterVersion { state: version_state, created: Sources::default().now(), key: Arc::new(key) };
             let next = number.checked_add(1).ok_or(Misuse::KeyringVersions)?;
             state.next_version = state.next_version.max(next);
             if number == 0 || version_state == VersionState::Gone || state.versions.insert(number, version).is_some() {
@@ -138,6 +191,26 @@ impl Keyring {
         self
     }
 
+    /// Replaces the random generator of a keyring in memory, for all handles: later versions and the salts of
+    /// [`seal`](Self::seal) come from it. A keyring in a storage has the generator of its builder, and one of an
+    /// embedded KMS the generator of the KMS; both stay as they are.
+    ///
+    /// `factory` makes a generator for each draw. For a first version from the same generator call
+    /// [`from_versions`](Self::from_versions).
+    ///
+    /// # Security
+    ///
+    /// A generator that repeats itself repeats keys.
+    #[must_use]
+    pub fn with_generator<R>(self, factory: impl Fn() -> R + Send + Sync + 'static) -> Self
+    where
+        R: TryCryptoRng,
+        R::Error: Send + Sync + 'static,
+    {
+        self.0.replace_generator(Generator::new(factory));
+        self
+    }
+
     /// The verbs that read or change what is stored, for callers without a runtime.
     pub fn blocking(&self) -> BlockingKeyring {
         BlockingKeyring::new(self.clone())
@@ -156,7 +229,8 @@ impl Keyring {
     /// Under a passphrase it costs Argon2id, on a thread of its own.
     pub async fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
         let (state, root_key) = (self.whole_state()?, root_key.clone());
-        let sealing = offload(move || sealed_keyring::seal(&state, &root_key)).map_err(no_thread)?;
+        let generator = self.0.sources().generator;
+        let sealing = offload(move || sealed_keyring::seal(&state, &root_key, &generator)).map_err(no_thread)?;
         sealing.await.map_err(no_thread)?
     }
 
@@ -177,7 +251,7 @@ impl Keyring {
 
     /// Every version there is, in ascending order of number, and those that are gone from the stored keyring.
     pub fn versions(&self) -> Vec<VersionInfo> {
-        let info = |number: u32, state: VersionState, version: &Version| VersionInfo {
+        let info = |number: u32, state: VersionState, version: &MasterVersion| VersionInfo {
             number,
             state,
             created: time(version.created),
@@ -193,7 +267,7 @@ impl Keyring {
     /// When the stored keyring was last read, by the wall clock of this machine. `None` for a keyring that no other
     /// process changes: one in memory, or of the embedded KMS.
     ///
-    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringFile::max_age), and the keyring cannot be
+    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringBuilder::max_age), and the keyring cannot be
     /// read again.
     pub fn last_read(&self) -> Option<SystemTime> {
         self.0.stored().ok().map(|stored| stored.last_read())
@@ -215,29 +289,34 @@ impl Keyring {
 
     /// A keyring in a storage.
     pub(super) fn stored_in(stored: Stored) -> Self {
-        Self(Arc::new(Kept::Stored(Arc::new(stored))))
+        Self(Arc::new(KeyringPlace::Stored(Arc::new(stored))))
     }
 
     /// A keyring that is a part of something else.
     #[cfg(feature = "embedded-kms")]
-    pub(crate) fn within(state: State, whole: Arc<dyn Whole>) -> Self {
-        Self(Arc::new(Kept::within(state, whole)))
+    pub(crate) fn within(state: KeyringState, whole: Arc<dyn KeyringOwner>, sources: Sources) -> Self {
+        Self(Arc::new(KeyringPlace::within(state, whole, sources)))
     }
 
-    pub(super) fn in_memory(state: State) -> Self {
-        Self(Arc::new(Kept::nowhere(state)))
+    pub(super) fn in_memory(state: KeyringState) -> Self {
+        Self(Arc::new(KeyringPlace::nowhere(state)))
     }
 
-    pub(super) fn kept(&self) -> &Kept {
+    pub(super) fn kept(&self) -> &KeyringPlace {
         &self.0
     }
 
-    pub(crate) fn state(&self) -> Arc<State> {
+    /// The clock and the generator of the keyring.
+    pub(crate) fn sources(&self) -> Sources {
+        self.0.sources()
+    }
+
+    pub(crate) fn state(&self) -> Arc<KeyringState> {
         self.0.state()
     }
 
     /// The state with every key that is in memory.
-    pub(crate) fn whole_state(&self) -> Result<State> {
+    pub(crate) fn whole_state(&self) -> Result<KeyringState> {
         Ok(self.state().with_gone_as_disabled()?)
     }
 
@@ -248,7 +327,6 @@ impl Keyring {
 
     /// The key that wraps, with its id and number, all of one moment. A stored keyring is read again first where the
     /// last read is longer ago than it may be.
-    //= manual/format.md#retiring-a-key-version
     pub(crate) async fn wrapping_key(&self) -> Result<(String, u32, Arc<MasterKey>)> {
         if let Ok(stored) = self.0.stored() {
             stored.fresh().await?;
@@ -270,7 +348,7 @@ impl Keyring {
     }
 
     /// The key of a version in this state. `unread` is why the stored keyring could not be read again.
-    pub(super) fn key_of(&self, state: &State, version: u32, unread: Option<&Error>) -> Result<Arc<MasterKey>> {
+    pub(super) fn key_of(&self, state: &KeyringState, version: u32, unread: Option<&Error>) -> Result<Arc<MasterKey>> {
         if let Some(key) = usable(state, version) {
             return Ok(key);
         }
@@ -301,7 +379,7 @@ impl Keyring {
     }
 }
 
-pub(super) fn usable(state: &State, version: u32) -> Option<Arc<MasterKey>> {
+pub(super) fn usable(state: &KeyringState, version: u32) -> Option<Arc<MasterKey>> {
     let version = state.versions.get(&version)?;
     (version.state != VersionState::Disabled).then(|| version.key.clone())
 }

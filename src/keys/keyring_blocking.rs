@@ -25,7 +25,7 @@ impl BlockingKeyring {
     ///
     /// As there.
     pub fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
-        sealed_keyring::seal(&self.0.whole_state()?, root_key)
+        sealed_keyring::seal(&self.0.whole_state()?, root_key, &self.0.kept().sources().generator)
     }
 
     /// See [`Keyring::stage`].

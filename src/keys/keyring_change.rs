@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use super::keyring_record::KeyringRecord;
 use super::keyring_shared::Change;
-use super::keyring_state::State;
+use super::keyring_state::KeyringState;
 use super::keyring_storage::{Loaded, Replaced, StorageTag};
 use super::keyring_stored::Stored;
 use super::sealed_keyring;
@@ -24,7 +24,7 @@ pub(super) enum Alteration {
 
 /// How an attempt to store a state ended.
 enum Attempt {
-    Stored(State),
+    Stored(KeyringState),
     Conflict,
 }
 
@@ -36,7 +36,7 @@ impl Stored {
                 let seen = self.seen();
                 (seen.epoch, seen.tag.clone())
             };
-            let began = Moment::now(&*self.manner.clock);
+            let began = Moment::now(&*self.options.sources.clock);
             let Some((sealed, tag)) = self.load(Some(known)).await? else {
                 let mut seen = self.seen();
                 if seen.epoch != epoch {
@@ -79,7 +79,7 @@ impl Stored {
     }
 
     /// Does one thing to what is stored.
-    pub(super) async fn carry_out(&self, alteration: &Alteration) -> Result<State> {
+    pub(super) async fn carry_out(&self, alteration: &Alteration) -> Result<KeyringState> {
         let began = Instant::now();
         loop {
             let attempt = match alteration {
@@ -89,7 +89,7 @@ impl Stored {
             };
             match attempt {
                 Attempt::Stored(state) => return Ok(state),
-                Attempt::Conflict if began.elapsed() > self.manner.wait => return Err(KeyringError::Conflict.into()),
+                Attempt::Conflict if began.elapsed() > self.options.wait => return Err(KeyringError::Conflict.into()),
                 Attempt::Conflict => {}
             }
         }
@@ -133,8 +133,8 @@ impl Stored {
         self.store(&before, own, tag).await
     }
 
-    async fn adopt(&self, lost: &std::sync::Mutex<Vec<u32>>) -> Result<State> {
-        let began = Moment::now(&*self.manner.clock);
+    async fn adopt(&self, lost: &std::sync::Mutex<Vec<u32>>) -> Result<KeyringState> {
+        let began = Moment::now(&*self.options.sources.clock);
         let (sealed, tag) = self.load(None).await?.ok_or(ErrorKind::InvalidData).map_err(cannot_be_read)?;
         let opened = self.open(&sealed).await?;
         self.record(&self.current.get(), &opened, None).await?;
@@ -149,8 +149,8 @@ impl Stored {
     }
 
     /// Puts a state on record, seals it, and stores it if the storage still has this tag.
-    async fn store(&self, before: &State, state: State, tag: Option<StorageTag>) -> Result<Attempt> {
-        let began = Moment::now(&*self.manner.clock);
+    async fn store(&self, before: &KeyringState, state: KeyringState, tag: Option<StorageTag>) -> Result<Attempt> {
+        let began = Moment::now(&*self.options.sources.clock);
         let sealed = self.seal(state.clone()).await?;
         self.record(before, &state, None).await?;
         let replaced = self.limited(self.storage.clone().replace(sealed.clone(), tag)).await;
@@ -186,12 +186,12 @@ impl Stored {
     }
 
     /// Takes a state that was stored, unless a read has already shown it or a later one.
-    fn take(&self, state: State, tag: StorageTag, began: Moment) {
+    fn take(&self, state: KeyringState, tag: StorageTag, began: Moment) {
         let mut seen = self.seen();
         if self.current.get().generation < state.generation {
             let gone = self.current.get().gone.clone();
             let gone = gone.into_iter().filter(|(number, _)| !state.versions.contains_key(number)).collect();
-            self.current.set(State { gone, ..state });
+            self.current.set(KeyringState { gone, ..state });
             seen.epoch += 1;
             (seen.tag, seen.read) = (tag, began);
             (seen.refused, seen.history, seen.pending) = (None, None, None);
@@ -208,7 +208,7 @@ impl Stored {
         }
     }
 
-    async fn open(&self, sealed: &[u8]) -> Result<State> {
+    async fn open(&self, sealed: &[u8]) -> Result<KeyringState> {
         let pending = self.seen().pending.clone();
         if let Some((_, state)) = pending.filter(|(ours, _)| ours == sealed) {
             return Ok(state);
@@ -218,9 +218,9 @@ impl Stored {
         opening.await.map_err(cannot_be_read)?
     }
 
-    async fn seal(&self, state: State) -> Result<Vec<u8>> {
-        let root_key = self.root_key.clone();
-        let sealing = self.worker.run(move || sealed_keyring::seal(&state, &root_key));
+    async fn seal(&self, state: KeyringState) -> Result<Vec<u8>> {
+        let (root_key, generator) = (self.root_key.clone(), self.options.sources.generator.clone());
+        let sealing = self.worker.run(move || sealed_keyring::seal(&state, &root_key, &generator));
         sealing.await.map_err(cannot_be_changed)?
     }
 
@@ -231,7 +231,7 @@ impl Stored {
         (seen.epoch == epoch && refused == sealed).then(|| Err(error.clone()))
     }
 
-    async fn record(&self, before: &State, after: &State, error: Option<&Error>) -> Result<()> {
+    async fn record(&self, before: &KeyringState, after: &KeyringState, error: Option<&Error>) -> Result<()> {
         let Some(recorder) = self.recorder.get() else {
             return Ok(());
         };

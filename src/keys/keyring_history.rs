@@ -2,18 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use super::keyring_state::{State, Version, VersionState};
+use super::keyring_state::{KeyringState, MasterVersion, VersionState};
 use crate::crypto::constant_time_eq;
 use crate::error::{Limit, OtherHistory, Result};
 
-impl State {
+impl KeyringState {
     /// What a stored keyring makes of this state, which was seen before: the stored one, with the versions that it no
     /// longer has set apart as gone.
     ///
     /// # Errors
     ///
     /// The stored keyring does not continue this one.
-    //= manual/format.md#the-keyring
     pub(super) fn continued_by(&self, stored: Self) -> Result<Self, OtherHistory> {
         if stored.key_id != self.key_id {
             return Err(OtherHistory::KeyId);
@@ -44,7 +43,7 @@ impl State {
     /// there, or will give the number to another key yet.
     pub(super) fn given_up_for(&self, stored: Self) -> (Self, Vec<u32>) {
         let same_keyring = stored.key_id == self.key_id;
-        let is_kept = |number: u32, version: &Version| match stored.versions.get(&number) {
+        let is_kept = |number: u32, version: &MasterVersion| match stored.versions.get(&number) {
             Some(other) => other.is_same_key(version),
             None => number < stored.next_version,
         };
@@ -80,7 +79,7 @@ impl State {
         let gone = std::mem::take(&mut whole.gone);
         whole
             .versions
-            .extend(gone.into_iter().map(|(number, v)| (number, Version { state: VersionState::Disabled, ..v })));
+            .extend(gone.into_iter().map(|(number, v)| (number, MasterVersion { state: VersionState::Disabled, ..v })));
         if whole.versions.len() > usize::from(u16::MAX) { Err(Limit::Keyring) } else { Ok(whole) }
     }
 
@@ -114,12 +113,12 @@ impl State {
     }
 
     /// A version whose key is in memory.
-    fn known(&self, number: u32) -> Option<&Version> {
+    fn known(&self, number: u32) -> Option<&MasterVersion> {
         self.versions.get(&number).or_else(|| self.gone.get(&number))
     }
 
     fn has_content_of(&self, other: &Self) -> bool {
-        let alike = |(number, version): (&u32, &Version)| {
+        let alike = |(number, version): (&u32, &MasterVersion)| {
             other.versions.get(number).is_some_and(|v| (v.state, v.created) == (version.state, version.created))
         };
         (self.primary, self.next_version, self.versions.len())
@@ -128,14 +127,14 @@ impl State {
     }
 
     /// The versions in memory that another state does not have.
-    fn not_in(&self, stored: &Self) -> BTreeMap<u32, Version> {
+    fn not_in(&self, stored: &Self) -> BTreeMap<u32, MasterVersion> {
         let known = self.versions.iter().chain(&self.gone);
         let gone = known.filter(|(number, _)| !stored.versions.contains_key(number));
         gone.map(|(number, version)| (*number, version.clone())).collect()
     }
 }
 
-impl Version {
+impl MasterVersion {
     fn is_same_key(&self, other: &Self) -> bool {
         constant_time_eq(self.key.expose_secret(), other.key.expose_secret())
     }

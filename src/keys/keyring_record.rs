@@ -34,7 +34,7 @@ mod tests {
 
     use super::*;
     use crate::error::AuditError;
-    use crate::keys::{KeyringFile, RootKey};
+    use crate::keys::{Keyring, RootKey};
 
     #[derive(Default)]
     struct Kept {
@@ -59,7 +59,7 @@ mod tests {
     fn a_change_is_on_record_before_it_is_stored_and_again_where_it_was_not() {
         let directory = tempfile::tempdir().unwrap();
         let (path, root_key) = (directory.path().join("master.atrest"), RootKey::generate().unwrap());
-        let keyring = KeyringFile::create_blocking(&path, &root_key).unwrap();
+        let keyring = Keyring::create_blocking(&path, &root_key).unwrap();
         let kept = Arc::new(Kept::default());
         keyring.record_changes(kept.clone());
         keyring.blocking().rotate().unwrap();

@@ -3,68 +3,93 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use super::keyring_state::State;
+use super::keyring_state::KeyringState;
 use super::keyring_stored::Stored;
+use super::sources::Sources;
+use crate::crypto::Generator;
 use crate::error::{IoError, KeyringError, Misuse, Result};
 use crate::offload::Worker;
 
 /// A change of a keyring. It is applied again where others changed the keyring meanwhile.
-pub(crate) type Change = Arc<dyn Fn(&mut State) -> Result<()> + Send + Sync>;
+pub(crate) type Change = Arc<dyn Fn(&mut KeyringState) -> Result<()> + Send + Sync>;
 
 /// A state that is read by all and replaced whole. Its lock is never held over I/O.
-pub(super) struct Current(RwLock<Arc<State>>);
+pub(super) struct Current(RwLock<Arc<KeyringState>>);
 
 impl Current {
-    pub(super) fn new(state: State) -> Self {
+    pub(super) fn new(state: KeyringState) -> Self {
         Self(RwLock::new(Arc::new(state)))
     }
 
-    pub(super) fn get(&self) -> Arc<State> {
+    pub(super) fn get(&self) -> Arc<KeyringState> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    pub(super) fn set(&self, state: State) {
+    pub(super) fn set(&self, state: KeyringState) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
 }
 
 /// Something else that a keyring is a part of, and that no other process changes: the key store of the embedded KMS.
-pub(crate) trait Whole: Send + Sync + 'static {
+pub(crate) trait KeyringOwner: Send + Sync + 'static {
     /// Changes the keyring in it, and stores the whole. May block: it is called on a thread of the keyring's own.
-    fn update(&self, change: &Change) -> Result<State>;
+    fn update(&self, change: &Change) -> Result<KeyringState>;
 }
 
 /// Where a keyring is kept.
-pub(super) enum Kept {
+pub(super) enum KeyringPlace {
     Nowhere {
         current: Current,
         may_change: AtomicBool,
         changing: Mutex<()>,
+        sources: Mutex<Sources>,
     },
     #[cfg_attr(not(feature = "embedded-kms"), expect(dead_code, reason = "the key store is the only whole"))]
     Within {
         current: Arc<Current>,
-        whole: Arc<dyn Whole>,
+        whole: Arc<dyn KeyringOwner>,
         worker: Worker,
+        sources: Sources,
     },
     Stored(Arc<Stored>),
 }
 
-impl Kept {
-    pub(super) fn nowhere(state: State) -> Self {
-        Self::Nowhere { current: Current::new(state), may_change: AtomicBool::new(false), changing: Mutex::new(()) }
+impl KeyringPlace {
+    pub(super) fn nowhere(state: KeyringState) -> Self {
+        Self::Nowhere {
+            current: Current::new(state),
+            may_change: AtomicBool::new(false),
+            changing: Mutex::new(()),
+            sources: Mutex::default(),
+        }
     }
 
     #[cfg(feature = "embedded-kms")]
-    pub(super) fn within(state: State, whole: Arc<dyn Whole>) -> Self {
-        Self::Within { current: Arc::new(Current::new(state)), whole, worker: Worker::default() }
+    pub(super) fn within(state: KeyringState, whole: Arc<dyn KeyringOwner>, sources: Sources) -> Self {
+        Self::Within { current: Arc::new(Current::new(state)), whole, worker: Worker::default(), sources }
     }
 
-    pub(super) fn state(&self) -> Arc<State> {
+    pub(super) fn state(&self) -> Arc<KeyringState> {
         match self {
             Self::Nowhere { current, .. } => current.get(),
             Self::Within { current, .. } => current.get(),
             Self::Stored(stored) => stored.current.get(),
+        }
+    }
+
+    /// The clock and the generator of the keyring.
+    pub(super) fn sources(&self) -> Sources {
+        match self {
+            Self::Nowhere { sources, .. } => sources.lock().unwrap_or_else(PoisonError::into_inner).clone(),
+            Self::Within { sources, .. } => sources.clone(),
+            Self::Stored(stored) => stored.options.sources.clone(),
+        }
+    }
+
+    /// Replaces the generator of a keyring in memory; any other keyring stays as it is.
+    pub(super) fn replace_generator(&self, generator: Generator) {
+        if let Self::Nowhere { sources, .. } = self {
+            sources.lock().unwrap_or_else(PoisonError::into_inner).generator = generator;
         }
     }
 
@@ -74,7 +99,7 @@ impl Kept {
         }
     }
 
-    pub(super) async fn change(&self, change: Change) -> Result<State> {
+    pub(super) async fn change(&self, change: Change) -> Result<KeyringState> {
         match self {
             Self::Nowhere { may_change, .. } if !may_change.load(Ordering::Relaxed) => {
                 Err(Misuse::KeyringNotStored.into())
@@ -85,7 +110,7 @@ impl Kept {
                 current.set(changed.clone());
                 Ok(changed)
             }
-            Self::Within { current, whole, worker } => {
+            Self::Within { current, whole, worker, .. } => {
                 let (current, whole) = (current.clone(), whole.clone());
                 let update = move || whole.update(&change).inspect(|state| current.set(state.clone()));
                 worker.run(update).await.map_err(|error| IoError::new("the keyring cannot be changed", error))?

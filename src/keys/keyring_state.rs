@@ -4,26 +4,25 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::is_key_id;
+use super::sources::Sources;
 use super::usage::KeyUsage;
-use crate::clock::now;
-use crate::crypto::Generator;
 use crate::error::{Error, KeyringError, Limit, Result, SealedFileError};
 use crate::secret::MasterKey;
 
 /// Everything a keyring is, at one moment.
 #[derive(Clone)]
-pub(crate) struct State {
+pub(crate) struct KeyringState {
     pub(crate) key_id: String,
     pub(crate) generation: u64,
     pub(crate) primary: u32,
     pub(crate) next_version: u32,
-    pub(crate) versions: BTreeMap<u32, Version>,
+    pub(crate) versions: BTreeMap<u32, MasterVersion>,
     /// Versions that the stored keyring had and no longer has: they open nothing, and their keys are not lost yet.
-    pub(crate) gone: BTreeMap<u32, Version>,
+    pub(crate) gone: BTreeMap<u32, MasterVersion>,
 }
 
 #[derive(Clone)]
-pub(crate) struct Version {
+pub(crate) struct MasterVersion {
     pub(crate) state: VersionState,
     /// Milliseconds since 1970.
     pub(crate) created: u64,
@@ -57,21 +56,21 @@ impl VersionState {
     }
 }
 
-impl State {
+impl KeyringState {
     pub(super) fn empty(key_id: String, generation: u64, primary: u32, next_version: u32) -> Self {
         Self { key_id, generation, primary, next_version, versions: BTreeMap::new(), gone: BTreeMap::new() }
     }
 
-    /// A new keyring with one version.
-    pub(crate) fn generate() -> Result<Self> {
+    /// Makes a new keyring with one version.
+    pub(crate) fn generate(sources: &Sources) -> Result<Self> {
         use std::fmt::Write;
 
         let mut key_id = String::from("atrest-");
-        for byte in Generator::default().bytes::<16>()? {
+        for byte in sources.generator.bytes::<16>()? {
             let _ = write!(key_id, "{byte:02x}"); // a String takes whatever is written
         }
         let mut state = Self::empty(key_id, 1, 1, 1);
-        state.stage()?;
+        state.stage(sources)?;
         state.activate(1)?;
         Ok(state)
     }
@@ -86,7 +85,7 @@ impl State {
         generation: u64,
         primary: u32,
         next_version: u32,
-        versions: impl IntoIterator<Item = (u32, Version)>,
+        versions: impl IntoIterator<Item = (u32, MasterVersion)>,
     ) -> Result<Self, SealedFileError> {
         if !is_key_id(&key_id) {
             return Err(SealedFileError::Malformed("its key id"));
@@ -114,13 +113,14 @@ impl State {
         Ok(changed)
     }
 
-    pub(super) fn stage(&mut self) -> Result<()> {
+    pub(super) fn stage(&mut self, sources: &Sources) -> Result<()> {
         let number = self.next_version;
         self.next_version = number.checked_add(1).ok_or(Limit::Keyring)?;
         if self.versions.len() >= usize::from(u16::MAX) {
             return Err(Limit::Keyring.into());
         }
-        let version = Version { state: VersionState::Staged, created: now(), key: Arc::new(MasterKey::generate()?) };
+        let key = Arc::new(MasterKey::from_secret(sources.generator.secret()?));
+        let version = MasterVersion { state: VersionState::Staged, created: sources.now(), key };
         self.versions.insert(number, version);
         Ok(())
     }
@@ -178,7 +178,7 @@ impl State {
         }
     }
 
-    fn version(&mut self, number: u32) -> Result<&mut Version, Error> {
+    fn version(&mut self, number: u32) -> Result<&mut MasterVersion, Error> {
         self.versions.get_mut(&number).ok_or_else(|| KeyringError::VersionUnknown(number).into())
     }
 }

@@ -18,7 +18,7 @@ pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 
 /// ```
 /// use std::io;
 /// use std::sync::{Arc, Mutex};
-/// use atrest::{KeyringFile, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag};
+/// use atrest::{Keyring, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag};
 ///
 /// /// Stands for a table with one row: the bytes and how often they were replaced.
 /// #[derive(Default)]
@@ -50,16 +50,16 @@ pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 
 /// # fn main() -> atrest::Result<()> {
 /// # let root_key = RootKey::generate()?;
 /// let row = Arc::new(Row::default());
-/// let keyring = KeyringFile::kept_in(row.clone()).create_new_blocking(&root_key)?;
+/// let keyring = Keyring::builder_in(row.clone()).create_blocking(&root_key)?;
 /// keyring.blocking().rotate()?;
-/// let opened = KeyringFile::kept_in(row).open_expecting_blocking(&root_key)?;
+/// let opened = Keyring::builder_in(row).open_blocking(&root_key)?;
 /// assert_eq!(opened.primary(), 2);
 /// # Ok(()) }
 /// ```
 ///
 /// The futures are polled on a thread of the library's own, outside any async runtime, and while a keyring is opened or
 /// created on the caller's. An implementation that needs a reactor brings its own. The futures do not block. One that
-/// does not end within the keyring's [`wait`](crate::KeyringFile::wait) is dropped.
+/// does not end within the keyring's [`wait`](crate::KeyringBuilder::wait) is dropped.
 ///
 /// # Security
 ///

@@ -12,21 +12,22 @@ use super::engine::Engine;
 use super::keyring_change::Alteration;
 use super::keyring_record::Recorder;
 use super::keyring_shared::{Change, Current};
-use super::keyring_state::State;
+use super::keyring_state::KeyringState;
 use super::keyring_storage::{KeyringStorage, StorageTag};
 use super::root_key::RootKey;
-use crate::clock::{Clock, Moment};
+use super::sources::Sources;
+use crate::clock::Moment;
 use crate::error::{
     Error, IoError, KeyProviderError, KeyProviderErrorKind, KeyringError, OtherHistory, Result, Unexpected,
 };
 use crate::offload::Worker;
 
-/// How a keyring in a storage behaves.
+/// The settings of a keyring in a storage.
 #[derive(Clone)]
-pub(super) struct Manner {
+pub(super) struct StoreOptions {
     pub(super) max_age: Duration,
     pub(super) wait: Duration,
-    pub(super) clock: Arc<dyn Clock>,
+    pub(super) sources: Sources,
 }
 
 /// A keyring in a storage, with all that was seen of the storage.
@@ -34,9 +35,9 @@ pub(super) struct Stored {
     pub(super) current: Current,
     pub(super) storage: Arc<dyn KeyringStorage>,
     pub(super) root_key: RootKey,
-    pub(super) manner: Manner,
+    pub(super) options: StoreOptions,
     pub(super) recorder: OnceLock<Arc<dyn Recorder>>,
-    seen: Mutex<Seen>,
+    seen: Mutex<StorageView>,
     /// Those who wait for the next read; `None` where no read is under way.
     readers: Mutex<Option<Vec<oneshot::Sender<Result<()>>>>>,
     changes: Mutex<Option<Vec<Arc<Waiting>>>>,
@@ -45,7 +46,7 @@ pub(super) struct Stored {
 }
 
 /// What was seen of the storage. Its lock is never held over I/O.
-pub(super) struct Seen {
+pub(super) struct StorageView {
     /// Rises whenever the state or the tag is replaced.
     pub(super) epoch: u64,
     /// Of the stored bytes that the state came from.
@@ -60,32 +61,32 @@ pub(super) struct Seen {
     /// The rule by which the stored keyring has another history.
     pub(super) history: Option<OtherHistory>,
     /// A change of which it is not known whether it is stored.
-    pub(super) pending: Option<(Vec<u8>, State)>,
+    pub(super) pending: Option<(Vec<u8>, KeyringState)>,
 }
 
 /// A change that waits for its turn.
 struct Waiting {
     alteration: Alteration,
-    answer: Mutex<Option<oneshot::Sender<Result<State>>>>,
+    answer: Mutex<Option<oneshot::Sender<Result<KeyringState>>>>,
     begun: AtomicBool,
 }
 
 impl Stored {
     /// A keyring that was read or created at this moment.
     pub(super) fn new(
-        state: State,
+        state: KeyringState,
         tag: StorageTag,
         read: Moment,
         storage: Arc<dyn KeyringStorage>,
         root_key: RootKey,
-        manner: Manner,
+        options: StoreOptions,
     ) -> Self {
-        let seen = Seen { epoch: 0, tag, read, attempted: None, refused: None, history: None, pending: None };
+        let seen = StorageView { epoch: 0, tag, read, attempted: None, refused: None, history: None, pending: None };
         Self {
             current: Current::new(state),
             storage,
             root_key,
-            manner,
+            options,
             recorder: OnceLock::new(),
             seen: Mutex::new(seen),
             readers: Mutex::default(),
@@ -95,7 +96,7 @@ impl Stored {
         }
     }
 
-    pub(super) fn seen(&self) -> MutexGuard<'_, Seen> {
+    pub(super) fn seen(&self) -> MutexGuard<'_, StorageView> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -109,8 +110,8 @@ impl Stored {
     ///
     /// `Unavailable`: the keyring is too old and cannot be read, or what is stored has another history.
     pub(super) async fn fresh(self: &Arc<Self>) -> Result<()> {
-        let clock = &*self.manner.clock;
-        let max_age = self.manner.max_age;
+        let clock = &*self.options.sources.clock;
+        let max_age = self.options.max_age;
         let (age, history) = {
             let seen = self.seen();
             (seen.read.age(clock), seen.history)
@@ -140,10 +141,10 @@ impl Stored {
 
     /// Begins a read that is not waited for, unless one was begun a short while ago.
     fn reload_in_background(self: &Arc<Self>) {
-        let clock = &*self.manner.clock;
+        let clock = &*self.options.sources.clock;
         {
             let mut seen = self.seen();
-            let pause = (self.manner.max_age / 16).min(Duration::from_secs(10));
+            let pause = (self.options.max_age / 16).min(Duration::from_secs(10));
             if seen.attempted.is_some_and(|attempted| attempted.age(clock) < pause) {
                 return;
             }
@@ -182,18 +183,18 @@ impl Stored {
             let reading = AssertUnwindSafe(self.read()).catch_unwind();
             let outcome = reading.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
             for answer in waiting {
-                tell(answer, outcome.clone());
+                send_answer(answer, outcome.clone());
             }
         }
     }
 
-    pub(super) async fn change(self: &Arc<Self>, change: Change) -> Result<State> {
+    pub(super) async fn change(self: &Arc<Self>, change: Change) -> Result<KeyringState> {
         self.alter(Alteration::Change(change)).await
     }
 
     /// Changes what is stored; one change after the other. A change that was begun is finished, whether or not its
     /// caller still waits; one that was not begun when its caller left is never begun.
-    pub(super) async fn alter(self: &Arc<Self>, alteration: Alteration) -> Result<State> {
+    pub(super) async fn alter(self: &Arc<Self>, alteration: Alteration) -> Result<KeyringState> {
         let (answer, answered) = oneshot::channel();
         let answer = Mutex::new(Some(answer));
         let waiting = Arc::new(Waiting { alteration, answer, begun: AtomicBool::new(false) });
@@ -208,7 +209,7 @@ impl Stored {
                 }
             }
         }
-        match self.engine.within(self.manner.wait.saturating_mul(2), answered).await {
+        match self.engine.within(self.options.wait.saturating_mul(2), answered).await {
             Ok(Ok(outcome)) => outcome,
             Err(error) if !waiting.begun.load(Ordering::Acquire) => Err(self.too_late(error)),
             Ok(Err(oneshot::Canceled)) | Err(_) => Err(self.unavailable(KeyringError::OutcomeUnknown)),
@@ -233,13 +234,13 @@ impl Stored {
             let Some(answer) = answer.filter(|answer| !answer.is_canceled()) else { continue };
             let changing = AssertUnwindSafe(self.carry_out(&next.alteration)).catch_unwind();
             let outcome = changing.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
-            tell(answer, outcome);
+            send_answer(answer, outcome);
         }
     }
 
     /// Waits for the storage, at most as long as it may take.
     pub(super) async fn limited<F: Future>(&self, future: F) -> Result<F::Output> {
-        self.engine.within(self.manner.wait, future).await.map_err(|error| self.too_late(error))
+        self.engine.within(self.options.wait, future).await.map_err(|error| self.too_late(error))
     }
 
     fn too_late(&self, error: std::io::Error) -> Error {
@@ -262,7 +263,7 @@ impl Stored {
 }
 
 /// Answers a caller, who may have left. Their waker is their own, and a panic of it is no concern of the others.
-fn tell<T>(answer: oneshot::Sender<T>, outcome: T) {
+fn send_answer<T>(answer: oneshot::Sender<T>, outcome: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| answer.send(outcome)));
 }
 

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::keyring::Keyring;
 use super::keyring_change::Alteration;
-use super::keyring_state::State;
+use super::keyring_state::KeyringState;
+use super::sources::Sources;
 use super::usage::KeyUsage;
 use crate::error::{Limit, Result};
 
@@ -33,7 +34,7 @@ impl Keyring {
     ///
     /// [`Limit::Keyring`]; [`Error::Random`](crate::Error::Random).
     pub async fn stage(&self) -> Result<u32> {
-        self.change(State::stage).await.map(|state| state.next_version - 1)
+        self.change_with(KeyringState::stage).await.map(|state| state.next_version - 1)
     }
 
     /// Makes a staged or enabled version the primary.
@@ -51,11 +52,11 @@ impl Keyring {
     ///
     /// As [`stage`](Self::stage).
     pub async fn rotate(&self) -> Result<u32> {
-        let rotate = |state: &mut State| {
-            state.stage()?;
+        let rotate = |state: &mut KeyringState, sources: &Sources| {
+            state.stage(sources)?;
             state.activate(state.next_version - 1)
         };
-        self.change(rotate).await.map(|state| state.primary)
+        self.change_with(rotate).await.map(|state| state.primary)
     }
 
     /// Makes a version open nothing until it is enabled again: the rehearsal of retiring it.
@@ -126,7 +127,7 @@ impl Keyring {
         if at_least == u32::MAX {
             return Err(Limit::Keyring.into());
         }
-        let raise = move |state: &mut State| {
+        let raise = move |state: &mut KeyringState| {
             state.next_version = state.next_version.max(at_least);
             Ok(())
         };
@@ -138,7 +139,7 @@ impl Keyring {
     ///
     /// The library reads by itself where an envelope names a version that is not known or disabled, before an upload is
     /// completed, at the beginning of a sweep, and in the background of writes (see
-    /// [`max_age`](crate::KeyringFile::max_age)).
+    /// [`max_age`](crate::KeyringBuilder::max_age)).
     ///
     /// # Errors
     ///
@@ -193,7 +194,19 @@ impl Keyring {
         self.kept().stored()?.alter(Alteration::Replace).await.map(|state| state.generation)
     }
 
-    async fn change(&self, change: impl Fn(&mut State) -> Result<()> + Send + Sync + 'static) -> Result<State> {
+    /// Makes a change that draws a key or records a time.
+    async fn change_with(
+        &self,
+        change: impl Fn(&mut KeyringState, &Sources) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<KeyringState> {
+        let sources = self.kept().sources();
+        self.change(move |state| change(state, &sources)).await
+    }
+
+    async fn change(
+        &self,
+        change: impl Fn(&mut KeyringState) -> Result<()> + Send + Sync + 'static,
+    ) -> Result<KeyringState> {
         self.kept().change(Arc::new(change)).await
     }
 }

@@ -1,3 +1,4 @@
+// Floor 3. May use the floors below: stream, crypto and the nouns.
 //! Keys that wrap keys: whose they are, how they wrap, how they rotate.
 
 #[cfg(feature = "s3")]
@@ -9,8 +10,8 @@ mod file_storage;
 mod key_id;
 mod keyring;
 mod keyring_blocking;
+mod keyring_builder;
 mod keyring_change;
-mod keyring_file;
 mod keyring_history;
 pub(crate) mod keyring_record;
 pub(crate) mod keyring_shared;
@@ -22,12 +23,11 @@ mod provider;
 mod root_key;
 pub(crate) mod sealed_file;
 mod sealed_keyring;
+pub(crate) mod sources;
 pub(crate) mod stored_file;
 pub(crate) mod unwinding;
 mod usage;
 mod wrap;
-#[cfg(any(feature = "embedded-kms", feature = "testing"))]
-pub(crate) mod wrapped_kek;
 mod wrapped_root_key;
 
 pub use context::EncryptionContext;
@@ -36,12 +36,12 @@ pub(crate) use key_id::is_alias;
 pub(crate) use key_id::{MAX_KEY_ID_LEN, are_replicas, is_key_id};
 pub use keyring::{Keyring, VersionInfo};
 pub use keyring_blocking::BlockingKeyring;
-pub use keyring_file::KeyringFile;
+pub use keyring_builder::KeyringBuilder;
 pub use keyring_state::VersionState;
 pub use keyring_storage::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
-pub(crate) use provider::Asked;
 pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+pub(crate) use provider::{MAX_WRAPPED_LEN, RequestedKey};
 pub use root_key::RootKey;
 pub use usage::KeyUsage;
 pub(crate) use usage::VersionUsage;
-pub(crate) use wrap::{WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};
+pub(crate) use wrap::{VERIFIER_LEN, WRAP_SALT_LEN, WRAPPED_KEY_LEN, Wrapping};

@@ -12,7 +12,7 @@ use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
 
 /// The most bytes of a wrapped key.
-pub(super) const MAX_WRAPPED_LEN: usize = 6_144;
+pub(crate) const MAX_WRAPPED_LEN: usize = 6_144;
 
 /// What a key provider answers in its own time.
 pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>> + Send + 'static>>;
@@ -106,13 +106,13 @@ impl fmt::Debug for KeyRequest {
 
 /// The KMS key that a provider is asked for, and with which ids the provider may answer.
 #[derive(Clone, Copy)]
-pub(crate) struct Asked<'a> {
+pub(crate) struct RequestedKey<'a> {
     key_id: &'a str,
     resolved: bool,
     replicas: bool,
 }
 
-impl<'a> Asked<'a> {
+impl<'a> RequestedKey<'a> {
     /// By the name that a caller gave. A key's ARN is answered by that key alone, any other name by any key.
     pub(crate) fn new(key_id: &'a str) -> Self {
         Self { key_id, resolved: is_key_arn(key_id), replicas: false }
@@ -168,7 +168,7 @@ impl GeneratedKey {
     }
 
     /// Gives itself back if its id may answer what was asked, and id and wrapped key can be stored.
-    pub(crate) fn checked(self, asked: Asked<'_>) -> Result<Self, KeyProviderError> {
+    pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<Self, KeyProviderError> {
         if is_alias(&self.key_id) {
             return Err(KeyProviderError::new(KeyProviderErrorKind::Unresolved, asked.key_id));
         }
@@ -231,7 +231,7 @@ impl UnwrappedKey {
     }
 
     /// Gives the key if the KMS key that answered may answer what was asked.
-    pub(crate) fn checked(self, asked: Asked<'_>) -> Result<KeyEncryptionKey, KeyProviderError> {
+    pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<KeyEncryptionKey, KeyProviderError> {
         if !asked.allows(&self.key_id) {
             return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked.key_id));
         }

@@ -26,9 +26,9 @@ const ALL_ZERO: Said = Said("its 32 bytes are all zero");
 /// Keep it apart from the keyring file and from its backups. Cheap to clone: all clones share one copy, which is
 /// wiped with the last of them.
 #[derive(Clone)]
-pub struct RootKey(Arc<Kind>);
+pub struct RootKey(Arc<RootKeyKind>);
 
-pub(super) enum Kind {
+pub(super) enum RootKeyKind {
     Key(Secret),
     Passphrase(Passphrase),
 }
@@ -67,7 +67,7 @@ impl RootKey {
         if bytes.is_empty() {
             return Err(Misuse::EmptyPassphrase.into());
         }
-        Ok(Self(Arc::new(Kind::Passphrase(Passphrase { bytes, accepts: Argon2Cost::ACCEPTED }))))
+        Ok(Self(Arc::new(RootKeyKind::Passphrase(Passphrase { bytes, accepts: Argon2Cost::ACCEPTED }))))
     }
 
     /// The same passphrase, which opens files of up to this Argon2id cost; a dearer file is
@@ -77,9 +77,9 @@ impl RootKey {
     #[must_use]
     pub fn accepting(self, cost: Argon2Cost) -> Self {
         match &*self.0 {
-            Kind::Key(_) => self,
-            Kind::Passphrase(Passphrase { bytes, .. }) => {
-                Self(Arc::new(Kind::Passphrase(Passphrase { bytes: bytes.clone(), accepts: cost })))
+            RootKeyKind::Key(_) => self,
+            RootKeyKind::Passphrase(Passphrase { bytes, .. }) => {
+                Self(Arc::new(RootKeyKind::Passphrase(Passphrase { bytes: bytes.clone(), accepts: cost })))
             }
         }
     }
@@ -145,8 +145,8 @@ impl RootKey {
     ///
     /// A key that is made anew where the old one was lost opens nothing, and hides the loss until something has to be
     /// opened. Use this only where what is under the root key is opened at the same start and by a call that never
-    /// makes a new one in the place of an old one: [`KeyringFile::open`](crate::KeyringFile::open) then gives
-    /// `WrongRootKey`, and [`KeyringFile::create`](crate::KeyringFile::create) refuses to replace a file.
+    /// makes a new one in the place of an old one: [`Keyring::open`](crate::Keyring::open) then gives
+    /// `WrongRootKey`, and [`Keyring::create`](crate::Keyring::create) refuses to replace a file.
     pub fn open_or_create_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match Self::open_file(path) {
@@ -193,10 +193,10 @@ impl RootKey {
     }
 
     pub(super) fn from_secret(secret: Secret) -> Self {
-        Self(Arc::new(Kind::Key(secret)))
+        Self(Arc::new(RootKeyKind::Key(secret)))
     }
 
-    pub(super) fn kind(&self) -> &Kind {
+    pub(super) fn kind(&self) -> &RootKeyKind {
         &self.0
     }
 }

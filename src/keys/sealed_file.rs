@@ -3,7 +3,7 @@
 use bytes::BufMut;
 use zeroize::Zeroizing;
 
-use super::root_key::{Kind as Root, Passphrase, RootKey};
+use super::root_key::{Passphrase, RootKey, RootKeyKind};
 use crate::codec::ByteReader;
 use crate::crypto::passphrase::{Argon2Cost, derive};
 use crate::crypto::{Backend, Crypto, Generator, OneShot, Prk, TAG_LEN, constant_time_eq, label};
@@ -22,7 +22,7 @@ pub(super) const MAX_OVERHEAD: u64 = (MAGIC.len() + 3 + 12 + SALT_LEN + COMMITME
 /// What a sealed file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Kind {
+pub(crate) enum SealedFileKind {
     Keyring = 1,
     #[cfg(feature = "embedded-kms")]
     KeyStore = 2,
@@ -31,16 +31,16 @@ pub(crate) enum Kind {
 /// Seals a payload under a fresh salt.
 ///
 /// Spec: manual, format, "Sealed files".
-pub(crate) fn seal(kind: Kind, root: &RootKey, generator: &Generator, payload: &[u8]) -> Result<Vec<u8>> {
+pub(crate) fn seal(kind: SealedFileKind, root: &RootKey, generator: &Generator, payload: &[u8]) -> Result<Vec<u8>> {
     let mut file = Vec::with_capacity(MAGIC.len() + 15 + SALT_LEN + COMMITMENT_LEN + payload.len() + TAG_LEN);
     file.put_slice(&MAGIC);
     file.put_slice(&[VERSION, kind as u8]);
     let cost = match root.kind() {
-        Root::Key(_) => {
+        RootKeyKind::Key(_) => {
             file.put_u8(KDF_NONE);
             None
         }
-        Root::Passphrase(_) => {
+        RootKeyKind::Passphrase(_) => {
             let cost = Argon2Cost::DEFAULT;
             file.put_u8(KDF_ARGON2ID);
             [cost.memory_kib, cost.passes, cost.lanes].into_iter().for_each(|number| file.put_u32(number));
@@ -63,7 +63,7 @@ pub(crate) fn seal(kind: Kind, root: &RootKey, generator: &Generator, payload: &
 ///
 /// In the order of the manual: not a sealed file, malformed, unsupported, malformed again, another root key,
 /// inauthentic.
-pub(crate) fn open(kind: Kind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
+pub(crate) fn open(kind: SealedFileKind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     if !file.starts_with(&MAGIC) {
         return Err(SealedFileError::NotASealedFile.into());
     }
@@ -80,9 +80,9 @@ pub(crate) fn open(kind: Kind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<
         KDF_ARGON2ID => {
             let cost = Argon2Cost { memory_kib: reader.u32()?, passes: reader.u32()?, lanes: reader.u32()? };
             cost.check(match root.kind() {
-                Root::Passphrase(passphrase) => passphrase.accepts,
+                RootKeyKind::Passphrase(passphrase) => passphrase.accepts,
                 // It costs nothing: a key opens no such file.
-                Root::Key(_) => Argon2Cost::FORMAT,
+                RootKeyKind::Key(_) => Argon2Cost::FORMAT,
             })?;
             Some(cost)
         }
@@ -113,8 +113,8 @@ fn one_shot(
 ) -> Result<(OneShot, [u8; COMMITMENT_LEN]), Error> {
     let derived;
     let secret = match (root.kind(), cost) {
-        (Root::Key(key), None) => key,
-        (Root::Passphrase(Passphrase { bytes, .. }), Some(cost)) => {
+        (RootKeyKind::Key(key), None) => key,
+        (RootKeyKind::Passphrase(Passphrase { bytes, .. }), Some(cost)) => {
             derived = derive(bytes, salt, cost)?;
             &derived
         }

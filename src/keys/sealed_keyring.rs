@@ -11,9 +11,9 @@ use std::sync::Arc;
 use bytes::BufMut;
 use zeroize::Zeroizing;
 
-use super::keyring_state::{State, Version, VersionState};
+use super::keyring_state::{KeyringState, MasterVersion, VersionState};
 use super::root_key::RootKey;
-use super::sealed_file::{self, Kind};
+use super::sealed_file::{self, SealedFileKind};
 use crate::codec::{ByteReader, put_prefixed};
 use crate::crypto::Generator;
 use crate::error::{Result, SealedFileError};
@@ -26,8 +26,8 @@ pub(super) const MAX_SEALED_LEN: u64 =
     sealed_file::MAX_OVERHEAD + 2 + 2_048 + 8 + 4 + 4 + 2 + 65_535 * VERSION_LEN as u64;
 
 /// Seals a keyring under a fresh salt.
-pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
-    sealed_file::seal(Kind::Keyring, root_key, &Generator::default(), &encode(state))
+pub(super) fn seal(state: &KeyringState, root_key: &RootKey, generator: &Generator) -> Result<Vec<u8>> {
+    sealed_file::seal(SealedFileKind::Keyring, root_key, generator, &encode(state))
 }
 
 /// Opens a sealed keyring.
@@ -35,12 +35,12 @@ pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// What opening the file gives; a payload that breaks a rule of the format is malformed.
-pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<State> {
-    decode(&sealed_file::open(Kind::Keyring, root_key, sealed)?)
+pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<KeyringState> {
+    decode(&sealed_file::open(SealedFileKind::Keyring, root_key, sealed)?)
 }
 
 /// Encodes a keyring. The buffer is allocated once, so that growing it leaves no copy of a key behind.
-fn encode(state: &State) -> Zeroizing<Vec<u8>> {
+fn encode(state: &KeyringState) -> Zeroizing<Vec<u8>> {
     let versions_len = state.versions.len().saturating_mul(VERSION_LEN);
     let mut payload =
         Zeroizing::new(Vec::with_capacity(state.key_id.len().saturating_add(versions_len).saturating_add(20)));
@@ -62,7 +62,7 @@ fn encode(state: &State) -> Zeroizing<Vec<u8>> {
     payload
 }
 
-fn decode(payload: &[u8]) -> Result<State> {
+fn decode(payload: &[u8]) -> Result<KeyringState> {
     let mut reader = ByteReader::new(payload, SealedFileError::Malformed);
     let key_id = std::str::from_utf8(reader.prefixed()?).map_err(|_| SealedFileError::Malformed("its key id"))?;
     let (generation, primary, next_version) = (reader.u64()?, reader.u32()?, reader.u32()?);
@@ -82,8 +82,8 @@ fn decode(payload: &[u8]) -> Result<State> {
             Ok(())
         };
         let key = Secret::filled_by(fill, || SealedFileError::Malformed("the key of a version is all zero"))?;
-        versions.push((number, Version { state, created, key: Arc::new(MasterKey::from_secret(key)) }));
+        versions.push((number, MasterVersion { state, created, key: Arc::new(MasterKey::from_secret(key)) }));
     }
     reader.finish()?;
-    Ok(State::stored(key_id.to_owned(), generation, primary, next_version, versions)?)
+    Ok(KeyringState::stored(key_id.to_owned(), generation, primary, next_version, versions)?)
 }

@@ -6,9 +6,9 @@ use std::io::{self, ErrorKind, Write};
 use std::path::{self, Path, PathBuf};
 use std::time::Duration;
 
-use super::file_lock::Lock;
+use super::file_lock::FileLock;
 use crate::error::{IoError, Misuse, Result, Said};
-use crate::files::{directory_of, give_to_owner_of, identity, links, open_regular, owners_alone, read_bounded};
+use crate::files::{copy_owner, directory_of, identity, links, open_regular, owners_alone, read_bounded};
 
 /// Header and commitment of a sealed file, both made from its salt: no two files begin alike.
 #[cfg(feature = "embedded-kms")]
@@ -30,9 +30,9 @@ struct Place {
 }
 
 /// The lock of the file at the end of the links.
-pub(crate) struct Locked {
+pub(crate) struct LockedFile {
     place: Place,
-    lock: Lock,
+    lock: FileLock,
 }
 
 /// What is written in the place of what.
@@ -66,23 +66,23 @@ impl StoredFile {
     }
 
     /// Waits for the lock of the file, at most this long. Not found where a file is to be there and is not.
-    pub(crate) fn lock(&self, exists: bool, limit: Duration) -> Result<Locked, IoError> {
+    pub(crate) fn lock(&self, exists: bool, limit: Duration) -> Result<LockedFile, IoError> {
         let waiting_since = std::time::Instant::now();
         loop {
             let place = self.place(exists)?;
             let owner = fs::metadata(&place.path).ok();
             let left = limit.saturating_sub(waiting_since.elapsed());
-            let lock = Lock::wait(&place.lock, owner.as_ref(), left).map_err(cannot_be_locked)?;
+            let lock = FileLock::wait(&place.lock, owner.as_ref(), left).map_err(cannot_be_locked)?;
             // The links may have been swapped while this waited.
             if self.place(exists)? == place {
-                return Ok(Locked { place, lock });
+                return Ok(LockedFile { place, lock });
             }
         }
     }
 
     /// The lock, unless another holds it.
     #[cfg(feature = "embedded-kms")]
-    pub(crate) fn try_lock(&self, exists: bool) -> Result<Option<Locked>, IoError> {
+    pub(crate) fn try_lock(&self, exists: bool) -> Result<Option<LockedFile>, IoError> {
         match self.lock(exists, Duration::ZERO) {
             Ok(locked) => Ok(Some(locked)),
             Err(error) if error.kind() == ErrorKind::TimedOut => Ok(None),
@@ -106,9 +106,9 @@ impl StoredFile {
     }
 
     /// Synchronises the directory of the file, so that a new name reaches the disk.
-    pub(crate) fn settle(&self) -> Result<(), IoError> {
+    pub(crate) fn sync_directory(&self) -> Result<(), IoError> {
         let place = self.place(true)?;
-        File::open(directory_of(&place.path)).and_then(|directory| sync(&directory)).map_err(cannot_be_settled)
+        File::open(directory_of(&place.path)).and_then(|directory| sync(&directory)).map_err(directory_not_synced)
     }
 
     /// The place of the file: one that is there, or one that is to be made in a directory that is there.
@@ -132,14 +132,14 @@ impl Place {
     }
 }
 
-impl Locked {
+impl LockedFile {
     /// Replaces the file in one step: a crash leaves the old one or the new one. The new file has the owner, the group
     /// and the mode of the old one.
     pub(crate) fn replace(&self, file: &StoredFile, old: Replacing<'_>, sealed: &[u8]) -> Result<(), NotReplaced> {
         let exists = !matches!(old, Replacing::Nothing);
         // A directory that cannot be opened cannot be synchronised either: that is found out before anything is
         // written.
-        let directory = File::open(directory_of(&self.place.path)).map_err(cannot_be_settled)?;
+        let directory = File::open(directory_of(&self.place.path)).map_err(directory_not_synced)?;
         if sealed.len() as u64 > file.max_len {
             return Err(cannot_be_replaced(ErrorKind::FileTooLarge.into()).into());
         }
@@ -150,7 +150,7 @@ impl Locked {
             false => Err(NotReplaced::Conflict),
         });
         in_place.inspect_err(|_| {
-            let _ = fs::remove_file(&self.place.temporary); // the first error is the one to tell
+            let _ = fs::remove_file(&self.place.temporary); // the first error is the one to send_answer
         })?;
         let settled = sync(&directory).and_then(|()| {
             // Where a lock did not hold, another process may have renamed its file over this one, or this one's name
@@ -158,7 +158,7 @@ impl Locked {
             let is_new = identity(&fs::symlink_metadata(&self.place.path)?) == identity(&new.metadata()?);
             if is_new { Ok(()) } else { Err(ErrorKind::Interrupted.into()) }
         });
-        settled.map_err(|error| NotReplaced::Unknown(cannot_be_settled(error)))
+        settled.map_err(|error| NotReplaced::Unknown(directory_not_synced(error)))
     }
 
     /// Whether the path still leads to the file whose lock this is, and the lock file is still the one that is locked.
@@ -236,7 +236,7 @@ impl From<IoError> for NotReplaced {
 
 /// Gives a new, empty file the owner, group and mode of the one that it is to replace.
 fn keep_access(file: &File, old: &Metadata) -> io::Result<()> {
-    give_to_owner_of(file, old).map_err(|error| {
+    copy_owner(file, old).map_err(|error| {
         io::Error::new(
             error.kind(),
             Said("its owner or group is another, and this process may not give the new file to them"),
@@ -261,6 +261,6 @@ fn cannot_be_replaced(error: io::Error) -> IoError {
     IoError::new("the sealed file cannot be replaced", error)
 }
 
-fn cannot_be_settled(error: io::Error) -> IoError {
+fn directory_not_synced(error: io::Error) -> IoError {
     IoError::new("the sealed file's directory cannot be synchronised", error)
 }

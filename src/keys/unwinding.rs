@@ -10,9 +10,9 @@ use super::provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, Unwrappe
 use crate::error::{KeyProviderError, KeyProviderErrorKind};
 
 /// A key provider whose panics are errors of kind `Panicked`, so that the operation fails and is on record.
-pub(crate) struct Caught(pub(crate) Arc<dyn KeyProvider>);
+pub(crate) struct PanicCatching(pub(crate) Arc<dyn KeyProvider>);
 
-impl KeyProvider for Caught {
+impl KeyProvider for PanicCatching {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
         let key_id = request.key_id().to_owned();
         caught(key_id, || self.0.clone().generate_key(request))

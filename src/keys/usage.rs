@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::keyring::Keyring;
-use super::keyring_state::{State, VersionState};
+use super::keyring_state::{KeyringState, VersionState};
 use crate::error::{KeyringError, Result};
 
 /// How many objects and uploads are wrapped under each version of one keyring, as a walk over the whole store counted.
@@ -115,7 +115,7 @@ impl KeyUsage {
     /// # Errors
     ///
     /// Why it does not.
-    pub(super) fn check_unused(&self, now: &State, version: u32) -> Result<(), KeyringError> {
+    pub(super) fn check_unused(&self, now: &KeyringState, version: u32) -> Result<(), KeyringError> {
         if let Some(VersionUsage { objects, uploads, .. }) = self.versions.get(&version).copied()
             && (objects, uploads) != (0, 0)
         {
@@ -139,7 +139,7 @@ impl KeyUsage {
     /// version. To become the primary and then be disabled takes two changes of that version. So it was not the primary
     /// if at most one change is left over when every other version has had the least number of changes that it shows.
     /// Fewer changes than show are the history of another keyring: one restored from a backup, or rebuilt.
-    fn may_have_been_primary_since(&self, now: &State, version: u32) -> bool {
+    fn may_have_been_primary_since(&self, now: &KeyringState, version: u32) -> bool {
         let numbers = self.versions.keys().chain(now.versions.keys().filter(|n| !self.versions.contains_key(*n)));
         let others = numbers.filter(|number| **number != version).map(|number| {
             let before = self.versions.get(number).map(|usage| usage.state);

@@ -15,7 +15,6 @@ pub(crate) struct Wrapping {
 
 impl Wrapping {
     /// Takes the key-encryption key under a salt that is fresh for every wrap.
-    //= manual/format.md#keys
     pub(crate) fn new(crypto: Crypto, kek: &[u8; KEY_LEN], wrap_salt: &[u8; WRAP_SALT_LEN]) -> Self {
         Self { prk: Prk::extract(crypto, wrap_salt, kek) }
     }
@@ -32,10 +31,10 @@ impl Wrapping {
         constant_time_eq(&self.verifier(kind), verifier)
     }
 
-    /// Wraps a data key for an envelope with this header, under this name.
-    pub(crate) fn wrap(&self, header: &[u8], name: &[u8], data_key: &DataKey) -> [u8; WRAPPED_KEY_LEN] {
+    /// Wraps a data key for an envelope with this header, with this binding: the names that the wrap is bound to.
+    pub(crate) fn wrap(&self, header: &[u8], binding: &[u8], data_key: &DataKey) -> [u8; WRAPPED_KEY_LEN] {
         let mut wrapped = [0; WRAPPED_KEY_LEN];
-        self.one_shot(header, name).seal(data_key.expose_secret(), &mut wrapped);
+        self.one_shot(header, binding).seal(data_key.expose_secret(), &mut wrapped);
         wrapped
     }
 
@@ -43,16 +42,21 @@ impl Wrapping {
     ///
     /// # Errors
     ///
-    /// Inauthentic: header, name, key-encryption key and wrapped key do not belong together, or the data key is all
+    /// Inauthentic: header, binding, key-encryption key and wrapped key do not belong together, or the data key is all
     /// zero.
-    pub(crate) fn unwrap(&self, header: &[u8], name: &[u8], wrapped: &[u8; WRAPPED_KEY_LEN]) -> Result<DataKey, Error> {
-        let one_shot = self.one_shot(header, name);
+    pub(crate) fn unwrap(
+        &self,
+        header: &[u8],
+        binding: &[u8],
+        wrapped: &[u8; WRAPPED_KEY_LEN],
+    ) -> Result<DataKey, Error> {
+        let one_shot = self.one_shot(header, binding);
         let data_key = Secret::filled_by(|data_key| one_shot.open(wrapped, data_key), || Error::Inauthentic)?;
         Ok(DataKey::from_secret(data_key))
     }
 
     /// Derives key and nonce of this wrap; no other wrap has them, because the salt is fresh.
-    fn one_shot(&self, header: &[u8], name: &[u8]) -> OneShot {
-        OneShot::derive(&self.prk, label::WRAP, &[header, name])
+    fn one_shot(&self, header: &[u8], binding: &[u8]) -> OneShot {
+        OneShot::derive(&self.prk, label::WRAP, &[header, binding])
     }
 }

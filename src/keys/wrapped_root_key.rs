@@ -15,7 +15,7 @@ use pollster::block_on;
 
 use super::provider::MAX_WRAPPED_LEN;
 use super::root_key::RootKey;
-use super::{Asked, EncryptionContext, KeyProvider, KeyRequest, WrappedKey, is_key_id};
+use super::{EncryptionContext, KeyProvider, KeyRequest, RequestedKey, WrappedKey, is_key_id};
 use crate::crypto::constant_time_eq;
 use crate::error::{IoError, KeyProviderError, KeyProviderErrorKind, Result, SealedFileError, Unexpected};
 use crate::files::{open_regular, write_new};
@@ -128,10 +128,11 @@ impl RootKey {
 
 /// A fresh root key, and the file that keeps it wrapped.
 async fn generate(provider: Arc<dyn KeyProvider>, key_id: &str, requester: &Requester) -> Result<(RootKey, String)> {
-    let generated = provider.clone().generate_key(request(key_id, requester)?).await?.checked(Asked::new(key_id))?;
+    let generated =
+        provider.clone().generate_key(request(key_id, requester)?).await?.checked(RequestedKey::new(key_id))?;
     // What cannot be unwrapped shows now, and not at the next start.
     let again = provider.unwrap_key(generated.wrapped.clone(), request(&generated.key_id, requester)?);
-    let again = again.await?.checked(Asked::resolved(&generated.key_id))?;
+    let again = again.await?.checked(RequestedKey::resolved(&generated.key_id))?;
     if !constant_time_eq(again.expose_secret(), generated.kek.expose_secret()) {
         return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, &generated.key_id).into());
     }
@@ -146,7 +147,7 @@ async fn unwrap(file: &[u8], provider: Arc<dyn KeyProvider>, key_id: &str, reque
         return Err(Unexpected::KmsKey.into());
     }
     let unwrapped = provider.unwrap_key(WrappedKey::new(wrapped), request(key_id, requester)?).await?;
-    Ok(RootKey::from_secret(unwrapped.checked(Asked::resolved(key_id))?.into_secret()))
+    Ok(RootKey::from_secret(unwrapped.checked(RequestedKey::resolved(key_id))?.into_secret()))
 }
 
 fn request(key_id: &str, requester: &Requester) -> Result<KeyRequest> {

@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! The manual, one module for each page: the stored format as a specification, keys, the embedded KMS, threats, how to
 //! build a storage service and an S3 service with it, the audit trail, defaults, and how to recover objects without the
 //! library.

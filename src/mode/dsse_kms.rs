@@ -1,32 +1,30 @@
-//! DSSE-KMS: an inner layer of SSE-KMS inside an outer layer under the service's keyring.
+//! [`DsseKms`], the mode with an inner layer under a KMS key and an outer layer under the service's keyring.
 
-use super::layer::LayerKey;
-use super::{SseKms, sse_s3};
-use crate::envelope::ModeId;
-use crate::error::Result;
-use crate::keys::{EncryptionContext, Keyring};
+use super::SseKms;
+use crate::keys::EncryptionContext;
 
-/// DSSE-KMS: encrypted under a KMS key, and then again, by another implementation, under the service's keyring. Needs
-/// both on the builder, and the cargo feature `aws-lc-rs`.
+/// DSSE-KMS: encrypts under a KMS key, and then again under the service's keyring with another implementation. It needs
+/// a KMS and a keyring on the builder, and the cargo feature `aws-lc-rs`.
+///
+/// The default value names no KMS key, like the default of [`SseKms`].
 ///
 /// Spec: Amazon S3, "Using dual-layer server-side encryption with AWS KMS keys (DSSE-KMS)"; CNSSP-15.
-/// The default names no key, as that of [`SseKms`] does.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct DsseKms(SseKms);
 
 impl DsseKms {
-    /// With the inner layer under this KMS key: an id, ARN or alias, as its provider knows it.
+    /// Encrypts the inner layer under this KMS key: an id, ARN or alias that the key provider knows.
     pub fn new(key_id: impl Into<String>) -> Self {
         Self(SseKms::new(key_id))
     }
 
-    /// With these pairs, to which the KMS binds the key. They are stored in the envelope, in the clear.
+    /// Binds the key to these pairs in the KMS. The envelope stores them unencrypted.
     #[must_use]
-    pub fn context(self, context: EncryptionContext) -> Self {
-        Self(self.0.context(context))
+    pub fn with_context(self, context: EncryptionContext) -> Self {
+        Self(self.0.with_context(context))
     }
 
-    /// The inner layer's KMS key, as it was named.
+    /// The KMS key of the inner layer, as the caller named it.
     pub fn key_id(&self) -> &str {
         self.0.key_id()
     }
@@ -34,9 +32,4 @@ impl DsseKms {
     pub(super) fn inner(&self) -> &SseKms {
         &self.0
     }
-}
-
-/// The outer layer's key: the primary of the keyring.
-pub(super) async fn outer(keyring: &Keyring) -> Result<LayerKey<'static>> {
-    Ok(LayerKey { mode: ModeId::DsseKms, ..sse_s3::writing(keyring).await? })
 }

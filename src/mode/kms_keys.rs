@@ -1,11 +1,11 @@
-//! Which keys of a KMS are accepted, and which of them may answer for another.
+//! [`KmsKeys`], the KMS keys that are accepted.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::keys::{Asked, are_replicas};
+use crate::keys::{RequestedKey, are_replicas};
 
-/// Which keys of a KMS are accepted.
+/// The keys of a KMS that are accepted, for reading and for writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsKeys {
     only: Option<Arc<BTreeSet<String>>>,
@@ -13,7 +13,7 @@ pub struct KmsKeys {
 }
 
 impl KmsKeys {
-    /// Accepts only these, by their resolved ids (ARNs or URIs, never aliases), compared byte for byte.
+    /// Accepts only these keys, by their resolved ids (ARNs or URIs, never aliases), compared byte for byte.
     pub fn only<K: Into<String>>(key_ids: impl IntoIterator<Item = K>) -> Self {
         Self { only: Some(Arc::new(key_ids.into_iter().map(Into::into).collect())), replicas: false }
     }
@@ -22,8 +22,8 @@ impl KmsKeys {
     ///
     /// # Security
     ///
-    /// An attacker who can write the store, and may use any of these keys, can then write an object in place of
-    /// another's.
+    /// An attacker who can write the store and may use any of these keys can then write an object in place of
+    /// another.
     pub fn all() -> Self {
         Self { only: None, replicas: false }
     }
@@ -31,13 +31,14 @@ impl KmsKeys {
     /// Also accepts the replicas of these keys in other regions: ARNs of the same partition and account with the same
     /// key id, which begins with `mrk-`.
     ///
-    /// Without this the provider has to answer with the very ARN that it was asked for, and an object that was written
-    /// in one region is refused in another. Given to [`SseBuilder::kms`](crate::SseBuilder::kms), it also allows a
-    /// provider that was asked for one replica to answer with another, when writing and when reading.
+    /// By default the provider has to answer with exactly the ARN that the request names, and an object that was
+    /// written in one region is refused in another. If these keys are given to
+    /// [`SseBuilder::kms`](crate::SseBuilder::kms), a provider may also answer with another replica than the requested
+    /// one.
     ///
     /// # Security
     ///
-    /// Replicas share their key material, but each has a policy of its own: what one region refuses, another may allow.
+    /// Replicas share their key material, but each has its own policy: one region may allow what another refuses.
     ///
     /// Spec: AWS KMS, "Multi-Region keys in AWS KMS".
     #[must_use]
@@ -45,6 +46,7 @@ impl KmsKeys {
         Self { replicas: true, ..self }
     }
 
+    /// Whether exactly one key is accepted, apart from its replicas.
     pub(crate) fn is_one(&self) -> bool {
         self.only.as_ref().is_some_and(|only| only.len() == 1)
     }
@@ -54,9 +56,9 @@ impl KmsKeys {
         self.only.as_ref().is_none_or(|only| only.contains(key_id) || is_replica(only))
     }
 
-    /// What a provider is asked for, and with which ids it may answer: one of these keys is named by its resolved id.
-    pub(crate) fn asked<'a>(&self, key_id: &'a str) -> Asked<'a> {
+    /// The KMS key to ask a provider for, with the ids that it may answer with. A listed key is named by its resolved id.
+    pub(crate) fn asked<'a>(&self, key_id: &'a str) -> RequestedKey<'a> {
         let is_listed = self.only.as_ref().is_some_and(|only| only.contains(key_id));
-        Asked::new(key_id).resolved_if(is_listed).with_replicas_if(self.replicas)
+        RequestedKey::new(key_id).resolved_if(is_listed).with_replicas_if(self.replicas)
     }
 }

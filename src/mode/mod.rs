@@ -1,4 +1,6 @@
-//! Whose keys wrap: the four modes.
+// Floor 5. May use floors 0 to 4, and no other module of floor 5.
+//! The four modes as types: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], and [`AnyMode`] over them; [`KeySources`], which
+//! gets the keys of a mode. The mode of a stored object is a [`ModeId`], beside the envelope.
 
 mod dsse_kms;
 mod kms_keys;
@@ -6,6 +8,7 @@ mod layer;
 mod sse_c;
 mod sse_kms;
 mod sse_s3;
+mod target;
 
 pub use dsse_kms::DsseKms;
 pub use kms_keys::KmsKeys;
@@ -13,22 +16,26 @@ pub use sse_c::SseC;
 pub use sse_kms::SseKms;
 pub use sse_s3::SseS3;
 
-pub(crate) use layer::{Kek, LayerKey, unwrap, wrap};
+pub(crate) use layer::LayerKey;
+pub(crate) use target::Target;
+
+use layer::Kek;
 
 use std::sync::Arc;
 
-use crate::envelope::{Envelope, ModeId};
-use crate::error::{CustomerKeyError, Error, Misuse, Result, Unexpected};
+use crate::crypto::Crypto;
+use crate::envelope::{Envelope, KekScope, KeyRef, ModeId};
+use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
 use crate::geometry::EachLayer;
 use crate::keys::{EncryptionContext, KeyProvider, Keyring};
-use crate::object::{ObjectName, Requester};
+use crate::object::Requester;
 use crate::secret::CustomerKey;
-use crate::stream::object_keys::ObjectKeys;
+use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 
-/// How an object is to be encrypted, with exactly what that takes: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], or
-/// [`AnyMode`] for one that is chosen at run time.
+/// A mode of encryption with exactly its parameters: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], or [`AnyMode`] for a
+/// mode that is chosen at run time.
 ///
-/// Sealed: there are these and no others.
+/// The trait is sealed: no other type implements it.
 #[expect(private_bounds, reason = "outsiders can neither implement it nor call its inner method")]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an encryption mode",
@@ -37,7 +44,7 @@ use crate::stream::object_keys::ObjectKeys;
 pub trait Mode: sealed::Sealed {}
 
 mod sealed {
-    /// What only the library calls.
+    /// The method that only the library calls.
     pub(crate) trait Sealed: Send {
         fn into_any(self) -> super::AnyMode;
     }
@@ -67,7 +74,7 @@ pub enum AnyMode {
 }
 
 impl AnyMode {
-    /// Which of the four it is.
+    /// The mode without its parameters.
     pub fn id(&self) -> ModeId {
         match self {
             Self::SseS3(_) => ModeId::SseS3,
@@ -77,14 +84,14 @@ impl AnyMode {
         }
     }
 
-    /// The KMS key as it was named and the caller's pairs, where the mode has them.
+    /// The KMS key as the caller named it and the caller's pairs, if the mode has them.
     pub(crate) fn kms_key(&self) -> Option<(&str, &EncryptionContext)> {
         let mode = match self {
             Self::SseKms(mode) => mode,
             Self::DsseKms(mode) => mode.inner(),
             Self::SseS3(_) | Self::SseC(_) => return None,
         };
-        Some((mode.key_id(), mode.pairs()))
+        Some((mode.key_id(), &**mode.pairs()))
     }
 }
 
@@ -116,119 +123,154 @@ impl sealed::Sealed for AnyMode {
     }
 }
 
-/// The mode as a value, whatever type it came as.
+/// Converts a mode of any type to a value.
 pub(crate) fn any(mode: impl Mode) -> AnyMode {
     sealed::Sealed::into_any(mode)
 }
 
-/// Who can be asked for keys, about which object, and on whose behalf.
-pub(crate) struct Authorities<'a> {
+/// The sources of key-encryption keys for one object or upload, and the party that requests them.
+pub(crate) struct KeySources<'a> {
     pub(crate) keyring: Option<&'a Keyring>,
     pub(crate) kms: Option<&'a Arc<dyn KeyProvider>>,
     pub(crate) kms_keys: &'a KmsKeys,
-    pub(crate) object: &'a ObjectName,
+    pub(crate) target: Target<'a>,
     pub(crate) requester: &'a Requester,
 }
 
-/// The keys that an object is wrapped under: one, or in DSSE-KMS two.
-pub(crate) type WritingKeys<'a> = EachLayer<LayerKey<'a>>;
-
-impl<'a> Authorities<'a> {
-    /// Whether the object can be named to those whom the mode asks, before anyone is asked.
-    pub(crate) fn check_name(&self, mode: ModeId) -> Result<()> {
-        let named_by_arn = matches!(mode, ModeId::SseKms | ModeId::DsseKms);
-        if named_by_arn && !sse_kms::has_arn(self.object) { Err(Misuse::NameNotAnArn.into()) } else { Ok(()) }
-    }
-
-    /// The keys to wrap a new object under, or an old one as something else.
-    pub(crate) async fn writing<'m>(&self, mode: &'m AnyMode) -> Result<WritingKeys<'m>> {
-        self.check_name(mode.id())?;
-        let (outer, inner) = match mode {
-            AnyMode::SseS3(_) => (sse_s3::writing(self.keyring()?).await?, None),
-            AnyMode::SseKms(mode) => (mode.writing(self, false).await?, None),
-            AnyMode::DsseKms(mode) => {
-                let inner = mode.inner().writing(self, false).await?;
-                (dsse_kms::outer(self.keyring()?).await?, Some(inner))
-            }
-            AnyMode::SseC(mode) => (sse_c::writing(mode.key()), None),
-        };
-        Ok(WritingKeys { outer, inner })
-    }
-
-    /// The keys to wrap the same envelope under anew; of DSSE-KMS the outer layer's, or those of both.
-    pub(crate) async fn rewriting<'k>(
-        &self,
-        envelope: &Envelope,
-        customer_key: Option<&'k CustomerKey>,
-        both_layers: bool,
-    ) -> Result<WritingKeys<'k>> {
-        let inner = match envelope.inner().filter(|_| both_layers) {
-            Some(inner) => Some(sse_kms::rewriting(self, inner).await?),
-            None => None,
-        };
-        let outer = match envelope.mode() {
-            ModeId::SseS3 => sse_s3::writing(self.keyring()?).await?,
-            ModeId::SseKms => sse_kms::rewriting(self, envelope).await?,
-            ModeId::DsseKms => dsse_kms::outer(self.keyring()?).await?,
-            ModeId::SseC => sse_c::writing(customer_key.ok_or(CustomerKeyError::Required)?),
-        };
-        Ok(WritingKeys { outer, inner })
-    }
-
-    /// The keys to wrap a completed object under: the KMS key-encryption key of its upload's envelope stays, and SSE-S3
-    /// and the outer layer of DSSE-KMS go under the primary. A KMS is asked to unwrap, never to generate.
+impl<'a> KeySources<'a> {
+    /// Refuses a name that cannot be named to the sources of the mode. No source is asked.
     ///
     /// # Errors
     ///
-    /// As [`reading`](Self::reading). Inauthentic: the KMS gave another key than the one that the upload is wrapped
-    /// under.
-    pub(crate) async fn completing<'k>(
-        &self,
-        envelope: &Envelope,
-        upload_id: &[u8],
-        data_keys: &ObjectKeys,
-        customer_key: Option<&'k CustomerKey>,
-    ) -> Result<WritingKeys<'k>> {
-        let name = self.object.upload_context(upload_id)?;
-        let layers = data_keys.each_layer();
-        let keep = async |layer: &Envelope, crypto| {
-            let key = sse_kms::keeping(self, layer).await?;
-            // What the object is wrapped under is what the upload is, or the object could not be read.
-            unwrap(layer, crypto, &key.kek, &name)?;
-            Ok::<_, Error>(key)
-        };
-        let inner = match envelope.inner().zip(layers.inner.as_ref()) {
-            Some((inner, secret)) => Some(keep(inner, secret.crypto).await?),
-            None => None,
-        };
-        let outer = match envelope.mode() {
-            ModeId::SseS3 => sse_s3::writing(self.keyring()?).await?,
-            ModeId::SseKms => keep(envelope, layers.outer.crypto).await?,
-            ModeId::DsseKms => dsse_kms::outer(self.keyring()?).await?,
-            ModeId::SseC => sse_c::writing(customer_key.ok_or(CustomerKeyError::Required)?),
-        };
-        Ok(WritingKeys { outer, inner })
+    /// [`Misuse::NameNotAnArn`].
+    pub(crate) fn check_name(&self, mode: ModeId) -> Result<()> {
+        let named_by_arn = matches!(mode, ModeId::SseKms | ModeId::DsseKms);
+        let is_nameable = !named_by_arn || sse_kms::has_arn(self.target.object);
+        if is_nameable { Ok(()) } else { Err(Misuse::NameNotAnArn.into()) }
     }
 
-    /// The key that an envelope's own layer was wrapped under; of DSSE-KMS the outer one.
-    pub(crate) async fn reading<'k>(
-        &self,
-        envelope: &Envelope,
-        customer_key: Option<&'k CustomerKey>,
-    ) -> Result<Kek<'k>> {
-        match envelope.mode() {
-            ModeId::SseS3 | ModeId::DsseKms => sse_s3::reading(self.keyring()?, envelope).await,
-            ModeId::SseKms => sse_kms::reading(self, envelope).await,
-            ModeId::SseC => customer_key.map(Kek::Customer).ok_or(CustomerKeyError::Required.into()),
+    /// Gets the keys to wrap a new object under, or an old object under another mode, name or key.
+    pub(crate) async fn writing<'m>(&self, mode: &'m AnyMode) -> Result<EachLayer<LayerKey<'m>>> {
+        self.check_name(mode.id())?;
+        match mode {
+            AnyMode::SseS3(_) => Ok(EachLayer::one(self.primary().await?)),
+            AnyMode::SseKms(mode) => Ok(EachLayer::one(self.generated_for(mode, KekScope::Object).await?)),
+            AnyMode::DsseKms(mode) => {
+                let inner = Some(self.generated_for(mode.inner(), KekScope::InnerLayer).await?);
+                Ok(EachLayer { outer: self.primary().await?, inner })
+            }
+            AnyMode::SseC(mode) => Ok(EachLayer::one(sse_c::layer_key(mode.key()))),
         }
     }
 
-    /// The builder's keyring. Without one, the mode is not accepted here.
+    /// Gets the keys to wrap these layers of an object again, for the same object under the same key.
+    pub(crate) async fn rewriting<'k>(
+        &self,
+        layers: EachLayer<&Envelope>,
+        customer_key: Option<&'k CustomerKey>,
+    ) -> Result<EachLayer<LayerKey<'k>>> {
+        let rewriting = async |layer: &Envelope| match &layer.header().key {
+            KeyRef::Keyring { .. } => self.primary().await,
+            KeyRef::Kms { id, context, scope, .. } => self.generated_again(id, context, *scope).await,
+            KeyRef::Customer => customer_layer_key(customer_key),
+        };
+        let inner = match layers.inner {
+            Some(inner) => Some(rewriting(inner).await?),
+            None => None,
+        };
+        Ok(EachLayer { outer: rewriting(layers.outer).await?, inner })
+    }
+
+    /// Gets the keys to wrap a completed object under, for an upload with this envelope. SSE-S3 and the outer layer of
+    /// DSSE-KMS are wrapped under the primary. The key-encryption key of a KMS stays: the KMS is asked to unwrap, never to
+    /// generate.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`unwrap`](Self::unwrap). [`Error::Inauthentic`](crate::Error::Inauthentic): the KMS returned another key
+    /// than the one that the upload is wrapped under.
+    pub(crate) async fn completing<'k>(
+        &self,
+        upload: &Envelope,
+        data_keys: &ObjectKeys,
+        customer_key: Option<&'k CustomerKey>,
+    ) -> Result<EachLayer<LayerKey<'k>>> {
+        let binding = self.target.binding()?;
+        let completing = async |layer: &Envelope, crypto| match &layer.header().key {
+            KeyRef::Keyring { .. } => self.primary().await,
+            key @ KeyRef::Kms { .. } => {
+                let kek = self.kek(layer, None).await?;
+                // Under another key than the upload, the object could not be read.
+                layer.unwrap(crypto, kek.expose(), &binding)?;
+                Ok(LayerKey { kek, key: key.clone() })
+            }
+            KeyRef::Customer => customer_layer_key(customer_key),
+        };
+        let layers = upload.each_layer().zip(data_keys.each_layer().as_ref().map(|layer| layer.crypto));
+        let inner = match layers.inner {
+            Some((inner, crypto)) => Some(completing(inner, crypto).await?),
+            None => None,
+        };
+        Ok(EachLayer { outer: completing(layers.outer.0, layers.outer.1).await?, inner })
+    }
+
+    /// Unwraps the data keys of these layers, from the outer one inward.
+    ///
+    /// # Errors
+    ///
+    /// - [`Unexpected`]: the builder has no source for the mode.
+    /// - [`CustomerKeyError::Required`]; and those of [`Envelope::unwrap`].
+    /// - [`Error::KeyProvider`](crate::Error::KeyProvider).
+    pub(crate) async fn unwrap(
+        &self,
+        layers: EachLayer<(&Envelope, Crypto)>,
+        customer_key: Option<&CustomerKey>,
+        binding: &[u8],
+    ) -> Result<EachLayer<LayerSecret>> {
+        let unwrapped = async |(layer, crypto): (&Envelope, Crypto)| {
+            let kek = self.kek(layer, customer_key).await?;
+            layer.unwrap(crypto, kek.expose(), binding).map(|data_key| LayerSecret { crypto, data_key })
+        };
+        let outer = unwrapped(layers.outer).await?;
+        let inner = match layers.inner {
+            Some(layer) => Some(unwrapped(layer).await?),
+            None => None,
+        };
+        Ok(EachLayer { outer, inner })
+    }
+
+    /// Gets the key-encryption key that an envelope's own layer was wrapped under.
+    async fn kek<'k>(&self, layer: &Envelope, customer_key: Option<&'k CustomerKey>) -> Result<Kek<'k>> {
+        match &layer.header().key {
+            KeyRef::Keyring { id, version } => {
+                let keyring = self.keyring()?;
+                if !keyring.is(Some(id)) {
+                    return Err(Unexpected::KeyringId.into());
+                }
+                keyring.unwrapping_key(*version).await.map(Kek::Master)
+            }
+            KeyRef::Kms { id, wrapped_kek, context, scope } => {
+                self.unwrapped_kek(id, wrapped_kek, context, *scope).await
+            }
+            KeyRef::Customer => customer_key.map(Kek::Customer).ok_or(CustomerKeyError::Required.into()),
+        }
+    }
+
+    async fn primary(&self) -> Result<LayerKey<'static>> {
+        sse_s3::primary(self.keyring()?).await
+    }
+
+    /// The builder's keyring. Without one, the mode is not accepted.
     fn keyring(&self) -> Result<&'a Keyring> {
         self.keyring.ok_or(Unexpected::Mode.into())
     }
 
+    /// The builder's KMS. Without one, the mode is not accepted.
     fn kms(&self) -> Result<Arc<dyn KeyProvider>> {
         self.kms.cloned().ok_or(Unexpected::Mode.into())
     }
+}
+
+fn customer_layer_key(key: Option<&CustomerKey>) -> Result<LayerKey<'_>> {
+    key.map(sse_c::layer_key).ok_or(CustomerKeyError::Required.into())
 }

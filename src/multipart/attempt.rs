@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::receipt::{MAX_LABEL_LEN, RECEIPT_OVERHEAD, Receipt};
-use super::record::{Contents, RecordPart};
+use super::record::{RecordContents, RecordPart};
 use crate::codec::ByteReader;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{EnvelopeError, Error, Limit, Misuse, PartError, Result};
@@ -119,7 +119,7 @@ impl KeptAttempt {
         }
         let (number, stored_len, stored_header) = (reader.u32()?, reader.u64()?, reader.array()?);
         let (label, receipt) = (reader.prefixed()?, Receipt::from_bytes(reader.rest()));
-        let number = PartNumber::recorded(number).ok_or(malformed(""))?;
+        let number = PartNumber::any(number).map_err(|_| malformed(""))?;
         Ok(Self::stored(number, label, receipt, stored_len, stored_header).map_err(|_| malformed(""))?)
     }
 }
@@ -203,7 +203,7 @@ pub(crate) fn contents<'p>(
     upload_id: &[u8],
     envelope: &Envelope,
     parts: impl IntoIterator<Item = UnopenedPart<'p>>,
-) -> Result<Contents> {
+) -> Result<RecordContents> {
     let (mut listed, mut before, mut total) = (Vec::new(), 0, 0_u64);
     for part in parts {
         let number = part.number.get();
@@ -224,5 +224,5 @@ pub(crate) fn contents<'p>(
     if listed.is_empty() {
         return Err(PartError::None.into());
     }
-    Contents::new(upload_id, envelope, &listed)
+    RecordContents::new(upload_id, envelope, &listed)
 }

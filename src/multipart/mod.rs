@@ -1,3 +1,4 @@
+// Floor 6. May use floors 0 to 5, and no other module of floor 6.
 //! Objects that arrive in parts: from many processes, in any order, some of them several times over.
 //!
 //! ```
@@ -54,7 +55,7 @@ pub use receipt::{CompletedPart, PartReceipt, Receipt};
 pub use record::{CompletionRecord, EnvelopeOrRecord};
 
 pub(crate) use attempt::contents;
-pub(crate) use record::{Contents, RECORD_SALT_LEN};
+pub(crate) use record::{RECORD_SALT_LEN, RecordContents};
 
 use std::fmt;
 use std::sync::Arc;
@@ -87,11 +88,11 @@ pub mod s3_limits {
 /// [resume](crate::Sse::resume_multipart) the upload elsewhere. Dropping the handle aborts nothing that is stored.
 #[derive(Clone)]
 pub struct Upload {
-    shared: Arc<Shared>,
+    shared: Arc<UploadInfo>,
     keys: ObjectKeys,
 }
 
-struct Shared {
+struct UploadInfo {
     object: ObjectName,
     upload_id: Vec<u8>,
     envelope: Envelope,
@@ -99,7 +100,7 @@ struct Shared {
 
 impl Upload {
     pub(crate) fn new(object: ObjectName, upload_id: Vec<u8>, envelope: Envelope, keys: ObjectKeys) -> Self {
-        Self { shared: Arc::new(Shared { object, upload_id, envelope }), keys }
+        Self { shared: Arc::new(UploadInfo { object, upload_id, envelope }), keys }
     }
 
     /// The envelope to store with the upload; it opens no object.
@@ -178,8 +179,7 @@ impl Upload {
     }
 
     /// The records of the manifest of these parts, how many they are, and their total length.
-    //= manual/format.md#completing-and-the-manifest
-    pub(crate) fn list<'p>(&self, parts: impl IntoIterator<Item = CompletedPart<'p>>) -> Result<List> {
+    pub(crate) fn list<'p>(&self, parts: impl IntoIterator<Item = CompletedPart<'p>>) -> Result<CheckedParts> {
         let (mut records, mut ends, mut before) = (Vec::new(), Vec::new(), 0);
         for part in parts {
             let number = part.number.get();
@@ -200,7 +200,7 @@ impl Upload {
             return Err(PartError::None.into());
         }
         let geometry = Parts::new(self.keys.layers(), ends).ok_or(Limit::Multipart)?;
-        Ok(List { records, count, plaintext_len: geometry.plaintext_len() })
+        Ok(CheckedParts { records, count, plaintext_len: geometry.plaintext_len() })
     }
 
     pub(crate) fn keys(&self) -> &ObjectKeys {
@@ -219,7 +219,7 @@ impl fmt::Debug for Upload {
 }
 
 /// The parts that an object is made of, every one of them checked.
-pub(crate) struct List {
+pub(crate) struct CheckedParts {
     pub(crate) records: Vec<u8>,
     pub(crate) count: u32,
     pub(crate) plaintext_len: u64,

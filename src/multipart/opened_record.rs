@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::receipt::{PartReceipt, Receipt};
 use super::record::{CompletionRecord, TAG_LEN};
-use super::{List, Upload};
+use super::{CheckedParts, Upload};
 use crate::codec::ByteReader;
 use crate::crypto::constant_time_eq;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
@@ -74,7 +74,7 @@ impl OpenedRecord {
     /// Every part of the object in order, with its label.
     pub fn parts(&self) -> impl Iterator<Item = RecordedPart<'_>> {
         self.record.each_part().enumerate().filter_map(|(index, part)| {
-            let number = PartNumber::recorded(part.number)?;
+            let number = PartNumber::any(part.number).ok()?;
             let plaintext = self.geometry.plaintext_range(index)?;
             let ciphertext = self.geometry.ciphertext_range(index)?;
             Some(RecordedPart { info: PartInfo { number, plaintext, ciphertext }, label: part.label })
@@ -92,8 +92,7 @@ impl OpenedRecord {
     }
 
     /// The records of the manifest, every receipt opened and compared with what the record says.
-    //= manual/format.md#completed-without-the-customer-key
-    pub(crate) fn list(&self, upload: &Upload) -> Result<List> {
+    pub(crate) fn list(&self, upload: &Upload) -> Result<CheckedParts> {
         let mut records = Vec::new();
         let mut count = 0;
         for (index, part) in self.record.each_part().enumerate() {
@@ -109,7 +108,7 @@ impl OpenedRecord {
             PartRecord { number: part.number, plaintext_end, salts: receipt.salts() }.encode(&mut records);
             count += 1;
         }
-        Ok(List { records, count, plaintext_len: self.plaintext_len() })
+        Ok(CheckedParts { records, count, plaintext_len: self.plaintext_len() })
     }
 }
 

@@ -79,7 +79,6 @@ pub struct PartReceipt {
 }
 
 impl PartReceipt {
-    //= manual/format.md#part-and-receipt
     pub(super) fn open(upload: &ObjectKeys, receipt: &Receipt) -> Result<Self> {
         let value = upload.values().open_reserved(NAME, &receipt.0)?;
         let layers = upload.layers();
@@ -99,7 +98,7 @@ impl PartReceipt {
             reader.is_empty() && label.len() <= MAX_LABEL_LEN && plaintext_len <= layers.max_plaintext_len();
         let headers = EachLayer { outer, inner }.map(MessageHeader::from_bytes);
         well_formed.then_some(Self {
-            number: PartNumber::recorded(number)?,
+            number: PartNumber::any(number).ok()?,
             plaintext_len,
             label: label.to_vec(),
             headers,

@@ -150,7 +150,7 @@ impl CompletionRecord {
         (key_id, key_version, key): (&str, u32, &MasterKey),
         salt: [u8; RECORD_SALT_LEN],
         object: &ObjectName,
-        contents: &Contents,
+        contents: &RecordContents,
     ) -> Result<Self> {
         let fixed_len = MAGIC.len().saturating_add(1 + 2 + 4 + RECORD_SALT_LEN + TAG_LEN);
         let len = fixed_len.saturating_add(key_id.len()).saturating_add(contents.bytes.len());
@@ -161,24 +161,23 @@ impl CompletionRecord {
         bytes.put_u32(key_version);
         bytes.put_slice(&salt);
         bytes.put_slice(&contents.bytes);
-        let context = object.upload_context(&contents.upload_id)?;
+        let context = object.upload_binding(&contents.upload_id)?;
         let tag = tag_of(crypto, key, &salt, &context, &bytes);
         bytes.put_slice(&tag);
         Self::decode(&bytes)
     }
 
     /// Verifies the tag: that this record was made for this object under this master key.
-    //= manual/format.md#completed-without-the-customer-key
     pub(crate) fn verify(&self, crypto: Crypto, key: &MasterKey, object: &ObjectName) -> Result<()> {
-        let context = object.wrap_context(self.upload_id());
+        let context = object.binding(self.upload_id());
         let before = self.bytes.get(..self.bytes.len().saturating_sub(TAG_LEN)).unwrap_or_default();
         let tag = tag_of(crypto, key, &self.salt, &context, before);
         if constant_time_eq(&tag, &self.tag) { Ok(()) } else { Err(Error::Inauthentic) }
     }
 
     /// What stays when the record is rewrapped.
-    pub(crate) fn contents(&self) -> Contents {
-        Contents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
+    pub(crate) fn contents(&self) -> RecordContents {
+        RecordContents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
     }
 
     pub(super) fn upload_id(&self) -> &[u8] {
@@ -247,12 +246,12 @@ impl<'a> RecordPart<'a> {
 }
 
 /// What a record says of an upload, whatever key authenticates it.
-pub(crate) struct Contents {
+pub(crate) struct RecordContents {
     upload_id: Vec<u8>,
     bytes: Vec<u8>,
 }
 
-impl Contents {
+impl RecordContents {
     /// Of these parts, at least one.
     ///
     /// # Errors

@@ -6,10 +6,10 @@ use futures_util::stream;
 use pollster::block_on;
 
 use super::entry::{Entry, EnvelopeStore, UnencryptedStore};
-use super::inventory::{Inventory, Row};
+use super::inventory::{Inventory, InventoryRow};
 use super::report::Report;
 use super::sweep::Sweep;
-use super::totals::Totals;
+use super::totals::InventoryTotals;
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::mode::Mode;
@@ -89,8 +89,8 @@ impl<'a> BlockingInventory<'a> {
     pub fn run(
         self,
         entries: impl IntoIterator<Item = io::Result<Entry>>,
-        on_row: impl FnMut(&Row<'_>) -> io::Result<()>,
-    ) -> Result<Totals> {
+        on_row: impl FnMut(&InventoryRow<'_>) -> io::Result<()>,
+    ) -> Result<InventoryTotals> {
         block_on(self.0.run(stream::iter(entries), on_row))
     }
 }

@@ -23,7 +23,7 @@ use bytes::BufMut;
 
 use super::cursor::{Cursor, SweepId, SweepKind};
 use super::report::{
-    Counts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts,
+    EntryCounts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, OutcomeCounts, Problem, ProblemKind, Report, Skipped, VersionCounts,
 };
 use super::target::Skip;
 use crate::codec::ByteReader;
@@ -41,12 +41,12 @@ const MAX_KEYRING_VERSIONS: usize = 65_535;
 type Decoded<T> = Result<T, CursorError>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(super) enum SavedKind {
     Cursor = 1,
     Report = 2,
 }
 
-pub(super) fn encode(kind: Kind, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
+pub(super) fn encode(kind: SavedKind, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer(MAGIC.to_vec());
     writer.0.put_slice(&[VERSION, kind as u8]);
     body(&mut writer);
@@ -55,7 +55,7 @@ pub(super) fn encode(kind: Kind, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
     writer.0
 }
 
-pub(super) fn decode<T>(kind: Kind, bytes: &[u8], body: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<T> {
+pub(super) fn decode<T>(kind: SavedKind, bytes: &[u8], body: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<T> {
     let (head, rest) = bytes.split_first_chunk::<10>().ok_or(CursorError::NotACursor)?;
     let [magic @ .., version, found] = *head;
     if magic != MAGIC {
@@ -149,7 +149,7 @@ impl Writer {
     }
 
     fn entry(&mut self, name: &ObjectName, upload_id: Option<&[u8]>) {
-        for component in [name.realm_bytes(), name.bucket(), name.key(), name.version_id_bytes()] {
+        for component in [name.realm(), name.bucket(), name.key(), name.version_id()] {
             self.bytes(component);
         }
         self.option(upload_id, Self::bytes);
@@ -227,9 +227,9 @@ fn named<T>(reader: &mut Reader<'_>, total: u64, one: fn(&mut Reader<'_>) -> Dec
     (0..len).map(|_| one(reader)).collect()
 }
 
-fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
+fn counts(reader: &mut Reader<'_>) -> Decoded<OutcomeCounts> {
     let mut next = || reader.u64();
-    let counts = Counts {
+    let counts = OutcomeCounts {
         entries: next()?,
         rewrapped: next()?,
         encrypted: next()?,
@@ -247,14 +247,14 @@ fn counts(reader: &mut Reader<'_>) -> Decoded<Counts> {
 }
 
 /// The counts whose sum is the number of entries.
-fn outcomes(counts: &Counts) -> [u64; 10] {
-    let Counts { entries: _, rewrapped, encrypted, current, not_selected, skipped, .. } = *counts;
-    let Counts { unencrypted, sse_kms, sse_c, gone, problems, .. } = *counts;
+fn outcomes(counts: &OutcomeCounts) -> [u64; 10] {
+    let OutcomeCounts { entries: _, rewrapped, encrypted, current, not_selected, skipped, .. } = *counts;
+    let OutcomeCounts { unencrypted, sse_kms, sse_c, gone, problems, .. } = *counts;
     [rewrapped, encrypted, current, not_selected, skipped, unencrypted, sse_kms, sse_c, gone, problems]
 }
 
 fn version_counts(reader: &mut Reader<'_>) -> Decoded<VersionCounts> {
-    let mut tally = || Ok(Tally { objects: reader.u64()?, uploads: reader.u64()? });
+    let mut tally = || Ok(EntryCounts { objects: reader.u64()?, uploads: reader.u64()? });
     Ok(VersionCounts { rewrapped: tally()?, current: tally()?, problems: tally()? })
 }
 
@@ -309,7 +309,7 @@ fn entry(reader: &mut Reader<'_>) -> Decoded<(ObjectName, Option<Vec<u8>>)> {
     let name = if [realm, bucket, key, version_id].iter().all(|component| component.is_empty()) {
         Ok(ObjectName::unbound())
     } else {
-        ObjectName::new(bucket, key).and_then(|name| name.realm(realm)?.version_id(version_id))
+        ObjectName::new(bucket, key).and_then(|name| name.with_realm(realm)?.with_version_id(version_id))
     };
     let name = name.map_err(|_| CursorError::Malformed("the name of an entry"))?;
     Ok((name, reader.option(Reader::bytes)?.map(<[u8]>::to_vec)))

@@ -1,6 +1,6 @@
 //! [`Cursor`]: a resumable position in a sweep, with its report.
 
-use super::codec::{self, Kind};
+use super::codec::{self, SavedKind};
 use super::report::Report;
 use crate::error::{CursorError, Result, Unexpected};
 use crate::sse::Sse;
@@ -60,7 +60,7 @@ impl Cursor {
     ///
     /// [`CursorError`]: the bytes are not a cursor of this version, or are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Ok(codec::decode(Kind::Cursor, bytes, codec::cursor)?)
+        Ok(codec::decode(SavedKind::Cursor, bytes, codec::cursor)?)
     }
 
     /// Encodes the cursor: some hundred bytes, and the names of its problems and skipped entries.
@@ -69,7 +69,7 @@ impl Cursor {
     ///
     /// The checksum detects damage, not forgery: an attacker who can change the bytes can make a sweep skip entries.
     pub fn to_bytes(&self) -> Vec<u8> {
-        codec::encode(Kind::Cursor, |writer| writer.cursor(self))
+        codec::encode(SavedKind::Cursor, |writer| writer.cursor(self))
     }
 
     /// The [position](super::Entry::position) of the last processed entry; `None` before the first entry.

@@ -1,4 +1,4 @@
-//! [`Inventory`], a walk that reports how each object is encrypted, and [`Row`], its result for one entry.
+//! [`Inventory`], a walk that reports how each object is encrypted, and [`InventoryRow`], its result for one entry.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -10,7 +10,7 @@ use futures_util::StreamExt;
 use super::blocking::BlockingInventory;
 use super::entry::Entry;
 use super::table::{self, Field, Fields, Status, columns};
-use super::totals::Totals;
+use super::totals::InventoryTotals;
 use super::work::WrappedUnder;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result, Unexpected};
@@ -25,7 +25,7 @@ use crate::sse::Sse;
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
-/// use atrest::rotation::{Entry, Inventory, Row};
+/// use atrest::rotation::{Entry, Inventory, InventoryRow};
 /// use atrest::{Keyring, ObjectName, Sse, SseS3};
 ///
 /// # let sse = Sse::builder().keyring(Keyring::generate()?).build()?;
@@ -33,7 +33,7 @@ use crate::sse::Sse;
 /// let stored = sse.blocking().encrypt(&name, SseS3, b"meow")?;
 /// let entry = Entry::object(name, stored.envelope.encode()).with_stored_len(stored.ciphertext.len() as u64);
 ///
-/// let mut csv = String::from(Row::CSV_HEADER);
+/// let mut csv = String::from(InventoryRow::CSV_HEADER);
 /// let totals = Inventory::new(&sse).blocking().run([Ok(entry)], |row| {
 ///     csv.push_str(&row.to_csv());
 ///     Ok(())
@@ -53,7 +53,7 @@ pub struct Inventory<'a> {
 }
 
 impl<'a> Inventory<'a> {
-    /// Creates an inventory. A row has a [problem](Row::problem) if `sse` would not accept its envelope.
+    /// Creates an inventory. A row has a [problem](InventoryRow::problem) if `sse` would not accept its envelope.
     pub fn new(sse: &'a Sse) -> Self {
         Self { sse }
     }
@@ -67,17 +67,17 @@ impl<'a> Inventory<'a> {
     pub async fn run(
         self,
         entries: impl Stream<Item = io::Result<Entry>>,
-        mut on_row: impl FnMut(&Row<'_>) -> io::Result<()>,
-    ) -> Result<Totals> {
+        mut on_row: impl FnMut(&InventoryRow<'_>) -> io::Result<()>,
+    ) -> Result<InventoryTotals> {
         if let Some(keyring) = self.sse.keyring() {
             keyring.reload().await?;
         }
         let mut versions = Versions::of(self.sse);
-        let mut totals = Totals::begin(self.sse);
+        let mut totals = InventoryTotals::begin(self.sse);
         let mut entries = pin!(entries);
         while let Some(entry) = entries.next().await {
             let entry = entry.map_err(|error| IoError::new("the listing failed", error))?;
-            let row = Row::of(self.sse, &mut versions, &entry).await;
+            let row = InventoryRow::of(self.sse, &mut versions, &entry).await;
             totals.add(self.sse, &row);
             on_row(&row).map_err(|error| IoError::new("a row of the inventory could not be written", error))?;
         }
@@ -93,13 +93,13 @@ impl<'a> Inventory<'a> {
 
 /// The result of an [`Inventory`] for one entry.
 #[derive(Clone, Debug)]
-pub struct Row<'a> {
+pub struct InventoryRow<'a> {
     entry: &'a Entry,
     found: Option<EnvelopeOrRecord>,
     problem: Option<Error>,
 }
 
-impl<'a> Row<'a> {
+impl<'a> InventoryRow<'a> {
     /// The header line of a CSV file of rows.
     pub const CSV_HEADER: &'static str = columns!(
         "realm",
@@ -225,10 +225,10 @@ impl<'a> Row<'a> {
         let status = self.status().to_string();
         let problem = self.problem.as_ref().map(Error::to_string);
         write(&[
-            ("realm", Field::name(name.realm_bytes())),
+            ("realm", Field::name(name.realm())),
             ("bucket", Field::name(name.bucket())),
             ("key", Field::name(name.key())),
-            ("version_id", Field::name(name.version_id_bytes())),
+            ("version_id", Field::name(name.version_id())),
             ("upload_id", Field::name(self.entry.upload_id().unwrap_or_default())),
             ("status", Field::Text(&status)),
             ("bucket_key", self.bucket_key().map_or(Field::None, Field::Enabled)),

@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! [`Sweep`] and [`Inventory`]: walks over a whole store that rewrap envelopes, encrypt unencrypted objects, or report
 //! how each object is encrypted.
 //!
@@ -10,7 +11,7 @@
 //! use std::sync::Mutex;
 //!
 //! use atrest::rotation::{Entry, EnvelopeStore, StoreFuture, Sweep};
-//! use atrest::{KeyringFile, ObjectName, RootKey, Sse, SseS3};
+//! use atrest::{Keyring, ObjectName, RootKey, Sse, SseS3};
 //!
 //! #[derive(Default)]
 //! struct Store(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
@@ -34,7 +35,7 @@
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! # let folder = tempfile::tempdir()?;
 //! let root_key = RootKey::create_file(folder.path().join("root.key"))?;
-//! let keyring = KeyringFile::create_blocking(folder.path().join("keyring.atrest"), &root_key)?;
+//! let keyring = Keyring::create_blocking(folder.path().join("keyring.atrest"), &root_key)?;
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //! let store = Store::default();
 //! for key in ["2026/cat.jpg", "2026/dog.jpg"] {
@@ -82,10 +83,10 @@ mod work;
 pub use blocking::{BlockingEntry, BlockingInventory, BlockingSweep};
 pub use cursor::Cursor;
 pub use entry::{Entry, EnvelopeStore, StoreFuture, UnencryptedStore};
-pub use inventory::{Inventory, Row};
-pub use report::{Counts, Problem, ProblemKind, Report, Skipped, Tally, VersionCounts};
-pub use sweep::{Event, Sweep};
+pub use inventory::{Inventory, InventoryRow};
+pub use report::{EntryCounts, OutcomeCounts, Problem, ProblemKind, Report, Skipped, VersionCounts};
+pub use sweep::{Sweep, SweepEvent};
 pub use table::Status;
 pub use target::Skip;
-pub use totals::{Total, Totals};
-pub use work::Outcome;
+pub use totals::{InventoryTotal, InventoryTotals};
+pub use work::EntryOutcome;

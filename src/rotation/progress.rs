@@ -4,8 +4,8 @@ use std::io;
 
 use super::cursor::Cursor;
 use super::report::Report;
-use super::sweep::{Event, OnEvent};
-use super::work::{EntryResult, Outcome};
+use super::sweep::{OnEvent, SweepEvent};
+use super::work::{EntryOutcome, EntryResult};
 use crate::error::{Error, IoError, Misuse, Result};
 
 /// The state of one sweep.
@@ -27,7 +27,7 @@ impl Progress<'_> {
             return Err(Misuse::SamePosition.into());
         }
         let failing = match (&done.outcome, self.failing.take()) {
-            (Outcome::Problem(error), before) if is_outage(error) => {
+            (EntryOutcome::Problem(error), before) if is_outage(error) => {
                 let (cursor, entries) = before.unwrap_or_else(|| (self.cursor.clone(), 0));
                 if entries.saturating_add(1) >= self.give_up_after {
                     self.cursor = cursor;
@@ -41,14 +41,14 @@ impl Progress<'_> {
         self.failing = failing;
         self.cursor.move_to(position);
         self.cursor.report.add(done);
-        (self.on_event)(Event::Entry { entry: &done.entry, outcome: &done.outcome }).map_err(stopped)?;
+        (self.on_event)(SweepEvent::Entry { entry: &done.entry, outcome: &done.outcome }).map_err(stopped)?;
         self.since_checkpoint = self.since_checkpoint.saturating_add(1);
         if self.since_checkpoint >= self.checkpoint_every { self.checkpoint() } else { Ok(()) }
     }
 
     fn checkpoint(&mut self) -> Result<()> {
         self.since_checkpoint = 0;
-        Ok((self.on_event)(Event::Checkpoint(&self.cursor)).map_err(stopped)?)
+        Ok((self.on_event)(SweepEvent::Checkpoint(&self.cursor)).map_err(stopped)?)
     }
 
     pub(super) fn finish(mut self, failure: Option<Error>) -> Result<Report> {

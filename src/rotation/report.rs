@@ -1,11 +1,11 @@
-//! [`Report`], the counts and problems of a sweep: [`Counts`], [`VersionCounts`], [`Tally`], [`Problem`], [`Skipped`].
+//! [`Report`], the counts and problems of a sweep: [`OutcomeCounts`], [`VersionCounts`], [`EntryCounts`], [`Problem`], [`Skipped`].
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::codec::{self, Kind};
+use super::codec::{self, SavedKind};
 use super::target::Skip;
-use super::work::{EntryResult, Outcome, WrappedUnder};
+use super::work::{EntryOutcome, EntryResult, WrappedUnder};
 use crate::envelope::ModeId;
 use crate::error::{Error, KeyProviderErrorKind, Result};
 use crate::keys::KeyUsage;
@@ -24,7 +24,7 @@ const MAX_REASON_LEN: usize = 1_000;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
     pub(super) complete: bool,
-    pub(super) counts: Counts,
+    pub(super) counts: OutcomeCounts,
     pub(super) versions: BTreeMap<u32, VersionCounts>,
     pub(super) further_versions: VersionCounts,
     pub(super) problems: Vec<Problem>,
@@ -32,10 +32,10 @@ pub struct Report {
     pub(super) usage: Option<KeyUsage>,
 }
 
-/// The number of entries by [`Outcome`]; `entries` is the sum of all other fields.
+/// The number of entries by [`EntryOutcome`]; `entries` is the sum of all other fields.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Counts {
+pub struct OutcomeCounts {
     /// All entries.
     pub entries: u64,
     /// Entries with a new envelope.
@@ -64,7 +64,7 @@ pub struct Counts {
 /// Numbers of objects and of multipart uploads under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Tally {
+pub struct EntryCounts {
     /// Number of objects; each version of an object counts.
     pub objects: u64,
     /// Number of multipart uploads under way.
@@ -76,11 +76,11 @@ pub struct Tally {
 #[non_exhaustive]
 pub struct VersionCounts {
     /// Entries that were under this version before the sweep rewrapped them.
-    pub rewrapped: Tally,
+    pub rewrapped: EntryCounts,
     /// Entries under this version that the sweep left unchanged.
-    pub current: Tally,
+    pub current: EntryCounts,
     /// Entries under this version that the sweep failed to rewrap.
-    pub problems: Tally,
+    pub problems: EntryCounts,
 }
 
 /// An entry that a sweep failed to process.
@@ -133,7 +133,7 @@ impl Report {
         let numbers = usage.iter().flat_map(|usage| usage.versions.keys());
         Self {
             complete: false,
-            counts: Counts::default(),
+            counts: OutcomeCounts::default(),
             versions: numbers.map(|number| (*number, VersionCounts::default())).collect(),
             further_versions: VersionCounts::default(),
             problems: Vec::new(),
@@ -148,7 +148,7 @@ impl Report {
     ///
     /// [`CursorError`](crate::error::CursorError): the bytes are not a report of this version, or are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        Ok(codec::decode(Kind::Report, bytes, codec::report)?)
+        Ok(codec::decode(SavedKind::Report, bytes, codec::report)?)
     }
 
     /// Encodes the report, to be kept until a version is retired.
@@ -158,16 +158,16 @@ impl Report {
     /// The checksum detects damage, not forgery: an attacker who can change the bytes can cause the operator to retire
     /// a version that is in use.
     pub fn to_bytes(&self) -> Vec<u8> {
-        codec::encode(Kind::Report, |writer| writer.report(self))
+        codec::encode(SavedKind::Report, |writer| writer.report(self))
     }
 
-    /// Whether the sweep reached the end of the listing. A complete report may still have [problems](Counts::problems).
+    /// Whether the sweep reached the end of the listing. A complete report may still have [problems](OutcomeCounts::problems).
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
     /// The number of entries by outcome.
-    pub fn counts(&self) -> Counts {
+    pub fn counts(&self) -> OutcomeCounts {
         self.counts
     }
 
@@ -183,12 +183,12 @@ impl Report {
         self.further_versions
     }
 
-    /// The first 1,000 problems; [`Counts::problems`] counts all.
+    /// The first 1,000 problems; [`OutcomeCounts::problems`] counts all.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The first 1,000 entries that a sweep to another key or mode left unchanged; [`Counts::skipped`] counts all.
+    /// The first 1,000 entries that a sweep to another key or mode left unchanged; [`OutcomeCounts::skipped`] counts all.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
@@ -211,21 +211,21 @@ impl Report {
         let counts = &mut self.counts;
         bump(&mut counts.entries);
         bump(match &done.outcome {
-            Outcome::Rewrapped { .. } => &mut counts.rewrapped,
-            Outcome::Encrypted => &mut counts.encrypted,
-            Outcome::Current => &mut counts.current,
-            Outcome::NotSelected => &mut counts.not_selected,
-            Outcome::Skipped(_) => &mut counts.skipped,
-            Outcome::Unencrypted => &mut counts.unencrypted,
-            Outcome::OtherMode(ModeId::SseC) => &mut counts.sse_c,
-            Outcome::OtherMode(_) => &mut counts.sse_kms,
-            Outcome::Gone => &mut counts.gone,
-            Outcome::Problem(_) => &mut counts.problems,
+            EntryOutcome::Rewrapped { .. } => &mut counts.rewrapped,
+            EntryOutcome::Encrypted => &mut counts.encrypted,
+            EntryOutcome::Current => &mut counts.current,
+            EntryOutcome::NotSelected => &mut counts.not_selected,
+            EntryOutcome::Skipped(_) => &mut counts.skipped,
+            EntryOutcome::Unencrypted => &mut counts.unencrypted,
+            EntryOutcome::OtherMode(ModeId::SseC) => &mut counts.sse_c,
+            EntryOutcome::OtherMode(_) => &mut counts.sse_kms,
+            EntryOutcome::Gone => &mut counts.gone,
+            EntryOutcome::Problem(_) => &mut counts.problems,
         });
         if let Some(row) = done.before.map(|version| self.version(version)) {
             match &done.outcome {
-                Outcome::Rewrapped { .. } => row.rewrapped.add(upload),
-                Outcome::Problem(_) => row.problems.add(upload),
+                EntryOutcome::Rewrapped { .. } => row.rewrapped.add(upload),
+                EntryOutcome::Problem(_) => row.problems.add(upload),
                 _ => row.current.add(upload),
             }
         }
@@ -234,13 +234,13 @@ impl Report {
             (Some(usage), WrappedUnder::Unclear) => usage.add_unclear(1),
             _ => {}
         }
-        if let Outcome::Skipped(reason) = &done.outcome
+        if let EntryOutcome::Skipped(reason) = &done.outcome
             && self.skipped.len() < MAX_PROBLEMS
         {
             let (name, upload_id) = (done.entry.name().clone(), done.entry.upload_id().map(Into::into));
             self.skipped.push(Skipped { name, upload_id, reason: *reason });
         }
-        if let Outcome::Problem(error) = &done.outcome
+        if let EntryOutcome::Problem(error) = &done.outcome
             && self.problems.len() < MAX_PROBLEMS
         {
             self.problems.push(Problem {
@@ -262,7 +262,7 @@ impl Report {
     }
 }
 
-impl Tally {
+impl EntryCounts {
     fn add(&mut self, upload: bool) {
         bump(if upload { &mut self.uploads } else { &mut self.objects });
     }

@@ -1,4 +1,4 @@
-//! [`Sweep`], a walk over a store that rewraps or encrypts its entries, and [`Event`].
+//! [`Sweep`], a walk over a store that rewraps or encrypts its entries, and [`SweepEvent`].
 
 use std::fmt;
 use std::future::{Future, ready};
@@ -17,7 +17,7 @@ use super::pace::Pace;
 use super::progress::Progress;
 use super::report::Report;
 use super::target::{Filter, RewrapTarget, digest};
-use super::work::{Outcome, Scope, Task, Worker};
+use super::work::{EntryOutcome, Scope, Task, Worker};
 use crate::envelope::ModeId;
 use crate::error::{IoError, Misuse, Result};
 use crate::mode::{AnyMode, Mode, any};
@@ -26,14 +26,14 @@ use crate::sse::Sse;
 /// A progress event of a sweep.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Event<'a> {
+pub enum SweepEvent<'a> {
     /// The sweep has processed an entry. Events follow the order of the listing.
     #[non_exhaustive]
     Entry {
         /// The entry, as it was listed.
         entry: &'a Entry,
         /// The result for the entry.
-        outcome: &'a Outcome,
+        outcome: &'a EntryOutcome,
     },
     /// The sweep has processed every entry up to this cursor. Store the cursor now.
     Checkpoint(&'a Cursor),
@@ -61,7 +61,7 @@ pub struct Sweep<'a> {
     on_event: Option<Box<OnEvent<'a>>>,
 }
 
-pub(super) type OnEvent<'a> = dyn FnMut(Event<'_>) -> io::Result<()> + Send + 'a;
+pub(super) type OnEvent<'a> = dyn FnMut(SweepEvent<'_>) -> io::Result<()> + Send + 'a;
 
 impl<'a> Sweep<'a> {
     /// Creates a sweep that uses the keys of `sse`. The requester of `sse` is the requester of each call.
@@ -128,7 +128,7 @@ impl<'a> Sweep<'a> {
 
     /// Selects only entries in these modes. A completion record counts as SSE-C.
     ///
-    /// The report counts other entries as [`NotSelected`](Outcome::NotSelected). The [`KeyUsage`](crate::KeyUsage) of
+    /// The report counts other entries as [`NotSelected`](EntryOutcome::NotSelected). The [`KeyUsage`](crate::KeyUsage) of
     /// the report still counts them under their version of the keyring.
     #[must_use]
     pub fn only_modes(mut self, modes: impl IntoIterator<Item = ModeId>) -> Self {
@@ -157,7 +157,7 @@ impl<'a> Sweep<'a> {
     /// Calls `on_event` for every entry and every checkpoint: for a log, a progress bar, and to store cursors. An error
     /// of `on_event` ends the sweep, because a sweep must not continue past a cursor that could not be stored.
     #[must_use]
-    pub fn on_event(self, on_event: impl FnMut(Event<'_>) -> io::Result<()> + Send + 'a) -> Self {
+    pub fn on_event(self, on_event: impl FnMut(SweepEvent<'_>) -> io::Result<()> + Send + 'a) -> Self {
         Self { on_event: Some(Box::new(on_event)), ..self }
     }
 

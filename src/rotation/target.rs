@@ -42,7 +42,7 @@ pub(super) struct RewrapTarget {
 }
 
 /// The action for one envelope.
-pub(super) enum Step {
+pub(super) enum EntryAction {
     Leave,
     Skip(Skip),
     /// Wraps the outer layer again under the same key.
@@ -55,20 +55,20 @@ impl RewrapTarget {
         Self { mode, resolved: OnceLock::new() }
     }
 
-    pub(super) fn step(&self, sse: &Sse, entry: &Entry, envelope: &Envelope) -> Step {
+    pub(super) fn step(&self, sse: &Sse, entry: &Entry, envelope: &Envelope) -> EntryAction {
         if envelope.mode() == ModeId::SseC {
-            return Step::Skip(Skip::NeedsCustomerKey);
+            return EntryAction::Skip(Skip::NeedsCustomerKey);
         }
         if envelope.mode().layers() != self.mode.id().layers() {
-            return Step::Skip(Skip::NeedsEncryption);
+            return EntryAction::Skip(Skip::NeedsEncryption);
         }
         if envelope.mode() == self.mode.id() && self.is_under(envelope) {
-            return if sse.needs_rewrap(envelope) { Step::Renew } else { Step::Leave };
+            return if sse.needs_rewrap(envelope) { EntryAction::Renew } else { EntryAction::Leave };
         }
         if entry.upload_id().is_some() {
-            return Step::Skip(Skip::UploadUnderWay);
+            return EntryAction::Skip(Skip::UploadUnderWay);
         }
-        Step::Rewrap(self.mode_for(envelope))
+        EntryAction::Rewrap(self.mode_for(envelope))
     }
 
     /// Stores the resolved id of the KMS key, from the first new envelope.
@@ -91,8 +91,8 @@ impl RewrapTarget {
     fn mode_for(&self, envelope: &Envelope) -> AnyMode {
         let pairs = pairs_of(envelope).filter(|_| self.mode.kms_key().is_some_and(|(_, pairs)| pairs.is_empty()));
         match (&self.mode, pairs) {
-            (AnyMode::SseKms(mode), Some(pairs)) => SseKms::new(mode.key_id()).context(pairs.clone()).into(),
-            (AnyMode::DsseKms(mode), Some(pairs)) => DsseKms::new(mode.key_id()).context(pairs.clone()).into(),
+            (AnyMode::SseKms(mode), Some(pairs)) => SseKms::new(mode.key_id()).with_context(pairs.clone()).into(),
+            (AnyMode::DsseKms(mode), Some(pairs)) => DsseKms::new(mode.key_id()).with_context(pairs.clone()).into(),
             (mode, _) => mode.clone(),
         }
     }

@@ -1,8 +1,8 @@
-//! [`Totals`] of an inventory, by status and key, and [`Total`], one of them.
+//! [`InventoryTotals`] of an inventory, by status and key, and [`InventoryTotal`], one of them.
 
 use std::collections::BTreeMap;
 
-use super::inventory::Row;
+use super::inventory::InventoryRow;
 use super::table::{self, Field, Fields, Status, columns};
 use super::work::WrappedUnder;
 use crate::keys::KeyUsage;
@@ -13,8 +13,8 @@ const MAX_TOTALS: usize = 10_000;
 
 /// The totals of an [`Inventory`](super::Inventory), by status and key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Totals {
-    totals: BTreeMap<TotalKey, Total>,
+pub struct InventoryTotals {
+    totals: BTreeMap<TotalKey, InventoryTotal>,
     usage: Option<KeyUsage>,
 }
 
@@ -24,7 +24,7 @@ type TotalKey = (Status, Option<String>, Option<u32>, Option<String>);
 /// The objects and uploads with one status under one key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Total {
+pub struct InventoryTotal {
     /// How the entries are stored.
     pub status: Status,
     /// The id of the keyring or KMS key; in DSSE-KMS that of the keyring. `None` in the total that collects all keys
@@ -46,7 +46,7 @@ pub struct Total {
     pub problems: u64,
 }
 
-impl Total {
+impl InventoryTotal {
     /// The header line of a CSV file of totals.
     pub const CSV_HEADER: &'static str = columns!(
         "status",
@@ -75,7 +75,7 @@ impl Total {
         }
     }
 
-    fn add(&mut self, row: &Row<'_>) {
+    fn add(&mut self, row: &InventoryRow<'_>) {
         let upload = row.entry().upload_id().is_some();
         for (total, more) in [
             (&mut self.objects, u64::from(!upload)),
@@ -114,18 +114,18 @@ impl Total {
     }
 }
 
-impl Totals {
+impl InventoryTotals {
     pub(super) fn begin(sse: &Sse) -> Self {
         Self { totals: BTreeMap::new(), usage: sse.keyring().map(KeyUsage::begin) }
     }
 
-    pub(super) fn add(&mut self, sse: &Sse, row: &Row<'_>) {
+    pub(super) fn add(&mut self, sse: &Sse, row: &InventoryRow<'_>) {
         let owned = |text: Option<&str>| text.map(str::to_owned);
         let mut key: TotalKey = (row.status(), owned(row.key_id()), row.key_version(), owned(row.inner_key_id()));
         if self.totals.len() >= MAX_TOTALS && !self.totals.contains_key(&key) {
             key = (row.status(), None, None, None);
         }
-        self.totals.entry(key).or_insert_with_key(|key| Total::new(key.clone())).add(row);
+        self.totals.entry(key).or_insert_with_key(|key| InventoryTotal::new(key.clone())).add(row);
         if let Some(usage) = &mut self.usage {
             let upload = row.entry().upload_id().is_some();
             match row.found().map(|found| WrappedUnder::of(sse, found)) {
@@ -143,7 +143,7 @@ impl Totals {
     }
 
     /// All totals, ordered by status and then by key.
-    pub fn totals(&self) -> impl Iterator<Item = &Total> + '_ {
+    pub fn totals(&self) -> impl Iterator<Item = &InventoryTotal> + '_ {
         self.totals.values()
     }
 
@@ -155,11 +155,11 @@ impl Totals {
 
     /// All totals as CSV with the header line.
     pub fn to_csv(&self) -> String {
-        [Total::CSV_HEADER.to_owned()].into_iter().chain(self.totals().map(Total::to_csv)).collect()
+        [InventoryTotal::CSV_HEADER.to_owned()].into_iter().chain(self.totals().map(InventoryTotal::to_csv)).collect()
     }
 
     /// All totals as JSON, one line each.
     pub fn to_json(&self) -> String {
-        self.totals().map(Total::to_json).collect()
+        self.totals().map(InventoryTotal::to_json).collect()
     }
 }

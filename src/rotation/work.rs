@@ -1,10 +1,10 @@
-//! `Worker`, which processes one entry of a sweep, and [`Outcome`], its result.
+//! `Worker`, which processes one entry of a sweep, and [`EntryOutcome`], its result.
 
 use std::io;
 
 use super::entry::{Entry, EnvelopeStore, UnencryptedStore};
 use super::pace::Pace;
-use super::target::{Filter, RewrapTarget, Skip, Step};
+use super::target::{EntryAction, Filter, RewrapTarget, Skip};
 use crate::envelope::{EnvelopeState, ModeId};
 use crate::error::{Error, IoError, Result, Unexpected};
 use crate::mode::AnyMode;
@@ -14,10 +14,10 @@ use crate::sse::{Rewrap, Sse, Unlock};
 /// The number of lost compare-and-swaps on one envelope after which the entry is reported as a problem.
 const MAX_RACES: u32 = 8;
 
-/// The result for one entry. Each variant has its count in [`Counts`](super::Counts).
+/// The result for one entry. Each variant has its count in [`OutcomeCounts`](super::OutcomeCounts).
 #[derive(Clone, Debug)]
 #[non_exhaustive]
-pub enum Outcome {
+pub enum EntryOutcome {
     /// The entry has a new envelope.
     #[non_exhaustive]
     Rewrapped {
@@ -48,7 +48,7 @@ pub enum Outcome {
 /// An entry with its result.
 pub(super) struct EntryResult {
     pub(super) entry: Entry,
-    pub(super) outcome: Outcome,
+    pub(super) outcome: EntryOutcome,
     /// The keyring version that the entry was under before.
     pub(super) before: Option<u32>,
     pub(super) now: WrappedUnder,
@@ -97,18 +97,18 @@ impl Worker<'_> {
             }
             (Task::Rewrap { .. }, None) => {
                 seen.now = WrappedUnder::Nothing;
-                Ok(Outcome::Unencrypted)
+                Ok(EntryOutcome::Unencrypted)
             }
             (Task::Encrypt { .. }, Some(envelope)) => {
-                seen.inspect(self.sse, envelope).map(|(_, under)| under.unwrap_or(Outcome::Current))
+                seen.inspect(self.sse, envelope).map(|(_, under)| under.unwrap_or(EntryOutcome::Current))
             }
             (Task::Encrypt { .. }, None) if !self.filter.takes_entry(&entry) => {
                 seen.now = WrappedUnder::Nothing;
-                Ok(Outcome::NotSelected)
+                Ok(EntryOutcome::NotSelected)
             }
             (Task::Encrypt { mode, store }, None) => self.encrypt(&entry, mode, *store, &mut seen).await,
         };
-        let outcome = outcome.unwrap_or_else(Outcome::Problem);
+        let outcome = outcome.unwrap_or_else(EntryOutcome::Problem);
         EntryResult { entry, outcome, before: seen.before, now: seen.now }
     }
 
@@ -119,13 +119,13 @@ impl Worker<'_> {
         scope: &Scope,
         store: &dyn EnvelopeStore,
         seen: &mut LastSeen,
-    ) -> Result<Outcome> {
+    ) -> Result<EntryOutcome> {
         let mut read;
         let mut stored = listed;
         for _ in 0..MAX_RACES {
             let (found, other) = seen.inspect(self.sse, stored)?;
             if !self.filter.takes(entry, &found) {
-                return Ok(Outcome::NotSelected);
+                return Ok(EntryOutcome::NotSelected);
             }
             let (fresh, to) = match self.replacement(entry, &found, other, scope).await? {
                 Replacement::Made(bytes, to) => (bytes, to),
@@ -133,13 +133,13 @@ impl Worker<'_> {
             };
             if store.replace(entry, stored, &fresh).await.map_err(failed)? {
                 seen.now = to.map_or(WrappedUnder::Nothing, WrappedUnder::Version);
-                return Ok(Outcome::Rewrapped { from: seen.before, to });
+                return Ok(EntryOutcome::Rewrapped { from: seen.before, to });
             }
             // Another writer replaced the envelope, so its version is unknown until it is read again.
             seen.now = WrappedUnder::Unclear;
             let Some(bytes) = store.read(entry).await.map_err(failed)? else {
                 *seen = LastSeen { before: None, now: WrappedUnder::Nothing };
-                return Ok(Outcome::Gone);
+                return Ok(EntryOutcome::Gone);
             };
             read = bytes;
             stored = &read;
@@ -152,7 +152,7 @@ impl Worker<'_> {
         &self,
         entry: &Entry,
         found: &EnvelopeOrRecord,
-        other: Option<Outcome>,
+        other: Option<EntryOutcome>,
         scope: &Scope,
     ) -> Result<Replacement> {
         let (sse, name) = (self.sse, entry.name());
@@ -166,18 +166,18 @@ impl Worker<'_> {
         let object = || Rewrap::of(name, envelope, Unlock::Server);
         let step = match (scope, other) {
             (Scope::To(target), _) => target.step(sse, entry, envelope),
-            (Scope::All, None | Some(Outcome::OtherMode(ModeId::SseKms))) => Step::Renew,
+            (Scope::All, None | Some(EntryOutcome::OtherMode(ModeId::SseKms))) => EntryAction::Renew,
             (Scope::All | Scope::Needed, Some(other)) => return Ok(Replacement::None(other)),
-            (Scope::Needed, None) if sse.needs_rewrap(envelope) => Step::Renew,
-            (Scope::Needed, None) => Step::Leave,
+            (Scope::Needed, None) if sse.needs_rewrap(envelope) => EntryAction::Renew,
+            (Scope::Needed, None) => EntryAction::Leave,
         };
         let request = match (step, entry.upload_id()) {
-            (Step::Leave, _) => return Ok(Replacement::None(Outcome::Current)),
-            (Step::Skip(skip), _) => return Ok(Replacement::None(Outcome::Skipped(skip))),
-            (Step::Renew, Some(upload_id)) => Rewrap::upload(name, upload_id, envelope, Unlock::Server),
-            (Step::Renew, None) if matches!(scope, Scope::All) => object().both_layers(),
-            (Step::Renew, None) => object(),
-            (Step::Rewrap(mode), _) => object().to(name, mode),
+            (EntryAction::Leave, _) => return Ok(Replacement::None(EntryOutcome::Current)),
+            (EntryAction::Skip(skip), _) => return Ok(Replacement::None(EntryOutcome::Skipped(skip))),
+            (EntryAction::Renew, Some(upload_id)) => Rewrap::upload(name, upload_id, envelope, Unlock::Server),
+            (EntryAction::Renew, None) if matches!(scope, Scope::All) => object().both_layers(),
+            (EntryAction::Renew, None) => object(),
+            (EntryAction::Rewrap(mode), _) => object().to(name, mode),
         };
         self.pass().await;
         let made = sse.rewrap(request).await?;
@@ -194,8 +194,10 @@ impl Worker<'_> {
             return Err(Unexpected::State.into());
         }
         match scope {
-            Scope::To(_) => return Ok(Replacement::None(Outcome::Skipped(Skip::NeedsCustomerKey))),
-            Scope::Needed if !self.sse.record_needs_rewrap(record) => return Ok(Replacement::None(Outcome::Current)),
+            Scope::To(_) => return Ok(Replacement::None(EntryOutcome::Skipped(Skip::NeedsCustomerKey))),
+            Scope::Needed if !self.sse.record_needs_rewrap(record) => {
+                return Ok(Replacement::None(EntryOutcome::Current));
+            }
             Scope::Needed | Scope::All => {}
         }
         self.pass().await;
@@ -209,17 +211,17 @@ impl Worker<'_> {
         mode: &AnyMode,
         store: &dyn UnencryptedStore,
         seen: &mut LastSeen,
-    ) -> Result<Outcome> {
+    ) -> Result<EntryOutcome> {
         // The object is under no version until it is encrypted; a failure leaves it unencrypted.
         seen.now = WrappedUnder::Nothing;
         self.pass().await;
         let (envelope, encryptor) = entry.encryptor(self.sse, mode.clone()).await?;
         let version = envelope.key_version();
         if !store.encrypt(entry, envelope, encryptor).await.map_err(failed)? {
-            return Ok(Outcome::Gone);
+            return Ok(EntryOutcome::Gone);
         }
         seen.now = version.map_or(WrappedUnder::Nothing, WrappedUnder::Version);
-        Ok(Outcome::Encrypted)
+        Ok(EntryOutcome::Encrypted)
     }
 
     async fn pass(&self) {
@@ -234,7 +236,7 @@ enum Replacement {
     /// The new bytes, and the keyring version that they are under.
     Made(Vec<u8>, Option<u32>),
     /// No replacement; the entry has this outcome.
-    None(Outcome),
+    None(EntryOutcome),
 }
 
 /// The keyring version of the envelope or record that was last read for an entry.
@@ -250,14 +252,14 @@ impl LastSeen {
     /// # Errors
     ///
     /// The bytes are neither an envelope nor a record, or they are under another keyring.
-    fn inspect(&mut self, sse: &Sse, stored: &[u8]) -> Result<(EnvelopeOrRecord, Option<Outcome>)> {
+    fn inspect(&mut self, sse: &Sse, stored: &[u8]) -> Result<(EnvelopeOrRecord, Option<EntryOutcome>)> {
         *self = Self { before: None, now: WrappedUnder::Unclear };
         let found = EnvelopeOrRecord::decode(stored)?;
         self.now = WrappedUnder::of(sse, &found);
         self.before = self.now.version();
         let other = match &found {
             EnvelopeOrRecord::Envelope(envelope) => match envelope.mode() {
-                mode @ (ModeId::SseKms | ModeId::SseC) => Some(Outcome::OtherMode(mode)),
+                mode @ (ModeId::SseKms | ModeId::SseC) => Some(EntryOutcome::OtherMode(mode)),
                 ModeId::SseS3 | ModeId::DsseKms => None,
             },
             EnvelopeOrRecord::Record(_) => None,

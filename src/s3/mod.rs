@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! S3's semantics as pure functions, for services that speak S3 (feature `s3`): which encryption a request gets, or
 //! which error.
 //!
@@ -36,7 +37,7 @@ pub use decision::{
 pub use error::{Profile, S3Error, S3ErrorKind, check_parts, read_part_number};
 pub use etag::{Etag, ListedEtag, StoredEtag};
 pub use headers::{EncryptionHeaders, mark_sensitive, names};
-pub use operation::Operation;
+pub use operation::S3Operation;
 pub use policy::{
     BucketPolicy, ConditionKey, ConditionValues, HostPolicy, PolicyError, PolicyErrorKind, PolicyRequest, RequestFacts,
     Verdict,

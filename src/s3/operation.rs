@@ -5,7 +5,7 @@
 /// It says which headers a request takes, which actions a policy is asked about, and how the XML of an error begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Operation {
+pub enum S3Operation {
     /// `PUT /key`.
     PutObject,
     /// `POST /` of a form, whose fields are the headers.
@@ -32,7 +32,7 @@ pub enum Operation {
     Other,
 }
 
-impl Operation {
+impl S3Operation {
     /// Every operation.
     pub const ALL: [Self; 12] = [
         Self::PutObject,

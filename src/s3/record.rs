@@ -7,7 +7,7 @@ use crate::envelope::{Envelope, ModeId};
 use crate::mode::KmsKeys;
 use crate::sse::Expected;
 
-use super::headers::Answer;
+use super::headers::AnswerHeaders;
 use super::policy::ConditionValues;
 
 const VERSION: u8 = 1;
@@ -55,12 +55,12 @@ pub struct EncryptionRecord {
     kms_key_id: Option<String>,
     bucket_key_asked: bool,
     bucket_key_done: bool,
-    upload: Option<Box<Begun>>,
+    upload: Option<Box<UploadRequest>>,
 }
 
 /// How an upload was begun.
 #[derive(Clone, Default, PartialEq, Eq)]
-pub(super) struct Begun {
+pub(super) struct UploadRequest {
     pub(super) checksum_algorithm: bool,
     pub(super) method: Option<String>,
     pub(super) kms_key_id: Option<String>,
@@ -79,10 +79,10 @@ pub enum EncryptionRecordError {
     Malformed,
 }
 
-impl fmt::Debug for Begun {
+impl fmt::Debug for UploadRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The texts are the request's: a key may stand where it does not belong.
-        f.debug_struct("Begun").field("checksum_algorithm", &self.checksum_algorithm).finish_non_exhaustive()
+        f.debug_struct("UploadRequest").field("checksum_algorithm", &self.checksum_algorithm).finish_non_exhaustive()
     }
 }
 
@@ -132,7 +132,7 @@ impl EncryptionRecord {
         Self { bucket_key_asked: asked, bucket_key_done: done, ..self }
     }
 
-    pub(super) fn of_upload(self, begun: Begun) -> Self {
+    pub(super) fn of_upload(self, begun: UploadRequest) -> Self {
         Self { upload: Some(Box::new(begun)), ..self }
     }
 
@@ -174,16 +174,16 @@ impl EncryptionRecord {
 
     /// What a reader accepts: this mode and this KMS key, and no other; `None` where the object is unencrypted.
     pub fn expected(&self) -> Option<Expected> {
-        let expected = Expected::new().modes([self.mode?]);
+        let expected = Expected::new().with_modes([self.mode?]);
         Some(match &self.kms_key_id {
-            Some(key_id) => expected.kms_keys(KmsKeys::only([key_id])),
+            Some(key_id) => expected.with_kms_keys(KmsKeys::only([key_id])),
             None => expected,
         })
     }
 
     /// The encryption headers that an answer about the object has when the request brought no customer key.
     pub fn response_headers(&self) -> http::HeaderMap {
-        Answer::default().headers(self)
+        AnswerHeaders::default().headers(self)
     }
 
     /// The values that a policy judges a part or a completion by: those of the request that began the upload.
@@ -192,9 +192,9 @@ impl EncryptionRecord {
         match &self.upload {
             None => values,
             Some(begun) => values
-                .server_side_encryption(begun.method.as_deref())
-                .kms_key_id(begun.kms_key_id.as_deref())
-                .customer_algorithm(begun.customer_algorithm.as_deref()),
+                .with_server_side_encryption(begun.method.as_deref())
+                .with_kms_key_id(begun.kms_key_id.as_deref())
+                .with_customer_algorithm(begun.customer_algorithm.as_deref()),
         }
     }
 
@@ -258,7 +258,7 @@ impl EncryptionRecord {
         let customer_algorithm = text(flag(CUSTOMER_ALGORITHM))?;
         let upload = flag(UPLOAD).then(|| {
             let checksum_algorithm = flag(CHECKSUM);
-            Box::new(Begun { checksum_algorithm, method, kms_key_id: begun_kms_key_id, customer_algorithm })
+            Box::new(UploadRequest { checksum_algorithm, method, kms_key_id: begun_kms_key_id, customer_algorithm })
         });
         reader.is_empty().then_some(Self {
             mode,

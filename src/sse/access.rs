@@ -47,7 +47,7 @@ impl<'a> Unlock<'a> {
 /// let sse = Sse::builder().keyring(Keyring::generate()?).build()?.blocking();
 /// let object = ObjectName::new("photos", "cat.jpg")?;
 /// let stored = sse.encrypt(&object, SseS3, b"meow")?;
-/// let access = Access::new(Expected::new().modes([ModeId::SseS3]));
+/// let access = Access::new(Expected::new().with_modes([ModeId::SseS3]));
 /// assert_eq!(sse.decrypt(&object, &stored, access.unlock())?, b"meow");
 /// # Ok(()) }
 /// ```

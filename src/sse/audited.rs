@@ -3,16 +3,16 @@
 use std::time::SystemTime;
 
 use super::Sse;
-use crate::audit::{AuditEvent, AuditOperation};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result};
 use crate::keys::EncryptionContext;
 use crate::mode::AnyMode;
 use crate::object::{ObjectName, Requester};
+use crate::trail::{AuditEvent, AuditOperation};
 
 /// An audit event before its outcome is known. Borrowed: without a trail it costs nothing.
 #[derive(Clone, Copy)]
-pub(super) struct Deed<'a> {
+pub(super) struct PendingEvent<'a> {
     operation: AuditOperation,
     object: &'a ObjectName,
     source_object: Option<&'a ObjectName>,
@@ -23,7 +23,7 @@ pub(super) struct Deed<'a> {
     envelope: Option<&'a Envelope>,
 }
 
-impl<'a> Deed<'a> {
+impl<'a> PendingEvent<'a> {
     /// An operation that writes in this mode.
     pub(super) fn writing(operation: AuditOperation, object: &'a ObjectName, mode: &'a AnyMode) -> Self {
         let (requested_key_id, context) = mode.kms_key().unzip();
@@ -55,9 +55,15 @@ impl<'a> Deed<'a> {
     }
 
     /// The event, once the outcome is known. `written` is the new envelope, if there is one.
-    fn event(self, requester: &Requester, written: Option<&Envelope>, error: Option<Error>) -> AuditEvent {
+    fn event(
+        self,
+        time: SystemTime,
+        requester: &Requester,
+        written: Option<&Envelope>,
+        error: Option<Error>,
+    ) -> AuditEvent {
         let is_done = error.is_none();
-        let mut event = AuditEvent::new(SystemTime::now(), requester.clone(), self.operation)
+        let mut event = AuditEvent::new(time, requester.clone(), self.operation)
             .with_object(self.object)
             .with_mode(self.mode)
             .with_error(error);
@@ -91,15 +97,15 @@ impl Sse {
     /// known has no event; after that the sink has the event already.
     pub(super) async fn audited<T>(
         &self,
-        deed: Deed<'_>,
-        doing: impl Future<Output = Result<T>>,
+        pending: PendingEvent<'_>,
+        operation: impl Future<Output = Result<T>>,
         written: impl FnOnce(&T) -> Option<&Envelope>,
     ) -> Result<T> {
-        let Some(trail) = &self.shared.audit else { return doing.await };
+        let Some(trail) = &self.shared.audit else { return operation.await };
         trail.ready().await;
-        let outcome = doing.await;
-        let event =
-            deed.event(&self.requester, outcome.as_ref().ok().and_then(written), outcome.as_ref().err().cloned());
+        let outcome = operation.await;
+        let (written, error) = (outcome.as_ref().ok().and_then(written), outcome.as_ref().err().cloned());
+        let event = pending.event(self.shared.clock.wall(), &self.requester, written, error);
         let recorded = trail.record(event).await;
         // If both fail, the operation's error says more.
         let done = outcome?;

@@ -4,30 +4,32 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::Sse;
-use crate::audit::AuditTrail;
+use crate::clock::{Clock, SystemClock};
 use crate::crypto::random::TryCryptoRng;
 use crate::crypto::{Backend, Crypto, Generator};
 use crate::envelope::ModeId;
 use crate::error::Result;
 use crate::geometry::EachLayer;
-use crate::keys::unwinding::Caught;
+use crate::keys::unwinding::PanicCatching;
 use crate::keys::{KeyProvider, Keyring};
 use crate::mode::KmsKeys;
 use crate::object::Requester;
+use crate::trail::AuditTrail;
 
 /// What every handle of one `Sse` shares.
-pub(super) struct Shared {
+pub(super) struct SseConfig {
     pub(super) keyring: Option<Keyring>,
     pub(super) kms: Option<Arc<dyn KeyProvider>>,
     pub(super) kms_keys: KmsKeys,
     pub(super) audit: Option<AuditTrail>,
     pub(super) backend: Backend,
+    pub(super) clock: Arc<dyn Clock>,
     pub(super) generator: Generator,
     pub(super) envelope_len: Option<usize>,
     pub(super) completion_records: bool,
 }
 
-impl Shared {
+impl SseConfig {
     /// A mode is accepted where there is everything that it takes; SSE-C takes nothing from here.
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {
         match mode {
@@ -61,6 +63,7 @@ pub struct SseBuilder {
     kms: Option<(Arc<dyn KeyProvider>, KmsKeys)>,
     audit: Option<AuditTrail>,
     backend: Option<Backend>,
+    clock: Option<Arc<dyn Clock>>,
     generator: Generator,
     envelope_len: Option<usize>,
     completion_records: bool,
@@ -108,12 +111,21 @@ impl SseBuilder {
         Self { backend: Some(backend), ..self }
     }
 
-    /// Where randomness comes from, instead of the operating system: a factory of generators, each used for one
-    /// operation.
+    /// Sets the clock, for tests: the times of audit events come from it. The default is the clock of this machine.
+    #[must_use]
+    pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock: Some(clock), ..self }
+    }
+
+    /// Sets the random generator. The default is the operating system.
+    ///
+    /// `factory` makes a generator for each operation. Data keys and all salts of envelopes, messages, sealed values
+    /// and completion records come from it. A master key comes from the generator of its keyring, and a key-encryption
+    /// key of SSE-KMS from the key provider.
     ///
     /// # Security
     ///
-    /// Salts and data keys come from it. One that repeats itself gives keys and nonces that repeat.
+    /// A generator that repeats itself repeats keys and nonces.
     #[must_use]
     pub fn generator<R>(self, factory: impl Fn() -> R + Send + Sync + 'static) -> Self
     where
@@ -149,12 +161,13 @@ impl SseBuilder {
         let (kms, kms_keys) = self.kms.unzip();
         let backend = self.backend.unwrap_or_else(Backend::fastest);
         Crypto::single(backend)?;
-        let shared = Shared {
+        let shared = SseConfig {
             keyring: self.keyring,
-            kms: kms.map(|provider| Arc::new(Caught(provider)) as Arc<dyn KeyProvider>),
+            kms: kms.map(|provider| Arc::new(PanicCatching(provider)) as Arc<dyn KeyProvider>),
             kms_keys: kms_keys.unwrap_or_else(|| KmsKeys::only::<&str>([])),
             audit: self.audit,
             backend,
+            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             generator: self.generator,
             envelope_len: self.envelope_len,
             completion_records: self.completion_records,

@@ -1,16 +1,17 @@
 //! SSE-C uploads completed without their key: records made, opened, rewrapped and finished.
 
-use super::audited::Deed;
-use super::{Expected, Named, Sse, Unlock};
-use crate::audit::AuditOperation;
+use super::audited::PendingEvent;
+use super::{Expected, Sse, Unlock};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
 use crate::keys::Keyring;
+use crate::mode::Target;
 use crate::multipart::{
-    CompletedUpload, CompletionRecord, Contents, OpenedRecord, RECORD_SALT_LEN, UnopenedPart, Upload, contents,
+    CompletedUpload, CompletionRecord, OpenedRecord, RECORD_SALT_LEN, RecordContents, UnopenedPart, Upload, contents,
 };
 use crate::object::ObjectName;
+use crate::trail::AuditOperation;
 
 impl Sse {
     /// Completes an SSE-C upload without its customer key: the record to store in place of envelope and manifest.
@@ -46,8 +47,8 @@ impl Sse {
         envelope: &Envelope,
         parts: impl IntoIterator<Item = UnopenedPart<'_>>,
     ) -> Result<CompletionRecord> {
-        let deed = Deed::of_record(AuditOperation::CompleteMultipart, object);
-        self.audited(deed, self.record_of(object, upload_id, envelope, parts), |_| None).await
+        let pending = PendingEvent::of_record(AuditOperation::CompleteMultipart, object);
+        self.audited(pending, self.record_of(object, upload_id, envelope, parts), |_| None).await
     }
 
     async fn record_of(
@@ -57,10 +58,10 @@ impl Sse {
         envelope: &Envelope,
         parts: impl IntoIterator<Item = UnopenedPart<'_>>,
     ) -> Result<CompletionRecord> {
-        let named = Named::upload(object, upload_id);
-        named.context()?;
+        let target = Target::upload(object, upload_id);
+        target.binding()?;
         let keyring = self.keyring().filter(|_| object.is_bound()).ok_or(Misuse::CompletionWithoutKey)?;
-        self.check(named, envelope, None)?;
+        self.check(target, envelope, None)?;
         if envelope.mode() != ModeId::SseC {
             return Err(Unexpected::Mode.into());
         }
@@ -111,8 +112,8 @@ impl Sse {
         record: &CompletionRecord,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
-        let deed = Deed::of_record(AuditOperation::DecryptObject, object);
-        self.audited(deed, self.finished(object, record, unlock), |completed| Some(&completed.envelope)).await
+        let pending = PendingEvent::of_record(AuditOperation::DecryptObject, object);
+        self.audited(pending, self.finished(object, record, unlock), |completed| Some(&completed.envelope)).await
     }
 
     async fn finished(
@@ -125,7 +126,7 @@ impl Sse {
         unlock.customer_key().ok_or(CustomerKeyError::Required)?;
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
-        let keys = self.unlock(Named::upload(object, upload_id), envelope, unlock, true).await?;
+        let keys = self.unlock(Target::upload(object, upload_id), envelope, unlock, true).await?;
         let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys);
         self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
     }
@@ -140,13 +141,13 @@ impl Sse {
     /// As [`open_record`](Self::open_record). [`Error::Random`](crate::Error::Random);
     /// [`Error::Audit`](crate::Error::Audit).
     pub async fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
-        let deed = Deed::of_record(AuditOperation::RewrapObject, object);
+        let pending = PendingEvent::of_record(AuditOperation::RewrapObject, object);
         let rewrapping = async {
             self.open_record(object, record).await?;
             let keyring = self.keyring().ok_or(Unexpected::KeyringId)?;
             self.seal_record(keyring, object, &record.contents()).await
         };
-        self.audited(deed, rewrapping, |_| None).await
+        self.audited(pending, rewrapping, |_| None).await
     }
 
     /// Whether the record is authenticated under another version of the keyring than its primary.
@@ -155,7 +156,6 @@ impl Sse {
     }
 
     /// Refuses a record that is not accepted here, before a key is used.
-    //= manual/format.md#what-the-reader-demands
     pub(crate) fn check_record(
         &self,
         object: &ObjectName,
@@ -181,7 +181,7 @@ impl Sse {
         &self,
         keyring: &Keyring,
         object: &ObjectName,
-        contents: &Contents,
+        contents: &RecordContents,
     ) -> Result<CompletionRecord> {
         let (key_id, version, key) = keyring.wrapping_key().await?;
         let salt = self.shared.generator.bytes::<RECORD_SALT_LEN>()?;

@@ -8,7 +8,7 @@ use crate::mode::KmsKeys;
 ///
 /// ```
 /// use atrest::{Expected, KmsKeys, ModeId};
-/// let this_object = Expected::new().modes([ModeId::SseKms]).kms_keys(KmsKeys::only(["arn:aws:kms:…:key/1"]));
+/// let this_object = Expected::new().with_modes([ModeId::SseKms]).with_kms_keys(KmsKeys::only(["arn:aws:kms:…:key/1"]));
 /// ```
 ///
 /// Spec: manual, format, "What the reader demands".
@@ -34,20 +34,20 @@ impl Expected {
 
     /// These modes alone.
     #[must_use]
-    pub fn modes(self, modes: impl IntoIterator<Item = ModeId>) -> Self {
+    pub fn with_modes(self, modes: impl IntoIterator<Item = ModeId>) -> Self {
         Self { modes: Some(modes.into_iter().collect()), ..self }
     }
 
     /// These KMS keys alone, in SSE-KMS and in the inner layer of DSSE-KMS.
     #[must_use]
-    pub fn kms_keys(self, keys: KmsKeys) -> Self {
+    pub fn with_kms_keys(self, keys: KmsKeys) -> Self {
         Self { kms_keys: Some(keys), ..self }
     }
 
     /// No completion record in place of an envelope: for objects that are known to be finished, or never uploaded in
     /// parts.
     #[must_use]
-    pub fn no_records(self) -> Self {
+    pub fn without_records(self) -> Self {
         Self { no_records: true, ..self }
     }
 

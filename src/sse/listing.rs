@@ -2,19 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::SystemTime;
 
-use super::{Named, Sse, Unlock};
-use crate::audit::{AuditEvent, AuditOperation};
+use super::{Sse, Unlock};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result, Unexpected};
 use crate::geometry::EachLayer;
-use crate::mode::{Kek, unwrap};
+use crate::mode::Target;
 use crate::object::ObjectName;
 use crate::secret::MasterKey;
 use crate::stream::SealedValue;
 use crate::stream::object_keys::LayerSecret;
+use crate::trail::{AuditEvent, AuditOperation};
 
 /// The keys of a keyring's versions, or the reason why a version has no usable key.
 type Keys = BTreeMap<u32, Result<Arc<MasterKey>>>;
@@ -51,10 +50,11 @@ impl Sse {
         if envelope.mode() != ModeId::SseS3 {
             return Err(Unexpected::Mode.into());
         }
-        self.check(Named::object(object), envelope, Some(Unlock::Server))?;
+        let target = Target::object(object);
+        self.check(target, envelope, Some(Unlock::Server))?;
         let key = envelope.key_version().and_then(|version| keys.get(&version)).ok_or(Error::Inauthentic)?.clone()?;
-        let data_key = unwrap(envelope, crypto, &Kek::Master(key), &object.wrap_context(b""))?;
-        let header = envelope.content.header().ok_or(Error::UploadNotComplete)?;
+        let data_key = envelope.unwrap(crypto, key.expose_secret(), &target.binding()?)?;
+        let header = envelope.header().content.header().ok_or(Error::UploadNotComplete)?;
         let keys = self.object_keys(EachLayer::one(LayerSecret { crypto, data_key }));
         keys.values_of(header.salt()).open(name, sealed)
     }
@@ -65,7 +65,7 @@ impl Sse {
         let Some(trail) = self.shared.audit.as_ref().filter(|trail| trail.wants_listings()) else {
             return Ok(());
         };
-        let event = AuditEvent::new(SystemTime::now(), self.requester.clone(), AuditOperation::ListEtags)
+        let event = AuditEvent::new(self.shared.clock.wall(), self.requester.clone(), AuditOperation::ListEtags)
             .with_mode(ModeId::SseS3)
             .with_parameter("etagCount", asked)
             .with_parameter("failedCount", failed);

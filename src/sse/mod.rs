@@ -1,3 +1,4 @@
+// Floor 7. May use floors 0 to 6, and no other module of floor 7.
 //! The one door: encrypts, decrypts and rewraps.
 
 mod access;
@@ -28,18 +29,17 @@ use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
-use audited::Deed;
-use builder::Shared;
+use audited::PendingEvent;
+use builder::SseConfig;
 
-use crate::audit::AuditOperation;
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
-use crate::geometry::EachLayer;
 use crate::keys::Keyring;
-use crate::mode::{AnyMode, Authorities, Mode, any, unwrap};
+use crate::mode::{AnyMode, KeySources, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
-use crate::stream::object_keys::{LayerSecret, ObjectKeys};
+use crate::stream::object_keys::ObjectKeys;
 use crate::stream::{Decryptor, Encryptor};
+use crate::trail::AuditOperation;
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
@@ -60,7 +60,7 @@ use crate::stream::{Decryptor, Encryptor};
 /// keys that the builder allows, narrowed by [`expecting`](Self::expecting).
 #[derive(Clone)]
 pub struct Sse {
-    shared: Arc<Shared>,
+    shared: Arc<SseConfig>,
     requester: Requester,
     /// All of them have to be met.
     expected: Vec<Expected>,
@@ -131,12 +131,12 @@ impl Sse {
     /// Allocates the ciphertext; for large objects use [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
         let mode = any(mode);
-        let deed = Deed::writing(AuditOperation::EncryptObject, object, &mode);
+        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
         let encrypting = async {
             let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext.len() as u64)).await?;
             Ok(Encrypted::new(envelope, encryptor.all(plaintext)?.0))
         };
-        self.audited(deed, encrypting, |encrypted| Some(&encrypted.envelope)).await
+        self.audited(pending, encrypting, |encrypted| Some(&encrypted.envelope)).await
     }
 
     /// Unlocks an object: what decrypts its body, wholly or by ranges; of one that was uploaded in parts once it has
@@ -150,8 +150,8 @@ impl Sse {
     /// be read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`. [`Error::Audit`]: it could
     /// not be put on record.
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let deed = Deed::reading(AuditOperation::DecryptObject, object, envelope);
-        self.audited(deed, self.decryptor_of(object, envelope, unlock), |_| None).await
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope);
+        self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
     }
 
     /// Decrypts an object that is in memory.
@@ -164,7 +164,7 @@ impl Sse {
     ///
     /// Allocates the plaintext; for large objects use [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let deed = Deed::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
         let decrypting = async {
             let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
             if let Some(manifest) = &encrypted.manifest {
@@ -173,7 +173,7 @@ impl Sse {
             decryptor.sequential().all(&encrypted.ciphertext).map(Zeroizing::new)
         };
         // What cannot be put on record is wiped.
-        let mut plaintext = self.audited(deed, decrypting, |_| None).await?;
+        let mut plaintext = self.audited(pending, decrypting, |_| None).await?;
         Ok(mem::take(&mut *plaintext))
     }
 
@@ -183,20 +183,19 @@ impl Sse {
         mode: AnyMode,
         plaintext_len: Option<u64>,
     ) -> Result<(Envelope, Encryptor)> {
-        let deed = Deed::writing(AuditOperation::EncryptObject, object, &mode);
+        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
         let beginning = self.encryptor_of(object, &mode, plaintext_len);
-        self.audited(deed, beginning, |(envelope, _)| Some(envelope)).await
+        self.audited(pending, beginning, |(envelope, _)| Some(envelope)).await
     }
 
     async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let keys = self.unlock(Named::object(object), envelope, unlock, true).await?;
+        let keys = self.unlock(Target::object(object), envelope, unlock, true).await?;
         object::decryptor(envelope, &keys)
     }
 
     /// Refuses an envelope that this handle, or the reader's expectations, do not accept. No key is requested.
-    //= manual/format.md#what-the-reader-demands
-    fn check(&self, named: Named<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
-        match (named.object.is_bound(), envelope.is_bound()) {
+    fn check(&self, target: Target<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
+        match (target.object.is_bound(), envelope.is_bound()) {
             (true, false) => return Err(Unexpected::Unbound.into()),
             (false, true) => return Err(Unexpected::Bound.into()),
             _ => {}
@@ -216,17 +215,17 @@ impl Sse {
             (false, Some(Some(_))) => return Err(CustomerKeyError::NotExpected.into()),
             _ => {}
         }
-        match (named.upload_id.is_some(), envelope.state()) {
+        match (target.upload_id.is_some(), envelope.state()) {
             (true, EnvelopeState::Object | EnvelopeState::Multipart) => return Err(Unexpected::State.into()),
             (false, EnvelopeState::Upload) => return Err(Error::UploadNotComplete),
             _ => {}
         }
-        self.authorities(named.object).check_name(envelope.mode())
+        self.key_sources(target).check_name(envelope.mode())
     }
 
     /// Refuses what would be refused to any reader of the envelope, before anyone is asked for a key.
     pub(crate) fn accepts(&self, object: &ObjectName, upload_id: Option<&[u8]>, envelope: &Envelope) -> Result<()> {
-        self.check(Named { object, upload_id }, envelope, None)
+        self.check(Target { object, upload_id }, envelope, None)
     }
 
     /// Sees what other processes did to the keyring before something is written that is older than this call.
@@ -258,66 +257,35 @@ impl Sse {
         self.expected.iter().chain(expected)
     }
 
-    fn authorities<'a>(&'a self, object: &'a ObjectName) -> Authorities<'a> {
-        Authorities {
+    fn key_sources<'a>(&'a self, target: Target<'a>) -> KeySources<'a> {
+        KeySources {
             keyring: self.shared.keyring.as_ref(),
             kms: self.shared.kms.as_ref(),
             kms_keys: &self.shared.kms_keys,
-            object,
+            target,
             requester: &self.requester,
         }
     }
 
-    /// Unwraps the data key of an object, of DSSE-KMS the outer one, and drops it.
+    /// Unwraps the data key of an object, or in DSSE-KMS that of its outer layer, and drops it.
     #[cfg(feature = "testing")]
     pub(crate) async fn unwrap_alone(&self, object: &ObjectName, envelope: &Envelope) -> Result<()> {
-        self.unlock(Named::object(object), envelope, Unlock::Server, false).await.map(drop)
+        self.unlock(Target::object(object), envelope, Unlock::Server, false).await.map(drop)
     }
 
-    /// Unwraps the data key of an object or upload, and of DSSE-KMS the inner one too if it is needed.
+    /// Unwraps the data keys of an object or upload: of both layers, or of the outer layer alone.
     async fn unlock(
         &self,
-        named: Named<'_>,
+        target: Target<'_>,
         envelope: &Envelope,
         unlock: Unlock<'_>,
-        inner_too: bool,
+        both_layers: bool,
     ) -> Result<ObjectKeys> {
-        let name = named.context()?;
-        self.check(named, envelope, Some(unlock))?;
-        let cryptos = self.shared.cryptos(envelope.mode())?;
-        let authorities = self.authorities(named.object);
-        let kek = authorities.reading(envelope, unlock.customer_key()).await?;
-        let layer_of = |envelope: &Envelope, crypto, kek: &_| {
-            unwrap(envelope, crypto, kek, &name).map(|data_key| LayerSecret { crypto, data_key })
-        };
-        let outer = layer_of(envelope, cryptos.outer, &kek)?;
-        let inner = match envelope.inner().filter(|_| inner_too).zip(cryptos.inner) {
-            Some((envelope, crypto)) => Some(layer_of(envelope, crypto, &authorities.reading(envelope, None).await?)?),
-            None => None,
-        };
-        Ok(self.object_keys(EachLayer { outer, inner }))
-    }
-}
-
-/// The object or the upload that an envelope belongs to.
-#[derive(Clone, Copy, Debug)]
-struct Named<'a> {
-    object: &'a ObjectName,
-    upload_id: Option<&'a [u8]>,
-}
-
-impl<'a> Named<'a> {
-    fn object(object: &'a ObjectName) -> Self {
-        Self { object, upload_id: None }
-    }
-
-    fn upload(object: &'a ObjectName, upload_id: &'a [u8]) -> Self {
-        Self { object, upload_id: Some(upload_id) }
-    }
-
-    /// What the wrap is bound to.
-    fn context(&self) -> Result<Vec<u8>> {
-        self.upload_id.map_or_else(|| Ok(self.object.wrap_context(b"")), |id| self.object.upload_context(id))
+        let binding = target.binding()?;
+        self.check(target, envelope, Some(unlock))?;
+        let layers = envelope.layers(both_layers).zip(self.shared.cryptos(envelope.mode())?);
+        let keys = self.key_sources(target).unwrap(layers, unlock.customer_key(), &binding).await?;
+        Ok(self.object_keys(keys))
     }
 }
 

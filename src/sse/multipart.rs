@@ -2,19 +2,19 @@
 
 use zeroize::Zeroizing;
 
-use super::audited::Deed;
+use super::audited::PendingEvent;
 use super::object::UPLOAD_DRAW;
 use super::wrapping::NewEnvelope;
-use super::{Expected, Named, Sse, Unlock};
-use crate::audit::AuditOperation;
+use super::{Expected, Sse, Unlock};
 use crate::envelope::{Content, Envelope, ModeId};
 use crate::error::Result;
-use crate::mode::{AnyMode, Mode, any};
-use crate::multipart::{CompletedPart, CompletedUpload, List, Upload};
+use crate::mode::{AnyMode, Mode, Target, any};
+use crate::multipart::{CheckedParts, CompletedPart, CompletedUpload, Upload};
 use crate::object::ObjectName;
 use crate::stream::Decryptor;
 use crate::stream::manifest::seal_manifest;
 use crate::stream::message::MessageHeader;
+use crate::trail::AuditOperation;
 
 impl Sse {
     /// Begins a multipart upload: store its [envelope](Upload::envelope) with what is kept of the upload.
@@ -28,26 +28,25 @@ impl Sse {
     /// [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit its fixed length.
     pub async fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
         let mode = any(mode);
-        let deed = Deed::writing(AuditOperation::BeginMultipart, object, &mode);
-        self.audited(deed, self.begin_upload(object, upload_id, &mode), |upload| Some(upload.envelope())).await
+        let pending = PendingEvent::writing(AuditOperation::BeginMultipart, object, &mode);
+        self.audited(pending, self.begin_upload(object, upload_id, &mode), |upload| Some(upload.envelope())).await
     }
 
     async fn begin_upload(&self, object: &ObjectName, upload_id: &[u8], mode: &AnyMode) -> Result<Upload> {
-        let name = object.upload_context(upload_id)?;
+        let target = Target::upload(object, upload_id);
+        target.binding()?;
         let cryptos = self.check_written(mode)?;
-        let keys = self.authorities(object).writing(mode).await?;
+        let keys = self.key_sources(target).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
         let mut drawn = Zeroizing::new([0; 2 * UPLOAD_DRAW]);
         let drawn = self.draw(&mut drawn[..], cryptos, UPLOAD_DRAW)?;
         let new = |content: Content| NewEnvelope {
-            object,
-            name: &name,
+            target,
             contents: cryptos.map(|_| content),
-            plaintext_len: None,
             wrap_salts: drawn.wrap_salts,
             kept: None,
-            len: self.shared.envelope_len,
+            fixed_len: self.shared.envelope_len,
         };
         if self.shared.envelope_len.is_some() {
             // What would not fit in the end fails before a part is uploaded.
@@ -78,8 +77,8 @@ impl Sse {
         expected: &Expected,
         unlock: Unlock<'_>,
     ) -> Result<Upload> {
-        let deed = Deed::reading(AuditOperation::ResumeMultipart, object, envelope);
-        self.audited(deed, self.resume_upload(object, upload_id, envelope, expected, unlock), |_| None).await
+        let pending = PendingEvent::reading(AuditOperation::ResumeMultipart, object, envelope);
+        self.audited(pending, self.resume_upload(object, upload_id, envelope, expected, unlock), |_| None).await
     }
 
     async fn resume_upload(
@@ -90,10 +89,10 @@ impl Sse {
         expected: &Expected,
         unlock: Unlock<'_>,
     ) -> Result<Upload> {
-        let named = Named::upload(object, upload_id);
-        named.context()?;
+        let target = Target::upload(object, upload_id);
+        target.binding()?;
         expected.says_which(envelope.mode())?;
-        let keys = self.expecting(expected.clone()).unlock(named, envelope, unlock, true).await?;
+        let keys = self.expecting(expected.clone()).unlock(target, envelope, unlock, true).await?;
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys))
     }
 
@@ -122,8 +121,8 @@ impl Sse {
         unlock: Unlock<'_>,
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
     ) -> Result<CompletedUpload> {
-        let deed = Deed::reading(AuditOperation::CompleteMultipart, upload.object(), upload.envelope());
-        self.audited(deed, self.complete_upload(upload, unlock, parts), |completed| Some(&completed.envelope)).await
+        let pending = PendingEvent::reading(AuditOperation::CompleteMultipart, upload.object(), upload.envelope());
+        self.audited(pending, self.complete_upload(upload, unlock, parts), |completed| Some(&completed.envelope)).await
     }
 
     async fn complete_upload(
@@ -133,7 +132,7 @@ impl Sse {
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());
-        self.check(Named::upload(object, upload.upload_id()), old, Some(unlock))?;
+        self.check(Target::upload(object, upload.upload_id()), old, Some(unlock))?;
         if let (ModeId::SseC, Unlock::CustomerKey(key)) = (old.mode(), unlock) {
             old.verify_customer_key(key)?;
         }
@@ -145,16 +144,15 @@ impl Sse {
     /// The envelope and the manifest of an object that is made of these parts.
     ///
     /// A KMS is asked to unwrap and never to generate: the key-encryption key of the upload serves the object.
-    //= manual/format.md#rewrap
     pub(super) async fn seal_completed(
         &self,
         upload: &Upload,
-        list: &List,
+        list: &CheckedParts,
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());
-        let authorities = self.authorities(object);
-        let keys = authorities.completing(old, upload.upload_id(), upload.keys(), unlock.customer_key()).await?;
+        let sources = self.key_sources(Target::upload(object, upload.upload_id()));
+        let keys = sources.completing(old, upload.keys(), unlock.customer_key()).await?;
 
         let manifest = seal_manifest(upload.keys(), &list.records)?;
         let content = |manifest: MessageHeader| Content::Multipart {
@@ -163,13 +161,11 @@ impl Sse {
             manifest,
         };
         let envelope = NewEnvelope {
-            object,
-            name: &object.wrap_context(b""),
+            target: Target::object(object),
             contents: manifest.headers.map(content),
-            plaintext_len: None,
             wrap_salts: self.wrap_salts(&keys)?,
             kept: None,
-            len: self.len_after(old),
+            fixed_len: self.len_after(old),
         };
         let envelope = envelope.wrap(&keys, upload.keys())?;
         let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.keys(), list.plaintext_len);

@@ -1,4 +1,5 @@
-//! `Encrypted`, an object in memory; and how a new object is drawn and an unlocked one is read.
+//! [`Encrypted`], an object in memory; [`FreshSecrets`], the random bytes of a new object; and the parts of `Sse` that
+//! begin a new object or read an unlocked one.
 
 use std::fmt;
 
@@ -11,27 +12,27 @@ use crate::crypto::{Crypto, label};
 use crate::envelope::{Content, Envelope, EnvelopeState};
 use crate::error::{Error, Limit, Result};
 use crate::geometry::EachLayer;
-use crate::mode::{AnyMode, LayerKey, WritingKeys};
+use crate::mode::{AnyMode, LayerKey, Target};
 use crate::object::ObjectName;
 use crate::secret::{DataKey, Secret};
 use crate::stream::message::SALT_LEN;
 use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor};
 
-/// An object in memory: its envelope and its body.
+/// A stored object in memory: its envelope, its manifest if it has one, and its body.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Encrypted {
-    /// The envelope, which is kept beside the body.
+    /// The envelope.
     pub envelope: Envelope,
     /// The manifest of an object that was uploaded in parts.
     pub manifest: Option<Vec<u8>>,
-    /// The body as it is stored.
+    /// The encrypted body.
     pub ciphertext: Vec<u8>,
 }
 
 impl Encrypted {
-    /// An object as it was read from a store.
+    /// Creates the object from its envelope and its encrypted body.
     pub fn new(envelope: Envelope, ciphertext: impl Into<Vec<u8>>) -> Self {
         Self { envelope, manifest: None, ciphertext: ciphertext.into() }
     }
@@ -42,13 +43,13 @@ impl Encrypted {
         Self { manifest: Some(manifest.into()), ..self }
     }
 
-    /// Joins envelope, manifest if there is one, and body in one piece, for stores that have nowhere to keep an
-    /// envelope.
+    /// Builds the inline container: envelope, manifest if there is one, and body in one piece. It serves stores that
+    /// cannot keep an envelope beside the body.
     ///
     /// # Errors
     ///
-    /// [`Error::ManifestRequired`]: the object was uploaded in parts, and there is no manifest, or one of another
-    /// length. [`Error::UploadNotComplete`].
+    /// - [`Error::ManifestRequired`]: the object was uploaded in parts, and its manifest is absent or has another length.
+    /// - [`Error::UploadNotComplete`]: the envelope belongs to an upload under way.
     pub fn to_inline(&self) -> Result<Vec<u8>> {
         if self.envelope.state() == EnvelopeState::Upload {
             return Err(Error::UploadNotComplete);
@@ -60,27 +61,31 @@ impl Encrypted {
         Ok([&self.envelope.encode(), manifest, &self.ciphertext].concat())
     }
 
-    /// Splits an object that is in one piece. One that ends within its manifest is [`Error::Truncated`] once it is
-    /// decrypted.
+    /// Splits an inline container. If the container ends within the manifest, decryption fails with
+    /// [`Error::Truncated`].
     ///
     /// # Errors
     ///
-    /// [`Error::Envelope`]: it does not begin with an envelope. Whether stored bytes are such a container is for
-    /// configuration to say; never try.
+    /// [`Error::Envelope`]: the container does not begin with an envelope.
+    ///
+    /// # Security
+    ///
+    /// Whether stored bytes are an inline container has to come from the configuration of the store. Do not find it
+    /// out by trying.
     pub fn from_inline(container: &[u8]) -> Result<Self> {
         let (envelope, len) = Envelope::decode_inline(container)?;
         let rest = container.get(len..).unwrap_or_default();
         let Some(manifest_len) = envelope.manifest_len() else {
             return Ok(Self::new(envelope, rest));
         };
-        // A manifest of no bytes is one that was cut.
+        // An empty manifest stands for a manifest that was cut: decryption refuses it as truncated.
         let split = usize::try_from(manifest_len).ok().and_then(|len| rest.split_at_checked(len));
         let (manifest, body) = split.unwrap_or_default();
         Ok(Self::new(envelope, body).with_manifest(manifest))
     }
 }
 
-/// Body and manifest by their lengths alone: each begins with a commitment, which is made from a key.
+/// Shows only the lengths of body and manifest: each begins with a commitment, which is derived from a key.
 impl fmt::Debug for Encrypted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Encrypted")
@@ -107,43 +112,42 @@ impl Sse {
         if plaintext_len.is_some_and(|len| len > mode.id().layers().max_plaintext_len()) {
             return Err(Limit::Message.into());
         }
-        let keys = self.authorities(object).writing(mode).await?;
+        let target = Target::object(object);
+        let keys = self.key_sources(target).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
         let mut drawn = Zeroizing::new([0; 2 * OBJECT_DRAW]);
         let drawn = self.draw(&mut drawn[..], cryptos, OBJECT_DRAW)?;
         let message = drawn.keys.message_under(&drawn.message_salts, label::OBJECT);
         let envelope = NewEnvelope {
-            object,
-            name: &object.wrap_context(b""),
-            contents: message.headers().map(Content::Object),
-            plaintext_len,
+            target,
+            contents: message.headers().map(|message| Content::Object { message, plaintext_len }),
             wrap_salts: drawn.wrap_salts,
             kept: None,
-            len: self.shared.envelope_len,
+            fixed_len: self.shared.envelope_len,
         };
         Ok((envelope.wrap(&keys, &drawn.keys)?, Encryptor::new(message, &drawn.keys, plaintext_len)))
     }
 
-    /// Refuses a mode that this handle would not read again, and gives the implementations of each layer.
+    /// Refuses a mode that this handle would not read again, and returns the implementations of each layer.
     pub(super) fn check_written(&self, mode: &AnyMode) -> Result<EachLayer<Crypto>> {
         self.check_mode(mode.id(), None)?;
         self.shared.cryptos(mode.id())
     }
 
-    /// Refuses KMS keys that this handle would not read again; only the provider's answer names them.
-    pub(super) fn check_written_kms_keys(&self, keys: &WritingKeys<'_>) -> Result<()> {
-        keys.iter().filter_map(LayerKey::kms_key_id).try_for_each(|key_id| self.check_kms_key(key_id, None))
+    /// Refuses KMS keys that this handle would not read again. The provider's answer names them by their resolved ids.
+    pub(super) fn check_written_kms_keys(&self, keys: &EachLayer<LayerKey<'_>>) -> Result<()> {
+        keys.iter().filter_map(|layer| layer.key.kms_id()).try_for_each(|key_id| self.check_kms_key(key_id, None))
     }
 
-    /// The data keys of an object, with the generator of its salts.
+    /// The data keys of an object with the generator of its salts.
     pub(super) fn object_keys(&self, layers: EachLayer<LayerSecret>) -> ObjectKeys {
         ObjectKeys::new(layers, self.shared.generator.clone())
     }
 
-    /// Draws the salts and data keys of a new object or upload: `len` bytes for each layer, from the outer one inward.
+    /// Draws the salts and data keys of a new object or upload: `len` bytes for each layer, from the outer layer inward.
     ///
-    /// PERF: in one go. A call to the operating system costs as much as three derivations.
+    /// PERF: one draw for all. A call to the operating system costs as much as three derivations.
     pub(super) fn draw(&self, room: &mut [u8], cryptos: EachLayer<Crypto>, len: usize) -> Result<FreshSecrets> {
         let count = cryptos.iter().count();
         self.shared.generator.fill(&mut room[..count * len])?;
@@ -170,18 +174,20 @@ impl Sse {
 pub(super) struct FreshSecrets {
     pub(super) wrap_salts: EachLayer<[u8; 32]>,
     pub(super) keys: ObjectKeys,
-    /// Zeros in an upload, which has no message.
+    /// Zeros for an upload, which has no message.
     message_salts: EachLayer<[u8; SALT_LEN]>,
 }
 
-/// Reads the body of an object that was unlocked.
+/// Returns what decrypts the body of an unlocked object.
 pub(super) fn decryptor(envelope: &Envelope, keys: &ObjectKeys) -> Result<Decryptor> {
-    let headers = envelope.each_layer().try_map(|layer| layer.content.header().ok_or(Error::UploadNotComplete))?;
-    match envelope.content {
+    let headers =
+        envelope.each_layer().try_map(|layer| layer.header().content.header().ok_or(Error::UploadNotComplete))?;
+    match envelope.header().content {
         Content::Multipart { parts, plaintext_len, .. } => Ok(Decryptor::of_parts(parts, headers, keys, plaintext_len)),
-        Content::Object(_) | Content::Upload => {
+        Content::Object { plaintext_len, .. } => {
             let message = keys.message_of(&headers, label::OBJECT)?;
-            Ok(Decryptor::of_message(message, keys, envelope.plaintext_len))
+            Ok(Decryptor::of_message(message, keys, plaintext_len))
         }
+        Content::Upload => Err(Error::UploadNotComplete),
     }
 }

@@ -1,14 +1,15 @@
 //! [`Rewrap`], the request for a new envelope around the same data key.
 
-use super::audited::Deed;
+use super::audited::PendingEvent;
 use super::wrapping::NewEnvelope;
-use super::{Named, Sse, Unlock};
-use crate::audit::AuditOperation;
+use super::{Sse, Unlock};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
-use crate::mode::{AnyMode, Mode, WritingKeys, any};
+use crate::geometry::EachLayer;
+use crate::mode::{AnyMode, LayerKey, Mode, Target, any};
 use crate::object::ObjectName;
 use crate::stream::object_keys::ObjectKeys;
+use crate::trail::AuditOperation;
 
 /// A request for a new envelope around the same data key: for a rotation, a rename, a copy within one store, or a change
 /// of mode or key. The stored body stays as it is.
@@ -35,7 +36,7 @@ use crate::stream::object_keys::ObjectKeys;
 #[derive(Debug)]
 #[must_use = "a request does nothing until Sse::rewrap gets it"]
 pub struct Rewrap<'a> {
-    source: Named<'a>,
+    source: Target<'a>,
     envelope: &'a Envelope,
     unlock: Unlock<'a>,
     target: Option<(&'a ObjectName, AnyMode)>,
@@ -47,14 +48,14 @@ impl<'a> Rewrap<'a> {
     /// Requests a fresh wrap for the same object in the same mode: under the keyring's primary, under a fresh key of
     /// the same KMS key, or under the same customer key. In DSSE-KMS only the outer layer gets one.
     pub fn of(object: &'a ObjectName, envelope: &'a Envelope, unlock: Unlock<'a>) -> Self {
-        let source = Named::object(object);
+        let source = Target::object(object);
         Self { source, envelope, unlock, target: None, both_layers: false, across_customer_key: false }
     }
 
     /// Requests a fresh wrap for a multipart upload under way, so that it survives the retirement of a key version. In
     /// DSSE-KMS only the outer layer gets one. Encryption of parts continues meanwhile.
     pub fn upload(object: &'a ObjectName, upload_id: &'a [u8], envelope: &'a Envelope, unlock: Unlock<'a>) -> Self {
-        Self { source: Named::upload(object, upload_id), ..Self::of(object, envelope, unlock) }
+        Self { source: Target::upload(object, upload_id), ..Self::of(object, envelope, unlock) }
     }
 
     /// Wraps the data key for this name, mode and key instead.
@@ -98,11 +99,11 @@ impl Sse {
     ///   upload's; [`Misuse::UploadId`]; [`Misuse::RewrapOfUpload`], the request has a new name, mode or key.
     pub async fn rewrap(&self, request: Rewrap<'_>) -> Result<Envelope> {
         let (operation, source) = (AuditOperation::RewrapObject, request.source.object);
-        let deed = match &request.target {
-            None => Deed::reading(operation, source, request.envelope),
-            Some((object, mode)) => Deed::writing(operation, object, mode).out_of(source),
+        let pending = match &request.target {
+            None => PendingEvent::reading(operation, source, request.envelope),
+            Some((object, mode)) => PendingEvent::writing(operation, object, mode).out_of(source),
         };
-        self.audited(deed, self.rewrapped(&request), |envelope| Some(envelope)).await
+        self.audited(pending, self.rewrapped(&request), |envelope| Some(envelope)).await
     }
 
     /// Whether the envelope is wrapped under another version of the keyring than its primary.
@@ -115,13 +116,12 @@ impl Sse {
         }
     }
 
-    //= manual/format.md#rewrap
     async fn rewrapped(&self, request: &Rewrap<'_>) -> Result<Envelope> {
         let Rewrap { source, envelope, unlock, both_layers, .. } = *request;
         let Some((object, mode)) = &request.target else {
             let unlocked = self.unlock(source, envelope, unlock, both_layers).await?;
-            let authorities = self.authorities(source.object);
-            let keys = authorities.rewriting(envelope, unlock.customer_key(), both_layers).await?;
+            let layers = envelope.layers(both_layers);
+            let keys = self.key_sources(source).rewriting(layers, unlock.customer_key()).await?;
             return self.wrap_anew(envelope, &unlocked, &keys, source);
         };
         // What a writer of the store put there is unexpected, before it is a mistake of the caller.
@@ -139,10 +139,11 @@ impl Sse {
         // The expectations of the old envelope say nothing about the new one; the builder does.
         let writer = Self { expected: Vec::new(), ..self.clone() };
         writer.check_mode(mode.id(), None)?;
-        writer.authorities(object).check_name(mode.id())?;
+        let sources = writer.key_sources(Target::object(object));
+        sources.check_name(mode.id())?;
         let unlocked = self.unlock(source, envelope, unlock, true).await?;
-        let keys = writer.authorities(object).writing(mode).await?;
-        writer.wrap_anew(envelope, &unlocked, &keys, Named::object(object))
+        let keys = sources.writing(mode).await?;
+        writer.wrap_anew(envelope, &unlocked, &keys, Target::object(object))
     }
 
     /// Wraps the same content under other keys, each with a fresh salt. An inner layer without a new key stays as it is.
@@ -150,24 +151,22 @@ impl Sse {
         &self,
         old: &Envelope,
         unlocked: &ObjectKeys,
-        keys: &WritingKeys<'_>,
-        named: Named<'_>,
+        keys: &EachLayer<LayerKey<'_>>,
+        target: Target<'_>,
     ) -> Result<Envelope> {
         self.check_written_kms_keys(keys)?;
         let envelope = NewEnvelope {
-            object: named.object,
-            name: &named.context()?,
-            contents: old.each_layer().map(|layer| layer.content),
-            plaintext_len: old.plaintext_len,
+            target,
+            contents: old.each_layer().map(|layer| layer.header().content),
             wrap_salts: self.wrap_salts(keys)?,
             kept: old.inner(),
-            len: self.len_after(old),
+            fixed_len: self.len_after(old),
         };
         envelope.wrap(keys, unlocked)
     }
 
     /// The fixed length of an envelope that replaces another.
     pub(super) fn len_after(&self, old: &Envelope) -> Option<usize> {
-        self.shared.envelope_len.or(old.padding.map(|_| old.encoded_len()))
+        self.shared.envelope_len.or(old.header().fixed_len)
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::layers::Layered;
-use super::message::MessageKey;
+use super::message::{MessageKey, SEALED_CHUNK_LEN};
 use super::object_keys::ObjectKeys;
 use super::parts::{PartTable, part_context};
 use super::reader::MessageReader;
@@ -25,15 +25,15 @@ impl BodyReader {
     pub(super) fn chunk_left(&self) -> usize {
         match self {
             Self::Message(message) => message.first().chunk_left(),
-            Self::Parts(parts) => parts.current.as_ref().map_or(Self::UNIT, |part| part.reader.first().chunk_left()),
-            Self::Unlisted => Self::UNIT,
+            Self::Parts(parts) => {
+                parts.current.as_ref().map_or(SEALED_CHUNK_LEN, |part| part.reader.first().chunk_left())
+            }
+            Self::Unlisted => SEALED_CHUNK_LEN,
         }
     }
 }
 
 impl Transform for BodyReader {
-    const UNIT: usize = MessageReader::UNIT;
-
     fn taken(&self) -> u64 {
         match self {
             Self::Message(message) => message.taken(),
@@ -42,19 +42,12 @@ impl Transform for BodyReader {
         }
     }
 
-    fn given(&self, taken: u64) -> u64 {
+    fn given(&self, taken: u64, ended: bool) -> u64 {
         match self {
-            Self::Message(message) => message.given(taken),
+            Self::Message(message) => message.given(taken, ended),
+            // A part's last bytes come with its last stored byte, and none with the end.
             Self::Parts(parts) => parts.extent.given(parts.table.geometry(), taken),
             Self::Unlisted => 0,
-        }
-    }
-
-    fn given_at_end(&self, taken: u64) -> u64 {
-        match self {
-            Self::Message(message) => message.given_at_end(taken),
-            // A part's last bytes come with its last stored byte.
-            Self::Parts(_) | Self::Unlisted => self.given(taken),
         }
     }
 
@@ -79,7 +72,8 @@ impl Transform for BodyReader {
 pub(super) fn message_readers(keys: &EachLayer<Arc<MessageKey>>, extents: EachLayer<Extent>) -> Layered<MessageReader> {
     let outer = MessageReader::new(keys.outer.clone(), extents.outer, false);
     let inner = keys.inner.as_ref().zip(extents.inner);
-    Layered::new(outer, inner.map(|(key, extent)| MessageReader::new(key.clone(), extent, true)))
+    let inner = inner.map(|(key, extent)| MessageReader::new(key.clone(), extent, true));
+    Layered::new(outer, inner, SEALED_CHUNK_LEN)
 }
 
 /// Reads parts in order, each a message of its own.

@@ -4,7 +4,7 @@ use bytes::BytesMut;
 
 use super::Stream;
 use super::layers::Layered;
-use super::message::{MessageHeader, MessageKeys};
+use super::message::{CHUNK_LEN, MessageHeader, MessageKeys};
 use super::object_keys::ObjectKeys;
 use super::value::ValueSealer;
 use super::writer::MessageWriter;
@@ -70,10 +70,11 @@ impl Encryptor {
             Some(len) => (len, Misuse::PlaintextLen.into()),
             None => (message.layers().max_plaintext_len(), Limit::Message.into()),
         };
-        let writers = match message.inner {
-            None => Layered::new(MessageWriter::new(message.outer), None),
-            Some(inner) => Layered::new(MessageWriter::new(inner), Some(MessageWriter::new(message.outer))),
+        let (first, second) = match message.inner {
+            None => (message.outer, None),
+            Some(inner) => (inner, Some(MessageWriter::new(message.outer))),
         };
+        let writers = Layered::new(MessageWriter::new(first), second, CHUNK_LEN);
         Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys: keys.clone(), headers }
     }
 

@@ -3,6 +3,7 @@
 use super::message::{HEADER_LEN, SEALED_CHUNK_LEN};
 use super::{Transform, split_front};
 use crate::error::Result;
+use crate::secret::redacted;
 
 /// Chunks that pass from one layer to the other at once: long enough that most pass straight through both layers, short
 /// enough for the nearest cache.
@@ -11,39 +12,18 @@ const PIPE_LEN: usize = HEADER_LEN + PIPE_CHUNKS * SEALED_CHUNK_LEN;
 
 /// One transform, or in DSSE-KMS two: writing, the inner layer feeds the outer; reading, the outer feeds the inner.
 #[derive(Debug)]
-pub(super) enum Layered<T> {
-    One(T),
-    Two(Box<Pair<T>>),
-}
-
-impl<T: Transform> Layered<T> {
-    /// One layer, or two if there is a second.
-    pub(super) fn new(first: T, second: Option<T>) -> Self {
-        match second {
-            None => Self::One(first),
-            Some(second) => Self::Two(Box::new(Pair { first, second, pipe: Pipe(Vec::new()) })),
-        }
-    }
-
-    /// The transform that takes the input.
-    pub(super) fn first(&self) -> &T {
-        match self {
-            Self::One(only) => only,
-            Self::Two(pair) => &pair.first,
-        }
-    }
-}
-
-/// Two transforms, and the pipe between them.
-#[derive(Debug)]
-pub(super) struct Pair<T> {
+pub(super) struct Layered<T> {
     first: T,
-    second: T,
-    pipe: Pipe,
+    /// The second, and the bytes that pass between the two.
+    second: Option<Box<(T, Pipe)>>,
+    /// Input bytes of a whole chunk.
+    unit: usize,
 }
 
 /// Holds the inner layer's ciphertext on its way, and never plaintext.
 struct Pipe(Vec<u8>);
+
+redacted!(Pipe);
 
 impl Pipe {
     /// Makes room for `len` bytes.
@@ -55,53 +35,42 @@ impl Pipe {
     }
 }
 
-impl std::fmt::Debug for Pipe {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Pipe(..)")
+impl<T: Transform> Layered<T> {
+    /// One layer, or two if there is a second; a chunk has `unit` bytes of input.
+    pub(super) fn new(first: T, second: Option<T>, unit: usize) -> Self {
+        Self { first, second: second.map(|second| Box::new((second, Pipe(Vec::new())))), unit }
+    }
+
+    /// The transform that takes the input.
+    pub(super) fn first(&self) -> &T {
+        &self.first
     }
 }
 
 impl<T: Transform> Transform for Layered<T> {
-    const UNIT: usize = T::UNIT;
-
     fn taken(&self) -> u64 {
-        self.first().taken()
+        self.first.taken()
     }
 
-    fn given(&self, taken: u64) -> u64 {
-        match self {
-            Self::One(only) => only.given(taken),
-            Self::Two(pair) => pair.second.given(pair.first.given(taken)),
-        }
-    }
-
-    fn given_at_end(&self, taken: u64) -> u64 {
-        match self {
-            Self::One(only) => only.given_at_end(taken),
-            Self::Two(pair) => pair.second.given_at_end(pair.first.given_at_end(taken)),
-        }
+    fn given(&self, taken: u64, ended: bool) -> u64 {
+        let given = self.first.given(taken, ended);
+        self.second.as_ref().map_or(given, |second| second.0.given(given, ended))
     }
 
     fn update(&mut self, input: &[u8], mut output: &mut [u8]) -> Result<()> {
-        let Pair { first, second, pipe } = match self {
-            Self::One(only) => return only.update(input, output),
-            Self::Two(pair) => &mut **pair,
-        };
-        for piece in input.chunks(PIPE_CHUNKS * T::UNIT) {
-            let passed = pipe.room(first.update_len(piece.len()));
-            first.update(piece, passed)?;
+        let Some((second, pipe)) = self.second.as_deref_mut() else { return self.first.update(input, output) };
+        for piece in input.chunks(PIPE_CHUNKS * self.unit) {
+            let passed = pipe.room(self.first.update_len(piece.len()));
+            self.first.update(piece, passed)?;
             second.update(passed, split_front(&mut output, second.update_len(passed.len())))?;
         }
         Ok(())
     }
 
     fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {
-        let Pair { first, second, pipe } = match self {
-            Self::One(only) => return only.finish(output),
-            Self::Two(pair) => &mut **pair,
-        };
-        let passed = pipe.room(first.finish_len());
-        first.finish(passed)?;
+        let Some((second, pipe)) = self.second.as_deref_mut() else { return self.first.finish(output) };
+        let passed = pipe.room(self.first.finish_len());
+        self.first.finish(passed)?;
         second.update(passed, split_front(&mut output, second.update_len(passed.len())))?;
         second.finish(output)
     }

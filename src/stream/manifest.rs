@@ -181,7 +181,7 @@ impl ManifestPage {
             if self.parts.contains(&index) {
                 layers.ciphertext_len(len).ok_or(Error::Inauthentic)?;
                 listed.push(ListedPart {
-                    number: PartNumber::recorded(record.number).ok_or(Error::Inauthentic)?,
+                    number: PartNumber::any(record.number).map_err(|_| Error::Inauthentic)?,
                     plaintext: start..record.plaintext_end,
                     decryptor: self.object.of_part(&record, len),
                 });

@@ -3,7 +3,7 @@
 use crate::crypto::{AeadKey, Crypto, NONCE_LEN, Prk, constant_time_eq, label};
 use crate::error::{Error, Result};
 use crate::geometry::{self, EachLayer};
-use crate::secret::DataKey;
+use crate::secret::{DataKey, redacted};
 
 pub(crate) const CHUNK_LEN: usize = 16_384;
 pub(crate) const TAG_LEN: usize = 16;
@@ -30,13 +30,6 @@ impl MessageHeader {
     }
 }
 
-/// Redacted: the commitment is derived from the key.
-impl std::fmt::Debug for MessageHeader {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("MessageHeader(..)")
-    }
-}
-
 /// The keys of one message, in DSSE-KMS of the outer one and of the one in it.
 pub(crate) type MessageKeys = EachLayer<MessageKey>;
 
@@ -57,7 +50,6 @@ pub(crate) struct MessageKey {
 
 impl MessageKey {
     /// The key of a new message under a fresh salt.
-    //= manual/format.md#messages
     pub(crate) fn new(crypto: Crypto, data_key: &DataKey, salt: &[u8; SALT_LEN], context: &[u8]) -> Self {
         let prk = Prk::from_key(crypto, data_key.expose_secret());
         let (aead, base_nonce, commitment) = AeadKey::derive::<COMMITMENT_LEN>(&prk, label::MESSAGE, &[salt, context]);
@@ -122,11 +114,7 @@ impl MessageKey {
     }
 }
 
-impl std::fmt::Debug for MessageKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("MessageKey(..)")
-    }
-}
+redacted!(MessageHeader, MessageKey);
 
 const _: () = {
     assert!(CHUNK_LEN as u64 == geometry::CHUNK_LEN);

@@ -1,3 +1,4 @@
+// Floor 2. May use the floors below: crypto and the nouns.
 //! Messages and chunks; knows no key but its own, and does no I/O.
 //!
 //! ```text
@@ -44,17 +45,11 @@ use crate::secret::wipe;
 ///
 /// How much comes out follows from how much went in, and from nothing else.
 pub(crate) trait Transform {
-    /// Input bytes of one whole chunk.
-    const UNIT: usize;
-
     /// Input bytes taken so far.
     fn taken(&self) -> u64;
 
-    /// Bytes that `update` has given once it has taken so many.
-    fn given(&self, taken: u64) -> u64;
-
-    /// Bytes that `update` and `finish` have given where the input ends after so many.
-    fn given_at_end(&self, taken: u64) -> u64;
+    /// Bytes that `update` has given once it has taken so many; if `ended`, `finish` too.
+    fn given(&self, taken: u64, ended: bool) -> u64;
 
     /// Takes all of `input` and fills `output`, whose length is [`update_len`](Self::update_len).
     fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<()>;
@@ -64,15 +59,18 @@ pub(crate) trait Transform {
 
     /// Bytes that `update` gives for so many bytes of input.
     fn update_len(&self, input_len: usize) -> usize {
-        let taken = self.taken();
-        let given = self.given(taken.saturating_add(in_object(input_len)));
-        usize::try_from(given.saturating_sub(self.given(taken))).unwrap_or(usize::MAX)
+        self.still_given(self.taken().saturating_add(in_object(input_len)), false)
     }
 
     /// Bytes that `finish` gives.
     fn finish_len(&self) -> usize {
-        let taken = self.taken();
-        usize::try_from(self.given_at_end(taken).saturating_sub(self.given(taken))).unwrap_or(usize::MAX)
+        self.still_given(self.taken(), true)
+    }
+
+    /// Bytes that are given from now on until so many are taken.
+    fn still_given(&self, taken: u64, ended: bool) -> usize {
+        let given = self.given(taken, ended).saturating_sub(self.given(self.taken(), false));
+        usize::try_from(given).unwrap_or(usize::MAX)
     }
 }
 
@@ -155,9 +153,9 @@ impl<T: Transform> Stream<T> {
 
     /// The output of all of the input and its end, in memory of its own.
     pub(crate) fn all(&mut self, input: &[u8]) -> Result<Vec<u8>> {
-        let len = self.transform.given_at_end(self.transform.taken().saturating_add(in_object(input.len())));
+        let len = self.transform.still_given(self.taken().saturating_add(in_object(input.len())), true);
         // An input of no possible length is refused by the stream itself.
-        let mut output = vec![0; usize::try_from(len).unwrap_or(0)];
+        let mut output = vec![0; if len == usize::MAX { 0 } else { len }];
         self.all_into([input], &mut output)?;
         Ok(output)
     }

@@ -7,18 +7,12 @@ use super::value::ValueSealer;
 use crate::crypto::{Crypto, Generator};
 use crate::error::Result;
 use crate::geometry::{EachLayer, Layers};
-use crate::secret::DataKey;
+use crate::secret::{DataKey, redacted};
 
 /// One layer's data key, and the implementations it runs on.
 pub(crate) struct LayerSecret {
     pub(crate) crypto: Crypto,
     pub(crate) data_key: DataKey,
-}
-
-impl std::fmt::Debug for LayerSecret {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("LayerSecret(..)")
-    }
 }
 
 /// The data keys of one object or upload, and the generator of its salts; a cheap handle.
@@ -85,8 +79,4 @@ impl ObjectKeys {
     }
 }
 
-impl std::fmt::Debug for ObjectKeys {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("ObjectKeys(..)")
-    }
-}
+redacted!(LayerSecret, ObjectKeys);

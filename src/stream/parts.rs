@@ -82,7 +82,6 @@ impl PartTable {
     /// # Errors
     ///
     /// Inauthentic: they contradict the envelope, or themselves.
-    //= manual/format.md#completing-and-the-manifest
     pub(crate) fn new(layers: Layers, records: Vec<u8>, count: u32, plaintext_len: u64) -> Result<Self> {
         let decoded = || records.chunks(record_len(layers)).map(|record| PartRecord::decode(layers, record));
         let mut numbers = Vec::with_capacity(records.len() / record_len(layers));
@@ -110,7 +109,7 @@ impl PartTable {
 
     pub(crate) fn info(&self, index: usize) -> Option<PartInfo> {
         Some(PartInfo {
-            number: PartNumber::recorded(*self.numbers.get(index)?)?,
+            number: PartNumber::any(*self.numbers.get(index)?).ok()?,
             plaintext: self.geometry.plaintext_range(index)?,
             ciphertext: self.geometry.ciphertext_range(index)?,
         })

@@ -83,7 +83,12 @@ pub struct RangePlan {
     ciphertext_len: u64,
     fetches: Vec<Range<u64>>,
     reading: Reading,
-    outcome: Outcome,
+    /// The plaintext bytes that come out.
+    wanted: Range<u64>,
+    /// Whether no unverified length had a say in that.
+    proven: bool,
+    /// The length of an object that has no byte in the range, if it is as long as its stored bytes say.
+    nothing_of: Option<u64>,
 }
 
 /// What of the body is read.
@@ -91,14 +96,6 @@ pub struct RangePlan {
 enum Reading {
     Message(EachLayer<Extent>),
     Parts(Arc<PartTable>, PartsExtent),
-}
-
-#[derive(Clone, Debug)]
-enum Outcome {
-    /// These bytes; `proven` where no unverified length had a say.
-    Bytes { range: Range<u64>, proven: bool },
-    /// No byte: the range lies outside, if the object is as long as its stored bytes say.
-    Nothing { plaintext_len: u64 },
 }
 
 impl RangePlan {
@@ -111,13 +108,12 @@ impl RangePlan {
             let proven = known.is_some() || !depends;
             // An empty object has nothing but its end to verify.
             let to_end = !proven || wanted.is_empty();
-            let outcome = Outcome::Bytes { range: wanted.clone(), proven };
-            Self::over(decryptor, wanted, to_end, ciphertext_len, outcome)
+            Ok(Self { proven, ..Self::over(decryptor, wanted, to_end, ciphertext_len)? })
         } else if known.is_some() {
             Err(Error::RangeNotSatisfiable { plaintext_len })
         } else {
-            let outcome = Outcome::Nothing { plaintext_len };
-            Self::over(decryptor, plaintext_len..plaintext_len, true, ciphertext_len, outcome)
+            let nothing = Self::over(decryptor, plaintext_len..plaintext_len, true, ciphertext_len)?;
+            Ok(Self { nothing_of: Some(plaintext_len), ..nothing })
         }
     }
 
@@ -127,18 +123,12 @@ impl RangePlan {
             None => opened_len(decryptor.layers(), ciphertext_len)?,
             Some(_) => unverified_plaintext_len(decryptor, ciphertext_len)?,
         };
-        let outcome = Outcome::Bytes { range: end..end, proven: false };
-        Self::over(decryptor, end..end, true, ciphertext_len, outcome)
+        Self::over(decryptor, end..end, true, ciphertext_len)
     }
 
     /// Finds the parts, and the chunks of each layer from the inside out.
-    fn over(
-        decryptor: &Decryptor,
-        bytes: Range<u64>,
-        to_end: bool,
-        ciphertext_len: u64,
-        outcome: Outcome,
-    ) -> Result<Self> {
+    fn over(decryptor: &Decryptor, wanted: Range<u64>, to_end: bool, ciphertext_len: u64) -> Result<Self> {
+        let bytes = wanted.clone();
         let (reading, fetches) = match decryptor.table()? {
             None => {
                 let (extents, fetch) = EachLayer::within(decryptor.layers(), bytes, to_end, ciphertext_len, false)?;
@@ -150,7 +140,8 @@ impl RangePlan {
                 (Reading::Parts(table.clone(), extent), fetches)
             }
         };
-        Ok(Self { decryptor: decryptor.clone(), ciphertext_len, fetches, reading, outcome })
+        let decryptor = decryptor.clone();
+        Ok(Self { decryptor, ciphertext_len, fetches, reading, wanted, proven: false, nothing_of: None })
     }
 
     /// The ranges of the stored body to fetch, in this order: one, or one in each part that is read. Their bytes belong
@@ -170,10 +161,7 @@ impl RangePlan {
     ///
     /// A caller that needs the range before the data verifies the end first: [`Decryptor::verify_end`].
     pub fn plaintext_range(&self) -> Option<Range<u64>> {
-        match &self.outcome {
-            Outcome::Bytes { range, proven: true } => Some(range.clone()),
-            _ => None,
-        }
+        self.proven.then(|| self.wanted.clone())
     }
 
     /// The range and the object's length, for `Content-Range`; `None` while the length of the object is not
@@ -189,12 +177,7 @@ impl RangePlan {
     /// How many bytes [`decrypt_into`](Self::decrypt_into) gives if the stored body is as long as was said; not
     /// verified.
     pub fn output_len(&self) -> usize {
-        match &self.outcome {
-            Outcome::Bytes { range, .. } => {
-                usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX)
-            }
-            Outcome::Nothing { .. } => 0,
-        }
+        usize::try_from(self.wanted.end.saturating_sub(self.wanted.start)).unwrap_or(usize::MAX)
     }
 
     /// Opens what was fetched, exactly and in one piece.
@@ -254,11 +237,7 @@ impl RangePlan {
             Reading::Message(extents) => self.decryptor.message_reader(*extents),
             Reading::Parts(table, extent) => self.decryptor.parts_reader(table, extent.clone()),
         };
-        let nothing_of = match self.outcome {
-            Outcome::Nothing { plaintext_len } => Some(plaintext_len),
-            Outcome::Bytes { .. } => None,
-        };
-        PlaintextReader::of_plan(body, self.fetched_len(), nothing_of)
+        PlaintextReader::of_plan(body, self.fetched_len(), self.nothing_of)
     }
 
     fn fetched_len(&self) -> u64 {

@@ -65,18 +65,12 @@ impl MessageReader {
 }
 
 impl Transform for MessageReader {
-    const UNIT: usize = SEALED_CHUNK_LEN;
-
     fn taken(&self) -> u64 {
         self.taken
     }
 
-    fn given(&self, taken: u64) -> u64 {
-        self.extent.given(taken)
-    }
-
-    fn given_at_end(&self, taken: u64) -> u64 {
-        self.extent.given_at_end(taken)
+    fn given(&self, taken: u64, ended: bool) -> u64 {
+        self.extent.given(taken, ended)
     }
 
     fn update(&mut self, mut input: &[u8], mut output: &mut [u8]) -> Result<()> {

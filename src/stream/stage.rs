@@ -1,7 +1,7 @@
 //! `Stage`: buffers the one incomplete chunk between two calls.
 
 use super::message::SEALED_CHUNK_LEN;
-use crate::secret::wipe;
+use crate::secret::{redacted, wipe};
 
 /// The initial buffer; a small object never grows it.
 const SMALL_LEN: usize = 4_096;
@@ -59,8 +59,4 @@ impl Drop for Stage {
     }
 }
 
-impl std::fmt::Debug for Stage {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Stage(..)")
-    }
-}
+redacted!(Stage);

@@ -8,6 +8,7 @@ use super::message::SALT_LEN;
 use super::object_keys::{LayerSecret, ObjectKeys};
 use crate::crypto::{OneShot, Prk, TAG_LEN, label};
 use crate::error::{Error, Limit, Misuse, Result};
+use crate::secret::redacted;
 
 /// The most bytes of a value before it is sealed.
 const MAX_LEN: usize = 65_535;
@@ -117,7 +118,6 @@ impl ValueSealer {
     }
 
     /// Seals a value under a name of the library's own.
-    //= manual/format.md#sealed-values
     pub(crate) fn seal_reserved(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
         let salts = self.keys.fresh_salts()?;
         let layers = self.keys.each_layer().as_ref().zip(salts);
@@ -165,11 +165,7 @@ impl ValueSealer {
     }
 }
 
-impl fmt::Debug for ValueSealer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ValueSealer(..)")
-    }
-}
+redacted!(ValueSealer);
 
 fn check_name(name: &str) -> Result<()> {
     let reserved = name.starts_with(RESERVED);

@@ -26,19 +26,17 @@ impl MessageWriter {
 }
 
 impl Transform for MessageWriter {
-    const UNIT: usize = CHUNK_LEN;
-
     fn taken(&self) -> u64 {
         self.taken
     }
 
-    fn given(&self, taken: u64) -> u64 {
+    fn given(&self, taken: u64, ended: bool) -> u64 {
         let chunks = (taken / geometry::CHUNK_LEN).saturating_mul(geometry::SEALED_CHUNK_LEN);
-        if taken == 0 { 0 } else { chunks.saturating_add(geometry::HEADER_LEN) }
-    }
-
-    fn given_at_end(&self, taken: u64) -> u64 {
-        Layers::One.ciphertext_len(taken).unwrap_or(u64::MAX)
+        match (ended, taken) {
+            (true, _) => Layers::One.ciphertext_len(taken).unwrap_or(u64::MAX),
+            (false, 0) => 0,
+            (false, _) => chunks.saturating_add(geometry::HEADER_LEN),
+        }
     }
 
     fn update(&mut self, mut input: &[u8], mut output: &mut [u8]) -> Result<()> {

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind as Kind, Result};
-use crate::keys::wrapped_kek::{self, Binding};
 use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+use crate::kms::wrapped_kek::{self, Binding};
 use crate::secret::{KeyEncryptionKey, MasterKey};
 
 /// An in-memory KMS with keys, aliases, bound contexts, key states, and a switch for each class of failure.

@@ -1,3 +1,4 @@
+// Floor 8. May use floors 0 to 7, and no other module of floor 8.
 //! [`MemoryKms`], [`KeyProviderSuite`] and [`SealLog`]: tools for testing a storage service or a key provider
 //! (feature `testing`).
 //!

@@ -53,7 +53,7 @@ fn a_best_effort_trail_that_fails_is_passed_over() {
 #[test]
 fn what_fails_anyway_fails_with_its_own_error() {
     let audited = Audited::new();
-    let closed = audited.recording_into(Arc::new(Full)).sse.expecting(Expected::new().modes([]));
+    let closed = audited.recording_into(Arc::new(Full)).sse.expecting(Expected::new().with_modes([]));
     let mode = audited.modes().remove(0);
     let world = World::new(audited.silent(), &mode);
     for (what, _, call) in CALLS {

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use atrest::audit::{Fsync, JsonLines, JsonLinesOptions};
+use atrest::audit::{Fsync, JsonLines, JsonLinesBuilder};
 use atrest::{Error, ObjectName, SseS3};
 use serde_json::Value;
 
 use crate::kit::Audited;
 use atrest_kit::support::Service;
 
-pub(crate) fn service(options: JsonLinesOptions) -> Service {
+pub(crate) fn service(options: JsonLinesBuilder) -> Service {
     Audited::new().recording_into(Arc::new(options.open().unwrap()))
 }
 
@@ -53,14 +53,14 @@ fn every_event_is_a_line_and_a_new_sink_goes_on_where_the_last_one_ended() {
             .into_iter()
             .enumerate()
     {
-        let service = service(JsonLines::at(&path).fsync(fsync));
+        let service = service(JsonLines::builder(&path).fsync(fsync));
         encrypt(&service, &format!("{round}-a")).unwrap();
         encrypt(&service, &format!("{round}-b")).unwrap();
     }
     let (keys, torn) = keys(&path);
     assert_eq!((keys.join(" "), torn), ("0-a 0-b 1-a 1-b 2-a 2-b 3-a 3-b".into(), 0));
     assert!(fs::read(&path).unwrap().ends_with(b"}\n"));
-    let sink = JsonLines::at(&path).fsync(Fsync::Never).open().unwrap();
+    let sink = JsonLines::builder(&path).fsync(Fsync::Never).open().unwrap();
     sink.blocking().sync().unwrap();
 }
 
@@ -70,7 +70,7 @@ fn the_file_is_its_owners_alone() {
     use std::os::unix::fs::PermissionsExt;
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let service = service(JsonLines::at(&path).max_len(1));
+    let service = service(JsonLines::builder(&path).max_len(1));
     encrypt(&service, "a").unwrap();
     encrypt(&service, "b").unwrap();
     for file in ["audit.jsonl", "audit.jsonl.000001", "audit.jsonl.lock"] {
@@ -85,12 +85,12 @@ fn a_file_that_is_long_enough_is_put_aside_and_none_is_replaced() {
     let (path, aside) = (directory.path().join("audit.jsonl"), |number: u32| format!("audit.jsonl.{number:06}"));
     let of = |number| directory.path().join(aside(number));
     {
-        let service = service(JsonLines::at(&path));
+        let service = service(JsonLines::builder(&path));
         encrypt(&service, "00").unwrap();
     }
     let line = fs::metadata(&path).unwrap().len();
     // Two lines and no third; somebody else has a number meanwhile.
-    let service = self::service(JsonLines::at(&path).max_len(2 * line));
+    let service = self::service(JsonLines::builder(&path).max_len(2 * line));
     for at in 1..4 {
         encrypt(&service, &format!("{at:02}")).unwrap();
     }
@@ -106,7 +106,7 @@ fn a_file_that_is_long_enough_is_put_aside_and_none_is_replaced() {
 
     // A new sink goes on with the numbers, also where earlier ones were taken away.
     fs::remove_file(of(1)).unwrap();
-    let service = self::service(JsonLines::at(&path).max_len(1));
+    let service = self::service(JsonLines::builder(&path).max_len(1));
     encrypt(&service, "09").unwrap();
     assert_eq!((keys(&of(6)).0, keys(&path).0), (vec!["08".to_owned()], vec!["09".to_owned()]));
     assert!(!of(1).exists());
@@ -116,7 +116,7 @@ fn a_file_that_is_long_enough_is_put_aside_and_none_is_replaced() {
 fn a_line_that_is_longer_than_the_file_may_be_has_one_of_its_own() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let service = service(JsonLines::at(&path).max_len(10));
+    let service = service(JsonLines::builder(&path).max_len(10));
     encrypt(&service, "a").unwrap();
     assert_eq!(files(directory.path()), ["audit.jsonl"]);
     encrypt(&service, "b").unwrap();
@@ -127,7 +127,7 @@ fn a_line_that_is_longer_than_the_file_may_be_has_one_of_its_own() {
 fn a_file_that_somebody_else_put_aside_is_begun_anew() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let service = service(JsonLines::at(&path).max_len(1));
+    let service = service(JsonLines::builder(&path).max_len(1));
     encrypt(&service, "a").unwrap();
     fs::rename(&path, directory.path().join("elsewhere")).unwrap();
     encrypt(&service, "b").unwrap();
@@ -140,7 +140,7 @@ fn a_directory_that_goes_away_fails_the_operation_until_it_is_there_again() {
     let directory = tempfile::tempdir().unwrap();
     let (logs, away) = (directory.path().join("logs"), directory.path().join("away"));
     fs::create_dir(&logs).unwrap();
-    let service = service(JsonLines::at(logs.join("audit.jsonl")).max_len(1));
+    let service = service(JsonLines::builder(logs.join("audit.jsonl")).max_len(1));
     encrypt(&service, "a").unwrap();
     fs::rename(&logs, &away).unwrap();
     for _ in 0..2 {
@@ -158,7 +158,7 @@ fn a_line_that_was_cut_costs_no_other_wherever_it_was_cut() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
     let write = |key: &str| {
-        let service = service(JsonLines::at(&path));
+        let service = service(JsonLines::builder(&path));
         encrypt(&service, key).unwrap();
     };
     write("a");
@@ -179,7 +179,7 @@ fn a_line_that_was_cut_costs_no_other_wherever_it_was_cut() {
 fn a_second_sink_is_refused_in_this_process_and_in_another() {
     const FILE: &str = "ATREST_TEST_AUDIT_FILE";
     let refused = |path: &Path| {
-        let Err(Error::Io(error)) = JsonLines::at(path).open() else { panic!("two sinks have one file") };
+        let Err(Error::Io(error)) = JsonLines::builder(path).open() else { panic!("two sinks have one file") };
         assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
         assert!(error.to_string().contains("another process has it open"), "{error}");
     };
@@ -188,7 +188,7 @@ fn a_second_sink_is_refused_in_this_process_and_in_another() {
     }
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let service = service(JsonLines::at(&path).max_len(1));
+    let service = service(JsonLines::builder(&path).max_len(1));
     encrypt(&service, "a").unwrap();
     encrypt(&service, "b").unwrap(); // the lock goes with the name, not with the file that was put aside
     refused(&path);
@@ -204,14 +204,14 @@ fn a_second_sink_is_refused_in_this_process_and_in_another() {
         refused(&link);
     }
     drop(service);
-    JsonLines::at(&path).open().unwrap();
+    JsonLines::builder(&path).open().unwrap();
 }
 
 #[test]
 fn lines_of_many_threads_are_whole_and_all_there() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let service = service(JsonLines::at(&path).max_len(20_000));
+    let service = service(JsonLines::builder(&path).max_len(20_000));
     thread::scope(|scope| {
         for thread in 0..8 {
             let service = &service;
@@ -234,7 +234,7 @@ fn lines_of_many_threads_are_whole_and_all_there() {
 fn a_line_of_another_program_that_appends_is_left_whole() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let service = service(JsonLines::at(&path));
+    let service = service(JsonLines::builder(&path));
     encrypt(&service, "a").unwrap();
     let mut other = OpenOptions::new().append(true).open(&path).unwrap();
     other.write_all(b"{\"requestParameters\":{\"key\":\"other\"}}\n").unwrap();
@@ -248,13 +248,15 @@ fn a_full_disk_fails_the_operation() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
     std::os::unix::fs::symlink("/dev/full", &path).unwrap();
-    let full = service(JsonLines::at(&path));
+    let full = service(JsonLines::builder(&path));
     for _ in 0..2 {
         let Err(Error::Audit(error)) = encrypt(&full, "a") else { panic!("there is no room") };
         assert_eq!(error.kind(), io::ErrorKind::StorageFull);
     }
     drop(full);
-    let Err(Error::Io(error)) = JsonLines::at(&path).max_len(1).open() else { panic!("a device is not put aside") };
+    let Err(Error::Io(error)) = JsonLines::builder(&path).max_len(1).open() else {
+        panic!("a device is not put aside")
+    };
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 
@@ -265,7 +267,7 @@ fn what_cannot_be_opened_says_so() {
         (directory.path().join("none/audit.jsonl"), io::ErrorKind::NotFound),
         (directory.path().to_path_buf(), io::ErrorKind::IsADirectory),
     ] {
-        let Err(Error::Io(error)) = JsonLines::at(&path).open() else { panic!("{path:?}") };
+        let Err(Error::Io(error)) = JsonLines::builder(&path).open() else { panic!("{path:?}") };
         assert_eq!(error.kind(), kind);
         assert!(!error.to_string().contains(path.to_str().unwrap()), "{error}");
     }

@@ -87,10 +87,10 @@ impl Audited {
 
     /// The modes of this build, those under a KMS key with a context.
     pub(crate) fn modes(&self) -> Vec<AnyMode> {
-        let mut modes = vec![AnyMode::from(SseS3), SseKms::new("alias/app").context(context()).into()];
+        let mut modes = vec![AnyMode::from(SseS3), SseKms::new("alias/app").with_context(context()).into()];
         modes.push(self.service.sse_c());
         if Backend::AwsLc.is_compiled() {
-            modes.push(DsseKms::new("alias/app").context(context()).into());
+            modes.push(DsseKms::new("alias/app").with_context(context()).into());
         }
         modes
     }

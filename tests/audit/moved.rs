@@ -27,7 +27,7 @@ fn after_the_file_was_moved_lines_go_into_a_new_one_at_its_path() {
     for fsync in FSYNCS {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        let service = service(JsonLines::at(at("audit.jsonl")).fsync(fsync));
+        let service = service(JsonLines::builder(at("audit.jsonl")).fsync(fsync));
         encrypt(&service, "a").unwrap();
         fs::rename(at("audit.jsonl"), at("audit.jsonl.1")).unwrap();
         encrypt(&service, "b").unwrap();
@@ -42,7 +42,7 @@ fn after_the_file_was_removed_lines_go_into_a_new_one_at_its_path() {
     for fsync in FSYNCS {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("audit.jsonl");
-        let service = service(JsonLines::at(&path).fsync(fsync));
+        let service = service(JsonLines::builder(&path).fsync(fsync));
         for key in ["a", "b", "c"] {
             encrypt(&service, key).unwrap();
             assert_eq!(read(&path), key);
@@ -55,7 +55,7 @@ fn after_the_file_was_removed_lines_go_into_a_new_one_at_its_path() {
 fn a_rotation_that_creates_the_new_file_is_followed() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
-    let service = service(JsonLines::at(at("audit.jsonl")));
+    let service = service(JsonLines::builder(at("audit.jsonl")));
     for round in 0..5 {
         encrypt(&service, &format!("{round}")).unwrap();
         fs::rename(at("audit.jsonl"), at(&format!("audit.jsonl.{round}"))).unwrap();
@@ -70,7 +70,7 @@ fn a_rotation_that_creates_the_new_file_is_followed() {
 fn a_rotation_that_copies_and_cuts_the_file_leaves_no_hole_and_no_torn_line() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
-    let service = service(JsonLines::at(at("audit.jsonl")).max_len(100_000));
+    let service = service(JsonLines::builder(at("audit.jsonl")).max_len(100_000));
     encrypt(&service, "a").unwrap();
     fs::copy(at("audit.jsonl"), at("audit.jsonl.copy")).unwrap();
     File::options().write(true).open(at("audit.jsonl")).unwrap().set_len(0).unwrap();
@@ -85,7 +85,7 @@ fn a_rotation_that_copies_and_cuts_the_file_leaves_no_hole_and_no_torn_line() {
 fn a_moved_file_is_opened_again_when_asked_and_by_its_own_lock_too() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
-    let sink = Arc::new(JsonLines::at(at("audit.jsonl")).open().unwrap());
+    let sink = Arc::new(JsonLines::builder(at("audit.jsonl")).open().unwrap());
     let service = Audited::new().recording_into(sink.clone());
     encrypt(&service, "a").unwrap();
     fs::rename(at("audit.jsonl"), at("audit.jsonl.1")).unwrap();
@@ -95,7 +95,7 @@ fn a_moved_file_is_opened_again_when_asked_and_by_its_own_lock_too() {
     block_on(sink.reopen()).unwrap();
     encrypt(&service, "b").unwrap();
     assert_eq!(read(&at("audit.jsonl")), "b");
-    let Err(Error::Io(error)) = JsonLines::at(at("audit.jsonl")).open() else { panic!("two sinks have one file") };
+    let Err(Error::Io(error)) = JsonLines::builder(at("audit.jsonl")).open() else { panic!("two sinks have one file") };
     assert_eq!(error.kind(), io::ErrorKind::ResourceBusy);
 }
 
@@ -107,21 +107,21 @@ fn a_directory_that_a_link_leads_to_is_followed_and_its_lock_is_taken() {
         symlink(to, at("new")).unwrap();
         fs::rename(at("new"), at("logs")).unwrap();
     };
-    let busy = |path: &Path| match JsonLines::at(path).open() {
+    let busy = |path: &Path| match JsonLines::builder(path).open() {
         Err(Error::Io(error)) => assert_eq!(error.kind(), io::ErrorKind::ResourceBusy),
         other => panic!("{other:?}"),
     };
     fs::create_dir(at("1")).unwrap();
     fs::create_dir(at("2")).unwrap();
     swap("1");
-    let service = service(JsonLines::at(at("logs/audit.jsonl")));
+    let service = service(JsonLines::builder(at("logs/audit.jsonl")));
     encrypt(&service, "a").unwrap();
     busy(&at("1/audit.jsonl"));
     swap("2");
     encrypt(&service, "b").unwrap();
     assert_eq!((read(&at("1/audit.jsonl")), read(&at("2/audit.jsonl"))), ("a".into(), "b".into()));
     busy(&at("2/audit.jsonl"));
-    let old = JsonLines::at(at("1/audit.jsonl")).open().unwrap();
+    let old = JsonLines::builder(at("1/audit.jsonl")).open().unwrap();
     // A place that another sink has is not taken from it.
     swap("1");
     let Err(Error::Audit(error)) = encrypt(&service, "c") else { panic!("another sink has the place") };
@@ -136,26 +136,26 @@ fn a_directory_that_is_replaced_is_followed_as_well_as_its_lock() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
     fs::create_dir(at("logs")).unwrap();
-    let service = service(JsonLines::at(at("logs/audit.jsonl")));
+    let service = service(JsonLines::builder(at("logs/audit.jsonl")));
     encrypt(&service, "a").unwrap();
     fs::rename(at("logs"), at("old")).unwrap();
     let Err(Error::Audit(_)) = encrypt(&service, "b") else { panic!("there is nowhere to write") };
     fs::create_dir(at("logs")).unwrap();
     encrypt(&service, "c").unwrap();
     assert_eq!(read(&at("logs/audit.jsonl")), "c");
-    JsonLines::at(at("logs/audit.jsonl")).open().expect_err("its lock is held");
-    JsonLines::at(at("old/audit.jsonl")).open().unwrap();
+    JsonLines::builder(at("logs/audit.jsonl")).open().expect_err("its lock is held");
+    JsonLines::builder(at("old/audit.jsonl")).open().unwrap();
 }
 
 #[test]
 fn a_lock_that_was_removed_is_taken_again_with_the_file() {
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| directory.path().join(name);
-    let service = service(JsonLines::at(at("audit.jsonl")));
+    let service = service(JsonLines::builder(at("audit.jsonl")));
     fs::remove_file(at("audit.jsonl")).unwrap();
     fs::remove_file(at("audit.jsonl.lock")).unwrap();
     encrypt(&service, "a").unwrap();
-    JsonLines::at(at("audit.jsonl")).open().expect_err("its lock is held");
+    JsonLines::builder(at("audit.jsonl")).open().expect_err("its lock is held");
 }
 
 #[test]
@@ -163,7 +163,7 @@ fn of_the_lines_of_many_threads_none_is_lost_while_the_file_is_moved_again_and_a
     for max_len in [None, Some(4_000)] {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        let options = JsonLines::at(at("audit.jsonl"));
+        let options = JsonLines::builder(at("audit.jsonl"));
         let service = service(max_len.into_iter().fold(options, |options, len| options.max_len(len)));
         // Ends the scope's last thread where another one panics too.
         let under_way = AtomicUsize::new(8);
@@ -214,7 +214,7 @@ fn of_the_lines_of_many_threads_none_is_lost_while_the_file_is_moved_again_and_a
 fn an_event_that_began_after_the_file_was_removed_is_never_in_the_removed_one() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let service = service(JsonLines::at(&path));
+    let service = service(JsonLines::builder(&path));
     for round in 0..20 {
         thread::scope(|scope| {
             let busy: Vec<_> = (0..4)
@@ -248,14 +248,14 @@ fn a_file_behind_a_link_is_put_aside_where_it_is_and_the_link_stays() {
     fs::create_dir(at("logs")).unwrap();
     fs::write(at("logs/file"), "").unwrap();
     symlink("logs/file", at("link")).unwrap();
-    let service = service(JsonLines::at(at("link")).max_len(1));
+    let service = service(JsonLines::builder(at("link")).max_len(1));
     for key in ["a", "b", "c"] {
         encrypt(&service, key).unwrap();
     }
     assert!(fs::symlink_metadata(at("link")).unwrap().is_symlink());
     assert_eq!(files(&at("logs")), ["file", "file.000001", "file.000002"]);
     assert_eq!(["file.000001", "file.000002", "file"].map(|name| read(&at("logs").join(name))), ["a", "b", "c"]);
-    JsonLines::at(at("logs/file")).open().expect_err("its lock is held");
+    JsonLines::builder(at("logs/file")).open().expect_err("its lock is held");
 }
 
 #[test]
@@ -263,7 +263,7 @@ fn the_lines_of_a_file_that_was_moved_reach_the_disk_before_the_file_is_left() {
     for fsync in [Fsync::Every(Duration::from_secs(86_400)), Fsync::Never] {
         let directory = tempfile::tempdir().unwrap();
         let at = |name: &str| directory.path().join(name);
-        let sink = Arc::new(JsonLines::at(at("audit.jsonl")).fsync(fsync).open().unwrap());
+        let sink = Arc::new(JsonLines::builder(at("audit.jsonl")).fsync(fsync).open().unwrap());
         let service = Audited::new().recording_into(sink.clone());
         encrypt(&service, "a").unwrap();
         assert_eq!(sink.stats().fsyncs, 0);
@@ -281,7 +281,7 @@ fn the_lines_of_a_file_that_was_moved_reach_the_disk_before_the_file_is_left() {
 fn what_the_sink_did_is_counted() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let sink = Arc::new(JsonLines::at(&path).open().unwrap());
+    let sink = Arc::new(JsonLines::builder(&path).open().unwrap());
     let service = Audited::new().recording_into(sink.clone());
     encrypt(&service, "a").unwrap();
     encrypt(&service, "b").unwrap();

@@ -38,7 +38,7 @@ fn everything_that_is_done_in_every_mode_is_one_event_that_says_who_what_and_und
 #[test]
 fn everything_that_is_refused_in_every_mode_is_one_event_with_the_error_and_without_a_key() {
     let audited = Audited::new();
-    let closed = audited.service.sse.expecting(Expected::new().modes([]));
+    let closed = audited.service.sse.expecting(Expected::new().with_modes([]));
     for mode in audited.modes() {
         let world = World::new(audited.silent(), &mode);
         for (what, operation, call) in CALLS {
@@ -112,7 +112,7 @@ fn a_rewrap_to_another_name_and_mode_says_both_names_and_the_new_mode_and_key() 
     let silent = audited.silent();
     let stored = silent.sse.blocking().encrypt(&name(), SseS3, b"meow").unwrap();
     let sse = audited.service.sse.blocking();
-    let mode = SseKms::new("alias/app").context(context());
+    let mode = SseKms::new("alias/app").with_context(context());
     sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&moved(), mode)).unwrap();
     let event = audited.event();
     assert_eq!((event.object(), event.source_object()), (Some(&moved()), Some(&name())));

@@ -50,7 +50,7 @@ impl Trail {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let (audited, kms) = (Audited::new(), Arc::new(OneKey::default()));
-        let sink = Arc::new(JsonLines::at(directory.path().join("audit.jsonl")).open().unwrap());
+        let sink = Arc::new(JsonLines::builder(directory.path().join("audit.jsonl")).open().unwrap());
         let service = audited.with_trail(|builder| {
             builder.kms(kms.clone(), KmsKeys::only([ARN])).audit(atrest::audit::AuditTrail::new(sink))
         });
@@ -78,8 +78,8 @@ impl Trail {
 #[test]
 fn an_object_that_was_encrypted_under_a_kms_key() {
     let trail = Trail::new();
-    let object = name().version_id("3/L4kqtJ").unwrap().realm("account-7").unwrap();
-    let mode = SseKms::new("alias/app").context(context());
+    let object = name().with_version_id("3/L4kqtJ").unwrap().with_realm("account-7").unwrap();
+    let mode = SseKms::new("alias/app").with_context(context());
     trail.sse().blocking().encrypt(&object, mode, b"meow").unwrap();
     let expected = json!({
         "eventVersion": "1.11",
@@ -188,7 +188,7 @@ fn what_a_kms_refuses_has_the_code_that_aws_has_for_it() {
         );
         assert_eq!(record["additionalEventData"], json!({ "SSEApplied": "SSE_KMS" }));
     }
-    let closed = trail.sse().expecting(Expected::new().modes([]));
+    let closed = trail.sse().expecting(Expected::new().with_modes([]));
     closed.blocking().encrypt(&name(), SseS3, b"meow").unwrap_err();
     assert_eq!(trail.last()["errorCode"], "AccessDenied");
 }
@@ -229,7 +229,7 @@ fn names_that_are_not_text_are_encoded_all_of_them_and_come_back_as_they_were() 
     for (key, version_id) in
         [(&b"caf\xE9/100%.jpg"[..], &b"100%"[..]), (b"100%E9.jpg", b"\xFF\xFE"), (b"100%E9 \xE2\x82\xAC\n.jpg", b"v 1")]
     {
-        let object = ObjectName::new("photos 1", key).unwrap().version_id(version_id).unwrap();
+        let object = ObjectName::new("photos 1", key).unwrap().with_version_id(version_id).unwrap();
         trail.sse().blocking().encrypt(&object, SseS3, b"meow").unwrap();
         let record = trail.last();
         let parameters = &record["requestParameters"];

@@ -114,7 +114,7 @@ impl Sinks {
         Self {
             memory: MemorySink::new(),
             #[cfg(feature = "audit-json")]
-            json: atrest::audit::JsonLines::at(directory.path().join("audit.jsonl")).open().unwrap(),
+            json: atrest::audit::JsonLines::builder(directory.path().join("audit.jsonl")).open().unwrap(),
             #[cfg(feature = "tracing")]
             seen: Default::default(),
             directory,

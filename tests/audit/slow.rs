@@ -38,7 +38,7 @@ impl Fifo {
     }
 
     fn sink(&self) -> Arc<JsonLines> {
-        let options = JsonLines::at(&self.path).fsync(Fsync::Never).queue_len(NonZeroUsize::new(4).unwrap());
+        let options = JsonLines::builder(&self.path).fsync(Fsync::Never).queue_len(NonZeroUsize::new(4).unwrap());
         Arc::new(options.open().unwrap())
     }
 
@@ -111,7 +111,7 @@ fn the_events_of_callers_that_went_away_are_written() {
 fn an_operation_dropped_after_its_outcome_is_on_record_and_so_it_is_when_the_sink_is_dropped_next() {
     let directory = tempfile::tempdir().unwrap();
     let path: &Path = &directory.path().join("audit.jsonl");
-    let sink = Arc::new(JsonLines::at(path).open().unwrap());
+    let sink = Arc::new(JsonLines::builder(path).open().unwrap());
     let service = Audited::new().recording_into(sink.clone());
     for key in ["a", "b", "c"] {
         let object = ObjectName::new("photos", key).unwrap();
@@ -163,7 +163,7 @@ fn a_sink_that_never_answers_stalls_no_other_task_and_nothing_is_given_out() {
 fn the_events_of_one_task_are_in_its_order() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("audit.jsonl");
-    let service = Audited::new().recording_into(Arc::new(JsonLines::at(&path).open().unwrap()));
+    let service = Audited::new().recording_into(Arc::new(JsonLines::builder(&path).open().unwrap()));
     std::thread::scope(|scope| {
         for thread in 0..8 {
             let service = &service;

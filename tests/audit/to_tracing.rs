@@ -69,9 +69,9 @@ fn what_was_done_is_information_and_what_was_refused_a_warning_with_all_that_is_
     let sse = audited.recording_into(Arc::new(TracingSink::new())).sse;
     let seen = Seen::default();
     tracing::subscriber::with_default(seen.clone(), || {
-        sse.blocking().encrypt(&name(), SseKms::new("alias/app").context(context()), b"meow").unwrap();
+        sse.blocking().encrypt(&name(), SseKms::new("alias/app").with_context(context()), b"meow").unwrap();
         sse.blocking().encrypt(&ObjectName::new("photos", b"\xFF cat").unwrap(), SseS3, b"meow").unwrap();
-        sse.expecting(Expected::new().modes([])).blocking().encrypt(&name(), SseS3, b"meow").unwrap_err();
+        sse.expecting(Expected::new().with_modes([])).blocking().encrypt(&name(), SseS3, b"meow").unwrap_err();
     });
     let seen = seen.lines();
     assert_eq!(seen.len(), 3);

@@ -262,7 +262,7 @@ fn a_kms_is_shown_the_callers_pairs_and_the_arn_of_a_bound_name() {
         let kms = OneKey::new("key", b"wrapped", [1; 32]);
         let sse = Sse::builder().kms(kms.clone(), KmsKeys::only(["key"])).build().unwrap();
         let context = atrest::EncryptionContext::new().with("team", "photos").unwrap();
-        let stored = sse.blocking().encrypt(&object, SseKms::new("key").context(context), b"meow").unwrap();
+        let stored = sse.blocking().encrypt(&object, SseKms::new("key").with_context(context), b"meow").unwrap();
         sse.blocking().decrypt(&object, &stored, Unlock::Server).unwrap();
         let asked = kms.asked.lock().unwrap();
         assert_eq!(asked.len(), 2, "once to write, once to read");

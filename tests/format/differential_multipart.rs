@@ -113,7 +113,7 @@ impl Case {
 /// The library's completion of stored parts.
 fn completed(case: &Case, sse: &Sse, upload: &Upload, parts: &[(Vec<u8>, Receipt)]) -> Completed {
     let listed = case.parts.iter().zip(&case.labels).zip(parts).map(|((part, label), (stored, receipt))| {
-        CompletedPart::new(PartNumber::beyond_s3(part.0).unwrap(), label, receipt, stored)
+        CompletedPart::new(PartNumber::any(part.0).unwrap(), label, receipt, stored)
     });
     let completed = case.with_unlock(|unlock| sse.blocking().complete_multipart(upload, unlock, listed)).unwrap();
     let body = parts.iter().flat_map(|(stored, _)| stored.clone()).collect();
@@ -122,7 +122,7 @@ fn completed(case: &Case, sse: &Sse, upload: &Upload, parts: &[(Vec<u8>, Receipt
 
 fn encrypted(case: &Case, upload: &Upload) -> Vec<(Vec<u8>, Receipt)> {
     let encrypt = |((number, plaintext, _), label): (&Uploaded, &Vec<u8>)| {
-        upload.encrypt_part(PartNumber::beyond_s3(*number).unwrap(), plaintext, label).unwrap()
+        upload.encrypt_part(PartNumber::any(*number).unwrap(), plaintext, label).unwrap()
     };
     case.parts.iter().zip(&case.labels).map(encrypt).collect()
 }

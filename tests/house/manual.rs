@@ -14,12 +14,6 @@ fn sources(directory: &Path, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// As the usual renderers make an anchor of a heading.
-fn anchor(heading: &str) -> String {
-    let kept = heading.chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-'));
-    kept.collect::<String>().to_lowercase().replace(' ', "-")
-}
-
 #[test]
 fn every_section_of_the_format_that_the_code_names_is_there() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
@@ -31,10 +25,6 @@ fn every_section_of_the_format_that_the_code_names_is_there() {
     let mut named = 0;
     for file in files {
         for line in fs::read_to_string(&file).unwrap().lines() {
-            if let Some((_, wanted)) = line.split_once("//= manual/format.md#") {
-                named += 1;
-                assert!(headings.iter().any(|heading| anchor(heading) == wanted), "{}: {line}", file.display());
-            }
             if let Some((_, rest)) = line.split_once("format, \"") {
                 named += 1;
                 let wanted = rest.split('"').next().unwrap();
@@ -80,4 +70,28 @@ fn the_code_that_howto_quotes_is_that_of_the_examples_and_its_other_code_is_comp
     assert!(quoted.len() >= 10, "{}", quoted.len());
     let fences = page.lines().filter(|line| line.starts_with("```")).count();
     assert_eq!(fences, 2 * (quoted.len() + blocks(&page, "rust").len()), "a block is neither quoted nor compiled");
+}
+
+/// The longest line of code that a page of the rendered documentation shows without scrolling.
+const PAGE_WIDTH: usize = 92;
+
+#[test]
+fn code_and_diagrams_of_the_manual_and_the_readme_fit_the_page() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut pages: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md"].map(|page| root.join(page)).into();
+    pages.extend(fs::read_dir(root.join("src/manual")).unwrap().map(|entry| entry.unwrap().path()));
+    let mut wide = Vec::new();
+    for page in pages.iter().filter(|page| page.extension().is_some_and(|extension| extension == "md")) {
+        let mut in_code = false;
+        for line in fs::read_to_string(page).unwrap().lines() {
+            in_code ^= line.starts_with("```");
+            // rustdoc hides these lines.
+            let shown = in_code && !line.starts_with("# ");
+            if shown && line.chars().count() > PAGE_WIDTH {
+                wide.push(format!("{}: {line}", page.display()));
+            }
+        }
+    }
+    assert!(wide.is_empty(), "over {PAGE_WIDTH} columns:\n{}", wide.join("\n"));
 }

@@ -3,7 +3,7 @@
 use std::io;
 
 use atrest::error::{KeyProviderErrorKind, KeyringError, Unexpected};
-use atrest::rotation::{Entry, Inventory, Row, Status, Total, Totals};
+use atrest::rotation::{Entry, Inventory, InventoryRow, InventoryTotal, InventoryTotals, Status};
 use atrest::{Backend, DsseKms, Error, Keyring, MasterKey, ModeId, ObjectName, Sse, SseKms, SseS3, VersionState};
 use atrest_kit::support::{KMS_KEY, Service};
 use serde_json::Value;
@@ -21,11 +21,11 @@ fn stored(service: &Service, name: &ObjectName, mode: impl Into<atrest::AnyMode>
 struct Written {
     csv: Vec<Vec<String>>,
     json: Vec<Value>,
-    totals: Totals,
+    totals: InventoryTotals,
 }
 
 fn inventory(sse: &Sse, entries: Vec<Entry>) -> Written {
-    let (mut csv, mut json) = (String::from(Row::CSV_HEADER), String::new());
+    let (mut csv, mut json) = (String::from(InventoryRow::CSV_HEADER), String::new());
     let totals = Inventory::new(sse)
         .blocking()
         .run(entries.into_iter().map(Ok), |row| {
@@ -87,7 +87,7 @@ fn a_row_says_how_each_object_is_stored() {
 
 /// A row of CSV and the same as JSON.
 fn same(csv: &[String], json: &Value) {
-    let columns: Vec<&str> = Row::CSV_HEADER.trim_end().split(',').collect();
+    let columns: Vec<&str> = InventoryRow::CSV_HEADER.trim_end().split(',').collect();
     assert_eq!(json.as_object().unwrap().len(), columns.len());
     for (column, csv) in columns.iter().zip(csv) {
         let json = match &json[column] {
@@ -143,8 +143,12 @@ fn names_and_key_ids_of_any_bytes_come_back_from_both_tables() {
     let keyring = Keyring::from_versions(nasty, 1, [version]).unwrap();
     let sse = Sse::builder().keyring(keyring).build().unwrap();
     let all: Vec<u8> = (0..=255).collect();
-    let object =
-        ObjectName::new(&all, b",\"\r\n;=+@-/a b%20").unwrap().realm(b"\"").unwrap().version_id(b"\0\xFF").unwrap();
+    let object = ObjectName::new(&all, b",\"\r\n;=+@-/a b%20")
+        .unwrap()
+        .with_realm(b"\"")
+        .unwrap()
+        .with_version_id(b"\0\xFF")
+        .unwrap();
     let envelope = sse.blocking().encrypt(&object, SseS3, b"meow").unwrap().envelope.encode();
     let written = inventory(&sse, vec![Entry::upload(object, &all[..], envelope)]);
     let (row, json) = (&written.csv[0], &written.json[0]);
@@ -190,7 +194,7 @@ fn totals_are_by_mode_and_key_in_objects_and_bytes() {
     ];
     assert_eq!(found, expected);
     let csv = parsed_csv(&written.totals.to_csv());
-    assert!(written.totals.to_csv().starts_with(Total::CSV_HEADER));
+    assert!(written.totals.to_csv().starts_with(InventoryTotal::CSV_HEADER));
     assert_eq!(csv[0], ["SSE-S3", &*service.keyring.key_id(), "1", "", "3", "0", "228", "12", "0"]);
     let json = parsed_json(&written.totals.to_json());
     assert_eq!((&json[1]["key_version"], &json[3]["status"]), (&Value::from(2), &Value::from("NOT-SSE")));
@@ -240,7 +244,7 @@ fn an_error_of_the_listing_or_of_whoever_takes_the_rows_ends_the_inventory() {
     let failing = [Ok(Entry::unencrypted(name("a"))), Err(io::ErrorKind::TimedOut.into())];
     let outcome = Inventory::new(&service.sse).blocking().run(failing, |_| Ok(()));
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
-    let full = |_: &Row<'_>| Err(io::ErrorKind::StorageFull.into());
+    let full = |_: &InventoryRow<'_>| Err(io::ErrorKind::StorageFull.into());
     let outcome = Inventory::new(&service.sse).blocking().run([Ok(Entry::unencrypted(name("a")))], full);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::StorageFull));
 }
@@ -250,9 +254,9 @@ fn a_version_that_another_process_makes_during_the_walk_is_no_problem() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::create_file(directory.path().join("root.key")).unwrap();
     let path = directory.path().join("keyring.atrest");
-    let keyring = atrest::KeyringFile::create_blocking(&path, &root_key).unwrap();
+    let keyring = atrest::Keyring::create_blocking(&path, &root_key).unwrap();
     let sse = Sse::builder().keyring(keyring).build().unwrap();
-    let elsewhere = atrest::KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let elsewhere = atrest::Keyring::open_blocking(&path, &root_key).unwrap();
     let entries = ["a", "b"].map(|key| {
         let elsewhere = elsewhere.clone();
         move || {

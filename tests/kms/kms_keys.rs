@@ -113,7 +113,7 @@ fn what_is_written_is_what_the_same_handle_would_read() {
             assert!(matches!(written, Err(Error::Unexpected(Unexpected::KmsKey))), "{written:?}");
         }
     }
-    let narrowed = World { sse: world.sse.expecting(Expected::new().kms_keys(KmsKeys::only([MALLORY]))), ..world };
+    let narrowed = World { sse: world.sse.expecting(Expected::new().with_kms_keys(KmsKeys::only([MALLORY]))), ..world };
     for written in narrowed.written("alias/app", ALICE) {
         assert!(matches!(written, Err(Error::Unexpected(Unexpected::KmsKey))), "{written:?}");
     }
@@ -185,7 +185,7 @@ fn a_replica_is_another_key_unless_replicas_are_accepted() {
     // In the list of a reader in the other region.
     let world = world(KmsKeys::all());
     let stored = world.stored(SseKms::new(HERE).into(), HERE);
-    let there = |keys| world.sse.expecting(Expected::new().kms_keys(keys)).blocking();
+    let there = |keys| world.sse.expecting(Expected::new().with_kms_keys(keys)).blocking();
     let refused = there(KmsKeys::only([THERE])).decrypt(&name(), &stored, Unlock::Server);
     assert!(matches!(refused, Err(Error::Unexpected(Unexpected::KmsKey))), "{refused:?}");
     there(KmsKeys::only([THERE]).with_replicas()).decrypt(&name(), &stored, Unlock::Server).unwrap();

@@ -10,3 +10,5 @@ mod kill;
 mod kms_keys;
 #[cfg(feature = "testing")]
 mod runtimes;
+#[cfg(feature = "embedded-kms")]
+mod sources;

@@ -108,7 +108,7 @@ fn either_key_alone_opens_nothing_and_both_errors_are_one() {
 fn the_kms_sees_the_pairs_and_the_arn_and_is_asked_once_each_way() {
     let (sse, kms, _, key_id) = service(Backend::fastest());
     let context = EncryptionContext::new().with("team", "photos").unwrap();
-    let mode = DsseKms::new(&*key_id).context(context.clone());
+    let mode = DsseKms::new(&*key_id).with_context(context.clone());
     let stored = sse.blocking().encrypt(&name(), mode, b"meow").unwrap();
     sse.blocking().decrypt(&name(), &stored, Unlock::Server).unwrap();
     assert_eq!((kms.calls().generate, kms.calls().unwrap), (1, 1));
@@ -127,7 +127,7 @@ fn the_kms_sees_the_pairs_and_the_arn_and_is_asked_once_each_way() {
 fn an_object_in_another_mode_put_in_its_place_is_what_the_expectation_refuses() {
     let (sse, _, _, key_id) = service(Backend::fastest());
     let forged = sse.blocking().encrypt(&name(), SseS3, b"forged").unwrap();
-    let expecting = sse.expecting(atrest::Expected::new().modes([ModeId::DsseKms]));
+    let expecting = sse.expecting(atrest::Expected::new().with_modes([ModeId::DsseKms]));
     let refused = expecting.blocking().decrypt(&name(), &forged, Unlock::Server).unwrap_err();
     assert!(matches!(refused, Error::Unexpected(atrest::error::Unexpected::Mode)));
     let honest = expecting.blocking().encrypt(&name(), DsseKms::new(key_id), b"meow").unwrap();

@@ -9,8 +9,8 @@ use atrest::error::{
 };
 use atrest::testing::MemoryKms;
 use atrest::{
-    Backend, EncryptionContext, Envelope, Error, Expected, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber,
-    Requester, Rewrap, RootKey, Sse, SseKms, SseS3, Unlock,
+    Backend, EncryptionContext, Envelope, Error, Expected, Keyring, KmsKeys, ModeId, ObjectName, PartNumber, Requester,
+    Rewrap, RootKey, Sse, SseKms, SseS3, Unlock,
 };
 use atrest_kit::parts::{Part, attempt, number};
 use atrest_kit::support::{C, Service, name, plain};
@@ -91,17 +91,17 @@ fn what_is_not_accepted_is_unexpected_before_any_provider_is_asked() {
     assert_eq!(unexpected(read(&sse, &name(), &unbound)), Unexpected::Unbound);
     let other = KmsKeys::only(["memory-kms:key/other"]);
     assert_eq!(
-        unexpected(read(&sse.expecting(Expected::new().kms_keys(other.clone())), &name(), &stored)),
+        unexpected(read(&sse.expecting(Expected::new().with_kms_keys(other.clone())), &name(), &stored)),
         Unexpected::KmsKey
     );
     let only_other = Sse::builder().kms(kms.clone(), other).build().unwrap();
     assert_eq!(unexpected(read(&only_other, &name(), &stored)), Unexpected::KmsKey);
     let none = Sse::builder().kms(kms.clone(), KmsKeys::only::<String>([])).build().unwrap();
     assert_eq!(unexpected(read(&none, &name(), &stored)), Unexpected::KmsKey);
-    let modes = sse.expecting(Expected::new().modes([ModeId::SseS3, ModeId::SseC]));
+    let modes = sse.expecting(Expected::new().with_modes([ModeId::SseS3, ModeId::SseC]));
     assert_eq!(unexpected(read(&modes, &name(), &stored)), Unexpected::Mode);
     // Each expectation narrows the one before; none widens it.
-    let widened = modes.expecting(Expected::new().modes(ModeId::ALL));
+    let widened = modes.expecting(Expected::new().with_modes(ModeId::ALL));
     assert_eq!(unexpected(read(&widened, &name(), &stored)), Unexpected::Mode);
     let s3 = service.sse.blocking().encrypt(&name(), SseS3, b"meow").unwrap();
     assert_eq!(unexpected(read(&sse, &name(), &s3)), Unexpected::Mode, "no keyring, no SSE-S3");
@@ -149,8 +149,8 @@ fn names_are_taken_as_they_are_and_injectively() {
         ObjectName::new("a", "b/c").unwrap(),
         ObjectName::new("a", "b/./c").unwrap(),
         ObjectName::new("a/b", "c").unwrap(),
-        ObjectName::new("a", "b/c").unwrap().realm("x").unwrap(),
-        ObjectName::new("a", "b/c").unwrap().version_id("x").unwrap(),
+        ObjectName::new("a", "b/c").unwrap().with_realm("x").unwrap(),
+        ObjectName::new("a", "b/c").unwrap().with_version_id("x").unwrap(),
         ObjectName::new("A", "b/c").unwrap(),
         ObjectName::new("a", "b/c/").unwrap(),
     ];
@@ -171,8 +171,8 @@ fn limits_of_names_and_contexts_are_named() {
     assert_eq!(misuse(ObjectName::new("", "k")), Misuse::EmptyName);
     assert_eq!(misuse(ObjectName::new("b", "")), Misuse::EmptyName);
     assert_eq!(misuse(ObjectName::new("b", vec![0; 65_536])), Misuse::NameTooLong);
-    assert_eq!(misuse(ObjectName::unbound().realm("r")), Misuse::UnboundName);
-    assert_eq!(misuse(ObjectName::unbound().version_id("r")), Misuse::UnboundName);
+    assert_eq!(misuse(ObjectName::unbound().with_realm("r")), Misuse::UnboundName);
+    assert_eq!(misuse(ObjectName::unbound().with_version_id("r")), Misuse::UnboundName);
     ObjectName::new("b", vec![0; 65_535]).unwrap();
     let with = |name: &str, value: &str| EncryptionContext::new().with(name, value);
     assert!(matches!(with("", "v"), Err(Error::Misuse(Misuse::ContextNameEmpty))));
@@ -307,7 +307,7 @@ fn misuse_and_limits_of_uploads_and_values_are_named() {
     assert!(matches!(refused, Err(Error::LimitExceeded(Limit::Value))));
     let parts: Vec<_> = (1..=65_537)
         .map(|at| {
-            let number = PartNumber::beyond_s3(at).unwrap();
+            let number = PartNumber::any(at).unwrap();
             let (stored, receipt) = upload.encrypt_part(number, b"", b"").unwrap();
             Part { number, label: vec![], receipt, stored, plain: vec![] }
         })
@@ -329,7 +329,7 @@ fn a_missing_feature_is_named() {
 #[test]
 fn errors_say_what_to_do_and_can_be_kept() {
     let directory = tempfile::tempdir().unwrap();
-    let missing = KeyringFile::open_blocking(directory.path().join("none"), &RootKey::generate().unwrap()).unwrap_err();
+    let missing = Keyring::open_blocking(directory.path().join("none"), &RootKey::generate().unwrap()).unwrap_err();
     let samples: [(Error, &str); 12] = [
         (missing, "cannot be read"),
         (CustomerKeyError::Required.into(), "required"),

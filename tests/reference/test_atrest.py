@@ -686,7 +686,7 @@ class TheProgram(ProgramTest):
             place = {"../0.3.0": with_kms, "../0.4.0": with_record, "DIR": store}[there[1]] if there else place
             commands = re.findall(r"^\$ ((?:.*\\\n)*.*\n)", block, re.MULTILINE)
             printed = re.sub(r"^\$ (?:.*\\\n)*.*\n", "", block, flags=re.MULTILINE).replace("\n\n", "\n")
-            pattern = "".join("(?s:.*)" if line.strip() == "..." else re.escape(line) + "\n"
+            pattern = "".join("(?s:.*)" if line.strip() == "..." else re.escape(line).replace(r"\.\.\.", ".*") + "\n"
                               for line in printed.splitlines())
             path = f"{self.folder}{os.pathsep}{os.environ['PATH']}"
             run = subprocess.run(["sh", "-c", re.sub("^cd .*\n", "", "".join(commands))], cwd=place, text=True,

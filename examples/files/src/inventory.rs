@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use atrest::rotation::{Inventory, Row, Totals};
+use atrest::rotation::{Inventory, InventoryRow, InventoryTotals};
 
 use crate::cli::Format;
 use crate::failure::Outcome;
@@ -15,7 +15,7 @@ use crate::sweeps::{entries, places};
 pub(crate) fn inventory(store: &Store, format: Format, out: &mut impl Write) -> Outcome<()> {
     let places = places(store, None)?;
     if format == Format::Csv {
-        out.write_all(Row::CSV_HEADER.as_bytes())?;
+        out.write_all(InventoryRow::CSV_HEADER.as_bytes())?;
     }
     let bar = progress::of_objects("inventory", places.len());
     let totals = Inventory::new(store.sse()).blocking().run(entries(store, &places, true), |row| {
@@ -36,7 +36,7 @@ pub(crate) fn inventory(store: &Store, format: Format, out: &mut impl Write) -> 
     Ok(())
 }
 
-fn line(row: &Row<'_>) -> String {
+fn line(row: &InventoryRow<'_>) -> String {
     let len = row.plaintext_len().map_or_else(|| "?".to_owned(), grouped);
     let name = printable(&String::from_utf8_lossy(row.entry().name().key()));
     let upload = if row.entry().upload_id().is_some() { " (upload)" } else { "" };
@@ -44,7 +44,7 @@ fn line(row: &Row<'_>) -> String {
     format!("{:<8}  {len:>15}  {name}{upload}{problem}", row.status())
 }
 
-fn table(totals: &Totals) -> Table {
+fn table(totals: &InventoryTotals) -> Table {
     let heading = ["status", "key", "version", "objects", "uploads", "stored", "plaintext", "problems"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     for total in totals.totals() {

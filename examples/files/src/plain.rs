@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use atrest::io::EncryptWriter;
-use atrest::rotation::{Entry, Event, Outcome as Done, StoreFuture, Sweep, UnencryptedStore};
+use atrest::rotation::{Entry, EntryOutcome, StoreFuture, Sweep, SweepEvent, UnencryptedStore};
 use atrest::{Encryptor, Envelope};
 
 use crate::cli::EncryptExisting;
@@ -120,16 +120,16 @@ pub(crate) fn encrypt_existing(store: &Store, command: EncryptExisting, out: &mu
     let report = Sweep::new(store.sse())
         .concurrency(1)
         .on_event(|event| {
-            let Event::Entry { entry, outcome, .. } = event else {
+            let SweepEvent::Entry { entry, outcome, .. } = event else {
                 return Ok(());
             };
             let name = printable(&String::from_utf8_lossy(entry.name().key()));
             let line = match outcome {
-                Done::Encrypted => {
+                EntryOutcome::Encrypted => {
                     encrypted += 1;
                     format!("encrypted  {:>15}  {name}", grouped(entry.stored_len().unwrap_or(0)))
                 }
-                Done::Problem(error) => format!("FAILED     {name}: {error}"),
+                EntryOutcome::Problem(error) => format!("FAILED     {name}: {error}"),
                 _ => format!("changed    {:>15}  {name}", ""),
             };
             bar.inc(1);

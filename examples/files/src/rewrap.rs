@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use atrest::rotation::{Event, Outcome as Done, Report, Sweep};
+use atrest::rotation::{EntryOutcome, Report, Sweep, SweepEvent};
 use atrest::{Envelope, ModeId};
 
 use crate::cli::Rewrap;
@@ -27,12 +27,14 @@ pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut (impl Write + Send
     let bar = progress::of_objects("rewrap", places.len());
     let mut rewrapped = 0;
     let mut sweep = Sweep::new(store.sse()).checkpoint_every(CHECKPOINT_EVERY).on_event(|event| match event {
-        Event::Entry { entry, outcome, .. } => {
+        SweepEvent::Entry { entry, outcome, .. } => {
             bar.inc(1);
-            rewrapped += u64::from(matches!(outcome, Done::Rewrapped { .. }));
+            rewrapped += u64::from(matches!(outcome, EntryOutcome::Rewrapped { .. }));
             line(entry, outcome).map_or(Ok(()), |line| bar.suspend(|| writeln!(out, "{line}")))
         }
-        Event::Checkpoint(cursor) => files.save_cursor(cursor).map_err(|failure| io::Error::other(failure.to_string())),
+        SweepEvent::Checkpoint(cursor) => {
+            files.save_cursor(cursor).map_err(|failure| io::Error::other(failure.to_string()))
+        }
         _ => Ok(()),
     });
     if rewrap.all {
@@ -67,15 +69,15 @@ pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut (impl Write + Send
     }
 }
 
-fn line(entry: &atrest::rotation::Entry, outcome: &Done) -> Option<String> {
+fn line(entry: &atrest::rotation::Entry, outcome: &EntryOutcome) -> Option<String> {
     let name = printable(&String::from_utf8_lossy(entry.name().key()));
     let upload = if entry.upload_id().is_some() { " (upload)" } else { "" };
     match outcome {
-        Done::Rewrapped { .. } => {
+        EntryOutcome::Rewrapped { .. } => {
             let mode = entry.envelope().and_then(|envelope| Envelope::decode(envelope).ok()).map(|e| e.mode());
             Some(format!("rewrapped  {:<8}  {name}{upload}", mode.map_or("", mode_name)))
         }
-        Done::Problem(error) => Some(format!("FAILED     {name}{upload}: {error}")),
+        EntryOutcome::Problem(error) => Some(format!("FAILED     {name}{upload}: {error}")),
         _ => None,
     }
 }

@@ -92,7 +92,7 @@ impl Store {
 
     /// The name that an object's envelope is bound to. The realm separates the objects of two stores.
     pub(crate) fn object(&self, name: &str) -> Outcome<ObjectName> {
-        Ok(ObjectName::new("files", name)?.realm(&self.id)?)
+        Ok(ObjectName::new("files", name)?.with_realm(&self.id)?)
     }
 
     pub(crate) fn directory(&self) -> &Path {

@@ -6,18 +6,17 @@ use std::time::{Duration, SystemTime};
 use uuid::Uuid;
 
 use super::EmbeddedKms;
-use super::key::{Key, KeyInfo, KeyOrigin, NewKey, StoredState, days};
+use super::key::{KeyInfo, KeyOrigin, KmsKey, NewKey, StoredState, days};
 use super::payload;
 use super::policy::{KeyPolicy, Permission};
 use super::quota::Quota;
 use super::record::{Affected, PendingEvent};
-use super::state::{State, check_description, check_rotation_days, check_tags};
-use crate::audit::AuditOperation as Operation;
+use super::state::{StoreState, check_description, check_rotation_days, check_tags};
 use crate::clock::{millis, time};
-use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Result};
 use crate::object::Requester;
 use crate::secret::Secret;
+use crate::trail::AuditOperation as Operation;
 
 /// The administration of the keys of an [`EmbeddedKms`], and of its store, on behalf of one requester.
 ///
@@ -70,7 +69,7 @@ impl KeyAdmin {
     pub fn create_key(&self, new: NewKey) -> Result<KeyInfo> {
         self.changing(Operation::CreateKey, None, &[], |state, affected| {
             self.owned(state)?;
-            let id = state.add(new, None, self.kms.store().now()?)?;
+            let id = self.add(state, new, None)?;
             Ok(created_info(state, id, affected))
         })
     }
@@ -87,7 +86,7 @@ impl KeyAdmin {
             for new in new {
                 affected.push(Affected::default());
                 self.owned(state)?;
-                let id = state.add(new, None, self.kms.store().now()?)?;
+                let id = self.add(state, new, None)?;
                 affected[made.len()].key_id = Some(state.keys[&id].arn.clone());
                 made.push(id);
             }
@@ -235,7 +234,7 @@ impl KeyAdmin {
     pub fn rotate_key(&self, key: &str) -> Result<u32> {
         self.changing(Operation::RotateKey, Some(key), &[], |state, affected| {
             let id = self.administered(state, key, affected)?;
-            self.rotate(state, (id, key), affected, KeyOrigin::Generated, || Generator::default().secret())
+            self.rotate(state, (id, key), affected, KeyOrigin::Generated, || self.kms.store().generator().secret())
         })
     }
 
@@ -312,6 +311,12 @@ impl KeyAdmin {
         })
     }
 
+    /// Adds a key with this or with fresh material.
+    pub(super) fn add(&self, state: &mut StoreState, new: NewKey, material: Option<Secret>) -> Result<Uuid> {
+        let store = self.kms.store();
+        state.add(new, material, store.now()?, store.generator())
+    }
+
     pub(super) fn pending<'a>(&'a self, operation: Operation, key_id: Option<&'a str>) -> PendingEvent<'a> {
         PendingEvent { key_id, ..PendingEvent::new(operation, &self.requester) }
     }
@@ -321,7 +326,7 @@ impl KeyAdmin {
         operation: Operation,
         key: Option<&str>,
         parameters: &[(&'static str, &(dyn Display + Sync))],
-        change: impl FnOnce(&mut State, &mut Affected) -> Result<T>,
+        change: impl FnOnce(&mut StoreState, &mut Affected) -> Result<T>,
     ) -> Result<T> {
         self.kms.store().changing(PendingEvent { parameters, ..self.pending(operation, key) }, change)
     }
@@ -332,7 +337,7 @@ impl KeyAdmin {
         key: &str,
         parameters: &[(&'static str, &(dyn Display + Sync))],
         pending_deletion: IfPending,
-        change: impl FnOnce(&mut Key) -> Result<T>,
+        change: impl FnOnce(&mut KmsKey) -> Result<T>,
     ) -> Result<T> {
         self.changing(operation, Some(key), parameters, |state, affected| {
             let id = match pending_deletion {
@@ -346,7 +351,7 @@ impl KeyAdmin {
     /// Adds a version with this material to an enabled key.
     pub(super) fn rotate(
         &self,
-        state: &mut State,
+        state: &mut StoreState,
         (id, named): (Uuid, &str),
         affected: &mut Affected,
         origin: KeyOrigin,
@@ -359,12 +364,12 @@ impl KeyAdmin {
         Ok(number)
     }
 
-    pub(super) fn owned(&self, state: &State) -> Result<()> {
+    pub(super) fn owned(&self, state: &StoreState) -> Result<()> {
         if self.requester == state.owner { Ok(()) } else { Err(KeyStoreError::NotTheOwner.into()) }
     }
 
     /// The id of the key with this name, if the requester may administer it.
-    pub(super) fn administered(&self, state: &State, named: &str, affected: &mut Affected) -> Result<Uuid> {
+    pub(super) fn administered(&self, state: &StoreState, named: &str, affected: &mut Affected) -> Result<Uuid> {
         let key = state.key(named)?;
         affected.key_id = Some(key.arn.clone());
         if !state.allows(key, Permission::Administer, &self.requester) {
@@ -373,7 +378,7 @@ impl KeyAdmin {
         Ok(key.id)
     }
 
-    pub(super) fn administered_alive(&self, state: &State, named: &str, affected: &mut Affected) -> Result<Uuid> {
+    pub(super) fn administered_alive(&self, state: &StoreState, named: &str, affected: &mut Affected) -> Result<Uuid> {
         let id = self.administered(state, named, affected)?;
         state.keys[&id].alive().map_err(|kind| KeyProviderError::new(kind, named))?;
         Ok(id)
@@ -381,7 +386,7 @@ impl KeyAdmin {
 }
 
 /// Describes a key that was just created and records its ARN for the audit event.
-pub(super) fn created_info(state: &State, id: Uuid, affected: &mut Affected) -> KeyInfo {
+pub(super) fn created_info(state: &StoreState, id: Uuid, affected: &mut Affected) -> KeyInfo {
     let key = &state.keys[&id];
     affected.key_id = Some(key.arn.clone());
     state.info(key)

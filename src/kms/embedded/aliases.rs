@@ -6,11 +6,11 @@ use uuid::Uuid;
 
 use super::admin::KeyAdmin;
 use super::policy::Permission;
-use super::state::State;
-use crate::audit::AuditOperation as Operation;
+use super::state::StoreState;
 use crate::error::Result;
 #[cfg(doc)]
 use crate::error::{Error, KeyStoreError};
+use crate::trail::AuditOperation as Operation;
 
 impl KeyAdmin {
     /// Creates an alias of a key. Owner only, as all changes of aliases: aliases belong to the whole store, and objects
@@ -55,7 +55,7 @@ impl KeyAdmin {
         operation: Operation,
         alias: &str,
         key: &str,
-        change: impl FnOnce(&mut State, Uuid) -> Result<()>,
+        change: impl FnOnce(&mut StoreState, Uuid) -> Result<()>,
     ) -> Result<()> {
         self.changing(operation, Some(alias), &[("targetKeyId", &key)], |state, affected| {
             self.owned(state)?;

@@ -3,19 +3,21 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::payload;
-use super::state::{State, check_account, check_owner};
-use super::store::{Clock, MAX_SEALED_LEN, Store, StoreKeyring, StoreOptions};
-use super::{EmbeddedKms, KeyPolicy, Quota, Shared};
-use crate::audit::{AuditOperation, AuditTrail};
-use crate::clock::millis;
+use super::state::{StoreState, check_account, check_owner};
+use super::store::{MAX_SEALED_LEN, Store, StoreKeyring, StoreOptions};
+use super::{EmbeddedKms, KeyPolicy, KmsShared, Quota};
+use crate::clock::Clock;
+use crate::crypto::Generator;
+use crate::crypto::random::TryCryptoRng;
 use crate::error::{Result, Unexpected};
-use crate::keys::keyring_state::State as KeyringState;
+use crate::keys::keyring_state::KeyringState;
+use crate::keys::sources::Sources;
 use crate::keys::stored_file::StoredFile;
 use crate::keys::{Keyring, RootKey};
 use crate::object::Requester;
+use crate::trail::{AuditOperation, AuditTrail};
 
 /// The path and the settings of an [`EmbeddedKms`]. Everything but the path is optional.
 pub struct EmbeddedKmsBuilder {
@@ -27,7 +29,7 @@ pub struct EmbeddedKmsBuilder {
     audit: Option<AuditTrail>,
     quota: Option<Quota>,
     default_key_policy: Option<KeyPolicy>,
-    clock: Clock,
+    sources: Sources,
     keyring: Option<Keyring>,
 }
 
@@ -42,7 +44,7 @@ impl EmbeddedKmsBuilder {
             audit: None,
             quota: None,
             default_key_policy: None,
-            clock: Arc::new(SystemTime::now),
+            sources: Sources::default(),
             keyring: None,
         }
     }
@@ -92,10 +94,31 @@ impl EmbeddedKmsBuilder {
         Self { default_key_policy: Some(policy), ..self }
     }
 
-    /// Replaces the system's clock, for tests of what a service does as time passes.
+    /// Sets the clock, for tests of what a service does as time passes: creation, rotation by age, deletion, quotas and
+    /// audit events follow it. The default is the clock of this machine, which also measures the period of
+    /// [`maintain_every`](EmbeddedKms::maintain_every) in any case.
     #[must_use]
-    pub fn clock(self, clock: impl Fn() -> SystemTime + Send + Sync + 'static) -> Self {
-        Self { clock: Arc::new(clock), ..self }
+    pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.sources.clock = clock;
+        self
+    }
+
+    /// Sets the random generator. The default is the operating system.
+    ///
+    /// `factory` makes a generator for each draw. KMS keys, key-encryption keys, master keys of the store's keyring,
+    /// ids, and all salts come from it.
+    ///
+    /// # Security
+    ///
+    /// A generator that repeats itself repeats keys.
+    #[must_use]
+    pub fn generator<R>(mut self, factory: impl Fn() -> R + Send + Sync + 'static) -> Self
+    where
+        R: TryCryptoRng,
+        R::Error: Send + Sync + 'static,
+    {
+        self.sources.generator = Generator::new(factory);
+        self
     }
 
     /// Takes the versions of an existing keyring over into a new store, so that objects written under them open. From
@@ -118,10 +141,10 @@ impl EmbeddedKmsBuilder {
         check_account(&self.region, &self.account)?;
         let keyring = match &self.keyring {
             Some(keyring) => keyring.whole_state()?,
-            None => KeyringState::generate()?,
+            None => KeyringState::generate(&self.sources)?,
         };
         let (region, account) = (self.region.clone(), self.account.clone());
-        let state = State::new(owner, region, account, keyring, millis((self.clock)()))?;
+        let state = StoreState::new(owner, region, account, keyring, self.sources.now(), &self.sources.generator)?;
         self.create_with(state, root_key, AuditOperation::CreateStore)
     }
 
@@ -154,28 +177,28 @@ impl EmbeddedKmsBuilder {
         self.check_id(&state)?;
         // The new generation is above every one seen before, so that older files are refused.
         state.generation = state.generation.max(self.min_generation);
-        let state = state.next(millis((self.clock)()))?;
+        let state = state.next(self.sources.now())?;
         self.create_with(state, root_key, AuditOperation::RestoreStore)
     }
 
-    fn create_with(self, state: State, root_key: &RootKey, operation: AuditOperation) -> Result<EmbeddedKms> {
+    fn create_with(self, state: StoreState, root_key: &RootKey, operation: AuditOperation) -> Result<EmbeddedKms> {
         let file = StoredFile::at(&self.path, MAX_SEALED_LEN)?;
         let store = Store::create(file, state, root_key, self.options(), operation)?;
         Ok(self.build(store))
     }
 
     fn options(&self) -> StoreOptions {
-        StoreOptions { clock: self.clock.clone(), audit: self.audit.clone() }
+        StoreOptions { sources: self.sources.clone(), audit: self.audit.clone() }
     }
 
-    fn check_id(&self, state: &State) -> Result<()> {
+    fn check_id(&self, state: &StoreState) -> Result<()> {
         if self.store_id.as_ref().is_some_and(|expected| *expected != state.id.to_string()) {
             return Err(Unexpected::KeyStoreId.into());
         }
         Ok(())
     }
 
-    fn check(&self, state: &State) -> Result<()> {
+    fn check(&self, state: &StoreState) -> Result<()> {
         self.check_id(state)?;
         if state.generation < self.min_generation {
             return Err(Unexpected::Generation.into());
@@ -185,8 +208,9 @@ impl EmbeddedKmsBuilder {
 
     fn build(self, store: Store) -> EmbeddedKms {
         let store = Arc::new(store);
-        let keyring = Keyring::within(store.state().keyring.clone(), Arc::new(StoreKeyring(store.clone())));
-        EmbeddedKms(Arc::new(Shared {
+        let keyring =
+            Keyring::within(store.state().keyring.clone(), Arc::new(StoreKeyring(store.clone())), self.sources.clone());
+        EmbeddedKms(Arc::new(KmsShared {
             store,
             keyring,
             quota: self.quota,

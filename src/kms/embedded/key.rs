@@ -1,4 +1,4 @@
-//! [`NewKey`], [`KeyInfo`], [`KeyVersion`] and [`KeyState`]; and `Key`, a KMS key as the store holds it.
+//! [`NewKey`], [`KeyInfo`], [`KeyVersion`] and [`KeyState`]; and `KmsKey`, a KMS key as the store holds it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -170,7 +170,7 @@ impl NewKey {
 
 /// A KMS key as the store holds it.
 #[derive(Clone)]
-pub(super) struct Key {
+pub(super) struct KmsKey {
     pub(super) id: Uuid,
     /// The key ARN.
     pub(super) arn: Arc<str>,
@@ -182,7 +182,7 @@ pub(super) struct Key {
     pub(super) policy: Option<KeyPolicy>,
     pub(super) quota: Option<Quota>,
     /// The versions in ascending order of number. There is at least one, and the last one wraps.
-    pub(super) versions: Vec<Version>,
+    pub(super) versions: Vec<KmsKeyVersion>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -193,20 +193,20 @@ pub(super) enum StoredState {
 }
 
 #[derive(Clone)]
-pub(super) struct Version {
+pub(super) struct KmsKeyVersion {
     pub(super) number: u32,
     pub(super) created: u64,
     pub(super) origin: KeyOrigin,
     pub(super) material: Arc<Secret>,
 }
 
-impl Key {
+impl KmsKey {
     /// The newest version, which wraps.
-    pub(super) fn current(&self) -> &Version {
+    pub(super) fn current(&self) -> &KmsKeyVersion {
         self.versions.last().expect("a key has a version")
     }
 
-    pub(super) fn version(&self, number: u32) -> Option<&Version> {
+    pub(super) fn version(&self, number: u32) -> Option<&KmsKeyVersion> {
         let at = self.versions.binary_search_by_key(&number, |version| version.number).ok()?;
         self.versions.get(at)
     }
@@ -215,7 +215,7 @@ impl Key {
     pub(super) fn rotate(&mut self, now: u64, origin: KeyOrigin, material: Secret) -> Result<u32, KeyStoreError> {
         let number = self.current().number.checked_add(1).filter(|_| self.versions.len() < MAX_VERSIONS);
         let number = number.ok_or(KeyStoreError::Invalid("a key with at most 10,000 versions; make another one"))?;
-        self.versions.push(Version { number, created: now, origin, material: Arc::new(material) });
+        self.versions.push(KmsKeyVersion { number, created: now, origin, material: Arc::new(material) });
         Ok(number)
     }
 
@@ -249,7 +249,7 @@ impl Key {
     }
 
     pub(super) fn info(&self, aliases: Vec<String>) -> KeyInfo {
-        let version = |v: &Version| KeyVersion { number: v.number, created: time(v.created), origin: v.origin };
+        let version = |v: &KmsKeyVersion| KeyVersion { number: v.number, created: time(v.created), origin: v.origin };
         KeyInfo {
             id: self.id.to_string(),
             arn: self.arn.to_string(),

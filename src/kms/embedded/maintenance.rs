@@ -11,9 +11,8 @@ use std::time::Duration;
 use super::EmbeddedKms;
 use super::key::KeyOrigin;
 use super::record::{Affected, PendingEvent, caught};
-use crate::audit::AuditOperation;
-use crate::crypto::Generator;
 use crate::error::{IoError, Result};
+use crate::trail::AuditOperation;
 
 /// The shortest period; zero would spin.
 const LEAST_PERIOD: Duration = Duration::from_millis(1);
@@ -58,7 +57,7 @@ impl EmbeddedKms {
                     (AuditOperation::DeleteKey, None)
                 } else {
                     let found = state.key_mut(key.id).expect("it is due");
-                    let number = found.rotate(now, KeyOrigin::Generated, Generator::default().secret()?)?;
+                    let number = found.rotate(now, KeyOrigin::Generated, self.store().generator().secret()?)?;
                     maintained.rotated.push(key.arn.to_string());
                     (AuditOperation::RotateKeyByAge, Some(number))
                 };

@@ -81,9 +81,9 @@ use store::Store;
 ///
 /// Spec: manual, kms; format, "Sealed files".
 #[derive(Clone)]
-pub struct EmbeddedKms(Arc<Shared>);
+pub struct EmbeddedKms(Arc<KmsShared>);
 
-struct Shared {
+struct KmsShared {
     store: Arc<Store>,
     keyring: Keyring,
     quota: Option<Quota>,
@@ -102,7 +102,7 @@ impl EmbeddedKms {
     ///
     /// The errors of [`EmbeddedKmsBuilder::create`].
     pub fn create(path: impl Into<PathBuf>, root_key: &RootKey, owner: Requester) -> Result<Self> {
-        Self::at(path).create(root_key, owner)
+        Self::builder(path).create(root_key, owner)
     }
 
     /// Opens the store in a file. Any store that the root key opens is accepted; [`EmbeddedKmsBuilder`] can require one
@@ -112,11 +112,11 @@ impl EmbeddedKms {
     ///
     /// The errors of [`EmbeddedKmsBuilder::open`].
     pub fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
-        Self::at(path).open(root_key)
+        Self::builder(path).open(root_key)
     }
 
     /// Returns a builder that creates, opens or restores the store of a file with further settings.
-    pub fn at(path: impl Into<PathBuf>) -> EmbeddedKmsBuilder {
+    pub fn builder(path: impl Into<PathBuf>) -> EmbeddedKmsBuilder {
         EmbeddedKmsBuilder::new(path.into())
     }
 

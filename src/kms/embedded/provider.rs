@@ -1,25 +1,23 @@
 //! The [`KeyProvider`] implementation of [`EmbeddedKms`], which an [`Sse`](crate::Sse) calls.
 
 use std::sync::{Arc, PoisonError};
-use std::time::Instant;
 
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
 
 use super::EmbeddedKms;
-use super::key::Key;
+use super::key::KmsKey;
 use super::policy::Permission;
 use super::quota::Quota;
 use super::record::{Affected, PendingEvent, caught};
-use super::state::{DEFAULT_ALIAS, State};
+use super::state::{DEFAULT_ALIAS, StoreState};
 use super::store::Store;
-use crate::audit::AuditOperation;
-use crate::crypto::Generator;
 use crate::error::{Error, KeyProviderError, KeyProviderErrorKind as Kind, KeyStoreError, Result};
-use crate::keys::wrapped_kek::{self, Binding};
 use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+use crate::kms::wrapped_kek::{self, Binding};
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
+use crate::trail::AuditOperation;
 
 /// The result of the thread that creates the default key, shared by all callers that wait for it.
 pub(super) type MakingDefault = Shared<BoxFuture<'static, Result<()>>>;
@@ -64,9 +62,10 @@ impl EmbeddedKms {
         let key = self.usable(request, Permission::Generate, used)?;
         let version = key.current();
         used.version = Some(version.number);
-        let kek = KeyEncryptionKey::generate()?;
+        let generator = self.store().generator();
+        let kek = KeyEncryptionKey::from_secret(generator.secret()?);
         let binding = Binding { version: version.number, key_id: &key.arn, context: request.context() };
-        let wrapped = wrapped_kek::wrap(version.material.expose(), &binding, &Generator::default(), &kek)?;
+        let wrapped = wrapped_kek::wrap(version.material.expose(), &binding, generator, &kek)?;
         Ok(GeneratedKey::new(&*key.arn, wrapped, kek))
     }
 
@@ -86,7 +85,7 @@ impl EmbeddedKms {
     /// Returns the key that the request names, if this requester has the permission and the key is usable now.
     ///
     /// The permission is checked first, so that a requester without it learns nothing of the key's state.
-    fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Affected) -> Result<Arc<Key>> {
+    fn usable(&self, request: &KeyRequest, permission: Permission, used: &mut Affected) -> Result<Arc<KmsKey>> {
         let state = self.store().state();
         let key = state.resolve(named(request)).ok_or_else(|| state.unknown(named(request)))?.clone();
         let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_resolved_key_id(&key.arn).into();
@@ -96,7 +95,7 @@ impl EmbeddedKms {
         }
         key.usable().map_err(refused)?;
         if let Some(quota) = Quota::stricter(key.quota, self.0.quota)
-            && !self.0.meter.take(quota, request.requester(), key.id, Instant::now())
+            && !self.0.meter.take(quota, request.requester(), key.id, self.store().options.sources.clock.monotonic())
         {
             return Err(refused(Kind::Throttled));
         }
@@ -149,7 +148,7 @@ impl EmbeddedKms {
                 return Ok(());
             }
             affected.push(Affected::default());
-            let id = state.add_default(policy.cloned(), self.store().now()?)?;
+            let id = state.add_default(policy.cloned(), self.store().now()?, self.store().generator())?;
             affected[0].key_id = Some(state.keys[&id].arn.clone());
             Ok(())
         })
@@ -162,6 +161,6 @@ fn named(request: &KeyRequest) -> &str {
 }
 
 /// Whether this is the alias of the default key or the alias's ARN.
-fn is_default(state: &State, named: &str) -> bool {
+fn is_default(state: &StoreState, named: &str) -> bool {
     named == DEFAULT_ALIAS || named == state.arn(DEFAULT_ALIAS)
 }

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::num::NonZeroU32;
 use std::sync::{Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use uuid::Uuid;
 
@@ -28,7 +28,7 @@ impl Quota {
 
     /// Sets the burst: how many uses may come at once after a pause.
     #[must_use]
-    pub fn burst(self, uses: NonZeroU32) -> Self {
+    pub fn with_burst(self, uses: NonZeroU32) -> Self {
         Self { burst: uses, ..self }
     }
 
@@ -50,14 +50,14 @@ impl Quota {
 
 /// The recent uses of every requester.
 ///
-/// Meters with the generic cell rate algorithm of ATM Forum TM 4.0: one moment for each requester and key, at which all
+/// Moments are readings of a monotonic clock. Meters with the generic cell rate algorithm of ATM Forum TM 4.0: one moment for each requester and key, at which all
 /// uses so far are paid off.
 #[derive(Default)]
 pub(super) struct Meter(Mutex<Used>);
 
 #[derive(Default)]
 struct Used {
-    paid_off: HashMap<(Requester, Uuid), Instant>,
+    paid_off: HashMap<(Requester, Uuid), Duration>,
     /// The number of entries at which the next sweep removes those that are paid off.
     sweep_at: usize,
 }
@@ -67,14 +67,14 @@ const MIN_SWEPT: usize = 1_024;
 
 impl Meter {
     /// Counts one use at the moment `now`, and returns whether it is within the quota. A refused use does not count.
-    pub(super) fn take(&self, quota: Quota, requester: &Requester, key: Uuid, now: Instant) -> bool {
+    pub(super) fn take(&self, quota: Quota, requester: &Requester, key: Uuid, now: Duration) -> bool {
         let mut used = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let tolerance = quota.interval() * (quota.burst.get() - 1);
         let paid_off = used.paid_off.entry((requester.clone(), key)).or_insert(now);
         let begins = (*paid_off).max(now);
-        let within = begins.duration_since(now) <= tolerance;
+        let within = begins.saturating_sub(now) <= tolerance;
         if within {
-            *paid_off = begins + quota.interval();
+            *paid_off = begins.saturating_add(quota.interval());
         }
         used.sweep(now);
         within
@@ -83,7 +83,7 @@ impl Meter {
 
 impl Used {
     /// SECURITY: bounds the map by the number of recent requesters, not of all requesters ever.
-    fn sweep(&mut self, now: Instant) {
+    fn sweep(&mut self, now: Duration) {
         if self.paid_off.len() >= self.sweep_at.max(MIN_SWEPT) {
             self.paid_off.retain(|_, paid_off| *paid_off > now);
             self.sweep_at = self.paid_off.len() * 2;

@@ -8,13 +8,13 @@ use std::time::SystemTime;
 use futures_util::FutureExt;
 use pollster::block_on;
 
-use super::state::State;
+use super::state::StoreState;
 use super::store::{Store, StoreOptions};
-use crate::audit::{AuditEvent, AuditOperation};
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::EncryptionContext;
 use crate::object::Requester;
 use crate::offload::offload;
+use crate::trail::{AuditEvent, AuditOperation};
 
 /// The number of events of one change that are submitted before their answers are awaited.
 const GROUP: usize = 256;
@@ -79,7 +79,7 @@ impl Store {
     pub(super) fn changing<T>(
         &self,
         pending: PendingEvent<'_>,
-        change: impl FnOnce(&mut State, &mut Affected) -> Result<T>,
+        change: impl FnOnce(&mut StoreState, &mut Affected) -> Result<T>,
     ) -> Result<T> {
         self.changing_all(pending, |state, affected| {
             affected.push(Affected::default());
@@ -92,7 +92,7 @@ impl Store {
     pub(super) fn changing_all<T>(
         &self,
         pending: PendingEvent<'_>,
-        change: impl FnOnce(&mut State, &mut Vec<Affected>) -> Result<T>,
+        change: impl FnOnce(&mut StoreState, &mut Vec<Affected>) -> Result<T>,
     ) -> Result<T> {
         block_on(self.options.ready());
         let mut turn = self.turn();
@@ -189,7 +189,7 @@ impl StoreOptions {
 
     fn event(&self, pending: PendingEvent<'_>, affected: &Affected, error: Option<&Error>) -> AuditEvent {
         // A panic of the clock has failed the operation already; its event still needs a time.
-        let time = catch_unwind(AssertUnwindSafe(|| (self.clock)())).unwrap_or_else(|_| SystemTime::now());
+        let time = catch_unwind(AssertUnwindSafe(|| self.sources.clock.wall())).unwrap_or_else(|_| SystemTime::now());
         let operation = affected.operation.unwrap_or(pending.operation);
         let mut event = AuditEvent::new(time, pending.requester.clone(), operation);
         if let Some(key_id) = pending.key_id {

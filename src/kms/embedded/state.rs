@@ -1,15 +1,15 @@
-//! [`State`]: the whole content of a key store at one moment, and its changes; and [`DEFAULT_ALIAS`].
+//! [`StoreState`]: the whole content of a key store at one moment, and its changes; and [`DEFAULT_ALIAS`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use uuid::Uuid;
 
-use super::key::{Key, KeyInfo, KeyOrigin, NewKey, StoredState, Version};
+use super::key::{KeyInfo, KeyOrigin, KmsKey, KmsKeyVersion, NewKey, StoredState};
 use super::policy::{KeyPolicy, Permission};
 use crate::crypto::Generator;
 use crate::error::{KeyProviderError, KeyProviderErrorKind, KeyStoreError, Limit, Result};
-use crate::keys::keyring_state::State as KeyringState;
+use crate::keys::keyring_state::KeyringState;
 use crate::object::Requester;
 use crate::secret::Secret;
 
@@ -28,7 +28,7 @@ const MAX_TAGS: usize = 50;
 const MAX_ROTATION_DAYS: u32 = 3_650;
 
 #[derive(Clone)]
-pub(super) struct State {
+pub(super) struct StoreState {
     pub(super) id: Uuid,
     pub(super) generation: u64,
     /// The latest time that the store has recorded, in milliseconds since 1970.
@@ -37,11 +37,11 @@ pub(super) struct State {
     pub(super) region: String,
     pub(super) account: String,
     pub(super) keyring: KeyringState,
-    pub(super) keys: BTreeMap<Uuid, Arc<Key>>,
+    pub(super) keys: BTreeMap<Uuid, Arc<KmsKey>>,
     pub(super) aliases: BTreeMap<String, Uuid>,
 }
 
-impl State {
+impl StoreState {
     /// Creates the state of a new store with a keyring and without KMS keys.
     pub(super) fn new(
         owner: Requester,
@@ -49,9 +49,10 @@ impl State {
         account: String,
         keyring: KeyringState,
         now: u64,
+        generator: &Generator,
     ) -> Result<Self> {
         Ok(Self {
-            id: new_id()?,
+            id: new_id(generator)?,
             generation: 1,
             written: now,
             owner,
@@ -69,7 +70,7 @@ impl State {
     }
 
     /// Returns the key that a key id, an alias, or the ARN of either names.
-    pub(super) fn resolve(&self, named: &str) -> Option<&Arc<Key>> {
+    pub(super) fn resolve(&self, named: &str) -> Option<&Arc<KmsKey>> {
         let local = match named.strip_prefix("arn:aws:kms:") {
             Some(rest) => {
                 let rest = rest.strip_prefix(&*self.region)?.strip_prefix(':')?;
@@ -89,7 +90,7 @@ impl State {
     }
 
     /// Returns the key like [`resolve`](Self::resolve), or [`unknown`](Self::unknown) as an error.
-    pub(super) fn key(&self, named: &str) -> Result<&Arc<Key>, KeyProviderError> {
+    pub(super) fn key(&self, named: &str) -> Result<&Arc<KmsKey>, KeyProviderError> {
         self.resolve(named).ok_or_else(|| self.unknown(named))
     }
 
@@ -113,7 +114,7 @@ impl State {
     }
 
     /// Whether the requester has this permission for the key now.
-    pub(super) fn allows(&self, key: &Key, permission: Permission, requester: &Requester) -> bool {
+    pub(super) fn allows(&self, key: &KmsKey, permission: Permission, requester: &Requester) -> bool {
         let is_owner = *requester == self.owner;
         match &key.policy {
             None => is_owner,
@@ -122,10 +123,16 @@ impl State {
     }
 
     /// Adds a key with the given or with fresh material, and returns its id.
-    pub(super) fn add(&mut self, new: NewKey, material: Option<Secret>, now: u64) -> Result<Uuid> {
+    pub(super) fn add(
+        &mut self,
+        new: NewKey,
+        material: Option<Secret>,
+        now: u64,
+        generator: &Generator,
+    ) -> Result<Uuid> {
         let id = match &new.id {
             Some(id) => parse_id(id).ok_or(KeyStoreError::Invalid("a UUID in lower case as a key id"))?,
-            None => new_id()?,
+            None => new_id(generator)?,
         };
         if self.keys.contains_key(&id) {
             return Err(KeyStoreError::KeyExists.into());
@@ -136,9 +143,9 @@ impl State {
         new.rotation_days.map_or(Ok(()), check_rotation_days)?;
         let (origin, material) = match material {
             Some(material) => (KeyOrigin::Imported, material),
-            None => (KeyOrigin::Generated, Generator::default().secret()?),
+            None => (KeyOrigin::Generated, generator.secret()?),
         };
-        let key = Key {
+        let key = KmsKey {
             id,
             arn: self.arn(&format!("key/{id}")).into(),
             created: now,
@@ -148,7 +155,7 @@ impl State {
             rotation_days: new.rotation_days,
             policy: new.policy,
             quota: new.quota,
-            versions: vec![Version { number: 1, created: now, origin, material: Arc::new(material) }],
+            versions: vec![KmsKeyVersion { number: 1, created: now, origin, material: Arc::new(material) }],
         };
         self.keys.insert(id, Arc::new(key));
         new.aliases.into_iter().try_for_each(|alias| self.add_alias(alias, id))?;
@@ -156,9 +163,9 @@ impl State {
     }
 
     /// Adds the default key, which is used if a request names no key.
-    pub(super) fn add_default(&mut self, policy: Option<KeyPolicy>, now: u64) -> Result<Uuid> {
+    pub(super) fn add_default(&mut self, policy: Option<KeyPolicy>, now: u64, generator: &Generator) -> Result<Uuid> {
         let new = NewKey { policy, ..NewKey::new() };
-        let id = self.add(new.description("The default key of this store for S3"), None, now)?;
+        let id = self.add(new.description("The default key of this store for S3"), None, now, generator)?;
         self.aliases.insert(DEFAULT_ALIAS.to_owned(), id);
         Ok(id)
     }
@@ -183,7 +190,7 @@ impl State {
     }
 
     /// The key for a change.
-    pub(super) fn key_mut(&mut self, id: Uuid) -> Option<&mut Key> {
+    pub(super) fn key_mut(&mut self, id: Uuid) -> Option<&mut KmsKey> {
         self.keys.get_mut(&id).map(Arc::make_mut)
     }
 
@@ -193,7 +200,7 @@ impl State {
         self.aliases.retain(|_, key| *key != id);
     }
 
-    pub(super) fn info(&self, key: &Key) -> KeyInfo {
+    pub(super) fn info(&self, key: &KmsKey) -> KeyInfo {
         let aliases = self.aliases.iter().filter(|(_, id)| **id == key.id);
         key.info(aliases.map(|(alias, _)| alias.clone()).collect())
     }
@@ -215,8 +222,8 @@ impl State {
 }
 
 /// A random UUID, version 4.
-fn new_id() -> Result<Uuid> {
-    Ok(uuid::Builder::from_random_bytes(Generator::default().bytes()?).into_uuid())
+fn new_id(generator: &Generator) -> Result<Uuid> {
+    Ok(uuid::Builder::from_random_bytes(generator.bytes()?).into_uuid())
 }
 
 /// Parses a key id in its canonical form, a hyphenated UUID in lower case.

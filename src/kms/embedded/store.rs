@@ -10,18 +10,17 @@ use pollster::block_on;
 
 use super::payload;
 use super::record::{Affected, PendingEvent, caught};
-use super::state::State;
-use crate::audit::{AuditOperation, AuditTrail};
+use super::state::StoreState;
 use crate::clock::millis;
+use crate::crypto::Generator;
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::RootKey;
-use crate::keys::keyring_shared::{Change, Whole};
-use crate::keys::keyring_state::State as KeyringState;
-use crate::keys::stored_file::{BEGINNING_LEN, Locked, NotReplaced, Replacing, StoredFile};
+use crate::keys::keyring_shared::{Change, KeyringOwner};
+use crate::keys::keyring_state::KeyringState;
+use crate::keys::sources::Sources;
+use crate::keys::stored_file::{BEGINNING_LEN, LockedFile, NotReplaced, Replacing, StoredFile};
 use crate::object::Requester;
-
-/// The source of the current time; a test supplies its own.
-pub(super) type Clock = Arc<dyn Fn() -> SystemTime + Send + Sync>;
+use crate::trail::{AuditOperation, AuditTrail};
 
 /// The longest store file in bytes; it has room for some 700,000 keys.
 pub(super) const MAX_SEALED_LEN: u64 = 256 * 1024 * 1024;
@@ -32,12 +31,12 @@ const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 /// One open store. Its file lock excludes every other handle while this lives.
 pub(super) struct Store {
     /// The state that readers see. Its lock is held to copy or replace the pointer, never during a wait.
-    state: RwLock<Arc<State>>,
+    state: RwLock<Arc<StoreState>>,
     /// Serialises changes. The value is the beginning of the file as it was last written or read. A change waits for
     /// the sink and the file while it holds this lock; readers and async calls never take it.
     turn: Mutex<Beginning>,
     file: StoredFile,
-    lock: Locked,
+    lock: LockedFile,
     root_key: RootKey,
     pub(super) options: StoreOptions,
 }
@@ -45,7 +44,7 @@ pub(super) struct Store {
 /// The settings of a store that are not part of its content.
 #[derive(Clone)]
 pub(super) struct StoreOptions {
-    pub(super) clock: Clock,
+    pub(super) sources: Sources,
     pub(super) audit: Option<AuditTrail>,
 }
 
@@ -53,13 +52,13 @@ impl Store {
     /// Creates a store in a new file and records the operation.
     pub(super) fn create(
         file: StoredFile,
-        state: State,
+        state: StoreState,
         root_key: &RootKey,
         options: StoreOptions,
         operation: AuditOperation,
     ) -> Result<Self> {
         let lock = locked(&file, false)?;
-        let sealed = payload::seal(&state, root_key)?;
+        let sealed = payload::seal(&state, root_key, &options.sources.generator)?;
         let owner = state.owner.clone();
         let affected = Affected { parameters: identity(&state), ..Affected::default() };
         let store = Self::of(file, lock, state, &sealed, root_key, options);
@@ -83,7 +82,7 @@ impl Store {
         path: &Path,
         root_key: &RootKey,
         options: StoreOptions,
-        expected: impl FnOnce(&State) -> Result<()>,
+        expected: impl FnOnce(&StoreState) -> Result<()>,
     ) -> Result<Self> {
         let (mut owner, mut affected) = (Requester::anonymous(), Affected::default());
         let opened = caught(|| {
@@ -104,8 +103,8 @@ impl Store {
 
     fn of(
         file: StoredFile,
-        lock: Locked,
-        state: State,
+        lock: LockedFile,
+        state: StoreState,
         sealed: &[u8],
         root_key: &RootKey,
         options: StoreOptions,
@@ -115,12 +114,16 @@ impl Store {
     }
 
     /// The current state.
-    pub(super) fn state(&self) -> Arc<State> {
+    pub(super) fn state(&self) -> Arc<StoreState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    pub(super) fn generator(&self) -> &Generator {
+        &self.options.sources.generator
+    }
+
     pub(super) fn time(&self) -> SystemTime {
-        (self.options.clock)()
+        self.options.sources.clock.wall()
     }
 
     /// Waits until no other change is in progress. Blocks its thread.
@@ -136,7 +139,7 @@ impl Store {
     }
 
     /// The state from which a change starts.
-    pub(super) fn next(&self) -> Result<State> {
+    pub(super) fn next(&self) -> Result<StoreState> {
         self.state().next(millis(self.time()))
     }
 
@@ -145,8 +148,8 @@ impl Store {
     /// # Errors
     ///
     /// The errors of the file; [`KeyStoreError::Conflict`]: the file is not the one that was written last.
-    pub(super) fn store(&self, stored: &mut Beginning, state: State) -> Result<()> {
-        let sealed = payload::seal(&state, &self.root_key)?;
+    pub(super) fn store(&self, stored: &mut Beginning, state: StoreState) -> Result<()> {
+        let sealed = payload::seal(&state, &self.root_key, &self.options.sources.generator)?;
         match self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed) {
             Ok(()) => {
                 *stored = beginning(&sealed);
@@ -166,10 +169,10 @@ impl Store {
 
     /// Rolls back: writes the previous state again after the directory fsync failed. If this fails too, the change
     /// takes effect at the next start.
-    fn roll_back(&self, stored: &mut Beginning, change: &State) {
-        let before = State { generation: change.generation, ..(*self.state()).clone() };
+    fn roll_back(&self, stored: &mut Beginning, change: &StoreState) {
+        let before = StoreState { generation: change.generation, ..(*self.state()).clone() };
         let Ok(before) = before.next(change.written) else { return };
-        let Ok(sealed) = payload::seal(&before, &self.root_key) else { return };
+        let Ok(sealed) = payload::seal(&before, &self.root_key, &self.options.sources.generator) else { return };
         // The first error is returned, so an error of this step is dropped.
         if let Ok(()) | Err(NotReplaced::Unknown(_)) =
             self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed)
@@ -179,7 +182,7 @@ impl Store {
         }
     }
 
-    fn publish(&self, state: State) {
+    fn publish(&self, state: StoreState) {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
 
@@ -203,11 +206,11 @@ fn beginning(sealed: &[u8]) -> Beginning {
 }
 
 /// The store's id and generation, for the audit trail.
-fn identity(state: &State) -> Vec<(&'static str, String)> {
+fn identity(state: &StoreState) -> Vec<(&'static str, String)> {
     vec![("storeId", state.id.to_string()), ("generation", state.generation.to_string())]
 }
 
-fn locked(file: &StoredFile, exists: bool) -> Result<Locked> {
+fn locked(file: &StoredFile, exists: bool) -> Result<LockedFile> {
     file.try_lock(exists)?.ok_or(KeyStoreError::InUse.into())
 }
 
@@ -215,7 +218,7 @@ fn locked(file: &StoredFile, exists: bool) -> Result<Locked> {
 /// requester.
 pub(super) struct StoreKeyring(pub(super) Arc<Store>);
 
-impl Whole for StoreKeyring {
+impl KeyringOwner for StoreKeyring {
     fn update(&self, change: &Change) -> Result<KeyringState> {
         let owner = self.0.state().owner.clone();
         self.0.changing(PendingEvent::new(AuditOperation::ChangeKeyring, &owner), |state, affected| {

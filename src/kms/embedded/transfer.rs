@@ -3,11 +3,11 @@
 use super::admin::{KeyAdmin, created_info};
 use super::key::{KeyInfo, KeyOrigin, NewKey};
 use super::payload;
-use crate::audit::AuditOperation as Operation;
 use crate::crypto::key_wrap;
 use crate::error::{KeyStoreError, Result};
 use crate::keys::RootKey;
 use crate::secret::{KeyEncryptionKey, Secret};
+use crate::trail::AuditOperation as Operation;
 
 impl KeyAdmin {
     /// Creates a key from imported material: 32 bytes that AES-KWP wrapped under `wrapping_key` to 40 bytes. Owner
@@ -25,7 +25,7 @@ impl KeyAdmin {
     pub fn import_key(&self, new: NewKey, wrapping_key: &KeyEncryptionKey, wrapped: &[u8]) -> Result<KeyInfo> {
         self.changing(Operation::ImportKey, None, &[], |state, affected| {
             self.owned(state)?;
-            let id = state.add(new, Some(imported(wrapping_key, wrapped)?), self.kms.store().now()?)?;
+            let id = self.add(state, new, Some(imported(wrapping_key, wrapped)?))?;
             Ok(created_info(state, id, affected))
         })
     }
@@ -81,7 +81,7 @@ impl KeyAdmin {
         self.kms.store().reading(self.pending(Operation::Backup, None), |_| {
             let state = self.kms.store().state();
             self.owned(&state)?;
-            payload::seal(&state, backup_key)
+            payload::seal(&state, backup_key, self.kms.store().generator())
         })
     }
 }

@@ -20,9 +20,9 @@ use http::StatusCode;
 use super::bucket_encryption::{DefaultEncryption, ObjectEncryption};
 use super::error::{Profile, S3Error, S3ErrorKind as Kind};
 use super::headers::{DecodedKey, Method, names::SERVER_SIDE_ENCRYPTION};
-use super::operation::Operation;
+use super::operation::S3Operation;
 use super::policy::ConditionValues;
-use policy::Asked;
+use policy::PolicyCheck;
 
 /// The rules of a service that speaks S3: which encryption a request gets, or which error. Chosen once, and asked for
 /// every request.
@@ -141,7 +141,7 @@ impl S3Rules {
 
     /// The same with the answers of this profile.
     #[must_use]
-    pub fn profile(self, profile: Profile) -> Self {
+    pub fn with_profile(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
 
@@ -149,14 +149,14 @@ impl S3Rules {
     ///
     /// Without it a bucket key is parsed and kept in the record, and answered nowhere: it is not used.
     #[must_use]
-    pub fn apply_bucket_keys(self, apply: bool) -> Self {
+    pub fn with_bucket_keys(self, apply: bool) -> Self {
         Self { bucket_keys: apply, ..self }
     }
 
     /// The same for a service that takes customer keys, SSE-KMS and DSSE-KMS over plain HTTP: behind a mesh that
     /// encrypts, or in tests. Policies go on to see the transport as it is.
     #[must_use]
-    pub fn allow_encryption_without_tls(self, allow: bool) -> Self {
+    pub fn with_encryption_without_tls(self, allow: bool) -> Self {
         Self { encryption_without_tls: allow, ..self }
     }
 
@@ -172,9 +172,11 @@ impl S3Rules {
     /// See [`S3Rules`].
     pub fn decide_write(&self, request: &S3Request, new: NewObject) -> Result<WriteDecision, S3Error> {
         let (operation, checksum_algorithm) = match new {
-            NewObject::Put => (Operation::PutObject, None),
-            NewObject::Post => (Operation::PostObject, None),
-            NewObject::Multipart { checksum_algorithm } => (Operation::CreateMultipartUpload, Some(checksum_algorithm)),
+            NewObject::Put => (S3Operation::PutObject, None),
+            NewObject::Post => (S3Operation::PostObject, None),
+            NewObject::Multipart { checksum_algorithm } => {
+                (S3Operation::CreateMultipartUpload, Some(checksum_algorithm))
+            }
         };
         let (_, group) = self.check(request, operation, Subject::default())?;
         let (writing, answer) = write::decide(self, request, group, checksum_algorithm)?;
@@ -188,7 +190,7 @@ impl S3Rules {
     /// See [`S3Rules`].
     pub fn decide_copy(&self, request: &S3Request, source: &CopySource) -> Result<CopyDecision, S3Error> {
         let subject = Subject { source: Some(source), ..Subject::default() };
-        let (source_group, group) = self.check(request, Operation::CopyObject, subject)?;
+        let (source_group, group) = self.check(request, S3Operation::CopyObject, subject)?;
         let read = stored::read(self, request, &source.stored, source_group, Kind::CustomerKeyOther)?;
         let (writing, answer) = write::decide(self, request, group, None)?;
         let names_encryption = request.headers.method.is_some() || group.is_some();
@@ -206,9 +208,9 @@ impl S3Rules {
     /// See [`S3Rules`].
     pub fn decide_read(&self, request: &S3Request, kind: ReadKind, object: &Stored) -> Result<ReadDecision, S3Error> {
         let operation = match kind {
-            ReadKind::Get => Operation::GetObject,
-            ReadKind::Head => Operation::HeadObject,
-            ReadKind::Attributes => Operation::GetObjectAttributes,
+            ReadKind::Get => S3Operation::GetObject,
+            ReadKind::Head => S3Operation::HeadObject,
+            ReadKind::Attributes => S3Operation::GetObjectAttributes,
         };
         let (_, group) = self.check(request, operation, Subject { stored: Some(object), ..Subject::default() })?;
         let read = stored::read(self, request, object, group, Kind::CustomerKeyWrong)?;
@@ -223,7 +225,7 @@ impl S3Rules {
     /// See [`S3Rules`].
     pub fn decide_part(&self, request: &S3Request, upload: &Stored) -> Result<PartDecision, S3Error> {
         let subject = Subject { stored: Some(upload), ..Subject::default() };
-        let (_, group) = self.check(request, Operation::UploadPart, subject)?;
+        let (_, group) = self.check(request, S3Operation::UploadPart, subject)?;
         let (writing, answer, record) = stored::part(self, request, upload, group)?;
         Ok(PartDecision { writing, answer, record })
     }
@@ -240,7 +242,7 @@ impl S3Rules {
         source: &CopySource,
     ) -> Result<PartCopyDecision, S3Error> {
         let subject = Subject { stored: Some(upload), source: Some(source), ..Subject::default() };
-        let (source_group, group) = self.check(request, Operation::UploadPartCopy, subject)?;
+        let (source_group, group) = self.check(request, S3Operation::UploadPartCopy, subject)?;
         let read = stored::read(self, request, &source.stored, source_group, Kind::CustomerKeyOther)?;
         let (writing, answer, record) = stored::part(self, request, upload, group)?;
         Ok(PartCopyDecision { reading: read.reading, part: PartDecision { writing, answer, record } })
@@ -253,7 +255,7 @@ impl S3Rules {
     /// See [`S3Rules`].
     pub fn decide_complete(&self, request: &S3Request, upload: &Stored) -> Result<CompleteDecision, S3Error> {
         let subject = Subject { stored: Some(upload), ..Subject::default() };
-        let (_, group) = self.check(request, Operation::CompleteMultipartUpload, subject)?;
+        let (_, group) = self.check(request, S3Operation::CompleteMultipartUpload, subject)?;
         let (completing, answer, record) = stored::complete(self, request, upload, group)?;
         Ok(CompleteDecision { completing, answer, record })
     }
@@ -270,7 +272,7 @@ impl S3Rules {
         target: &ObjectEncryption,
     ) -> Result<UpdateDecision, S3Error> {
         let subject = Subject { stored: Some(object), target: Some(target), ..Subject::default() };
-        self.check(request, Operation::UpdateObjectEncryption, subject)?;
+        self.check(request, S3Operation::UpdateObjectEncryption, subject)?;
         let (access, mode) = stored::update(self, request, object, target)?;
         let encryption = NewEncryption {
             mode,
@@ -288,16 +290,16 @@ impl S3Rules {
     ///
     /// [`MethodNotSupported`](Kind::MethodNotSupported), [`PolicyDenied`](Kind::PolicyDenied).
     pub fn decide_other(&self, request: &S3Request, actions: &[&str]) -> Result<(), S3Error> {
-        self.check_method(request, Operation::Other)?;
+        self.check_method(request, S3Operation::Other)?;
         let conditions = policy::of_headers(request, None, &request.headers.customer);
-        policy::check(request, Asked { actions, absent: false, conditions, source: None })
+        policy::check(request, PolicyCheck { actions, absent: false, conditions, source: None })
     }
 
     /// Rows 1 to 6 of the table; gives the keys of the source's group and of the request's own.
     fn check<'a>(
         &self,
         request: &'a S3Request,
-        operation: Operation,
+        operation: S3Operation,
         subject: Subject<'_>,
     ) -> Result<(Option<&'a DecodedKey>, Option<&'a DecodedKey>), S3Error> {
         let headers = &request.headers;
@@ -308,7 +310,7 @@ impl S3Rules {
         let source_group = customer::check_values(&headers.source)?;
 
         let group = match operation {
-            Operation::CompleteMultipartUpload => stored::group_of_completion(&headers.customer),
+            S3Operation::CompleteMultipartUpload => stored::group_of_completion(&headers.customer),
             _ => Some(&headers.customer),
         };
         if let Some(group) = group {
@@ -326,14 +328,14 @@ impl S3Rules {
         let absent = !operation.is_of_upload() && subject.stored.is_some_and(|stored| stored.0.is_none());
         let actions = operation.actions(request.resource.of_version);
         let conditions = subject.conditions(request, operation);
-        policy::check(request, Asked { actions, absent, conditions, source: subject.source })?;
+        policy::check(request, PolicyCheck { actions, absent, conditions, source: subject.source })?;
         policy::check_blocked(request, operation)?;
 
         let group = group.map(customer::check_values).transpose()?.flatten();
         Ok((source_group, group))
     }
 
-    fn check_method(&self, request: &S3Request, operation: Operation) -> Result<(), S3Error> {
+    fn check_method(&self, request: &S3Request, operation: S3Operation) -> Result<(), S3Error> {
         let Some(method) = &request.headers.method else { return Ok(()) };
         let refused = |kind| Err(S3Error::new(kind).with_request_value(SERVER_SIDE_ENCRYPTION, method.as_str()));
         let passed_over = self.profile == Profile::CephTests && operation.is_of_upload();
@@ -354,10 +356,10 @@ struct Subject<'a> {
 
 impl<'a> Subject<'a> {
     /// What a policy judges the request by: its own headers, what the upload was begun with, or the body.
-    fn conditions(&self, request: &'a S3Request, operation: Operation) -> ConditionValues<'a> {
+    fn conditions(&self, request: &'a S3Request, operation: S3Operation) -> ConditionValues<'a> {
         if let Some(target) = self.target {
             return policy::of_headers(request, Some(&Method::Kms), &request.headers.customer)
-                .kms_key_id(Some(&target.kms_key_arn));
+                .with_kms_key_id(Some(&target.kms_key_arn));
         }
         match self.stored {
             Some(stored) if operation.is_of_upload() => policy::of_upload(request, stored.0.as_ref()),
@@ -367,8 +369,8 @@ impl<'a> Subject<'a> {
 }
 
 /// Whether the request, or the default in its place, has the object encrypted under a KMS key.
-fn becomes_kms(request: &S3Request, operation: Operation) -> bool {
-    if operation == Operation::UpdateObjectEncryption {
+fn becomes_kms(request: &S3Request, operation: S3Operation) -> bool {
+    if operation == S3Operation::UpdateObjectEncryption {
         return true;
     }
     if !operation.takes_method() || request.headers.customer.is_present() {

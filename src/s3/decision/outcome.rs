@@ -6,8 +6,8 @@ use http::HeaderMap;
 
 use crate::envelope::Envelope;
 use crate::mode::AnyMode;
-use crate::s3::headers::Answer;
-use crate::s3::record::{Begun, EncryptionRecord};
+use crate::s3::headers::AnswerHeaders;
+use crate::s3::record::{EncryptionRecord, UploadRequest};
 use crate::sse::Access;
 
 /// How a new object is written, or an upload begun.
@@ -26,7 +26,7 @@ pub struct NewEncryption {
     pub(super) mode: AnyMode,
     pub(super) bucket_key_asked: bool,
     pub(super) bucket_keys_applied: bool,
-    pub(super) begun: Option<Begun>,
+    pub(super) begun: Option<UploadRequest>,
 }
 
 impl NewEncryption {
@@ -94,7 +94,7 @@ pub enum Completing {
 pub struct WriteDecision {
     /// How the object is written, or the upload begun.
     pub writing: Writing,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
 }
 
 /// What CopyObject does.
@@ -105,7 +105,7 @@ pub struct CopyDecision {
     pub reading: Reading,
     /// How the destination is written.
     pub writing: Writing,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
 }
 
 /// What GetObject, HeadObject and GetObjectAttributes do.
@@ -114,7 +114,7 @@ pub struct CopyDecision {
 pub struct ReadDecision {
     /// How the object is read.
     pub reading: Reading,
-    pub(super) answer: Option<Answer>,
+    pub(super) answer: Option<AnswerHeaders>,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
@@ -124,7 +124,7 @@ pub struct ReadDecision {
 pub struct PartDecision {
     /// How the part is written.
     pub writing: PartWriting,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
@@ -144,7 +144,7 @@ pub struct PartCopyDecision {
 pub struct CompleteDecision {
     /// How the upload is completed.
     pub completing: Completing,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
     pub(super) record: Arc<EncryptionRecord>,
 }
 

@@ -7,7 +7,7 @@ use super::request::{BucketDefault, CopySource, Present, Resource, S3Request, Tr
 use crate::envelope::ModeId;
 use crate::s3::error::{S3Error, S3ErrorKind as Kind};
 use crate::s3::headers::{CustomerKeyHeaders, Method};
-use crate::s3::operation::Operation;
+use crate::s3::operation::S3Operation;
 use crate::s3::policy::{BucketPolicy, ConditionKey, ConditionValues, PolicyRequest, Verdict};
 
 /// Who is asked whether a request may be done. It has to be said, so that a policy cannot be forgotten.
@@ -71,7 +71,7 @@ impl fmt::Debug for PolicyQuestion {
 }
 
 /// What the policies are asked about, beside the headers.
-pub(super) struct Asked<'a> {
+pub(super) struct PolicyCheck<'a> {
     pub(super) actions: &'a [&'a str],
     /// The object or upload is not there: whether the caller may learn that is asked too.
     pub(super) absent: bool,
@@ -80,7 +80,7 @@ pub(super) struct Asked<'a> {
 }
 
 /// One bucket's part of the questions.
-struct Place<'a> {
+struct PolicyScope<'a> {
     policy: &'a PolicySource,
     resource: &'a Resource,
     actions: &'a [&'a str],
@@ -89,24 +89,24 @@ struct Place<'a> {
 }
 
 /// Refuses what a policy denies.
-pub(super) fn check(request: &S3Request, asked: Asked<'_>) -> Result<(), S3Error> {
-    let here = Place {
+pub(super) fn check(request: &S3Request, asked: PolicyCheck<'_>) -> Result<(), S3Error> {
+    let here = PolicyScope {
         policy: &request.policy,
         resource: &request.resource,
         actions: asked.actions,
         absent: asked.absent,
         conditions: asked.conditions,
     };
-    let source = asked.source.map(|source| Place {
+    let source = asked.source.map(|source| PolicyScope {
         policy: &source.policy,
         resource: &source.resource,
-        actions: Operation::GetObject.actions(source.resource.of_version),
+        actions: S3Operation::GetObject.actions(source.resource.of_version),
         absent: source.stored.0.is_none(),
         // As a read of the source would be asked about, with the key for it.
         conditions: of_headers(request, None, &request.headers.source),
     });
     // SECURITY: what is no ARN of S3 matches no statement, and no Deny.
-    let named = |place: &Place<'_>| {
+    let named = |place: &PolicyScope<'_>| {
         matches!(place.policy, PolicySource::Unasked) || place.resource.arn.starts_with("arn:aws:s3:::")
     };
     if !named(&here) || !source.as_ref().is_none_or(named) {
@@ -114,8 +114,8 @@ pub(super) fn check(request: &S3Request, asked: Asked<'_>) -> Result<(), S3Error
     }
     let denies = match (&here, &source) {
         (
-            Place { policy: PolicySource::Engine(one), .. },
-            Some(place @ Place { policy: PolicySource::Engine(other), .. }),
+            PolicyScope { policy: PolicySource::Engine(one), .. },
+            Some(place @ PolicyScope { policy: PolicySource::Engine(other), .. }),
         ) if Arc::ptr_eq(one, other) => {
             let questions = here.questions(request).chain(place.questions(request)).collect();
             one.judge(questions) == Verdict::Deny
@@ -125,7 +125,7 @@ pub(super) fn check(request: &S3Request, asked: Asked<'_>) -> Result<(), S3Error
     if denies { Err(Kind::PolicyDenied.into()) } else { Ok(()) }
 }
 
-impl Place<'_> {
+impl PolicyScope<'_> {
     /// Each action with its resource. Whether the caller may learn that an object is not there is for who may list
     /// the bucket.
     fn asked(&self) -> impl Iterator<Item = (&str, &str)> {
@@ -165,15 +165,15 @@ pub(super) fn of_headers<'a>(
     customer: &'a CustomerKeyHeaders,
 ) -> ConditionValues<'a> {
     ConditionValues::new(request.caller.transport == Transport::Secure)
-        .facts(&request.caller.facts)
-        .server_side_encryption(method.map(Method::as_str))
-        .customer_algorithm(customer.algorithm.as_deref())
+        .with_facts(&request.caller.facts)
+        .with_server_side_encryption(method.map(Method::as_str))
+        .with_customer_algorithm(customer.algorithm.as_deref())
 }
 
 /// What a write says.
 pub(super) fn of_write(request: &S3Request) -> ConditionValues<'_> {
     let headers = &request.headers;
-    of_headers(request, headers.method.as_ref(), &headers.customer).kms_key_id(headers.kms_key_id.as_deref())
+    of_headers(request, headers.method.as_ref(), &headers.customer).with_kms_key_id(headers.kms_key_id.as_deref())
 }
 
 /// What the request that began the upload said: a part and a completion cannot carry it.
@@ -181,7 +181,7 @@ pub(super) fn of_upload<'a>(request: &'a S3Request, upload: Option<&'a Present>)
     let secure_transport = request.caller.transport == Transport::Secure;
     match upload {
         Some(upload) if upload.record.is_of_upload() => {
-            upload.record.condition_values(secure_transport).facts(&request.caller.facts)
+            upload.record.condition_values(secure_transport).with_facts(&request.caller.facts)
         }
         Some(upload) => {
             // A record that was made of an envelope: how the upload is stored is all that is known.
@@ -192,22 +192,22 @@ pub(super) fn of_upload<'a>(request: &'a S3Request, upload: Option<&'a Present>)
                 Some(ModeId::SseC) | None => None,
             };
             of_headers(request, None, &request.headers.customer)
-                .server_side_encryption(method)
-                .kms_key_id(upload.record.kms_key_id())
+                .with_server_side_encryption(method)
+                .with_kms_key_id(upload.record.kms_key_id())
         }
         None => of_headers(request, None, &request.headers.customer),
     }
 }
 
 /// Refuses a new object in SSE-C where the bucket takes none.
-pub(super) fn check_blocked(request: &S3Request, operation: Operation) -> Result<(), S3Error> {
+pub(super) fn check_blocked(request: &S3Request, operation: S3Operation) -> Result<(), S3Error> {
     let blocks = |bucket: &BucketDefault| bucket.encryption().is_some_and(|bucket| bucket.blocks_customer_keys());
     if !(operation.writes() && request.headers.customer.is_present() && blocks(&request.bucket)) {
         return Ok(());
     }
     let error = S3Error::new(Kind::CustomerKeyBlocked);
     Err(match &request.caller.principal {
-        Some(principal) => error.about(format!(
+        Some(principal) => error.with_subject(format!(
             "User: {principal} is not authorized to perform: s3:PutObject on resource: \"{}\" because this bucket",
             request.resource.arn
         )),

@@ -58,7 +58,7 @@ impl Caller {
     /// The same caller with what the service knows of the request beyond its headers, for the conditions of policies. A
     /// value that is not given is absent.
     #[must_use]
-    pub fn facts(self, facts: RequestFacts) -> Self {
+    pub fn with_facts(self, facts: RequestFacts) -> Self {
         Self { facts, ..self }
     }
 }
@@ -66,7 +66,7 @@ impl Caller {
 /// How the request came: what `aws:SecureTransport` says.
 ///
 /// A service that takes encrypted requests over plain HTTP, behind a mesh or in tests, says so with
-/// [`S3Rules::allow_encryption_without_tls`](super::S3Rules::allow_encryption_without_tls), and goes on to say the
+/// [`S3Rules::with_encryption_without_tls`](super::S3Rules::with_encryption_without_tls), and goes on to say the
 /// truth here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]

@@ -9,14 +9,14 @@ use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::mode::{AnyMode, SseKms};
 use crate::s3::bucket_encryption::ObjectEncryption;
 use crate::s3::error::{S3Error, S3ErrorKind as Kind};
-use crate::s3::headers::{Answer, CustomerKeyHeaders, DecodedKey};
+use crate::s3::headers::{AnswerHeaders, CustomerKeyHeaders, DecodedKey};
 use crate::s3::record::EncryptionRecord;
 use crate::sse::{Access, Expected};
 
 /// What is read.
 pub(super) struct Read {
     pub(super) reading: Reading,
-    pub(super) answer: Answer,
+    pub(super) answer: AnswerHeaders,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
@@ -37,7 +37,7 @@ pub(super) fn read(
     }
     let expected = match present.expected(present.object_states())? {
         None if group.is_some() => return Err(Kind::CustomerKeyNotApplicable.into()),
-        None => return answered(Reading::Unencrypted, Answer::default()),
+        None => return answered(Reading::Unencrypted, AnswerHeaders::default()),
         Some(expected) => expected,
     };
     match (record.mode() == Some(ModeId::SseC), group) {
@@ -45,13 +45,13 @@ pub(super) fn read(
         (false, Some(_)) => Err(Kind::CustomerKeyNotApplicable.into()),
         (false, None) => {
             check_kms(rules, request, &record)?;
-            answered(Reading::Encrypted(Access::new(expected)), Answer::default())
+            answered(Reading::Encrypted(Access::new(expected)), AnswerHeaders::default())
         }
         (true, Some(decoded)) => {
             let key = customer::check_key(decoded, present.envelope()?, wrong)?;
             let access = Access::new(expected).with_customer_key(key);
             let reading = if present.awaits_key { Reading::FinishFirst(access) } else { Reading::Encrypted(access) };
-            answered(reading, Answer { customer_key_md5: Some(decoded.md5.clone()), context: None })
+            answered(reading, AnswerHeaders { customer_key_md5: Some(decoded.md5.clone()), context: None })
         }
     }
 }
@@ -62,24 +62,24 @@ pub(super) fn part(
     request: &S3Request,
     upload: &Stored,
     group: Option<&DecodedKey>,
-) -> Result<(PartWriting, Answer, Arc<EncryptionRecord>), S3Error> {
+) -> Result<(PartWriting, AnswerHeaders, Arc<EncryptionRecord>), S3Error> {
     let present = under_way(upload)?;
     let record = present.record.clone();
     let expected = match present.expected(&[EnvelopeState::Upload])? {
         // SECURITY: as in a write, a request that asks for anything is not answered with nothing.
         None if request.headers.asks_for_encryption() => return Err(Kind::PartEncryption.into()),
-        None => return Ok((PartWriting::Unencrypted, Answer::default(), record)),
+        None => return Ok((PartWriting::Unencrypted, AnswerHeaders::default(), record)),
         Some(expected) => expected,
     };
     match (record.mode() == Some(ModeId::SseC), group) {
         (true, None) | (false, Some(_)) => Err(Kind::PartEncryption.into()),
         (false, None) => {
             check_kms(rules, request, &record)?;
-            Ok((PartWriting::Encrypt(Access::new(expected)), Answer::default(), record))
+            Ok((PartWriting::Encrypt(Access::new(expected)), AnswerHeaders::default(), record))
         }
         (true, Some(decoded)) => {
             let key = customer::check_key(decoded, present.envelope()?, Kind::CustomerKeyOther)?;
-            let answer = Answer { customer_key_md5: Some(decoded.md5.clone()), context: None };
+            let answer = AnswerHeaders { customer_key_md5: Some(decoded.md5.clone()), context: None };
             Ok((PartWriting::Encrypt(Access::new(expected).with_customer_key(key)), answer, record))
         }
     }
@@ -91,27 +91,27 @@ pub(super) fn complete(
     request: &S3Request,
     upload: &Stored,
     group: Option<&DecodedKey>,
-) -> Result<(Completing, Answer, Arc<EncryptionRecord>), S3Error> {
+) -> Result<(Completing, AnswerHeaders, Arc<EncryptionRecord>), S3Error> {
     let present = under_way(upload)?;
     let record = present.record.clone();
     let expected = match (present.expected(&[EnvelopeState::Upload])?, group) {
         (None, Some(_)) => return Err(Kind::CompletionCustomerKey.into()),
         // SECURITY: one profile passes over a method here. A request that has one is not answered with nothing.
         (None, None) if request.headers.method.is_some() => return Err(Kind::PartEncryption.into()),
-        (None, None) => return Ok((Completing::Unencrypted, Answer::default(), record)),
+        (None, None) => return Ok((Completing::Unencrypted, AnswerHeaders::default(), record)),
         (Some(expected), _) => expected,
     };
     match (record.mode() == Some(ModeId::SseC), group) {
         (false, Some(_)) => Err(Kind::CompletionCustomerKey.into()),
         (false, None) => {
             check_kms(rules, request, &record)?;
-            Ok((Completing::Encrypted(Access::new(expected)), Answer::default(), record))
+            Ok((Completing::Encrypted(Access::new(expected)), AnswerHeaders::default(), record))
         }
         (true, None) if record.has_checksum_algorithm() => Err(Kind::CompletionCustomerKey.into()),
-        (true, None) => Ok((Completing::WithoutKey, Answer::default(), record)),
+        (true, None) => Ok((Completing::WithoutKey, AnswerHeaders::default(), record)),
         (true, Some(decoded)) => {
             let key = customer::check_key(decoded, present.envelope()?, Kind::CompletionCustomerKey)?;
-            let answer = Answer { customer_key_md5: Some(decoded.md5.clone()), context: None };
+            let answer = AnswerHeaders { customer_key_md5: Some(decoded.md5.clone()), context: None };
             Ok((Completing::Encrypted(Access::new(expected).with_customer_key(key)), answer, record))
         }
     }
@@ -134,7 +134,7 @@ pub(super) fn update(
     }
     check_kms(rules, request, &present.record)?;
     let pairs = present.envelope()?.context().cloned().unwrap_or_default();
-    Ok((Access::new(expected), SseKms::new(&target.kms_key_arn).context(pairs).into()))
+    Ok((Access::new(expected), SseKms::new(&target.kms_key_arn).with_context(pairs).into()))
 }
 
 /// An upload that still takes parts: one that was completed without its key takes none.

@@ -9,8 +9,8 @@ use crate::mode::{AnyMode, DsseKms, SseC, SseKms, SseS3};
 use crate::s3::bucket_encryption::DefaultEncryption;
 use crate::s3::error::{Profile, S3Error, S3ErrorKind as Kind};
 use crate::s3::headers::names::{BUCKET_KEY_ENABLED, CONTEXT, SERVER_SIDE_ENCRYPTION};
-use crate::s3::headers::{Answer, ContextHeader, DecodedKey, Method};
-use crate::s3::record::{Begun, EncryptionRecord};
+use crate::s3::headers::{AnswerHeaders, ContextHeader, DecodedKey, Method};
+use crate::s3::record::{EncryptionRecord, UploadRequest};
 
 /// How the object is written; `checksum_algorithm` is there where an upload is begun.
 pub(super) fn decide(
@@ -18,36 +18,36 @@ pub(super) fn decide(
     request: &S3Request,
     group: Option<&DecodedKey>,
     checksum_algorithm: Option<bool>,
-) -> Result<(Writing, Answer), S3Error> {
+) -> Result<(Writing, AnswerHeaders), S3Error> {
     let headers = &request.headers;
-    let begun = checksum_algorithm.map(|checksum_algorithm| Begun {
+    let begun = checksum_algorithm.map(|checksum_algorithm| UploadRequest {
         checksum_algorithm,
         method: headers.method.as_ref().map(|method| method.as_str().to_owned()),
         kms_key_id: headers.kms_key_id.clone(),
         customer_algorithm: headers.customer.algorithm.clone(),
     });
     let bucket_key_asked = bucket_key(request)?;
-    let encrypt = |mode: AnyMode, answer: Answer| {
+    let encrypt = |mode: AnyMode, answer: AnswerHeaders| {
         let bucket_keys_applied = rules.bucket_keys;
         (Writing::Encrypt(NewEncryption { mode, bucket_key_asked, bucket_keys_applied, begun: begun.clone() }), answer)
     };
     if let Some(decoded) = group {
         let key = customer::check_length(decoded)?;
-        let answer = Answer { customer_key_md5: Some(decoded.md5.clone()), context: None };
+        let answer = AnswerHeaders { customer_key_md5: Some(decoded.md5.clone()), context: None };
         return Ok(encrypt(SseC::new(key).into(), answer));
     }
     if let Some(method) = &headers.method {
         let (mode, context) = asked(rules, request, method)?;
-        return Ok(encrypt(mode, Answer { customer_key_md5: None, context }));
+        return Ok(encrypt(mode, AnswerHeaders { customer_key_md5: None, context }));
     }
     match request.bucket.default() {
-        Some(default) => Ok(encrypt(by_default(default), Answer::default())),
+        Some(default) => Ok(encrypt(by_default(default), AnswerHeaders::default())),
         // SECURITY: the only place that says so. A request that asks for anything is not answered with nothing.
         None if headers.asks_for_encryption() => Err(kms_without_method()),
         None => {
             let record = EncryptionRecord::unencrypted();
             let record = begun.into_iter().fold(record, EncryptionRecord::of_upload);
-            Ok((Writing::Unencrypted(record), Answer::default()))
+            Ok((Writing::Unencrypted(record), AnswerHeaders::default()))
         }
     }
 }
@@ -65,8 +65,8 @@ fn asked(rules: &S3Rules, request: &S3Request, method: &Method) -> Result<(AnyMo
             let context = context(request)?;
             let pairs = context.as_ref().map_or_else(EncryptionContext::new, |context| context.pairs.clone());
             let mode = match method {
-                Method::Kms => SseKms::new(key_id).context(pairs).into(),
-                _ => DsseKms::new(key_id).context(pairs).into(),
+                Method::Kms => SseKms::new(key_id).with_context(pairs).into(),
+                _ => DsseKms::new(key_id).with_context(pairs).into(),
             };
             Ok((mode, context))
         }
@@ -79,7 +79,7 @@ fn asked(rules: &S3Rules, request: &S3Request, method: &Method) -> Result<(AnyMo
 /// The KMS key that is named, or none; an empty name is not none.
 fn kms_key_id<'a>(rules: &S3Rules, request: &'a S3Request) -> Result<Option<&'a str>, S3Error> {
     match (request.headers.kms_key_id.as_deref(), rules.profile) {
-        (Some(""), _) => Err(S3Error::new(Kind::KmsKeyIdInvalid).about("")),
+        (Some(""), _) => Err(S3Error::new(Kind::KmsKeyIdInvalid).with_subject("")),
         (None, Profile::CephTests) => Err(Kind::KmsKeyIdMissing.into()),
         (key_id, _) => Ok(key_id),
     }

@@ -66,7 +66,7 @@ impl From<&PolicyError> for S3Error {
     fn from(error: &PolicyError) -> Self {
         match error.kind() {
             PolicyErrorKind::NotJson { .. } => Kind::MalformedPolicy.into(),
-            _ => Self::new(Kind::MalformedPolicy).about(error.to_string()),
+            _ => Self::new(Kind::MalformedPolicy).with_subject(error.to_string()),
         }
     }
 }
@@ -104,7 +104,7 @@ fn key_provider(error: &KeyProviderError) -> S3Error {
         KeyProviderErrorKind::NotFound => not_found(named),
         KeyProviderErrorKind::OtherRegion => {
             let region = named.split(':').nth(3).unwrap_or_default();
-            return S3Error::new(Kind::KmsOtherRegion).about(region);
+            return S3Error::new(Kind::KmsOtherRegion).with_subject(region);
         }
         KeyProviderErrorKind::Disabled => Kind::KmsKeyDisabled,
         KeyProviderErrorKind::PendingDeletion => Kind::KmsKeyPendingDeletion,
@@ -119,7 +119,7 @@ fn key_provider(error: &KeyProviderError) -> S3Error {
         | KeyProviderErrorKind::WrongLength
         | KeyProviderErrorKind::Panicked => Kind::Internal,
     };
-    S3Error::new(kind).about(named)
+    S3Error::new(kind).with_subject(named)
 }
 
 /// S3 tells an alias, an id that could be one, and a word that could not.

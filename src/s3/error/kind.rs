@@ -174,7 +174,7 @@ kinds! {
 }
 
 /// How a kind is answered.
-pub(super) struct Answer {
+pub(super) struct ErrorAnswer {
     pub(super) code: &'static str,
     pub(super) status: StatusCode,
     pub(super) message: &'static str,
@@ -182,25 +182,25 @@ pub(super) struct Answer {
     pub(super) naming: Option<[&'static str; 2]>,
 }
 
-const fn of(status: StatusCode, code: &'static str, message: &'static str) -> Answer {
-    Answer { code, status, message, naming: None }
+const fn of(status: StatusCode, code: &'static str, message: &'static str) -> ErrorAnswer {
+    ErrorAnswer { code, status, message, naming: None }
 }
 
-const fn argument(message: &'static str) -> Answer {
+const fn argument(message: &'static str) -> ErrorAnswer {
     of(StatusCode::BAD_REQUEST, "InvalidArgument", message)
 }
 
-const fn request(message: &'static str) -> Answer {
+const fn request(message: &'static str) -> ErrorAnswer {
     of(StatusCode::BAD_REQUEST, "InvalidRequest", message)
 }
 
-const fn denied(message: &'static str) -> Answer {
+const fn denied(message: &'static str) -> ErrorAnswer {
     of(StatusCode::FORBIDDEN, "AccessDenied", message)
 }
 
 /// The message without a key is that of S3's list of error codes.
-const fn kms(code: &'static str, naming: [&'static str; 2], message: &'static str) -> Answer {
-    Answer { naming: Some(naming), ..of(StatusCode::BAD_REQUEST, code, message) }
+const fn kms(code: &'static str, naming: [&'static str; 2], message: &'static str) -> ErrorAnswer {
+    ErrorAnswer { naming: Some(naming), ..of(StatusCode::BAD_REQUEST, code, message) }
 }
 
 const KMS_NOT_FOUND: &str = "The request was rejected because the specified entity or resource could not be found.";
@@ -210,7 +210,7 @@ const KMS_INVALID_STATE: &str =
 
 impl S3ErrorKind {
     #[rustfmt::skip]
-    pub(super) const fn answer(self) -> Answer {
+    pub(super) const fn answer(self) -> ErrorAnswer {
         match self {
             Self::HeaderRepeated => argument("The encryption header was given more than once."),
             Self::HeaderTooLong => argument("The value of the encryption header is too long."),
@@ -233,7 +233,7 @@ impl S3ErrorKind {
             Self::CustomerKeyInsecure => argument("Requests specifying Server Side Encryption with Customer provided keys must be made over a secure connection."),
             Self::KmsInsecure => argument("Requests specifying Server Side Encryption with AWS KMS managed keys must be made over a secure connection."),
             Self::PolicyDenied | Self::KmsAccessDenied => denied("Access Denied"),
-            Self::CustomerKeyBlocked => Answer {
+            Self::CustomerKeyBlocked => ErrorAnswer {
                 naming: Some(["", " has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type"]),
                 ..denied("This bucket has blocked upload requests that specify Server Side Encryption with Customer provided keys (SSE-C). Please specify a different server-side encryption type")
             },
@@ -276,7 +276,7 @@ impl S3ErrorKind {
             Self::KmsThrottled => of(StatusCode::SERVICE_UNAVAILABLE, "SlowDown", "Please reduce your request rate for operations involving AWS KMS."),
             Self::MalformedXml => of(StatusCode::BAD_REQUEST, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema"),
             Self::BucketKmsKeyNotApplicable => argument("a KMSMasterKeyID is not applicable if the default sse algorithm is not aws:kms or aws:kms:dsse"),
-            Self::MalformedPolicy => Answer { naming: Some(["", ""]), ..of(StatusCode::BAD_REQUEST, "MalformedPolicy", "This policy contains invalid Json") },
+            Self::MalformedPolicy => ErrorAnswer { naming: Some(["", ""]), ..of(StatusCode::BAD_REQUEST, "MalformedPolicy", "This policy contains invalid Json") },
             Self::Unavailable => of(StatusCode::SERVICE_UNAVAILABLE, "ServiceUnavailable", "Service is unable to handle request."),
             Self::StoredUnexpected | Self::Internal | Self::Custom => of(StatusCode::INTERNAL_SERVER_ERROR, "InternalError", "We encountered an internal error. Please try again."),
         }

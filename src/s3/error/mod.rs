@@ -13,7 +13,7 @@ use std::fmt;
 use http::StatusCode;
 use quick_xml::escape::escape;
 
-use super::operation::Operation;
+use super::operation::S3Operation;
 
 /// An error as S3 answers it.
 ///
@@ -23,12 +23,12 @@ use super::operation::Operation;
 /// Its status depends on the profile that the service chose: [`S3Rules::status`](super::S3Rules::status).
 ///
 /// ```
-/// use atrest::s3::{Operation, S3Error, S3ErrorKind, S3Rules};
+/// use atrest::s3::{S3Operation, S3Error, S3ErrorKind, S3Rules};
 ///
-/// let error = S3Error::new(S3ErrorKind::KmsKeyIdInvalid).about("app-key");
+/// let error = S3Error::new(S3ErrorKind::KmsKeyIdInvalid).with_subject("app-key");
 /// assert_eq!((S3Rules::new().status(&error).as_u16(), error.code()), (400, "KMS.NotFoundException"));
 /// assert_eq!(error.message(), "Invalid keyId 'app-key'");
-/// let xml = error.to_xml(Operation::PutObject, "4442587FB7D0A2F9", "");
+/// let xml = error.to_xml(S3Operation::PutObject, "4442587FB7D0A2F9", "");
 /// assert!(xml.contains("<Code>KMS.NotFoundException</Code>"));
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -125,7 +125,7 @@ impl S3Error {
     /// The same about this KMS key, or with this text in place of the kind's message: the messages of some kinds name
     /// what they are about. In others nothing is shown of it.
     #[must_use]
-    pub fn about(self, subject: impl Into<String>) -> Self {
+    pub fn with_subject(self, subject: impl Into<String>) -> Self {
         self.with(|details| details.subject = Some(subject.into()))
     }
 
@@ -170,7 +170,7 @@ impl S3Error {
     ///
     /// As recorded of the service, the XML declaration is left out where it belongs to a copy or a completion. An empty
     /// request id or host id leaves its element out.
-    pub fn to_xml(&self, operation: Operation, request_id: &str, host_id: &str) -> String {
+    pub fn to_xml(&self, operation: S3Operation, request_id: &str, host_id: &str) -> String {
         let declaration = if operation.declares_xml() { super::xml::DECLARATION } else { "" };
         let mut xml = format!("{declaration}<Error>");
         element(&mut xml, "Code", self.code());

@@ -9,7 +9,7 @@ mod response;
 
 pub(super) use context::ContextHeader;
 pub(super) use customer_key::{CustomerKeyHeaders, CustomerKeyMd5, DecodedKey, KeyText};
-pub(super) use response::Answer;
+pub(super) use response::AnswerHeaders;
 
 use std::borrow::Cow;
 use std::fmt;

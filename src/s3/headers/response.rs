@@ -8,14 +8,14 @@ use crate::s3::record::EncryptionRecord;
 
 /// What an answer says that is not in the record: it is the request's.
 #[derive(Clone, Debug, Default)]
-pub(in crate::s3) struct Answer {
+pub(in crate::s3) struct AnswerHeaders {
     /// The MD5 of the customer key that came with the request.
     pub(in crate::s3) customer_key_md5: Option<CustomerKeyMd5>,
     /// The encryption context that came with the request; the answer repeats it.
     pub(in crate::s3) context: Option<ContextHeader>,
 }
 
-impl Answer {
+impl AnswerHeaders {
     /// The headers of an answer about what has this record, the sensitive ones marked.
     pub(in crate::s3) fn headers(&self, record: &EncryptionRecord) -> HeaderMap {
         let mut headers = HeaderMap::new();

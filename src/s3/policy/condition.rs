@@ -25,11 +25,11 @@ pub(super) struct Condition {
 #[derive(Clone, Debug)]
 enum Test {
     Absent(Either),
-    Value { values: Values, negated: bool, if_exists: bool, set: Option<Set> },
+    Value { values: ExpectedValues, negated: bool, if_exists: bool, set: Option<Set> },
 }
 
 #[derive(Clone, Debug)]
-enum Values {
+enum ExpectedValues {
     Texts(BTreeSet<String>),
     Patterns(Vec<Glob>),
     Arns(Vec<[Glob; 6]>),
@@ -53,14 +53,14 @@ impl Condition {
         }
         let Operator { comparison, negated, if_exists, set } = operator;
         let values = match comparison {
-            Comparison::Text => Values::Texts(values.iter().map(|value| (*value).to_owned()).collect()),
-            Comparison::Pattern => Values::Patterns(values.iter().map(|value| Glob::new(value)).collect()),
-            Comparison::Arn => Values::Arns(each(values, arn)?),
-            Comparison::Bool => Values::Bool(Either::of(values)?),
+            Comparison::Text => ExpectedValues::Texts(values.iter().map(|value| (*value).to_owned()).collect()),
+            Comparison::Pattern => ExpectedValues::Patterns(values.iter().map(|value| Glob::new(value)).collect()),
+            Comparison::Arn => ExpectedValues::Arns(each(values, arn)?),
+            Comparison::Bool => ExpectedValues::Bool(Either::of(values)?),
             Comparison::Null => return Ok(Self { key, test: Test::Absent(Either::of(values)?) }),
-            Comparison::Number(order) => Values::Numbers(order, each(values, typed::number)?),
-            Comparison::Date(order) => Values::Dates(order, each(values, typed::date)?),
-            Comparison::Ip => Values::Networks(each(values, typed::network)?),
+            Comparison::Number(order) => ExpectedValues::Numbers(order, each(values, typed::number)?),
+            Comparison::Date(order) => ExpectedValues::Dates(order, each(values, typed::date)?),
+            Comparison::Ip => ExpectedValues::Networks(each(values, typed::network)?),
         };
         Ok(Self { key, test: Test::Value { values, negated, if_exists, set } })
     }
@@ -92,8 +92,8 @@ impl Condition {
             return 0;
         };
         let patterns: &mut dyn Iterator<Item = &Glob> = match values {
-            Values::Patterns(patterns) => &mut patterns.iter(),
-            Values::Arns(arns) => &mut arns.iter().flatten(),
+            ExpectedValues::Patterns(patterns) => &mut patterns.iter(),
+            ExpectedValues::Arns(arns) => &mut arns.iter().flatten(),
             _ => return 0,
         };
         match set {
@@ -104,7 +104,7 @@ impl Condition {
     }
 }
 
-impl Values {
+impl ExpectedValues {
     fn any_meets(&self, value: &str) -> bool {
         match self {
             Self::Texts(texts) => texts.contains(value),

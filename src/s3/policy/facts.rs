@@ -20,10 +20,10 @@ use super::key::ConditionKey;
 /// use atrest::s3::RequestFacts;
 ///
 /// let facts = RequestFacts::new()
-///     .source_ip("203.0.113.7".parse()?)
-///     .tls_version(1, 3)
-///     .principal_org_id("o-a1b2c3d4e5")
-///     .request_tag("team", "photos");
+///     .with_source_ip("203.0.113.7".parse()?)
+///     .with_tls_version(1, 3)
+///     .with_principal_org_id("o-a1b2c3d4e5")
+///     .with_request_tag("team", "photos");
 /// # Ok::<(), std::net::AddrParseError>(())
 /// ```
 ///
@@ -61,54 +61,54 @@ impl RequestFacts {
 
     texts! {
         /// Sets `aws:SourceVpc`: the VPC that the request came from.
-        source_vpc SourceVpc;
+        with_source_vpc SourceVpc;
         /// Sets `aws:SourceVpce`: the VPC endpoint that the request came through.
-        source_vpce SourceVpce;
+        with_source_vpce SourceVpce;
         /// Sets `aws:PrincipalOrgID`: the organisation of the requester's account.
-        principal_org_id PrincipalOrgId;
+        with_principal_org_id PrincipalOrgId;
         /// Sets `aws:PrincipalArn`: the ARN of the user or role; of a session its role's, with the path.
-        principal_arn PrincipalArn;
+        with_principal_arn PrincipalArn;
         /// Sets `aws:PrincipalAccount`: the requester's account id.
-        principal_account PrincipalAccount;
+        with_principal_account PrincipalAccount;
         /// Sets `aws:PrincipalType`: `Account`, `User`, `FederatedUser`, `AssumedRole` or `Anonymous`.
-        principal_type PrincipalType;
+        with_principal_type PrincipalType;
         /// Sets `aws:ResourceAccount`: the id of the account that owns the bucket.
-        resource_account ResourceAccount;
+        with_resource_account ResourceAccount;
         /// Sets `aws:userid`: the requester's unique id.
-        user_id UserId;
+        with_user_id UserId;
         /// Sets `aws:username`: the requester's user name; only of IAM users.
-        user_name UserName;
+        with_user_name UserName;
         /// Sets `aws:UserAgent`: the header as it came.
-        user_agent UserAgent;
+        with_user_agent UserAgent;
         /// Sets `aws:Referer`: the header as it came.
-        referer Referer;
+        with_referer Referer;
         /// Sets `aws:SourceArn`: the resource on whose behalf a service asks.
-        source_arn SourceArn;
+        with_source_arn SourceArn;
         /// Sets `aws:SourceAccount`: the account on whose behalf a service asks.
-        source_account SourceAccount;
+        with_source_account SourceAccount;
     }
 
     /// Sets `aws:SourceIp`: the requester's address. An IPv4 address that is mapped into IPv6 counts as IPv4.
     #[must_use]
-    pub fn source_ip(self, address: IpAddr) -> Self {
+    pub fn with_source_ip(self, address: IpAddr) -> Self {
         self.with(ConditionKey::SourceIp, address.to_canonical().to_string())
     }
 
     /// Sets `aws:VpcSourceIp`: the requester's address within its VPC.
     #[must_use]
-    pub fn vpc_source_ip(self, address: IpAddr) -> Self {
+    pub fn with_vpc_source_ip(self, address: IpAddr) -> Self {
         self.with(ConditionKey::VpcSourceIp, address.to_canonical().to_string())
     }
 
     /// Sets `s3:TlsVersion`, such as 1 and 2 for TLS 1.2.
     #[must_use]
-    pub fn tls_version(self, major: u8, minor: u8) -> Self {
+    pub fn with_tls_version(self, major: u8, minor: u8) -> Self {
         self.with(ConditionKey::TlsVersion, format!("{major}.{minor}"))
     }
 
     /// Sets `aws:CurrentTime` and `aws:EpochTime`: when the request came. A time after the year 9999 counts as its end.
     #[must_use]
-    pub fn time(self, time: SystemTime) -> Self {
+    pub fn with_time(self, time: SystemTime) -> Self {
         let bound = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
         let time = Timestamp::try_from(time).unwrap_or(bound);
         self.with(ConditionKey::CurrentTime, time.to_string())
@@ -117,59 +117,59 @@ impl RequestFacts {
 
     /// Sets `aws:ViaAWSService`: whether a service made the request on the requester's behalf.
     #[must_use]
-    pub fn via_aws_service(self, via: bool) -> Self {
+    pub fn with_via_aws_service(self, via: bool) -> Self {
         self.with(ConditionKey::ViaAwsService, boolean(via).to_owned())
     }
 
     /// Sets `aws:CalledVia`, `aws:CalledViaFirst` and `aws:CalledViaLast`: the services that made the request on the
     /// requester's behalf, the first one first.
     #[must_use]
-    pub fn called_via(self, services: impl IntoIterator<Item = impl Into<String>>) -> Self {
+    pub fn with_called_via(self, services: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { called_via: services.into_iter().map(Into::into).collect(), ..self }
     }
 
     /// Sets `aws:PrincipalTag/NAME`: a tag of the requester. Of names that differ in case alone the last counts.
     #[must_use]
-    pub fn principal_tag(self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with_principal_tag(self, name: &str, value: impl Into<String>) -> Self {
         self.with(ConditionKey::PrincipalTag(name.to_ascii_lowercase().into()), value.into())
     }
 
     /// Sets `aws:ResourceTag/NAME`: a tag of what is asked for. Of names that differ in case alone the last counts.
     #[must_use]
-    pub fn resource_tag(self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with_resource_tag(self, name: &str, value: impl Into<String>) -> Self {
         self.with(ConditionKey::ResourceTag(name.to_ascii_lowercase().into()), value.into())
     }
 
     /// Sets `aws:RequestTag/NAME` and adds to `aws:TagKeys`: a tag that the request carries. Of names that differ in
     /// case alone the last value counts.
     #[must_use]
-    pub fn request_tag(mut self, name: &str, value: impl Into<String>) -> Self {
+    pub fn with_request_tag(mut self, name: &str, value: impl Into<String>) -> Self {
         self.tag_keys.push(name.to_owned());
         self.with(ConditionKey::RequestTag(name.to_ascii_lowercase().into()), value.into())
     }
 
     /// Adds to `aws:TagKeys` alone: a tag that the request names without a value, such as one to remove.
     #[must_use]
-    pub fn tag_key(mut self, name: impl Into<String>) -> Self {
+    pub fn with_tag_key(mut self, name: impl Into<String>) -> Self {
         self.tag_keys.push(name.into());
         self
     }
 
     /// The service that asks for itself, such as `logging.s3.amazonaws.com`: a `Service` principal.
     #[must_use]
-    pub fn service_principal(self, service: impl Into<String>) -> Self {
+    pub fn with_service_principal(self, service: impl Into<String>) -> Self {
         Self { service_principal: Some(service.into()), ..self }
     }
 
     /// The identity provider that the requester signed in with: a `Federated` principal.
     #[must_use]
-    pub fn federated_provider(self, provider: impl Into<String>) -> Self {
+    pub fn with_federated_provider(self, provider: impl Into<String>) -> Self {
         Self { federated_provider: Some(provider.into()), ..self }
     }
 
     /// The canonical id of the requester's account, 64 hex digits in lower case: a `CanonicalUser` principal.
     #[must_use]
-    pub fn canonical_user(self, id: impl Into<String>) -> Self {
+    pub fn with_canonical_user(self, id: impl Into<String>) -> Self {
         Self { canonical_user: Some(id.into()), ..self }
     }
 
@@ -216,31 +216,31 @@ impl<'a> ConditionValues<'a> {
 
     /// The same of a request that came over TLS, or did not.
     #[must_use]
-    pub fn secure_transport(self, secure_transport: bool) -> Self {
+    pub fn with_secure_transport(self, secure_transport: bool) -> Self {
         Self { secure_transport, ..self }
     }
 
     /// With `s3:x-amz-server-side-encryption`; `None` where the header is absent, which is not an empty one.
     #[must_use]
-    pub fn server_side_encryption(self, value: Option<&'a str>) -> Self {
+    pub fn with_server_side_encryption(self, value: Option<&'a str>) -> Self {
         Self { server_side_encryption: value, ..self }
     }
 
     /// With `s3:x-amz-server-side-encryption-aws-kms-key-id`; `None` where the header is absent.
     #[must_use]
-    pub fn kms_key_id(self, value: Option<&'a str>) -> Self {
+    pub fn with_kms_key_id(self, value: Option<&'a str>) -> Self {
         Self { kms_key_id: value, ..self }
     }
 
     /// With `s3:x-amz-server-side-encryption-customer-algorithm`; `None` where the header is absent.
     #[must_use]
-    pub fn customer_algorithm(self, value: Option<&'a str>) -> Self {
+    pub fn with_customer_algorithm(self, value: Option<&'a str>) -> Self {
         Self { customer_algorithm: value, ..self }
     }
 
     /// With what the host knows of the request.
     #[must_use]
-    pub fn facts(self, facts: &'a RequestFacts) -> Self {
+    pub fn with_facts(self, facts: &'a RequestFacts) -> Self {
         Self { facts: Some(facts), ..self }
     }
 

@@ -16,7 +16,7 @@ const UPLOAD_ID: &[u8] = b"golden upload \xFF";
 const PARTS: [(u32, usize); 4] = [(1, 20_000), (2, 0), (7, 16_384), (10_000, 5)];
 
 fn object() -> ObjectName {
-    ObjectName::new("photos", "completed é").unwrap().realm("account-7").unwrap().version_id("v1").unwrap()
+    ObjectName::new("photos", "completed é").unwrap().with_realm("account-7").unwrap().with_version_id("v1").unwrap()
 }
 
 fn label(number: u32) -> Vec<u8> {

@@ -15,6 +15,7 @@ use atrest::{
     AnyMode, Backend, Blocking, DsseKms, Encrypted, EncryptionContext, Envelope, Error, KeyEncryptionKey, KmsKeys,
     ModeId, ObjectName, Requester, RootKey, Sse, SseKms, SseS3, Unlock, VersionState,
 };
+use atrest_kit::support::wall_clock;
 use tempfile::TempDir;
 
 #[cfg(feature = "passphrase")]
@@ -83,15 +84,15 @@ fn uploads() -> Vec<multipart::Golden> {
 }
 
 fn object() -> ObjectName {
-    ObjectName::new("photos", "cat é.jpg").unwrap().realm("account-7").unwrap()
+    ObjectName::new("photos", "cat é.jpg").unwrap().with_realm("account-7").unwrap()
 }
 
 fn mode(id: ModeId, key: &str) -> AnyMode {
     let pairs = || EncryptionContext::new().with("team", "photos").unwrap();
     match id {
         ModeId::SseKms if key.is_empty() => SseKms::default().into(),
-        ModeId::SseKms => SseKms::new(key).context(pairs()).into(),
-        ModeId::DsseKms => DsseKms::new(key).context(pairs()).into(),
+        ModeId::SseKms => SseKms::new(key).with_context(pairs()).into(),
+        ModeId::DsseKms => DsseKms::new(key).with_context(pairs()).into(),
         _ => SseS3.into(),
     }
 }
@@ -100,8 +101,9 @@ fn mode(id: ModeId, key: &str) -> AnyMode {
 pub(crate) fn write(directory: &Path, root_key: &RootKey) {
     let clock = Arc::new(AtomicU64::new(MADE));
     let of_store = clock.clone();
-    let builder = EmbeddedKms::at(directory.join("kms.atrest")).region_and_account("eu-central-1", "111122223333");
-    let kms = builder.clock(move || at(of_store.load(Ordering::Relaxed))).create(root_key, owner()).unwrap();
+    let builder = EmbeddedKms::builder(directory.join("kms.atrest")).region_and_account("eu-central-1", "111122223333");
+    let kms =
+        builder.clock(wall_clock(move || at(of_store.load(Ordering::Relaxed)))).create(root_key, owner()).unwrap();
     let admin = kms.requested_by(owner());
     let backup = Requester::new("backup");
     let policy = KeyPolicy::new().allow(Permission::Generate, [&alice()]);
@@ -113,7 +115,7 @@ pub(crate) fn write(directory: &Path, root_key: &RootKey) {
         .tag("team", "photos")
         .tag("größe", "")
         .rotated_every_days(90)
-        .quota(Quota::per_second(10_000.try_into().unwrap()).burst(20_000.try_into().unwrap()))
+        .quota(Quota::per_second(10_000.try_into().unwrap()).with_burst(20_000.try_into().unwrap()))
         .policy(policy.allow(Permission::Unwrap, [&alice(), &backup]));
     admin.create_keys([app, NewKey::new().id(DISABLED), NewKey::new().id(PENDING)]).unwrap();
 
@@ -140,7 +142,7 @@ pub(crate) fn write(directory: &Path, root_key: &RootKey) {
     fs::remove_file(directory.join("kms.atrest.lock")).unwrap();
     #[cfg(feature = "passphrase")]
     {
-        let restored = EmbeddedKms::at(directory.join("kms-passphrase.atrest")).clock(|| at(MADE));
+        let restored = EmbeddedKms::builder(directory.join("kms-passphrase.atrest")).clock(wall_clock(|| at(MADE)));
         restored.restore(&backup, &backup_key, &RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap();
         fs::remove_file(directory.join("kms-passphrase.atrest.lock")).unwrap();
     }
@@ -196,7 +198,7 @@ fn opened(version: &Path, name: &str, root_key: &RootKey, generation: u64, now: 
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join(name);
     fs::copy(version.join(name), &path).unwrap();
-    let builder = EmbeddedKms::at(&path).min_generation(generation).clock(move || at(now));
+    let builder = EmbeddedKms::builder(&path).min_generation(generation).clock(wall_clock(move || at(now)));
     let kms = builder.open(root_key).unwrap_or_else(|error| panic!("{}/{name}: {error}", version.display()));
     assert_eq!(fs::read(&path).unwrap(), fs::read(version.join(name)).unwrap(), "opening writes nothing");
     Copied { kms, generation, _directory: directory }
@@ -206,7 +208,7 @@ fn restored(version: &Path, now: u64) -> Copied {
     let directory = tempfile::tempdir().unwrap();
     let backup_key = RootKey::open_file(version.join("kms-backup.key")).unwrap();
     let backup = fs::read(version.join("kms-backup.atrest")).unwrap();
-    let builder = EmbeddedKms::at(directory.path().join("restored.atrest")).clock(move || at(now));
+    let builder = EmbeddedKms::builder(directory.path().join("restored.atrest")).clock(wall_clock(move || at(now)));
     let kms = builder.restore(&backup, &backup_key, &RootKey::generate().unwrap()).unwrap();
     Copied { kms, generation: 8, _directory: directory }
 }
@@ -247,7 +249,7 @@ fn assert_keys(kms: &EmbeddedKms) {
     let alice = Requester::new("arn:aws:iam::111122223333:user/alice");
     let policy = KeyPolicy::new().allow(Permission::Generate, [&alice]).allow(Permission::Unwrap, [&alice]);
     assert_eq!(app.policy, Some(policy.allow(Permission::Unwrap, [&Requester::new("backup")])));
-    let quota = Quota::per_second(10_000.try_into().unwrap()).burst(20_000.try_into().unwrap());
+    let quota = Quota::per_second(10_000.try_into().unwrap()).with_burst(20_000.try_into().unwrap());
     assert_eq!(app.quota, Some(quota));
 
     let [disabled, pending] = [DISABLED, PENDING].map(|id| admin.describe_key(id).unwrap());
@@ -328,7 +330,7 @@ fn stored(version: &Path, file: &str) -> Encrypted {
 fn every_key_ever_exported_opens_what_it_wrapped() {
     for version in with_key_store() {
         let directory = tempfile::tempdir().unwrap();
-        let builder = EmbeddedKms::at(directory.path().join("new.atrest"));
+        let builder = EmbeddedKms::builder(directory.path().join("new.atrest"));
         let builder = builder.region_and_account("eu-central-1", "111122223333");
         let kms = builder.create(&RootKey::generate().unwrap(), alice()).unwrap();
         let wrapping_key = fs::read(version.join("kms-wrapping.key")).unwrap();

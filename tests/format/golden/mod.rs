@@ -18,8 +18,8 @@ use std::sync::Arc;
 use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
     AnyMode, Backend, CustomerKey, DataKey, DsseKms, Encrypted, EncryptionContext, Envelope, GeneratedKey,
-    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, Requester,
-    RootKey, SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
+    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Requester, RootKey,
+    SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
 };
 use atrest_kit::support::{backends, plain};
 
@@ -81,7 +81,7 @@ struct Golden {
 
 fn objects() -> Vec<Golden> {
     let named = |key: &str| ObjectName::new("photos", key).unwrap();
-    let full = named("a//b/../c é").realm("account-7").unwrap().version_id("v1").unwrap();
+    let full = named("a//b/../c é").with_realm("account-7").unwrap().with_version_id("v1").unwrap();
     let golden = |file, mode, len, known, object| Golden { file, mode, len, known, object };
     vec![
         golden("sse-s3", ModeId::SseS3, 20_000, true, named("cat.jpg")),
@@ -100,8 +100,8 @@ fn objects() -> Vec<Golden> {
 fn mode(id: ModeId) -> AnyMode {
     let context = || EncryptionContext::new().with("team", "photos").unwrap().with("a", "").unwrap();
     match id {
-        ModeId::SseKms => SseKms::new(KMS_KEY).context(context()).into(),
-        ModeId::DsseKms => DsseKms::new(KMS_KEY).context(context()).into(),
+        ModeId::SseKms => SseKms::new(KMS_KEY).with_context(context()).into(),
+        ModeId::DsseKms => DsseKms::new(KMS_KEY).with_context(context()).into(),
         ModeId::SseC => SseC::new(customer_key()).into(),
         _ => SseS3.into(),
     }
@@ -109,7 +109,7 @@ fn mode(id: ModeId) -> AnyMode {
 
 fn sse(directory: &Path, backend: Backend) -> Sse {
     let root_key = RootKey::open_file(directory.join("root.key")).unwrap();
-    sse_on(KeyringFile::open_blocking(directory.join("keyring.atrest"), &root_key).unwrap(), backend)
+    sse_on(Keyring::open_blocking(directory.join("keyring.atrest"), &root_key).unwrap(), backend)
 }
 
 fn sse_on(keyring: Keyring, backend: Backend) -> Sse {
@@ -124,7 +124,7 @@ fn a_new_version_writes_its_own_files_when_asked() {
     assert!(all, "they are written with all features");
     fs::create_dir(&directory).expect("golden files are written once");
     let root_key = RootKey::create_file(directory.join("root.key")).unwrap();
-    let keyring = KeyringFile::create_blocking(directory.join("keyring.atrest"), &root_key).unwrap();
+    let keyring = Keyring::create_blocking(directory.join("keyring.atrest"), &root_key).unwrap();
     // On this very handle, so that it follows the rotation below.
     let sse = sse_on(keyring.clone(), Backend::fastest()).blocking();
     for (at, golden) in objects().into_iter().enumerate() {
@@ -215,7 +215,7 @@ fn every_keyring_ever_sealed_under_a_passphrase_opens() {
         let keyring =
             atrest::Keyring::from_sealed_blocking(&sealed, &RootKey::from_passphrase(PASSPHRASE).unwrap()).unwrap();
         let root_key = RootKey::open_file(version.join("root.key")).unwrap();
-        let file = KeyringFile::open_blocking(version.join("keyring.atrest"), &root_key).unwrap();
+        let file = Keyring::open_blocking(version.join("keyring.atrest"), &root_key).unwrap();
         assert_eq!((keyring.key_id(), keyring.versions()), (file.key_id(), file.versions()));
     }
 }
@@ -232,7 +232,7 @@ fn every_root_key_that_a_key_provider_ever_wrapped_opens_what_it_sealed() {
             let keyring =
                 Keyring::from_sealed_blocking(&fs::read(version.join("wrapped.atrest")).unwrap(), &root_key).unwrap();
             let root_key = RootKey::open_file(version.join("root.key")).unwrap();
-            let file = KeyringFile::open_blocking(version.join("keyring.atrest"), &root_key).unwrap();
+            let file = Keyring::open_blocking(version.join("keyring.atrest"), &root_key).unwrap();
             assert_eq!((keyring.key_id(), keyring.versions()), (file.key_id(), file.versions()));
             checked += 1;
         }

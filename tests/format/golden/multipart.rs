@@ -21,7 +21,7 @@ pub(crate) struct Golden {
 }
 
 fn objects() -> Vec<Golden> {
-    let named = ObjectName::new("photos", "parts é").unwrap().realm("account-7").unwrap();
+    let named = ObjectName::new("photos", "parts é").unwrap().with_realm("account-7").unwrap();
     let golden = |file, mode, object| Golden { file, mode, object };
     vec![
         golden("multipart-sse-s3", ModeId::SseS3, named.clone()),

@@ -12,7 +12,7 @@ use super::{Folder, assert_opens, program};
 use atrest_kit::support::{C, backends, plain};
 
 fn object() -> ObjectName {
-    ObjectName::new("photos", "a//b/../c é").unwrap().realm("account-7").unwrap().version_id("v1").unwrap()
+    ObjectName::new("photos", "a//b/../c é").unwrap().with_realm("account-7").unwrap().with_version_id("v1").unwrap()
 }
 
 /// A folder with a key store and nothing else, and who may change it.
@@ -87,7 +87,7 @@ fn a_second_implementation_refuses_an_object_whose_kms_key_is_gone_or_another() 
         folder(directory.path(), Backend::fastest(), &root_key, json!({ "root_key": "root.key" }));
     let pairs = EncryptionContext::new().with("team", "photos").unwrap();
     folder.object("of the keyring", &object(), SseS3.into(), &plain(100));
-    folder.object("of a KMS key", &object(), SseKms::new("alias/app").context(pairs).into(), &plain(100));
+    folder.object("of a KMS key", &object(), SseKms::new("alias/app").with_context(pairs).into(), &plain(100));
     let id = admin.describe_key("alias/app").unwrap().id;
     assert_opens(&python, &folder);
 

@@ -14,8 +14,8 @@ use std::sync::{Arc, Mutex};
 use atrest::multipart::{CompletedPart, KeptAttempt, UnopenedPart, Upload};
 use atrest::{
     AnyMode, Backend, Blocking, CustomerKey, DsseKms, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture,
-    KeyProvider, KeyRequest, Keyring, KeyringFile, KmsKeys, ModeId, ObjectName, PartNumber, Rewrap, RootKey,
-    SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, PartNumber, Rewrap, RootKey, SealedValue, Sse, SseC,
+    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 use atrest_kit::support::{C, backends, plain};
 use data_encoding::HEXLOWER;
@@ -55,7 +55,7 @@ struct Folder<'a> {
 impl<'a> Folder<'a> {
     fn new(path: &'a Path, backend: Backend) -> Self {
         let root_key = RootKey::create_file(path.join("root.key")).unwrap();
-        let keyring = KeyringFile::create_blocking(path.join("keyring.atrest"), &root_key).unwrap();
+        let keyring = Keyring::create_blocking(path.join("keyring.atrest"), &root_key).unwrap();
         let kek = *KeyEncryptionKey::generate().unwrap().expose_secret();
         fs::write(path.join("kek"), kek).unwrap();
         let customer_key = Arc::new(CustomerKey::generate().unwrap());
@@ -81,10 +81,10 @@ impl<'a> Folder<'a> {
 
     fn modes(&self) -> Vec<AnyMode> {
         let context = || EncryptionContext::new().with("team", "photos").unwrap();
-        let mut modes: Vec<AnyMode> = vec![SseS3.into(), SseKms::new("alias/app").context(context()).into()];
+        let mut modes: Vec<AnyMode> = vec![SseS3.into(), SseKms::new("alias/app").with_context(context()).into()];
         modes.extend(self.customer_key.clone().map(|key| SseC::new(key).into()));
         if Backend::AwsLc.is_compiled() {
-            modes.push(DsseKms::new("alias/app").context(context()).into());
+            modes.push(DsseKms::new("alias/app").with_context(context()).into());
         }
         modes
     }
@@ -268,8 +268,12 @@ fn a_second_implementation_opens_all_that_the_library_writes() {
     for backend in backends() {
         let directory = tempfile::tempdir().unwrap();
         let mut folder = Folder::new(directory.path(), backend);
-        let bound =
-            ObjectName::new("photos", "a//b/../c é").unwrap().realm("account-7").unwrap().version_id("v1").unwrap();
+        let bound = ObjectName::new("photos", "a//b/../c é")
+            .unwrap()
+            .with_realm("account-7")
+            .unwrap()
+            .with_version_id("v1")
+            .unwrap();
         for mode in folder.modes() {
             for (name, object) in [("bound", &bound), ("unbound", &ObjectName::unbound())] {
                 for len in [0, 1, C, 2 * C + 1] {

@@ -98,7 +98,7 @@ impl Case {
             None => ObjectName::unbound(),
             Some([realm, bucket, key, version_id, _]) => {
                 let name = ObjectName::new(&bucket.0, &key.0).expect("a name");
-                name.realm(&realm.0).and_then(|name| name.version_id(&version_id.0)).expect("a name")
+                name.with_realm(&realm.0).and_then(|name| name.with_version_id(&version_id.0)).expect("a name")
             }
         }
     }
@@ -189,8 +189,8 @@ impl Case {
         }
         match self.mode.as_deref() {
             Some("sse-s3") => SseS3.into(),
-            Some("sse-kms") => SseKms::new("any").context(context).into(),
-            Some("dsse-kms") => DsseKms::new("any").context(context).into(),
+            Some("sse-kms") => SseKms::new("any").with_context(context).into(),
+            Some("dsse-kms") => DsseKms::new("any").with_context(context).into(),
             Some("sse-c") => SseC::new(Arc::new(self.customer_key().expect("a key"))).into(),
             other => panic!("{other:?} is no mode"),
         }

@@ -166,7 +166,7 @@ fn every_name_is_bound_as_its_stated_ctx() {
             None => ObjectName::unbound(),
             Some(name) => {
                 let object = ObjectName::new(&name.bucket, &name.key).unwrap();
-                object.realm(&name.realm).unwrap().version_id(&name.version_id).unwrap()
+                object.with_realm(&name.realm).unwrap().with_version_id(&name.version_id).unwrap()
             }
         };
         let upload_id = name.as_ref().map(|name| name.upload_id.clone()).filter(|id| !id.is_empty());
@@ -345,7 +345,7 @@ fn an_object_that_the_library_writes_under_a_name_opens_for_the_oracle() {
         version_id: b"v".to_vec(),
         upload_id: Vec::new(),
     };
-    let object = ObjectName::new("bucket", "key").unwrap().realm("realm").unwrap().version_id("v").unwrap();
+    let object = ObjectName::new("bucket", "key").unwrap().with_realm("realm").unwrap().with_version_id("v").unwrap();
     let playback = Playback::of(&[8; 88]);
     let sse = Sse::builder().keyring(keyring("key", 7, [1; 32]).unwrap());
     let sse = sse.generator(move || playback.clone()).build().unwrap();

@@ -32,7 +32,7 @@ fn an_uploads_id_opens_an_upload_and_no_object() {
         let envelope = Envelope::decode(case.envelope()).unwrap();
         for backend in backends() {
             let sse = case.sse(backend, None, None).blocking();
-            let expected = Expected::new().modes([ModeId::SseS3]).kms_keys(KmsKeys::all());
+            let expected = Expected::new().with_modes([ModeId::SseS3]).with_kms_keys(KmsKeys::all());
             let resumed = sse.resume_multipart(&case.object(), id, &envelope, &expected, unlock(&key));
             let read = sse.decryptor(&case.object(), &envelope, unlock(&key));
             match case.title.as_str() {

@@ -145,7 +145,7 @@ fn every_wrong_sealed_value_is_refused_with_its_class() {
 fn stated_upload() -> (ObjectName, Vec<u8>, Envelope, Sse) {
     let Wrap { kek, name, envelope } = json::<Derivations>("derivations.json").wrap;
     let [realm, bucket, key, version_id, upload_id] = name.map(|component| component.0);
-    let object = ObjectName::new(bucket, key).unwrap().realm(realm).unwrap().version_id(version_id).unwrap();
+    let object = ObjectName::new(bucket, key).unwrap().with_realm(realm).unwrap().with_version_id(version_id).unwrap();
     let decoded = Envelope::decode(&envelope.0).unwrap();
     assert_eq!(decoded.encode(), envelope.0);
     let sse = Sse::builder().keyring(keyring("master", 3, kek.0).unwrap()).build().unwrap();

@@ -8,7 +8,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
-use atrest::{Error, KeyringFile, RootKey};
+use atrest::{Error, Keyring, RootKey};
 
 use super::kit::{Files, is_unavailable, read, reads, write};
 
@@ -70,7 +70,7 @@ fn child_process() {
             std::thread::park();
         }
     }
-    let keyring = match KeyringFile::open_blocking(&path, &RootKey::from_bytes(&mut KEY.clone()).unwrap()) {
+    let keyring = match Keyring::open_blocking(&path, &RootKey::from_bytes(&mut KEY.clone()).unwrap()) {
         Ok(keyring) => keyring,
         Err(error) => return println!("said: cannot open: {error:?}"),
     };
@@ -87,7 +87,7 @@ fn files() -> Files {
     let directory = tempfile::tempdir().unwrap();
     fs::set_permissions(directory.path(), Permissions::from_mode(0o777)).unwrap();
     let (path, root_key) = (directory.path().join("master.atrest"), RootKey::from_bytes(&mut KEY.clone()).unwrap());
-    KeyringFile::create_blocking(&path, &root_key).unwrap();
+    Keyring::create_blocking(&path, &root_key).unwrap();
     Files { directory, path, root_key }
 }
 
@@ -184,7 +184,7 @@ fn what_is_no_regular_file_is_refused_at_once() {
         assert!(ours.blocking().rotate().is_err());
         assert!(is_unavailable(&read(&ours, &unknown).unwrap_err()));
         assert!(reads(&ours, &write(&ours).unwrap()));
-        assert!(files.file().open_expecting_blocking(&files.root_key).is_err());
+        assert!(files.file().open_blocking(&files.root_key).is_err());
     }
     fs::remove_file(&files.path).unwrap();
     fs::create_dir(&files.path).unwrap();
@@ -252,8 +252,8 @@ fn a_lock_that_is_held_is_waited_for_a_while_and_one_whose_holder_is_gone_is_fre
 fn a_read_does_not_wait_for_a_change_that_waits_for_a_lock() {
     let (files, _) = Files::new();
     // Waits for half a minute: as long as the lock is held the change does not end.
-    let keyring = KeyringFile::at(&files.path).wait(std::time::Duration::from_secs(60));
-    let keyring = keyring.open_expecting_blocking(&files.root_key).unwrap();
+    let keyring = Keyring::builder(&files.path).wait(std::time::Duration::from_secs(60));
+    let keyring = keyring.open_blocking(&files.root_key).unwrap();
     let other = files.open();
     other.blocking().rotate().unwrap();
     let unknown = write(&other).unwrap();

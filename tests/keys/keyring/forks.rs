@@ -3,7 +3,7 @@
 use std::fs;
 
 use atrest::error::{KeyringError, Misuse, OtherHistory};
-use atrest::{Error, Keyring, KeyringFile, MasterKey, RootKey, VersionState};
+use atrest::{Error, Keyring, MasterKey, RootKey, VersionState};
 
 use super::kit::{Files, Row, history, kind, read, reads, write};
 
@@ -184,8 +184,8 @@ fn each_rule_is_held_by_itself() {
     let root_key = RootKey::generate().unwrap();
     for (stored, rule) in cases {
         let row = Row::new();
-        let ours = KeyringFile::kept_in(row.clone());
-        let ours = pollster::block_on(ours.create_new_from(&seen(), &root_key)).unwrap();
+        let ours = Keyring::builder_in(row.clone());
+        let ours = pollster::block_on(ours.create_from(&seen(), &root_key)).unwrap();
         row.put(stored.blocking().seal(&root_key).unwrap());
         for _ in 0..2 {
             assert_eq!(history(&ours, ours.blocking().reload()), rule);
@@ -229,7 +229,7 @@ fn the_numbers_at_the_end_are_refused_and_harm_nothing() {
     let version = (1, VersionState::Enabled, MasterKey::generate().unwrap());
     let row = Row::new();
     let keyring = Keyring::from_versions("master", 1, [version]).unwrap();
-    let ours = pollster::block_on(row.file().create_new_from(&keyring, &root_key)).unwrap();
+    let ours = pollster::block_on(row.file().create_from(&keyring, &root_key)).unwrap();
     ours.blocking().raise_next_version(u32::MAX - 1).unwrap();
     assert_eq!(ours.blocking().rotate().unwrap(), u32::MAX - 1);
     for _ in 0..2 {
@@ -238,7 +238,7 @@ fn the_numbers_at_the_end_are_refused_and_harm_nothing() {
     }
     ours.blocking().disable(1).unwrap();
     let stored = write(&ours).unwrap();
-    assert!(reads(&row.file().open_expecting_blocking(&root_key).unwrap(), &stored));
+    assert!(reads(&row.file().open_blocking(&root_key).unwrap(), &stored));
 
     // This library does not write a generation of 2^64 - 1: the reference implementation seals one.
     let keyring = atrest_reference::sealed_file::Keyring {
@@ -250,7 +250,7 @@ fn the_numbers_at_the_end_are_refused_and_harm_nothing() {
     };
     row.put(atrest_reference::sealed_file::seal_keyring(&[9; 32], &[5; 32], &keyring));
     let root_key = RootKey::from_bytes(&mut [9; 32]).unwrap();
-    let full = row.file().open_expecting_blocking(&root_key).unwrap();
+    let full = row.file().open_blocking(&root_key).unwrap();
     assert_eq!(full.generation(), u64::MAX);
     assert!(matches!(full.blocking().rotate(), Err(Error::LimitExceeded(_))));
     assert!(matches!(full.blocking().replace_stored_by_own(), Err(Error::LimitExceeded(_))));
@@ -267,7 +267,7 @@ fn a_keyring_that_is_stored_nowhere_refuses_to_change_until_it_is_said_that_chan
     for keyring in [generated, opened, rebuilt] {
         let refused = keyring.blocking().rotate().unwrap_err();
         assert!(matches!(refused, Error::Misuse(Misuse::KeyringNotStored)), "{refused:?}");
-        assert!(refused.to_string().contains("KeyringFile"), "says what to do: {refused}");
+        assert!(refused.to_string().contains("Keyring::builder"), "says what to do: {refused}");
         assert!(keyring.blocking().stage().is_err() && keyring.blocking().raise_next_version(9).is_err());
         assert_eq!((keyring.primary(), keyring.generation()), (1, 1));
         assert_eq!(keyring.last_read(), None);

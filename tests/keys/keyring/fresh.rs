@@ -14,8 +14,8 @@ const START: u64 = 2_000_000_000;
 fn shared() -> (Arc<Row>, RootKey, Arc<SetClock>, Keyring, Keyring) {
     let (row, root_key, clock) = (Row::new(), RootKey::generate().unwrap(), Arc::new(SetClock::default()));
     clock.set(START, 0);
-    let ours = row.file().clock(clock.clone()).create_new_blocking(&root_key).unwrap();
-    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    let ours = row.file().clock(clock.clone()).create_blocking(&root_key).unwrap();
+    let other = row.file().open_blocking(&root_key).unwrap();
     (row, root_key, clock, ours, other)
 }
 
@@ -72,7 +72,7 @@ fn a_clock_that_is_set_back_below_the_creation_of_the_file_harms_nothing() {
 
     let (files, keyring) = Files::new();
     let clock = Arc::new(SetClock::default());
-    let behind = files.file().clock(clock.clone()).open_expecting_blocking(&files.root_key).unwrap();
+    let behind = files.file().clock(clock.clone()).open_blocking(&files.root_key).unwrap();
     keyring.blocking().rotate().unwrap();
     clock.set(0, 400);
     assert_eq!(write(&behind).unwrap().envelope.key_version(), Some(2), "a file from the future is read every time");
@@ -95,10 +95,10 @@ fn from_half_of_the_time_a_write_begins_a_read_in_the_background() {
 #[test]
 fn the_time_is_the_operators_to_choose() {
     let (row, root_key) = (Row::new(), RootKey::generate().unwrap());
-    row.file().create_new_blocking(&root_key).unwrap();
-    let at_once = row.file().max_age(Duration::ZERO).open_expecting_blocking(&root_key).unwrap();
-    let never = row.file().max_age(Duration::MAX).open_expecting_blocking(&root_key).unwrap();
-    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    row.file().create_blocking(&root_key).unwrap();
+    let at_once = row.file().max_age(Duration::ZERO).open_blocking(&root_key).unwrap();
+    let never = row.file().max_age(Duration::MAX).open_blocking(&root_key).unwrap();
+    let other = row.file().open_blocking(&root_key).unwrap();
     other.blocking().rotate().unwrap();
     std::thread::sleep(Duration::from_millis(2)); // so that the last read is some time ago
     assert_eq!(write(&at_once).unwrap().envelope.key_version(), Some(2));
@@ -109,7 +109,7 @@ fn the_time_is_the_operators_to_choose() {
 fn a_file_that_is_missing_stops_the_writes_of_a_node_and_not_its_reads() {
     let (files, _) = Files::new();
     let clock = Arc::new(SetClock::default());
-    let ours = files.file().clock(clock.clone()).open_expecting_blocking(&files.root_key).unwrap();
+    let ours = files.file().clock(clock.clone()).open_blocking(&files.root_key).unwrap();
     let stored = write(&ours).unwrap();
     fs::remove_file(&files.path).unwrap();
     write(&ours).unwrap();

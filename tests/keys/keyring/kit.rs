@@ -10,8 +10,8 @@ use std::time::{Duration, SystemTime};
 
 use atrest::error::{OtherHistory, Unexpected};
 use atrest::{
-    Clock, Encrypted, Error, KeyProviderErrorKind, Keyring, KeyringFile, KeyringStorage, Loaded, ObjectName, Replaced,
-    RootKey, Sse, SseS3, StorageFuture, StorageTag, Unlock,
+    Clock, Encrypted, Error, KeyProviderErrorKind, Keyring, KeyringBuilder, KeyringStorage, Loaded, ObjectName,
+    Replaced, RootKey, Sse, SseS3, StorageFuture, StorageTag, Unlock,
 };
 
 /// A keyring file in a directory of its own.
@@ -25,17 +25,17 @@ impl Files {
     pub(crate) fn new() -> (Self, Keyring) {
         let directory = tempfile::tempdir().unwrap();
         let (path, root_key) = (directory.path().join("master.atrest"), RootKey::generate().unwrap());
-        let keyring = KeyringFile::create_blocking(&path, &root_key).unwrap();
+        let keyring = Keyring::create_blocking(&path, &root_key).unwrap();
         (Self { directory, path, root_key }, keyring)
     }
 
     pub(crate) fn open(&self) -> Keyring {
-        self.file().open_expecting_blocking(&self.root_key).unwrap()
+        self.file().open_blocking(&self.root_key).unwrap()
     }
 
     /// A handle that waits a short while only.
-    pub(crate) fn file(&self) -> KeyringFile {
-        KeyringFile::at(&self.path).wait(Duration::from_millis(400))
+    pub(crate) fn file(&self) -> KeyringBuilder {
+        Keyring::builder(&self.path).wait(Duration::from_millis(400))
     }
 
     pub(crate) fn beside(&self, name: &str) -> PathBuf {
@@ -166,8 +166,8 @@ impl Row {
         self.load_faults.lock().unwrap().push_back(fault);
     }
 
-    pub(crate) fn file(self: &Arc<Self>) -> KeyringFile {
-        KeyringFile::kept_in(self.clone()).wait(Duration::from_millis(300))
+    pub(crate) fn file(self: &Arc<Self>) -> KeyringBuilder {
+        Keyring::builder_in(self.clone()).wait(Duration::from_millis(300))
     }
 }
 

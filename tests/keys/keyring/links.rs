@@ -6,7 +6,7 @@ use std::io::ErrorKind;
 use std::os::unix::fs::symlink;
 use std::sync::Arc;
 
-use atrest::{Error, KeyringFile, RootKey};
+use atrest::{Error, Keyring, RootKey};
 
 use super::kit::{Files, SetClock, reads, write};
 
@@ -44,14 +44,14 @@ impl Projected {
 fn a_projected_secret_that_is_swapped_is_followed() {
     let mut projected = Projected::new();
     let clock = Arc::new(SetClock::default());
-    let file = || KeyringFile::at(&projected.files.path).clock(clock.clone());
+    let file = || Keyring::builder(&projected.files.path).clock(clock.clone());
     let root_key = projected.files.root_key.clone();
-    let ours = file().open_expecting_blocking(&root_key).unwrap();
+    let ours = file().open_blocking(&root_key).unwrap();
     for version in 2..5 {
         // The operator changes a copy, and projects it.
         let aside = projected.files.beside("aside");
         fs::copy(&projected.files.path, &aside).unwrap();
-        KeyringFile::open_blocking(&aside, &root_key).unwrap().blocking().rotate().unwrap();
+        Keyring::open_blocking(&aside, &root_key).unwrap().blocking().rotate().unwrap();
         projected.swap(&fs::read(&aside).unwrap());
         ours.blocking().reload().unwrap();
         assert_eq!(ours.primary(), version);
@@ -62,7 +62,7 @@ fn a_projected_secret_that_is_swapped_is_followed() {
     assert!(fs::symlink_metadata(projected.files.beside("..data/keyring")).unwrap().is_file());
     assert!(projected.files.beside("..data/keyring.lock").exists());
     assert!(!projected.files.beside("master.atrest.lock").exists());
-    assert_eq!(KeyringFile::open_blocking(&projected.files.path, &root_key).unwrap().primary(), 5);
+    assert_eq!(Keyring::open_blocking(&projected.files.path, &root_key).unwrap().primary(), 5);
 }
 
 #[test]
@@ -83,7 +83,7 @@ fn a_hard_link_refuses_changes_and_not_reads() {
     let (files, ours) = Files::new();
     let second = files.beside("second.atrest");
     fs::hard_link(&files.path, &second).unwrap();
-    let other = KeyringFile::open_blocking(&second, &files.root_key).unwrap();
+    let other = Keyring::open_blocking(&second, &files.root_key).unwrap();
     let before = fs::read(&files.path).unwrap();
     for keyring in [&ours, &other] {
         let refused = keyring.blocking().rotate().unwrap_err();
@@ -111,7 +111,7 @@ fn a_lock_file_that_was_removed_makes_no_fork() {
         let threads: Vec<_> = (0..3)
             .map(|_| {
                 scope.spawn(|| {
-                    let keyring = KeyringFile::open_blocking(&files.path, &files.root_key).unwrap();
+                    let keyring = Keyring::open_blocking(&files.path, &files.root_key).unwrap();
                     (0..5).filter_map(|_| keyring.blocking().rotate().ok().map(|_| write(&keyring).unwrap())).count()
                 })
             })

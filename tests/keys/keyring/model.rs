@@ -4,8 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use atrest::{
-    Encrypted, Error, Keyring, KeyringFile, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag,
-    VersionState,
+    Encrypted, Error, Keyring, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag, VersionState,
 };
 use proptest::prelude::*;
 
@@ -119,7 +118,7 @@ impl Process {
     fn start(directory: &Arc<Mutex<Directory>>) -> Self {
         let front = Arc::new(Front { directory: directory.clone(), stale: Mutex::default(), own: Mutex::default() });
         let root_key = directory.lock().unwrap().root_key.clone();
-        let keyring = KeyringFile::kept_in(front.clone()).open_expecting_blocking(&root_key).unwrap();
+        let keyring = Keyring::builder_in(front.clone()).open_blocking(&root_key).unwrap();
         let directory = directory.lock().unwrap();
         let (keys, at) = (directory.blobs[directory.current].keys.clone(), directory.current);
         drop(directory);

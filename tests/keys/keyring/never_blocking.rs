@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atrest::multipart::CompletedPart;
-use atrest::{Error, Keyring, KeyringFile, PartNumber, RootKey, SseS3, Unlock};
+use atrest::{Error, Keyring, PartNumber, RootKey, SseS3, Unlock};
 use futures_util::future::{join, join3};
 use tokio::task::yield_now;
 
@@ -97,7 +97,7 @@ fn while_a_lock_is_held() {
     other.blocking().rotate().unwrap();
     let unknown = write(&other).unwrap();
     for max_age in [Duration::ZERO, Duration::from_secs(300)] {
-        let keyring = files.file().max_age(max_age).open_expecting_blocking(&files.root_key).unwrap();
+        let keyring = files.file().max_age(max_age).open_blocking(&files.root_key).unwrap();
         let lock = fs::File::options().write(true).open(files.beside("master.atrest.lock")).unwrap();
         lock.lock().unwrap();
         run(every_call(&keyring, &unknown));
@@ -109,7 +109,7 @@ fn while_a_lock_is_held() {
 fn while_a_fifo_stands_in_the_files_place() {
     for max_age in [Duration::ZERO, Duration::from_secs(300)] {
         let (files, _) = Files::new();
-        let keyring = files.file().max_age(max_age).open_expecting_blocking(&files.root_key).unwrap();
+        let keyring = files.file().max_age(max_age).open_blocking(&files.root_key).unwrap();
         let other = files.open();
         other.blocking().rotate().unwrap();
         let unknown = write(&other).unwrap();
@@ -117,7 +117,7 @@ fn while_a_fifo_stands_in_the_files_place() {
         assert!(std::process::Command::new("mkfifo").arg(&files.path).status().unwrap().success());
         run(async {
             every_call(&keyring, &unknown).await;
-            let open = files.file().open_expecting(&files.root_key);
+            let open = files.file().open(&files.root_key);
             let (counted, opened) = join(tokio::spawn(count()), open).await;
             assert_eq!((counted.unwrap(), opened.is_err()), (1_000, true));
         });
@@ -128,15 +128,15 @@ fn while_a_fifo_stands_in_the_files_place() {
 fn while_a_storage_never_answers() {
     for max_age in [Duration::ZERO, Duration::from_secs(300)] {
         let (row, root_key) = (Row::new(), RootKey::generate().unwrap());
-        row.file().create_new_blocking(&root_key).unwrap();
-        let keyring = row.file().max_age(max_age).open_expecting_blocking(&root_key).unwrap();
-        let other = row.file().open_expecting_blocking(&root_key).unwrap();
+        row.file().create_blocking(&root_key).unwrap();
+        let keyring = row.file().max_age(max_age).open_blocking(&root_key).unwrap();
+        let other = row.file().open_blocking(&root_key).unwrap();
         other.blocking().rotate().unwrap();
         let unknown = write(&other).unwrap();
         *row.loads.lock().unwrap() = Some(Fault::Never);
         run(every_call(&keyring, &unknown));
         run(async {
-            let open = row.file().open_expecting(&root_key);
+            let open = row.file().open(&root_key);
             let (counted, opened) = join(tokio::spawn(count()), open).await;
             assert_eq!((counted.unwrap(), opened.is_err()), (1_000, true));
         });
@@ -147,8 +147,8 @@ fn while_a_storage_never_answers() {
 #[test]
 fn the_thread_that_waits_goes_on_with_other_tasks_meanwhile() {
     let (files, _) = Files::new();
-    let keyring = KeyringFile::at(&files.path).wait(Duration::from_secs(600));
-    let keyring = keyring.open_expecting_blocking(&files.root_key).unwrap();
+    let keyring = Keyring::builder(&files.path).wait(Duration::from_secs(600));
+    let keyring = keyring.open_blocking(&files.root_key).unwrap();
     let lock = fs::File::options().write(true).open(files.beside("master.atrest.lock")).unwrap();
     lock.lock().unwrap();
     run(async {
@@ -178,7 +178,7 @@ fn while_a_passphrase_is_stretched() {
             counted
         };
         let stretching = async {
-            let keyring = KeyringFile::create(&path, &root_key).await.unwrap();
+            let keyring = Keyring::create(&path, &root_key).await.unwrap();
             keyring.rotate().await.unwrap();
             let sealed = keyring.seal(&root_key).await.unwrap();
             assert_eq!(Keyring::from_sealed(&sealed, &root_key).await.unwrap().primary(), 2);

@@ -8,16 +8,16 @@ use super::kit::{Fault, Row, is_unavailable, read, reads, write};
 
 fn created() -> (std::sync::Arc<Row>, RootKey, Keyring) {
     let (row, root_key) = (Row::new(), RootKey::generate().unwrap());
-    let keyring = row.file().create_new_blocking(&root_key).unwrap();
+    let keyring = row.file().create_blocking(&root_key).unwrap();
     (row, root_key, keyring)
 }
 
 #[test]
 fn a_keyring_in_a_storage_is_created_once_changed_and_shared() {
     let (row, root_key, one) = created();
-    let again = row.file().create_new_blocking(&root_key).unwrap_err();
+    let again = row.file().create_blocking(&root_key).unwrap_err();
     assert!(matches!(again, Error::Io(error) if error.kind() == ErrorKind::AlreadyExists));
-    let two = row.file().open_expecting_blocking(&root_key).unwrap();
+    let two = row.file().open_blocking(&root_key).unwrap();
     assert_eq!(
         (one.blocking().rotate().unwrap(), two.blocking().rotate().unwrap()),
         (2, 3),
@@ -26,7 +26,7 @@ fn a_keyring_in_a_storage_is_created_once_changed_and_shared() {
     let stored = write(&two).unwrap();
     assert!(reads(&one, &stored), "an unknown version is read once more");
     assert_eq!(one.primary(), 3);
-    let missing = Row::new().file().open_expecting_blocking(&root_key).unwrap_err();
+    let missing = Row::new().file().open_blocking(&root_key).unwrap_err();
     assert!(matches!(missing, Error::Io(error) if error.kind() == ErrorKind::NotFound));
 }
 
@@ -36,7 +36,7 @@ fn a_change_whose_answer_was_lost_takes_effect_once_a_read_shows_it() {
         let (row, root_key, keyring) = created();
         row.fail_replace(fault);
         assert_eq!(keyring.blocking().rotate().unwrap(), 2, "{fault:?}: the keyring was read back");
-        assert_eq!(row.file().open_expecting_blocking(&root_key).unwrap().versions().len(), 2, "no version too many");
+        assert_eq!(row.file().open_blocking(&root_key).unwrap().versions().len(), 2, "no version too many");
     }
 }
 
@@ -69,7 +69,7 @@ fn until_it_is_known_a_new_version_is_neither_used_nor_dropped() {
 
     // Another process has seen it, and writes under it.
     *row.loads.lock().unwrap() = None;
-    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    let other = row.file().open_blocking(&root_key).unwrap();
     let stored = write(&other).unwrap();
     assert_eq!(stored.envelope.key_version(), Some(2));
     *row.loads.lock().unwrap() = Some(Fault::Fails(ErrorKind::ConnectionRefused));
@@ -89,12 +89,12 @@ fn a_version_of_which_it_is_not_known_whether_it_was_stored_survives_that_the_ow
     *row.loads.lock().unwrap() = Some(Fault::Fails(ErrorKind::ConnectionRefused));
     assert!(is_unavailable(&ours.blocking().rotate().unwrap_err()));
     *row.loads.lock().unwrap() = None;
-    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    let other = row.file().open_blocking(&root_key).unwrap();
     let stored = write(&other).unwrap();
     assert_eq!(stored.envelope.key_version(), Some(2));
     ours.blocking().replace_stored_by_own().unwrap();
     assert!(reads(&ours, &stored));
-    assert!(reads(&row.file().open_expecting_blocking(&root_key).unwrap(), &stored));
+    assert!(reads(&row.file().open_blocking(&root_key).unwrap(), &stored));
 }
 
 #[test]
@@ -114,7 +114,7 @@ fn where_a_read_shows_that_it_was_not_stored_the_old_state_goes_on() {
     ours.blocking().reload().unwrap();
     assert_eq!((ours.primary(), ours.generation()), (1, 1));
     // Another process takes the number meanwhile; nothing is a fork.
-    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    let other = row.file().open_blocking(&root_key).unwrap();
     assert_eq!(other.blocking().rotate().unwrap(), 2);
     ours.blocking().reload().unwrap();
     assert!(reads(&ours, &write(&other).unwrap()));
@@ -127,22 +127,22 @@ fn creating_survives_a_lost_answer_too() {
     for fault in [Fault::DoneAndUnknown, Fault::DoneAndNever, Fault::DoneAndFails] {
         let row = Row::new();
         row.fail_replace(fault);
-        let keyring = row.file().create_new_blocking(&root_key).unwrap();
-        let opened = row.file().open_expecting_blocking(&root_key).unwrap();
+        let keyring = row.file().create_blocking(&root_key).unwrap();
+        let opened = row.file().open_blocking(&root_key).unwrap();
         assert_eq!(opened.key_id(), keyring.key_id());
     }
     for fault in [Fault::Unknown, Fault::Never, Fault::Fails(ErrorKind::StorageFull)] {
         let row = Row::new();
         row.fail_replace(fault);
-        row.file().create_new_blocking(&root_key).unwrap_err();
-        row.file().create_new_blocking(&root_key).unwrap();
+        row.file().create_blocking(&root_key).unwrap_err();
+        row.file().create_blocking(&root_key).unwrap();
     }
 }
 
 #[test]
 fn a_storage_that_never_answers_or_panics_is_unavailable_and_the_next_call_goes_on() {
     let (row, root_key, ours) = created();
-    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    let other = row.file().open_blocking(&root_key).unwrap();
     other.blocking().rotate().unwrap();
     let stored = write(&other).unwrap();
     for fault in [Fault::Never, Fault::Panics, Fault::Fails(ErrorKind::TimedOut)] {
@@ -166,7 +166,7 @@ fn a_caller_that_leaves_loses_nothing() {
     }
     // What was begun is finished, what was not begun is not: in either case memory and storage agree.
     keyring.blocking().enable(1).unwrap();
-    let opened = row.file().open_expecting_blocking(&root_key).unwrap();
+    let opened = row.file().open_blocking(&root_key).unwrap();
     assert_eq!((opened.versions(), opened.generation()), (keyring.versions(), keyring.generation()));
 }
 
@@ -219,13 +219,13 @@ fn more_bytes_than_a_keyring_can_have_are_refused() {
     let (row, root_key, ours) = created();
     row.put(vec![7; 3_000_000]);
     assert!(matches!(ours.blocking().reload(), Err(Error::Io(error)) if error.kind() == ErrorKind::FileTooLarge));
-    assert!(row.file().open_expecting_blocking(&root_key).is_err());
+    assert!(row.file().open_blocking(&root_key).is_err());
 }
 
 #[test]
 fn those_who_wait_share_one_read() {
     let (row, root_key, ours) = created();
-    let other = row.file().open_expecting_blocking(&root_key).unwrap();
+    let other = row.file().open_blocking(&root_key).unwrap();
     other.blocking().rotate().unwrap();
     let stored = write(&other).unwrap();
     let before = *row.loaded.lock().unwrap();

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Command;
 use std::{env, fs};
 
-use atrest::{KeyringFile, RootKey};
+use atrest::{Keyring, RootKey};
 use data_encoding::BASE64;
 
 const VARIABLE: &str = "ATREST_TEST_ROOT_KEY";
@@ -31,7 +31,7 @@ fn asked(test: &str, keyring: &Path, value: Option<&OsStr>) -> String {
 
 fn answer(keyring: &Path) {
     let said = match RootKey::from_env(VARIABLE) {
-        Ok(root_key) => format!("opens {root_key:?} {}", KeyringFile::open_blocking(keyring, &root_key).is_ok()),
+        Ok(root_key) => format!("opens {root_key:?} {}", Keyring::open_blocking(keyring, &root_key).is_ok()),
         Err(atrest::Error::Io(error)) => format!("{:?} {error} {error:?}", error.kind()),
         Err(other) => format!("{other:?}"),
     };
@@ -45,7 +45,7 @@ fn the_environment_gives_a_root_key_in_base64_and_nothing_else() {
     }
     let directory = tempfile::tempdir().unwrap();
     let keyring = directory.path().join("master.atrest");
-    KeyringFile::create_blocking(&keyring, &RootKey::from_bytes(&mut KEY.clone()).unwrap()).unwrap();
+    Keyring::create_blocking(&keyring, &RootKey::from_bytes(&mut KEY.clone()).unwrap()).unwrap();
     let ask =
         |value: Option<&OsStr>| asked("the_environment_gives_a_root_key_in_base64_and_nothing_else", &keyring, value);
     let text = BASE64.encode(&KEY);

@@ -13,7 +13,7 @@ use std::sync::Barrier;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use atrest::error::{Misuse, SealedFileError};
-use atrest::{Error, Keyring, KeyringFile, RootKey};
+use atrest::{Error, Keyring, RootKey};
 
 fn io_kind(error: Error) -> ErrorKind {
     match error {
@@ -171,12 +171,12 @@ fn nobody_ever_sees_half_of_a_new_file() {
 fn a_root_key_made_anew_neither_opens_nor_replaces_the_store_of_the_lost_one() {
     let directory = tempfile::tempdir().unwrap();
     let (root, store) = (directory.path().join("root.key"), directory.path().join("master.atrest"));
-    KeyringFile::create_blocking(&store, &RootKey::open_or_create_file(&root).unwrap()).unwrap();
+    Keyring::create_blocking(&store, &RootKey::open_or_create_file(&root).unwrap()).unwrap();
     let before = fs::read(&store).unwrap();
     fs::remove_file(&root).unwrap();
     let anew = RootKey::open_or_create_file(&root).unwrap();
-    let refused = KeyringFile::open_blocking(&store, &anew).unwrap_err();
+    let refused = Keyring::open_blocking(&store, &anew).unwrap_err();
     assert!(matches!(refused, Error::SealedFile(SealedFileError::WrongRootKey)), "{refused:?}");
-    assert_eq!(io_kind(KeyringFile::create_blocking(&store, &anew).unwrap_err()), ErrorKind::AlreadyExists);
+    assert_eq!(io_kind(Keyring::create_blocking(&store, &anew).unwrap_err()), ErrorKind::AlreadyExists);
     assert_eq!(fs::read(&store).unwrap(), before);
 }

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Barrier;
 
 use atrest::error::{KeyProviderErrorKind, OtherHistory, SealedFileError, Unexpected};
-use atrest::{Error, Keyring, KeyringFile, RootKey, Unlock};
+use atrest::{Error, Keyring, RootKey, Unlock};
 
 use super::{kind, put, sse};
 use atrest_kit::support::name;
@@ -20,7 +20,7 @@ fn io_kind(error: Error) -> ErrorKind {
 
 fn created(directory: &Path) -> (std::path::PathBuf, RootKey, Keyring) {
     let (path, root_key) = (directory.join("master.atrest"), RootKey::generate().unwrap());
-    let keyring = KeyringFile::create_blocking(&path, &root_key).unwrap();
+    let keyring = Keyring::create_blocking(&path, &root_key).unwrap();
     (path, root_key, keyring)
 }
 
@@ -31,7 +31,7 @@ fn a_file_keeps_its_keyring_through_every_change() {
     let stored = put(&sse(&keyring));
     assert_eq!((keyring.blocking().rotate().unwrap(), keyring.blocking().stage().unwrap()), (2, 3));
     keyring.blocking().disable(1).unwrap();
-    let opened = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let opened = Keyring::open_blocking(&path, &root_key).unwrap();
     assert_eq!(opened.versions(), keyring.versions());
     assert_eq!((opened.key_id(), opened.generation()), (keyring.key_id(), 4));
     opened.blocking().enable(1).unwrap();
@@ -61,11 +61,11 @@ fn a_file_that_is_there_is_never_replaced_by_a_new_one() {
     let directory = tempfile::tempdir().unwrap();
     let (path, root_key, _) = created(directory.path());
     let before = fs::read(&path).unwrap();
-    assert_eq!(io_kind(KeyringFile::create_blocking(&path, &root_key).unwrap_err()), ErrorKind::AlreadyExists);
+    assert_eq!(io_kind(Keyring::create_blocking(&path, &root_key).unwrap_err()), ErrorKind::AlreadyExists);
     fs::write(&path, b"").unwrap();
-    assert_eq!(io_kind(KeyringFile::create_blocking(&path, &root_key).unwrap_err()), ErrorKind::AlreadyExists);
+    assert_eq!(io_kind(Keyring::create_blocking(&path, &root_key).unwrap_err()), ErrorKind::AlreadyExists);
     fs::write(&path, before).unwrap();
-    KeyringFile::open_blocking(&path, &root_key).unwrap();
+    Keyring::open_blocking(&path, &root_key).unwrap();
     let root = directory.path().join("root.key");
     RootKey::create_file(&root).unwrap();
     assert_eq!(io_kind(RootKey::create_file(&root).unwrap_err()), ErrorKind::AlreadyExists);
@@ -79,19 +79,19 @@ fn a_missing_or_damaged_file_is_an_error_and_stays_as_it_is() {
     for damaged in [&b""[..], &whole[..10], &whole[..whole.len() - 1], b"not a keyring at all, but long enough for one"]
     {
         fs::write(&path, damaged).unwrap();
-        let refused = KeyringFile::open_blocking(&path, &root_key).unwrap_err();
+        let refused = Keyring::open_blocking(&path, &root_key).unwrap_err();
         assert!(matches!(refused, Error::SealedFile(_) | Error::Inauthentic), "{refused:?}");
         assert!(keyring.blocking().rotate().is_err(), "a change reads the file again");
         assert_eq!(fs::read(&path).unwrap(), damaged);
     }
     assert_eq!(keyring.primary(), 1, "what could not be stored does not take effect");
     fs::remove_file(&path).unwrap();
-    assert_eq!(io_kind(KeyringFile::open_blocking(&path, &root_key).unwrap_err()), ErrorKind::NotFound);
+    assert_eq!(io_kind(Keyring::open_blocking(&path, &root_key).unwrap_err()), ErrorKind::NotFound);
     assert_eq!(io_kind(keyring.blocking().rotate().unwrap_err()), ErrorKind::NotFound);
     assert!(!path.exists());
     let wrong = RootKey::generate().unwrap();
     fs::write(&path, &whole).unwrap();
-    let refused = KeyringFile::open_blocking(&path, &wrong).unwrap_err();
+    let refused = Keyring::open_blocking(&path, &wrong).unwrap_err();
     assert!(matches!(refused, Error::SealedFile(SealedFileError::WrongRootKey)));
     fs::write(directory.path().join("short.key"), [1; 31]).unwrap();
     fs::write(directory.path().join("long.key"), [1; 33]).unwrap();
@@ -104,7 +104,7 @@ fn a_missing_or_damaged_file_is_an_error_and_stays_as_it_is() {
 fn an_unknown_version_has_the_file_read_once_more() {
     let directory = tempfile::tempdir().unwrap();
     let (path, root_key, one) = created(directory.path());
-    let two = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let two = Keyring::open_blocking(&path, &root_key).unwrap();
     one.blocking().rotate().unwrap();
     let stored = put(&sse(&one));
     assert_eq!(two.primary(), 1);
@@ -133,7 +133,7 @@ fn rotations_at_once_make_versions_of_different_numbers() {
         let threads: Vec<_> = (0..8)
             .map(|_| {
                 scope.spawn(|| {
-                    let keyring = KeyringFile::open_blocking(&path, &root_key).unwrap();
+                    let keyring = Keyring::open_blocking(&path, &root_key).unwrap();
                     barrier.wait();
                     keyring.blocking().rotate().unwrap()
                 })
@@ -143,7 +143,7 @@ fn rotations_at_once_make_versions_of_different_numbers() {
     });
     numbers.sort_unstable();
     assert_eq!(numbers, (2..=9).collect::<Vec<_>>());
-    let keyring = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let keyring = Keyring::open_blocking(&path, &root_key).unwrap();
     assert_eq!((keyring.versions().len(), keyring.generation()), (9, 9));
 }
 
@@ -162,13 +162,13 @@ fn an_older_file_or_another_keyring_in_its_place_is_refused() {
         assert_eq!(kind(keyring.blocking().rotate().unwrap_err()), KeyProviderErrorKind::Unavailable);
     }
     assert_eq!(keyring.primary(), 2);
-    let expecting = || KeyringFile::at(&path).key_id(&*key_id);
-    assert!(generation_is_old(expecting().min_generation(generation).open_expecting_blocking(&root_key).unwrap_err()));
-    expecting().min_generation(1).open_expecting_blocking(&root_key).unwrap();
+    let expecting = || Keyring::builder(&path).key_id(&*key_id);
+    assert!(generation_is_old(expecting().min_generation(generation).open_blocking(&root_key).unwrap_err()));
+    expecting().min_generation(1).open_blocking(&root_key).unwrap();
     fs::remove_file(&path).unwrap();
-    KeyringFile::create_blocking(&path, &root_key).unwrap();
+    Keyring::create_blocking(&path, &root_key).unwrap();
     let another = |error| matches!(error, Error::Unexpected(Unexpected::KeyringId));
-    assert!(another(expecting().open_expecting_blocking(&root_key).unwrap_err()));
+    assert!(another(expecting().open_blocking(&root_key).unwrap_err()));
     for _ in 0..2 {
         assert!(is(OtherHistory::KeyId, keyring.blocking().reload().unwrap_err()));
     }
@@ -178,13 +178,13 @@ fn an_older_file_or_another_keyring_in_its_place_is_refused() {
 fn a_change_that_is_refused_does_not_hide_what_others_changed() {
     let directory = tempfile::tempdir().unwrap();
     let (path, root_key, one) = created(directory.path());
-    let two = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let two = Keyring::open_blocking(&path, &root_key).unwrap();
     two.blocking().rotate().unwrap();
     let stored = put(&sse(&two));
     assert!(one.blocking().retire_losing_what_it_wraps(9).is_err());
     one.blocking().reload().unwrap();
     assert_eq!(one.primary(), 2);
-    let three = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let three = Keyring::open_blocking(&path, &root_key).unwrap();
     two.blocking().rotate().unwrap();
     assert!(three.blocking().disable(3).is_err(), "the primary");
     assert_eq!(sse(&three).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
@@ -197,7 +197,7 @@ fn a_change_that_is_refused_does_not_hide_what_others_changed() {
 fn a_damaged_keyring_file_is_no_verdict_on_an_object() {
     let directory = tempfile::tempdir().unwrap();
     let (path, root_key, one) = created(directory.path());
-    let two = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let two = Keyring::open_blocking(&path, &root_key).unwrap();
     one.blocking().rotate().unwrap();
     let stored = put(&sse(&one));
     let whole = fs::read(&path).unwrap();
@@ -220,7 +220,7 @@ fn a_version_that_another_process_enabled_again_opens_again() {
     let stored = put(&sse(&one));
     one.blocking().rotate().unwrap();
     one.blocking().disable(1).unwrap();
-    let two = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let two = Keyring::open_blocking(&path, &root_key).unwrap();
     assert!(sse(&two).blocking().decrypt(&name(), &stored, Unlock::Server).is_err());
     one.blocking().enable(1).unwrap();
     assert_eq!(sse(&two).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
@@ -233,12 +233,12 @@ fn a_link_to_a_keyring_file_is_the_same_keyring() {
     let (path, root_key, keyring) = created(directory.path());
     let link = directory.path().join("link.atrest");
     std::os::unix::fs::symlink(&path, &link).unwrap();
-    let linked = KeyringFile::open_blocking(&link, &root_key).unwrap();
+    let linked = Keyring::open_blocking(&link, &root_key).unwrap();
     assert_eq!((linked.blocking().rotate().unwrap(), keyring.blocking().rotate().unwrap()), (2, 3));
     assert!(fs::symlink_metadata(&link).unwrap().is_symlink());
     let dangling = directory.path().join("dangling.atrest");
     std::os::unix::fs::symlink(directory.path().join("none"), &dangling).unwrap();
-    assert_eq!(io_kind(KeyringFile::create_blocking(&dangling, &root_key).unwrap_err()), ErrorKind::AlreadyExists);
+    assert_eq!(io_kind(Keyring::create_blocking(&dangling, &root_key).unwrap_err()), ErrorKind::AlreadyExists);
 }
 
 #[test]
@@ -248,10 +248,10 @@ fn a_rebuilt_keyring_is_put_into_a_new_file() {
     let stored = put(&sse(&keyring));
     let backup = Keyring::from_sealed_blocking(&keyring.blocking().seal(&root_key).unwrap(), &root_key).unwrap();
     let path = directory.path().join("restored.atrest");
-    let restored = KeyringFile::create_from_blocking(&path, &backup, &root_key).unwrap();
+    let restored = Keyring::builder(&path).create_from_blocking(&backup, &root_key).unwrap();
     restored.blocking().raise_next_version(7).unwrap();
     assert_eq!(restored.blocking().rotate().unwrap(), 7);
-    let opened = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let opened = Keyring::open_blocking(&path, &root_key).unwrap();
     assert_eq!(sse(&opened).blocking().decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
 }
 
@@ -261,13 +261,13 @@ fn a_temporary_file_of_a_crash_is_no_obstacle() {
     let (path, root_key, keyring) = created(directory.path());
     fs::write(directory.path().join("master.atrest.tmp"), b"half a keyri").unwrap();
     keyring.blocking().rotate().unwrap();
-    assert_eq!(KeyringFile::open_blocking(&path, &root_key).unwrap().primary(), 2);
+    assert_eq!(Keyring::open_blocking(&path, &root_key).unwrap().primary(), 2);
 }
 
 #[test]
 fn a_path_that_names_no_file_is_refused() {
     let root_key = RootKey::generate().unwrap();
-    assert!(matches!(KeyringFile::create_blocking("..", &root_key), Err(Error::Misuse(_))));
-    assert!(KeyringFile::open_blocking("..", &root_key).is_err());
-    assert!(KeyringFile::open_blocking("/", &root_key).is_err());
+    assert!(matches!(Keyring::create_blocking("..", &root_key), Err(Error::Misuse(_))));
+    assert!(Keyring::open_blocking("..", &root_key).is_err());
+    assert!(Keyring::open_blocking("/", &root_key).is_err());
 }

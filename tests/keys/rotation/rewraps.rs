@@ -33,7 +33,7 @@ impl World {
     fn modes(&self) -> Vec<AnyMode> {
         let context = EncryptionContext::new().with("team", "photos").unwrap();
         let mut modes: Vec<AnyMode> =
-            vec![SseS3.into(), SseKms::new(ONE).context(context).into(), SseC::new(self.key.clone()).into()];
+            vec![SseS3.into(), SseKms::new(ONE).with_context(context).into(), SseC::new(self.key.clone()).into()];
         if atrest::Backend::AwsLc.is_compiled() {
             modes.push(DsseKms::new(ONE).into());
         }
@@ -91,7 +91,7 @@ fn rewrapping_dsse_touches_the_outer_layer_alone_unless_both_are_asked_for() {
 #[test]
 fn a_rename_binds_to_the_new_name_in_every_mode() {
     let world = World::new();
-    let renamed = ObjectName::new("photos", "2026/dog.jpg").unwrap().realm("7").unwrap();
+    let renamed = ObjectName::new("photos", "2026/dog.jpg").unwrap().with_realm("7").unwrap();
     for mode in world.modes() {
         let (id, again) = (mode.id(), mode.clone());
         let stored = world.sse.blocking().encrypt(&name(), mode, &plain(40_000)).unwrap();
@@ -159,14 +159,15 @@ fn a_rewrap_is_a_reader_and_a_writer_too() {
     let world = World::new();
     let blocking = world.sse.blocking();
     let stored = blocking.encrypt(&name(), SseKms::new(ONE), &plain(40_000)).unwrap();
-    let only_two = world.sse.expecting(Expected::new().kms_keys(KmsKeys::only([TWO])));
+    let only_two = world.sse.expecting(Expected::new().with_kms_keys(KmsKeys::only([TWO])));
     let unexpected = |error| matches!(error, Error::Unexpected(Unexpected::KmsKey));
     assert!(unexpected(only_two.blocking().rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap_err()));
-    let access = Access::new(Expected::new().kms_keys(KmsKeys::only([TWO])));
+    let access = Access::new(Expected::new().with_kms_keys(KmsKeys::only([TWO])));
     assert!(unexpected(blocking.rewrap(Rewrap::of(&name(), &stored.envelope, access.unlock())).unwrap_err()));
     assert!(unexpected(blocking.decryptor(&name(), &stored.envelope, access.unlock()).unwrap_err()));
     // What is expected is of the envelope that is read; the new one is held against the builder.
-    let only_this = world.sse.expecting(Expected::new().modes([ModeId::SseKms]).kms_keys(KmsKeys::only([ONE])));
+    let only_this =
+        world.sse.expecting(Expected::new().with_modes([ModeId::SseKms]).with_kms_keys(KmsKeys::only([ONE])));
     let read_as_this = only_this.blocking();
     let into_two = read_as_this
         .rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&name(), SseKms::new(TWO)))
@@ -228,7 +229,7 @@ fn a_padded_envelope_keeps_its_length_unless_another_is_given() {
     let wider = build(900).rewrap(Rewrap::of(&name(), &kept, Unlock::Server)).unwrap();
     assert_eq!((kept.encode().len(), wider.encode().len()), (700, 900));
     let long = EncryptionContext::new().with("x", "y".repeat(800)).unwrap();
-    let mode = SseKms::new(ONE).context(long);
+    let mode = SseKms::new(ONE).with_context(long);
     let refused =
         world.sse.blocking().rewrap(Rewrap::of(&name(), &kept, Unlock::Server).to(&name(), mode)).unwrap_err();
     assert!(matches!(refused, Error::LimitExceeded(Limit::EnvelopeLen(700))));

@@ -3,7 +3,7 @@
 use std::io;
 
 use atrest::error::{CursorError, Misuse, Unexpected};
-use atrest::rotation::{Cursor, Event, Report, Sweep};
+use atrest::rotation::{Cursor, Report, Sweep, SweepEvent};
 use atrest::{Error, SseKms, SseS3};
 use sha2::Digest;
 
@@ -38,7 +38,7 @@ fn interrupted(service: &Service, store: &Store, after: usize) -> Option<Cursor>
     listing.insert(after, Err(io::ErrorKind::ConnectionReset.into()));
     let mut last = None;
     let sweep = Sweep::new(&service.sse).concurrency(5).checkpoint_every(1).on_event(|event| {
-        if let Event::Checkpoint(cursor) = event {
+        if let SweepEvent::Checkpoint(cursor) = event {
             last = Some(cursor.clone());
         }
         Ok(())
@@ -79,7 +79,7 @@ fn a_cursor_from_before_a_crash_passes_over_nothing() {
     let store = mixed(&service);
     let mut cursors = Vec::new();
     let sweep = Sweep::new(&service.sse).checkpoint_every(4).on_event(|event| {
-        if let Event::Checkpoint(cursor) = event {
+        if let SweepEvent::Checkpoint(cursor) = event {
             cursors.push(cursor.clone());
         }
         Ok(())
@@ -151,7 +151,7 @@ fn positions_that_do_not_tell_two_entries_apart_are_refused_where_they_could_pas
     service.keyring.blocking().rotate().unwrap();
     let versions = || {
         ["1", "2"].map(|version| {
-            let name = object("a").version_id(version).unwrap();
+            let name = object("a").with_version_id(version).unwrap();
             Ok(atrest::rotation::Entry::object(name, store.envelope("a")))
         })
     };

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use atrest::error::{CursorError, Misuse};
-use atrest::rotation::{Cursor, Event, Outcome, Report, Skip, Sweep};
+use atrest::rotation::{Cursor, EntryOutcome, Report, Skip, Sweep, SweepEvent};
 use atrest::testing::MemoryKms;
 use atrest::{
     AnyMode, Backend, CustomerKey, DsseKms, Encrypted, EncryptionContext, Envelope, Error, Keyring, KmsKeys, ModeId,
@@ -36,7 +36,7 @@ fn world() -> World {
     let pairs = EncryptionContext::new().with("team", "photos").unwrap();
     let (a, b) = (world.a.clone(), world.b.clone());
     world.put("kms a", SseKms::new(&*a));
-    world.put("kms a, pairs", SseKms::new(&*a).context(pairs));
+    world.put("kms a, pairs", SseKms::new(&*a).with_context(pairs));
     world.put("kms b", SseKms::new(&*b));
     world.put("s3", SseS3);
     world.put("c", SseC::new(world.customer_key.clone()));
@@ -180,7 +180,7 @@ fn an_alias_is_found_out_from_the_first_object_and_moves_nothing_else_twice() {
 fn pairs_that_the_target_names_take_the_place_of_the_objects() {
     let world = world();
     let pairs = EncryptionContext::new().with("team", "video").unwrap();
-    let target = || SseKms::new(&*world.b).context(pairs.clone());
+    let target = || SseKms::new(&*world.b).with_context(pairs.clone());
     assert_eq!(world.to(target()).counts().rewrapped, 4, "key B with other pairs too");
     assert_eq!(world.to(target()).counts().current, 4);
     for key in ["kms a, pairs", "s3", "kms b"] {
@@ -218,7 +218,7 @@ fn a_filter_takes_by_mode_by_key_and_by_entry_and_the_rest_still_counts_under_it
     let moved = |world: &World, sweep: Sweep<'_>| {
         let mut moved = Vec::new();
         let sweep = sweep.on_event(|event| {
-            if let Event::Entry { entry, outcome: Outcome::Rewrapped { .. }, .. } = event {
+            if let SweepEvent::Entry { entry, outcome: EntryOutcome::Rewrapped { .. }, .. } = event {
                 moved.push(String::from_utf8(entry.name().key().to_vec()).unwrap());
             }
             Ok(())
@@ -261,7 +261,7 @@ fn a_filter_narrows_an_ordinary_rewrap_too() {
 fn first_cursor(sweep: Sweep<'_>, world: &World, mode: AnyMode) -> Cursor {
     let mut first = None;
     let sweep = sweep.concurrency(1).checkpoint_every(1).on_event(|event| {
-        if let Event::Checkpoint(cursor) = event {
+        if let SweepEvent::Checkpoint(cursor) = event {
             first.get_or_insert_with(|| cursor.clone());
         }
         Ok(())
@@ -286,7 +286,7 @@ fn a_sweep_elsewhere_is_resumed_by_its_cursor_and_a_cursor_of_another_goal_is_re
     let refused = [
         ("key A", other_target(resume(), SseKms::new(&*world.a).into())),
         ("an alias", other_target(resume(), SseKms::new("alias/b").into())),
-        ("pairs", other_target(resume(), SseKms::new(&*world.b).context(pairs).into())),
+        ("pairs", other_target(resume(), SseKms::new(&*world.b).with_context(pairs).into())),
         ("SSE-S3", other_target(resume(), SseS3.into())),
         ("DSSE-KMS", other_target(resume(), DsseKms::new(&*world.b).into())),
         ("a filter by mode", other_target(resume().only_modes([ModeId::SseS3]), to_b())),

@@ -6,7 +6,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
 use std::task::Poll;
 
-use atrest::rotation::{Entry, EnvelopeStore, Outcome, StoreFuture};
+use atrest::rotation::{Entry, EntryOutcome, EnvelopeStore, StoreFuture};
 use atrest::{AnyMode, Encrypted, ObjectName, SseS3};
 
 use atrest_kit::support::Service;
@@ -31,17 +31,17 @@ pub(crate) fn object(key: &str) -> ObjectName {
     ObjectName::new("photos", key).unwrap()
 }
 
-pub(crate) fn word(outcome: &Outcome) -> &'static str {
+pub(crate) fn word(outcome: &EntryOutcome) -> &'static str {
     match outcome {
-        Outcome::Rewrapped { .. } => "rewrapped",
-        Outcome::Encrypted => "encrypted",
-        Outcome::Current => "current",
-        Outcome::Unencrypted => "plain",
-        Outcome::OtherMode(_) => "other mode",
-        Outcome::NotSelected => "not selected",
-        Outcome::Skipped(_) => "skipped",
-        Outcome::Gone => "gone",
-        Outcome::Problem(_) => "problem",
+        EntryOutcome::Rewrapped { .. } => "rewrapped",
+        EntryOutcome::Encrypted => "encrypted",
+        EntryOutcome::Current => "current",
+        EntryOutcome::Unencrypted => "plain",
+        EntryOutcome::OtherMode(_) => "other mode",
+        EntryOutcome::NotSelected => "not selected",
+        EntryOutcome::Skipped(_) => "skipped",
+        EntryOutcome::Gone => "gone",
+        EntryOutcome::Problem(_) => "problem",
         _ => "new",
     }
 }

@@ -14,7 +14,7 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use atrest::error::{KeyringError, Unexpected};
-use atrest::rotation::{Entry, EnvelopeStore, Event, ProblemKind, StoreFuture, Sweep};
+use atrest::rotation::{Entry, EnvelopeStore, ProblemKind, StoreFuture, Sweep, SweepEvent};
 use atrest::{DsseKms, Envelope, Error, Keyring, ObjectName, Sse, SseKms, SseS3, Unlock};
 use atrest_kit::support::{KMS_KEY, Service};
 use futures_util::stream;
@@ -113,7 +113,7 @@ fn what_cannot_be_rewrapped_is_reported_by_name_and_left_as_it_is() {
     let mut told = Vec::new();
     let report = Sweep::new(&service.sse)
         .on_event(|event| {
-            if let Event::Entry { entry, outcome, .. } = event {
+            if let SweepEvent::Entry { entry, outcome, .. } = event {
                 told.push((String::from_utf8(entry.name().key().to_vec()).unwrap(), word(outcome)));
             }
             Ok(())
@@ -237,7 +237,7 @@ fn events_come_in_the_order_of_the_listing_however_long_each_takes() {
     store.slow = true;
     let mut keys = Vec::new();
     let sweep = Sweep::new(&service.sse).concurrency(9).on_event(|event| {
-        if let Event::Entry { entry, .. } = event {
+        if let SweepEvent::Entry { entry, .. } = event {
             keys.push(entry.position().to_vec());
         }
         Ok(())
@@ -285,7 +285,7 @@ fn an_error_of_the_listing_ends_the_sweep_after_a_last_checkpoint() {
     let mut last = None;
     let outcome = Sweep::new(&service.sse)
         .on_event(|event| {
-            if let Event::Checkpoint(cursor) = event {
+            if let SweepEvent::Checkpoint(cursor) = event {
                 last = Some(cursor.clone());
             }
             Ok(())
@@ -325,8 +325,8 @@ fn a_keyring_that_others_rotated_is_read_again_before_anything_is_rewrapped() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::generate().unwrap();
     let path = directory.path().join("master.atrest");
-    let one = atrest::KeyringFile::create_blocking(&path, &root_key).unwrap();
-    let two = atrest::KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let one = atrest::Keyring::create_blocking(&path, &root_key).unwrap();
+    let two = atrest::Keyring::open_blocking(&path, &root_key).unwrap();
     let sse = |keyring: &Keyring| Sse::builder().keyring(keyring.clone()).build().unwrap();
     let stored = sse(&one).blocking().encrypt(&object("a"), SseS3, b"meow").unwrap();
     one.blocking().rotate().unwrap();
@@ -379,7 +379,7 @@ fn an_entry_that_is_not_accepted_here_is_told_as_such() {
     let entry = Entry::object(unbound, store.envelope("a"));
     let mut told = None;
     let sweep = Sweep::new(&service.sse).on_event(|event| {
-        if let Event::Entry { outcome: atrest::rotation::Outcome::Problem(error), .. } = event {
+        if let SweepEvent::Entry { outcome: atrest::rotation::EntryOutcome::Problem(error), .. } = event {
             told = Some(error.clone());
         }
         Ok(())
@@ -404,7 +404,7 @@ fn an_event_that_is_answered_with_an_error_ends_the_sweep() {
     }
     service.keyring.blocking().rotate().unwrap();
     let sweep = Sweep::new(&service.sse).concurrency(1).checkpoint_every(2).on_event(|event| match event {
-        Event::Checkpoint(_) => Err(io::ErrorKind::StorageFull.into()),
+        SweepEvent::Checkpoint(_) => Err(io::ErrorKind::StorageFull.into()),
         _ => Ok(()),
     });
     let outcome = sweep.blocking().rewrap(store.listing(), &store);
@@ -423,7 +423,7 @@ fn a_sweep_gives_up_on_a_store_that_is_down_and_a_resumed_one_does_what_was_left
     let down = Down { store: &store, from: "20" };
     let mut last = None;
     let sweep = Sweep::new(&service.sse).concurrency(4).checkpoint_every(3).give_up_after(5).on_event(|event| {
-        if let Event::Checkpoint(cursor) = event {
+        if let SweepEvent::Checkpoint(cursor) = event {
             last = Some(cursor.clone());
         }
         Ok(())
@@ -465,7 +465,7 @@ fn the_cursor_of_a_sweep_goes_on_with_no_sweep_for_more() {
     }
     let mut cursors = Vec::new();
     let sweep = Sweep::new(&service.sse).checkpoint_every(1).on_event(|event| {
-        if let Event::Checkpoint(cursor) = event {
+        if let SweepEvent::Checkpoint(cursor) = event {
             cursors.push(cursor.clone());
         }
         Ok(())

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::Mutex;
 
 use atrest::error::Misuse;
-use atrest::rotation::{Entry, Event, Outcome, StoreFuture, Sweep, UnencryptedStore};
+use atrest::rotation::{Entry, EntryOutcome, StoreFuture, Sweep, SweepEvent, UnencryptedStore};
 use atrest::{Encrypted, Encryptor, Envelope, Error, SseC, SseS3, Unlock};
 
 use super::kit::object;
@@ -64,7 +64,7 @@ fn what_is_in_the_clear_is_encrypted_and_what_has_an_envelope_is_left_as_it_is()
         put("overtaken", None, plain(7));
         let mut events = Vec::new();
         let sweep = Sweep::new(&service.sse).on_event(|event| {
-            if let Event::Entry { outcome, .. } = event {
+            if let SweepEvent::Entry { outcome, .. } = event {
                 events.push(super::kit::word(outcome));
             }
             Ok(())
@@ -115,7 +115,7 @@ fn a_body_that_is_not_as_long_as_it_was_listed_is_a_problem_and_stays_as_it_is()
     bodies.stored.lock().unwrap().insert("a".into(), (None, b"meow".to_vec()));
     let mut told = None;
     let sweep = Sweep::new(&service.sse).on_event(|event| {
-        if let Event::Entry { outcome: Outcome::Problem(error), .. } = event {
+        if let SweepEvent::Entry { outcome: EntryOutcome::Problem(error), .. } = event {
             told = Some(error.clone());
         }
         Ok(())

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use atrest::SseKms;
-use atrest::rotation::{Cursor, Event, Report, Sweep};
+use atrest::rotation::{Cursor, Report, Sweep, SweepEvent};
 use proptest::prelude::*;
 
 use super::kit::{Store, word};
@@ -95,10 +95,10 @@ proptest! {
         let rest = listing.split_off(cut);
         let mut told = Vec::new();
         let mut cursors: Vec<Cursor> = Vec::new();
-        let mut on_event = |event: Event<'_>| {
+        let mut on_event = |event: SweepEvent<'_>| {
             match event {
-                Event::Entry { outcome, .. } => told.push(word(outcome)),
-                Event::Checkpoint(cursor) => cursors.push(cursor.clone()),
+                SweepEvent::Entry { outcome, .. } => told.push(word(outcome)),
+                SweepEvent::Checkpoint(cursor) => cursors.push(cursor.clone()),
                 _ => {}
             }
             Ok(())
@@ -113,7 +113,7 @@ proptest! {
         };
         let report = second
             .on_event(|event| {
-                if let Event::Entry { outcome, .. } = event {
+                if let SweepEvent::Entry { outcome, .. } = event {
                     told.push(word(outcome));
                 }
                 Ok(())

@@ -44,7 +44,7 @@ impl Sample {
             None => ObjectName::unbound(),
             Some(name) => {
                 let object = ObjectName::new(&name.bucket, &name.key).unwrap();
-                object.realm(&name.realm).unwrap().version_id(&name.version_id).unwrap()
+                object.with_realm(&name.realm).unwrap().with_version_id(&name.version_id).unwrap()
             }
         }
     }
@@ -104,8 +104,8 @@ impl Sample {
         }
         match self.write.mode {
             SSE_S3 => SseS3.into(),
-            SSE_KMS => SseKms::new(key_id).context(context).into(),
-            DSSE_KMS => DsseKms::new(key_id).context(context).into(),
+            SSE_KMS => SseKms::new(key_id).with_context(context).into(),
+            DSSE_KMS => DsseKms::new(key_id).with_context(context).into(),
             _ => SseC::new(Arc::new(self.customer_key())).into(),
         }
     }

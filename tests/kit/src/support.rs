@@ -3,12 +3,13 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime};
 
 use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
-    AnyMode, Backend, CustomerKey, Decryptor, DsseKms, Encrypted, Encryptor, Envelope, GeneratedKey, KeyEncryptionKey,
-    KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, PlaintextReader, Result, Sse, SseBuilder,
-    SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    AnyMode, Backend, Clock, CustomerKey, Decryptor, DsseKms, Encrypted, Encryptor, Envelope, GeneratedKey,
+    KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, PlaintextReader,
+    Result, Sse, SseBuilder, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 
 pub const C: usize = 16_384;
@@ -169,4 +170,21 @@ pub fn read(mut reader: PlaintextReader, stored: &[u8], step: usize) -> (Vec<u8>
         plaintext.extend_from_slice(&rest);
     }
     (plaintext, end)
+}
+
+/// A clock whose wall is this function. Its monotonic clock follows the wall.
+pub fn wall_clock(now: impl Fn() -> SystemTime + Send + Sync + 'static) -> Arc<dyn Clock> {
+    struct Wall<F>(F);
+
+    impl<F: Fn() -> SystemTime + Send + Sync + 'static> Clock for Wall<F> {
+        fn wall(&self) -> SystemTime {
+            (self.0)()
+        }
+
+        fn monotonic(&self) -> Duration {
+            (self.0)().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+        }
+    }
+
+    Arc::new(Wall(now))
 }

@@ -11,6 +11,7 @@ use atrest::audit::{AuditEvent, AuditFuture, AuditOperation as Event, AuditSink,
 use atrest::error::{Error, KeyProviderErrorKind as Kind};
 use atrest::kms::{DEFAULT_ALIAS, EmbeddedKms, KeyPolicy, NewKey, Permission, Quota};
 use atrest::{KeyEncryptionKey, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, Unlock};
+use atrest_kit::support::wall_clock;
 use atrest_reference::sealed_file::open_file;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use pollster::block_on;
@@ -85,7 +86,8 @@ fn what_the_kms_does_by_itself_is_on_record_too() {
     let days = Arc::new(std::sync::atomic::AtomicU64::new(0));
     let clock = days.clone();
     let day = move |day| SystemTime::UNIX_EPOCH + Duration::from_secs(1_793_000_000 + 86_400 * day);
-    let store = Store::built(|builder| builder.audit(trail).clock(move || day(clock.load(Ordering::SeqCst))));
+    let store =
+        Store::built(|builder| builder.audit(trail).clock(wall_clock(move || day(clock.load(Ordering::SeqCst)))));
     let admin = store.admin();
     sink.clear();
     let made = admin.create_keys([NewKey::new().rotated_every_days(1), NewKey::new()]).unwrap();
@@ -124,7 +126,7 @@ fn what_the_kms_does_by_itself_is_on_record_too() {
 #[test]
 fn what_cannot_be_recorded_is_not_done() {
     let sink = Arc::new(Switched::default());
-    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())).clock(SystemTime::now));
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())).clock(wall_clock(SystemTime::now)));
     let key = store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
     let generated = generate(&store.kms, "alias/app", &owner()).unwrap();
     sink.full.store(true, Ordering::SeqCst);
@@ -197,10 +199,10 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     let directory = tempfile::tempdir().unwrap();
     let log = directory.path().join("audit.jsonl");
     let memory = Arc::new(MemorySink::new());
-    let trail = AuditTrail::new(Arc::new(JsonLines::at(&log).open().unwrap()));
+    let trail = AuditTrail::new(Arc::new(JsonLines::builder(&log).open().unwrap()));
     let path = directory.path().join("kms.atrest");
     let root_key = RootKey::from_bytes(&mut ROOT.clone()).unwrap();
-    let kms = EmbeddedKms::at(&path).audit(trail.clone()).create(&root_key, owner()).unwrap();
+    let kms = EmbeddedKms::builder(&path).audit(trail.clone()).create(&root_key, owner()).unwrap();
     let admin = kms.requested_by(owner());
     let key = admin.create_key(NewKey::new().alias("alias/app")).unwrap();
     let wrapping_key = KeyEncryptionKey::generate().unwrap();
@@ -209,7 +211,7 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     let sse = Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms.clone()), KmsKeys::all()).audit(trail);
     let sse = sse.build().unwrap().requested_by(owner());
     let object = ObjectName::new("photos", "cat.jpg").unwrap();
-    let mode = SseKms::new("alias/app").context(context());
+    let mode = SseKms::new("alias/app").with_context(context());
     let stored = sse.blocking().encrypt(&object, mode, b"a plaintext that is a canary").unwrap();
     sse.blocking().decrypt(&object, &stored, Unlock::Server).unwrap();
     let generated = generate(&kms, "alias/app", &owner()).unwrap();
@@ -233,7 +235,7 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     secrets.extend(store["keyring"]["versions"].as_array().unwrap().iter().map(material));
     secrets.extend([ROOT.to_vec(), wrapping_key.expose_secret().to_vec(), generated.kek().expose_secret().to_vec()]);
     secrets.extend([exported, b"a plaintext that is a canary".to_vec(), generated.wrapped().as_bytes().to_vec()]);
-    let shown = format!("{lines}{kms:?}{admin:?}{:?}{:?}", memory.events(), EmbeddedKms::at("x"));
+    let shown = format!("{lines}{kms:?}{admin:?}{:?}{:?}", memory.events(), EmbeddedKms::builder("x"));
     for secret in &secrets {
         // Any eight bytes of it in a row are too many.
         for part in secret.windows(8) {
@@ -250,7 +252,7 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
 fn memory_event(kms: &EmbeddedKms) -> AuditEvent {
     let sink = Arc::new(MemorySink::new());
     let directory = tempfile::tempdir().unwrap();
-    let at = EmbeddedKms::at(directory.path().join("kms.atrest")).audit(AuditTrail::new(sink.clone()));
+    let at = EmbeddedKms::builder(directory.path().join("kms.atrest")).audit(AuditTrail::new(sink.clone()));
     let backup_key = RootKey::generate().unwrap();
     let backup = kms.requested_by(owner()).backup(&backup_key).unwrap();
     let restored = at.restore(&backup, &backup_key, &backup_key).unwrap();
@@ -369,7 +371,7 @@ fn an_event_by_itself_is_the_same_record_as_in_the_file() {
     store.admin().set_tag("alias/app", "team", "photos").unwrap();
     let event = sink.events().pop().unwrap();
     let log = store.directory.path().join("audit.jsonl");
-    block_on(JsonLines::at(&log).open().unwrap().record(event.clone())).unwrap();
+    block_on(JsonLines::builder(&log).open().unwrap().record(event.clone())).unwrap();
     let [mut alone, mut in_file] = [event.to_json().unwrap(), fs::read_to_string(log).unwrap()]
         .map(|text| serde_json::from_str::<serde_json::Value>(&text).unwrap());
     let ids = [&mut alone, &mut in_file].map(|record| record.as_object_mut().unwrap().remove("eventID").unwrap());

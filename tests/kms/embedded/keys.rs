@@ -56,7 +56,7 @@ fn all_that_is_said_of_a_key_is_there_after_a_restart() {
         .tag("empty", "")
         .rotated_every_days(365)
         .policy(policy.clone())
-        .quota(quota(7).burst(NonZeroU32::new(9).unwrap()));
+        .quota(quota(7).with_burst(NonZeroU32::new(9).unwrap()));
     let key = store.admin().create_key(new).unwrap();
     assert_eq!(key.id, "0123abcd-4567-4890-abcd-ef0123456789");
     assert_eq!(key.aliases, ["alias/a", "alias/b"]);
@@ -183,7 +183,7 @@ fn a_requester_beyond_their_quota_is_throttled_and_nobody_else_is() {
     let store = Store::built(|builder| builder.quota(quota(1_000_000)));
     let policy = KeyPolicy::new().allow_everyone(Permission::Generate).allow_everyone(Permission::Unwrap);
     // One a minute and two at once: no test is so slow.
-    let slow = NewKey::new().policy(policy.clone()).quota(quota(1).burst(NonZeroU32::new(100).unwrap()));
+    let slow = NewKey::new().policy(policy.clone()).quota(quota(1).with_burst(NonZeroU32::new(100).unwrap()));
     let key = store.admin().create_key(slow).unwrap().arn;
     let other = store.admin().create_key(NewKey::new().policy(policy)).unwrap().arn;
     let (alice, bob) = (Requester::new("alice"), Requester::new("bob"));
@@ -259,7 +259,7 @@ fn what_is_no_name_no_tag_and_no_number_is_refused_by_name() {
 fn a_store_has_an_owner_with_a_name_and_arns_that_can_be_read() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::generate().unwrap();
-    let at = || EmbeddedKms::at(directory.path().join("kms.atrest"));
+    let at = || EmbeddedKms::builder(directory.path().join("kms.atrest"));
     let long = "o".repeat(2_049);
     for owner in ["anonymous", "", &long] {
         let created = at().create(&root_key, Requester::new(owner));

@@ -29,7 +29,7 @@ impl Store {
     pub(crate) fn built(with: impl FnOnce(EmbeddedKmsBuilder) -> EmbeddedKmsBuilder) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let root_key = RootKey::generate().unwrap();
-        let builder = with(EmbeddedKms::at(directory.path().join("kms.atrest")));
+        let builder = with(EmbeddedKms::builder(directory.path().join("kms.atrest")));
         let kms = builder.create(&root_key, owner()).unwrap();
         Self { directory, root_key, kms }
     }

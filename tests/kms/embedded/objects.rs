@@ -18,9 +18,9 @@ fn sse(kms: &EmbeddedKms, keys: KmsKeys) -> Sse {
 
 fn modes(key: &str) -> Vec<AnyMode> {
     let pairs = || EncryptionContext::new().with("team", "photos").unwrap();
-    let mut modes = vec![SseS3.into(), SseKms::new(key).into(), SseKms::new(key).context(pairs()).into()];
+    let mut modes = vec![SseS3.into(), SseKms::new(key).into(), SseKms::new(key).with_context(pairs()).into()];
     if Backend::AwsLc.is_compiled() {
-        modes.push(DsseKms::new(key).context(pairs()).into());
+        modes.push(DsseKms::new(key).with_context(pairs()).into());
     }
     modes
 }

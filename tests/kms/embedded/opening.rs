@@ -9,6 +9,7 @@ use atrest::audit::{AuditEvent, AuditFuture, AuditOperation as Event, AuditSink,
 use atrest::error::{KeyProviderErrorKind as Kind, KeyStoreError, SealedFileError, Unexpected};
 use atrest::kms::{EmbeddedKms, Maintained, NewKey};
 use atrest::{Error, Requester, RootKey};
+use atrest_kit::support::wall_clock;
 
 use super::kit::{Store, generate, owner, unwrap};
 
@@ -29,7 +30,7 @@ fn opening_a_store_is_on_record_with_its_generation_so_that_an_old_copy_shows() 
     let Store { directory: _directory, root_key, kms } = store;
     drop(kms);
     let sink = Arc::new(MemorySink::new());
-    let at = || EmbeddedKms::at(&path).audit(AuditTrail::new(sink.clone()));
+    let at = || EmbeddedKms::builder(&path).audit(AuditTrail::new(sink.clone()));
     let told = |generation: &str| vec![("storeId", id.clone()), ("generation", generation.to_owned())];
 
     drop(at().open(&root_key).unwrap());
@@ -65,7 +66,7 @@ fn a_store_whose_opening_cannot_be_recorded_is_not_opened() {
     let Store { directory, root_key, kms } = Store::new();
     drop(kms);
     let path = directory.path().join("kms.atrest");
-    let refused = EmbeddedKms::at(&path).audit(AuditTrail::new(Arc::new(Full))).open(&root_key);
+    let refused = EmbeddedKms::builder(&path).audit(AuditTrail::new(Arc::new(Full))).open(&root_key);
     assert!(matches!(refused, Err(Error::Audit(_))));
     EmbeddedKms::open(&path, &root_key).unwrap();
 }
@@ -78,7 +79,7 @@ fn broken_clock() -> (Arc<AtomicBool>, Arc<MemorySink>, Store) {
         assert!(!read.load(Ordering::SeqCst), "as it was told");
         SystemTime::now()
     };
-    (broken, sink, Store::built(|builder| builder.audit(trail).clock(now)))
+    (broken, sink, Store::built(|builder| builder.audit(trail).clock(wall_clock(now))))
 }
 
 #[test]

@@ -204,9 +204,9 @@ fn a_payload_of_a_later_version_says_that_it_is_one() {
 fn a_keyring_file_is_no_key_store_and_the_other_way_round() {
     let (store, _) = written();
     let keyring_file = store.directory.path().join("keyring.atrest");
-    atrest::KeyringFile::create_blocking(&keyring_file, &root_key()).unwrap();
+    atrest::Keyring::create_blocking(&keyring_file, &root_key()).unwrap();
     let opened = EmbeddedKms::open(&keyring_file, &root_key());
     assert!(matches!(opened, Err(Error::SealedFile(SealedFileError::Unsupported(_)))));
-    let opened = atrest::KeyringFile::open_blocking(store.path(), &root_key());
+    let opened = atrest::Keyring::open_blocking(store.path(), &root_key());
     assert!(matches!(opened, Err(Error::SealedFile(SealedFileError::Unsupported(_)))));
 }

@@ -191,7 +191,7 @@ impl Template {
     fn world(&self) -> World {
         let directory = tempfile::tempdir().unwrap();
         let trail = Arc::new(MemorySink::new());
-        let at = EmbeddedKms::at(directory.path().join("kms.atrest")).audit(AuditTrail::new(trail.clone()));
+        let at = EmbeddedKms::builder(directory.path().join("kms.atrest")).audit(AuditTrail::new(trail.clone()));
         let kms = at.restore(&self.backup, &self.root_key, &self.root_key).unwrap();
         trail.clear();
         World {

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 use atrest::error::{KeyProviderErrorKind as Kind, KeyStoreError};
 use atrest::kms::{KeyState, Maintained, NewKey};
 use atrest::{Error, KeyEncryptionKey};
+use atrest_kit::support::wall_clock;
 
 use super::kit::{Store, generate, owner, unwrap};
 
@@ -23,7 +24,7 @@ impl Clock {
         let clock = Self::default();
         let read = clock.clone();
         let now = move || SystemTime::UNIX_EPOCH + START + Duration::from_secs(read.0.load(Ordering::SeqCst));
-        (clock, Store::built(|builder| builder.clock(now)))
+        (clock, Store::built(|builder| builder.clock(wall_clock(now))))
     }
 
     fn set(&self, since_start: Duration) {

@@ -66,7 +66,7 @@ fn a_backup_restores_to_a_store_that_opens_what_was_wrapped() {
     store.admin().disable_key("alias/app").unwrap();
 
     let directory = tempfile::tempdir().unwrap();
-    let at = || EmbeddedKms::at(directory.path().join("restored.atrest"));
+    let at = || EmbeddedKms::builder(directory.path().join("restored.atrest"));
     let root_key = RootKey::generate().unwrap();
     let wrong = at().restore(&backup, &root_key, &root_key);
     assert!(matches!(wrong, Err(Error::SealedFile(SealedFileError::WrongRootKey))));

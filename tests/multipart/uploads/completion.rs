@@ -64,7 +64,7 @@ pub(crate) fn read(
 fn an_upload_is_complete_at_once_answers_head_and_lists_without_a_key_and_is_read_with_it() {
     for backend in backends() {
         let service = Service::with(|builder| builder.backend(backend).completion_records());
-        let object = name().realm("account-7").unwrap().version_id("v1").unwrap();
+        let object = name().with_realm("account-7").unwrap().with_version_id("v1").unwrap();
         let upload = begin(&service, &object);
         let parts = [attempt(&upload, 2, 1, 3 * C + 5), attempt(&upload, 7, 0, 0), attempt(&upload, 10_000, 0, 9)];
         let record = record(&service, &upload, &parts).unwrap();
@@ -126,7 +126,7 @@ fn records_are_refused_by_readers_that_were_not_told_of_them_and_by_those_told_o
     let upload = begin(&service, &name());
     let record = record(&service, &upload, &[attempt(&upload, 1, 0, 10)]).unwrap();
     let untold = Sse::builder().keyring(service.keyring.clone()).build().unwrap();
-    let told_none = service.sse.expecting(Expected::new().no_records());
+    let told_none = service.sse.expecting(Expected::new().without_records());
     for sse in [&untold, &told_none] {
         let opened = sse.blocking().open_record(&name(), &record).unwrap_err();
         assert!(matches!(opened, Error::Unexpected(Unexpected::Record)), "{opened:?}");
@@ -138,7 +138,7 @@ fn records_are_refused_by_readers_that_were_not_told_of_them_and_by_those_told_o
         let made = sse.blocking().complete_multipart_without_key(&name(), ID, upload.envelope(), []).unwrap_err();
         assert!(matches!(made, Error::Unexpected(Unexpected::Record)), "{made:?}");
     }
-    let of_s3 = service.sse.expecting(Expected::new().modes([ModeId::SseS3]));
+    let of_s3 = service.sse.expecting(Expected::new().with_modes([ModeId::SseS3]));
     let opened = of_s3.blocking().open_record(&name(), &record).unwrap_err();
     assert!(matches!(opened, Error::Unexpected(Unexpected::Mode)), "{opened:?}");
     let opened = service.sse.blocking().open_record(&ObjectName::unbound(), &record).unwrap_err();
@@ -190,7 +190,7 @@ fn an_envelope_that_no_record_holds_and_a_list_that_is_too_long_are_over_the_lim
     let complete = |parts: u32| {
         let kept: Vec<_> = (1..=parts)
             .map(|n| {
-                let number = atrest::PartNumber::beyond_s3(n).unwrap();
+                let number = atrest::PartNumber::any(n).unwrap();
                 KeptAttempt::new(number, &part.label, part.receipt.clone(), &part.stored).unwrap()
             })
             .collect();

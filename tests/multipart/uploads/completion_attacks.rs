@@ -62,20 +62,20 @@ fn a_record_of_which_any_bit_was_changed_opens_and_finishes_nothing() {
 #[test]
 fn a_record_of_another_object_realm_or_version_opens_nothing_here() {
     let service = service();
-    let object = name().realm("account-7").unwrap().version_id("v1").unwrap();
+    let object = name().with_realm("account-7").unwrap().with_version_id("v1").unwrap();
     let upload = begin(&service, &object);
     let record = record(&service, &upload, &[attempt(&upload, 1, 0, 10)]).unwrap();
     open(&service, &object, &record).unwrap();
     let named = |realm: &str, bucket: &str, key: &str, version: &str| {
-        ObjectName::new(bucket, key).unwrap().realm(realm).unwrap().version_id(version).unwrap()
+        ObjectName::new(bucket, key).unwrap().with_realm(realm).unwrap().with_version_id(version).unwrap()
     };
     for (what, other) in [
         ("another key", named("account-7", "photos", "2026/dog.jpg", "v1")),
         ("another bucket", named("account-7", "photo", "2026/cat.jpg", "v1")),
         ("another realm", named("account-8", "photos", "2026/cat.jpg", "v1")),
-        ("no realm", name().version_id("v1").unwrap()),
+        ("no realm", name().with_version_id("v1").unwrap()),
         ("another version", named("account-7", "photos", "2026/cat.jpg", "v2")),
-        ("no version", name().realm("account-7").unwrap()),
+        ("no version", name().with_realm("account-7").unwrap()),
         ("bytes moved from key to version", named("account-7", "photos", "2026/cat.jp", "gv1")),
     ] {
         inauthentic(what, open(&service, &other, &record));
@@ -176,7 +176,7 @@ fn a_record_that_is_put_back_after_the_object_was_finished_swaps_nothing_and_is_
     assert!(read(&service, &name(), &late, body(&parts)).unwrap() == plain(&parts), "and yet it serves");
     // The writer of the store puts it back: the same object, or nothing where the service remembers that it is
     // finished.
-    let finished = service.sse.expecting(Expected::new().no_records()).blocking();
+    let finished = service.sse.expecting(Expected::new().without_records()).blocking();
     let refused = finished.finish_completion(&name(), &record, Unlock::CustomerKey(&service.customer_key));
     assert!(matches!(refused, Err(Error::Unexpected(Unexpected::Record))), "{refused:?}");
 }

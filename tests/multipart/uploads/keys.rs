@@ -114,7 +114,7 @@ fn a_completed_object_is_rewrapped_renamed_and_read_under_the_same_manifest_and_
         })
         .into_iter()
         .for_each(|envelope| {
-            let renamed = ObjectName::new("photos", "copy").unwrap().version_id("v2").unwrap();
+            let renamed = ObjectName::new("photos", "copy").unwrap().with_version_id("v2").unwrap();
             let moved = sse.rewrap(Rewrap::of(object, &envelope, unlock).to(&renamed, mode.clone())).unwrap();
             for (object, envelope) in [(object, envelope), (&renamed, moved)] {
                 let stored = Encrypted::new(envelope, body.clone()).with_manifest(manifest.clone());
@@ -172,14 +172,14 @@ fn completion_sees_a_rotation_by_another_process() {
     let directory = tempfile::tempdir().unwrap();
     let root_key = atrest::RootKey::create_file(directory.path().join("root.key")).unwrap();
     let path = directory.path().join("keyring.atrest");
-    let keyring = atrest::KeyringFile::create_blocking(&path, &root_key).unwrap();
+    let keyring = atrest::Keyring::create_blocking(&path, &root_key).unwrap();
     let sse = atrest::Sse::builder().keyring(keyring).build().unwrap();
     let object = name();
     let upload = sse.blocking().begin_multipart(&object, b"upload", SseS3).unwrap();
     let one = PartNumber::new(1).unwrap();
     let (stored, receipt) = upload.encrypt_part(one, b"meow", b"").unwrap();
 
-    let elsewhere = atrest::KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let elsewhere = atrest::Keyring::open_blocking(&path, &root_key).unwrap();
     let rotated = elsewhere.blocking().rotate().unwrap();
     elsewhere.blocking().disable(1).unwrap();
     let part = [CompletedPart::new(one, b"", &receipt, &stored)];

@@ -34,9 +34,9 @@ fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_
     let sse = sse.build().unwrap().requested_by(Requester::new("alice")).blocking();
     let context = EncryptionContext::new().with("team", "photos").unwrap();
     let mut modes: Vec<(AnyMode, u64)> =
-        vec![(SseKms::new(&*key_id).context(context.clone()).into(), 1), (SseS3.into(), 0)];
+        vec![(SseKms::new(&*key_id).with_context(context.clone()).into(), 1), (SseS3.into(), 0)];
     if Backend::AwsLc.is_compiled() {
-        modes.push((DsseKms::new(&*key_id).context(context).into(), 1));
+        modes.push((DsseKms::new(&*key_id).with_context(context).into(), 1));
     }
     for (mode, asks) in modes {
         for object in [name(), ObjectName::unbound()] {

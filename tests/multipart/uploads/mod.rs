@@ -118,9 +118,9 @@ fn the_bounds_of_part_numbers_labels_and_lengths_are_named() {
     for wrong in [0, 10_001, u32::MAX] {
         assert!(matches!(PartNumber::new(wrong), Err(Error::Part(PartError::Number(n))) if n == wrong));
     }
-    assert!(matches!(PartNumber::beyond_s3(0), Err(Error::Part(PartError::Number(0)))));
+    assert!(matches!(PartNumber::any(0), Err(Error::Part(PartError::Number(0)))));
     assert_eq!([1, 10_000].map(|number| PartNumber::new(number).unwrap().get()), [1, 10_000]);
-    assert_eq!(PartNumber::beyond_s3(u32::MAX).unwrap().get(), u32::MAX);
+    assert_eq!(PartNumber::any(u32::MAX).unwrap().get(), u32::MAX);
     let service = Service::new();
     for mode in service.modes() {
         let upload = service.begin(&name(), &mode);

@@ -19,7 +19,7 @@ fn an_upload_is_bound_to_its_id_its_name_and_its_envelope() {
         };
         if object.is_bound() {
             // The KMS of the tests holds the ARN against its table, so another name does not get that far.
-            let same_arn = object.clone().realm("another").unwrap();
+            let same_arn = object.clone().with_realm("another").unwrap();
             for (name, id) in [(object, &b"upload-2"[..]), (object, b"upload-1 "), (&same_arn, b"upload-1")] {
                 assert!(matches!(resume(name, id), Error::Inauthentic), "{name:?}");
             }
@@ -100,26 +100,26 @@ fn resuming_states_the_mode_and_the_kms_key_of_this_very_upload() {
         };
         let has_kms_key = matches!(mode.id(), ModeId::SseKms | ModeId::DsseKms);
         assert_eq!(resume(Expected::new()), Some(Unexpected::Mode), "nothing was said");
-        let anything = Expected::new().modes(ModeId::ALL).kms_keys(KmsKeys::all());
+        let anything = Expected::new().with_modes(ModeId::ALL).with_kms_keys(KmsKeys::all());
         assert_eq!(resume(anything), Some(Unexpected::Mode), "which mode of all was not said");
         if matches!(mode.id(), ModeId::SseKms | ModeId::DsseKms) {
-            let any_key = Expected::new().modes([mode.id()]).kms_keys(KmsKeys::all());
+            let any_key = Expected::new().with_modes([mode.id()]).with_kms_keys(KmsKeys::all());
             assert_eq!(resume(any_key), Some(Unexpected::KmsKey), "which key of all was not said");
         }
-        assert_eq!(resume(Expected::new().kms_keys(KmsKeys::all())), Some(Unexpected::Mode), "no mode was said");
+        assert_eq!(resume(Expected::new().with_kms_keys(KmsKeys::all())), Some(Unexpected::Mode), "no mode was said");
         for other in ModeId::ALL.into_iter().filter(|other| *other != mode.id()) {
-            let expected = Expected::new().modes([other]).kms_keys(KmsKeys::all());
+            let expected = Expected::new().with_modes([other]).with_kms_keys(KmsKeys::all());
             assert_eq!(resume(expected), Some(Unexpected::Mode));
         }
-        let said = Expected::new().modes([mode.id()]);
+        let said = Expected::new().with_modes([mode.id()]);
         assert_eq!(resume(said.clone()), has_kms_key.then_some(Unexpected::KmsKey), "no key was said");
         for keys in [KmsKeys::only(["table-kms:key/2"]), KmsKeys::only::<String>([])] {
-            assert_eq!(resume(said.clone().kms_keys(keys)), has_kms_key.then_some(Unexpected::KmsKey));
+            assert_eq!(resume(said.clone().with_kms_keys(keys)), has_kms_key.then_some(Unexpected::KmsKey));
         }
-        assert_eq!(resume(said.clone().kms_keys(KmsKeys::only([KMS_KEY]))), None);
+        assert_eq!(resume(said.clone().with_kms_keys(KmsKeys::only([KMS_KEY]))), None);
         assert_eq!(resume(Expected::exactly(&envelope)), None);
         // What the handle expects narrows it further, to complete as well.
-        let narrowed = service.sse.expecting(Expected::new().modes([]));
+        let narrowed = service.sse.expecting(Expected::new().with_modes([]));
         let upload = service.resume(object, &envelope).unwrap();
         let part = attempt(&upload, 1, 0, 10);
         let unlock = service.unlock(mode.id());

@@ -82,7 +82,7 @@ fn hides_all(error: &Error) {
     {
         let answer = atrest::s3::S3Error::of_write(error);
         hides(&answer);
-        assert!(!answer.to_xml(atrest::s3::Operation::PutObject, "request", "host").contains(CANARY));
+        assert!(!answer.to_xml(atrest::s3::S3Operation::PutObject, "request", "host").contains(CANARY));
     }
 }
 
@@ -261,7 +261,7 @@ fn no_line_of_an_audit_trail_shows_what_a_providers_own_error_holds() {
     let seen = Seen::default();
     tracing::subscriber::with_default(seen.clone(), || {
         refused(AuditTrail::new(Arc::new(TracingSink::new())));
-        refused(AuditTrail::new(Arc::new(JsonLines::at(&path).fsync(Fsync::EveryEvent).open().unwrap())));
+        refused(AuditTrail::new(Arc::new(JsonLines::builder(&path).fsync(Fsync::EveryEvent).open().unwrap())));
     });
     let (seen, lines) = (seen.0.lock().unwrap().clone(), std::fs::read_to_string(&path).unwrap());
     assert!(seen.contains("unavailable") && lines.contains("KeyUnavailableException"), "{seen} {lines}");

@@ -41,7 +41,7 @@ fn no_debug_shows_a_key() {
     shows_nothing(&Keyring::from_versions("master", 1, [(1, VersionState::Enabled, key)]).unwrap());
     let context = EncryptionContext::new().with("name", "not-to-be-shown").unwrap();
     shows_nothing(&context);
-    shows_nothing(&SseKms::new("id").context(context.clone()));
+    shows_nothing(&SseKms::new("id").with_context(context.clone()));
     shows_nothing(&KeyRequest::new("id", context, Requester::anonymous()));
 }
 

@@ -37,8 +37,8 @@ fn names_that_join_to_one_path_are_told_apart() {
         name("a", "./b/c"),
         name("a", "b/c/"),
         name("ab", "/c"),
-        name("a", "b/c").realm("r").unwrap(),
-        name("a", "b/c").version_id("r").unwrap(),
+        name("a", "b/c").with_realm("r").unwrap(),
+        name("a", "b/c").with_version_id("r").unwrap(),
         name("A", "b/c"),
     ];
     for (i, one) in names.iter().enumerate() {

@@ -27,7 +27,7 @@ fn where_nothing_was_configured_the_answer_is_that_nothing_was_found() {
     assert_eq!((error.code(), status(&error)), ("ServerSideEncryptionConfigurationNotFoundError", 404));
     assert_eq!(error.message(), "The server side encryption configuration was not found");
 
-    let ceph = S3Rules::new().profile(Profile::CephTests);
+    let ceph = S3Rules::new().with_profile(Profile::CephTests);
     let configured = ceph.put_bucket_encryption(&BucketDefault::Absent, PUT).unwrap();
     assert!(ceph.get_bucket_encryption(&configured).is_ok());
     let deleted = ceph.delete_bucket_encryption(&configured);

@@ -27,7 +27,7 @@ fn the_pairs_of_the_source_are_not_taken_along() {
     let own = context(r#"{"team":"zoo"}"#);
     let decision = asked(&world, copy, &[(W, "aws:kms"), (K, "alias/app"), (X, &own)]).unwrap();
     let zoo = EncryptionContext::new().with("team", "zoo").unwrap();
-    let expected = SseKms::new("alias/app").context(zoo);
+    let expected = SseKms::new("alias/app").with_context(zoo);
     assert!(matches!(written(&decision), atrest::AnyMode::SseKms(mode) if mode == expected));
 }
 

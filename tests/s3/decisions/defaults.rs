@@ -70,7 +70,7 @@ fn a_write_can_be_done_as_decided_and_is_answered_with_how_it_was() {
         (&CUSTOMER, &[(C_ALGORITHM, "AES256"), (C_MD5, KEY_MD5)]),
     ];
     for (pairs, expected) in cases {
-        let ask = Ask::new(pairs).rules(S3Rules::new().apply_bucket_keys(true));
+        let ask = Ask::new(pairs).rules(S3Rules::new().with_bucket_keys(true));
         let decision = ask.decide(Operation::Put).unwrap();
         let encrypted = world.sse.blocking().encrypt(&world.name, written(&decision), b"meow").unwrap();
         let headers = decision.response_headers(&recorded(&world, &decision));
@@ -114,7 +114,7 @@ fn the_header_for_a_bucket_key_overrides_the_bucket_and_counts_in_sse_kms_alone(
     ];
     for (pairs, bucket, expected) in cases {
         let answered = |apply| {
-            let ask = Ask::new(pairs).on((*bucket).clone()).rules(S3Rules::new().apply_bucket_keys(apply));
+            let ask = Ask::new(pairs).on((*bucket).clone()).rules(S3Rules::new().with_bucket_keys(apply));
             let decision = ask.decide(Operation::Put).unwrap();
             let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
             let at = ModeId::ALL.iter().position(|mode| *mode == encryption.mode().id()).unwrap();

@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use atrest::error::{CustomerKeyError, Limit, Misuse, PartError, Unexpected};
 use atrest::s3::{
-    BucketEncryption, BucketPolicy, ObjectEncryption, Operation as S3Operation, Profile, S3Error, S3ErrorKind as Kind,
-    S3Rules, check_parts, read_part_number,
+    BucketEncryption, BucketPolicy, ObjectEncryption, Profile, S3Error, S3ErrorKind as Kind, S3Operation, S3Rules,
+    check_parts, read_part_number,
 };
 use atrest::{Error, KeyProviderError, KeyProviderErrorKind as Refusal};
 
@@ -47,7 +47,7 @@ fn every_kind_has_a_code_a_status_and_a_message() {
         assert!(status(&error) >= 400, "{kind:?}");
         assert!(error.message().len() > 10 && error.message() == error.to_string(), "{kind:?}");
         assert!(error.argument().is_none());
-        let fixed = S3Rules::new().profile(Profile::CephTests).status(&error) == S3Rules::new().status(&error);
+        let fixed = S3Rules::new().with_profile(Profile::CephTests).status(&error) == S3Rules::new().status(&error);
         assert_eq!(fixed, *kind != Kind::CustomerKeyWrong, "{kind:?}");
         seen.insert(error.code().to_owned());
     }
@@ -255,7 +255,7 @@ fn the_xml_is_what_s3_sends() {
 #[test]
 fn the_xml_holds_whatever_a_client_sends_as_text() {
     let hostile = "</Message><Code>x</Code>&amp;\"'\0\u{1}\u{fffe}\r\n\u{1f600}";
-    let error = S3Error::new(Kind::KmsKeyIdInvalid).about(hostile).with_argument("name", hostile);
+    let error = S3Error::new(Kind::KmsKeyIdInvalid).with_subject(hostile).with_argument("name", hostile);
     let error = error.with_element("Key", hostile);
     let xml = error.to_xml(S3Operation::PutObject, hostile, hostile);
     let mut reader = quick_xml::Reader::from_str(&xml);

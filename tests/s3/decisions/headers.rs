@@ -1,6 +1,6 @@
 //! Headers and form fields: any letter case, any bytes, and no secret in `Debug`.
 
-use atrest::s3::{EncryptionHeaders, Operation as S3Operation, S3ErrorKind as Kind, mark_sensitive, names};
+use atrest::s3::{EncryptionHeaders, S3ErrorKind as Kind, S3Operation, mark_sensitive, names};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use proptest::prelude::*;
 

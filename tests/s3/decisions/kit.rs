@@ -92,8 +92,8 @@ pub(crate) fn modes() -> [AnyMode; 4] {
     let context = EncryptionContext::new().with("team", CANARY).unwrap();
     [
         SseS3.into(),
-        SseKms::new(KMS_KEY).context(context.clone()).into(),
-        DsseKms::new(KMS_KEY).context(context).into(),
+        SseKms::new(KMS_KEY).with_context(context.clone()).into(),
+        DsseKms::new(KMS_KEY).with_context(context).into(),
         SseC::new(key()).into(),
     ]
 }

@@ -204,8 +204,8 @@ fn an_engine_is_given_the_requests_own_values_and_those_of_the_host() {
     assert_eq!(actions, ["s3:GetObject", "s3:GetObjectAttributes"]);
 
     let engine = Engine::new(ALLOW);
-    let caller =
-        atrest::s3::Caller::anonymous(Transport::Secure).facts(RequestFacts::new().source_ip([192, 0, 2, 1].into()));
+    let caller = atrest::s3::Caller::anonymous(Transport::Secure)
+        .with_facts(RequestFacts::new().with_source_ip([192, 0, 2, 1].into()));
     let policy = PolicySource::Engine(engine.clone());
     let bucket = BucketEncryption::default();
     let request =
@@ -306,7 +306,7 @@ fn an_operation_without_encryption_headers_asks_the_policy_about_its_own_actions
 #[test]
 fn the_transport_is_what_it_is_also_where_encryption_is_allowed_without_tls() {
     let world = World::new();
-    let rules = atrest::s3::S3Rules::new().allow_encryption_without_tls(true);
+    let rules = atrest::s3::S3Rules::new().with_encryption_without_tls(true);
     let ask = |pairs: Pairs<'_>| Ask::new(pairs).over(Transport::Plain).rules(rules.clone());
     assert!(ask(&CUSTOMER).decide(Operation::Put).is_ok());
     assert!(ask(&[(W, "aws:kms")]).decide(Operation::Put).is_ok());

@@ -2,8 +2,7 @@
 
 use atrest::s3::{
     BucketDefault, BucketEncryption, BucketPolicy, Completing, DefaultEncryption, EncryptionHeaders, ObjectEncryption,
-    Operation as S3Operation, PartWriting, PolicySource, Profile, S3Error, S3ErrorKind as Kind, S3Rules, Stored,
-    Transport, Writing,
+    PartWriting, PolicySource, Profile, S3Error, S3ErrorKind as Kind, S3Operation, S3Rules, Stored, Transport, Writing,
 };
 use atrest::{AnyMode, ModeId};
 use proptest::prelude::*;
@@ -127,7 +126,7 @@ fn nothing_is_stored_unencrypted_unless_nothing_asked_for_more_and_nothing_secre
     let context = context(&format!(r#"{{"team":"{CANARY}"}}"#));
     let policy = r#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::photos/*","Condition":{"Null":{"s3:x-amz-server-side-encryption":"true"}}}]}"#;
     let policy = PolicySource::Bucket(BucketPolicy::from_json(policy.as_bytes()).unwrap().into());
-    let ceph = S3Rules::new().profile(Profile::CephTests);
+    let ceph = S3Rules::new().with_profile(Profile::CephTests);
 
     let methods: [Pairs<'_>; 5] = [&[], &[(W, "AES256")], &[(W, "aws:kms")], &[(W, "aws:kms:dsse")], &[(W, "")]];
     let keys: [Pairs<'_>; 2] = [&[], &[(K, "alias/app")]];

@@ -9,7 +9,7 @@ use super::kit::*;
 /// Records of objects and uploads, as decisions make them.
 fn records(world: &World) -> Vec<EncryptionRecord> {
     let mut records = vec![EncryptionRecord::unencrypted()];
-    let rules = [false, true].map(|apply| S3Rules::new().apply_bucket_keys(apply));
+    let rules = [false, true].map(|apply| S3Rules::new().with_bucket_keys(apply));
     let kms: Pairs<'_> = &[(W, "aws:kms"), (K, "alias/app"), (B, "true")];
     let asks: [(Pairs<'_>, usize); 5] = [
         (&[(W, "AES256")], SSE_S3),
@@ -69,7 +69,7 @@ fn the_bytes_of_a_record_are_these() {
     let plain = EncryptionRecord::of_envelope(&world.objects[SSE_S3]);
     assert_eq!(plain.encode(), [1, 1, 0]);
     let ask = Ask::new(&[(W, "aws:kms"), (K, "alias/app"), (B, "true")]);
-    let rules = S3Rules::new().apply_bucket_keys(true);
+    let rules = S3Rules::new().with_bucket_keys(true);
     let decision = rules.decide_write(&ask.request(), NewObject::Multipart { checksum_algorithm: true }).unwrap();
     let Writing::Encrypt(encryption) = decision.writing else { panic!("encrypted") };
     let expected = [&[1, 2, 0b0011_1111, 0, 18][..], b"memory-kms:key/app", &[0, 7], b"aws:kms", &[0, 9], b"alias/app"];
@@ -95,7 +95,7 @@ fn what_a_reader_expects_comes_from_the_record() {
 fn every_answer_about_an_object_says_the_same_of_its_bucket_key() {
     let world = World::new();
     for apply in [false, true] {
-        let rules = S3Rules::new().apply_bucket_keys(apply);
+        let rules = S3Rules::new().with_bucket_keys(apply);
         let ask = Ask::new(&[(W, "aws:kms"), (K, "alias/app"), (B, "True")]).rules(rules.clone());
         let decision = ask.decide(Operation::Put).unwrap();
         let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
@@ -107,7 +107,7 @@ fn every_answer_about_an_object_says_the_same_of_its_bucket_key() {
         let upload = Stored::encrypted(upload, world.uploads[SSE_KMS].clone());
         // Also where the switch is turned afterwards: what was done was done.
         for later in [false, true] {
-            let ask = Ask::new(&[]).rules(S3Rules::new().apply_bucket_keys(later));
+            let ask = Ask::new(&[]).rules(S3Rules::new().with_bucket_keys(later));
             for operation in [
                 Operation::Get(object.clone()),
                 Operation::Head(object.clone()),
@@ -128,7 +128,7 @@ fn a_record_follows_its_object_through_a_rewrap() {
     let world = World::new();
     world.kms.create_key("b").unwrap();
     let sse = world.sse.blocking();
-    let rules = S3Rules::new().apply_bucket_keys(true);
+    let rules = S3Rules::new().with_bucket_keys(true);
     let ask = Ask::new(&[(W, "aws:kms"), (K, KMS_KEY), (B, "true")]).rules(rules);
     let decision = ask.decide(Operation::Put).unwrap();
     let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };

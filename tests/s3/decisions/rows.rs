@@ -252,7 +252,7 @@ fn objects_are_updated_from_sse_s3_and_sse_kms_alone() {
 #[test]
 fn where_servers_differ_the_profile_says_which() {
     let world = World::new();
-    let ceph = S3Rules::new().profile(Profile::CephTests);
+    let ceph = S3Rules::new().with_profile(Profile::CephTests);
     let wrong: Pairs<'_> = &[CUSTOMER[0], (C_KEY, OTHER), (C_MD5, OTHER_MD5)];
     let error = asked(&world, GET_CUSTOMER, wrong).unwrap_err();
     assert_eq!((status(&error), ceph.status(&error).as_u16()), (403, 400));
@@ -272,7 +272,7 @@ fn what_the_store_gives_in_place_of_what_is_on_record_is_told_to_no_client() {
     let record = |at: usize| EncryptionRecord::of_envelope(&world.objects[at]);
     let another = {
         let kms = world.kms.create_key("another").unwrap();
-        let sse = world.sse.expecting(atrest::Expected::new().kms_keys(KmsKeys::only([&*kms])));
+        let sse = world.sse.expecting(atrest::Expected::new().with_kms_keys(KmsKeys::only([&*kms])));
         let encrypted = sse.blocking().encrypt(&world.name, SseKms::new(&kms), b"meow").unwrap();
         EncryptionRecord::of_envelope(&encrypted.envelope)
     };

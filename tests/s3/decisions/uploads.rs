@@ -85,7 +85,7 @@ fn a_part_of_an_unencrypted_upload_is_unencrypted() {
 #[test]
 fn a_method_on_a_part_or_a_completion_of_an_unencrypted_upload_is_refused_in_every_profile() {
     let world = World::new();
-    let passing = Ask::new(&[(W, "aws:kms"), (K, "alias/app")]).rules(S3Rules::new().profile(Profile::CephTests));
+    let passing = Ask::new(&[(W, "aws:kms"), (K, "alias/app")]).rules(S3Rules::new().with_profile(Profile::CephTests));
     for operation in [Operation::Part, Operation::Complete] {
         assert_eq!(passing.kind(operation(Stored::unencrypted())), Some(Kind::PartEncryption));
         assert_eq!(passing.kind(operation(world.upload(SSE_KMS))), None);
@@ -123,7 +123,7 @@ fn what_is_decided_finishes_completes_and_changes_only_what_is_as_recorded() {
     let Reading::FinishFirst(access) = &read.reading else { panic!("it is to be finished") };
     let finished = sse.finish_completion(name, &record, access.unlock()).unwrap();
     assert_eq!(finished.decryptor.plaintext_len(), Some(4));
-    let none = Access::new(access.expected().clone().no_records()).with_customer_key(key());
+    let none = Access::new(access.expected().clone().without_records()).with_customer_key(key());
     assert!(matches!(sse.finish_completion(name, &record, none.unlock()), Err(Error::Unexpected(Unexpected::Record))));
 
     let object = sse.encrypt(name, SseS3, b"meow").unwrap().envelope;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use atrest::audit::{AuditEvent, AuditFuture, AuditOperation, AuditSink, AuditTrail, MemorySink};
 use atrest::error::{Error, KeyProviderErrorKind, Unexpected};
 use atrest::s3::{Etag, ListedEtag, PlaintextMd5, StoredEtag};
-use atrest::{Envelope, Keyring, KeyringFile, ObjectName, RootKey, Sse, SseS3};
+use atrest::{Envelope, Keyring, ObjectName, RootKey, Sse, SseS3};
 
 use atrest_kit::support::Service;
 
@@ -142,8 +142,8 @@ fn an_unknown_or_disabled_version_leaves_its_entries_out_and_what_another_proces
     let directory = tempfile::tempdir().unwrap();
     let root_key = RootKey::create_file(directory.path().join("root.key")).unwrap();
     let path = directory.path().join("master.atrest");
-    let writer = KeyringFile::create_blocking(&path, &root_key).unwrap();
-    let reader = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let writer = Keyring::create_blocking(&path, &root_key).unwrap();
+    let reader = Keyring::open_blocking(&path, &root_key).unwrap();
     let writes = Sse::builder().keyring(writer.clone()).build().unwrap();
     let reads = Sse::builder().keyring(reader).build().unwrap();
 
@@ -161,7 +161,7 @@ fn an_unknown_or_disabled_version_leaves_its_entries_out_and_what_another_proces
     assert!(etags[2..].iter().all(Result::is_ok));
 
     // A version that another process retired is refused as a single read refuses it.
-    let writes_again = KeyringFile::open_blocking(&path, &root_key).unwrap();
+    let writes_again = Keyring::open_blocking(&path, &root_key).unwrap();
     writes_again.blocking().retire_losing_what_it_wraps(1).unwrap();
     let refused = |etag: &Result<Etag, Error>| match etag {
         Err(Error::KeyProvider(error)) => (error.kind(), error.key_version()),

@@ -70,9 +70,9 @@ fn every_operator_says_what_iam_says_of_values_that_are_there_and_that_are_not()
             for key in [W, K, C] {
                 let none = ConditionValues::new(true);
                 let request = match key {
-                    W => none.server_side_encryption(*header),
-                    K => none.kms_key_id(*header),
-                    _ => none.customer_algorithm(*header),
+                    W => none.with_server_side_encryption(*header),
+                    K => none.with_kms_key_id(*header),
+                    _ => none.with_customer_algorithm(*header),
                 };
                 for name in [key.to_owned(), key.to_uppercase()] {
                     let condition = json!({*operator: {name: values}});
@@ -113,7 +113,7 @@ fn arns_are_compared_component_by_component_under_both_names_of_the_operator() {
     ];
     for (arns, requests) in table {
         for (header, expected) in *requests {
-            let request = ConditionValues::new(true).kms_key_id(*header);
+            let request = ConditionValues::new(true).with_kms_key_id(*header);
             for kind in ["Equals", "Like"] {
                 let is = |operator: String| holds(json!({operator: {K: arns}}), request);
                 assert_eq!(is(format!("Arn{kind}")), *expected, "{arns} {header:?}");
@@ -150,11 +150,11 @@ fn several_keys_and_several_operators_all_have_to_hold() {
     let two_operators = json!({"StringEquals": {W: "aws:kms"}, "StringLike": {K: "arn:*"}, "Bool": {TLS: "true"}});
     let one_key_twice = json!({"StringLike": {W: "aws:*"}, "StringNotEquals": {W: "aws:kms:dsse"}, "Null": {K: false}});
     for condition in [both, two_operators, one_key_twice] {
-        let kms = ConditionValues::new(true).server_side_encryption(Some("aws:kms"));
-        assert!(holds(condition.clone(), kms.kms_key_id(Some(KEY))), "{condition}");
+        let kms = ConditionValues::new(true).with_server_side_encryption(Some("aws:kms"));
+        assert!(holds(condition.clone(), kms.with_kms_key_id(Some(KEY))), "{condition}");
         assert!(!holds(condition.clone(), kms), "{condition}");
-        assert!(!holds(condition.clone(), ConditionValues::new(true).kms_key_id(Some(KEY))), "{condition}");
-        let other = kms.server_side_encryption(Some("AES256")).kms_key_id(Some(KEY));
+        assert!(!holds(condition.clone(), ConditionValues::new(true).with_kms_key_id(Some(KEY))), "{condition}");
+        let other = kms.with_server_side_encryption(Some("AES256")).with_kms_key_id(Some(KEY));
         assert!(!holds(condition.clone(), other), "{condition}");
     }
 }
@@ -165,13 +165,13 @@ fn the_usual_idioms_deny_what_they_are_written_against() {
     // Encryption has to be asked for.
     let unencrypted = json!({"Null": {W: "true"}});
     assert!(holds(unencrypted.clone(), plain));
-    assert!(!holds(unencrypted, plain.server_side_encryption(Some("AES256"))));
+    assert!(!holds(unencrypted, plain.with_server_side_encryption(Some("AES256"))));
     // No other key than this, where one is named.
     let other_key = json!({"ArnNotEqualsIfExists": {K: KEY}});
-    assert!(!holds(other_key.clone(), plain.kms_key_id(Some(KEY))));
-    assert!(holds(other_key, plain.kms_key_id(Some("arn:aws:kms:eu-central-1:111122223333:key/other"))));
+    assert!(!holds(other_key.clone(), plain.with_kms_key_id(Some(KEY))));
+    assert!(holds(other_key, plain.with_kms_key_id(Some("arn:aws:kms:eu-central-1:111122223333:key/other"))));
     // No customer keys.
     let customer_keys = json!({"Null": {C: "false"}});
-    assert!(holds(customer_keys.clone(), plain.customer_algorithm(Some("AES256"))));
+    assert!(holds(customer_keys.clone(), plain.with_customer_algorithm(Some("AES256"))));
     assert!(!holds(customer_keys, plain));
 }

@@ -13,29 +13,29 @@ const NOW: u64 = 1_772_600_767;
 /// Every fact there is.
 pub(crate) fn all() -> RequestFacts {
     RequestFacts::new()
-        .source_ip("::ffff:203.0.113.7".parse().unwrap())
-        .vpc_source_ip("10.1.2.3".parse().unwrap())
-        .source_vpc("vpc-1")
-        .source_vpce("vpce-1")
-        .principal_org_id("o-1")
-        .principal_arn("arn:aws:iam::111122223333:role/team/writer")
-        .principal_account("111122223333")
-        .principal_type("AssumedRole")
-        .principal_tag("Team", "photos")
-        .resource_tag("class", "5")
-        .resource_account("444455556666")
-        .request_tag("Project", "x")
-        .tag_key("Stage")
-        .user_id("AROA1:one")
-        .user_name("alice")
-        .user_agent("aws-cli/2.17")
-        .referer("https://example.com/a")
-        .time(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))
-        .called_via(["athena.amazonaws.com", "glue.amazonaws.com"])
-        .via_aws_service(true)
-        .source_arn("arn:aws:sns:eu-central-1:111122223333:topic")
-        .source_account("111122223333")
-        .tls_version(1, 2)
+        .with_source_ip("::ffff:203.0.113.7".parse().unwrap())
+        .with_vpc_source_ip("10.1.2.3".parse().unwrap())
+        .with_source_vpc("vpc-1")
+        .with_source_vpce("vpce-1")
+        .with_principal_org_id("o-1")
+        .with_principal_arn("arn:aws:iam::111122223333:role/team/writer")
+        .with_principal_account("111122223333")
+        .with_principal_type("AssumedRole")
+        .with_principal_tag("Team", "photos")
+        .with_resource_tag("class", "5")
+        .with_resource_account("444455556666")
+        .with_request_tag("Project", "x")
+        .with_tag_key("Stage")
+        .with_user_id("AROA1:one")
+        .with_user_name("alice")
+        .with_user_agent("aws-cli/2.17")
+        .with_referer("https://example.com/a")
+        .with_time(SystemTime::UNIX_EPOCH + Duration::from_secs(NOW))
+        .with_called_via(["athena.amazonaws.com", "glue.amazonaws.com"])
+        .with_via_aws_service(true)
+        .with_source_arn("arn:aws:sns:eu-central-1:111122223333:topic")
+        .with_source_account("111122223333")
+        .with_tls_version(1, 2)
 }
 
 /// All of the above under their names.
@@ -72,7 +72,7 @@ pub(crate) const NAMES: &[(&str, &str)] = &[
 
 #[track_caller]
 fn holds(facts: &RequestFacts, operator: &str, key: &str, values: &Value) -> bool {
-    let values_of = ConditionValues::new(true).facts(facts);
+    let values_of = ConditionValues::new(true).with_facts(facts);
     is_about(json!({"Condition": {operator: {key: values}}}), Ask { values: values_of, ..Ask::new("s3:PutObject") })
 }
 
@@ -192,21 +192,21 @@ fn a_deny_with_a_negated_operator_denies_where_the_host_gives_no_value() {
 #[test]
 fn what_cdk_and_the_services_guides_write_is_understood() {
     let tls = json!({"NumericLessThan": {"s3:TlsVersion": 1.2}});
-    let old = RequestFacts::new().tls_version(1, 1);
+    let old = RequestFacts::new().with_tls_version(1, 1);
     for (facts, denied) in [(&old, true), (&all(), false), (&RequestFacts::new(), false)] {
-        let values = ConditionValues::new(true).facts(facts);
+        let values = ConditionValues::new(true).with_facts(facts);
         assert_eq!(is_about(json!({"Condition": tls}), Ask { values, ..Ask::new("s3:GetObject") }), denied);
     }
     let logs = json!({"Principal": {"Service": "logging.s3.amazonaws.com"}, "Condition": {
         "ArnLike": {"aws:SourceArn": "arn:aws:s3:::source"}, "StringEquals": {"aws:SourceAccount": "111122223333"}}});
     let service = RequestFacts::new()
-        .service_principal("logging.s3.amazonaws.com")
-        .source_arn("arn:aws:s3:::source")
-        .source_account("111122223333");
-    let values = ConditionValues::new(true).facts(&service);
+        .with_service_principal("logging.s3.amazonaws.com")
+        .with_source_arn("arn:aws:s3:::source")
+        .with_source_account("111122223333");
+    let values = ConditionValues::new(true).with_facts(&service);
     assert!(is_about(logs.clone(), Ask { principal: None, values, ..Ask::new("s3:PutObject") }));
-    let other = service.clone().service_principal("delivery.logs.amazonaws.com");
-    let values = ConditionValues::new(true).facts(&other);
+    let other = service.clone().with_service_principal("delivery.logs.amazonaws.com");
+    let values = ConditionValues::new(true).with_facts(&other);
     assert!(!is_about(logs.clone(), Ask { principal: None, values, ..Ask::new("s3:PutObject") }));
     // An ARN that looks like a service is none.
     let values = ConditionValues::new(true);
@@ -217,12 +217,12 @@ fn what_cdk_and_the_services_guides_write_is_understood() {
 fn a_requester_is_all_that_the_host_says_of_it() {
     let canonical = "79a59df900b949e55d96a1e698fbacedfd6e09d98eacf8f8d5218e7cd47ef2be";
     let provider = "arn:aws:iam::111122223333:saml-provider/corp";
-    let facts = RequestFacts::new().canonical_user(canonical).federated_provider(provider);
+    let facts = RequestFacts::new().with_canonical_user(canonical).with_federated_provider(provider);
     let of = |principal: Value, facts: &RequestFacts| {
-        let values = ConditionValues::new(true).facts(facts);
+        let values = ConditionValues::new(true).with_facts(facts);
         is_about(json!({"Principal": principal}), Ask { values, ..Ask::new("s3:GetObject") })
     };
-    let other = RequestFacts::new().federated_provider("accounts.google.com");
+    let other = RequestFacts::new().with_federated_provider("accounts.google.com");
     for (principal, expected, expected_of_other) in [
         (json!({"CanonicalUser": canonical}), true, false),
         (json!({"Federated": provider}), true, false),

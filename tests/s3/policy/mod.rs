@@ -30,7 +30,7 @@ fn both_documents_of_the_services_guide_deny_every_put_that_does_not_ask_for_aes
         ];
         for (header, verdict) in headers {
             for secure in [true, false] {
-                let values = ConditionValues::new(secure).server_side_encryption(header);
+                let values = ConditionValues::new(secure).with_server_side_encryption(header);
                 for principal in [None, Some(ALICE)] {
                     let ask = Ask { principal, resource: &object, values, ..Ask::new("s3:PutObject") };
                     assert_eq!(ask.of(&policy), verdict, "{header:?} {principal:?} {secure}");
@@ -44,7 +44,7 @@ fn both_documents_of_the_services_guide_deny_every_put_that_does_not_ask_for_aes
             }
         }
         // A request for SSE-C does not name AES256 in this header.
-        let values = ConditionValues::new(true).customer_algorithm(Some("AES256"));
+        let values = ConditionValues::new(true).with_customer_algorithm(Some("AES256"));
         let ask = Ask { resource: &object, values, ..Ask::new("s3:PutObject") };
         assert_eq!(ask.of(&policy), Verdict::Deny);
     }
@@ -75,7 +75,7 @@ fn the_https_policy_denies_what_comes_in_the_clear_and_nothing_else() {
 fn an_evaluation_allocates_nothing() {
     let policy = policy(kit::FIVE);
     let key = "arn:aws:kms:eu-central-1:111122223333:key/1";
-    let values = ConditionValues::new(true).server_side_encryption(Some("aws:kms")).kms_key_id(Some(key));
+    let values = ConditionValues::new(true).with_server_side_encryption(Some("aws:kms")).with_kms_key_id(Some(key));
     let ask = Ask { values, ..Ask::new("s3:PutObject") };
     let counted = allocation_counter::measure(|| assert_eq!(ask.of(&policy), Verdict::Allow));
     assert_eq!(counted.count_total, 0);
@@ -98,9 +98,9 @@ fn condition_values_are_given_out_by_key_as_the_request_has_them() {
     let none = ConditionValues::new(false);
     assert_eq!(none.iter().collect::<Vec<_>>(), [(&ConditionKey::SecureTransport, "false")]);
     let all = ConditionValues::new(true)
-        .server_side_encryption(Some("aws:kms"))
-        .kms_key_id(Some(""))
-        .customer_algorithm(Some("AES256"));
+        .with_server_side_encryption(Some("aws:kms"))
+        .with_kms_key_id(Some(""))
+        .with_customer_algorithm(Some("AES256"));
     let values = ["aws:kms", "", "AES256", "true"];
     assert_eq!(all.iter().collect::<Vec<_>>(), keys.iter().zip(values).collect::<Vec<_>>());
     for ((key, name), value) in keys.iter().zip(names).zip(values) {
@@ -118,7 +118,7 @@ fn condition_values_are_given_out_by_key_as_the_request_has_them() {
 #[test]
 fn every_fact_of_a_host_is_given_out_under_the_name_that_policies_have_for_it() {
     let facts = facts::all();
-    let values = ConditionValues::new(true).facts(&facts);
+    let values = ConditionValues::new(true).with_facts(&facts);
     let given: Vec<(String, &str)> = values.iter().map(|(key, value)| (key.to_string(), value)).collect();
     for (name, value) in facts::NAMES {
         assert!(given.contains(&((*name).to_owned(), value)), "{name} {value}: {given:?}");

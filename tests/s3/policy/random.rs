@@ -181,28 +181,28 @@ struct Request {
 
 impl Request {
     fn values(&self) -> ConditionValues<'_> {
-        let values = ConditionValues::new(self.secure).server_side_encryption(self.mode);
-        values.kms_key_id(self.key).customer_algorithm(self.customer).facts(&self.facts)
+        let values = ConditionValues::new(self.secure).with_server_side_encryption(self.mode);
+        values.with_kms_key_id(self.key).with_customer_algorithm(self.customer).with_facts(&self.facts)
     }
 
     fn with_facts(self) -> Self {
         let mut facts = RequestFacts::new();
         if let Some(address) = self.address {
-            facts = facts.source_ip(address.parse().unwrap());
+            facts = facts.with_source_ip(address.parse().unwrap());
         }
         if let Some((major, minor)) = self.version {
-            facts = facts.tls_version(major, minor);
+            facts = facts.with_tls_version(major, minor);
         }
         if let Some(day) = self.day {
-            facts = facts.time(SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400));
+            facts = facts.with_time(SystemTime::UNIX_EPOCH + Duration::from_secs(day * 86_400));
         }
         if let Some(tag) = self.tag {
-            facts = facts.principal_tag("t", tag);
+            facts = facts.with_principal_tag("t", tag);
         }
         if let Some(service) = self.service {
-            facts = facts.service_principal(service);
+            facts = facts.with_service_principal(service);
         }
-        Self { facts: self.tag_keys.iter().fold(facts, |facts, name| facts.tag_key(*name)), ..self }
+        Self { facts: self.tag_keys.iter().fold(facts, |facts, name| facts.with_tag_key(*name)), ..self }
     }
 
     fn ask(&self) -> Ask<'_> {
@@ -444,7 +444,7 @@ proptest! {
     #[test]
     fn a_random_pattern_matches_what_the_naive_one_matches(pattern in "[ab*?é]{0,9}", text in "[abé*?]{0,12}") {
         let condition = json!({"StringLike": {W: pattern}});
-        let values = ConditionValues::new(true).server_side_encryption(Some(&text));
+        let values = ConditionValues::new(true).with_server_side_encryption(Some(&text));
         let ask = Ask { values, ..Ask::new("s3:PutObject") };
         prop_assert_eq!(kit::is_about(json!({"Condition": condition}), ask), like(&pattern, &text));
     }
@@ -456,7 +456,7 @@ proptest! {
     ) {
         let pattern = format!("*{}*", parts.join("*"));
         let condition = json!({"StringLike": {W: pattern}});
-        let values = ConditionValues::new(true).server_side_encryption(Some(&text));
+        let values = ConditionValues::new(true).with_server_side_encryption(Some(&text));
         let ask = Ask { values, ..Ask::new("s3:PutObject") };
         prop_assert_eq!(kit::is_about(json!({"Condition": condition}), ask), like(&pattern, &text));
     }

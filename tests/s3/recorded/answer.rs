@@ -2,7 +2,7 @@
 
 use atrest::s3::{
     BucketDefault, Completing, CopySource, EncryptionHeaders, EncryptionRecord, Etag, NewObject, ObjectEncryption,
-    Operation, PartWriting, PolicySource, ReadKind, Reading, S3Error, S3Request, S3Rules, Stored, Transport, Writing,
+    PartWriting, PolicySource, ReadKind, Reading, S3Error, S3Operation, S3Request, S3Rules, Stored, Transport, Writing,
 };
 use atrest::{Envelope, ModeId, PartNumber, Rewrap};
 use http::{HeaderMap, HeaderName, HeaderValue};
@@ -65,26 +65,26 @@ impl<'a> Asked<'a> {
         })
     }
 
-    fn answer(&self) -> Result<(Operation, Outcome), String> {
+    fn answer(&self) -> Result<(S3Operation, Outcome), String> {
         Ok(match &*self.case.op {
-            "PutObject" => (Operation::PutObject, self.write(NewObject::Put)),
-            "PostObject" => (Operation::PostObject, self.write(NewObject::Post)),
-            "CreateMultipartUpload" => (Operation::CreateMultipartUpload, self.begin()),
-            "CopyObject" => (Operation::CopyObject, self.copy()),
-            "UploadPart" => (Operation::UploadPart, self.part()),
-            "UploadPartCopy" => (Operation::UploadPartCopy, self.part_copy()),
-            "CompleteMultipartUpload" => (Operation::CompleteMultipartUpload, self.complete()),
-            "GetObject" => (Operation::GetObject, self.read(ReadKind::Get)),
-            "HeadObject" => (Operation::HeadObject, self.read(ReadKind::Head)),
-            "GetObjectAttributes" => (Operation::GetObjectAttributes, self.read(ReadKind::Attributes)),
-            "UpdateObjectEncryption" => (Operation::UpdateObjectEncryption, self.update()),
-            "PutBucketEncryption" => (Operation::Other, self.put_configuration()),
-            "GetBucketEncryption" => (Operation::Other, self.configuration(&self.bucket)),
+            "PutObject" => (S3Operation::PutObject, self.write(NewObject::Put)),
+            "PostObject" => (S3Operation::PostObject, self.write(NewObject::Post)),
+            "CreateMultipartUpload" => (S3Operation::CreateMultipartUpload, self.begin()),
+            "CopyObject" => (S3Operation::CopyObject, self.copy()),
+            "UploadPart" => (S3Operation::UploadPart, self.part()),
+            "UploadPartCopy" => (S3Operation::UploadPartCopy, self.part_copy()),
+            "CompleteMultipartUpload" => (S3Operation::CompleteMultipartUpload, self.complete()),
+            "GetObject" => (S3Operation::GetObject, self.read(ReadKind::Get)),
+            "HeadObject" => (S3Operation::HeadObject, self.read(ReadKind::Head)),
+            "GetObjectAttributes" => (S3Operation::GetObjectAttributes, self.read(ReadKind::Attributes)),
+            "UpdateObjectEncryption" => (S3Operation::UpdateObjectEncryption, self.update()),
+            "PutBucketEncryption" => (S3Operation::Other, self.put_configuration()),
+            "GetBucketEncryption" => (S3Operation::Other, self.configuration(&self.bucket)),
             "DeleteBucketEncryption" => {
                 let after = self.rules.delete_bucket_encryption(&self.bucket);
-                (Operation::Other, Ok(Answer { configuration: self.shown(&after), ..Answer::default() }))
+                (S3Operation::Other, Ok(Answer { configuration: self.shown(&after), ..Answer::default() }))
             }
-            "EtagOfParts" => (Operation::Other, Ok(self.etag_of_parts()?)),
+            "EtagOfParts" => (S3Operation::Other, Ok(self.etag_of_parts()?)),
             other => return Err(format!("the operation {other}")),
         })
     }

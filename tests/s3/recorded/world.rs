@@ -35,7 +35,7 @@ impl World {
     pub(crate) fn new(bucket_keys: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let owner = Requester::new(PRINCIPAL);
-        let kms = EmbeddedKms::at(directory.path().join("kms"))
+        let kms = EmbeddedKms::builder(directory.path().join("kms"))
             .region_and_account("us-east-1", "111111111111")
             .create(&RootKey::generate().unwrap(), owner.clone())
             .unwrap();
@@ -62,7 +62,7 @@ impl World {
             Some("ceph") => Profile::CephTests,
             _ => Profile::Amazon,
         };
-        S3Rules::new().profile(profile).apply_bucket_keys(self.bucket_keys)
+        S3Rules::new().with_profile(profile).with_bucket_keys(self.bucket_keys)
     }
 
     /// Puts the key `app` into a state while something is done.
@@ -151,7 +151,7 @@ impl World {
         let caller = Self::caller(Transport::Secure);
         let request = S3Request::new(headers, caller, self.resource(), BucketDefault::Absent, PolicySource::Unasked);
         let new = if upload { NewObject::Multipart { checksum_algorithm: false } } else { NewObject::Put };
-        let rules = S3Rules::new().apply_bucket_keys(self.bucket_keys);
+        let rules = S3Rules::new().with_bucket_keys(self.bucket_keys);
         let decision = rules.decide_write(&request, new).map_err(|error| error.to_string())?;
         let encryption = match decision.writing {
             Writing::Unencrypted(record) => return Ok(Stored::recorded(again(&record))),

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
-    Encrypted, EncryptionContext, Error, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest,
-    KeyringFile, ObjectName, RootKey, Sse, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    Encrypted, EncryptionContext, Error, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring,
+    ObjectName, RootKey, Sse, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 
 use crate::failure::{About, Failure, Outcome};
@@ -53,7 +53,7 @@ impl FileKms {
                 "not a name for a KMS key (lower-case letters, digits, - and _, at most 64): {name:?}"
             )));
         }
-        KeyringFile::create_blocking(self.key_file(name), &self.root_key).about(format!("{ID_PREFIX}{name}"))?;
+        Keyring::create_blocking(self.key_file(name), &self.root_key).about(format!("{ID_PREFIX}{name}"))?;
         Ok(format!("{ID_PREFIX}{name}"))
     }
 
@@ -81,7 +81,7 @@ impl FileKms {
             return Err(refuse(KeyProviderErrorKind::NotFound));
         }
         // The file exists, so a failure to open it is the fault of the service, not of the caller.
-        let sse = KeyringFile::open_blocking(&path, &self.root_key)
+        let sse = Keyring::open_blocking(&path, &self.root_key)
             .and_then(|keyring| Sse::builder().keyring(keyring).build())
             .map_err(|error| refuse(KeyProviderErrorKind::Unavailable).with_source(error))?;
         Ok((format!("{ID_PREFIX}{name}"), sse))
@@ -129,7 +129,7 @@ fn wrapped_key_name(key_id: &str, context: &EncryptionContext) -> atrest::Result
             encoded.extend_from_slice(text.as_bytes());
         }
     }
-    ObjectName::new("wrapped-keys", encoded)?.realm(key_id)
+    ObjectName::new("wrapped-keys", encoded)?.with_realm(key_id)
 }
 
 /// The key name that an id or an alias refers to.

@@ -15,7 +15,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use atrest::{Keyring, KeyringFile, KmsKeys, RootKey, Sse};
+use atrest::{Keyring, KmsKeys, RootKey, Sse};
 
 use crate::failure::{About, Failure, Outcome};
 use crate::store::StoreOptions;
@@ -64,7 +64,7 @@ impl Kms {
         match kind {
             KmsKind::Files => {
                 FileKms::create(&store.join("kms"))?;
-                Ok(KeyringFile::create_blocking(keys.join("master.atrest"), &root_key)?.key_id().to_owned())
+                Ok(Keyring::create_blocking(keys.join("master.atrest"), &root_key)?.key_id().to_owned())
             }
             KmsKind::Embedded => Embedded::create(&keys, &root_key),
         }
@@ -82,7 +82,7 @@ impl Kms {
             }
             KmsKind::Files => {
                 let keyring_file = keys.join("master.atrest");
-                let keyring = KeyringFile::at(&keyring_file).key_id(id).open_expecting_blocking(&root_key);
+                let keyring = Keyring::builder(&keyring_file).key_id(id).open_blocking(&root_key);
                 let keyring = keyring.about(keyring_file.display())?;
                 Ok(Self::Files { keyring, kms: Arc::new(FileKms::open(store.join("kms"))?) })
             }

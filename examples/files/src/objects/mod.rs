@@ -96,7 +96,7 @@ impl Objects {
         for directory in [&objects.records, &objects.bodies, &objects.uploads, &objects.tmp] {
             fs::create_dir(directory)?;
         }
-        File::create_new(&objects.lock)?;
+        File::create(&objects.lock)?;
         Ok(())
     }
 
@@ -232,7 +232,7 @@ impl Objects {
     fn create_temporary(&self) -> Outcome<NewBody> {
         let name = BodyName::random()?;
         let path = self.tmp.join(name.as_str());
-        let file = File::create_new(&path)?;
+        let file = File::create(&path)?;
         let new = NewBody { name, path, file };
         new.file.lock()?;
         reach(Step::TemporaryMade);

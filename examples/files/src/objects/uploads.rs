@@ -58,11 +58,11 @@ impl Objects {
         let directory = self.uploads.join(id.as_str());
         fs::create_dir(&directory)?;
         reach(Step::UploadMade);
-        let lock = File::create_new(directory.join("lock"))?;
+        let lock = File::create(directory.join("lock"))?;
         lock.lock()?;
         let body = directory.join("body");
         fs::create_dir(&body)?;
-        let receipts = Mutex::new(File::create_new(directory.join("receipts"))?);
+        let receipts = Mutex::new(File::create(directory.join("receipts"))?);
         let upload = NewUpload { id, directory, body, receipts, _lock: lock };
         let record = UploadRecord { name: name.to_owned(), envelope: envelope()?.encode() };
         self.replace_file(&upload.directory.join("upload"), record.encode().as_bytes())?;
@@ -136,7 +136,7 @@ impl Objects {
 impl NewUpload {
     /// Creates a file for a part's stored bytes.
     pub(crate) fn part_file(&self, number: PartNumber) -> Outcome<File> {
-        Ok(File::create_new(self.body.join(part_name(number)))?)
+        Ok(File::create(self.body.join(part_name(number)))?)
     }
 
     /// Records the receipt of a part. From then on the part counts.
@@ -173,7 +173,7 @@ impl NewUpload {
 
     /// Stores the manifest beside the parts. After that, everything that the commit needs is complete and synced.
     pub(crate) fn add_manifest(&self, manifest: &[u8]) -> Outcome<()> {
-        let mut file = File::create_new(self.body.join(MANIFEST))?;
+        let mut file = File::create(self.body.join(MANIFEST))?;
         file.write_all(manifest)?;
         file.sync_all()?;
         sync_directory(&self.body)?;

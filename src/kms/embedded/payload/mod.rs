@@ -15,12 +15,12 @@ use zeroize::Zeroizing;
 use super::key::{self, KeyOrigin, StoredState};
 use super::policy::{KeyPolicy, Requesters};
 use super::quota::Quota;
-use super::state::{self, State};
+use super::state::{self, StoreState};
 use crate::crypto::Generator;
 use crate::error::{Result, SealedFileError};
 use crate::keys::RootKey;
-use crate::keys::keyring_state::{State as KeyringState, Version as MasterVersion, VersionState};
-use crate::keys::sealed_file::{self, Kind};
+use crate::keys::keyring_state::{KeyringState, MasterVersion, VersionState};
+use crate::keys::sealed_file::{self, SealedFileKind};
 use crate::object::Requester;
 use crate::secret::{MasterKey, Secret};
 use text::{Id, JsonObject, KeyText, each_once, name, present, written_len};
@@ -28,12 +28,12 @@ use text::{Id, JsonObject, KeyText, each_once, name, present, written_len};
 const VERSION: u32 = 1;
 
 /// Seals a key store under a fresh salt.
-pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
+pub(super) fn seal(state: &StoreState, root_key: &RootKey, generator: &Generator) -> Result<Vec<u8>> {
     let payload = Payload::of(state);
     // The length is computed first: a buffer that grows leaves copies of its content in memory.
     let mut text = Zeroizing::new(Vec::with_capacity(written_len(&payload)));
     serde_json::to_writer(&mut *text, &payload).expect("numbers, texts and lists are JSON");
-    sealed_file::seal(Kind::KeyStore, root_key, &Generator::default(), &text)
+    sealed_file::seal(SealedFileKind::KeyStore, root_key, generator, &text)
 }
 
 /// Opens a sealed key store.
@@ -41,8 +41,8 @@ pub(super) fn seal(state: &State, root_key: &RootKey) -> Result<Vec<u8>> {
 /// # Errors
 ///
 /// The errors of opening a sealed file; a payload that breaks a rule of the manual is malformed.
-pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<State> {
-    let text = sealed_file::open(Kind::KeyStore, root_key, sealed)?;
+pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<StoreState> {
+    let text = sealed_file::open(SealedFileKind::KeyStore, root_key, sealed)?;
     let JsonObject(payload): JsonObject<Payload> = serde_json::from_slice(&text).map_err(|_| refused(&text))?;
     Ok(payload.state()?)
 }
@@ -180,7 +180,7 @@ enum Origin {
 }
 
 impl Payload {
-    fn of(state: &State) -> Self {
+    fn of(state: &StoreState) -> Self {
         let keyring = &state.keyring;
         Self {
             version: VERSION,
@@ -206,7 +206,7 @@ impl Payload {
         }
     }
 
-    fn state(self) -> Result<State, SealedFileError> {
+    fn state(self) -> Result<StoreState, SealedFileError> {
         if self.version != VERSION {
             return Err(UNSUPPORTED);
         }
@@ -214,7 +214,7 @@ impl Payload {
         let broken = state::check_owner(&owner).and(state::check_account(&self.region, &self.account));
         broken.map_err(|_| malformed("its owner, region or account"))?;
         let JsonObject(keyring) = self.keyring;
-        let mut state = State {
+        let mut state = StoreState {
             id: self.id.0,
             generation: self.generation,
             written: self.written,
@@ -269,7 +269,7 @@ impl KeyringVersion {
 }
 
 impl Key {
-    fn of(key: &key::Key) -> Self {
+    fn of(key: &key::KmsKey) -> Self {
         let (state, deletion) = match key.state {
             StoredState::Enabled => (KeyState::Enabled, None),
             StoredState::Disabled => (KeyState::Disabled, None),
@@ -289,7 +289,7 @@ impl Key {
         }
     }
 
-    fn key(self, state: &State) -> Result<key::Key, SealedFileError> {
+    fn key(self, state: &StoreState) -> Result<key::KmsKey, SealedFileError> {
         let key_state = match (self.state, self.deletion) {
             (KeyState::Enabled, None) => StoredState::Enabled,
             (KeyState::Disabled, None) => StoredState::Disabled,
@@ -305,7 +305,7 @@ impl Key {
         if !ascending || versions.first().is_none_or(|version| version.number == 0) {
             return Err(malformed("the versions of a key"));
         }
-        Ok(key::Key {
+        Ok(key::KmsKey {
             id: self.id.0,
             arn: state.arn(&format!("key/{}", self.id.0)).into(),
             created: self.created,
@@ -347,7 +347,7 @@ impl Policy {
 }
 
 impl KeyVersion {
-    fn of(version: &key::Version) -> Self {
+    fn of(version: &key::KmsKeyVersion) -> Self {
         let origin = match version.origin {
             KeyOrigin::Generated => Origin::Generated,
             KeyOrigin::Imported => Origin::Imported,
@@ -355,12 +355,12 @@ impl KeyVersion {
         Self { number: version.number, created: version.created, origin, key: KeyText(version.material.clone()) }
     }
 
-    fn version(self) -> key::Version {
+    fn version(self) -> key::KmsKeyVersion {
         let origin = match self.origin {
             Origin::Generated => KeyOrigin::Generated,
             Origin::Imported => KeyOrigin::Imported,
         };
-        key::Version { number: self.number, created: self.created, origin, material: self.key.0 }
+        key::KmsKeyVersion { number: self.number, created: self.created, origin, material: self.key.0 }
     }
 }
 

@@ -56,7 +56,7 @@ pub(super) fn restore(from: &Backup, options: &StoreOptions, out: &mut impl Writ
     let backup = fs::read(&from.file).about(from.file.display())?;
 
     let beside = tempfile::Builder::new().prefix(".restored-").tempdir_in(&keys)?;
-    let kms = EmbeddedKms::at(kms_file(beside.path())).store_id(config.keys_id).audit(trail_of(&keys)?);
+    let kms = EmbeddedKms::builder(kms_file(beside.path())).store_id(config.keys_id).audit(trail_of(&keys)?);
     let kms = kms.restore(&backup, &backup_key, &root_key).about(from.file.display())?;
     let passed_over = raise_next_version(&kms.keyring(), options.directory())?;
     drop(kms);

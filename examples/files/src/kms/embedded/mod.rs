@@ -41,14 +41,14 @@ pub(crate) struct Embedded {
 impl Embedded {
     /// Creates the key store. Returns its id.
     pub(crate) fn create(keys: &Path, root_key: &RootKey) -> Outcome<String> {
-        let kms = EmbeddedKms::at(kms_file(keys)).audit(trail_of(keys)?);
+        let kms = EmbeddedKms::builder(kms_file(keys)).audit(trail_of(keys)?);
         Ok(kms.create(root_key, Requester::new(OWNER))?.store_id())
     }
 
     pub(crate) fn open(keys: &Path, id: &str, root_key: &RootKey, requester: Option<&str>) -> Outcome<Self> {
         // One trail records the operations of the KMS and on objects.
         let (file, trail) = (kms_file(keys), trail_of(keys)?);
-        let kms = EmbeddedKms::at(&file).store_id(id).audit(trail.clone()).open(root_key);
+        let kms = EmbeddedKms::builder(&file).store_id(id).audit(trail.clone()).open(root_key);
         let kms = kms.map_err(or_in_use).about(file.display())?;
         let requester = Requester::new(requester.unwrap_or(OWNER));
         Ok(Self { keyring: kms.keyring(), kms, trail, log: log_file(keys), requester })
@@ -93,7 +93,7 @@ fn log_file(keys: &Path) -> PathBuf {
 /// An audit trail that is required: an operation that cannot be recorded fails.
 fn trail_of(keys: &Path) -> Outcome<AuditTrail> {
     let log = log_file(keys);
-    let sink = JsonLines::at(&log).open().map_err(or_in_use).about(log.display())?;
+    let sink = JsonLines::builder(&log).open().map_err(or_in_use).about(log.display())?;
     Ok(AuditTrail::new(Arc::new(sink)))
 }
 

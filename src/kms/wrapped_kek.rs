@@ -4,10 +4,10 @@
 //! 0x01 || u32 key version || salt(32) || AES-256-GCM(k, n, KEK)
 //! ```
 
-use super::EncryptionContext;
 use crate::codec::ByteReader;
 use crate::crypto::{Backend, Crypto, Generator, OneShot, Prk, TAG_LEN, label};
 use crate::error::{Error, Result};
+use crate::keys::EncryptionContext;
 use crate::secret::{KEY_LEN, KeyEncryptionKey, Secret};
 
 const FORMAT: u8 = 1;

@@ -17,7 +17,7 @@ macro_rules! operations {
             /// Every operation there is.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            pub(super) fn event_name(self) -> &'static str {
+            pub(crate) fn event_name(self) -> &'static str {
                 match self {
                     $(Self::$name => $event,)*
                 }
@@ -138,7 +138,7 @@ impl AuditOperation {
 
     /// Whether a KMS does it by itself, without a request.
     #[cfg(feature = "audit-json")]
-    pub(super) fn is_by_itself(self) -> bool {
+    pub(crate) fn is_by_itself(self) -> bool {
         matches!(self, Self::DeleteKey | Self::RotateKeyByAge)
     }
 }

@@ -44,7 +44,7 @@ impl LogFile {
     }
 
     /// Opens the file again where the path no longer leads to it.
-    fn settle(&mut self) -> io::Result<()> {
+    fn follow_path(&mut self) -> io::Result<()> {
         match &mut self.current {
             Some(current) if leads_to(&self.given, &current.file) => current.tail.catch_up(&mut current.file),
             _ => self.reopen(),
@@ -116,7 +116,7 @@ impl LogFile {
 impl Log for LogFile {
     fn append(&mut self, lines: &[Vec<u8>], sync: bool) -> io::Result<()> {
         for _ in 0..ATTEMPTS {
-            self.settle()?;
+            self.follow_path()?;
             if self.write(lines, sync)? {
                 return Ok(());
             }

@@ -3,9 +3,10 @@
 use std::fmt;
 use std::future::ready;
 
-use super::{AuditEvent, AuditFuture, AuditSink, names};
+use super::names;
 use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
+use crate::trail::{AuditEvent, AuditFuture, AuditSink};
 
 /// Gives every event to `tracing`, with the target `atrest::audit`: at level INFO what was done, at WARN what was
 /// refused. Never fails.
@@ -39,8 +40,8 @@ impl AuditSink for TracingSink {
             name.filter(|name| !name.is_empty()).map(|name| names::text(name, encoded).into_owned())
         };
         let (bucket, key) = (text(named.map(ObjectName::bucket)), text(named.map(ObjectName::key)));
-        let realm = text(named.map(ObjectName::realm_bytes));
-        let version_id = text(named.map(ObjectName::version_id_bytes));
+        let realm = text(named.map(ObjectName::realm));
+        let version_id = text(named.map(ObjectName::version_id));
         let (source_bucket, source_key) = (text(source.map(ObjectName::bucket)), text(source.map(ObjectName::key)));
         let parameters = Some(event.parameters()).filter(|parameters| !parameters.is_empty());
         macro_rules! emit {

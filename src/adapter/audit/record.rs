@@ -9,12 +9,13 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use serde::{Serialize, Serializer};
 use uuid::Builder;
 
-use super::{AuditEvent, names};
+use super::names;
 use crate::crypto::Generator;
 use crate::envelope::ModeId;
 use crate::error::{CustomerKeyError, Error, IoError, KeyProviderErrorKind as Kind, KeyStoreError, PartError, Result};
 use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
+use crate::trail::AuditEvent;
 
 /// The version of CloudTrail's records that this is the shape of.
 const EVENT_VERSION: &str = "1.11";
@@ -239,8 +240,8 @@ impl<'a> Names<'a> {
         Some(Self {
             bucket_name: text(object.bucket())?,
             key: text(object.key())?,
-            version_id: text(object.version_id_bytes()),
-            realm: text(object.realm_bytes()),
+            version_id: text(object.version_id()),
+            realm: text(object.realm()),
         })
     }
 }

@@ -3,9 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::{AuditEvent, AuditOperation, AuditTrail};
+use crate::clock::Clock;
 use crate::error::Result;
 use crate::keys::Keyring;
 use crate::keys::keyring_record::{KeyringRecord, Recorder};
@@ -27,9 +27,9 @@ impl AuditTrail {
     /// # let path = directory.path().join("keyring.atrest");
     /// use std::sync::Arc;
     /// use atrest::audit::{AuditOperation, AuditTrail, MemorySink};
-    /// use atrest::{KeyringFile, Requester, RootKey};
+    /// use atrest::{Keyring, Requester, RootKey};
     ///
-    /// let keyring = KeyringFile::create_blocking(path, &RootKey::generate()?)?;
+    /// let keyring = Keyring::create_blocking(path, &RootKey::generate()?)?;
     /// let sink = Arc::new(MemorySink::new());
     /// AuditTrail::new(sink.clone()).record_changes_of(&keyring, Requester::new("operator"));
     ///
@@ -38,18 +38,19 @@ impl AuditTrail {
     /// # Ok(()) }
     /// ```
     pub fn record_changes_of(&self, keyring: &Keyring, requester: Requester) {
-        keyring.record_changes(Arc::new(Trailed { trail: self.clone(), requester }));
+        keyring.record_changes(Arc::new(Trailed { trail: self.clone(), requester, clock: keyring.sources().clock }));
     }
 }
 
 struct Trailed {
     trail: AuditTrail,
     requester: Requester,
+    clock: Arc<dyn Clock>,
 }
 
 impl Recorder for Trailed {
     fn record(&self, record: KeyringRecord) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'static>> {
-        let event = AuditEvent::new(SystemTime::now(), self.requester.clone(), AuditOperation::ChangeKeyring)
+        let event = AuditEvent::new(self.clock.wall(), self.requester.clone(), AuditOperation::ChangeKeyring)
             .with_key(&record.key_id, Some(record.primary))
             .with_parameter("generation", record.generation);
         let differences = record.differences.into_iter();

@@ -9,7 +9,7 @@ use crate::object::{NAME, ObjectName};
 
 /// Whether every name of the object is text.
 pub(super) fn are_text(object: &ObjectName) -> bool {
-    let names = [object.bucket(), object.key(), object.realm_bytes(), object.version_id_bytes()];
+    let names = [object.bucket(), object.key(), object.realm(), object.version_id()];
     names.into_iter().all(|name| str::from_utf8(name).is_ok())
 }
 

@@ -1,52 +1,17 @@
-//! The audit trail: events of what was done with keys and objects and for whom, and of what was refused.
+// Floor 5. May use floors 0 to 4, and no other module of floor 5.
+//! The audit trail: [`AuditTrail`], [`AuditEvent`], [`AuditOperation`], the trait [`AuditSink`] and [`MemorySink`].
 //!
-//! ```
-//! # fn main() -> atrest::Result<()> {
-//! use std::sync::Arc;
-//! use atrest::audit::{AuditOperation, AuditTrail, MemorySink};
-//! use atrest::{Keyring, ObjectName, Requester, Sse, SseS3};
-//!
-//! let sink = Arc::new(MemorySink::new());
-//! let sse = Sse::builder().keyring(Keyring::generate()?).audit(AuditTrail::new(sink.clone())).build()?;
-//!
-//! let alice = sse.requested_by(Requester::new("arn:aws:iam::111122223333:user/alice"));
-//! alice.blocking().encrypt(&ObjectName::new("photos", "cat.jpg")?, SseS3, b"meow")?;
-//!
-//! let events = sink.events();
-//! assert_eq!(events[0].operation(), AuditOperation::EncryptObject);
-//! assert_eq!(events[0].key_version(), Some(1));
-//! assert!(events[0].error().is_none());
-//! # Ok(()) }
-//! ```
-//!
-//! Each object that is encrypted, opened or rewrapped gives one event, and so does each call of a KMS that keeps a
-//! trail, also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The manual's
-//! page [audit](crate::manual::audit) says what each event holds.
-//!
-//! A sink is a trait with one required method. The library has [`MemorySink`]; with the cargo feature `audit-json`
-//! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`, for a
-//! service's own logs.
+//! Sinks in other people's formats are in `adapter/audit`; the public
+//! path of both is `atrest::audit`.
 
 mod event;
-#[cfg(feature = "audit-json")]
-mod json_lines;
 mod keyring_change;
 mod memory;
-#[cfg(any(feature = "audit-json", feature = "tracing"))]
-mod names;
 mod operation;
-#[cfg(feature = "audit-json")]
-mod record;
-#[cfg(feature = "tracing")]
-mod tracing_sink;
 
 pub use event::AuditEvent;
-#[cfg(feature = "audit-json")]
-pub use json_lines::{BlockingJsonLines, Fsync, JsonLines, JsonLinesOptions, JsonLinesStats};
 pub use memory::MemorySink;
 pub use operation::AuditOperation;
-#[cfg(feature = "tracing")]
-pub use tracing_sink::TracingSink;
 
 use std::any::Any;
 use std::fmt;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use crate::error::Said;
 use crate::files::directory_of;
-use crate::keys::file_lock::Lock;
+use crate::keys::file_lock::FileLock;
 
 /// How many links are followed one after the other, as Linux does.
 const MAX_LINKS: usize = 40;
@@ -16,7 +16,7 @@ const MAX_LINKS: usize = 40;
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) path: PathBuf,
-    lock: Lock,
+    lock: FileLock,
     lock_path: PathBuf,
 }
 
@@ -31,7 +31,7 @@ impl Place {
         const HELD: &str = "another process has it open, or this one has it open twice";
         let path = resolved(given)?;
         let lock_path = beside(&path, ".lock")?;
-        match Lock::unless_held(&lock_path)? {
+        match FileLock::unless_held(&lock_path)? {
             Some(lock) => Ok(Self { path, lock, lock_path }),
             None => Err(io::Error::new(ErrorKind::ResourceBusy, Said(HELD))),
         }

@@ -21,9 +21,10 @@ use futures_channel::oneshot;
 use futures_util::FutureExt;
 use pollster::block_on;
 
-use super::{AuditEvent, AuditFuture, AuditSink, record};
+use super::record;
 use crate::crypto::Generator;
 use crate::error::{IoError, Result, Said};
+use crate::trail::{AuditEvent, AuditFuture, AuditSink};
 use log_file::LogFile;
 use queue::{Answer, Queue, Task};
 use stats::Counters;
@@ -57,7 +58,7 @@ pub enum Fsync {
 /// use std::sync::Arc;
 /// use atrest::audit::{AuditTrail, JsonLines};
 ///
-/// let sink = Arc::new(JsonLines::at(path).max_len(64 << 20).open()?);
+/// let sink = Arc::new(JsonLines::builder(path).max_len(64 << 20).open()?);
 /// let trail = AuditTrail::new(sink.clone());
 /// // On SIGHUP, or after the file was moved on purpose:
 /// # let result: std::io::Result<()> =
@@ -66,7 +67,7 @@ pub enum Fsync {
 /// # Ok(()) }
 /// ```
 ///
-/// A thread of the sink's own writes: it takes all events that wait, up to [`max_batch`](JsonLinesOptions::max_batch),
+/// A thread of the sink's own writes: it takes all events that wait, up to [`max_batch`](JsonLinesBuilder::max_batch),
 /// appends them with one call of write, synchronises the file, and then answers all of them. An event that was handed
 /// over is written whether its caller still waits or not.
 ///
@@ -108,9 +109,9 @@ pub struct JsonLines {
     thread: Option<JoinHandle<()>>,
 }
 
-/// How a [`JsonLines`] is opened.
+/// The path and the settings of a [`JsonLines`]. Everything but the path is optional.
 #[derive(Clone, Debug)]
-pub struct JsonLinesOptions {
+pub struct JsonLinesBuilder {
     path: PathBuf,
     fsync: Fsync,
     max_len: Option<u64>,
@@ -119,9 +120,10 @@ pub struct JsonLinesOptions {
 }
 
 impl JsonLines {
-    /// Options of a sink into this file, which is made if it is missing; its directory must exist.
-    pub fn at(path: impl Into<PathBuf>) -> JsonLinesOptions {
-        JsonLinesOptions {
+    /// Returns a builder that opens a sink into this file. The file is created if it is missing; its directory must
+    /// exist.
+    pub fn builder(path: impl Into<PathBuf>) -> JsonLinesBuilder {
+        JsonLinesBuilder {
             path: path.into(),
             fsync: Fsync::default(),
             max_len: None,
@@ -196,7 +198,7 @@ impl BlockingJsonLines<'_> {
     }
 }
 
-impl JsonLinesOptions {
+impl JsonLinesBuilder {
     /// When lines reach the disk; [`Fsync::EveryEvent`] if not given.
     #[must_use]
     pub fn fsync(self, fsync: Fsync) -> Self {

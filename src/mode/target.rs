@@ -1,0 +1,30 @@
+//! [`Target`], the object or the upload that an envelope belongs to.
+
+use crate::error::Result;
+use crate::object::ObjectName;
+
+/// The object or the upload that an envelope belongs to.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) object: &'a ObjectName,
+    pub(crate) upload_id: Option<&'a [u8]>,
+}
+
+impl<'a> Target<'a> {
+    pub(crate) fn object(object: &'a ObjectName) -> Self {
+        Self { object, upload_id: None }
+    }
+
+    pub(crate) fn upload(object: &'a ObjectName, upload_id: &'a [u8]) -> Self {
+        Self { object, upload_id: Some(upload_id) }
+    }
+
+    /// The bytes that bind a wrap to the names.
+    ///
+    /// # Errors
+    ///
+    /// [`Misuse::UploadId`](crate::error::Misuse::UploadId).
+    pub(crate) fn binding(&self) -> Result<Vec<u8>> {
+        self.upload_id.map_or_else(|| Ok(self.object.binding(b"")), |id| self.object.upload_binding(id))
+    }
+}
