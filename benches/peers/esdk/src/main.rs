@@ -12,6 +12,8 @@ use bytes::Bytes;
 use peers_kit::{Entry, Sink, Subject};
 use tokio::runtime::{Builder, Runtime};
 
+const STACK: usize = 4 << 30;
+
 struct Esdk {
     runtime: Runtime,
     client: Client,
@@ -53,7 +55,7 @@ impl Subject for Esdk {
     }
 }
 
-fn main() {
+fn subjects() {
     peers_kit::main(&[
         Entry { name: "aws-esdk", make: |_| Esdk::make(EsdkAlgorithmSuiteId::AlgAes256GcmHkdfSha512CommitKey) },
         Entry {
@@ -61,4 +63,10 @@ fn main() {
             make: |_| Esdk::make(EsdkAlgorithmSuiteId::AlgAes256GcmHkdfSha512CommitKeyEcdsaP384),
         },
     ]);
+}
+
+fn main() {
+    // The SDK recurses once for each frame of 4 KiB: an object of 1 GiB overflows the 8 MiB of a main thread.
+    let thread = std::thread::Builder::new().stack_size(STACK).spawn(subjects).expect("a thread");
+    thread.join().expect("the job was done");
 }

@@ -121,7 +121,7 @@ fn sorted(values: impl Iterator<Item = usize>) -> Vec<usize> {
 /// `1 KiB`, `64 MiB`.
 pub(crate) fn size_name(size: usize) -> String {
     let units = [(1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB")];
-    let unit = units.into_iter().find(|(len, _)| size >= *len && size % len == 0);
+    let unit = units.into_iter().find(|(len, _)| size >= *len && size.is_multiple_of(*len));
     unit.map_or_else(|| format!("{size} B"), |(len, unit)| format!("{} {unit}", size / len))
 }
 
