@@ -34,8 +34,8 @@ struct Point {
 }
 
 /// Measures each case at each of its numbers, up to `most`, in processes of their own.
-pub(crate) fn measure(home: &Path, rounds: usize, most: Option<u64>) -> Result<Growth, Box<dyn Error>> {
-    let program = programs::build_package(home, "growth")?;
+pub(crate) fn measure(home: &Path, rounds: usize, most: Option<u64>, built: bool) -> Result<Growth, Box<dyn Error>> {
+    let program = programs::build_package(home, "growth", built)?;
     let list = String::from_utf8(Command::new(&program).arg("--list").output()?.stdout)?;
     let mut cases = Vec::new();
     for line in list.lines() {

@@ -53,6 +53,9 @@ struct Options {
     /// Programs to leave out: `esdk` alone takes as long to build as all the rest.
     #[arg(long, value_delimiter = ',')]
     without: Vec<String>,
+    /// Takes the programs as they were built last.
+    #[arg(long)]
+    built: bool,
     /// Where results.json, results.md and the charts are written.
     #[arg(long, default_value_os_t = home())]
     out: PathBuf,
@@ -77,7 +80,7 @@ fn compare(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let file = options.out.join("results.json");
     let mut failures = Vec::new();
     if !options.draw {
-        let programs = programs::build(&home(), &options.without)?;
+        let programs = programs::build(&home(), &options.without, options.built)?;
         let (measured, failed) = Plan::new(&programs, options)?.run(&home(), &programs)?;
         std::fs::write(&file, serde_json::to_string_pretty(&measured)? + "\n")?;
         failures = failed;
@@ -94,7 +97,7 @@ fn compare(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
 fn grow(options: &Options) -> Result<ExitCode, Box<dyn Error>> {
     let file = options.out.join("growth.json");
     if !options.draw {
-        let measured = growth::measure(&home(), options.rounds, options.quick.then_some(1 << 20))?;
+        let measured = growth::measure(&home(), options.rounds, options.quick.then_some(1 << 20), options.built)?;
         std::fs::write(&file, serde_json::to_string_pretty(&measured)? + "\n")?;
     }
     let growth = serde_json::from_slice(&std::fs::read(file)?)?;

@@ -31,10 +31,10 @@ pub(crate) struct Program {
 }
 
 /// Builds the programs and asks each for its subjects.
-pub(crate) fn build(home: &Path, without: &[String]) -> Result<Vec<Program>, Box<dyn Error>> {
+pub(crate) fn build(home: &Path, without: &[String], built: bool) -> Result<Vec<Program>, Box<dyn Error>> {
     let mut programs = Vec::new();
     for package in PACKAGES.iter().filter(|package| !without.iter().any(|name| name == *package)) {
-        let path = build_package(home, package)?;
+        let path = build_package(home, package, built)?;
         let list = Command::new(&path).arg("--list").output()?;
         let subjects = String::from_utf8(list.stdout)?.lines().map(str::to_owned).collect();
         programs.push(Program { path, subjects });
@@ -42,17 +42,31 @@ pub(crate) fn build(home: &Path, without: &[String]) -> Result<Vec<Program>, Box
     Ok(programs)
 }
 
-/// Builds one package, and gives the path of its program.
-pub(crate) fn build_package(home: &Path, package: &str) -> Result<PathBuf, Box<dyn Error>> {
-    eprintln!("building {package}");
+/// Builds one package unless it is built, and gives the path of its program.
+pub(crate) fn build_package(home: &Path, package: &str, built: bool) -> Result<PathBuf, Box<dyn Error>> {
     let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| home.join("target"), PathBuf::from);
+    let program = target.join("release").join(format!("peers-{package}"));
+    if built {
+        return Ok(program);
+    }
+    eprintln!("building {package}");
     let manifest = home.join(package).join("Cargo.toml");
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     cargo.args(["build", "--release", "--quiet", "--manifest-path"]).arg(manifest);
+    // `cargo run` has set these for the runner; build scripts that watch them would run again, and all that needs them.
+    for (name, _) in std::env::vars_os().filter(|(name, _)| is_of_a_package(&name.to_string_lossy())) {
+        cargo.env_remove(name);
+    }
     if !cargo.arg("--target-dir").arg(&target).status()?.success() {
         return Err(format!("{package} does not build").into());
     }
-    Ok(target.join("release").join(format!("peers-{package}")))
+    Ok(program)
+}
+
+fn is_of_a_package(name: &str) -> bool {
+    ["CARGO_PKG_", "CARGO_MANIFEST_", "CARGO_BIN_", "CARGO_CRATE_", "CARGO_PRIMARY_"]
+        .iter()
+        .any(|start| name.starts_with(start))
 }
 
 impl Program {
