@@ -23,8 +23,8 @@ use crate::error::{Misuse, PartError, Result};
 ///
 /// # Security
 ///
-/// Set a [realm](Self::with_realm) if a bucket name can later belong to another owner, or if the same keys serve more than
-/// one store.
+/// Set a [realm](Self::with_realm) if a bucket name can later belong to another owner, or if the same keys serve more
+/// than one store.
 ///
 /// Spec: manual, format, "Name binding".
 #[derive(Clone, PartialEq, Eq, Hash)]

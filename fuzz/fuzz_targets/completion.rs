@@ -25,7 +25,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn run(bytes: &[u8]) -> Option<()> {
     let mut input = Input(bytes);
     let kind = input.u8()? % 3;
-    let backend = if input.u8()? & 1 == 0 { Backend::AwsLc } else { Backend::RustCrypto };
+    let backend = atrest_fuzz::backend(input.u8()?);
     let customer_key = input.array::<32>()?;
     let [realm, bucket, key, version_id] =
         [input.prefixed()?, input.prefixed()?, input.prefixed()?, input.prefixed()?].map(<[u8]>::to_vec);

@@ -26,7 +26,7 @@ fuzz_target!(|bytes: &[u8]| {
 fn run(bytes: &[u8]) -> Option<()> {
     let mut input = Input(bytes);
     let switches = input.u8()?;
-    let backend = if switches & 1 == 0 { Backend::AwsLc } else { Backend::RustCrypto };
+    let backend = atrest_fuzz::backend(switches >> 2);
     let write = write(switches & 2 == 2);
     match input.u8()? % 5 {
         0 => manifest(&write, backend, input.0),

@@ -10,7 +10,7 @@ use std::mem::discriminant;
 
 use atrest::error::Misuse;
 use atrest::{
-    Backend, CustomerKey, Decryptor, Encrypted, Envelope, Error, ModeId, ObjectName, PlaintextReader, Unlock,
+    CustomerKey, Decryptor, Encrypted, Envelope, Error, ModeId, ObjectName, PlaintextReader, Unlock,
 };
 use atrest_fuzz::{Input, Pieces, sse};
 use libfuzzer_sys::fuzz_target;
@@ -21,7 +21,7 @@ fuzz_target!(|bytes: &[u8]| {
 
 fn run(bytes: &[u8]) -> Option<()> {
     let mut input = Input(bytes);
-    let backend = if input.u8()? & 1 == 0 { Backend::AwsLc } else { Backend::RustCrypto };
+    let backend = atrest_fuzz::backend(input.u8()?);
     let pieces = input.u8()?;
     let [realm, bucket, key, version_id] = [input.prefixed()?, input.prefixed()?, input.prefixed()?, input.prefixed()?];
     let object = if bucket.is_empty() {

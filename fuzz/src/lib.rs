@@ -33,6 +33,12 @@ pub fn sse(backend: Backend, key_id: &str, version: u32, master_key: [u8; 32], k
     Some(sse.expect("nothing is missing"))
 }
 
+/// Returns one of the available backends, chosen by a number.
+pub fn backend(number: u8) -> Backend {
+    let available: Vec<_> = Backend::available().collect();
+    available[usize::from(number) % available.len()]
+}
+
 /// One of S3's encryption headers, by a number; others mean that there are no more.
 pub fn encryption_header(number: u8) -> Option<&'static str> {
     use atrest::s3::names;

@@ -5,6 +5,12 @@ use aws_lc_rs::hmac;
 use zeroize::Zeroizing;
 
 use super::NONCE_LEN;
+use super::aead::Cipher;
+
+/// AWS-LC chooses its code by processor and runs on every one.
+pub(super) fn is_cpu_supported() -> bool {
+    true
+}
 
 /// An expanded AES-256-GCM key. AWS-LC wipes the key when it frees it.
 pub(super) struct AeadKey(LessSafeKey);
@@ -15,19 +21,21 @@ impl AeadKey {
     pub(super) fn new(key: &[u8; 32]) -> Self {
         Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, key).expect("an AES-256 key is 32 bytes")))
     }
+}
 
-    pub(super) fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], ciphertext: &mut [u8], tag: &mut [u8]) {
+impl Cipher for AeadKey {
+    fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], ciphertext: &mut [u8], tag: &mut [u8]) {
         self.0
             .seal_out_of_place_scatter(own(nonce), Aad::empty(), plaintext, ciphertext, &[], tag)
             .expect("the lengths match");
     }
 
-    pub(super) fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
+    fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
         warm(ciphertext);
         self.0.open_separate_gather(own(nonce), Aad::empty(), ciphertext, tag, plaintext).is_ok()
     }
 
-    pub(super) fn open_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &[u8]) -> bool {
+    fn open_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &[u8]) -> bool {
         self.0.open_in_place_separate_tag(own(nonce), Aad::empty(), tag, buffer).is_ok()
     }
 }

@@ -2,11 +2,12 @@
 
 use zeroize::Zeroizing;
 
-use super::{Backend, Crypto, aws_lc, rust_crypto};
+use super::{Backend, Crypto, aws_lc, graviola, rust_crypto};
 
 /// HMAC-SHA-512 with an expanded key.
 pub(super) enum Hmac {
     AwsLc(aws_lc::Hmac),
+    Graviola(graviola::Hmac),
     RustCrypto(rust_crypto::Hmac),
 }
 
@@ -14,6 +15,7 @@ impl Hmac {
     pub(super) fn new(crypto: Crypto, key: &[u8]) -> Self {
         match crypto.hash {
             Backend::AwsLc => Self::AwsLc(aws_lc::Hmac::new(key)),
+            Backend::Graviola => Self::Graviola(graviola::Hmac::new(key)),
             Backend::RustCrypto => Self::RustCrypto(rust_crypto::Hmac::new(key)),
         }
     }
@@ -22,6 +24,7 @@ impl Hmac {
     pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
         match self {
             Self::AwsLc(hmac) => hmac.compute(message),
+            Self::Graviola(hmac) => hmac.compute(message),
             Self::RustCrypto(hmac) => hmac.compute(message),
         }
     }

@@ -18,13 +18,13 @@ pub(crate) struct OneShot {
 impl OneShot {
     /// Derives the key and the nonce from a label followed by `info`.
     pub(crate) fn derive(prk: &Prk, label: &[u8], info: &[&[u8]]) -> Self {
-        let (key, nonce, []) = AeadKey::derive(prk, label, info);
+        let (key, nonce, []) = AeadKey::derive_once(prk, label, info);
         Self { key, nonce }
     }
 
     /// Derives the key, the nonce and a commitment to the input key, in this order.
     pub(crate) fn derive_committed(prk: &Prk, label: &[u8], info: &[&[u8]]) -> (Self, [u8; COMMITMENT_LEN]) {
-        let (key, nonce, commitment) = AeadKey::derive(prk, label, info);
+        let (key, nonce, commitment) = AeadKey::derive_once(prk, label, info);
         (Self { key, nonce }, commitment)
     }
 

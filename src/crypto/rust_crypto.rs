@@ -8,30 +8,33 @@ use sha2::{Digest, Sha512};
 use zeroize::Zeroizing;
 
 use super::NONCE_LEN;
+use super::aead::Cipher;
 
 /// An expanded AES-256-GCM key. It is boxed because it takes over 600 bytes, and is wiped in place.
 pub(super) struct AeadKey(Box<Aes256Gcm>);
 
-// These calls fail only on wrong lengths (over 2^36 bytes of plaintext, slices that do not match). The callers
-// guarantee the lengths; hence the `expect`s.
 impl AeadKey {
     pub(super) fn new(key: &[u8; 32]) -> Self {
         Self(Box::new(Aes256Gcm::new(key.into())))
     }
+}
 
-    pub(super) fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], ciphertext: &mut [u8], tag: &mut [u8]) {
+// These calls fail only on wrong lengths (over 2^36 bytes of plaintext, slices that do not match). The callers
+// guarantee the lengths; hence the `expect`s.
+impl Cipher for AeadKey {
+    fn seal(&self, nonce: &[u8; NONCE_LEN], plaintext: &[u8], ciphertext: &mut [u8], tag: &mut [u8]) {
         let buffers = InOutBuf::new(plaintext, ciphertext).expect("the lengths match");
         let sealed = self.0.encrypt_inout_detached(nonce.into(), &[], buffers);
         tag.copy_from_slice(&sealed.expect("the length is within GCM's bound"));
     }
 
-    pub(super) fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
+    fn open(&self, nonce: &[u8; NONCE_LEN], ciphertext: &[u8], tag: &[u8], plaintext: &mut [u8]) -> bool {
         let buffers = InOutBuf::new(ciphertext, plaintext).expect("the lengths match");
         let tag = tag.try_into().expect("a tag is 16 bytes");
         self.0.decrypt_inout_detached(nonce.into(), &[], buffers, tag).is_ok()
     }
 
-    pub(super) fn open_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &[u8]) -> bool {
+    fn open_in_place(&self, nonce: &[u8; NONCE_LEN], buffer: &mut [u8], tag: &[u8]) -> bool {
         let tag = tag.try_into().expect("a tag is 16 bytes");
         self.0.decrypt_inout_detached(nonce.into(), &[], buffer.into(), tag).is_ok()
     }

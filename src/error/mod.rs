@@ -109,6 +109,9 @@ pub enum Error {
     /// The call needs a cargo feature that this build lacks.
     #[error(transparent)]
     NotCompiled(#[from] Feature),
+    /// This processor lacks instructions that the backend needs; name another backend or none.
+    #[error("this processor lacks instructions that the backend needs; name another backend or none")]
+    UnsupportedCpu,
     /// The calling code is wrong. Stored bytes never cause this error.
     #[error(transparent)]
     Misuse(#[from] Misuse),
@@ -293,6 +296,9 @@ pub enum Feature {
     /// `aws-lc-rs`: the fast backend, and one of the two backends of DSSE-KMS.
     #[error("this needs the cargo feature `aws-lc-rs` of atrest")]
     AwsLcRs,
+    /// `graviola`: the fast backend that needs no C compiler.
+    #[error("this needs the cargo feature `graviola` of atrest")]
+    Graviola,
     /// `passphrase`: sealed files under a passphrase.
     #[error("this needs the cargo feature `passphrase` of atrest")]
     Passphrase,
@@ -392,9 +398,6 @@ pub enum Misuse {
     /// second.
     #[error("two entries in a row have the same position; give each its own, or a resumed sweep would skip one")]
     SamePosition,
-    /// The entry has an envelope: the object is already encrypted.
-    #[error("the entry has an envelope: its object is already encrypted")]
-    AlreadyEncrypted,
     /// The path of a keyring file, root key file or key store has no file name.
     #[error("the path of the keyring file, root key file or key store has no file name")]
     Path,

@@ -4,7 +4,7 @@ use super::SseKms;
 use crate::keys::EncryptionContext;
 
 /// DSSE-KMS: encrypts under a KMS key, and then again under the service's keyring with another implementation. It needs
-/// a KMS and a keyring on the builder, and the cargo feature `aws-lc-rs`.
+/// a KMS and a keyring on the builder, and two available [backends](crate::Backend::available).
 ///
 /// The default value names no KMS key, like the default of [`SseKms`].
 ///

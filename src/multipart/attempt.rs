@@ -1,4 +1,4 @@
-//! What a service keeps of each attempt at a part, and what completes an SSE-C upload without its key.
+//! [`KeptAttempt`], the record of one attempt at a part, and [`UnopenedPart`], a part of a completion without key.
 
 use std::fmt;
 
@@ -14,15 +14,15 @@ use crate::stream::message::HEADER_LEN;
 const MAGIC: [u8; 8] = *b"\x89ARSA\r\n\x1a";
 const VERSION: u8 = 1;
 
-/// What a service keeps of one attempt at a part: number, stored length, the first 56 stored bytes, label and receipt.
+/// The record of one attempt at a part: number, stored length, the first 56 stored bytes, label and receipt.
 ///
-/// ListParts is answered from it without a key, and so is the completion of an SSE-C upload. It has bytes to store,
-/// beside the stored part.
+/// A service stores its [bytes](Self::to_bytes) beside the stored part. They answer ListParts and complete an SSE-C
+/// upload, both without a key.
 ///
 /// # Security
 ///
-/// The label is stored unsealed: it must tell nothing of the plaintext. An MD5 of the plaintext does; a random ETag
-/// does not.
+/// The label is stored unsealed, so it must reveal nothing about the plaintext. Use a random ETag, not an MD5 of the
+/// plaintext.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeptAttempt {
     number: PartNumber,
@@ -33,17 +33,18 @@ pub struct KeptAttempt {
 }
 
 impl KeptAttempt {
-    /// The attempt at the part with this number, stored as these bytes, with the label that its receipt was given.
+    /// Creates the record of a part that was stored as these bytes. The label is that of the receipt.
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`]: the stored bytes are fewer than any part has. [`Misuse::LabelTooLong`].
+    /// [`Error::Truncated`]: the stored bytes are shorter than any part. [`Misuse::LabelTooLong`].
     pub fn new(number: PartNumber, label: &[u8], receipt: Receipt, stored: &[u8]) -> Result<Self> {
         let header = stored.first_chunk().ok_or(Error::Truncated)?;
         Self::stored(number, label, receipt, stored.len() as u64, header)
     }
 
-    /// [`new`](Self::new) for a part that is not in memory: the length of its stored bytes, and the first 56 of them.
+    /// Creates the record of a part that is not in memory, from the length of its stored bytes and the first 56 of
+    /// them.
     ///
     /// # Errors
     ///
@@ -71,13 +72,13 @@ impl KeptAttempt {
         self.stored_len
     }
 
-    /// The plaintext length of the part in bytes, of an upload in this mode: what ListParts answers as its size. `None`
-    /// where no part has such a stored length.
+    /// The plaintext length of the part in bytes, for an upload in this mode: the size that ListParts answers. `None`
+    /// if no part has such a stored length.
     pub fn plaintext_len(&self, mode: ModeId) -> Option<u64> {
         mode.plaintext_len(self.stored_len)
     }
 
-    /// What was answered as the part's ETag, or whatever else the receipt was labelled with.
+    /// The label of the receipt; in S3 the part's ETag.
     pub fn label(&self) -> &[u8] {
         &self.label
     }
@@ -87,7 +88,7 @@ impl KeptAttempt {
         &self.receipt
     }
 
-    /// The bytes to store.
+    /// Encodes the record.
     ///
     /// Layout: `magic(8) || version(1) || u32 number || u64 stored_len || header(56) || u16 label length || label ||
     /// receipt`, integers big-endian.
@@ -102,7 +103,7 @@ impl KeptAttempt {
         bytes
     }
 
-    /// An attempt from the bytes that [`to_bytes`](Self::to_bytes) gave.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
     ///
@@ -124,7 +125,7 @@ impl KeptAttempt {
     }
 }
 
-/// Without the stored header: the commitment in it is made from a key.
+/// Omits the stored header, because the commitment in it is made from a key.
 impl fmt::Debug for KeptAttempt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptAttempt")
@@ -135,8 +136,8 @@ impl fmt::Debug for KeptAttempt {
     }
 }
 
-/// A part of an SSE-C upload that is completed without its key: what the client lists, what the service keeps of the
-/// attempt, and what the store has.
+/// A part of an SSE-C upload that is completed without its key: the part that the client lists, the record that the
+/// service keeps, and the bytes that the store has.
 #[derive(Clone, Copy)]
 pub struct UnopenedPart<'a> {
     number: PartNumber,
@@ -147,18 +148,18 @@ pub struct UnopenedPart<'a> {
 }
 
 impl<'a> UnopenedPart<'a> {
-    /// The part with this number and label, by the client's list; the attempt that the service keeps under that label;
-    /// and the stored bytes, of which the length and the first 56 are looked at.
+    /// Creates the part from the number and label in the client's list, the record that the service keeps under that
+    /// label, and the stored bytes. Only the length and the first 56 bytes of `stored` are used.
     pub fn new(number: PartNumber, label: &'a [u8], kept: &'a KeptAttempt, stored: &'a [u8]) -> Self {
         Self { number, label, kept, stored_len: stored.len() as u64, stored_header: stored.first_chunk() }
     }
 
-    /// [`new`](Self::new) for a part that is not in memory: the length of its stored bytes, and the first 56 of them.
+    /// Creates the part without its bytes in memory, from the length of its stored bytes and the first 56 of them.
     ///
     /// # Security
     ///
-    /// Read both from where the part will be read, not from what the service keeps: they keep another attempt at the
-    /// part from being taken for this one.
+    /// Read both from the stored part, not from the service's record: they prevent that another attempt at the part is
+    /// taken for this one.
     pub fn stored(
         number: PartNumber,
         label: &'a [u8],
@@ -169,7 +170,7 @@ impl<'a> UnopenedPart<'a> {
         Self { number, label, kept, stored_len, stored_header: Some(stored_header) }
     }
 
-    /// Checks the client's word and the store's against what the service keeps.
+    /// Checks the client's list and the stored bytes against the service's record.
     fn check(&self) -> Result<RecordPart<'a>> {
         let (number, kept) = (self.number.get(), self.kept);
         if kept.number != self.number || kept.label != self.label {
@@ -198,7 +199,7 @@ impl fmt::Debug for UnopenedPart<'_> {
     }
 }
 
-/// What the record of these parts says, every part checked.
+/// Checks all parts and collects the content of their completion record.
 pub(crate) fn contents<'p>(
     upload_id: &[u8],
     envelope: &Envelope,

@@ -1,5 +1,7 @@
 // Floor 6. May use floors 0 to 5, and no other module of floor 6.
-//! Objects that arrive in parts: from many processes, in any order, some of them several times over.
+//! Multipart uploads: [`Upload`], the parts and receipts of an upload, and [`CompletionRecord`].
+//!
+//! Parts may arrive at many processes, in any order, and more than once.
 //!
 //! ```
 //! # fn main() -> atrest::Result<()> {
@@ -10,8 +12,8 @@
 //!
 //! let object = ObjectName::new("photos", "2026/cat.tiff")?;
 //! let upload = sse.begin_multipart(&object, b"upload-7", SseS3)?;
-//! let envelope = upload.envelope().clone(); // store it with the upload
-//! let expected = Expected::exactly(upload.envelope()); // keep it where a writer of the store cannot write
+//! let envelope = upload.envelope().clone(); // store the envelope with the upload
+//! let expected = Expected::exactly(upload.envelope()); // keep this where a writer of the store cannot write
 //!
 //! // On any node, in any order, any number of times:
 //! let upload = sse.resume_multipart(&object, b"upload-7", &envelope, &expected, Unlock::Server)?;
@@ -33,12 +35,12 @@
 //! ```
 //!
 //! Every attempt at a part draws a salt of its own, so uploading a part again never repeats a key and nonce. Attempts
-//! are stored apart; the receipts say which of them the object is made of. To abort an upload, drop it, and remove what
-//! was stored. Of two completions that race the store takes one, by compare-and-swap on the upload's envelope; where a
-//! sweep has rewrapped that meanwhile, resume from the new one and complete again.
+//! are stored apart, and the receipts say which of them belong to the object. To abort an upload, drop it and remove
+//! what was stored. If two completions race, the store takes one, by compare-and-swap on the upload's envelope. If a
+//! sweep has rewrapped the envelope meanwhile, resume from the new one and complete again.
 //!
-//! An SSE-C upload is completed without its customer key too: under a [`CompletionRecord`], which the keyring
-//! authenticates, and which the first request that brings the key finishes. The manual's page *howto* shows it.
+//! An SSE-C upload can be completed without its customer key: the keyring authenticates a [`CompletionRecord`], and the
+//! first request that brings the key finishes the completion. The manual's page *howto* shows it.
 //!
 //! Spec: manual, format, "Multipart"; Amazon S3, "Uploading and copying objects using multipart upload".
 
@@ -68,24 +70,24 @@ use crate::stream::object_keys::ObjectKeys;
 use crate::stream::parts::{PartRecord, part_context};
 use crate::stream::{Decryptor, Encryptor, ValueSealer};
 
-/// What Amazon S3 allows; the library takes more, and its own bounds are in [`geometry`].
+/// The limits of Amazon S3. The library's own limits are wider; they are in [`geometry`].
 ///
 /// Spec: Amazon S3, "Amazon S3 multipart upload limits".
 pub mod s3_limits {
-    /// The smallest part but for the last: 5 MiB.
+    /// The minimum length of every part except the last, in bytes: 5 MiB.
     pub const MIN_PART_LEN: u64 = 5 << 20;
-    /// The largest part: 5 GiB.
+    /// The maximum length of a part, in bytes: 5 GiB.
     pub const MAX_PART_LEN: u64 = 5 << 30;
-    /// The most parts of an object, and the highest number of one.
+    /// The maximum number of parts, and the highest part number.
     pub const MAX_PARTS: u32 = crate::object::PartNumber::S3_MAX;
-    /// The largest object: 50 TB.
+    /// The maximum length of an object, in bytes: 50 TB.
     pub const MAX_OBJECT_LEN: u64 = 50_000_000_000_000;
 }
 
-/// A multipart upload under way: encrypts its parts.
+/// A multipart upload under way. It encrypts the parts.
 ///
 /// An `Upload` is a cheap handle that many threads can share. A process that has the upload's envelope can
-/// [resume](crate::Sse::resume_multipart) the upload elsewhere. Dropping the handle aborts nothing that is stored.
+/// [resume](crate::Sse::resume_multipart) the upload elsewhere. Dropping the handle does not abort the upload.
 #[derive(Clone)]
 pub struct Upload {
     shared: Arc<UploadInfo>,
@@ -103,7 +105,7 @@ impl Upload {
         Self { shared: Arc::new(UploadInfo { object, upload_id, envelope }), keys }
     }
 
-    /// The envelope to store with the upload; it opens no object.
+    /// The envelope to store with the upload. It opens no object.
     pub fn envelope(&self) -> &Envelope {
         &self.shared.envelope
     }
@@ -113,14 +115,15 @@ impl Upload {
         &self.shared.object
     }
 
-    /// The upload's id; empty where the object is unbound.
+    /// The upload's id; empty if the object is unbound.
     pub fn upload_id(&self) -> &[u8] {
         &self.shared.upload_id
     }
 
-    /// Begins an attempt at a part, under a salt of its own: gives its encryptor, and what seals its receipt.
+    /// Begins an attempt at a part under a fresh salt. Returns the part's encryptor and the [`PartSeal`] of its
+    /// receipt.
     ///
-    /// Dropping the encryptor instead of finishing it leaves bytes that no completion takes.
+    /// If the encryptor is dropped instead of finished, no completion accepts the bytes that it wrote.
     ///
     /// # Errors
     ///
@@ -129,11 +132,11 @@ impl Upload {
         self.part_of(number, None)
     }
 
-    /// [`part`](Self::part) of so many bytes of plaintext: another length fails.
+    /// Begins an attempt at a part whose plaintext length in bytes is known. A plaintext of another length fails.
     ///
     /// # Errors
     ///
-    /// As [`part`](Self::part); [`Limit::Message`].
+    /// Those of [`part`](Self::part); [`Limit::Message`]: the length is too large for one part.
     pub fn part_of_len(&self, number: PartNumber, plaintext_len: u64) -> Result<(Encryptor, PartSeal)> {
         if plaintext_len > self.keys.layers().max_plaintext_len() {
             return Err(Limit::Message.into());
@@ -141,33 +144,34 @@ impl Upload {
         self.part_of(number, Some(plaintext_len))
     }
 
-    /// Encrypts a part that is in memory: its stored bytes, and its receipt with this label.
+    /// Encrypts a part that is in memory. Returns the bytes to store and the receipt with this label.
     ///
     /// # Errors
     ///
-    /// As [`part`](Self::part) and [`PartSeal::receipt`].
+    /// Those of [`part_of_len`](Self::part_of_len) and [`PartSeal::receipt`].
     ///
     /// # Performance
     ///
-    /// Allocates the stored bytes; for large parts use [`part`](Self::part).
+    /// Allocates the stored bytes. For large parts use [`part`](Self::part).
     pub fn encrypt_part(&self, number: PartNumber, plaintext: &[u8], label: &[u8]) -> Result<(Vec<u8>, Receipt)> {
         let (encryptor, seal) = self.part_of_len(number, plaintext.len() as u64)?;
         let (stored, finished) = encryptor.all(plaintext)?;
         Ok((stored, seal.receipt(&finished, label)?))
     }
 
-    /// What a receipt of this upload says: for listing the parts.
+    /// Opens a receipt of this upload, for example to list the parts.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is no receipt of this upload.
+    /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is not a receipt of this upload.
     pub fn open_receipt(&self, receipt: &Receipt) -> Result<PartReceipt> {
         PartReceipt::open(&self.keys, receipt)
     }
 
     /// The sealer of small values that belong to the upload while it is under way.
     ///
-    /// They do not open for the object that it becomes: seal them again with [`CompletedUpload::decryptor`].
+    /// The values do not open for the completed object: seal them again with the values of
+    /// [`CompletedUpload::decryptor`].
     pub fn values(&self) -> ValueSealer {
         self.keys.values()
     }
@@ -178,7 +182,7 @@ impl Upload {
         Ok((Encryptor::new(message, &self.keys, plaintext_len), seal))
     }
 
-    /// The records of the manifest of these parts, how many they are, and their total length.
+    /// Checks the listed parts against their receipts and collects the records of the manifest.
     pub(crate) fn list<'p>(&self, parts: impl IntoIterator<Item = CompletedPart<'p>>) -> Result<CheckedParts> {
         let (mut records, mut ends, mut before) = (Vec::new(), Vec::new(), 0);
         for part in parts {
@@ -218,26 +222,26 @@ impl fmt::Debug for Upload {
     }
 }
 
-/// The parts that an object is made of, every one of them checked.
+/// The parts of an object, all checked.
 pub(crate) struct CheckedParts {
     pub(crate) records: Vec<u8>,
     pub(crate) count: u32,
     pub(crate) plaintext_len: u64,
 }
 
-/// A multipart object, completed: what to store beside its parts.
+/// The result of a completion: what to store beside the parts.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CompletedUpload {
-    /// The object's envelope, in place of the upload's.
+    /// The object's envelope. It replaces that of the upload.
     pub envelope: Envelope,
-    /// The manifest, as precious as the envelope: without it the object cannot be read.
+    /// The manifest. Without it, as without the envelope, the object cannot be read.
     pub manifest: Vec<u8>,
-    /// What decrypts the object, and seals values that belong to it as a whole.
+    /// The decryptor of the object. Its values belong to the object as a whole.
     pub decryptor: Decryptor,
 }
 
-/// The manifest by its length alone: it begins with a commitment, which is made from a key.
+/// Shows only the length of the manifest, because it begins with a commitment that is made from a key.
 impl fmt::Debug for CompletedUpload {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompletedUpload")

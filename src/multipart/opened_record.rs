@@ -1,4 +1,4 @@
-//! A completion record that was verified, and the total that a service keeps beside one.
+//! [`OpenedRecord`], a verified completion record, and [`RecordedTotal`], the length that a service keeps beside one.
 
 use std::fmt;
 
@@ -14,10 +14,10 @@ use crate::object::PartNumber;
 use crate::stream::message::MessageHeader;
 use crate::stream::parts::{PartInfo, PartRecord};
 
-/// A completion record whose tag was verified: answers HEAD, GetObjectAttributes and lists without the customer key.
+/// A verified completion record. It answers HEAD, GetObjectAttributes and lists without the customer key.
 ///
-/// What it says is authentic: it is what the service wrote when the upload was completed. Whether the parts open under
-/// the customer's key shows only when a request brings that key.
+/// Its content is authentic: it is what the service wrote when the upload was completed. Whether the parts open under
+/// the customer key shows when a request brings that key.
 #[derive(Clone)]
 pub struct OpenedRecord {
     record: CompletionRecord,
@@ -26,7 +26,7 @@ pub struct OpenedRecord {
 }
 
 impl OpenedRecord {
-    /// Checks what stands behind the tag, which was verified before.
+    /// Checks the content of a record whose tag was verified before.
     ///
     /// # Errors
     ///
@@ -56,7 +56,7 @@ impl OpenedRecord {
         &self.record
     }
 
-    /// The id of the upload that was completed: under it lie the parts that must stay.
+    /// The id of the completed upload. The parts that are stored under it must stay.
     pub fn upload_id(&self) -> &[u8] {
         self.record.upload_id()
     }
@@ -81,7 +81,7 @@ impl OpenedRecord {
         })
     }
 
-    /// The total to keep beside the record, so that a listing need not verify the whole record.
+    /// The plaintext length to keep beside the record, so that a listing need not verify the whole record.
     pub fn total(&self) -> RecordedTotal {
         RecordedTotal { plaintext_len: self.plaintext_len(), tag: *self.record.tag() }
     }
@@ -91,7 +91,7 @@ impl OpenedRecord {
         &self.envelope
     }
 
-    /// The records of the manifest, every receipt opened and compared with what the record says.
+    /// Opens every receipt, compares it with the record, and collects the records of the manifest.
     pub(crate) fn list(&self, upload: &Upload) -> Result<CheckedParts> {
         let mut records = Vec::new();
         let mut count = 0;
@@ -121,23 +121,23 @@ impl fmt::Debug for OpenedRecord {
     }
 }
 
-/// One part of an object whose upload was completed without its key.
+/// One part in an [`OpenedRecord`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RecordedPart<'a> {
-    /// Where it lies in the object and in the stored body.
+    /// The part's number, and its place in the object and in the stored body.
     pub info: PartInfo,
-    /// Its label, as the client listed it.
+    /// The part's label, as the client listed it.
     pub label: &'a [u8],
 }
 
-/// The plaintext length of an object that has a completion record, with the tag of that record: what a listing reads in
-/// place of the record. A service keeps it beside the record, written in the same commit.
+/// The plaintext length of an object that has a completion record, and the tag of that record. A listing reads it in
+/// place of the record; store both in the same commit.
 ///
 /// # Security
 ///
-/// Neither says of itself that it is authentic. Where the writer of the store can change it, a listing shows a wrong
-/// size until the record is opened; nothing is read by it.
+/// The bytes are not authenticated. An attacker who writes the store can make a listing show a wrong size until the
+/// record is opened. No read depends on them.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct RecordedTotal {
     plaintext_len: u64,
@@ -153,12 +153,12 @@ impl RecordedTotal {
         self.plaintext_len
     }
 
-    /// Whether it was made of this record; after a rewrap, or another completion, it was not.
+    /// Whether this total was made from this record. After a rewrap or another completion it was not.
     pub fn belongs_to(&self, record: &CompletionRecord) -> bool {
         constant_time_eq(&self.tag, record.tag())
     }
 
-    /// The bytes to store: `magic(8) || version(1) || u64 plaintext_len || tag(32)`, 49 bytes.
+    /// Encodes the total: `magic(8) || version(1) || u64 plaintext_len || tag(32)`, 49 bytes.
     pub fn to_bytes(&self) -> [u8; 49] {
         let mut bytes = [0; 49];
         bytes[..8].copy_from_slice(&Self::MAGIC);
@@ -168,7 +168,7 @@ impl RecordedTotal {
         bytes
     }
 
-    /// A total from the bytes that [`to_bytes`](Self::to_bytes) gave.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes).
     ///
     /// # Errors
     ///
@@ -189,7 +189,7 @@ impl RecordedTotal {
     }
 }
 
-/// Without the tag, which is made from a key.
+/// Omits the tag, because it is made from a key.
 impl fmt::Debug for RecordedTotal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RecordedTotal").field("plaintext_len", &self.plaintext_len).finish_non_exhaustive()

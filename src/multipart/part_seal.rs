@@ -13,7 +13,7 @@ use crate::stream::object_keys::ObjectKeys;
 pub struct PartSeal {
     number: PartNumber,
     headers: EachLayer<MessageHeader>,
-    /// Of the upload.
+    /// The upload's keys.
     keys: ObjectKeys,
 }
 
@@ -27,15 +27,15 @@ impl PartSeal {
         self.number
     }
 
-    /// Seals the receipt with a label of at most 255 bytes, which completion compares with what the client lists (an S3
-    /// server's ETag).
+    /// Seals the receipt with a label of at most 255 bytes. A completion compares the label with the one that the
+    /// client lists; in S3 it is the part's ETag.
     ///
-    /// Store the receipt when the part is stored, not before.
+    /// Store the receipt after the part is stored, not before.
     ///
     /// # Errors
     ///
-    /// [`Misuse::OtherPart`]: another encryptor has finished; [`Misuse::LabelTooLong`];
-    /// [`Error::Random`](crate::Error::Random).
+    /// - [`Misuse::OtherPart`]: `finished` is the result of another encryptor.
+    /// - [`Misuse::LabelTooLong`], [`Error::Random`](crate::Error::Random).
     pub fn receipt(&self, finished: &Finished, label: &[u8]) -> Result<Receipt> {
         if finished.headers != self.headers {
             return Err(Misuse::OtherPart.into());

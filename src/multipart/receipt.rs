@@ -1,4 +1,4 @@
-//! `Receipt` and `CompletedPart`: what an upload says of a part once it is stored, and what completion is given.
+//! [`Receipt`] and [`PartReceipt`], the sealed and the opened record of a stored part, and [`CompletedPart`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -14,16 +14,17 @@ use crate::stream::{SealedValue, ValueSealer};
 /// The name under which receipts are sealed.
 const NAME: &str = "atrest/receipt";
 pub(super) const MAX_LABEL_LEN: usize = 255;
-/// How much longer a receipt is than its label, but in DSSE-KMS.
+/// How much longer a receipt is than its label, in bytes, except in DSSE-KMS.
 pub(super) const RECEIPT_OVERHEAD: usize = 111;
 
-/// Says that one attempt at a part was uploaded, sealed: safe to store anywhere, 111 bytes and its label, in DSSE-KMS
-/// 208.
+/// The sealed record of one uploaded attempt at a part. It can be stored anywhere.
+///
+/// A receipt is 111 bytes longer than its label, in DSSE-KMS 208 bytes.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Receipt(SealedValue);
 
 impl Receipt {
-    /// A receipt as it was read from a store: any bytes; opening it tells.
+    /// Creates a receipt from stored bytes. They are checked when the receipt is opened.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self(SealedValue::from_bytes(bytes))
     }
@@ -33,7 +34,7 @@ impl Receipt {
         self.0.as_bytes()
     }
 
-    /// The bytes to store.
+    /// Converts the receipt into the bytes to store.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0.into_bytes()
     }
@@ -64,7 +65,7 @@ impl fmt::Debug for Receipt {
     }
 }
 
-/// What a receipt says, opened.
+/// An opened receipt.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct PartReceipt {
@@ -72,7 +73,7 @@ pub struct PartReceipt {
     pub number: PartNumber,
     /// Its plaintext length in bytes.
     pub plaintext_len: u64,
-    /// What the caller said of it: an S3 server the ETag it answered.
+    /// The label that the caller gave the receipt; in S3 the part's ETag.
     pub label: Vec<u8>,
     headers: EachLayer<MessageHeader>,
     keys: ObjectKeys,
@@ -111,9 +112,9 @@ impl PartReceipt {
         self.keys.values_of(self.headers.innermost().salt())
     }
 
-    /// How many bytes the part takes as it is stored.
+    /// The length of the stored part in bytes.
     pub fn stored_len(&self) -> u64 {
-        // Its plaintext is within the bound of a message: `parse` saw to it.
+        // `parse` checked that the plaintext fits into one message.
         self.headers.layers().ciphertext_len(self.plaintext_len).unwrap_or(u64::MAX)
     }
 
@@ -127,7 +128,7 @@ impl PartReceipt {
     }
 }
 
-/// Without the label: it may be an ETag, and so the MD5 of the plaintext.
+/// Omits the label, because it may be an ETag, and so the MD5 of the plaintext.
 impl fmt::Debug for PartReceipt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PartReceipt")
@@ -137,7 +138,7 @@ impl fmt::Debug for PartReceipt {
     }
 }
 
-/// A part as the client lists it at completion, with what the store has of it.
+/// A part of a completion: the part that the client lists, its receipt, and the bytes that the store has.
 #[derive(Clone)]
 pub struct CompletedPart<'a> {
     pub(super) number: PartNumber,
@@ -148,21 +149,19 @@ pub struct CompletedPart<'a> {
 }
 
 impl<'a> CompletedPart<'a> {
-    /// The part with this number and label, by the client's list; its receipt; and its stored bytes, of which the
-    /// length and the first 56 are looked at.
-    ///
-    /// The label may be owned: a service that makes it on the spot keeps no list of labels beside that of the parts.
+    /// Creates the part from the number and label in the client's list, the receipt, and the stored bytes. Only the
+    /// length and the first 56 bytes of `stored` are used.
     pub fn new(number: PartNumber, label: impl Into<Cow<'a, [u8]>>, receipt: &'a Receipt, stored: &'a [u8]) -> Self {
         let (label, stored_header) = (label.into(), stored.first_chunk());
         Self { number, label, receipt, stored_len: stored.len() as u64, stored_header }
     }
 
-    /// [`new`](Self::new) for a part that is not in memory: the length of its stored bytes, and the first 56 of them.
+    /// Creates the part without its bytes in memory, from the length of its stored bytes and the first 56 of them.
     ///
     /// # Security
     ///
-    /// They keep another attempt at the part from being taken for this one, which no reader would open. Read them from
-    /// where the part will be read.
+    /// Read both from the stored part: they prevent that another attempt at the part is taken for this one, which no
+    /// reader could open.
     pub fn stored(
         number: PartNumber,
         label: impl Into<Cow<'a, [u8]>>,
@@ -173,7 +172,7 @@ impl<'a> CompletedPart<'a> {
         Self { number, label: label.into(), receipt, stored_len, stored_header: Some(stored_header) }
     }
 
-    /// Checks the client's word and the store's against the receipt.
+    /// Checks the client's list and the stored bytes against the receipt.
     pub(super) fn check(&self, upload: &ObjectKeys) -> Result<PartReceipt> {
         let receipt = PartReceipt::open(upload, self.receipt)?;
         if receipt.number != self.number || receipt.label != *self.label {
@@ -185,7 +184,7 @@ impl<'a> CompletedPart<'a> {
     }
 }
 
-/// Without the stored header, as the commitment in it is made from a key, and without the label, which may be an ETag
+/// Omits the stored header, because the commitment in it is made from a key, and the label, because it may be an ETag
 /// and so the MD5 of the plaintext.
 impl fmt::Debug for CompletedPart<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,4 +1,4 @@
-//! The bytes of a completion record, and what tells a record from an envelope.
+//! [`CompletionRecord`] and its bytes, and [`EnvelopeOrRecord`].
 //!
 //! ```text
 //! magic(8) version LP(key id) key_version(4) salt(32) LP(upload id) LP(envelope) n(4) n x part tag(32)
@@ -29,15 +29,16 @@ const VERSION: u8 = 1;
 const MIN_LEN: usize = 16;
 pub(crate) const RECORD_SALT_LEN: usize = 32;
 pub(super) const TAG_LEN: usize = 32;
-/// What a part takes beside its label, which stands in the record and counts in its receipt.
+/// The bytes of one part in a record, without its label, which stands in the record and in the receipt.
 const PART_LEN: u64 = 4 + 8 + 56 + 2 + 111 + 2;
 
 type Decoded<T> = std::result::Result<T, EnvelopeError>;
 
-/// What stands in place of the envelope and the manifest of an SSE-C object whose upload was completed without its key.
+/// The record of an SSE-C upload that was completed without its customer key. It is stored in the place of the object's
+/// envelope and manifest until a request brings the key.
 ///
-/// Nothing in it is secret. Nothing in it is trusted before [`Sse::open_record`](crate::Sse::open_record) has verified
-/// it: what the methods here say is what stands there. A clone shares the bytes.
+/// A record contains no secret. Its content is not authenticated before [`Sse::open_record`](crate::Sse::open_record)
+/// has verified it; the methods of this type return unverified values. A clone shares the bytes.
 ///
 /// Spec: manual, format, "Completed without the customer key".
 #[derive(Clone, PartialEq, Eq)]
@@ -46,7 +47,7 @@ pub struct CompletionRecord {
     key_id: String,
     key_version: u32,
     salt: [u8; RECORD_SALT_LEN],
-    /// What stays in a rewrap: everything from the upload id's length to the last part.
+    /// The bytes that a rewrap keeps: from the upload id's length to the last part.
     rest: Range<usize>,
     upload_id: Range<usize>,
     envelope: Range<usize>,
@@ -56,20 +57,20 @@ pub struct CompletionRecord {
 }
 
 impl CompletionRecord {
-    /// The most bytes of a record of so many parts. A store bounds a record before it reads one.
+    /// The maximum length in bytes of a record of this many parts. Check it before reading a record into memory.
     pub const fn max_len(parts: u32) -> u64 {
         133_205_u64.saturating_add((parts as u64).saturating_mul(PART_LEN.saturating_add(510)))
     }
 
-    /// A record from bytes that are one, whole.
+    /// Decodes a whole record. This does not authenticate it.
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError`], in the order that the manual gives. No error says that the record is authentic.
+    /// [`EnvelopeError`]: the bytes are not a record of this version. The manual gives the order of the checks.
     ///
     /// # Performance
     ///
-    /// Copies the bytes once; nothing else is allocated for the parts.
+    /// Copies the bytes once and allocates nothing else for the parts.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         Ok(Self::parse(bytes)?)
     }
@@ -79,22 +80,22 @@ impl CompletionRecord {
         &self.bytes
     }
 
-    /// The id of the keyring that authenticates it.
+    /// The id of the keyring that authenticates the record.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The version of the keyring that authenticates it.
+    /// The version of the keyring that authenticates the record.
     pub fn key_version(&self) -> u32 {
         self.key_version
     }
 
-    /// How many parts it lists.
+    /// The number of parts in the record.
     pub fn parts(&self) -> u32 {
         self.count
     }
 
-    /// The plaintext length in bytes that its parts add up to, as the record claims it.
+    /// The total plaintext length in bytes that the record claims; not authenticated.
     /// [`OpenedRecord::plaintext_len`](super::OpenedRecord::plaintext_len) is authenticated.
     pub fn claimed_plaintext_len(&self) -> u64 {
         self.each_part().fold(0, |total: u64, part| total.saturating_add(part.plaintext_len))
@@ -140,11 +141,11 @@ impl CompletionRecord {
         Ok(Self { bytes: bytes.into(), key_id, key_version, salt, rest, upload_id, envelope, parts, count, tag })
     }
 
-    /// A record under a master key, with a fresh salt.
+    /// Seals a record under a master key with a fresh salt.
     ///
     /// # Errors
     ///
-    /// A key id, upload id or number of parts that no reader would take.
+    /// No reader would accept the key id, the upload id or the number of parts.
     pub(crate) fn seal(
         crypto: Crypto,
         (key_id, key_version, key): (&str, u32, &MasterKey),
@@ -167,7 +168,7 @@ impl CompletionRecord {
         Self::decode(&bytes)
     }
 
-    /// Verifies the tag: that this record was made for this object under this master key.
+    /// Verifies that this record was made for this object under this master key.
     pub(crate) fn verify(&self, crypto: Crypto, key: &MasterKey, object: &ObjectName) -> Result<()> {
         let context = object.binding(self.upload_id());
         let before = self.bytes.get(..self.bytes.len().saturating_sub(TAG_LEN)).unwrap_or_default();
@@ -175,7 +176,7 @@ impl CompletionRecord {
         if constant_time_eq(&tag, &self.tag) { Ok(()) } else { Err(Error::Inauthentic) }
     }
 
-    /// What stays when the record is rewrapped.
+    /// The content that a rewrap keeps.
     pub(crate) fn contents(&self) -> RecordContents {
         RecordContents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
     }
@@ -203,7 +204,7 @@ impl CompletionRecord {
     }
 }
 
-/// Without salt and tag: the tag is made from a key.
+/// Omits salt and tag, because the tag is made from a key.
 impl fmt::Debug for CompletionRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("CompletionRecord")
@@ -245,14 +246,14 @@ impl<'a> RecordPart<'a> {
     }
 }
 
-/// What a record says of an upload, whatever key authenticates it.
+/// The content of a record, without the key that authenticates it.
 pub(crate) struct RecordContents {
     upload_id: Vec<u8>,
     bytes: Vec<u8>,
 }
 
 impl RecordContents {
-    /// Of these parts, at least one.
+    /// Encodes the content for at least one part.
     ///
     /// # Errors
     ///
@@ -271,9 +272,10 @@ impl RecordContents {
     }
 }
 
-/// What stands beside a body: an envelope, or a completion record in its place. The first bytes tell which.
+/// The stored header of an object: its envelope, or a completion record in the envelope's place. The first bytes tell
+/// which.
 ///
-/// For services that complete SSE-C uploads without their key: what is read from the store is decoded by this.
+/// Services that complete SSE-C uploads without their key decode stored bytes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "the format has these two, and a caller handles both")]
 pub enum EnvelopeOrRecord {
@@ -284,11 +286,11 @@ pub enum EnvelopeOrRecord {
 }
 
 impl EnvelopeOrRecord {
-    /// An envelope or a record from bytes that are one, whole.
+    /// Decodes a whole envelope or record.
     ///
     /// # Errors
     ///
-    /// As [`Envelope::decode`] and [`CompletionRecord::decode`].
+    /// Those of [`Envelope::decode`] and [`CompletionRecord::decode`].
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         if bytes.starts_with(&MAGIC) {
             CompletionRecord::decode(bytes).map(Self::Record)
@@ -297,7 +299,7 @@ impl EnvelopeOrRecord {
         }
     }
 
-    /// The version of the keyring that it is under, if it is under one.
+    /// The keyring version, if the envelope or record is under one.
     pub fn key_version(&self) -> Option<u32> {
         match self {
             Self::Envelope(envelope) => envelope.key_version(),
@@ -305,7 +307,7 @@ impl EnvelopeOrRecord {
         }
     }
 
-    /// The keyring's id or the KMS key's: of DSSE-KMS and of a record the keyring's. None in SSE-C.
+    /// The id of the keyring or of the KMS key; in DSSE-KMS and for a record that of the keyring. `None` in SSE-C.
     pub fn key_id(&self) -> Option<&str> {
         match self {
             Self::Envelope(envelope) => envelope.key_id(),
@@ -313,7 +315,7 @@ impl EnvelopeOrRecord {
         }
     }
 
-    /// The mode; that of a record is SSE-C.
+    /// The mode; SSE-C for a record.
     pub fn mode(&self) -> crate::envelope::ModeId {
         match self {
             Self::Envelope(envelope) => envelope.mode(),
@@ -334,7 +336,7 @@ fn tag_of(
     tag
 }
 
-/// Reads `LP(value)`, and returns where the value lies.
+/// Reads `LP(value)` and returns the place of the value.
 fn prefixed_range(reader: &mut ByteReader<'_, EnvelopeError>) -> Decoded<Range<usize>> {
     let len = reader.prefixed()?.len();
     Ok(reader.position().saturating_sub(len)..reader.position())

@@ -1,4 +1,4 @@
-//! [`BlockingSweep`], [`BlockingInventory`] and [`BlockingEntry`]: walks for callers without a runtime.
+//! [`BlockingSweep`] and [`BlockingInventory`]: walks for callers without a runtime.
 
 use std::io;
 
@@ -10,11 +10,8 @@ use super::inventory::{Inventory, InventoryRow};
 use super::report::Report;
 use super::sweep::Sweep;
 use super::totals::InventoryTotals;
-use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::mode::Mode;
-use crate::sse::Sse;
-use crate::stream::Encryptor;
 
 /// A [`Sweep`] whose verbs wait on the calling thread.
 ///
@@ -23,16 +20,13 @@ use crate::stream::Encryptor;
 #[derive(Debug)]
 pub struct BlockingSweep<'a>(Sweep<'a>);
 
+#[expect(clippy::missing_errors_doc, reason = "the errors are those of the verb of Sweep with the same name")]
 impl<'a> BlockingSweep<'a> {
     pub(super) fn new(sweep: Sweep<'a>) -> Self {
         Self(sweep)
     }
 
     /// Rewraps every envelope that is not under the keyring's primary: [`Sweep::rewrap`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Sweep::rewrap`].
     pub fn rewrap(
         self,
         entries: impl IntoIterator<Item = io::Result<Entry>>,
@@ -42,10 +36,6 @@ impl<'a> BlockingSweep<'a> {
     }
 
     /// Rewraps every envelope to another mode or key: [`Sweep::rewrap_to`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Sweep::rewrap_to`].
     pub fn rewrap_to(
         self,
         mode: impl Mode,
@@ -56,10 +46,6 @@ impl<'a> BlockingSweep<'a> {
     }
 
     /// Encrypts every unencrypted object: [`Sweep::encrypt_unencrypted`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Sweep::encrypt_unencrypted`].
     pub fn encrypt_unencrypted(
         self,
         mode: impl Mode,
@@ -72,46 +58,22 @@ impl<'a> BlockingSweep<'a> {
 
 /// An [`Inventory`] that waits on the calling thread.
 ///
-/// Do not use it inside an async runtime, where it would block a worker.
+/// Do not use it inside an async runtime, where it would block a worker. The errors are those of [`Inventory::run`].
 #[derive(Debug)]
 pub struct BlockingInventory<'a>(Inventory<'a>);
 
+#[expect(clippy::missing_errors_doc, reason = "the errors are those of Inventory::run")]
 impl<'a> BlockingInventory<'a> {
     pub(super) fn new(inventory: Inventory<'a>) -> Self {
         Self(inventory)
     }
 
     /// Calls `on_row` for every entry, and returns the totals: [`Inventory::run`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Inventory::run`].
     pub fn run(
         self,
         entries: impl IntoIterator<Item = io::Result<Entry>>,
         on_row: impl FnMut(&InventoryRow<'_>) -> io::Result<()>,
     ) -> Result<InventoryTotals> {
         block_on(self.0.run(stream::iter(entries), on_row))
-    }
-}
-
-/// An [`Entry`] whose `encryptor` waits on the calling thread.
-///
-/// Do not use it inside an async runtime, where it would block a worker.
-#[derive(Clone, Copy, Debug)]
-pub struct BlockingEntry<'a>(&'a Entry);
-
-impl<'a> BlockingEntry<'a> {
-    pub(super) fn new(entry: &'a Entry) -> Self {
-        Self(entry)
-    }
-
-    /// Returns the envelope and the [`Encryptor`] for an unencrypted object: [`Entry::encryptor`].
-    ///
-    /// # Errors
-    ///
-    /// Those of [`Entry::encryptor`].
-    pub fn encryptor(&self, sse: &Sse, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
-        block_on(self.0.encryptor(sse, mode))
     }
 }

@@ -77,10 +77,9 @@ mod sweep;
 mod table;
 mod target;
 mod totals;
-mod unencrypted;
 mod work;
 
-pub use blocking::{BlockingEntry, BlockingInventory, BlockingSweep};
+pub use blocking::{BlockingInventory, BlockingSweep};
 pub use cursor::Cursor;
 pub use entry::{Entry, EnvelopeStore, StoreFuture, UnencryptedStore};
 pub use inventory::{Inventory, InventoryRow};

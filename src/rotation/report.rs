@@ -1,4 +1,5 @@
-//! [`Report`], the counts and problems of a sweep: [`OutcomeCounts`], [`VersionCounts`], [`EntryCounts`], [`Problem`], [`Skipped`].
+//! [`Report`], the counts and problems of a sweep: [`OutcomeCounts`], [`VersionCounts`], [`EntryCounts`], [`Problem`],
+//! [`Skipped`].
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -161,7 +162,8 @@ impl Report {
         codec::encode(SavedKind::Report, |writer| writer.report(self))
     }
 
-    /// Whether the sweep reached the end of the listing. A complete report may still have [problems](OutcomeCounts::problems).
+    /// Whether the sweep reached the end of the listing. A complete report may still have
+    /// [problems](OutcomeCounts::problems).
     pub fn is_complete(&self) -> bool {
         self.complete
     }
@@ -188,7 +190,8 @@ impl Report {
         &self.problems
     }
 
-    /// The first 1,000 entries that a sweep to another key or mode left unchanged; [`OutcomeCounts::skipped`] counts all.
+    /// The first 1,000 entries that a sweep to another key or mode left unchanged; [`OutcomeCounts::skipped`] counts
+    /// all.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }

@@ -128,8 +128,8 @@ impl<'a> Sweep<'a> {
 
     /// Selects only entries in these modes. A completion record counts as SSE-C.
     ///
-    /// The report counts other entries as [`NotSelected`](EntryOutcome::NotSelected). The [`KeyUsage`](crate::KeyUsage) of
-    /// the report still counts them under their version of the keyring.
+    /// The report counts other entries as [`NotSelected`](EntryOutcome::NotSelected). The [`KeyUsage`](crate::KeyUsage)
+    /// of the report still counts them under their version of the keyring.
     #[must_use]
     pub fn only_modes(mut self, modes: impl IntoIterator<Item = ModeId>) -> Self {
         self.filter.modes = Some(modes.into_iter().collect());

@@ -215,7 +215,11 @@ impl Worker<'_> {
         // The object is under no version until it is encrypted; a failure leaves it unencrypted.
         seen.now = WrappedUnder::Nothing;
         self.pass().await;
-        let (envelope, encryptor) = entry.encryptor(self.sse, mode.clone()).await?;
+        let (name, mode) = (entry.name(), mode.clone());
+        let (envelope, encryptor) = match entry.stored_len() {
+            Some(len) => self.sse.encryptor_of_len(name, mode, len).await?,
+            None => self.sse.encryptor(name, mode).await?,
+        };
         let version = envelope.key_version();
         if !store.encrypt(entry, envelope, encryptor).await.map_err(failed)? {
             return Ok(EntryOutcome::Gone);

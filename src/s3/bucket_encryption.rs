@@ -1,4 +1,4 @@
-//! What a bucket does with objects that ask for nothing, and which encryption it refuses, as S3's XML says it.
+//! [`BucketEncryption`], a bucket's default and blocked encryption, and [`ObjectEncryption`], with their XML.
 
 use quick_xml::escape::escape;
 
@@ -7,7 +7,7 @@ use super::xml::{DECLARATION, Document, Element, Malformed, NAMESPACE};
 /// The most bytes of a key id, as everywhere in the library.
 const MAX_KEY_ID_LEN: usize = 2_048;
 
-/// How a bucket encrypts what is written into it.
+/// The encryption of a bucket: its default, its bucket key and the encryption that it blocks.
 ///
 /// ```
 /// # fn main() -> Result<(), atrest::s3::BucketEncryptionError> {
@@ -28,15 +28,15 @@ const MAX_KEY_ID_LEN: usize = 2_048;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BucketEncryption {
-    /// How objects are encrypted whose request asks for nothing.
+    /// The encryption of objects whose request names none.
     pub default: DefaultEncryption,
-    /// Whether a bucket key is asked for, for objects in SSE-KMS.
+    /// Whether SSE-KMS objects ask for a bucket key.
     pub bucket_key_enabled: bool,
-    /// Which encryption the bucket refuses to write, if that was ever said; it is answered as it was said.
+    /// The encryption that the bucket blocks for writes, if it was configured. It is answered as it was configured.
     pub blocked: Option<BlockedEncryption>,
 }
 
-/// How a bucket encrypts objects whose request asks for nothing.
+/// The encryption of objects whose request names none.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DefaultEncryption {
@@ -54,7 +54,7 @@ pub enum DefaultEncryption {
     },
 }
 
-/// Which encryption a bucket refuses to write.
+/// The encryption that a bucket blocks for writes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BlockedEncryption {
@@ -64,11 +64,11 @@ pub enum BlockedEncryption {
     SseC,
 }
 
-/// Why a body of PutBucketEncryption or UpdateObjectEncryption is refused.
+/// The reason why a body of PutBucketEncryption or UpdateObjectEncryption is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BucketEncryptionError {
-    /// It is no XML, or not the XML of this request.
+    /// The body is not XML, or not the XML of this request.
     #[error("the XML is not well-formed, or not that of this request")]
     MalformedXml,
     /// A KMS key is named with `AES256`.
@@ -103,10 +103,9 @@ impl From<Malformed> for BucketEncryptionError {
 type Result<T, E = BucketEncryptionError> = std::result::Result<T, E>;
 
 impl BucketEncryption {
-    /// Of a bucket that was just made: SSE-S3, no bucket key, and the blocked types that the service gives new buckets.
+    /// Creates the encryption of a new bucket: SSE-S3, no bucket key, and what the service blocks on new buckets.
     ///
-    /// Amazon S3 blocks SSE-C on new buckets since April 2026. A service that has clients who use SSE-C, and buckets
-    /// that they made, blocks nothing.
+    /// Amazon S3 has blocked SSE-C on new buckets since April 2026. A service whose clients use SSE-C blocks nothing.
     pub fn new_bucket(blocked: BlockedEncryption) -> Self {
         Self {
             default: DefaultEncryption::SseS3,
@@ -115,14 +114,14 @@ impl BucketEncryption {
         }
     }
 
-    /// Whether writes with SSE-C are refused; reads go on.
+    /// Whether writes with SSE-C are refused. Reads are not.
     pub fn blocks_customer_keys(&self) -> bool {
         self.blocked == Some(BlockedEncryption::SseC)
     }
 
-    /// The configuration after a PutBucketEncryption with this body; the whole of it is checked before any counts.
+    /// Returns the configuration after a PutBucketEncryption with this body. The whole body is checked first.
     ///
-    /// A rule without blocked types leaves them as they are: S3 keeps the block of a new bucket when its default is
+    /// A rule without blocked types leaves them unchanged: S3 keeps the block of a new bucket when its default is
     /// configured. A rule without a default is how S3's guide blocks and unblocks SSE-C. What S3 does with the default
     /// then is not recorded; here the default stays. Whether the KMS key exists is not checked.
     ///
@@ -155,25 +154,24 @@ impl BucketEncryption {
         Ok(next)
     }
 
-    /// The configuration after a DeleteBucketEncryption: SSE-S3 without a bucket key, however often.
+    /// Returns the configuration after a DeleteBucketEncryption: SSE-S3 without a bucket key.
     ///
-    /// Blocked types stay: what S3 does with them is not recorded, and deleting a default does not name them.
+    /// Blocked types stay, because a deletion of the default does not name them. What S3 does is not recorded.
     #[must_use]
     pub fn after_delete(&self) -> Self {
         Self { blocked: self.blocked, ..Self::default() }
     }
 
-    /// The configuration as [`to_xml`](Self::to_xml) writes it, or as a PutBucketEncryption makes it of a bucket that
-    /// blocks nothing.
+    /// Reads the XML of [`to_xml`](Self::to_xml), or of a PutBucketEncryption to a bucket that blocks nothing.
     ///
     /// # Errors
     ///
-    /// As [`after_put`](Self::after_put).
+    /// Those of [`after_put`](Self::after_put).
     pub fn from_xml(xml: &[u8]) -> Result<Self> {
         Self::default().after_put(xml)
     }
 
-    /// What GetBucketEncryption answers, its elements in the order that was recorded of the service.
+    /// Writes the answer to GetBucketEncryption. The elements have the order that was recorded of the service.
     pub fn to_xml(&self) -> String {
         let (algorithm, key_id) = self.default.as_written();
         let key_id = key_id.map(|id| format!("<KMSMasterKeyID>{}</KMSMasterKeyID>", escape(id))).unwrap_or_default();
@@ -251,20 +249,20 @@ impl BlockedEncryption {
     }
 }
 
-/// What an UpdateObjectEncryption asks for: SSE-KMS under this key.
+/// The target of an UpdateObjectEncryption: SSE-KMS under this key.
 ///
 /// Spec: Amazon S3, UpdateObjectEncryption, SSEKMSEncryption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectEncryption {
-    /// The KMS key. S3 takes a full ARN alone, no id and no alias; whether this is one is the KMS's to say.
+    /// The full ARN of the KMS key. S3 accepts no id and no alias here. The KMS decides whether the key exists.
     pub kms_key_arn: String,
     /// Whether the object shares a bucket key.
     pub bucket_key_enabled: bool,
 }
 
 impl ObjectEncryption {
-    /// Under this key, by itself.
+    /// Creates the target with this key and without a bucket key.
     pub fn new(kms_key_arn: impl Into<String>) -> Self {
         Self { kms_key_arn: kms_key_arn.into(), bucket_key_enabled: false }
     }

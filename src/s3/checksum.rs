@@ -1,4 +1,4 @@
-//! [`Checksum`], a checksum of a plaintext, which S3 answers in every mode and which lies sealed beside the object.
+//! [`Checksum`], the checksum of a plaintext, which is stored sealed beside the object, and [`ChecksumAlgorithm`].
 
 use std::fmt;
 
@@ -16,14 +16,14 @@ const VALUE: &str = "s3/checksum/";
 
 macro_rules! algorithms {
     ($($(#[$doc:meta])* $name:ident $s3:literal $len:literal,)*) => {
-        /// How a checksum is computed; the library computes none.
+        /// The algorithm of a checksum. The library computes no checksums.
         ///
         /// Spec: Amazon S3, "Checking object integrity".
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
         #[non_exhaustive]
         pub enum ChecksumAlgorithm {
             $($(#[$doc])* $name,)*
-            /// An algorithm that is younger than this release: [`ChecksumAlgorithm::other`].
+            /// An algorithm that this release does not know: [`ChecksumAlgorithm::other`].
             Other(OtherAlgorithm),
         }
 
@@ -31,7 +31,7 @@ macro_rules! algorithms {
             /// Every algorithm that this release knows by name.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// As S3 writes it, such as in `x-amz-checksum-algorithm`.
+            /// The algorithm's name as S3 writes it, for example in `x-amz-checksum-algorithm`.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$name => $s3,)*
@@ -96,16 +96,16 @@ impl fmt::Debug for OtherAlgorithm {
 }
 
 impl ChecksumAlgorithm {
-    /// The algorithm that S3 writes so; `None` where this release knows no such name.
+    /// The algorithm with this name; `None` if this release does not know the name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
     }
 
-    /// An algorithm by its name, as S3 writes it, and the length of its checksums in bytes: for one that is younger
-    /// than this release. Its header and the name that it is sealed under follow from its name.
+    /// Creates an algorithm that this release does not know, from its name as S3 writes it and the length of its
+    /// checksums in bytes.
     ///
-    /// A name that this release knows gives that algorithm. `None` where it is known with another length, where the
-    /// name is not 1 to 24 capital letters and digits, and where the length is not 1 to 64.
+    /// A known name gives the known algorithm. `None` if the name is known with another length, the name is not 1 to 24
+    /// capital letters and digits, or the length is not 1 to 64.
     pub fn other(name: &str, value_len: usize) -> Option<Self> {
         if let Some(known) = Self::from_name(name) {
             return Some(known).filter(|known| known.value_len() == value_len);
@@ -140,10 +140,10 @@ impl fmt::Display for ChecksumAlgorithm {
     }
 }
 
-/// A checksum of a plaintext, as long as its algorithm says.
+/// The checksum of a plaintext.
 ///
-/// Of an upload's object, one over the parts' checksums is answered as its base64, `-` and the number of parts; what is
-/// kept here is the value, and the number is [`Etag::parts`](super::Etag::parts).
+/// For an object that was uploaded in parts, S3 answers a checksum over the parts' checksums as base64, `-` and the
+/// number of parts. This type holds the value; the number is [`Etag::parts`](super::Etag::parts).
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -168,7 +168,7 @@ pub struct Checksum {
 }
 
 impl Checksum {
-    /// Of these bytes; `None` where they are not as many as the algorithm's checksums have.
+    /// Creates a checksum from its bytes; `None` if the length is not that of the algorithm.
     pub fn new(algorithm: ChecksumAlgorithm, value: &[u8]) -> Option<Self> {
         if value.len() != algorithm.value_len() {
             return None;
@@ -178,29 +178,29 @@ impl Checksum {
         Some(Self { algorithm, value: padded })
     }
 
-    /// Of a header's base64; `None` where it is not base64 or of another length.
+    /// Creates a checksum from the base64 of a header; `None` if it is not base64 or has another length.
     pub fn from_base64(algorithm: ChecksumAlgorithm, base64: &str) -> Option<Self> {
         let mut room = [0; MAX_LEN];
         Self::new(algorithm, Base64::decode(base64, &mut room).ok()?)
     }
 
-    /// How it was computed.
+    /// The algorithm.
     pub fn algorithm(&self) -> ChecksumAlgorithm {
         self.algorithm
     }
 
-    /// Its bytes.
+    /// The bytes of the checksum.
     pub fn value(&self) -> &[u8] {
         self.value.get(..self.algorithm.value_len()).unwrap_or(&self.value)
     }
 
-    /// As a header and a listing give it.
+    /// The base64 of the checksum, as in a header or a listing.
     pub fn to_base64(&self) -> String {
         Base64::encode_string(self.value())
     }
 
-    /// Seals it beside its plaintext, under a name of its algorithm's such as `s3/checksum/crc32c`: 41 bytes longer
-    /// than the value, in DSSE-KMS 82.
+    /// Seals the checksum as a value of its object, under a name such as `s3/checksum/crc32c`. The result is 41 bytes
+    /// longer than the checksum, in DSSE-KMS 82.
     ///
     /// # Errors
     ///
@@ -209,18 +209,18 @@ impl Checksum {
         values.seal(&self.algorithm.value_name(), self.value())
     }
 
-    /// Opens what [`seal`](Self::seal) gave for a checksum of this algorithm.
+    /// Opens a sealed checksum of this algorithm.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: it was changed, or is another object's or algorithm's, or no such checksum.
+    /// [`Error::Inauthentic`]: the value was changed, or belongs to another object or algorithm.
     pub fn open(algorithm: ChecksumAlgorithm, values: &ValueSealer, sealed: &SealedValue) -> Result<Self> {
         let opened = values.open(&algorithm.value_name(), sealed)?;
         Self::new(algorithm, &opened).ok_or(Error::Inauthentic)
     }
 }
 
-/// The value stays out of logs: it tells what a short plaintext says.
+/// Omits the value, because it reveals a short plaintext.
 impl fmt::Debug for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Checksum").field("algorithm", &self.algorithm).finish_non_exhaustive()

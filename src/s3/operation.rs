@@ -1,8 +1,9 @@
-//! The operations of S3 that have to do with encryption.
+//! [`S3Operation`]: the operations of S3 that concern encryption.
 
 /// An operation of S3.
 ///
-/// It says which headers a request takes, which actions a policy is asked about, and how the XML of an error begins.
+/// It determines which headers a request takes, which actions a policy is asked about, and how the XML of an error
+/// begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum S3Operation {
@@ -49,8 +50,9 @@ impl S3Operation {
         Self::Other,
     ];
 
-    /// The actions that a policy is asked about, for the object or for one `of_version`; the request is refused where
-    /// one of them is denied. Those of the source of a copy are [`GetObject`](Self::GetObject)'s.
+    /// The actions that a policy is asked about, for an object or, with `of_version`, for one version of it. The
+    /// request is refused if one of them is denied. For the source of a copy they are those of
+    /// [`GetObject`](Self::GetObject).
     pub fn actions(self, of_version: bool) -> &'static [&'static str] {
         match (self, of_version) {
             (Self::GetObject | Self::HeadObject, false) => &["s3:GetObject"],
@@ -63,22 +65,22 @@ impl S3Operation {
         }
     }
 
-    /// Whether the request may say how to encrypt.
+    /// Whether the request may name an encryption.
     pub(super) fn takes_method(self) -> bool {
         matches!(self, Self::PutObject | Self::PostObject | Self::CopyObject | Self::CreateMultipartUpload)
     }
 
-    /// Whether it writes data.
+    /// Whether the operation writes data.
     pub(super) fn writes(self) -> bool {
         self.takes_method() || self.is_of_upload()
     }
 
-    /// Whether it is about an upload under way.
+    /// Whether the operation concerns an upload under way.
     pub(super) fn is_of_upload(self) -> bool {
         matches!(self, Self::UploadPart | Self::UploadPartCopy | Self::CompleteMultipartUpload)
     }
 
-    /// Whether the MD5 of a customer key has to be there.
+    /// Whether the request must contain the MD5 of a customer key.
     pub(super) fn requires_md5(self) -> bool {
         !matches!(self, Self::GetObject | Self::HeadObject | Self::GetObjectAttributes)
     }

@@ -1,4 +1,4 @@
-//! What a service keeps of the encryption of an object or upload: [`EncryptionRecord`].
+//! [`EncryptionRecord`], the service's own record of how an object or upload is encrypted.
 
 use std::fmt;
 
@@ -20,18 +20,18 @@ const KMS_KEY: u8 = 1 << 5;
 const CUSTOMER_ALGORITHM: u8 = 1 << 6;
 const KNOWN: u8 = (1 << 7) - 1;
 
-/// What a service keeps of how an object or upload is encrypted: the mode, the KMS key, what was asked for and done
-/// about a bucket key, and of an upload the values that a policy judged when it was begun.
+/// The service's own record of how an object or upload is encrypted: the mode, the KMS key, whether a bucket key was
+/// asked for and is used, and for an upload the values that a policy judged when it began.
 ///
-/// The answers to HEAD, lists and parts are made from it without a key and without the envelope, and what a reader
-/// expects comes from it. A decision [makes](super::NewEncryption::record) it, the service stores
-/// [`encode`](Self::encode), and hands it to the next decision.
+/// It answers HEAD, lists and parts without a key and without the envelope, and gives a reader its expectations. A
+/// decision [creates](super::NewEncryption::record) it; the service stores its [bytes](Self::encode) and passes it to
+/// the next decision.
 ///
 /// # Security
 ///
-/// A missing envelope does not say that an object is unencrypted, and an envelope does not say which mode the writer
-/// meant: both are the store's. The record lies where a writer of bodies and envelopes cannot write, or is sealed
-/// under a root key.
+/// A missing envelope does not prove that an object is unencrypted, and an envelope does not prove the mode that the
+/// writer chose: an attacker who writes the store controls both. Keep the record where such an attacker cannot write,
+/// or seal it under a root key.
 ///
 /// # The bytes
 ///
@@ -58,7 +58,7 @@ pub struct EncryptionRecord {
     upload: Option<Box<UploadRequest>>,
 }
 
-/// How an upload was begun.
+/// The request that began an upload.
 #[derive(Clone, Default, PartialEq, Eq)]
 pub(super) struct UploadRequest {
     pub(super) checksum_algorithm: bool,
@@ -67,7 +67,7 @@ pub(super) struct UploadRequest {
     pub(super) customer_algorithm: Option<String>,
 }
 
-/// The bytes are no record of this version.
+/// The bytes are not a record of this version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EncryptionRecordError {
@@ -81,7 +81,7 @@ pub enum EncryptionRecordError {
 
 impl fmt::Debug for UploadRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The texts are the request's: a key may stand where it does not belong.
+        // The request sent the texts, so a key may be in a wrong place.
         f.debug_struct("UploadRequest").field("checksum_algorithm", &self.checksum_algorithm).finish_non_exhaustive()
     }
 }
@@ -90,17 +90,17 @@ impl EncryptionRecord {
     /// The longest encoding, in bytes.
     pub const MAX_LEN: usize = 3 + 4 * (2 + MAX_TEXT_LEN);
 
-    /// The record of an object that is stored unencrypted.
+    /// Creates the record of an unencrypted object.
     pub fn unencrypted() -> Self {
         Self { mode: None, kms_key_id: None, bucket_key_asked: false, bucket_key_done: false, upload: None }
     }
 
-    /// The record of an object that was stored before there was a record: what the envelope says of itself.
+    /// Creates the record of an object that was stored before the service kept records, from its envelope.
     ///
     /// # Security
     ///
-    /// An attacker who writes the store chooses what this says. A service calls it once, when it begins to keep
-    /// records, and keeps the result.
+    /// An attacker who writes the store controls the result. Call it once for each object, when the service begins to
+    /// keep records, and store the result.
     pub fn of_envelope(envelope: &Envelope) -> Self {
         Self {
             mode: Some(envelope.mode()),
@@ -111,14 +111,14 @@ impl EncryptionRecord {
         }
     }
 
-    /// The record after a rewrap of its object or upload, whose new envelope this is: for UpdateObjectEncryption there
-    /// is [`NewEncryption::record`](super::NewEncryption::record), this is for a sweep.
+    /// Returns the record after a rewrap of its object or upload, for a sweep. For UpdateObjectEncryption use
+    /// [`NewEncryption::record`](super::NewEncryption::record).
     ///
-    /// Store it with the envelope, in one step: a decision refuses an object whose envelope is not as its record says.
+    /// Commit it with the envelope in one step: a decision refuses an object whose envelope does not match its record.
     ///
     /// # Security
     ///
-    /// The envelope is the one that the rewrap gave, never one that was read from the store.
+    /// Pass the envelope that the rewrap returned, never one that was read from the store.
     #[must_use]
     pub fn after_rewrap(&self, envelope: &Envelope) -> Self {
         let stays_kms = self.mode == Some(ModeId::SseKms) && envelope.mode() == ModeId::SseKms;
@@ -136,43 +136,43 @@ impl EncryptionRecord {
         Self { upload: Some(Box::new(begun)), ..self }
     }
 
-    /// The record of the object that the upload becomes when it is completed, with or without the customer key.
+    /// Returns the record of the completed object, with or without the customer key.
     #[must_use]
     pub fn completed(&self) -> Self {
         Self { upload: None, ..self.clone() }
     }
 
-    /// The mode; `None` where the object is unencrypted.
+    /// The mode; `None` if the object is unencrypted.
     pub fn mode(&self) -> Option<ModeId> {
         self.mode
     }
 
-    /// The KMS key as it was resolved, in SSE-KMS and DSSE-KMS.
+    /// The resolved id of the KMS key, in SSE-KMS and DSSE-KMS.
     pub fn kms_key_id(&self) -> Option<&str> {
         self.kms_key_id.as_deref()
     }
 
-    /// Whether the request, or the bucket in its place, asked for a bucket key.
+    /// Whether the request or the bucket asked for a bucket key.
     pub fn bucket_key_asked(&self) -> bool {
         self.bucket_key_asked
     }
 
-    /// Whether a bucket key is used. The answers say this, and not what was asked for.
+    /// Whether a bucket key is used. Answers report this, not what was asked for.
     pub fn bucket_key_done(&self) -> bool {
         self.bucket_key_done
     }
 
-    /// Whether it is of a multipart upload under way.
+    /// Whether the record is that of a multipart upload under way.
     pub fn is_of_upload(&self) -> bool {
         self.upload.is_some()
     }
 
-    /// Whether the upload was begun with a checksum algorithm: completing it in SSE-C then takes the customer key.
+    /// Whether the upload was begun with a checksum algorithm. Completing it in SSE-C then needs the customer key.
     pub fn has_checksum_algorithm(&self) -> bool {
         self.upload.as_ref().is_some_and(|begun| begun.checksum_algorithm)
     }
 
-    /// What a reader accepts: this mode and this KMS key, and no other; `None` where the object is unencrypted.
+    /// The expectations of a reader: exactly this mode and KMS key; `None` if the object is unencrypted.
     pub fn expected(&self) -> Option<Expected> {
         let expected = Expected::new().with_modes([self.mode?]);
         Some(match &self.kms_key_id {
@@ -181,12 +181,12 @@ impl EncryptionRecord {
         })
     }
 
-    /// The encryption headers that an answer about the object has when the request brought no customer key.
+    /// The encryption headers of an answer to a request without a customer key.
     pub fn response_headers(&self) -> http::HeaderMap {
         AnswerHeaders::default().headers(self)
     }
 
-    /// The values that a policy judges a part or a completion by: those of the request that began the upload.
+    /// The condition values of a part or a completion, which are those of the request that began the upload.
     pub fn condition_values(&self, secure_transport: bool) -> ConditionValues<'_> {
         let values = ConditionValues::new(secure_transport);
         match &self.upload {
@@ -198,7 +198,7 @@ impl EncryptionRecord {
         }
     }
 
-    /// The bytes to store.
+    /// Encodes the record.
     pub fn encode(&self) -> Vec<u8> {
         let begun = self.upload.as_deref();
         let flag = |bit: u8, set: bool| if set { bit } else { 0 };
@@ -218,11 +218,11 @@ impl EncryptionRecord {
         bytes
     }
 
-    /// A record from bytes that are one, whole.
+    /// Decodes a whole record.
     ///
     /// # Errors
     ///
-    /// [`EncryptionRecordError`]: the bytes are not what [`encode`](Self::encode) gives.
+    /// [`EncryptionRecordError`]: the bytes are not an encoding of [`encode`](Self::encode).
     pub fn decode(bytes: &[u8]) -> Result<Self, EncryptionRecordError> {
         let malformed = EncryptionRecordError::Malformed;
         match bytes.first() {
@@ -273,7 +273,7 @@ impl EncryptionRecord {
 /// The longest text, in bytes: that of a KMS key.
 const MAX_TEXT_LEN: usize = 2_048;
 
-/// `LP(text)`, of which there is one that may stand here.
+/// Reads `LP(text)` if the text is legal.
 fn take(reader: &mut ByteReader<'_, ()>) -> Option<String> {
     let text = str::from_utf8(reader.prefixed().ok()?).ok()?;
     let legal = text.len() <= MAX_TEXT_LEN && !text.chars().any(char::is_control);
@@ -282,7 +282,7 @@ fn take(reader: &mut ByteReader<'_, ()>) -> Option<String> {
 
 impl fmt::Debug for EncryptionRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The texts that the request sent are not shown: a key may stand where it does not belong.
+        // Omits the texts that the request sent, because a key may be in a wrong place.
         f.debug_struct("EncryptionRecord")
             .field("mode", &self.mode)
             .field("kms_key_id", &self.kms_key_id)

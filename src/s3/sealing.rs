@@ -1,19 +1,19 @@
-//! [`PlaintextMd5`], the MD5 of a plaintext, which is kept sealed.
+//! [`PlaintextMd5`], the MD5 of a plaintext, which is stored sealed.
 
 use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::stream::{SealedValue, ValueSealer};
 
-/// The MD5 of a plaintext, as the host computed it or a client sent it. It is stored sealed, never unencrypted beside
-/// an encrypted object.
+/// The MD5 of a plaintext, computed by the host or sent by a client. Store it sealed, never unencrypted beside an
+/// encrypted object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PlaintextMd5([u8; 16]);
 
 impl PlaintextMd5 {
     const NAME: &'static str = "s3/md5";
 
-    /// Of these 16 bytes.
+    /// Creates the MD5 from its 16 bytes.
     pub fn new(md5: [u8; 16]) -> Self {
         Self(md5)
     }
@@ -23,7 +23,7 @@ impl PlaintextMd5 {
         self.0
     }
 
-    /// Seals it beside its plaintext, under the name `s3/md5`: 57 bytes, in DSSE-KMS 98.
+    /// Seals the MD5 as a value of its object, under the name `s3/md5`: 57 bytes, in DSSE-KMS 98.
     ///
     /// # Errors
     ///
@@ -32,11 +32,11 @@ impl PlaintextMd5 {
         values.seal(Self::NAME, &self.0)
     }
 
-    /// Opens what [`seal`](Self::seal) gave.
+    /// Opens a sealed MD5.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: it was changed, or is another object's, or no MD5.
+    /// [`Error::Inauthentic`]: the value was changed, belongs to another object, or is not an MD5.
     pub fn open(values: &ValueSealer, sealed: &SealedValue) -> Result<Self> {
         let opened = values.open(Self::NAME, sealed)?;
         opened.try_into().map(Self).map_err(|_| Error::Inauthentic)

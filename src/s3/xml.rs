@@ -1,4 +1,4 @@
-//! XML as S3's clients send it: small, shallow, elements and text alone.
+//! Parses the XML of S3's clients: small and shallow documents of elements and text.
 //!
 //! `quick-xml` finds the tags; what it lets pass and XML or S3 does not is refused here. Nothing is expanded, and
 //! nothing recurses.

@@ -12,8 +12,8 @@ use crate::stream::{Decryptor, Encryptor};
 
 /// An [`Sse`] whose calls wait on the calling thread, with no runtime.
 ///
-/// Do not use it inside an async runtime, where it would block a worker. Each call is that of [`Sse`] with the same name
-/// and has its errors.
+/// Do not use it inside an async runtime, where it would block a worker. Each call is that of [`Sse`] with the same
+/// name and has its errors.
 #[derive(Clone, Debug)]
 pub struct Blocking(Sse);
 

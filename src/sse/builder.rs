@@ -1,4 +1,4 @@
-//! What an `Sse` is built from.
+//! [`SseBuilder`], and `SseConfig`, the configuration that all handles of one `Sse` share.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::mode::KmsKeys;
 use crate::object::Requester;
 use crate::trail::AuditTrail;
 
-/// What every handle of one `Sse` shares.
+/// The configuration that all handles of one `Sse` share.
 pub(super) struct SseConfig {
     pub(super) keyring: Option<Keyring>,
     pub(super) kms: Option<Arc<dyn KeyProvider>>,
@@ -30,7 +30,7 @@ pub(super) struct SseConfig {
 }
 
 impl SseConfig {
-    /// A mode is accepted where there is everything that it takes; SSE-C takes nothing from here.
+    /// Whether the builder got the key sources of a mode. SSE-C needs none.
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {
         match mode {
             ModeId::SseS3 => self.keyring.is_some(),
@@ -49,9 +49,9 @@ impl SseConfig {
     }
 }
 
-/// Builds an [`Sse`]; everything is optional, and what is not given is not accepted.
+/// Builds an [`Sse`]. Every setter is optional; a mode whose key source is missing is not accepted.
 ///
-/// | given | modes |
+/// | set | modes |
 /// |---|---|
 /// | nothing | SSE-C |
 /// | [`keyring`](Self::keyring) | SSE-S3 |
@@ -70,42 +70,43 @@ pub struct SseBuilder {
 }
 
 impl SseBuilder {
-    /// The keyring of SSE-S3 and of the outer layer of DSSE-KMS; the `Sse` follows its changes.
+    /// Sets the keyring of SSE-S3 and of the outer layer of DSSE-KMS. The `Sse` follows its changes.
     #[must_use]
     pub fn keyring(self, keyring: Keyring) -> Self {
         Self { keyring: Some(keyring), ..self }
     }
 
-    /// The KMS of SSE-KMS and of the inner layer of DSSE-KMS, and those of its keys that are accepted, for reading as
-    /// for writing.
+    /// Sets the KMS of SSE-KMS and of the inner layer of DSSE-KMS, and the KMS keys that are accepted for reading and
+    /// writing.
     ///
     /// # Security
     ///
-    /// Name the keys, by their resolved ids. With [`KmsKeys::all`], an attacker who may use any KMS key that this
-    /// service can decrypt with can write an object in place of another's.
+    /// Name the keys by their resolved ids. With [`KmsKeys::all`], an attacker who may use any KMS key that this
+    /// service can decrypt with can put an object in the place of another
+    /// one.
     #[must_use]
     pub fn kms(self, provider: Arc<dyn KeyProvider>, keys: KmsKeys) -> Self {
         Self { kms: Some((provider, keys)), ..self }
     }
 
-    /// The audit trail. Each call that encrypts, opens or rewraps an object, or begins, resumes or completes an upload,
-    /// gives one event, whether it succeeds or fails.
+    /// Sets the audit trail. Each call that encrypts, decrypts or rewraps an object, or begins, resumes or completes an
+    /// upload, emits one event, whether it succeeds or fails.
     ///
-    /// A stream is on record when it begins; how it ends is not. A call that is dropped before its outcome is known has
-    /// no event and has given out nothing. Once the outcome is known, the sink has the event, whether the caller still
-    /// waits or not.
+    /// A stream emits its event when it begins, and none when it ends. A call that is dropped before its outcome is
+    /// known emits no event and has returned nothing. Once the outcome is known, the sink has the event, even if the
+    /// caller no longer waits.
     ///
     /// # Errors
     ///
-    /// From then on every such call can fail with [`Error::Audit`](crate::Error::Audit), unless the trail is
-    /// [`best_effort`](AuditTrail::best_effort); it gives out nothing then.
+    /// Each such call then fails with [`Error::Audit`](crate::Error::Audit) if the event cannot be recorded, and
+    /// returns nothing else, unless the trail is [`best_effort`](AuditTrail::best_effort).
     #[must_use]
     pub fn audit(self, trail: AuditTrail) -> Self {
         Self { audit: Some(trail), ..self }
     }
 
-    /// The implementation of AES-256-GCM; [`Backend::fastest`] if not given. DSSE-KMS runs its outer layer on this one
-    /// and its inner layer on the other.
+    /// Sets the implementation of AES-256-GCM. The default is [`Backend::fastest`]. DSSE-KMS runs its outer layer on
+    /// this backend and its inner layer on the fastest other one.
     #[must_use]
     pub fn backend(self, backend: Backend) -> Self {
         Self { backend: Some(backend), ..self }
@@ -135,28 +136,29 @@ impl SseBuilder {
         Self { generator: Generator::new(factory), ..self }
     }
 
-    /// Has every envelope be exactly this many bytes long, so that a listing knows a body's length from the stored
-    /// length alone. 1,024 does for most.
+    /// Pads every envelope to exactly this many bytes, so that a listing can compute the length of a body from the
+    /// stored length alone. 1,024 is enough for most services.
     #[must_use]
     pub fn envelope_len(self, len: usize) -> Self {
         Self { envelope_len: Some(len), ..self }
     }
 
-    /// Has completion records be made and accepted: SSE-C uploads are completed without their key, and a record stands
-    /// in place of the envelope until a request brings the key. Needs a [`keyring`](Self::keyring).
+    /// Makes and accepts completion records: an SSE-C upload can be completed without its key, and a record takes the
+    /// place of the envelope until a request brings the key. Needs a [`keyring`](Self::keyring).
     ///
-    /// Give it to every node that reads the store, or to none: without it a record is refused as
+    /// Set it on every node that reads the store, or on none. A node without it refuses a record with
     /// [`Unexpected::Record`](crate::error::Unexpected::Record).
     #[must_use]
     pub fn completion_records(self) -> Self {
         Self { completion_records: true, ..self }
     }
 
-    /// The `Sse`.
+    /// Builds the `Sse`.
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompiled`](crate::Error::NotCompiled): this build lacks the backend.
+    /// [`Error::NotCompiled`](crate::Error::NotCompiled): this build lacks the backend that was named.
+    /// [`Error::UnsupportedCpu`](crate::Error::UnsupportedCpu): this processor does.
     pub fn build(self) -> Result<Sse> {
         let (kms, kms_keys) = self.kms.unzip();
         let backend = self.backend.unwrap_or_else(Backend::fastest);
@@ -186,5 +188,25 @@ impl fmt::Debug for SseBuilder {
             .field("envelope_len", &self.envelope_len)
             .field("completion_records", &self.completion_records)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_layers_of_dsse_differ_in_cipher_and_hash_for_every_backend_that_is_named() {
+        for backend in Backend::available() {
+            let sse = Sse::builder().backend(backend).build().expect("the backend is available");
+            let Ok(layers) = sse.shared.cryptos(ModeId::DsseKms) else {
+                assert_eq!(Backend::available().count(), 1, "two backends make two layers");
+                continue;
+            };
+            let (outer, inner) = (layers.outer.implementations(), layers.inner.expect("the inner").implementations());
+            assert!(outer.0.iter().all(|cipher| !inner.0.contains(cipher)), "{backend:?}: {outer:?} {inner:?}");
+            assert_ne!(outer.1, inner.1, "{backend:?}");
+            assert!(outer.0.contains(&backend), "{backend:?}: {outer:?}");
+        }
     }
 }

@@ -1,4 +1,5 @@
-//! SSE-C uploads completed without their key: records made, opened, rewrapped and finished.
+//! The calls of `Sse` for SSE-C uploads that are completed without their key: make, open, rewrap and finish a
+//! completion record.
 
 use super::audited::PendingEvent;
 use super::{Expected, Sse, Unlock};
@@ -14,32 +15,34 @@ use crate::object::ObjectName;
 use crate::trail::AuditOperation;
 
 impl Sse {
-    /// Completes an SSE-C upload without its customer key: the record to store in place of envelope and manifest.
+    /// Completes an SSE-C upload without its customer key. Returns the record to store in the place of envelope and
+    /// manifest.
     ///
-    /// The record lists the parts, and the keyring's primary authenticates it. It becomes visible in one commit with
-    /// the object, and the upload's envelope goes in the same commit, by compare-and-swap. The parts stay where they
-    /// are: they are neither collected nor written to again, and no further attempt at a part is taken. The first
-    /// request that brings the key [finishes](Self::finish_completion) the completion.
+    /// The record lists the parts, and the keyring's primary authenticates it. Commit it together with the object, and
+    /// remove the upload's envelope in the same commit, by compare-and-swap. Keep the parts where they are, and refuse
+    /// further attempts at a part. The first request that brings the key [finishes](Self::finish_completion) the
+    /// completion.
     ///
-    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine. Rules of S3 on
-    /// the size of parts are the caller's to check, with [`KeptAttempt::plaintext_len`](crate::multipart::KeptAttempt).
+    /// The parts come in strictly ascending order of number, as the client lists them, with or without gaps. The caller
+    /// checks S3's rules on the size of parts, with [`KeptAttempt::plaintext_len`](crate::multipart::KeptAttempt).
     ///
     /// # Errors
     ///
-    /// [`Unexpected`]: the envelope is not of an SSE-C upload that this handle accepts, or the handle accepts no
-    /// [records](crate::SseBuilder::completion_records). [`Misuse::CompletionWithoutKey`]: an unbound name, or no
-    /// keyring. [`Misuse::UploadId`]. [`Error::Part`](crate::Error::Part): the client's list is not of the
-    /// parts that the service keeps. [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt is
-    /// not as the service keeps it. [`Error::LimitExceeded`](crate::Error::LimitExceeded).
-    /// [`Error::KeyProvider`](crate::Error::KeyProvider): the keyring's file cannot be read again.
-    /// [`Error::Random`](crate::Error::Random); [`Error::Audit`](crate::Error::Audit).
+    /// - [`Unexpected`]: the envelope is not that of an SSE-C upload that this handle accepts, or the handle accepts no
+    ///   [records](crate::SseBuilder::completion_records).
+    /// - [`Misuse::CompletionWithoutKey`]: the name is unbound, or the `Sse` has no keyring. [`Misuse::UploadId`].
+    /// - [`Error::Part`](crate::Error::Part): the client's list does not match the parts that the service keeps.
+    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt is not as the service keeps it.
+    /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the stored keyring cannot be read again.
+    /// - [`Error::LimitExceeded`](crate::Error::LimitExceeded), [`Error::Random`](crate::Error::Random),
+    ///   [`Error::Audit`](crate::Error::Audit).
     ///
     /// # Security
     ///
-    /// No receipt is opened: the client is told that the upload is complete before anything has been decrypted. The
-    /// envelope, the receipts and the labels are taken as they are. Where an attacker who writes the store changed one
-    /// of them before, the first read with the key fails. The labels stand in the record unsealed. They must not tell
-    /// anything of the plaintext, such as its MD5.
+    /// The call opens no receipt: the client is told that the upload is complete before anything is decrypted. If an
+    /// attacker who writes the store changed the envelope, a receipt or a label before, the first read with the key
+    /// fails. The record holds the labels unsealed, so a label must not tell anything about the plaintext, such as its
+    /// MD5.
     pub async fn complete_multipart_without_key(
         &self,
         object: &ObjectName,
@@ -73,21 +76,21 @@ impl Sse {
         self.seal_record(keyring, object, &contents).await
     }
 
-    /// Verifies a completion record: for HEAD, lists and GetObjectAttributes, without the customer key.
+    /// Verifies a completion record without the customer key: for HEAD, lists and GetObjectAttributes.
     ///
-    /// No key of the object is used, and nothing is put on record: nothing is decrypted.
+    /// The call uses no key of the object, decrypts nothing and emits no audit event.
     ///
     /// # Errors
     ///
-    /// [`Unexpected`]: this handle accepts no records, or not this one.
-    /// [`Error::KeyProvider`](crate::Error::KeyProvider): its version of the keyring is not there or is disabled.
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): it was changed, or is of another object.
-    /// [`Error::Envelope`](crate::Error::Envelope): the envelope in it is not that of an SSE-C upload.
+    /// - [`Unexpected`]: this handle accepts no records, or not this one.
+    /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the record's keyring version is unknown or disabled.
+    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): the record was changed, or is that of another object.
+    /// - [`Error::Envelope`](crate::Error::Envelope): the envelope in the record is not that of an SSE-C upload.
     ///
     /// # Performance
     ///
-    /// One HMAC-SHA-512 over the record, which has up to 693 bytes for each part. A listing reads the
-    /// [total](OpenedRecord::total) that is kept beside the record.
+    /// One HMAC-SHA-512 over the record, which has up to 693 bytes for each part. For a listing, keep the
+    /// [total](OpenedRecord::total) beside the record and read that.
     pub async fn open_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<OpenedRecord> {
         let keyring = self.check_record(object, record, None)?;
         let key = keyring.unwrapping_key(record.key_version()).await?;
@@ -95,17 +98,19 @@ impl Sse {
         OpenedRecord::new(record)
     }
 
-    /// Finishes a completion with the customer key: the object's envelope and manifest, and what decrypts it.
+    /// Finishes a completion with the customer key. Returns the object's envelope, manifest and decryptor.
     ///
-    /// Put both in the record's place by compare-and-swap on the record's bytes. Where that fails another request was
-    /// faster, or the object was replaced: read what stands there now, or serve from what was made here. A reader that
-    /// cannot write the store serves from it too and commits nothing. Any failure leaves the record as it is.
+    /// Put envelope and manifest in the record's place by compare-and-swap on the record's bytes. If the swap fails,
+    /// another request was faster or the object was replaced: serve from the returned decryptor, or read again. A
+    /// reader that cannot write the store serves from the decryptor and commits nothing. A failure leaves the record
+    /// unchanged.
     ///
     /// # Errors
     ///
-    /// As [`open_record`](Self::open_record) and [`decryptor`](Self::decryptor): [`CustomerKeyError::Required`] without
-    /// the key, and [`CustomerKeyError::Mismatch`] with another one. [`Error::Inauthentic`](crate::Error::Inauthentic):
-    /// envelope, receipts and record do not belong together: the store was changed before the upload was completed.
+    /// - Those of [`open_record`](Self::open_record) and [`decryptor`](Self::decryptor).
+    /// - [`CustomerKeyError::Required`]: there is no customer key. [`CustomerKeyError::Mismatch`]: it is another one.
+    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): envelope, receipts and record do not belong together,
+    ///   because the store was changed before the upload was completed.
     pub async fn finish_completion(
         &self,
         object: &ObjectName,
@@ -131,14 +136,14 @@ impl Sse {
         self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
     }
 
-    /// Authenticates a record anew, under today's primary and a fresh salt; nothing else of it changes.
+    /// Authenticates a record again, under the keyring's primary and a fresh salt. Its content does not change.
     ///
-    /// Put the new record in the old one's place by compare-and-swap on the old one, with the new
+    /// Put the new record in the old one's place by compare-and-swap on the old one, and its
     /// [total](OpenedRecord::total) beside it.
     ///
     /// # Errors
     ///
-    /// As [`open_record`](Self::open_record). [`Error::Random`](crate::Error::Random);
+    /// Those of [`open_record`](Self::open_record); [`Error::Random`](crate::Error::Random);
     /// [`Error::Audit`](crate::Error::Audit).
     pub async fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
         let pending = PendingEvent::of_record(AuditOperation::RewrapObject, object);
@@ -155,7 +160,7 @@ impl Sse {
         self.keyring().is_some_and(|keyring| record.key_version() != keyring.primary())
     }
 
-    /// Refuses a record that is not accepted here, before a key is used.
+    /// Refuses a record that this handle or the reader's expectations do not accept. No key is used.
     pub(crate) fn check_record(
         &self,
         object: &ObjectName,

@@ -4,7 +4,8 @@ use crate::envelope::{Envelope, ModeId};
 use crate::error::{Result, Unexpected};
 use crate::mode::KmsKeys;
 
-/// What a reader accepts of all that its `Sse` could read. Nothing given narrows nothing.
+/// The expectations of a reader: the modes and KMS keys that it accepts, of those that its `Sse` accepts. The default
+/// accepts all of them.
 ///
 /// ```
 /// use atrest::{Expected, KmsKeys, ModeId};
@@ -20,38 +21,40 @@ pub struct Expected {
 }
 
 impl Expected {
-    /// Everything that the `Sse` accepts.
+    /// Accepts everything that the `Sse` accepts.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The mode of this envelope and its KMS key, and no other: for a caller that has just written it, or that keeps it
-    /// where a writer of the store cannot write.
+    /// Accepts only the mode of this envelope and its KMS key.
+    ///
+    /// Call it with an envelope that this process has just written, or that is kept where an attacker who writes the
+    /// store cannot write.
     pub fn exactly(envelope: &Envelope) -> Self {
         let kms_keys = envelope.kms_key_id().map(|key_id| KmsKeys::only([key_id]));
         Self { modes: Some(vec![envelope.mode()]), kms_keys, ..Self::default() }
     }
 
-    /// These modes alone.
+    /// Accepts only these modes.
     #[must_use]
     pub fn with_modes(self, modes: impl IntoIterator<Item = ModeId>) -> Self {
         Self { modes: Some(modes.into_iter().collect()), ..self }
     }
 
-    /// These KMS keys alone, in SSE-KMS and in the inner layer of DSSE-KMS.
+    /// Accepts only these KMS keys, in SSE-KMS and in the inner layer of DSSE-KMS.
     #[must_use]
     pub fn with_kms_keys(self, keys: KmsKeys) -> Self {
         Self { kms_keys: Some(keys), ..self }
     }
 
-    /// No completion record in place of an envelope: for objects that are known to be finished, or never uploaded in
-    /// parts.
+    /// Refuses a completion record in the place of an envelope: for objects whose completion is known to be finished,
+    /// or that were not uploaded in parts.
     #[must_use]
     pub fn without_records(self) -> Self {
         Self { no_records: true, ..self }
     }
 
-    /// Whether it says of one envelope what that is: one mode, and where that has one, one KMS key.
+    /// Errors unless exactly one mode is allowed and, if that mode has a KMS key, exactly one KMS key.
     pub(super) fn says_which(&self, mode: ModeId) -> Result<()> {
         if self.modes.as_ref().is_none_or(|modes| *modes != [mode]) {
             return Err(Unexpected::Mode.into());
@@ -63,7 +66,7 @@ impl Expected {
         Ok(())
     }
 
-    /// Whether it accepts the mode of an envelope, and its KMS key where it has one.
+    /// Whether the mode of an envelope and its KMS key, if it has one, are allowed.
     #[cfg(feature = "s3")]
     pub(crate) fn accepts(&self, envelope: &Envelope) -> bool {
         self.accepts_mode(envelope.mode()) && envelope.kms_key_id().is_none_or(|key_id| self.accepts_kms_key(key_id))

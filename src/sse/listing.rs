@@ -27,9 +27,9 @@ pub(crate) struct ListedValue<'a> {
 }
 
 impl Sse {
-    /// Opens a value of this name beside each SSE-S3 object, in the order given; each with its own outcome.
+    /// Opens the sealed value with this name of each SSE-S3 object. The results have the order of `listed`.
     ///
-    /// No key provider is asked, and no key of a body is derived. The keyring's file is read at most once.
+    /// No key provider is called, and no key of a body is derived. The stored keyring is read at most once.
     pub(crate) async fn open_values(&self, name: &str, listed: &[ListedValue<'_>]) -> Vec<Result<Vec<u8>>> {
         let Some(keyring) = self.keyring() else {
             return listed.iter().map(|_| Err(Unexpected::Mode.into())).collect();
@@ -59,8 +59,7 @@ impl Sse {
         keys.values_of(header.salt()).open(name, sealed)
     }
 
-    /// Puts a listing on record where the trail wants it: how many ETags were asked for, and how many could not be
-    /// opened.
+    /// Records a listing if the trail wants listings: how many ETags were asked for, and how many could not be opened.
     pub(crate) async fn record_listing(&self, asked: usize, failed: usize) -> Result<()> {
         let Some(trail) = self.shared.audit.as_ref().filter(|trail| trail.wants_listings()) else {
             return Ok(());

@@ -1,17 +1,24 @@
 // Floor 7. May use floors 0 to 6, and no other module of floor 7.
-//! The one door: encrypts, decrypts and rewraps.
+//! [`Sse`], the handle that encrypts, decrypts and rewraps objects.
+
+// The modules with calls of `Sse`, in the order of its rendered documentation.
+mod calls;
+
+mod rewrap;
+
+mod multipart;
+
+mod completion;
+
+#[cfg(feature = "s3")]
+mod listing;
 
 mod access;
 mod audited;
 mod blocking;
 mod builder;
-mod completion;
 mod expected;
-#[cfg(feature = "s3")]
-mod listing;
-mod multipart;
 mod object;
-mod rewrap;
 mod wrapping;
 
 pub use access::{Access, Unlock};
@@ -24,175 +31,44 @@ pub use object::Encrypted;
 pub use rewrap::Rewrap;
 
 use std::fmt;
-use std::mem;
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use audited::PendingEvent;
 use builder::SseConfig;
 
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Result, Unexpected};
 use crate::keys::Keyring;
-use crate::mode::{AnyMode, KeySources, Mode, Target, any};
+use crate::mode::{KeySources, Target};
 use crate::object::{ObjectName, Requester};
+use crate::stream::Decryptor;
 use crate::stream::object_keys::ObjectKeys;
-use crate::stream::{Decryptor, Encryptor};
-use crate::trail::AuditOperation;
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
-/// An `Sse` is a cheap handle: clones share one state, and an `Sse` on a keyring follows the keyring's rotations.
+/// An `Sse` is a cheap handle. Its clones share one state, and it follows the rotations of its keyring.
 ///
 /// | a call may wait for | when |
 /// |---|---|
 /// | the key provider | SSE-KMS and DSSE-KMS: once for each object |
 /// | the stored keyring | a version is unknown or disabled, or the keyring was read too long ago |
-/// | the sink of the audit trail | before anything is given out |
+/// | the sink of the audit trail | each call, before it returns |
 ///
-/// No async call blocks its thread. Under [`blocking`](Self::blocking) every call is synchronous. The data path, from
-/// the [`Encryptor`] and the [`Decryptor`] on, does no I/O.
+/// No async call blocks its thread; the calls of [`blocking`](Self::blocking) do. The data path, from the
+/// [`Encryptor`](crate::Encryptor) and the [`Decryptor`] on, does no I/O.
 ///
 /// # Security
 ///
-/// The handle decides what a reader accepts, never the stored bytes: the modes whose keys the builder was given, the KMS
-/// keys that the builder allows, narrowed by [`expecting`](Self::expecting).
+/// The handle decides what a reader accepts, never the stored bytes: the modes whose keys the builder was given, the
+/// KMS keys that the builder allows, narrowed by [`expecting`](Self::expecting).
 #[derive(Clone)]
 pub struct Sse {
     shared: Arc<SseConfig>,
     requester: Requester,
-    /// All of them have to be met.
+    /// An object has to meet all of them.
     expected: Vec<Expected>,
 }
 
 impl Sse {
-    /// Returns a builder.
-    pub fn builder() -> SseBuilder {
-        SseBuilder::default()
-    }
-
-    /// Returns a handle that makes every request as this requester: key providers and the audit trail see it. The default
-    /// is [`Requester::anonymous`].
-    #[must_use]
-    pub fn requested_by(&self, requester: Requester) -> Self {
-        Self { requester, ..self.clone() }
-    }
-
-    /// Returns a handle that accepts less: for services that keep the mode and the key of an object themselves, where an
-    /// attacker who writes the store cannot write.
-    #[must_use]
-    pub fn expecting(&self, expected: Expected) -> Self {
-        let mut narrowed = self.clone();
-        narrowed.expected.push(expected);
-        narrowed
-    }
-
-    /// Every call of this handle, synchronous, with no runtime.
-    pub fn blocking(&self) -> Blocking {
-        Blocking::new(self.clone())
-    }
-
-    /// Begins to encrypt an object: its envelope, to be stored when the body is, and what encrypts the body.
-    ///
-    /// # Errors
-    ///
-    /// [`Error::KeyProvider`]; [`Error::Unexpected`]: this handle would not read it again; [`Error::Random`];
-    /// [`Error::LimitExceeded`]; [`Error::NotCompiled`]: DSSE-KMS without both implementations;
-    /// [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): with KMS keys, a name that has no ARN.
-    /// [`Error::Audit`]: it could not be put on record.
-    pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
-        self.begin_encryption(object, any(mode), None).await
-    }
-
-    /// [`encryptor`](Self::encryptor) for a plaintext whose length in bytes is known: readers know it then before they
-    /// fetch anything, and another length fails.
-    ///
-    /// # Errors
-    ///
-    /// As [`encryptor`](Self::encryptor).
-    pub async fn encryptor_of_len(
-        &self,
-        object: &ObjectName,
-        mode: impl Mode,
-        plaintext_len: u64,
-    ) -> Result<(Envelope, Encryptor)> {
-        self.begin_encryption(object, any(mode), Some(plaintext_len)).await
-    }
-
-    /// Encrypts an object that is in memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`encryptor`](Self::encryptor).
-    ///
-    /// # Performance
-    ///
-    /// Allocates the ciphertext; for large objects use [`encryptor`](Self::encryptor).
-    pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
-        let mode = any(mode);
-        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
-        let encrypting = async {
-            let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext.len() as u64)).await?;
-            Ok(Encrypted::new(envelope, encryptor.all(plaintext)?.0))
-        };
-        self.audited(pending, encrypting, |encrypted| Some(&encrypted.envelope)).await
-    }
-
-    /// Unlocks an object: what decrypts its body, wholly or by ranges; of one that was uploaded in parts once it has
-    /// been given the [manifest](Decryptor::with_manifest).
-    ///
-    /// # Errors
-    ///
-    /// [`Error::Unexpected`] and [`Error::CustomerKey`] before any key provider is asked; [`Error::KeyProvider`];
-    /// [`Error::Inauthentic`]: envelope, key and name do not belong together; [`Error::UploadNotComplete`];
-    /// [`Error::NotCompiled`]; [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn). A keyring file that has to
-    /// be read again and cannot be is an [`Error::KeyProvider`] too, of kind `Unavailable`. [`Error::Audit`]: it could
-    /// not be put on record.
-    pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope);
-        self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
-    }
-
-    /// Decrypts an object that is in memory.
-    ///
-    /// # Errors
-    ///
-    /// As [`decryptor`](Self::decryptor); [`Error::Truncated`]; [`Error::ManifestRequired`].
-    ///
-    /// # Performance
-    ///
-    /// Allocates the plaintext; for large objects use [`decryptor`](Self::decryptor).
-    pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
-        let decrypting = async {
-            let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
-            if let Some(manifest) = &encrypted.manifest {
-                decryptor = decryptor.with_manifest(manifest)?;
-            }
-            decryptor.sequential().all(&encrypted.ciphertext).map(Zeroizing::new)
-        };
-        // What cannot be put on record is wiped.
-        let mut plaintext = self.audited(pending, decrypting, |_| None).await?;
-        Ok(mem::take(&mut *plaintext))
-    }
-
-    async fn begin_encryption(
-        &self,
-        object: &ObjectName,
-        mode: AnyMode,
-        plaintext_len: Option<u64>,
-    ) -> Result<(Envelope, Encryptor)> {
-        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
-        let beginning = self.encryptor_of(object, &mode, plaintext_len);
-        self.audited(pending, beginning, |(envelope, _)| Some(envelope)).await
-    }
-
-    async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let keys = self.unlock(Target::object(object), envelope, unlock, true).await?;
-        object::decryptor(envelope, &keys)
-    }
-
     /// Refuses an envelope that this handle, or the reader's expectations, do not accept. No key is requested.
     fn check(&self, target: Target<'_>, envelope: &Envelope, unlock: Option<Unlock<'_>>) -> Result<()> {
         match (target.object.is_bound(), envelope.is_bound()) {
@@ -223,12 +99,12 @@ impl Sse {
         self.key_sources(target).check_name(envelope.mode())
     }
 
-    /// Refuses what would be refused to any reader of the envelope, before anyone is asked for a key.
+    /// Refuses an envelope that no reader of this handle could open. No key is requested.
     pub(crate) fn accepts(&self, object: &ObjectName, upload_id: Option<&[u8]>, envelope: &Envelope) -> Result<()> {
         self.check(Target { object, upload_id }, envelope, None)
     }
 
-    /// Sees what other processes did to the keyring before something is written that is older than this call.
+    /// Reads the stored keyring again if the mode uses it, so that the call sees rotations by other processes.
     async fn refresh_keyring(&self, mode: ModeId) -> Result<()> {
         match (mode, &self.shared.keyring) {
             (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) => keyring.refresh().await,

@@ -1,4 +1,4 @@
-//! Multipart uploads: begun, resumed anywhere, completed.
+//! The calls of `Sse` that begin, resume and complete a multipart upload.
 
 use zeroize::Zeroizing;
 
@@ -17,15 +17,18 @@ use crate::stream::message::MessageHeader;
 use crate::trail::AuditOperation;
 
 impl Sse {
-    /// Begins a multipart upload: store its [envelope](Upload::envelope) with what is kept of the upload.
+    /// Begins a multipart upload. Store its [envelope](Upload::envelope) with the upload.
     ///
-    /// The id is the store's own for this upload, never used again for the same object; for an unbound object it is
+    /// The upload id is chosen by the store and never used again for the same object. The id of an unbound object is
     /// empty.
     ///
     /// # Errors
     ///
-    /// As [`encryptor`](Self::encryptor); [`Misuse::UploadId`](crate::error::Misuse::UploadId).
-    /// [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit its fixed length.
+    /// - Those of [`encryptor`](Self::encryptor).
+    /// - [`Misuse::UploadId`](crate::error::Misuse::UploadId): the id is missing, too long, or that of an unbound
+    ///   object.
+    /// - [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit the fixed
+    ///   length.
     pub async fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
         let mode = any(mode);
         let pending = PendingEvent::writing(AuditOperation::BeginMultipart, object, &mode);
@@ -49,26 +52,29 @@ impl Sse {
             fixed_len: self.shared.envelope_len,
         };
         if self.shared.envelope_len.is_some() {
-            // What would not fit in the end fails before a part is uploaded.
+            // An envelope that will not fit at completion fails here, before a part is uploaded.
             new(Content::LONGEST).wrap(&keys, &drawn.keys)?;
         }
         let envelope = new(Content::Upload).wrap(&keys, &drawn.keys)?;
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope, drawn.keys))
     }
 
-    /// Takes up an upload from its stored envelope, on any machine.
+    /// Resumes an upload from its stored envelope, on any machine.
     ///
-    /// `expected` is what this very upload was begun with: one mode and, where it has one, one KMS key, from a source
-    /// that a writer of the store cannot change, such as an upload id that the service signs.
+    /// `expected` names the mode that this upload was begun with and, if the mode has one, the KMS key. They come from
+    /// a source that a writer of the store cannot change, such as an upload id that the service signs.
     ///
     /// # Errors
     ///
-    /// As [`decryptor`](Self::decryptor). [`Error::Unexpected`](crate::Error::Unexpected): it is not as expected, or of
-    /// no upload under way. [`Misuse::UploadId`](crate::error::Misuse::UploadId).
+    /// - Those of [`decryptor`](Self::decryptor).
+    /// - [`Error::Unexpected`](crate::Error::Unexpected): `expected` allows more than one mode or KMS key, or others;
+    ///   or the envelope is not that of an upload under way.
+    /// - [`Misuse::UploadId`](crate::error::Misuse::UploadId).
     ///
     /// # Security
     ///
-    /// Without that source, an attacker who writes the store has the next parts encrypted under a KMS key of their own.
+    /// Without such a source, an attacker who writes the store can make the service encrypt the next parts under a KMS
+    /// key of the attacker.
     pub async fn resume_multipart(
         &self,
         object: &ObjectName,
@@ -96,25 +102,26 @@ impl Sse {
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys))
     }
 
-    /// Completes an upload: the object's envelope, under today's primary (a keyring file that has changed is read again
-    /// first), and its manifest.
+    /// Completes an upload. Returns the object's envelope and its manifest.
     ///
-    /// Both become visible together with the parts, and the upload's envelope goes in the same commit, by
-    /// compare-and-swap: of two completions that race, one is stored. Where another envelope of the upload stands
-    /// there, it was rewrapped meanwhile: resume from that one and complete again; the receipts are as good.
+    /// Commit both together with the parts, and remove the upload's envelope in the same commit, by compare-and-swap:
+    /// of two completions that race, one is stored. If the swap fails because a sweep has rewrapped the upload
+    /// meanwhile, resume from the new envelope and complete again; the receipts stay valid.
     ///
-    /// The parts come in strictly ascending order of number, as the client lists them; gaps are fine. An SSE-C upload
-    /// whose key is not there is completed by [`complete_multipart_without_key`](Self::complete_multipart_without_key).
+    /// The parts come in strictly ascending order of number, as the client lists them, with or without gaps. An SSE-C
+    /// upload without its key is completed by [`complete_multipart_without_key`](Self::complete_multipart_without_key).
     ///
-    /// A KMS is asked to unwrap the upload's key once for each layer it has, and never to generate: the wrapped key of
-    /// the upload serves the object.
+    /// The object's envelope is under the keyring's current primary; a stored keyring that has changed is read again
+    /// first. A KMS unwraps the upload's key once for each layer and generates none: the wrapped key of the upload
+    /// serves the object.
     ///
     /// # Errors
     ///
-    /// [`Error::Part`](crate::Error::Part): the list is not of the parts that were uploaded.
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): a receipt is not of this upload, or the stored part not of
-    /// the receipt. [`Limit::Multipart`](crate::error::Limit::Multipart). As [`encryptor`](Self::encryptor) and
-    /// [`decryptor`](Self::decryptor): SSE-C needs its key again.
+    /// - [`Error::Part`](crate::Error::Part): the list does not match the parts that were uploaded.
+    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): a receipt is not of this upload, or a stored part is not of
+    ///   its receipt.
+    /// - [`Limit::Multipart`](crate::error::Limit::Multipart): too many parts, or too many bytes.
+    /// - Those of [`encryptor`](Self::encryptor) and [`decryptor`](Self::decryptor).
     pub async fn complete_multipart(
         &self,
         upload: &Upload,
@@ -141,9 +148,9 @@ impl Sse {
         self.seal_completed(upload, &list, unlock).await
     }
 
-    /// The envelope and the manifest of an object that is made of these parts.
+    /// Seals the envelope and the manifest of an object that consists of these parts.
     ///
-    /// A KMS is asked to unwrap and never to generate: the key-encryption key of the upload serves the object.
+    /// A KMS unwraps and generates nothing: the key-encryption key of the upload serves the object.
     pub(super) async fn seal_completed(
         &self,
         upload: &Upload,
@@ -169,7 +176,7 @@ impl Sse {
         };
         let envelope = envelope.wrap(&keys, upload.keys())?;
         let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.keys(), list.plaintext_len);
-        // What is handed out opens, or nothing is.
+        // Nothing is returned that does not open.
         let decryptor = decryptor.with_manifest(&manifest.stored)?;
         Ok(CompletedUpload { envelope, manifest: manifest.stored, decryptor })
     }

@@ -11,8 +11,8 @@ use crate::object::ObjectName;
 use crate::stream::object_keys::ObjectKeys;
 use crate::trail::AuditOperation;
 
-/// A request for a new envelope around the same data key: for a rotation, a rename, a copy within one store, or a change
-/// of mode or key. The stored body stays as it is.
+/// A request for a new envelope around the same data key: for a rotation, a rename, a copy within one store, or a
+/// change of mode or key. The stored body stays as it is.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -146,7 +146,8 @@ impl Sse {
         writer.wrap_anew(envelope, &unlocked, &keys, Target::object(object))
     }
 
-    /// Wraps the same content under other keys, each with a fresh salt. An inner layer without a new key stays as it is.
+    /// Wraps the same content under other keys, each with a fresh salt. An inner layer without a new key stays as it
+    /// is.
     fn wrap_anew(
         &self,
         old: &Envelope,

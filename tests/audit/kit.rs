@@ -89,7 +89,7 @@ impl Audited {
     pub(crate) fn modes(&self) -> Vec<AnyMode> {
         let mut modes = vec![AnyMode::from(SseS3), SseKms::new("alias/app").with_context(context()).into()];
         modes.push(self.service.sse_c());
-        if Backend::AwsLc.is_compiled() {
+        if Backend::available().count() > 1 {
             modes.push(DsseKms::new("alias/app").with_context(context()).into());
         }
         modes

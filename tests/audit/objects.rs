@@ -139,7 +139,7 @@ fn a_rewrap_is_on_record_with_the_version_that_it_is_under_now() {
 }
 
 #[test]
-#[cfg(not(feature = "aws-lc-rs"))]
+#[cfg(not(any(feature = "aws-lc-rs", feature = "graviola")))]
 fn a_mode_that_this_build_cannot_run_is_in_the_trail() {
     let audited = Audited::new();
     audited.service.sse.blocking().encrypt(&name(), atrest::DsseKms::new("alias/app"), b"meow").unwrap_err();

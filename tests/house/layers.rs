@@ -50,6 +50,7 @@ const CRYPTO_CRATES: &[&str] = &[
     "aws_lc_rs",
     "aws_lc_sys",
     "getrandom",
+    "graviola",
     "hkdf",
     "hmac",
     "md5",

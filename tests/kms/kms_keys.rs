@@ -55,7 +55,7 @@ fn world(keys: KmsKeys) -> World {
 /// SSE-KMS, and DSSE-KMS where this build has it, under a key as it was named.
 fn modes(key_id: &str) -> Vec<AnyMode> {
     let mut modes = vec![AnyMode::from(SseKms::new(key_id))];
-    if Backend::AwsLc.is_compiled() {
+    if Backend::available().count() > 1 {
         modes.push(DsseKms::new(key_id).into());
     }
     modes

@@ -18,8 +18,8 @@ fn service(backend: Backend) -> (Sse, Arc<MemoryKms>, Keyring, String) {
 }
 
 #[test]
-fn both_layers_open_whichever_implementation_is_outside() {
-    if !Backend::AwsLc.is_compiled() {
+fn what_one_pair_of_backends_wrote_every_other_pair_opens() {
+    if Backend::available().count() == 1 {
         let (sse, _, _, key_id) = service(Backend::RustCrypto);
         let refused = sse.blocking().encrypt(&name(), DsseKms::new(key_id), b"meow").unwrap_err();
         assert!(matches!(refused, Error::NotCompiled(atrest::error::Feature::AwsLcRs)));
@@ -32,11 +32,13 @@ fn both_layers_open_whichever_implementation_is_outside() {
         let builder = Sse::builder().keyring(keyring.clone()).kms(kms.clone(), KmsKeys::only([&*key_id]));
         builder.backend(backend).build().unwrap().blocking()
     };
-    for (writer, reader) in [(Backend::AwsLc, Backend::RustCrypto), (Backend::RustCrypto, Backend::AwsLc)] {
+    for writer in Backend::available() {
         for len in LENS {
             let stored = on(writer).encrypt(&name(), DsseKms::new(&*key_id), &plain(len)).unwrap();
             assert_eq!(Some(stored.ciphertext.len() as u64), ModeId::DsseKms.ciphertext_len(len as u64));
-            assert_eq!(on(reader).decrypt(&name(), &stored, Unlock::Server).unwrap(), plain(len));
+            for reader in Backend::available() {
+                assert_eq!(on(reader).decrypt(&name(), &stored, Unlock::Server).unwrap(), plain(len));
+            }
         }
     }
 }

@@ -318,10 +318,13 @@ fn misuse_and_limits_of_uploads_and_values_are_named() {
 
 #[test]
 fn a_missing_feature_is_named() {
-    if !Backend::AwsLc.is_compiled() {
-        let refused = Sse::builder().backend(Backend::AwsLc).build().unwrap_err();
-        assert!(matches!(refused, Error::NotCompiled(Feature::AwsLcRs)));
-        assert!(refused.to_string().contains("aws-lc-rs"));
+    for (backend, feature, name) in
+        [(Backend::AwsLc, Feature::AwsLcRs, "aws-lc-rs"), (Backend::Graviola, Feature::Graviola, "graviola")]
+    {
+        if let Err(refused) = Sse::builder().backend(backend).build() {
+            assert!(matches!(refused, Error::NotCompiled(missing) if missing == feature), "{refused:?}");
+            assert!(refused.to_string().contains(name));
+        }
     }
     Sse::builder().backend(Backend::fastest()).build().unwrap();
 }

@@ -1,4 +1,4 @@
-//! The three operations on a bucket's encryption.
+//! The decisions about the three operations on a bucket's encryption.
 
 use super::S3Rules;
 use super::request::BucketDefault;

@@ -1,4 +1,4 @@
-//! The rules of SSE-C, in their order.
+//! Checks the headers of a customer key, in the order of S3.
 //!
 //! C is the request's own group of three headers, S that of the source of a copy. The rules explain every answer of the
 //! real service that was recorded, apart from one.

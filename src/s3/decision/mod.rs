@@ -24,11 +24,11 @@ use super::operation::S3Operation;
 use super::policy::ConditionValues;
 use policy::PolicyCheck;
 
-/// The rules of a service that speaks S3: which encryption a request gets, or which error. Chosen once, and asked for
-/// every request.
+/// The rules of a service that speaks S3: they decide which encryption a request gets, or which error. A service
+/// creates one and uses it for every request.
 ///
-/// The decisions are pure functions: they do no I/O, ask no key provider and look at nothing but their arguments and,
-/// where the service has one, its policy engine.
+/// The decisions are pure functions of their arguments and, if the service has one, its policy engine. They do no I/O
+/// and ask no key provider.
 ///
 /// ```
 /// use atrest::AnyMode;
@@ -54,10 +54,9 @@ use policy::PolicyCheck;
 ///
 /// # The order of checks
 ///
-/// Of several things that are wrong with a request the first is answered. *Recorded* is what was seen of the real
-/// service, *documented* is what its documentation says, *ours* is a place of which no record is known. Before all of
-/// these the service checks the syntax of `Content-MD5`, the storage class and the part number (recorded): so does the
-/// host.
+/// If several checks fail, the first one is answered. *Recorded* means that the real service was seen to do so,
+/// *documented* that its documentation says so, *ours* that no record is known. The service checks the syntax of
+/// `Content-MD5`, the storage class and the part number before all of these (recorded), and so must the host.
 ///
 /// | | check | its place |
 /// |---|---|---|
@@ -78,8 +77,7 @@ use policy::PolicyCheck;
 /// | 10 | the bucket's default | documented: last |
 /// | 11 | a copy of an object onto itself that changes nothing | ours |
 ///
-/// A completion passes over a customer key of which one header is missing (recorded), so that rows 2, 3 and 6 say
-/// nothing.
+/// A completion ignores a customer key of which one header is missing (recorded), so that rows 2, 3 and 6 do not apply.
 ///
 /// # Errors
 ///
@@ -87,11 +85,10 @@ use policy::PolicyCheck;
 ///
 /// # Security
 ///
-/// What is stored unencrypted is so because the request asks for nothing and the bucket has no encryption; nothing
-/// else leads to [`Writing::Unencrypted`].
+/// [`Writing::Unencrypted`] is returned only if the request names no encryption and the bucket has none.
 ///
-/// A request is refused where a policy denies it. Where no policy does, that allows nothing: whether the requester
-/// may do what it asks for, and use the KMS key that it names, is for the service and its KMS to say.
+/// A request that a policy denies is refused. The absence of a denial allows nothing: the service and its KMS decide
+/// whether the requester may make the request and use the KMS key that it names.
 ///
 /// # Performance
 ///
@@ -106,7 +103,7 @@ pub struct S3Rules {
     encryption_without_tls: bool,
 }
 
-/// What is newly written.
+/// The kind of a write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum NewObject {
@@ -116,12 +113,12 @@ pub enum NewObject {
     Post,
     /// CreateMultipartUpload.
     Multipart {
-        /// Whether the request names a checksum algorithm: completing the upload in SSE-C then takes the customer key.
+        /// Whether the request names a checksum algorithm. Completing an SSE-C upload then needs the customer key.
         checksum_algorithm: bool,
     },
 }
 
-/// How a stored object is asked for.
+/// The kind of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReadKind {
@@ -134,33 +131,34 @@ pub enum ReadKind {
 }
 
 impl S3Rules {
-    /// The rules of Amazon S3: its profile, no bucket keys applied, no encryption over plain HTTP.
+    /// Creates the rules of Amazon S3: its profile, no bucket keys, no encryption over plain HTTP.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The same with the answers of this profile.
+    /// Returns the same rules with the answers of this profile.
     #[must_use]
     pub fn with_profile(self, profile: Profile) -> Self {
         Self { profile, ..self }
     }
 
-    /// The same for a service whose key provider shares keys among the objects of a bucket, as S3's bucket keys do.
+    /// Returns the same rules for a service whose key provider shares keys among the objects of a bucket, as S3's
+    /// bucket keys do.
     ///
-    /// Without it a bucket key is parsed and kept in the record, and answered nowhere: it is not used.
+    /// Without it, a requested bucket key is kept in the record, but not used and not answered.
     #[must_use]
     pub fn with_bucket_keys(self, apply: bool) -> Self {
         Self { bucket_keys: apply, ..self }
     }
 
-    /// The same for a service that takes customer keys, SSE-KMS and DSSE-KMS over plain HTTP: behind a mesh that
-    /// encrypts, or in tests. Policies go on to see the transport as it is.
+    /// Returns the same rules for a service that accepts customer keys, SSE-KMS and DSSE-KMS over plain HTTP: behind a
+    /// mesh that encrypts, or in tests. Policies still see the real transport.
     #[must_use]
     pub fn with_encryption_without_tls(self, allow: bool) -> Self {
         Self { encryption_without_tls: allow, ..self }
     }
 
-    /// The status that an error is answered with.
+    /// The HTTP status of an error.
     pub fn status(&self, error: &S3Error) -> StatusCode {
         error.status_in(self.profile)
     }
@@ -260,7 +258,7 @@ impl S3Rules {
         Ok(CompleteDecision { completing, answer, record })
     }
 
-    /// Decides about UpdateObjectEncryption. The object's envelope has to be at hand.
+    /// Decides about UpdateObjectEncryption. `object` needs its envelope.
     ///
     /// # Errors
     ///
@@ -283,8 +281,8 @@ impl S3Rules {
         Ok(UpdateDecision { access, encryption })
     }
 
-    /// Decides about an operation that takes no encryption headers, such as a list or a deletion: asks the policy
-    /// about these actions, and refuses a method. Customer keys are passed over.
+    /// Decides about an operation that takes no encryption headers, such as a list or a deletion: asks the policy about
+    /// these actions and refuses a method. Customer keys are ignored.
     ///
     /// # Errors
     ///
@@ -295,7 +293,7 @@ impl S3Rules {
         policy::check(request, PolicyCheck { actions, absent: false, conditions, source: None })
     }
 
-    /// Rows 1 to 6 of the table; gives the keys of the source's group and of the request's own.
+    /// Makes the checks 1 to 6 of the table. Returns the customer keys of the source and of the request.
     fn check<'a>(
         &self,
         request: &'a S3Request,
@@ -324,7 +322,7 @@ impl S3Rules {
             stored::check_kms_caller(self, request)?;
         }
 
-        // The absence of an object is told to callers that may list; an upload is known by its id.
+        // Only callers that may list learn that an object does not exist. An upload is known by its id.
         let absent = !operation.is_of_upload() && subject.stored.is_some_and(|stored| stored.0.is_none());
         let actions = operation.actions(request.resource.of_version);
         let conditions = subject.conditions(request, operation);

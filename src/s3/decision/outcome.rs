@@ -1,4 +1,4 @@
-//! What is decided: one type for each kind of operation.
+//! The decisions: one type for each kind of operation.
 
 use std::sync::Arc;
 
@@ -10,11 +10,11 @@ use crate::s3::headers::AnswerHeaders;
 use crate::s3::record::{EncryptionRecord, UploadRequest};
 use crate::sse::Access;
 
-/// How a new object is written, or an upload begun.
+/// How to write a new object, or begin an upload.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle both cases, and no third is possible")]
 pub enum Writing {
-    /// Unencrypted: the request asked for nothing, and the bucket has no encryption. The record says so.
+    /// Unencrypted: the request names no encryption and the bucket has none. Store this record.
     Unencrypted(EncryptionRecord),
     /// Encrypted.
     Encrypt(NewEncryption),
@@ -30,17 +30,17 @@ pub struct NewEncryption {
 }
 
 impl NewEncryption {
-    /// The mode to encrypt in. Where it names no KMS key, the KMS has one: S3's `aws/s3`.
+    /// The mode to encrypt in. A mode without a KMS key uses the KMS's own key, S3's `aws/s3`.
     pub fn mode(&self) -> AnyMode {
         self.mode.clone()
     }
 
-    /// Whether a bucket key is asked for, by the request or by the bucket.
+    /// Whether the request or the bucket asks for a bucket key.
     pub fn bucket_key_asked(&self) -> bool {
         self.bucket_key_asked
     }
 
-    /// The record to store with the object or upload that was given this envelope.
+    /// The record to store with the object or upload that has this envelope.
     pub fn record(&self, envelope: &Envelope) -> EncryptionRecord {
         let record =
             EncryptionRecord::of_envelope(envelope).bucket_key(self.bucket_key_asked, self.bucket_keys_applied);
@@ -51,22 +51,22 @@ impl NewEncryption {
     }
 }
 
-/// How a stored object is read.
+/// How to read a stored object.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "there is no fourth, and each is to be thought of")]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle all three cases, and no fourth is possible")]
 pub enum Reading {
-    /// As it is stored: it is unencrypted.
+    /// As it is stored: the object is unencrypted.
     Unencrypted,
     /// With [`Sse::decryptor`](crate::Sse::decryptor).
     Encrypted(Access),
-    /// With [`Sse::finish_completion`](crate::Sse::finish_completion): the upload was completed without its customer key, and no request has
-    /// finished it yet. The reader is the one that finishing gives.
+    /// With [`Sse::finish_completion`](crate::Sse::finish_completion): the upload was completed without its customer
+    /// key, and no request has finished it yet. The reader is the one that finishing gives.
     FinishFirst(Access),
 }
 
-/// How a part is written: as its upload is.
+/// How to write a part: in the same way as its upload.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle both cases, and no third is possible")]
 pub enum PartWriting {
     /// Unencrypted.
     Unencrypted,
@@ -74,85 +74,86 @@ pub enum PartWriting {
     Encrypt(Access),
 }
 
-/// How an upload is completed.
+/// How to complete an upload.
 #[derive(Clone, Debug)]
-#[expect(clippy::exhaustive_enums, reason = "there is no fourth, and each is to be thought of")]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle all three cases, and no fourth is possible")]
 pub enum Completing {
-    /// Its parts are unencrypted.
+    /// The parts are unencrypted.
     Unencrypted,
-    /// With [`Sse::resume_multipart`](crate::Sse::resume_multipart) and [`Sse::complete_multipart`](crate::Sse::complete_multipart).
+    /// With [`Sse::resume_multipart`](crate::Sse::resume_multipart) and
+    /// [`Sse::complete_multipart`](crate::Sse::complete_multipart).
     Encrypted(Access),
-    /// With [`Sse::complete_multipart_without_key`](crate::Sse::complete_multipart_without_key): the upload is in SSE-C, and the request
-    /// brings no customer key. It is acknowledged under a completion record, and finished by the first request that
-    /// brings the key.
+    /// With [`Sse::complete_multipart_without_key`](crate::Sse::complete_multipart_without_key): the upload is in
+    /// SSE-C, and the request brings no customer key. It is acknowledged under a completion record, and finished by the
+    /// first request that brings the key.
     WithoutKey,
 }
 
-/// What PutObject, PostObject and CreateMultipartUpload do.
+/// The decision about PutObject, PostObject and CreateMultipartUpload.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct WriteDecision {
-    /// How the object is written, or the upload begun.
+    /// How to write the object, or begin the upload.
     pub writing: Writing,
     pub(super) answer: AnswerHeaders,
 }
 
-/// What CopyObject does.
+/// The decision about CopyObject.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CopyDecision {
-    /// How the source is read.
+    /// How to read the source.
     pub reading: Reading,
-    /// How the destination is written.
+    /// How to write the destination.
     pub writing: Writing,
     pub(super) answer: AnswerHeaders,
 }
 
-/// What GetObject, HeadObject and GetObjectAttributes do.
+/// The decision about GetObject, HeadObject and GetObjectAttributes.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ReadDecision {
-    /// How the object is read.
+    /// How to read the object.
     pub reading: Reading,
     pub(super) answer: Option<AnswerHeaders>,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
-/// What UploadPart does.
+/// The decision about UploadPart.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PartDecision {
-    /// How the part is written.
+    /// How to write the part.
     pub writing: PartWriting,
     pub(super) answer: AnswerHeaders,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
-/// What UploadPartCopy does.
+/// The decision about UploadPartCopy.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct PartCopyDecision {
-    /// How the source is read.
+    /// How to read the source.
     pub reading: Reading,
-    /// How the part is written, and the headers of the answer.
+    /// How to write the part, and the headers of the answer.
     pub part: PartDecision,
 }
 
-/// What CompleteMultipartUpload does.
+/// The decision about CompleteMultipartUpload.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct CompleteDecision {
-    /// How the upload is completed.
+    /// How to complete the upload.
     pub completing: Completing,
     pub(super) answer: AnswerHeaders,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
-/// What UpdateObjectEncryption does. The object keeps its ETag, its checksums and the time of its last modification.
+/// The decision about UpdateObjectEncryption. The object keeps its ETag, its checksums and its modification time.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct UpdateDecision {
-    /// How the object's data key is unlocked.
+    /// How to unlock the object's data key.
     pub access: Access,
     /// What the object becomes, with a [`Rewrap`](crate::Rewrap) to its mode. Envelope and record are
     /// replaced in one step.
@@ -162,8 +163,8 @@ pub struct UpdateDecision {
 macro_rules! answers_with_a_new_record {
     ($($decision:ident)*) => {$(
         impl $decision {
-            /// The encryption headers of the answer, the sensitive ones marked, from the record of what was written:
-            /// the KMS key is answered as it was resolved, and a bucket key where one is used.
+            /// The encryption headers of the answer, from the record of the written object. They name the resolved KMS
+            /// key, and a bucket key if one is used. Sensitive values are marked.
             pub fn response_headers(&self, record: &EncryptionRecord) -> HeaderMap {
                 self.answer.headers(record)
             }
@@ -174,28 +175,28 @@ macro_rules! answers_with_a_new_record {
 answers_with_a_new_record! { WriteDecision CopyDecision }
 
 impl ReadDecision {
-    /// The encryption headers of the answer, the sensitive ones marked; GetObjectAttributes has none.
+    /// The encryption headers of the answer; GetObjectAttributes has none. Sensitive values are marked.
     pub fn response_headers(&self) -> HeaderMap {
         self.answer.as_ref().map(|answer| answer.headers(&self.record)).unwrap_or_default()
     }
 }
 
 impl PartDecision {
-    /// The encryption headers of the answer, the sensitive ones marked.
+    /// The encryption headers of the answer. Sensitive values are marked.
     pub fn response_headers(&self) -> HeaderMap {
         self.answer.headers(&self.record)
     }
 }
 
 impl PartCopyDecision {
-    /// The encryption headers of the answer, the sensitive ones marked.
+    /// The encryption headers of the answer. Sensitive values are marked.
     pub fn response_headers(&self) -> HeaderMap {
         self.part.response_headers()
     }
 }
 
 impl CompleteDecision {
-    /// The encryption headers of the answer, the sensitive ones marked.
+    /// The encryption headers of the answer. Sensitive values are marked.
     pub fn response_headers(&self) -> HeaderMap {
         self.answer.headers(&self.record)
     }

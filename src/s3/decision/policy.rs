@@ -1,4 +1,4 @@
-//! Who is asked whether a request may be done: [`PolicySource`].
+//! [`PolicySource`], [`PolicyEngine`] and [`PolicyQuestion`]: asks the policies about a request.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,22 +10,23 @@ use crate::s3::headers::{CustomerKeyHeaders, Method};
 use crate::s3::operation::S3Operation;
 use crate::s3::policy::{BucketPolicy, ConditionKey, ConditionValues, PolicyRequest, Verdict};
 
-/// Who is asked whether a request may be done. It has to be said, so that a policy cannot be forgotten.
+/// The policy that decides whether a request is allowed. It is a required argument, so that a policy cannot be
+/// forgotten.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum PolicySource {
-    /// Nothing: the bucket has no policy, or the service has asked before.
+    /// No policy: the bucket has none, or the service has asked before.
     Unasked,
-    /// The bucket's policy. An allowance is not looked at, only a denial.
+    /// The bucket's policy. Only a denial counts; an allowance has no effect.
     Bucket(Arc<BucketPolicy>),
-    /// The service's own engine.
+    /// The policy engine of the service.
     Engine(Arc<dyn PolicyEngine>),
 }
 
-/// A policy engine of the service's own.
+/// A policy engine of the service.
 ///
-/// A decision calls it once, synchronously, at the place in the order where S3 asks its policies: after what is wrong
-/// with the headers as such, before any value of a customer key is looked at.
+/// A decision calls it once, synchronously, at the point where S3 asks its policies: after the checks of the headers as
+/// such, before any value of a customer key is checked.
 pub trait PolicyEngine: Send + Sync {
     /// Answers all questions of one request with one verdict: [`Deny`](Verdict::Deny) where any of them is denied.
     /// With [`Allow`](Verdict::Allow) and [`Neither`](Verdict::Neither) the decision goes on; an engine that refuses
@@ -33,18 +34,18 @@ pub trait PolicyEngine: Send + Sync {
     fn judge(&self, questions: Vec<PolicyQuestion>) -> Verdict;
 }
 
-/// One question to a policy engine; it owns what it holds.
+/// One question to a policy engine. The value owns its contents.
 #[derive(Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PolicyQuestion {
-    /// Who asks, as the service named the caller; `None` is anonymous.
+    /// The caller as the service named it; `None` if anonymous.
     pub principal: Option<String>,
-    /// What for, as `s3:PutObject`.
+    /// The action, such as `s3:PutObject`.
     pub action: String,
     /// The ARN of the object or bucket.
     pub resource: String,
-    /// The condition keys that the request has, and their values: what it says of encryption and transport, before
-    /// any default is applied, and what the service gave with the caller.
+    /// The condition keys of the request with their values: its encryption headers and transport, before any default is
+    /// applied, and the facts that the service set on the caller.
     pub conditions: Vec<(ConditionKey, String)>,
 }
 
@@ -70,16 +71,16 @@ impl fmt::Debug for PolicyQuestion {
     }
 }
 
-/// What the policies are asked about, beside the headers.
+/// The input of the policy check, beside the headers.
 pub(super) struct PolicyCheck<'a> {
     pub(super) actions: &'a [&'a str],
-    /// The object or upload is not there: whether the caller may learn that is asked too.
+    /// The object or upload does not exist. The policy is also asked whether the caller may learn that.
     pub(super) absent: bool,
     pub(super) conditions: ConditionValues<'a>,
     pub(super) source: Option<&'a CopySource>,
 }
 
-/// One bucket's part of the questions.
+/// The questions about one bucket.
 struct PolicyScope<'a> {
     policy: &'a PolicySource,
     resource: &'a Resource,
@@ -88,7 +89,7 @@ struct PolicyScope<'a> {
     conditions: ConditionValues<'a>,
 }
 
-/// Refuses what a policy denies.
+/// Refuses a request that a policy denies.
 pub(super) fn check(request: &S3Request, asked: PolicyCheck<'_>) -> Result<(), S3Error> {
     let here = PolicyScope {
         policy: &request.policy,
@@ -102,10 +103,10 @@ pub(super) fn check(request: &S3Request, asked: PolicyCheck<'_>) -> Result<(), S
         resource: &source.resource,
         actions: S3Operation::GetObject.actions(source.resource.of_version),
         absent: source.stored.0.is_none(),
-        // As a read of the source would be asked about, with the key for it.
+        // The same conditions as for a read of the source, with its customer key.
         conditions: of_headers(request, None, &request.headers.source),
     });
-    // SECURITY: what is no ARN of S3 matches no statement, and no Deny.
+    // SECURITY: a resource that is not an ARN of S3 would match no statement, and so no Deny.
     let named = |place: &PolicyScope<'_>| {
         matches!(place.policy, PolicySource::Unasked) || place.resource.arn.starts_with("arn:aws:s3:::")
     };
@@ -126,8 +127,7 @@ pub(super) fn check(request: &S3Request, asked: PolicyCheck<'_>) -> Result<(), S
 }
 
 impl PolicyScope<'_> {
-    /// Each action with its resource. Whether the caller may learn that an object is not there is for who may list
-    /// the bucket.
+    /// Each action with its resource. A caller may learn that an object does not exist if it may list the bucket.
     fn asked(&self) -> impl Iterator<Item = (&str, &str)> {
         let list = self.absent.then(|| ("s3:ListBucket", self.resource.bucket_arn()));
         self.actions.iter().map(|action| (*action, &*self.resource.arn)).chain(list)
@@ -158,7 +158,7 @@ impl PolicyScope<'_> {
     }
 }
 
-/// What the headers say; a method stands for itself, and a customer key for its algorithm.
+/// The condition values of the headers: the method as it is, and the algorithm of a customer key.
 pub(super) fn of_headers<'a>(
     request: &'a S3Request,
     method: Option<&'a Method>,
@@ -170,13 +170,13 @@ pub(super) fn of_headers<'a>(
         .with_customer_algorithm(customer.algorithm.as_deref())
 }
 
-/// What a write says.
+/// The condition values of a write.
 pub(super) fn of_write(request: &S3Request) -> ConditionValues<'_> {
     let headers = &request.headers;
     of_headers(request, headers.method.as_ref(), &headers.customer).with_kms_key_id(headers.kms_key_id.as_deref())
 }
 
-/// What the request that began the upload said: a part and a completion cannot carry it.
+/// The condition values of the request that began the upload. A part and a completion cannot carry them.
 pub(super) fn of_upload<'a>(request: &'a S3Request, upload: Option<&'a Present>) -> ConditionValues<'a> {
     let secure_transport = request.caller.transport == Transport::Secure;
     match upload {
@@ -184,7 +184,7 @@ pub(super) fn of_upload<'a>(request: &'a S3Request, upload: Option<&'a Present>)
             upload.record.condition_values(secure_transport).with_facts(&request.caller.facts)
         }
         Some(upload) => {
-            // A record that was made of an envelope: how the upload is stored is all that is known.
+            // The record was made from an envelope, so only the upload's mode and key are known.
             let method = match upload.record.mode() {
                 Some(ModeId::SseS3) => Some("AES256"),
                 Some(ModeId::SseKms) => Some("aws:kms"),
@@ -199,7 +199,7 @@ pub(super) fn of_upload<'a>(request: &'a S3Request, upload: Option<&'a Present>)
     }
 }
 
-/// Refuses a new object in SSE-C where the bucket takes none.
+/// Refuses a new SSE-C object if the bucket blocks SSE-C.
 pub(super) fn check_blocked(request: &S3Request, operation: S3Operation) -> Result<(), S3Error> {
     let blocks = |bucket: &BucketDefault| bucket.encryption().is_some_and(|bucket| bucket.blocks_customer_keys());
     if !(operation.writes() && request.headers.customer.is_present() && blocks(&request.bucket)) {

@@ -1,4 +1,5 @@
-//! What is decided about: [`S3Request`] and what it is made of.
+//! [`S3Request`], the input of every decision, and its parts: [`Caller`], [`Resource`], [`BucketDefault`], [`Stored`],
+//! [`CopySource`].
 
 use std::sync::Arc;
 
@@ -9,9 +10,9 @@ use crate::s3::headers::EncryptionHeaders;
 use crate::s3::policy::RequestFacts;
 use crate::s3::record::EncryptionRecord;
 
-/// A request as far as encryption goes; it owns what it holds.
+/// The parts of a request that concern encryption. The value owns its contents.
 ///
-/// A service builds one for each request in a function of its own and gives it to the decision of the operation.
+/// A service builds one for each request and passes it to the decision of the operation.
 #[derive(Clone, Debug)]
 pub struct S3Request {
     pub(super) headers: EncryptionHeaders,
@@ -22,8 +23,8 @@ pub struct S3Request {
 }
 
 impl S3Request {
-    /// A request with these headers, by this caller, for this object of a bucket with this default, under this
-    /// policy. Bucket and policy are those of the destination in a copy.
+    /// Creates a request with these headers, by this caller, for this object, under the bucket's default and policy. In
+    /// a copy, bucket and policy are those of the destination.
     pub fn new(
         headers: EncryptionHeaders,
         caller: Caller,
@@ -35,7 +36,7 @@ impl S3Request {
     }
 }
 
-/// Who sent the request, and how it came.
+/// The sender of a request, its signature and its transport.
 #[derive(Clone, Debug)]
 pub struct Caller {
     pub(super) transport: Transport,
@@ -45,43 +46,43 @@ pub struct Caller {
 }
 
 impl Caller {
-    /// A caller that has signed the request, by its ARN.
+    /// Creates a caller that has signed the request. `principal` is the caller's ARN.
     pub fn signed(transport: Transport, signature: Signature, principal: impl Into<String>) -> Self {
         Self { transport, signature, principal: Some(principal.into()), facts: RequestFacts::new() }
     }
 
-    /// A caller that has not signed the request.
+    /// Creates a caller that has not signed the request.
     pub fn anonymous(transport: Transport) -> Self {
         Self { transport, signature: Signature::None, principal: None, facts: RequestFacts::new() }
     }
 
-    /// The same caller with what the service knows of the request beyond its headers, for the conditions of policies. A
-    /// value that is not given is absent.
+    /// Returns the same caller with facts about the request beyond its headers, for the conditions of policies. A fact
+    /// that is not set is absent.
     #[must_use]
     pub fn with_facts(self, facts: RequestFacts) -> Self {
         Self { facts, ..self }
     }
 }
 
-/// How the request came: what `aws:SecureTransport` says.
+/// The transport of a request: the value of `aws:SecureTransport`.
 ///
-/// A service that takes encrypted requests over plain HTTP, behind a mesh or in tests, says so with
-/// [`S3Rules::with_encryption_without_tls`](super::S3Rules::with_encryption_without_tls), and goes on to say the
-/// truth here.
+/// A service that accepts encrypted requests over plain HTTP, behind a mesh or in tests, sets
+/// [`S3Rules::with_encryption_without_tls`](super::S3Rules::with_encryption_without_tls) and still reports the real
+/// transport here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[expect(clippy::exhaustive_enums, reason = "there is no third, and each is to be thought of")]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle both cases, and no third is possible")]
 pub enum Transport {
-    /// Over TLS, perhaps as far as a proxy that the service trusts and that says so.
+    /// Over TLS, to the service or to a proxy that the service trusts.
     Secure,
-    /// Readable on its way.
+    /// Over plain HTTP.
     Plain,
 }
 
-/// How the request is signed.
+/// The signature of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Signature {
-    /// Not at all.
+    /// The request is not signed.
     None,
     /// AWS Signature Version 2.
     V2,
@@ -89,7 +90,7 @@ pub enum Signature {
     V4,
 }
 
-/// What the request is about, for policies: an object's or bucket's ARN.
+/// The resource of a request, for policies: the ARN of an object or a bucket.
 #[derive(Clone, Debug)]
 pub struct Resource {
     pub(super) arn: String,
@@ -97,18 +98,18 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// An object of this bucket, by its key as it is, neither encoded nor shortened.
+    /// Creates the resource of an object. The key is neither encoded nor shortened.
     pub fn object(bucket: &str, key: &str) -> Self {
         Self { arn: format!("arn:aws:s3:::{bucket}/{key}"), of_version: false }
     }
 
-    /// A bucket.
+    /// Creates the resource of a bucket.
     pub fn bucket(bucket: &str) -> Self {
         Self { arn: format!("arn:aws:s3:::{bucket}"), of_version: false }
     }
 
-    /// The same of an object whose version id the request names: a policy is asked about another action,
-    /// `s3:GetObjectVersion`.
+    /// Returns the same resource for a request that names a version id. A policy is then asked about another action,
+    /// such as `s3:GetObjectVersion`.
     #[must_use]
     pub fn of_version(self) -> Self {
         Self { of_version: true, ..self }
@@ -125,15 +126,15 @@ impl Resource {
     }
 }
 
-/// How a bucket encrypts what asks for nothing.
+/// How a bucket encrypts objects whose request names no encryption.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::exhaustive_enums, reason = "there is no fourth, and each is to be thought of")]
+#[expect(clippy::exhaustive_enums, reason = "callers must handle all three cases, and no fourth is possible")]
 pub enum BucketDefault {
-    /// As the service does without being told: [`BucketEncryption::new_bucket`].
+    /// By the service's own default: [`BucketEncryption::new_bucket`].
     Implicit(BucketEncryption),
-    /// As a PutBucketEncryption configured it.
+    /// By the configuration of a PutBucketEncryption.
     Explicit(BucketEncryption),
-    /// Not at all: what asks for nothing is stored unencrypted. S3 has no such bucket since 2023.
+    /// Not at all: such objects are stored unencrypted. S3 has had no such bucket since 2023.
     Absent,
 }
 
@@ -158,7 +159,7 @@ impl From<BucketEncryption> for BucketDefault {
     }
 }
 
-/// What is stored under a name: an object, or an upload under way. A cheap handle.
+/// The stored object or upload that a request refers to. A cheap handle.
 #[derive(Clone, Debug)]
 pub struct Stored(pub(super) Option<Present>);
 
@@ -166,18 +167,18 @@ pub struct Stored(pub(super) Option<Present>);
 pub(super) struct Present {
     pub(super) record: Arc<EncryptionRecord>,
     pub(super) envelope: Option<Arc<Envelope>>,
-    /// The object was completed without its customer key; the envelope is the upload's.
+    /// The object was completed without its customer key. The envelope is that of the upload.
     pub(super) awaits_key: bool,
 }
 
 impl Stored {
-    /// Nothing: there is no such object or upload. A decision answers 403 or 404, as the policy has it.
+    /// There is no such object or upload. A decision answers 403 or 404, depending on the policy.
     pub fn absent() -> Self {
         Self(None)
     }
 
-    /// An object, or an upload, that is stored unencrypted because the service's record says so: a missing envelope
-    /// alone does not.
+    /// An object or upload that is unencrypted by the service's record. A missing envelope alone does not mean
+    /// unencrypted.
     pub fn unencrypted() -> Self {
         Self::recorded(EncryptionRecord::unencrypted())
     }
@@ -187,14 +188,14 @@ impl Stored {
         Self(Some(Present { record: record.into(), envelope: Some(envelope.into()), awaits_key: false }))
     }
 
-    /// An object or upload whose envelope is not at hand: enough for HEAD, except of an object in SSE-C, and for an
-    /// unencrypted one.
+    /// An object or upload whose envelope is not loaded. This is enough for HEAD, except for an SSE-C object, and for
+    /// an unencrypted object.
     pub fn recorded(record: impl Into<Arc<EncryptionRecord>>) -> Self {
         Self(Some(Present { record: record.into(), envelope: None, awaits_key: false }))
     }
 
-    /// An object in SSE-C whose upload was completed without the customer key and that no request has finished yet,
-    /// with the envelope of the upload.
+    /// An SSE-C object whose upload was completed without the customer key and whose completion is not finished, with
+    /// the envelope of the upload.
     pub fn completed_without_key(
         record: impl Into<Arc<EncryptionRecord>>,
         upload_envelope: impl Into<Arc<Envelope>>,
@@ -204,12 +205,12 @@ impl Stored {
 }
 
 impl Stored {
-    /// The record; `None` where nothing is stored.
+    /// The record; `None` if nothing is stored.
     pub fn record(&self) -> Option<&EncryptionRecord> {
         self.0.as_ref().map(|present| &*present.record)
     }
 
-    /// The envelope, where it is at hand.
+    /// The envelope, if it is loaded.
     pub fn envelope(&self) -> Option<&Envelope> {
         self.0.as_ref()?.envelope.as_deref()
     }
@@ -225,13 +226,13 @@ pub struct CopySource {
 }
 
 impl CopySource {
-    /// What is stored under this name, in a bucket under this policy.
+    /// Creates the source of a copy: the stored object, its resource, and the policy of its bucket.
     pub fn new(stored: Stored, resource: Resource, policy: PolicySource) -> Self {
         Self { stored, resource, policy, onto_itself: None }
     }
 
-    /// The same where the destination is the source itself; `changes_else` says whether the request changes metadata,
-    /// storage class, tags or a redirect. One that changes nothing is refused, unless its headers name an encryption
+    /// Returns the same source for a copy onto itself. `changes_else` says whether the request changes metadata,
+    /// storage class, tags or a redirect. A copy that changes nothing is refused, unless its headers name an encryption
     /// or the bucket's default was configured.
     #[must_use]
     pub fn onto_itself(self, changes_else: bool) -> Self {

@@ -1,4 +1,4 @@
-//! What the request has to say for what is stored.
+//! Checks a request against the stored object or upload: its record, envelope, mode and customer key.
 
 use std::sync::Arc;
 
@@ -13,14 +13,14 @@ use crate::s3::headers::{AnswerHeaders, CustomerKeyHeaders, DecodedKey};
 use crate::s3::record::EncryptionRecord;
 use crate::sse::{Access, Expected};
 
-/// What is read.
+/// The decision about reading one object.
 pub(super) struct Read {
     pub(super) reading: Reading,
     pub(super) answer: AnswerHeaders,
     pub(super) record: Arc<EncryptionRecord>,
 }
 
-/// The object that is read, or the source that is copied; `wrong` is what another key is answered with.
+/// Decides about reading an object, or the source of a copy. `wrong` is the answer to another customer key.
 pub(super) fn read(
     rules: &S3Rules,
     request: &S3Request,
@@ -56,7 +56,7 @@ pub(super) fn read(
     }
 }
 
-/// The upload that a part belongs to.
+/// Decides about writing a part of an upload.
 pub(super) fn part(
     rules: &S3Rules,
     request: &S3Request,
@@ -66,7 +66,7 @@ pub(super) fn part(
     let present = under_way(upload)?;
     let record = present.record.clone();
     let expected = match present.expected(&[EnvelopeState::Upload])? {
-        // SECURITY: as in a write, a request that asks for anything is not answered with nothing.
+        // SECURITY: as in a write, a request that names any encryption is never stored unencrypted.
         None if request.headers.asks_for_encryption() => return Err(Kind::PartEncryption.into()),
         None => return Ok((PartWriting::Unencrypted, AnswerHeaders::default(), record)),
         Some(expected) => expected,
@@ -85,7 +85,7 @@ pub(super) fn part(
     }
 }
 
-/// The upload that is completed; `group` is there only where all three headers are.
+/// Decides about completing an upload. `group` is set only if all three headers of the customer key are present.
 pub(super) fn complete(
     rules: &S3Rules,
     request: &S3Request,
@@ -96,7 +96,7 @@ pub(super) fn complete(
     let record = present.record.clone();
     let expected = match (present.expected(&[EnvelopeState::Upload])?, group) {
         (None, Some(_)) => return Err(Kind::CompletionCustomerKey.into()),
-        // SECURITY: one profile passes over a method here. A request that has one is not answered with nothing.
+        // SECURITY: one profile ignores a method here. A request that has one is never completed unencrypted.
         (None, None) if request.headers.method.is_some() => return Err(Kind::PartEncryption.into()),
         (None, None) => return Ok((Completing::Unencrypted, AnswerHeaders::default(), record)),
         (Some(expected), _) => expected,
@@ -117,7 +117,7 @@ pub(super) fn complete(
     }
 }
 
-/// The object whose data key is wrapped anew, and as what. The caller's pairs stay with it: it is no copy.
+/// Decides about rewrapping an object's data key. Unlike a copy, the object keeps the context pairs of its caller.
 pub(super) fn update(
     rules: &S3Rules,
     request: &S3Request,

@@ -1,4 +1,4 @@
-//! How something new is encrypted: as the request says, or else by default.
+//! Decides how a new object is encrypted: by the request, or by the bucket's default.
 
 use super::S3Rules;
 use super::customer;
@@ -12,7 +12,7 @@ use crate::s3::headers::names::{BUCKET_KEY_ENABLED, CONTEXT, SERVER_SIDE_ENCRYPT
 use crate::s3::headers::{AnswerHeaders, ContextHeader, DecodedKey, Method};
 use crate::s3::record::{EncryptionRecord, UploadRequest};
 
-/// How the object is written; `checksum_algorithm` is there where an upload is begun.
+/// Decides how an object is written. `checksum_algorithm` is set if an upload begins.
 pub(super) fn decide(
     rules: &S3Rules,
     request: &S3Request,
@@ -42,7 +42,7 @@ pub(super) fn decide(
     }
     match request.bucket.default() {
         Some(default) => Ok(encrypt(by_default(default), AnswerHeaders::default())),
-        // SECURITY: the only place that says so. A request that asks for anything is not answered with nothing.
+        // SECURITY: the only place that stores unencrypted. A request that names any encryption does not reach it.
         None if headers.asks_for_encryption() => Err(kms_without_method()),
         None => {
             let record = EncryptionRecord::unencrypted();
@@ -56,7 +56,7 @@ pub(super) fn kms_without_method() -> S3Error {
     S3Error::new(Kind::KmsWithoutMethod).with_argument_name(SERVER_SIDE_ENCRYPTION)
 }
 
-/// The mode that the request asks for, and the context that it brings. Nothing of the bucket's default is in it.
+/// The mode and the context that the request names, without the bucket's default.
 fn asked(rules: &S3Rules, request: &S3Request, method: &Method) -> Result<(AnyMode, Option<ContextHeader>), S3Error> {
     match method {
         Method::Aes256 => Ok((SseS3.into(), None)),
@@ -76,7 +76,7 @@ fn asked(rules: &S3Rules, request: &S3Request, method: &Method) -> Result<(AnyMo
     }
 }
 
-/// The KMS key that is named, or none; an empty name is not none.
+/// The KMS key that the request names. An empty name is an error.
 fn kms_key_id<'a>(rules: &S3Rules, request: &'a S3Request) -> Result<Option<&'a str>, S3Error> {
     match (request.headers.kms_key_id.as_deref(), rules.profile) {
         (Some(""), _) => Err(S3Error::new(Kind::KmsKeyIdInvalid).with_subject("")),
@@ -85,7 +85,7 @@ fn kms_key_id<'a>(rules: &S3Rules, request: &'a S3Request) -> Result<Option<&'a 
     }
 }
 
-/// The pairs. The one that the library adds by itself may be among them, with the value that it has anyway.
+/// The context pairs of the request. They may contain the pair that the library adds, with the right value.
 fn context(request: &S3Request) -> Result<Option<ContextHeader>, S3Error> {
     match &request.headers.context {
         None => Ok(None),
@@ -96,7 +96,7 @@ fn context(request: &S3Request) -> Result<Option<ContextHeader>, S3Error> {
     }
 }
 
-/// Whether a bucket key is asked for: the request overrides the bucket.
+/// Whether a bucket key is asked for. The request overrides the bucket.
 fn bucket_key(request: &S3Request) -> Result<bool, S3Error> {
     match request.headers.bucket_key {
         Some(Some(enabled)) => Ok(enabled),

@@ -1,4 +1,4 @@
-//! What the library says while it works, in S3's words.
+//! Converts errors of the library into [`S3Error`]s.
 
 use super::{S3Error, S3ErrorKind as Kind};
 use crate::error::{
@@ -9,8 +9,8 @@ use crate::s3::headers::names::SERVER_SIDE_ENCRYPTION;
 use crate::s3::policy::{PolicyError, PolicyErrorKind};
 
 impl S3Error {
-    /// What to answer the client where reading failed, or where a stored object was looked at. The operator has the
-    /// error itself to look at, and some errors are an alarm.
+    /// Converts the error of a read, or of a look at a stored object, into the answer to the client. Log the error
+    /// itself for the operator: some errors are an alarm.
     pub fn of_read(error: &Error) -> Self {
         match error {
             Error::CustomerKey(error) => customer_key(*error).into(),
@@ -28,8 +28,8 @@ impl S3Error {
         }
     }
 
-    /// What to answer the client where writing failed: what the request asks for and the service does not take is the
-    /// client's to change, and so is a body of another length than it declared.
+    /// Converts the error of a write into the answer to the client. An encryption that the service does not accept, and
+    /// a body of another length than declared, are errors of the client.
     pub fn of_write(error: &Error) -> Self {
         match error {
             Error::Unexpected(Unexpected::KmsKey) => Kind::KmsAccessDenied.into(),

@@ -1,4 +1,4 @@
-//! The kinds, and the answer of each.
+//! [`S3ErrorKind`] and the answer for each kind: status, code and message.
 
 use http::StatusCode;
 

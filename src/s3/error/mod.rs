@@ -1,4 +1,4 @@
-//! What S3 answers where it refuses: status, code, message, and the XML around them.
+//! [`S3Error`], an error answer of S3: status, code, message and XML.
 
 mod from;
 mod kind;

@@ -1,4 +1,4 @@
-//! What S3 demands of part numbers and of the list of parts that completes an upload.
+//! Checks part numbers and the list of parts of a completion by S3's rules.
 
 use super::{S3Error, S3ErrorKind as Kind};
 use crate::multipart::s3_limits::MIN_PART_LEN;

@@ -1,4 +1,4 @@
-//! [`StoredEtag`], and the ETags of a listing.
+//! [`StoredEtag`], the ETag that a store keeps, and [`ListedEtag`], an entry of a listing.
 
 use std::fmt;
 use std::num::NonZeroU32;
@@ -13,18 +13,18 @@ use crate::s3::sealing::PlaintextMd5;
 use crate::sse::{Blocking, ListedValue, Sse};
 use crate::stream::{SealedValue, ValueSealer};
 
-/// What the stored bytes begin with.
+/// The first stored byte.
 const VERSION: u8 = 1;
 const UNSEALED: u8 = 0;
 const SEALED: u8 = 1;
-/// What a sealed ETag is sealed under.
+/// The name of a sealed ETag.
 const NAME: &str = "s3/etag";
 
-/// An ETag as a store keeps it: sealed where it is made from the plaintext of an encrypted object, unsealed elsewhere.
+/// An ETag as a store keeps it: sealed if it is made from the plaintext of an encrypted object, otherwise unsealed.
 ///
-/// It is made in one call at the end of a write, with the ETag to answer, from the encryptor's values. A listing opens
-/// a thousand at once under the keyring alone, [`Sse::open_etags`]: no key provider is asked, no body's key is derived,
-/// and no event says that an object was read.
+/// A writer creates it at the end of a write, together with the ETag to answer, from the encryptor's values. A listing
+/// opens many at once with the keyring alone, [`Sse::open_etags`]: it calls no key provider, derives no key of a body,
+/// and emits no event of a read object.
 ///
 /// The stored bytes, [`to_bytes`](Self::to_bytes), have one encoding:
 ///
@@ -56,7 +56,7 @@ const NAME: &str = "s3/etag";
 ///
 /// # Security
 ///
-/// A writer of the store can put an older ETag of the same object back, and change an unsealed one.
+/// An attacker who writes the store can put back an older ETag of the same object, and can change an unsealed one.
 ///
 /// Spec: manual, format, "Sealed values".
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -69,11 +69,11 @@ enum Kept {
 }
 
 impl StoredEtag {
-    /// Of an object that was written whole and encrypted, with the ETag to answer: in SSE-S3 its MD5, sealed; in the
-    /// other modes random, unsealed.
+    /// Creates the ETag of an encrypted object that was written in one piece, and the one to answer: in SSE-S3 the MD5,
+    /// sealed; in the other modes a random one, unsealed.
     ///
-    /// `values` is that of the object's encryptor. [`Etag::needs_md5`] says beforehand whether to compute the MD5; one
-    /// that is not needed is not looked at.
+    /// `values` comes from the object's encryptor. [`Etag::needs_md5`] tells beforehand whether to compute the MD5. An
+    /// MD5 that is not needed is ignored.
     ///
     /// # Errors
     ///
@@ -83,8 +83,8 @@ impl StoredEtag {
         Ok((etag, Self::of(etag, envelope, values)?))
     }
 
-    /// Of a completed upload by the ETags of its parts, which are the labels of their receipts, with the ETag to
-    /// answer.
+    /// Creates the ETag of a completed upload, and the one to answer, from the ETags of the parts, which are the labels
+    /// of their receipts.
     ///
     /// `envelope` and `values` are those of the [completed upload](crate::multipart::CompletedUpload).
     ///
@@ -100,18 +100,18 @@ impl StoredEtag {
         Ok((etag, Self::of(etag, envelope, values)?))
     }
 
-    /// Of an unencrypted object. Never of an encrypted one.
+    /// Creates the ETag of an unencrypted object. Never use it for an encrypted one.
     pub fn of_unencrypted(etag: Etag) -> Self {
         Self(Kept::Unsealed(etag))
     }
 
-    /// What was sealed under the name `s3/etag` and kept without these bytes' first two.
+    /// Creates the ETag from a value that was sealed under the name `s3/etag` and stored without the first two bytes.
     pub fn from_sealed_value(sealed: SealedValue) -> Self {
         Self(Kept::Sealed(sealed))
     }
 
-    /// The same after a rewrap of its object: unsealed becomes sealed where the object is now one of SSE-S3, and sealed
-    /// stays as it is. `envelope` is the new one, `values` that of the object's decryptor.
+    /// Returns the ETag to store after a rewrap of the object: an unsealed one is sealed if the object is now SSE-S3,
+    /// and a sealed one stays as it is. `envelope` is the new envelope, and `values` comes from the object's decryptor.
     ///
     /// # Errors
     ///
@@ -130,12 +130,12 @@ impl StoredEtag {
         values.seal(NAME, &payload(etag)).map(|sealed| Self(Kept::Sealed(sealed)))
     }
 
-    /// The ETag of an object that was unlocked, in any mode; [`Sse::open_etag`] needs no decryptor, but is for SSE-S3
-    /// alone.
+    /// Opens the ETag of an unlocked object in any mode. [`Sse::open_etag`] needs no decryptor, but opens sealed ETags
+    /// only for SSE-S3.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: it was changed, or is another object's; or it is unsealed, and the object is one of
+    /// [`Error::Inauthentic`]: the ETag was changed, or belongs to another object; or it is unsealed and the object is
     /// SSE-S3.
     pub fn open(&self, envelope: &Envelope, values: &ValueSealer) -> Result<Etag> {
         match &self.0 {
@@ -148,7 +148,7 @@ impl StoredEtag {
     ///
     /// # Errors
     ///
-    /// [`Unexpected::Mode`]: it is sealed, so its object is encrypted.
+    /// [`Unexpected::Mode`]: the ETag is sealed, so its object is encrypted.
     pub fn open_unencrypted(&self) -> Result<Etag> {
         match &self.0 {
             Kept::Unsealed(etag) => Ok(*etag),
@@ -156,7 +156,7 @@ impl StoredEtag {
         }
     }
 
-    /// The bytes to store: 22 unsealed, 63 sealed, in DSSE-KMS 104.
+    /// Encodes the ETag: 22 bytes unsealed, 63 sealed, in DSSE-KMS 104.
     pub fn to_bytes(&self) -> Vec<u8> {
         match &self.0 {
             Kept::Unsealed(etag) => [&[VERSION, UNSEALED][..], &payload(*etag)].concat(),
@@ -164,7 +164,7 @@ impl StoredEtag {
         }
     }
 
-    /// Reads what [`to_bytes`](Self::to_bytes) gave. Whether a sealed one is true shows when it is opened.
+    /// Decodes the bytes of [`to_bytes`](Self::to_bytes). A sealed ETag is authenticated when it is opened.
     ///
     /// # Errors
     ///
@@ -181,7 +181,7 @@ impl StoredEtag {
     }
 }
 
-/// The digits stay out of logs: they may be the MD5 of the plaintext.
+/// Omits the digits, because they may be the MD5 of the plaintext.
 impl fmt::Debug for StoredEtag {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("StoredEtag").field("sealed", &matches!(self.0, Kept::Sealed(_))).finish_non_exhaustive()
@@ -202,9 +202,9 @@ fn from_payload(payload: &[u8]) -> Result<Etag> {
     Ok(Etag { digits: *digits, parts: NonZeroU32::new(u32::from_be_bytes(parts)) })
 }
 
-/// An ETag that is not sealed, beside what is encrypted as this envelope says.
+/// Checks an unsealed ETag against the mode of its object.
 fn unsealed(etag: Etag, envelope: Option<&Envelope>) -> Result<Etag> {
-    // SECURITY: in SSE-S3 it is always sealed, so a writer of the store put this one there.
+    // SECURITY: ETags of SSE-S3 are always sealed, so an attacker put this one into the store.
     match envelope.map(Envelope::mode) {
         Some(ModeId::SseS3) => Err(Error::Inauthentic),
         None | Some(ModeId::SseKms | ModeId::DsseKms | ModeId::SseC) => Ok(etag),
@@ -219,20 +219,20 @@ pub struct ListedEtag<'a> {
     pub object: &'a ObjectName,
     /// The object's envelope; `None` where the object is unencrypted.
     pub envelope: Option<&'a Envelope>,
-    /// What the store keeps.
+    /// The stored ETag.
     pub stored: &'a StoredEtag,
 }
 
 impl Sse {
-    /// Opens the ETags of a listing, in the order given; each with its own outcome.
+    /// Opens the ETags of a listing. The results have the order of `listed`.
     ///
-    /// Unsealed ETags need no key. Sealed ones are opened under the keyring alone, and only of SSE-S3 objects. An entry
-    /// that cannot be opened has an error and the others have their ETags: a listing leaves that ETag out. The error
-    /// says why: a damaged envelope ([`Error::Inauthentic`]), a version that the keyring does not have or has disabled
+    /// Unsealed ETags need no key. Sealed ones are opened with the keyring alone, and only for SSE-S3 objects. An entry
+    /// that cannot be opened has an error of its own, and a listing leaves its ETag out. The reasons are a damaged
+    /// envelope ([`Error::Inauthentic`]), a version that the keyring does not have or has disabled
     /// ([`Error::KeyProvider`]), an object of another mode whose ETag is still sealed because it was one of SSE-S3
     /// before a rewrap ([`Unexpected::Mode`]; open it with the object's decryptor, [`StoredEtag::open`]).
     ///
-    /// It is not on record as reading the objects. A trail with
+    /// The audit trail records no read of the objects. A trail with
     /// [`with_listings`](crate::audit::AuditTrail::with_listings) gets one event with the count.
     ///
     /// # Errors
@@ -241,8 +241,8 @@ impl Sse {
     ///
     /// # Performance
     ///
-    /// For each sealed ETag one unwrap of a data key and one value: about 1.4 times the unwrap. The keyring's file is
-    /// read at most once, where an entry names a version that is unknown or disabled.
+    /// Each sealed ETag costs one unwrap of a data key and one sealed value, about 1.4 times the unwrap. The stored
+    /// keyring is read at most once, if an entry names a version that is unknown or disabled.
     pub async fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
         let sealed: Vec<ListedValue<'_>> = listed.iter().filter_map(ListedEtag::value).collect();
         let mut opened = self.open_values(NAME, &sealed).await.into_iter();
@@ -260,12 +260,12 @@ impl Sse {
         Ok(etags)
     }
 
-    /// Opens the ETag of one object that is not to be read, as for HEAD: under the keyring alone where it is sealed,
-    /// and without an event.
+    /// Opens the ETag of one object that is not read, for example for HEAD: with the keyring alone, and without an
+    /// audit event.
     ///
     /// # Errors
     ///
-    /// As those of an entry of [`open_etags`](Self::open_etags).
+    /// Those of an entry of [`open_etags`](Self::open_etags).
     pub async fn open_etag(&self, object: &ObjectName, envelope: &Envelope, stored: &StoredEtag) -> Result<Etag> {
         match &stored.0 {
             Kept::Unsealed(etag) => unsealed(*etag, Some(envelope)),
@@ -277,28 +277,21 @@ impl Sse {
     }
 }
 
+#[expect(clippy::missing_errors_doc, reason = "the errors are those of the call of Sse with the same name")]
 impl Blocking {
-    /// See [`Sse::open_etags`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
+    /// [`Sse::open_etags`].
     pub fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
         block_on(self.sse().open_etags(listed))
     }
 
-    /// See [`Sse::open_etag`].
-    ///
-    /// # Errors
-    ///
-    /// As there.
+    /// [`Sse::open_etag`].
     pub fn open_etag(&self, object: &ObjectName, envelope: &Envelope, stored: &StoredEtag) -> Result<Etag> {
         block_on(self.sse().open_etag(object, envelope, stored))
     }
 }
 
 impl<'a> ListedEtag<'a> {
-    /// What there is to open.
+    /// The sealed value of the entry, if it has one.
     fn value(&self) -> Option<ListedValue<'a>> {
         match (&self.stored.0, self.envelope) {
             (Kept::Sealed(sealed), Some(envelope)) => Some(ListedValue { object: self.object, envelope, sealed }),

@@ -1,4 +1,4 @@
-//! Base64 as the service reads the key of SSE-C: leniently.
+//! Decodes base64 as leniently as S3 decodes a customer key.
 
 use zeroize::Zeroizing;
 

@@ -1,4 +1,4 @@
-//! The encryption context as a header has it: base64 of a JSON object of strings.
+//! The encryption context in a header: base64 of a JSON object of strings.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! The three headers of a customer key, the request's own or those of a copy's source.
+//! The three headers of a customer key, for the object or for the source of a copy.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::crypto::md5::md5;
 use crate::s3::error::shown;
 use crate::secret::CustomerKey;
 
-/// What was given, each as far as it could be read. An empty header is there, with a value that is wrong.
+/// The three headers, each as far as it could be parsed. An empty header is present with a wrong value.
 #[derive(Clone, Default)]
 pub(in crate::s3) struct CustomerKeyHeaders {
     pub(in crate::s3) algorithm: Option<String>,
@@ -27,18 +27,18 @@ struct Given<T> {
     value: T,
 }
 
-/// What the text of a key says.
+/// The parsed text of a key.
 #[derive(Clone)]
 pub(in crate::s3) enum KeyText {
     /// A byte of it is not ASCII.
     NotAscii,
-    /// It decodes to no byte at all; whether the text itself is empty.
+    /// The text decodes to no byte; the flag says whether the text is empty.
     TooShort { empty: bool },
-    /// It decodes to these bytes.
+    /// The text decodes to these bytes.
     Decoded(DecodedKey),
 }
 
-/// A key that was decoded: `key` is `None` where the bytes are no customer key, by their length or as all zeros.
+/// A decoded key. `key` is `None` if the bytes are not a customer key: of another length, or all zero.
 #[derive(Clone)]
 pub(in crate::s3) struct DecodedKey {
     pub(in crate::s3) key: Option<Arc<CustomerKey>>,
@@ -103,12 +103,12 @@ impl CustomerKeyHeaders {
         again
     }
 
-    /// Whether any of the three is there.
+    /// Whether any of the three headers is present.
     pub(in crate::s3) fn is_present(&self) -> bool {
         self.algorithm.is_some() || self.key.is_some() || self.md5.is_some()
     }
 
-    /// Whether all three are there.
+    /// Whether all three headers are present.
     pub(in crate::s3) fn is_complete(&self) -> bool {
         self.algorithm.is_some() && self.key.is_some() && self.md5.is_some()
     }

@@ -1,4 +1,4 @@
-//! What a request says of encryption, and what the answer to it says.
+//! [`EncryptionHeaders`], the encryption headers of a request, and the headers of the answer.
 
 pub mod names;
 
@@ -20,14 +20,14 @@ use percent_encoding::percent_decode_str;
 use super::error::{S3Error, S3ErrorKind, shown};
 use names::SERVER_SIDE_ENCRYPTION;
 
-/// The encryption headers of a request, with the query parameters of a presigned URL or the form fields of a POST that
-/// stand for them.
+/// The encryption headers of a request, or the query parameters of a presigned URL or the form fields of a POST that
+/// replace them.
 ///
-/// Customer keys are [`CustomerKey`](crate::CustomerKey) from the moment they are parsed. A decision says what is
-/// wrong with a value, in the place where S3 says it; here a request is refused only where a header comes twice with
-/// different values, is longer than any valid value, or is not printable ASCII.
+/// Customer keys are parsed into [`CustomerKey`](crate::CustomerKey). A decision later refuses wrong values, in S3's
+/// order of checks. Parsing refuses only a header that comes twice with different values, is longer than any valid
+/// value, or is not printable ASCII.
 ///
-/// `Debug` shows no key, no MD5 of one and no value of the context.
+/// `Debug` shows no key, no MD5 of a key and no value of the context.
 ///
 /// ```
 /// use atrest::s3::EncryptionHeaders;
@@ -40,21 +40,20 @@ use names::SERVER_SIDE_ENCRYPTION;
 ///
 /// # Security
 ///
-/// The map, the query and the form still hold the customer key in text: [mark](mark_sensitive) the headers, write
-/// none of it to a log, and drop it soon. A URL is written to logs by proxies: a customer key in a query is a key in
-/// their logs.
+/// The map, the query and the form still contain the customer key as text: [mark](mark_sensitive) the headers, log none
+/// of them, and drop them soon. Proxies log URLs, so a customer key in a query ends up in their logs.
 #[derive(Clone, Default)]
 pub struct EncryptionHeaders {
     pub(super) method: Option<Method>,
     pub(super) kms_key_id: Option<String>,
-    /// Given, and what it holds if it can be read.
+    /// The header is present; the value is `None` if it cannot be parsed.
     pub(super) context: Option<Option<ContextHeader>>,
     pub(super) bucket_key: Option<Option<bool>>,
     pub(super) customer: CustomerKeyHeaders,
     pub(super) source: CustomerKeyHeaders,
 }
 
-/// A method as the request names it.
+/// The encryption method that a request names.
 #[derive(Clone, PartialEq, Eq)]
 pub(super) enum Method {
     Aes256,
@@ -87,21 +86,21 @@ impl Method {
     }
 }
 
-/// A header, the longest value that is looked at, and whether the value may be any bytes.
+/// A header, the maximum length of its value, and whether the value may be any bytes.
 struct Field {
     name: &'static str,
     max_len: usize,
     set: Set,
 }
 
-/// Sets a value; says whether it agrees with one that was there.
+/// Sets a value. Returns whether it agrees with an earlier value.
 enum Set {
     Text(fn(&mut EncryptionHeaders, &str) -> bool),
     /// What is wrong with the value is told by the rules of SSE-C, also where it is no text.
     Bytes(fn(&mut EncryptionHeaders, &[u8]) -> bool),
 }
 
-/// Puts a value in its place; says whether the place was free, or held the same.
+/// Sets a value. Returns whether there was none, or the same one.
 fn put<T: PartialEq>(place: &mut Option<T>, value: T) -> bool {
     match place {
         Some(there) => *there == value,
@@ -112,7 +111,7 @@ fn put<T: PartialEq>(place: &mut Option<T>, value: T) -> bool {
     }
 }
 
-/// As clients send it: Python's `True` among them.
+/// Parses a boolean as clients send it, including Python's `True`.
 fn boolean(text: &str) -> Option<bool> {
     match text.trim() {
         text if text.eq_ignore_ascii_case("true") => Some(true),
@@ -138,14 +137,14 @@ const FIELDS: [Field; 10] = [
 ];
 
 impl EncryptionHeaders {
-    /// Reads a request's headers and the query of its URL, as it came: the parameters of a presigned URL count as
+    /// Parses the headers of a request and the query of its URL, undecoded. The parameters of a presigned URL count as
     /// headers.
     ///
-    /// A header and a parameter of the same value are one; so is a header that comes twice.
+    /// A header and a parameter with the same value count once, and so does a header that comes twice.
     ///
     /// # Errors
     ///
-    /// [`HeaderRepeated`](S3ErrorKind::HeaderRepeated): one comes twice, with different values.
+    /// [`HeaderRepeated`](S3ErrorKind::HeaderRepeated): a header comes twice, with different values.
     /// [`HeaderTooLong`](S3ErrorKind::HeaderTooLong) or [`HeaderNotText`](S3ErrorKind::HeaderNotText). The header's
     /// name is the argument, and there is no value.
     pub fn from_request(headers: &HeaderMap, query: Option<&str>) -> Result<Self, S3Error> {
@@ -164,21 +163,20 @@ impl EncryptionHeaders {
         Ok(found)
     }
 
-    /// Reads the headers of a request whose URL has no query, or one that counts for nothing.
+    /// Parses the headers of a request whose URL has no query, or an irrelevant one.
     ///
     /// # Errors
     ///
-    /// As [`from_request`](Self::from_request).
+    /// Those of [`from_request`](Self::from_request).
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, S3Error> {
         Self::from_request(headers, None)
     }
 
-    /// Reads the form fields of a POST; upper and lower case of the names are the same, and other fields are passed
-    /// over.
+    /// Parses the form fields of a POST. The case of the names does not matter, and other fields are ignored.
     ///
     /// # Errors
     ///
-    /// As [`from_request`](Self::from_request).
+    /// Those of [`from_request`](Self::from_request).
     pub fn from_form_fields<N, V>(fields: impl IntoIterator<Item = (N, V)>) -> Result<Self, S3Error>
     where
         N: AsRef<str>,
@@ -191,12 +189,12 @@ impl EncryptionHeaders {
         Ok(found)
     }
 
-    /// Whether the request has none of them.
+    /// Whether the request has no encryption header.
     pub fn is_empty(&self) -> bool {
         !self.asks_for_encryption() && !self.source.is_present()
     }
 
-    /// Whether any of them says how to encrypt.
+    /// Whether any header names an encryption.
     pub(super) fn asks_for_encryption(&self) -> bool {
         self.method.is_some()
             || self.kms_key_id.is_some()
@@ -206,9 +204,9 @@ impl EncryptionHeaders {
     }
 
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), S3Error> {
-        // A form's fields are named by hand, and one that is passed over would be stored in the clear.
+        // Form fields are written by hand, and the object of an ignored one would be stored unencrypted.
         let name = name.trim();
-        // PERF: most headers of a request are not ours.
+        // PERF: most headers of a request are not encryption headers.
         if !name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-")) {
             return Ok(());
         }
@@ -246,12 +244,11 @@ impl fmt::Debug for EncryptionHeaders {
     }
 }
 
-/// Marks the headers that belong in no log as [sensitive](http::HeaderValue::set_sensitive): customer keys, their
+/// Marks the headers that must not be logged as [sensitive](http::HeaderValue::set_sensitive): customer keys, their
 /// MD5s and the encryption context. The `Debug` of such a value does not show it, and HTTP/2 does not put it into its
 /// table.
 ///
-/// A service calls this first, before anything writes the request to a log. The response headers that a decision
-/// gives are marked already.
+/// Call this first, before anything logs the request. The response headers of a decision are already marked.
 pub fn mark_sensitive(headers: &mut HeaderMap) {
     for (name, value) in headers.iter_mut() {
         if names::SENSITIVE.contains(&name.as_str()) {

@@ -21,6 +21,6 @@ pub const SOURCE_CUSTOMER_KEY: &str = "x-amz-copy-source-server-side-encryption-
 /// The MD5 of the customer key of a copy's source. Sensitive.
 pub const SOURCE_CUSTOMER_KEY_MD5: &str = "x-amz-copy-source-server-side-encryption-customer-key-md5";
 
-/// Those whose values belong in no log.
+/// The headers whose values must not be logged.
 pub const SENSITIVE: [&str; 5] =
     [CUSTOMER_KEY, CUSTOMER_KEY_MD5, CONTEXT, SOURCE_CUSTOMER_KEY, SOURCE_CUSTOMER_KEY_MD5];

@@ -6,17 +6,17 @@ use super::{ContextHeader, CustomerKeyMd5, names};
 use crate::envelope::ModeId;
 use crate::s3::record::EncryptionRecord;
 
-/// What an answer says that is not in the record: it is the request's.
+/// The parts of an answer that come from the request, not from the record.
 #[derive(Clone, Debug, Default)]
 pub(in crate::s3) struct AnswerHeaders {
-    /// The MD5 of the customer key that came with the request.
+    /// The MD5 of the customer key of the request.
     pub(in crate::s3) customer_key_md5: Option<CustomerKeyMd5>,
-    /// The encryption context that came with the request; the answer repeats it.
+    /// The encryption context of the request, which the answer repeats.
     pub(in crate::s3) context: Option<ContextHeader>,
 }
 
 impl AnswerHeaders {
-    /// The headers of an answer about what has this record, the sensitive ones marked.
+    /// Creates the headers of an answer about the object with this record. Sensitive values are marked.
     pub(in crate::s3) fn headers(&self, record: &EncryptionRecord) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let method = match record.mode() {

@@ -1,4 +1,4 @@
-//! Reads a policy document into statements; what is not understood is an error, and nothing is skipped.
+//! Parses a policy document into statements. Anything unknown is an error; nothing is skipped.
 
 use std::collections::BTreeSet;
 

@@ -1,4 +1,4 @@
-//! Why a bucket policy is refused.
+//! [`PolicyError`], the reason why a bucket policy is refused.
 
 use std::fmt;
 

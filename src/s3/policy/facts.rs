@@ -54,7 +54,7 @@ macro_rules! texts {
 }
 
 impl RequestFacts {
-    /// Nothing is known: every value is absent.
+    /// Creates facts without any value.
     pub fn new() -> Self {
         Self::default()
     }
@@ -195,10 +195,10 @@ impl RequestFacts {
     }
 }
 
-/// Everything that a policy's conditions are evaluated against: what the request says of its encryption and transport,
-/// and the host's [`RequestFacts`].
+/// The values that a policy's conditions are evaluated against: the request's encryption headers and transport, and the
+/// host's [`RequestFacts`].
 ///
-/// The encryption is that of the request's own headers: a default that is applied later is not among them.
+/// A default that is applied later is not part of them.
 #[derive(Clone, Copy, Debug)]
 pub struct ConditionValues<'a> {
     server_side_encryption: Option<&'a str>,
@@ -209,42 +209,36 @@ pub struct ConditionValues<'a> {
 }
 
 impl<'a> ConditionValues<'a> {
-    /// Of a request without headers of encryption, over TLS (`aws:SecureTransport`) or not.
+    /// Creates the values of a request without encryption headers, over TLS (`aws:SecureTransport`) or not.
     pub fn new(secure_transport: bool) -> Self {
         Self { server_side_encryption: None, kms_key_id: None, customer_algorithm: None, secure_transport, facts: None }
     }
 
-    /// The same of a request that came over TLS, or did not.
-    #[must_use]
-    pub fn with_secure_transport(self, secure_transport: bool) -> Self {
-        Self { secure_transport, ..self }
-    }
-
-    /// With `s3:x-amz-server-side-encryption`; `None` where the header is absent, which is not an empty one.
+    /// Sets `s3:x-amz-server-side-encryption`; `None` if the header is absent. An absent header is not an empty one.
     #[must_use]
     pub fn with_server_side_encryption(self, value: Option<&'a str>) -> Self {
         Self { server_side_encryption: value, ..self }
     }
 
-    /// With `s3:x-amz-server-side-encryption-aws-kms-key-id`; `None` where the header is absent.
+    /// Sets `s3:x-amz-server-side-encryption-aws-kms-key-id`; `None` if the header is absent.
     #[must_use]
     pub fn with_kms_key_id(self, value: Option<&'a str>) -> Self {
         Self { kms_key_id: value, ..self }
     }
 
-    /// With `s3:x-amz-server-side-encryption-customer-algorithm`; `None` where the header is absent.
+    /// Sets `s3:x-amz-server-side-encryption-customer-algorithm`; `None` if the header is absent.
     #[must_use]
     pub fn with_customer_algorithm(self, value: Option<&'a str>) -> Self {
         Self { customer_algorithm: value, ..self }
     }
 
-    /// With what the host knows of the request.
+    /// Adds the host's facts about the request.
     #[must_use]
     pub fn with_facts(self, facts: &'a RequestFacts) -> Self {
         Self { facts: Some(facts), ..self }
     }
 
-    /// The value of a key that has at most one; `None` where the request has none.
+    /// The value of a key with at most one value; `None` if the request has none.
     pub fn value(&self, key: &ConditionKey) -> Option<&'a str> {
         match key {
             ConditionKey::ServerSideEncryption => self.server_side_encryption,
@@ -255,7 +249,7 @@ impl<'a> ConditionValues<'a> {
         }
     }
 
-    /// The values of a key that may have several, `aws:TagKeys` and `aws:CalledVia`; none where the request has none.
+    /// The values of a key that may have several, `aws:TagKeys` and `aws:CalledVia`.
     pub fn values(&self, key: &ConditionKey) -> &'a [String] {
         self.facts.map_or(&[], |facts| facts.values(key))
     }

@@ -1,13 +1,12 @@
-//! [`HostPolicy`], a document that the host's own engine evaluates.
+//! [`HostPolicy`], a policy document for the host's own engine.
 
 use super::error::PolicyError;
 use super::{Statement, document};
 
-/// A bucket policy that the host's own policy engine evaluates as a whole, and this crate does not.
+/// A bucket policy that the host's own policy engine evaluates.
 ///
-/// It keeps the document as it was put, whether this crate understands it or not, and names what it does not
-/// understand. There is no way to evaluate it here: what is not understood can be neither ignored nor taken for an
-/// answer.
+/// The value keeps the document unchanged and lists what this crate does not support in it. This crate cannot evaluate
+/// it, because an unsupported element can neither be ignored nor be decided.
 ///
 /// # Examples
 ///
@@ -32,7 +31,7 @@ pub struct HostPolicy {
 }
 
 impl HostPolicy {
-    /// Takes a document for the host's own engine.
+    /// Creates the policy from a document.
     ///
     /// # Errors
     ///
@@ -54,13 +53,13 @@ impl HostPolicy {
         Ok(Self { document: String::from_utf8_lossy(document).into(), not_understood })
     }
 
-    /// The document as it was put.
+    /// The document, unchanged.
     pub fn document(&self) -> &str {
         &self.document
     }
 
-    /// The first thing in each statement that this crate does not understand; empty where a
-    /// [`BucketPolicy`](super::BucketPolicy) can be read from the document.
+    /// The first element of each statement that this crate does not support; empty if the document is a valid
+    /// [`BucketPolicy`](super::BucketPolicy).
     pub fn not_understood(&self) -> &[PolicyError] {
         &self.not_understood
     }

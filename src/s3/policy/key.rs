@@ -1,4 +1,4 @@
-//! [`ConditionKey`], what a condition may ask of a request.
+//! [`ConditionKey`], a key of a policy's conditions.
 
 use std::fmt;
 

@@ -21,7 +21,7 @@ pub use facts::{ConditionValues, RequestFacts};
 pub use host::HostPolicy;
 pub use key::ConditionKey;
 
-/// A bucket policy that is understood as a whole: read once, when it is stored, and asked at every request.
+/// A parsed bucket policy. Parse it once, when it is stored, and evaluate it for every request.
 ///
 /// It understands `Version`, `Id`, `Sid`, `Effect`, `Action` and `Resource` with the wildcards `*` and `?`, and
 ///
@@ -82,31 +82,31 @@ enum Effect {
     Deny,
 }
 
-/// What a policy is asked about.
+/// A question to a policy.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "every field has to be said: one left out would answer another question")]
 pub struct PolicyRequest<'a> {
     /// The requester's ARN (user, role, session, or an account's root) or account id; `None` where the requester has
-    /// none: anonymous, or a service that [`RequestFacts::service_principal`] names.
+    /// none: anonymous, or a service that [`RequestFacts::with_service_principal`] names.
     pub principal: Option<&'a str>,
-    /// What for, as `s3:PutObject`; upper and lower case are the same.
+    /// The action, such as `s3:PutObject`. The case does not matter.
     pub action: &'a str,
     /// The ARN of the object or bucket, as `arn:aws:s3:::photos/2026/cat.jpg`, its key neither encoded nor shortened.
     pub resource: &'a str,
-    /// What the request itself says of its encryption and transport, before any default is applied, and the host's
-    /// facts.
+    /// The condition values of the request: its encryption headers and transport, before any default is applied, and
+    /// the host's facts.
     pub conditions: &'a ConditionValues<'a>,
 }
 
-/// What a policy says of a request.
+/// The verdict of a policy about a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth answer, and each is to be thought of")]
 pub enum Verdict {
-    /// A statement allows it, and none denies it.
+    /// A statement allows the request, and none denies it.
     Allow,
-    /// A statement denies it, whatever others say: 403 `AccessDenied`.
+    /// A statement denies the request: 403 `AccessDenied`. A denial outweighs every allowance.
     Deny,
-    /// No statement is about it: what else the service knows of the requester decides.
+    /// No statement applies to the request. The service decides by what else it knows about the requester.
     Neither,
 }
 
@@ -122,12 +122,12 @@ impl BucketPolicy {
     /// `ForAnyValue:` a pattern costs two and four times that.
     pub const MAX_SEARCHES: usize = 256;
 
-    /// Reads a policy document.
+    /// Parses a policy document.
     ///
     /// # Errors
     ///
-    /// Names the first thing in it that is not understood, and the statement. S3 answers such a `PutBucketPolicy` with
-    /// 400 `MalformedPolicy`.
+    /// [`PolicyError`] names the first element that is not supported, and its statement. S3 answers such a
+    /// `PutBucketPolicy` with 400 `MalformedPolicy`.
     ///
     /// # Security
     ///
@@ -139,13 +139,13 @@ impl BucketPolicy {
         Ok(Self { statements })
     }
 
-    /// What the policy says of a request: a statement that denies it wins over any that allow it.
+    /// Evaluates the policy for a request. A denial outweighs every allowance.
     ///
     /// # Performance
     ///
     /// Allocates nothing, unless an action is longer than 128 bytes. The time is bounded by the document's length plus
-    /// [`MAX_SEARCHES`](Self::MAX_SEARCHES) times the length of the request's longest value. The dearest documents
-    /// that the bench `s3` makes (`policy/..`), each at all of its limits and against values of the greatest length, take
+    /// [`MAX_SEARCHES`](Self::MAX_SEARCHES) times the length of the request's longest value. The dearest documents that
+    /// the bench `s3` makes (`policy/..`), each at all of its limits and against values of the greatest length, take
     /// 0.13 ms at most.
     ///
     /// Spec: AWS IAM User Guide, "Policy evaluation logic".

@@ -1,4 +1,4 @@
-//! [`Operator`], what a condition compares and what it makes of the outcome.
+//! [`Operator`], the comparison that a condition makes.
 //!
 //! Spec: AWS IAM User Guide, "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context
 //! keys".

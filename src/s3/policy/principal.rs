@@ -1,4 +1,4 @@
-//! [`Principals`], the requesters that a statement is about.
+//! [`Principals`], the requesters that a statement applies to.
 //!
 //! Spec: AWS IAM User Guide, "AWS JSON policy elements: Principal" and "NotPrincipal".
 

@@ -1,4 +1,4 @@
-//! Values of conditions that are more than text: booleans, numbers, times, addresses.
+//! Parses the typed values of conditions: booleans, numbers, times, addresses.
 
 use std::net::IpAddr;
 

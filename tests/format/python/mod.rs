@@ -83,7 +83,7 @@ impl<'a> Folder<'a> {
         let context = || EncryptionContext::new().with("team", "photos").unwrap();
         let mut modes: Vec<AnyMode> = vec![SseS3.into(), SseKms::new("alias/app").with_context(context()).into()];
         modes.extend(self.customer_key.clone().map(|key| SseC::new(key).into()));
-        if Backend::AwsLc.is_compiled() {
+        if Backend::available().count() > 1 {
             modes.push(DsseKms::new("alias/app").with_context(context()).into());
         }
         modes

@@ -146,7 +146,7 @@ fn for_each_written(mut check: impl FnMut(&Case, &[u8], Backend, &dyn Fn() -> (S
         });
         written += 1;
     });
-    let dsse = if Backend::AwsLc.is_compiled() { 0 } else { 14 };
+    let dsse = if Backend::available().count() > 1 { 0 } else { 14 };
     assert_eq!(written, (56 - dsse) * backends().len());
 }
 

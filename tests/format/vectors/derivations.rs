@@ -118,7 +118,7 @@ fn the_verifier_of_every_mode_is_the_stated_one() {
     let stated = derivations().verifiers_by_mode;
     let Verifiers { kek: Hex(kek), wrap_salt: Hex(wrap_salt), .. } = stated;
     for (mode, verifier) in [(1, stated.sse_s3), (2, stated.sse_kms), (3, stated.dsse_kms), (4, stated.sse_c)] {
-        if mode == 3 && !atrest::Backend::AwsLc.is_compiled() {
+        if mode == 3 && atrest::Backend::available().count() == 1 {
             continue;
         }
         let (envelope, body) = written(mode, None, kek, wrap_salt);
@@ -228,7 +228,7 @@ fn an_inline_object_is_split_where_stated_and_opens() {
         if let (Some(key_id), Some(kek)) = (envelope.kms_key_id(), case.keks.get(1)) {
             sse = sse.kms(OneKey::new(key_id, b"any", kek.0), atrest::KmsKeys::only([key_id]));
         }
-        if is_multipart && !atrest::Backend::AwsLc.is_compiled() {
+        if is_multipart && atrest::Backend::available().count() == 1 {
             continue;
         }
         let sse = sse.build().unwrap().blocking();

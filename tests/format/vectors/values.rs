@@ -109,7 +109,7 @@ fn for_each(cases: &[Stated], mut check: impl FnMut(&Stated, Backend)) {
     for case in cases {
         for backend in backends() {
             // Two layers take both implementations.
-            if case.data_keys.len() == 1 || Backend::AwsLc.is_compiled() {
+            if case.data_keys.len() == 1 || Backend::available().count() > 1 {
                 check(case, backend);
             }
         }

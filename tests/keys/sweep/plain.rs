@@ -4,9 +4,8 @@ use std::collections::BTreeMap;
 use std::io;
 use std::sync::Mutex;
 
-use atrest::error::Misuse;
 use atrest::rotation::{Entry, EntryOutcome, StoreFuture, Sweep, SweepEvent, UnencryptedStore};
-use atrest::{Encrypted, Encryptor, Envelope, Error, SseC, SseS3, Unlock};
+use atrest::{Encrypted, Encryptor, Envelope, Error, SseS3};
 
 use super::kit::object;
 use atrest_kit::support::{C, Service, plain, seal};
@@ -85,27 +84,6 @@ fn what_is_in_the_clear_is_encrypted_and_what_has_an_envelope_is_left_as_it_is()
         assert_eq!(stored["damaged"].0.as_deref(), Some(&b"meow"[..]));
         assert_eq!(stored["overtaken"].1, plain(7));
     }
-}
-
-#[test]
-fn an_entry_that_is_not_plain_is_never_encrypted_again() {
-    let service = Service::new();
-    let entry = Entry::object(object("a"), b"damaged, perhaps".to_vec());
-    let refused = entry.blocking().encryptor(&service.sse, SseS3).unwrap_err();
-    assert!(matches!(refused, Error::Misuse(Misuse::AlreadyEncrypted)));
-}
-
-#[test]
-fn one_object_is_encrypted_under_the_same_interface_as_any_other() {
-    let service = Service::new();
-    let entry = Entry::unencrypted(object("a")).with_stored_len(5);
-    let (envelope, encryptor) =
-        entry.blocking().encryptor(&service.sse, SseC::new(service.customer_key.clone())).unwrap();
-    let stored = Encrypted::new(envelope, seal(encryptor, b"meow!", 2).unwrap());
-    let unlock = Unlock::CustomerKey(&service.customer_key);
-    assert_eq!(service.sse.blocking().decrypt(&object("a"), &stored, unlock).unwrap(), b"meow!");
-    let (_, encryptor) = entry.blocking().encryptor(&service.sse, SseS3).unwrap();
-    assert!(matches!(seal(encryptor, b"meow", 2), Err(Error::Misuse(Misuse::PlaintextLen))));
 }
 
 #[test]

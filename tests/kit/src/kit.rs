@@ -16,9 +16,9 @@ use rand_core::{TryCryptoRng, TryRng};
 /// Chunk sizes of the boundary table.
 pub const C: usize = 16_384;
 
-/// The backends of this build: both, unless a feature was left out.
+/// The backends of this build that this processor supports.
 pub fn backends() -> Vec<Backend> {
-    [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
+    Backend::available().collect()
 }
 
 /// Byte i is (7 i + 13 floor(i / 256) + 1) mod 256, as in the vectors.

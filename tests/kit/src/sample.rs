@@ -15,7 +15,7 @@ use crate::kit::{OneKey, Playback, keyring};
 /// The modes of this build: DSSE-KMS needs both implementations.
 pub fn modes() -> Vec<u8> {
     let all = [SSE_S3, SSE_KMS, DSSE_KMS, SSE_C];
-    all.into_iter().filter(|mode| *mode != DSSE_KMS || Backend::AwsLc.is_compiled()).collect()
+    all.into_iter().filter(|mode| *mode != DSSE_KMS || Backend::available().count() > 1).collect()
 }
 
 /// How an object is written, and what it then is.

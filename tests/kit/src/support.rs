@@ -79,10 +79,10 @@ impl Service {
         Self { sse: change(builder).build().unwrap(), keyring, kms, customer_key }
     }
 
-    /// The modes of this build: DSSE-KMS needs both implementations.
+    /// The modes of this build: DSSE-KMS needs two backends.
     pub fn modes(&self) -> Vec<AnyMode> {
         let mut modes = vec![AnyMode::from(SseS3), SseKms::new("alias/app").into(), self.sse_c()];
-        if Backend::AwsLc.is_compiled() {
+        if Backend::available().count() > 1 {
             modes.push(DsseKms::new("alias/app").into());
         }
         modes
@@ -120,9 +120,9 @@ pub fn plain(len: usize) -> Vec<u8> {
     (0..len).map(|at| (at * 7 + at / 256 * 13 + 1) as u8).collect()
 }
 
-/// Every backend of this build.
+/// The backends of this build that this processor supports.
 pub fn backends() -> Vec<Backend> {
-    [Backend::AwsLc, Backend::RustCrypto].into_iter().filter(|backend| backend.is_compiled()).collect()
+    Backend::available().collect()
 }
 
 /// Encrypts in steps of `step` bytes, with empty ones in between, into outputs of exactly the length that is told

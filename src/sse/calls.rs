@@ -1,0 +1,157 @@
+//! The first calls of [`Sse`]: they build it, encrypt and decrypt objects, and derive other handles.
+
+use std::mem;
+
+use zeroize::Zeroizing;
+
+use super::audited::PendingEvent;
+use super::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock, object};
+use crate::envelope::Envelope;
+use crate::error::Result;
+use crate::mode::{AnyMode, Mode, Target, any};
+use crate::object::{ObjectName, Requester};
+use crate::stream::{Decryptor, Encryptor};
+use crate::trail::AuditOperation;
+
+impl Sse {
+    /// Returns a builder.
+    pub fn builder() -> SseBuilder {
+        SseBuilder::default()
+    }
+
+    /// Encrypts an object that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encryptor`](Self::encryptor).
+    ///
+    /// # Performance
+    ///
+    /// Allocates the ciphertext. For large objects use [`encryptor`](Self::encryptor).
+    pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
+        let mode = any(mode);
+        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
+        let encrypting = async {
+            let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext.len() as u64)).await?;
+            Ok(Encrypted::new(envelope, encryptor.all(plaintext)?.0))
+        };
+        self.audited(pending, encrypting, |encrypted| Some(&encrypted.envelope)).await
+    }
+
+    /// Decrypts an object that is in memory.
+    ///
+    /// # Errors
+    ///
+    /// - Those of [`decryptor`](Self::decryptor).
+    /// - [`Error::Truncated`](crate::Error::Truncated): the body ends too early.
+    /// - [`Error::ManifestRequired`](crate::Error::ManifestRequired): the object was uploaded in parts, and its
+    ///   manifest is missing.
+    ///
+    /// # Performance
+    ///
+    /// Allocates the plaintext. For large objects use [`decryptor`](Self::decryptor).
+    pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
+        let decrypting = async {
+            let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
+            if let Some(manifest) = &encrypted.manifest {
+                decryptor = decryptor.with_manifest(manifest)?;
+            }
+            decryptor.sequential().all(&encrypted.ciphertext).map(Zeroizing::new)
+        };
+        // The plaintext is wiped if the audit trail cannot record the call.
+        let mut plaintext = self.audited(pending, decrypting, |_| None).await?;
+        Ok(mem::take(&mut *plaintext))
+    }
+
+    /// Begins to encrypt an object. Returns its envelope and the [`Encryptor`] of its body.
+    ///
+    /// Store the envelope in the same commit as the finished body.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the key provider or the keyring gave no key.
+    /// - [`Error::Unexpected`](crate::Error::Unexpected): this handle would not read the object again.
+    /// - [`Error::NotCompiled`](crate::Error::NotCompiled): DSSE-KMS without a second backend of AES-256-GCM.
+    /// - [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): a mode with KMS keys, and a name without an ARN.
+    /// - [`Error::LimitExceeded`](crate::Error::LimitExceeded), [`Error::Random`](crate::Error::Random).
+    /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the call.
+    pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
+        self.begin_encryption(object, any(mode), None).await
+    }
+
+    /// Begins to encrypt an object whose plaintext length in bytes is known.
+    ///
+    /// The envelope records the length, so that a reader knows it before it fetches the body. A plaintext of another
+    /// length fails.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`encryptor`](Self::encryptor).
+    pub async fn encryptor_of_len(
+        &self,
+        object: &ObjectName,
+        mode: impl Mode,
+        plaintext_len: u64,
+    ) -> Result<(Envelope, Encryptor)> {
+        self.begin_encryption(object, any(mode), Some(plaintext_len)).await
+    }
+
+    /// Unlocks an object. Returns the [`Decryptor`] of its body, for the whole or for ranges.
+    ///
+    /// An object that was uploaded in parts also needs its [manifest](Decryptor::with_manifest).
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unexpected`](crate::Error::Unexpected), [`Error::CustomerKey`](crate::Error::CustomerKey): refused
+    ///   before any key provider is asked.
+    /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the key provider refused; or the stored keyring had to be
+    ///   read again and could not be (kind `Unavailable`).
+    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): envelope, key and name do not belong together.
+    /// - [`Error::UploadNotComplete`](crate::Error::UploadNotComplete): the envelope is that of an upload under way.
+    /// - [`Error::NotCompiled`](crate::Error::NotCompiled),
+    ///   [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): as for [`encryptor`](Self::encryptor).
+    /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the call.
+    pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope);
+        self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
+    }
+
+    /// Returns the same handle with synchronous calls, for callers without a runtime.
+    pub fn blocking(&self) -> Blocking {
+        Blocking::new(self.clone())
+    }
+
+    /// Returns a handle that makes every request as this requester. Key providers and the audit trail see the
+    /// requester. The default is [`Requester::anonymous`].
+    #[must_use]
+    pub fn requested_by(&self, requester: Requester) -> Self {
+        Self { requester, ..self.clone() }
+    }
+
+    /// Returns a handle that also demands these expectations of every object that it reads.
+    ///
+    /// For services that keep the mode and the key of an object where an attacker who writes the store cannot write.
+    #[must_use]
+    pub fn expecting(&self, expected: Expected) -> Self {
+        let mut narrowed = self.clone();
+        narrowed.expected.push(expected);
+        narrowed
+    }
+
+    async fn begin_encryption(
+        &self,
+        object: &ObjectName,
+        mode: AnyMode,
+        plaintext_len: Option<u64>,
+    ) -> Result<(Envelope, Encryptor)> {
+        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
+        let beginning = self.encryptor_of(object, &mode, plaintext_len);
+        self.audited(pending, beginning, |(envelope, _)| Some(envelope)).await
+    }
+
+    async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
+        let keys = self.unlock(Target::object(object), envelope, unlock, true).await?;
+        object::decryptor(envelope, &keys)
+    }
+}
