@@ -125,7 +125,7 @@ fn bars(
             .caption(title, text_style(19))
             .margin(12)
             .x_label_area_size(46)
-            .y_label_area_size(200)
+            .y_label_area_size(260)
             .build_cartesian_2d(0.0..most * 1.12, 0.0..count as f64)?;
         chart
             .configure_mesh()

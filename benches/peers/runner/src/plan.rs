@@ -10,8 +10,15 @@ use crate::results::{Measurement, Results, Round, machine};
 /// Subjects that are measured with several threads; all others work on one object on one thread.
 const THREADED: [&str; 1] = ["bare/aws-lc"];
 /// Subjects of which only the smallest and the largest size are measured.
-const TWO_SIZES: [&str; 6] =
-    ["atrest/dsse", "atrest/sse-c", "atrest/sse-kms", "atrest/sse-s3/rust-crypto", "aws-esdk/signed", "tink/4KiB"];
+const TWO_SIZES: [&str; 7] = [
+    "atrest/dsse",
+    "atrest/sse-c",
+    "atrest/sse-kms",
+    "atrest/sse-s3/graviola",
+    "atrest/sse-s3/rust-crypto",
+    "aws-esdk/signed",
+    "tink/4KiB",
+];
 
 pub(crate) struct Job {
     program: usize,
