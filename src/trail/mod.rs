@@ -82,7 +82,8 @@ pub trait AuditSink: Send + Sync + 'static {
     /// # Performance
     ///
     /// Neither the call nor the future may block its thread, which is often an executor's: a file is written on a
-    /// thread of the sink's own. A sink must not call the `Sse` or the KMS whose events it takes: the call would wait
+    /// thread of the sink's own. The future must resolve in bounded time: the operation waits for it without a limit. A
+    /// sink must not call the `Sse` or the KMS whose events it takes: the call would wait
     /// for itself.
     fn record(&self, event: AuditEvent) -> AuditFuture;
 
@@ -112,7 +113,10 @@ impl AuditTrail {
         Self { sink, best_effort: false, listings: false }
     }
 
-    /// The same trail, but an operation goes on where its event cannot be recorded.
+    /// Returns the trail with this setting: an operation succeeds although its event cannot be recorded.
+    ///
+    /// An operation still waits for the sink. A sink that never answers holds up every operation, because the library
+    /// has no time limit for it: a sink that may hang limits its own waiting and answers with an error.
     ///
     /// # Security
     ///

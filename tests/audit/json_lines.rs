@@ -14,7 +14,7 @@ use atrest::{Error, ObjectName, SseS3};
 use serde_json::Value;
 
 use crate::kit::Audited;
-use atrest_kit::support::Service;
+use atrest_kit::Service;
 
 pub(crate) fn service(options: JsonLinesBuilder) -> Service {
     Audited::new().recording_into(Arc::new(options.open().unwrap()))

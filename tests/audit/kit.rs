@@ -1,61 +1,29 @@
 //! Test kit: a service with an audit trail, and every audited operation.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use atrest::audit::{AuditEvent, AuditOperation, AuditSink, AuditTrail, MemorySink};
-use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::multipart::Upload;
 use atrest::{
-    AnyMode, Backend, DsseKms, Encrypted, EncryptionContext, Expected, GeneratedKey, KeyFuture, KeyProvider,
-    KeyRequest, KmsKeys, ModeId, ObjectName, Requester, Result, Rewrap, Sse, SseBuilder, SseKms, SseS3, Unlock,
-    UnwrappedKey, WrappedKey,
+    AnyMode, Backend, DsseKms, Encrypted, EncryptionContext, Expected, KmsKeys, ModeId, ObjectName, Requester, Result,
+    Rewrap, Sse, SseBuilder, SseKms, SseS3, Unlock,
 };
 
 use atrest_kit::parts::{Part, attempt};
-use atrest_kit::support::{KMS_KEY, Service, TableKms, name};
+use atrest_kit::{Faulty, KMS_KEY, Service, TableKms, name};
 
 pub(crate) const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
-
-/// The KMS of the service, with a switch.
-#[derive(Default)]
-pub(crate) struct Gate {
-    kms: Arc<TableKms>,
-    pub(crate) refuses: Mutex<Option<KeyProviderErrorKind>>,
-}
-
-impl Gate {
-    fn check(&self, request: &KeyRequest) -> Result<(), KeyProviderError> {
-        let refused = |kind| Err(KeyProviderError::new(kind, request.key_id()));
-        self.refuses.lock().unwrap().map_or(Ok(()), refused)
-    }
-}
-
-impl KeyProvider for Gate {
-    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        Box::pin(async move {
-            self.check(&request)?;
-            self.kms.clone().generate_key(request).await
-        })
-    }
-
-    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        Box::pin(async move {
-            self.check(&request)?;
-            self.kms.clone().unwrap_key(wrapped, request).await
-        })
-    }
-}
 
 /// A service with a trail in memory, on behalf of Alice.
 pub(crate) struct Audited {
     pub(crate) service: Service,
     pub(crate) sink: Arc<MemorySink>,
-    pub(crate) gate: Arc<Gate>,
+    pub(crate) gate: Arc<Faulty<TableKms>>,
 }
 
 impl Audited {
     pub(crate) fn new() -> Self {
-        let (sink, gate) = (Arc::new(MemorySink::new()), Arc::new(Gate::default()));
+        let (sink, gate) = (Arc::new(MemorySink::new()), Faulty::new(Arc::new(TableKms::default())));
         let mut service = Service::with(|builder| {
             let builder = builder.kms(gate.clone(), KmsKeys::only([KMS_KEY]));
             builder.audit(AuditTrail::new(sink.clone()))

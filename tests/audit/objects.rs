@@ -7,7 +7,7 @@ use atrest::error::{CustomerKeyError, KeyProviderErrorKind, Misuse, Unexpected};
 use atrest::{CustomerKey, Error, Expected, ModeId, ObjectName, Rewrap, SseKms, SseS3, Unlock};
 
 use crate::kit::{ALICE, Audited, CALLS, World, context, moved, names_its_key};
-use atrest_kit::support::{KMS_KEY, name, plain};
+use atrest_kit::{KMS_KEY, name, plain};
 
 #[test]
 fn everything_that_is_done_in_every_mode_is_one_event_that_says_who_what_and_under_which_key() {
@@ -58,7 +58,7 @@ fn what_a_key_provider_refuses_is_one_event_with_its_reason() {
     let audited = Audited::new();
     for mode in audited.modes().into_iter().filter(|mode| matches!(mode.id(), ModeId::SseKms | ModeId::DsseKms)) {
         let world = World::new(audited.silent(), &mode);
-        *audited.gate.refuses.lock().unwrap() = Some(KeyProviderErrorKind::AccessDenied);
+        audited.gate.refuse(Some(KeyProviderErrorKind::AccessDenied));
         for (what, operation, call) in CALLS {
             // Of DSSE-KMS these take the outer layer's key alone, and ask no KMS.
             if mode.id() == ModeId::DsseKms && ["rewrap", "rewrap of an upload"].contains(&what) {
@@ -72,7 +72,7 @@ fn what_a_key_provider_refuses_is_one_event_with_its_reason() {
             let requested = if names_its_key(what) { "alias/app" } else { KMS_KEY };
             assert_eq!(event.requested_key_id(), Some(requested), "{what}");
         }
-        *audited.gate.refuses.lock().unwrap() = None;
+        audited.gate.refuse(None);
     }
 }
 

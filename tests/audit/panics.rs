@@ -9,7 +9,7 @@ use atrest::{
 };
 
 use crate::kit::Audited;
-use atrest_kit::support::name;
+use atrest_kit::name;
 
 /// Panics when it is called, or when it is polled.
 struct Broken {

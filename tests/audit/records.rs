@@ -1,55 +1,29 @@
 //! The shape of an audit record.
 
 use std::fs;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use atrest::audit::JsonLines;
-use atrest::error::{KeyProviderError, KeyProviderErrorKind};
-use atrest::{
-    Expected, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, KmsKeys, ObjectName, Requester,
-    Rewrap, Sse, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
-};
+use atrest::error::KeyProviderErrorKind;
+use atrest::{Expected, KmsKeys, ObjectName, Requester, Rewrap, Sse, SseKms, SseS3, Unlock};
 use serde_json::{Value, json};
 
 use crate::kit::{ALICE, Audited, context};
-use atrest_kit::support::{Service, name};
+use atrest_kit::{Faulty, OneKey, Service, name};
 
 const ARN: &str = "arn:aws:kms:eu-central-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
-
-/// A KMS with one key that never changes, under an ARN, and a reason to refuse.
-#[derive(Default)]
-struct OneKey(Mutex<Option<KeyProviderErrorKind>>);
-
-impl OneKey {
-    fn key(&self, request: &KeyRequest) -> Result<KeyEncryptionKey, KeyProviderError> {
-        match *self.0.lock().unwrap() {
-            Some(kind) => Err(KeyProviderError::new(kind, request.key_id())),
-            None => Ok(KeyEncryptionKey::from_bytes(&mut [7; 32]).unwrap()),
-        }
-    }
-}
-
-impl KeyProvider for OneKey {
-    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        Box::pin(async move { Ok(GeneratedKey::new(ARN, [1], self.key(&request)?)) })
-    }
-
-    fn unwrap_key(self: Arc<Self>, _: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        Box::pin(async move { Ok(UnwrappedKey::new(ARN, self.key(&request)?)) })
-    }
-}
 
 /// A trail in a file, and what the last record in it says; without what differs each time.
 struct Trail {
     directory: tempfile::TempDir,
-    kms: Arc<OneKey>,
+    kms: Arc<Faulty<OneKey>>,
     service: Service,
 }
 
 impl Trail {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let (audited, kms) = (Audited::new(), Arc::new(OneKey::default()));
+        let (audited, kms) = (Audited::new(), Faulty::new(OneKey::new(ARN, &[1], [7; 32])));
         let sink = Arc::new(JsonLines::builder(directory.path().join("audit.jsonl")).open().unwrap());
         let service = audited.with_trail(|builder| {
             builder.kms(kms.clone(), KmsKeys::only([ARN])).audit(atrest::audit::AuditTrail::new(sink))
@@ -176,7 +150,7 @@ fn what_a_kms_refuses_has_the_code_that_aws_has_for_it() {
         (KeyProviderErrorKind::Rejected, "InvalidCiphertextException"),
         (KeyProviderErrorKind::Unavailable, "KeyUnavailableException"),
     ] {
-        *trail.kms.0.lock().unwrap() = Some(kind);
+        trail.kms.refuse(Some(kind));
         trail.sse().blocking().encrypt(&name(), SseKms::new(ARN), b"meow").unwrap_err();
         let record = trail.last();
         assert_eq!(record["errorCode"], code);
@@ -186,7 +160,7 @@ fn what_a_kms_refuses_has_the_code_that_aws_has_for_it() {
             (&record["awsRegion"], &record["requestParameters"]["keyId"]),
             (&json!("eu-central-1"), &json!(ARN))
         );
-        assert_eq!(record["additionalEventData"], json!({ "SSEApplied": "SSE_KMS" }));
+        assert_eq!(record["additionalEventData"], json!({ "SSEApplied": "SSE_KMS", "keyProviderRequestId": "7f3a" }));
     }
     let closed = trail.sse().expecting(Expected::new().with_modes([]));
     closed.blocking().encrypt(&name(), SseS3, b"meow").unwrap_err();

@@ -7,7 +7,7 @@ use atrest::{CustomerKey, Keyring, KmsKeys, MasterKey, Sse, VersionState};
 use data_encoding::{BASE64, BASE64URL, HEXLOWER};
 
 use crate::kit::{CALLS, World};
-use atrest_kit::support::{KMS_KEY, Service, TableKms, name};
+use atrest_kit::{KMS_KEY, Service, TableKms, name};
 
 /// No word of it is one that an event says.
 const MASTER: [u8; 32] = *b"Zq7-canary-Xw9-of-a-Kj2-Vb8-Pm4x";

@@ -9,7 +9,7 @@ use atrest::rotation::{Entry, EnvelopeStore, Inventory, StoreFuture, Sweep};
 use atrest::{ObjectName, SseS3};
 
 use crate::kit::Audited;
-use atrest_kit::support::Service;
+use atrest_kit::Service;
 
 /// Envelopes by key.
 pub(crate) struct Store(Mutex<BTreeMap<String, Vec<u8>>>);

@@ -10,7 +10,7 @@ use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::kit::{ALICE, Audited, context};
-use atrest_kit::support::{KMS_KEY, name};
+use atrest_kit::{KMS_KEY, name};
 
 /// Level and fields of every event of the trail.
 #[derive(Clone, Default)]

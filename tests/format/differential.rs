@@ -11,10 +11,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use atrest_kit::kit::{
-    C, OneKey, Steps, backends, class, keyring, pass, plaintext, read_range, read_range_streamed, read_streamed,
-};
 use atrest_kit::sample::{Sample, modes};
+use atrest_kit::{
+    C, OneKey, Steps, backends, class, keyring, pass, plain, read_range, read_range_streamed, read_streamed,
+};
 
 /// Around every boundary, a few bytes to either side.
 fn lengths() -> impl Strategy<Value = usize> {
@@ -123,7 +123,7 @@ fn sample() -> impl Strategy<Value = Sample> {
         if atrest_reference::object::encrypt(&longest, &[]).is_err() {
             write.envelope_len = Some(4_000);
         }
-        Sample::new(write, plaintext(len))
+        Sample::new(write, plain(len))
     })
 }
 
@@ -278,7 +278,7 @@ fn a_kms_is_shown_the_callers_pairs_and_the_arn_of_a_bound_name() {
 fn the_order_in_which_pairs_are_given_changes_no_byte() {
     let mut stored = Vec::new();
     for reversed in [false, true] {
-        let mut sample = Sample::of_mode(SSE_KMS, 1, plaintext(10));
+        let mut sample = Sample::of_mode(SSE_KMS, 1, plain(10));
         if reversed {
             sample.write.outer.pairs.reverse();
         }

@@ -12,8 +12,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::select;
 
-use atrest_kit::kit::{C, Playback, Steps, backends, read_streamed};
 use atrest_kit::sample::{Sample, modes, write_of_mode};
+use atrest_kit::{C, Playback, Steps, backends, read_streamed};
 
 const ID: &[u8] = b"upload \xFF 1";
 
@@ -45,7 +45,7 @@ fn case() -> impl Strategy<Value = Case> {
             let layers = if mode == DSSE_KMS { 2 } else { 1 };
             let mut case = Case { write, parts: vec![], labels: vec![], salts: vec![] };
             for (number, (len, salts, label, receipt_salts)) in parts {
-                case.parts.push((number, atrest_kit::kit::plaintext(len), salts[..layers].to_vec()));
+                case.parts.push((number, atrest_kit::plain(len), salts[..layers].to_vec()));
                 case.labels.push(label);
                 case.salts.push(receipt_salts);
             }
@@ -217,7 +217,7 @@ proptest! {
             let (sse, _) = case.sse(backend, None);
             let stored = Encrypted::new(Envelope::decode(&envelope).unwrap(), body.clone()).with_manifest(manifest.clone());
             let refused = case.with_unlock(|unlock| sse.blocking().decrypt(&sample.object(), &stored, unlock));
-            let class = atrest_kit::kit::class(&refused.unwrap_err());
+            let class = atrest_kit::class(&refused.unwrap_err());
             // A manifest's length is known, and one that is cut is another; a body that ends within a part is either.
             let either = ["Truncated", "Inauthentic"];
             prop_assert!(class == verdict || either.contains(&&*class) && either.contains(&&*verdict), "{} {}", class, verdict);

@@ -8,7 +8,7 @@ use std::io::{Cursor, Read};
 use atrest::io::{DecryptAt, DecryptReader};
 use atrest::{Encrypted, ObjectName};
 use atrest_kit::freed::{Freed, MARK, with_plaintext};
-use atrest_kit::support::{C, Service, name};
+use atrest_kit::{C, Service, name};
 
 #[global_allocator]
 static ALLOCATOR: Freed = Freed;

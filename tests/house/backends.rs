@@ -4,7 +4,7 @@ use std::process::Command;
 
 use atrest::error::{Feature, Limit};
 use atrest::{Backend, DsseKms, Error, Keyring, Sse, SseS3, Unlock};
-use atrest_kit::support::{Service, name, plain};
+use atrest_kit::{Service, name, plain};
 
 #[test]
 fn a_backend_that_is_not_available_is_an_error_when_it_is_named() {

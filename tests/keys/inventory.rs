@@ -5,7 +5,7 @@ use std::io;
 use atrest::error::{KeyProviderErrorKind, KeyringError, Unexpected};
 use atrest::rotation::{Entry, Inventory, InventoryRow, InventoryTotal, InventoryTotals, Status};
 use atrest::{Backend, DsseKms, Error, Keyring, MasterKey, ModeId, ObjectName, Sse, SseKms, SseS3, VersionState};
-use atrest_kit::support::{KMS_KEY, Service};
+use atrest_kit::{KMS_KEY, Service};
 use serde_json::Value;
 
 fn name(key: impl AsRef<[u8]>) -> ObjectName {
@@ -59,7 +59,7 @@ fn a_row_says_how_each_object_is_stored() {
     entries.push(stored(&service, &name("c"), service.sse_c()));
     let (_, encryptor) = service.sse.blocking().encryptor(&name("streamed"), SseS3).unwrap();
     let (streamed, _) = service.sse.blocking().encryptor(&name("streamed"), SseS3).unwrap();
-    let len = atrest_kit::support::seal(encryptor, b"meow", 4).unwrap().len() as u64;
+    let len = atrest_kit::seal(encryptor, b"meow", 4).unwrap().len() as u64;
     entries.push(Entry::object(name("streamed"), streamed.encode()).with_stored_len(len));
     entries.push(Entry::object(name("unknown length"), streamed.encode()));
     let mut rows = vec![

@@ -1,53 +1,35 @@
 //! `KmsKeys`: which KMS keys a provider may answer with, on a write and on a read.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use atrest::error::{KeyProviderErrorKind as Kind, Unexpected};
 use atrest::{
-    AnyMode, Backend, DsseKms, Encrypted, Error, Expected, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider,
-    KeyRequest, Keyring, KmsKeys, Requester, Result, Rewrap, RootKey, Sse, SseKms, Unlock, UnwrappedKey, WrappedKey,
+    AnyMode, Backend, DsseKms, Encrypted, Error, Expected, Keyring, KmsKeys, Requester, Result, Rewrap, RootKey, Sse,
+    SseKms, Unlock,
 };
-use atrest_kit::support::name;
+use atrest_kit::{Faulty, OneKey, name};
 
 const ALICE: &str = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 const MALLORY: &str = "arn:aws:kms:eu-central-1:111122223333:key/9876fedc-12ab-34cd-56ef-1234567890ab";
 const HERE: &str = "arn:aws:kms:eu-central-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
 const THERE: &str = "arn:aws:kms:us-east-1:111122223333:key/mrk-1234abcd12ab34cd56ef1234567890ab";
-const KEK: [u8; 32] = [7; 32];
 
-/// Answers with the id that it is told to, whatever it is asked for.
-#[derive(Default)]
-struct Answering(Mutex<String>);
-
-impl Answering {
-    fn with(&self, key_id: &str) {
-        key_id.clone_into(&mut self.0.lock().unwrap());
-    }
-
-    fn key_id(&self) -> String {
-        self.0.lock().unwrap().clone()
-    }
+/// A provider that answers with the id that [`answer`] sets.
+fn answering() -> Arc<Faulty<OneKey>> {
+    Faulty::new(OneKey::new("", b"wrapped", [7; 32]))
 }
 
-impl KeyProvider for Answering {
-    fn generate_key(self: Arc<Self>, _: KeyRequest) -> KeyFuture<GeneratedKey> {
-        let kek = KeyEncryptionKey::from_bytes(&mut KEK.clone()).unwrap();
-        Box::pin(async move { Ok(GeneratedKey::new(self.key_id(), b"wrapped", kek)) })
-    }
-
-    fn unwrap_key(self: Arc<Self>, _: WrappedKey, _: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        let kek = KeyEncryptionKey::from_bytes(&mut KEK.clone()).unwrap();
-        Box::pin(async move { Ok(UnwrappedKey::new(self.key_id(), kek)) })
-    }
+fn answer(kms: &Faulty<OneKey>, key_id: &str) {
+    kms.change(|faults| faults.answers_as = Some(key_id.to_owned()));
 }
 
 struct World {
-    kms: Arc<Answering>,
+    kms: Arc<Faulty<OneKey>>,
     sse: Sse,
 }
 
 fn world(keys: KmsKeys) -> World {
-    let kms = Arc::new(Answering::default());
+    let kms = answering();
     let sse = Sse::builder().keyring(Keyring::generate().unwrap()).kms(kms.clone(), keys).build().unwrap();
     World { kms, sse }
 }
@@ -64,7 +46,7 @@ fn modes(key_id: &str) -> Vec<AnyMode> {
 impl World {
     /// Every way to write under the key as it was named, answered with another id.
     fn written(&self, named: &str, answered: &str) -> Vec<Result<()>> {
-        self.kms.with(answered);
+        answer(&self.kms, answered);
         let sse = self.sse.blocking();
         let each = |mode: AnyMode| {
             [
@@ -77,7 +59,7 @@ impl World {
     }
 
     fn stored(&self, mode: AnyMode, answered: &str) -> Encrypted {
-        self.kms.with(answered);
+        answer(&self.kms, answered);
         self.sse.blocking().encrypt(&name(), mode, b"meow").unwrap()
     }
 }
@@ -137,8 +119,8 @@ fn an_alias_in_the_answer_fails_at_the_write_and_says_what_to_do() {
         (ALICE, MALLORY, Kind::WrongKey),
         (HERE, THERE, Kind::WrongKey),
     ] {
-        let kms = Arc::new(Answering::default());
-        kms.with(answered);
+        let kms = answering();
+        answer(&kms, answered);
         let path = directory.path().join("root.wrapped");
         let created = RootKey::create_wrapped_blocking(&path, kms, named, &Requester::anonymous());
         assert_eq!(kind(created.map(drop)), refused);
@@ -153,7 +135,7 @@ fn a_rewrap_keeps_the_key_that_the_envelope_names() {
         let stored = world.stored(mode, ALICE);
         let sse = world.sse.blocking();
         assert!(sse.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).is_ok());
-        world.kms.with(MALLORY);
+        answer(&world.kms, MALLORY);
         assert!(sse.decrypt(&name(), &stored, Unlock::Server).is_err());
     }
 }
@@ -167,14 +149,14 @@ fn a_replica_is_another_key_unless_replicas_are_accepted() {
         for mode in modes(HERE) {
             let world = world(keys.clone());
             let stored = world.stored(mode.clone(), HERE);
-            world.kms.with(THERE);
+            answer(&world.kms, THERE);
             let refused = world.sse.blocking().decrypt(&name(), &stored, Unlock::Server);
             assert_eq!(kind(refused.map(drop)), Kind::WrongKey);
 
             // The region where the object was written is gone; its replica opens the object and writes new ones.
             let accepting = self::world(keys.clone().with_replicas());
             let stored = accepting.stored(mode.clone(), HERE);
-            accepting.kms.with(THERE);
+            answer(&accepting.kms, THERE);
             let sse = accepting.sse.blocking();
             assert_eq!(sse.decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
             let moved = sse.encrypt(&name(), mode, b"meow").unwrap();

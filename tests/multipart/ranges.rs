@@ -12,9 +12,8 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-use atrest_kit::kit::{Steps, read_streamed};
 use atrest_kit::parts::{Part, Stored, number, plain_of};
-use atrest_kit::support::{C, Service, name};
+use atrest_kit::{C, Service, Steps, name, read_streamed};
 
 const SEALED: u64 = C as u64 + 16;
 
@@ -165,17 +164,17 @@ proptest! {
                 Err(error) => prop_assert!(false, "{:?}: {:?}", slice, error),
                 Ok(plan) if plain.is_empty() => {
                     prop_assert_eq!(plan.plaintext_range(), Some(0..0), "the whole of an empty object");
-                    prop_assert!(plan.decrypt(&atrest_kit::kit::fetch(&body, plan.fetches())).unwrap().is_empty());
+                    prop_assert!(plan.decrypt(&atrest_kit::fetch(&body, plan.fetches())).unwrap().is_empty());
                 }
                 Ok(plan) => {
                     prop_assert!(!slice.is_empty());
                     prop_assert_eq!(plan.plaintext_range(), Some(slice.start as u64..slice.end as u64));
                     assert_frugal(&reader, plan.fetches(), &slice, mode.layers());
-                    let fetched = atrest_kit::kit::fetch(&body, plan.fetches());
+                    let fetched = atrest_kit::fetch(&body, plan.fetches());
                     let span = plan.fetch_span();
                     prop_assert!(fetched == body[span.start as usize..span.end as usize]);
                     prop_assert!(plan.decrypt(&fetched).unwrap() == plain[slice.clone()], "{:?}", slice);
-                    let streamed = atrest_kit::kit::pass(plan.reader(), &fetched, &Steps::of(input)).into_result();
+                    let streamed = atrest_kit::pass(plan.reader(), &fetched, &Steps::of(input)).into_result();
                     prop_assert!(streamed.unwrap() == plain[slice]);
                 }
             }
@@ -279,9 +278,7 @@ fn four_kib_of_many_small_parts_fetch_one_or_two_of_them() {
             assert!(plan.fetches().len() <= 2, "one or two parts");
             let fetched: u64 = plan.fetches().iter().map(|fetch| fetch.end - fetch.start).sum();
             assert!(fetched <= 2 * (5_200 + 144), "{mode:?}: {fetched}");
-            assert!(
-                plan.decrypt(&atrest_kit::kit::fetch(&body, plan.fetches())).unwrap() == plain[start..start + 4_096]
-            );
+            assert!(plan.decrypt(&atrest_kit::fetch(&body, plan.fetches())).unwrap() == plain[start..start + 4_096]);
         }
     }
 }

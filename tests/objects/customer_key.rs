@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use atrest::error::CustomerKeyError;
 use atrest::{CustomerKey, Encrypted, Envelope, Error, KeyEncryptionKey, ObjectName, Result, SseC, SseS3, Unlock};
-use atrest_kit::support::{Service, backends, name, plain};
+use atrest_kit::{Service, backends, name, plain};
 
 fn is(error: Error, expected: CustomerKeyError) -> bool {
     matches!(error, Error::CustomerKey(error) if error == expected)

@@ -7,7 +7,7 @@ use atrest::{
     Backend, DsseKms, Encrypted, EncryptionContext, Envelope, Error, Keyring, KmsKeys, ModeId, ObjectName, Sse, SseKms,
     SseS3, Unlock,
 };
-use atrest_kit::support::{C, LENS, Service, name, open, plain, seal};
+use atrest_kit::{C, LENS, Service, name, plain, seal};
 
 fn service(backend: Backend) -> (Sse, Arc<MemoryKms>, Keyring, String) {
     let kms = Arc::new(MemoryKms::new());
@@ -39,24 +39,6 @@ fn what_one_pair_of_backends_wrote_every_other_pair_opens() {
             for reader in Backend::available() {
                 assert_eq!(on(reader).decrypt(&name(), &stored, Unlock::Server).unwrap(), plain(len));
             }
-        }
-    }
-}
-
-#[test]
-fn streams_of_every_step_agree() {
-    let service = Service::new();
-    for len in LENS {
-        for step in [1, 512, 1000, C, C + 1, 100_000] {
-            if len > C + 1 && step == 1 {
-                continue;
-            }
-            let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), DsseKms::new("alias/app")).unwrap();
-            let body = seal(encryptor, &plain(len), step).unwrap();
-            let decryptor = service.decryptor(&name(), &envelope).unwrap();
-            let (plaintext, end) = open(&decryptor, &body, step);
-            end.unwrap();
-            assert_eq!(plaintext, plain(len), "{len} {step}");
         }
     }
 }

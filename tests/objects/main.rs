@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod adapters;
+mod bodies;
 mod customer_key;
 #[cfg(feature = "testing")]
 mod dsse;

@@ -4,7 +4,7 @@ use std::io::{Cursor, Read, Write};
 
 use allocation_counter::measure;
 use atrest::io::{DecryptReader, EncryptWriter};
-use atrest_kit::support::{C, Service, name, plain};
+use atrest_kit::{C, Service, name, plain};
 
 const MIB: usize = 1 << 20;
 

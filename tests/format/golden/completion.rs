@@ -8,7 +8,7 @@ use atrest::multipart::{CompletionRecord, KeptAttempt, RecordedTotal, UnopenedPa
 use atrest::{Blocking, Encrypted, Envelope, ModeId, ObjectName, PartNumber, SseC, Unlock};
 
 use super::{customer_key, sse, versions};
-use atrest_kit::support::{backends, plain};
+use atrest_kit::{backends, plain};
 
 const FILE: &str = "completed-sse-c";
 const UPLOAD_ID: &[u8] = b"golden upload \xFF";

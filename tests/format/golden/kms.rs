@@ -15,13 +15,13 @@ use atrest::{
     AnyMode, Backend, Blocking, DsseKms, Encrypted, EncryptionContext, Envelope, Error, KeyEncryptionKey, KmsKeys,
     ModeId, ObjectName, Requester, RootKey, Sse, SseKms, SseS3, Unlock, VersionState,
 };
-use atrest_kit::support::wall_clock;
+use atrest_kit::wall_clock;
 use tempfile::TempDir;
 
 #[cfg(feature = "passphrase")]
 use super::PASSPHRASE;
 use super::{multipart, versions};
-use atrest_kit::support::{backends, plain};
+use atrest_kit::{backends, plain};
 
 /// When the store was made; it was changed a day later.
 const MADE: u64 = 1_795_280_404_123;

@@ -21,7 +21,7 @@ use atrest::{
     KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Requester, RootKey,
     SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
 };
-use atrest_kit::support::{backends, plain};
+use atrest_kit::{backends, plain};
 
 const KMS_KEY: &str = "golden-kms:key/1";
 

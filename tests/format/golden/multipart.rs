@@ -7,7 +7,7 @@ use atrest::multipart::{CompletedPart, Receipt};
 use atrest::{AnyMode, Blocking, Encrypted, Envelope, Expected, ModeId, ObjectName, PartNumber, SealedValue, Unlock};
 
 use super::{customer_key, mode, sse, versions};
-use atrest_kit::support::{backends, plain};
+use atrest_kit::{backends, plain};
 
 const UPLOAD_ID: &[u8] = b"golden upload \xFF";
 /// Number and length of each part.

@@ -9,7 +9,7 @@ use atrest::{AnyMode, Backend, EncryptionContext, KmsKeys, ObjectName, Requester
 use serde_json::{Value, json};
 
 use super::{Folder, assert_opens, program};
-use atrest_kit::support::{C, backends, plain};
+use atrest_kit::{C, backends, plain};
 
 fn object() -> ObjectName {
     ObjectName::new("photos", "a//b/../c é").unwrap().with_realm("account-7").unwrap().with_version_id("v1").unwrap()

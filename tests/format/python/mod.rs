@@ -9,34 +9,18 @@ mod kms;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use atrest::multipart::{CompletedPart, KeptAttempt, UnopenedPart, Upload};
 use atrest::{
-    AnyMode, Backend, Blocking, CustomerKey, DsseKms, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture,
-    KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, PartNumber, Rewrap, RootKey, SealedValue, Sse, SseC,
-    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    AnyMode, Backend, Blocking, CustomerKey, DsseKms, EncryptionContext, KeyEncryptionKey, Keyring, KmsKeys, ModeId,
+    ObjectName, PartNumber, Rewrap, RootKey, SealedValue, Sse, SseC, SseKms, SseS3, Unlock,
 };
-use atrest_kit::support::{C, backends, plain};
+use atrest_kit::{C, OneKey, backends, plain};
 use data_encoding::HEXLOWER;
 use serde_json::{Value, json};
 
 const KMS_KEY: &str = "recovery-kms:key/1";
-
-/// A KMS with one key-encryption key, so that a file can hold it.
-struct OneKek(Mutex<[u8; 32]>);
-
-impl KeyProvider for OneKek {
-    fn generate_key(self: Arc<Self>, _: KeyRequest) -> KeyFuture<GeneratedKey> {
-        let kek = KeyEncryptionKey::from_bytes(&mut self.0.lock().unwrap().clone()).unwrap();
-        Box::pin(async move { Ok(GeneratedKey::new(KMS_KEY, b"wrapped".to_vec(), kek)) })
-    }
-
-    fn unwrap_key(self: Arc<Self>, _: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        let kek = KeyEncryptionKey::from_bytes(&mut self.0.lock().unwrap().clone()).unwrap();
-        Box::pin(async move { Ok(UnwrappedKey::new(request.key_id(), kek)) })
-    }
-}
 
 /// A folder with keys, stored bytes, and `cases.json`, which says what is in there.
 struct Folder<'a> {
@@ -60,7 +44,7 @@ impl<'a> Folder<'a> {
         fs::write(path.join("kek"), kek).unwrap();
         let customer_key = Arc::new(CustomerKey::generate().unwrap());
         fs::write(path.join("customer.key"), customer_key.expose_secret()).unwrap();
-        let kms = Arc::new(OneKek(Mutex::new(kek)));
+        let kms = OneKey::new(KMS_KEY, b"wrapped", kek);
         let builder = Sse::builder().keyring(keyring.clone()).kms(kms, KmsKeys::only([KMS_KEY]));
         let sse = builder.backend(backend).completion_records().build().unwrap();
         let keys = json!({ "keyring": "keyring.atrest", "root_key": "root.key" });

@@ -1,26 +1,18 @@
 //! Valid vectors open in every way, and are written again byte for byte.
 
-use std::ops::Range;
-
-use atrest::{Backend, ByteRange, Decryptor, Encrypted, Envelope, Error, KmsKeys, Sse, Unlock};
+use atrest::{Backend, ByteRange, Decryptor, Encrypted, Envelope, KmsKeys, Sse, Unlock};
 use atrest_reference::envelope::field;
-use bytes::BytesMut;
 
 use super::cases::{Case, load};
-use atrest_kit::kit::{
-    C, OneKey, Playback, Steps, backends, fetch, pass, plaintext, read_range, read_range_streamed, read_streamed,
-};
+use atrest_kit::{Body, C, OneKey, Playback, Steps, backends, fetch, pass, plain};
 
 /// All objects, in one message or in parts, with their plaintext and every backend that runs them.
 pub(crate) fn for_each(mut check: impl FnMut(&Case, &[u8], Backend)) {
-    let cases = load("accept.json");
-    let multipart = cases.iter().filter(|case| case.is_multipart()).count();
-    assert_eq!((multipart, cases.len()), (8, 65));
-    for case in &cases {
-        let expected = plaintext(case.plaintext_len.expect("a case that opens"));
+    for case in load("accept.json") {
+        let expected = plain(case.plaintext_len.expect("a case that opens"));
         for backend in backends() {
             if case.runs_in_this_build() {
-                check(case, &expected, backend);
+                check(&case, &expected, backend);
             }
         }
     }
@@ -30,45 +22,24 @@ pub(crate) fn decryptor(case: &Case, backend: Backend) -> Decryptor {
     case.decryptor(backend).unwrap_or_else(|error| panic!("{}: {error:?}", case.title))
 }
 
-#[test]
-fn every_accepted_object_opens_in_one_shot() {
-    for_each(|case, expected, backend| {
-        let opened = case.decrypt(backend).unwrap_or_else(|error| panic!("{}: {error:?}", case.title));
-        assert_eq!(opened, expected, "{}, {backend:?}", case.title);
-    });
+fn body(case: &Case, backend: Backend, expected: &[u8]) -> Body {
+    case.body(backend, expected.to_vec()).unwrap_or_else(|error| panic!("{}: {error:?}", case.title))
 }
 
 #[test]
-fn every_accepted_object_opens_streamed_in_odd_pieces() {
+fn every_accepted_object_opens_in_every_way_in_odd_pieces() {
     for_each(|case, expected, backend| {
-        let decryptor = decryptor(case, backend);
-        for input in [1, 512, C - 1, C, C + 1, 16_400, 50_000] {
-            let read = read_streamed(&decryptor, &case.body, &Steps::of(input));
-            let place = format!("{}, {backend:?}, {input} in", case.title);
-            assert!(read.end.is_ok(), "{place}: {:?}", read.end);
-            assert!(read.released == expected, "{place}");
+        let body = body(case, backend, expected);
+        for input in [1, 512, 1_000, C - 1, C, C + 1, 16_400, 50_000] {
+            body.assert_opens(&Steps::of(input));
         }
-    });
-}
-
-#[test]
-fn every_accepted_object_opens_pushed_into_a_buffer() {
-    for_each(|case, expected, backend| {
-        let mut reader = decryptor(case, backend).sequential();
-        let mut opened = BytesMut::new();
-        for piece in case.body.chunks(1_000) {
-            reader.push(piece, &mut opened).unwrap();
-            reader.push(&[], &mut opened).unwrap();
-        }
-        reader.finish_into(&mut opened).unwrap();
-        assert!(opened == expected, "{}, {backend:?}", case.title);
     });
 }
 
 #[test]
 fn every_range_of_an_accepted_object_is_the_slice() {
     for_each(|case, expected, backend| {
-        let decryptor = decryptor(case, backend);
+        let body = body(case, backend, expected);
         let len = expected.len();
         let mut points = vec![0, 1, C - 1, C, C + 1, 2 * C - 1, 2 * C, 2 * C + 1, len / 2, len, len + 1, len + C];
         points.extend(len.checked_sub(1));
@@ -79,37 +50,18 @@ fn every_range_of_an_accepted_object_is_the_slice() {
         }
         points.sort_unstable();
         points.dedup();
+        let steps = Steps::of(5_000);
         for (i, start) in points.iter().enumerate() {
             for end in &points[i..] {
-                check_range(case, &decryptor, *start as u64..*end as u64, expected, *start..*end);
+                body.assert_range(*start as u64..*end as u64, *start..*end, &steps);
             }
-            check_range(case, &decryptor, *start as u64.., expected, *start..len.max(*start));
+            body.assert_range(*start as u64.., *start..len.max(*start), &steps);
         }
         for last in [0, 1, C - 1, C, len, len + 1, usize::MAX] {
-            check_range(case, &decryptor, ByteRange::last(last as u64), expected, len.saturating_sub(last)..len);
+            body.assert_range(ByteRange::last(last as u64), len.saturating_sub(last)..len, &steps);
         }
-        check_range(case, &decryptor, 0..=u64::MAX, expected, 0..len);
+        body.assert_range(0..=u64::MAX, 0..len, &steps);
     });
-}
-
-/// The range, in one piece and streamed, against what of the slice there is.
-fn check_range(case: &Case, from: &Decryptor, range: impl Into<ByteRange>, plain: &[u8], slice: Range<usize>) {
-    let range = range.into();
-    let clipped = slice.start..slice.end.min(plain.len());
-    let place = format!("{}: {slice:?} of {}", case.title, plain.len());
-    let streamed = read_range_streamed(from, &case.body, range, &Steps::of(5_000)).into_result();
-    for read in [read_range(from, &case.body, range), streamed] {
-        match read {
-            // The whole of an empty object is empty.
-            Ok(read) => {
-                assert!((!clipped.is_empty() || plain.is_empty()) && read == plain[clipped.clone()], "{place}");
-            }
-            Err(Error::RangeNotSatisfiable { plaintext_len, .. }) => {
-                assert!(clipped.is_empty() && plaintext_len == plain.len() as u64, "{place}");
-            }
-            Err(error) => panic!("{place}: {error:?}"),
-        }
-    }
 }
 
 #[test]
@@ -132,27 +84,24 @@ fn every_accepted_envelope_encodes_to_its_own_bytes() {
     }
 }
 
-/// All objects of one message that the facade can write: everything but bucket keys.
+/// All objects of one message that the facade can write: everything but bucket keys, which it only reads.
 fn for_each_written(mut check: impl FnMut(&Case, &[u8], Backend, &dyn Fn() -> (Sse, Playback))) {
     let mut written = 0;
     for_each(|case, expected, backend| {
-        if case.title == "sse-kms bucket key" || case.is_multipart() {
+        if Envelope::decode(case.envelope()).unwrap().has_bucket_key() || case.is_multipart() {
             return;
         }
-        let fixed = case.title.ends_with("envelope of 1,024 bytes").then_some(1_024);
         check(case, expected, backend, &|| {
             let playback = Playback::of(&case.randomness());
-            (case.sse(backend, Some(playback.clone()), fixed), playback)
+            (case.sse(backend, Some(playback.clone()), case.fixed_len()), playback)
         });
         written += 1;
     });
-    let dsse = if Backend::available().count() > 1 { 0 } else { 14 };
-    assert_eq!(written, (56 - dsse) * backends().len());
+    assert!(written > 0, "no object to write");
 }
 
 #[test]
 fn every_accepted_object_of_known_length_is_written_again_in_one_shot() {
-    let mut written = 0;
     for_each_written(|case, expected, backend, sse| {
         // One shot knows the length and says so; the other objects were written without knowing it.
         if Envelope::decode(case.envelope()).unwrap().plaintext_len().is_none() {
@@ -164,9 +113,7 @@ fn every_accepted_object_of_known_length_is_written_again_in_one_shot() {
         assert_eq!(envelope.encode(), case.envelope(), "{}, {backend:?}", case.title);
         assert!(ciphertext == case.body, "{}, {backend:?}", case.title);
         assert!(playback.is_used_up(), "{}, {backend:?}", case.title);
-        written += 1;
     });
-    assert!(written >= 3, "{written} objects");
 }
 
 #[test]
@@ -191,21 +138,28 @@ fn every_accepted_object_is_written_again_streamed_in_odd_pieces() {
 #[test]
 fn the_kms_is_shown_the_buckets_arn_for_a_bucket_key_and_the_objects_for_its_own() {
     let cases = load("accept.json");
-    for (title, arn) in
-        [("sse-kms bucket key", "arn:aws:s3:::photos"), ("sse-kms 1 bytes", "arn:aws:s3:::photos/2026/cat \u{e9} //..")]
-    {
-        let case = cases.iter().find(|case| case.title == title).expect("the case");
+    let bound = cases.iter().filter(|case| case.mode.as_deref() == Some("sse-kms") && !case.is_multipart());
+    for (case, name) in bound.filter_map(|case| Some((case, case.name()?))) {
+        let text = |component: Vec<u8>| String::from_utf8(component).ok();
+        let (Some(bucket), Some(key)) = (text(name.bucket), text(name.key)) else { continue };
         let layer = &case.layers()[0];
         let key_id = String::from_utf8(layer.fields[&field::KEY_ID].clone()).unwrap();
         let kms = OneKey::new(&key_id, &layer.fields[&field::WRAPPED_KEK], case.kek(0));
         let sse = Sse::builder().kms(kms.clone(), KmsKeys::only([key_id.as_str()])).build().unwrap();
         let envelope = Envelope::decode(case.envelope()).unwrap();
-        assert_eq!(envelope.has_bucket_key(), title == "sse-kms bucket key");
         sse.blocking().decryptor(&case.object(), &envelope, Unlock::Server).unwrap();
         let asked = kms.asked.lock().unwrap();
         assert_eq!(asked.len(), 1);
         assert_eq!(asked[0].key_id(), key_id);
-        let shown: Vec<_> = asked[0].context().iter().collect();
-        assert_eq!(shown, [("a", ""), ("aws:s3:arn", arn), ("team", "photos")]);
+        let arn = match envelope.has_bucket_key() {
+            true => format!("arn:aws:s3:::{bucket}"),
+            false => format!("arn:aws:s3:::{bucket}/{key}"),
+        };
+        let arn = ("aws:s3:arn".to_owned(), arn);
+        let mut expected: Vec<_> = case.context().iter().cloned().chain([arn]).collect();
+        expected.sort();
+        let shown: Vec<_> =
+            asked[0].context().iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        assert_eq!(shown, expected, "{}", case.title);
     }
 }

@@ -1,6 +1,6 @@
 //! Parsers of `accept.json` and `reject.json`, with readers and writers of their objects.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use atrest::{
@@ -13,7 +13,7 @@ use atrest_reference::parse;
 use data_encoding::{BASE64, HEXLOWER};
 use serde::{Deserialize, Deserializer};
 
-use atrest_kit::kit::{OneKey, Playback, keyring};
+use atrest_kit::{Body, OneKey, Playback, keyring};
 
 #[derive(Deserialize)]
 struct Cases {
@@ -45,11 +45,20 @@ pub(crate) struct Case {
 
 pub(crate) fn load(file: &str) -> Vec<Case> {
     let cases: Cases = json(file);
-    cases.cases
+    some(cases.cases)
 }
 
+/// The cases, of which there is at least one: a list that went missing would pass every test.
+pub(crate) fn some<T>(cases: Vec<T>) -> Vec<T> {
+    assert!(!cases.is_empty(), "a list of vectors without a case");
+    cases
+}
+
+/// Reads a file of the vectors: from the folder that `ATREST_VECTORS` names, or from `tests/vectors/data`.
 pub(crate) fn json<T: for<'de> Deserialize<'de>>(file: &str) -> T {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/data").join(file);
+    let other = std::env::var_os("ATREST_VECTORS").map(PathBuf::from);
+    let own = || Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/data");
+    let path = other.unwrap_or_else(own).join(file);
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
@@ -61,6 +70,10 @@ impl Case {
 
     pub(crate) fn kek(&self, layer: usize) -> [u8; 32] {
         self.keks[layer].0
+    }
+
+    pub(crate) fn context(&self) -> &[(String, String)] {
+        &self.context
     }
 
     pub(crate) fn is_multipart(&self) -> bool {
@@ -155,6 +168,32 @@ impl Case {
             sse = sse.envelope_len(len);
         }
         sse.keyring(keyring_of).kms(kms, KmsKeys::all()).build().expect("a builder that has everything")
+    }
+
+    /// The fixed length of the envelope, if it was written with one: an envelope has padding for no other reason.
+    pub(crate) fn fixed_len(&self) -> Option<usize> {
+        let padded = self.layers().first().is_some_and(|layer| layer.fields.contains_key(&field::PADDING));
+        padded.then_some(self.envelope.0.len())
+    }
+
+    /// Whether the header at the beginning of the body is another than the one in the envelope. A range reads the one in
+    /// the envelope alone.
+    pub(crate) fn has_another_header(&self) -> bool {
+        let header = self.layers().first().and_then(|layer| layer.fields.get(&field::MESSAGE_HEADER).cloned());
+        header.is_some_and(|header| !self.body.starts_with(&header))
+    }
+
+    /// The body, for every way of reading, with this plaintext.
+    pub(crate) fn body(&self, backend: Backend, plain: Vec<u8>) -> Result<Body> {
+        Ok(Body {
+            what: format!("{}, {backend:?}", self.title),
+            sse: self.sse(backend, None, None),
+            object: self.object(),
+            customer_key: self.customer_key().map(Arc::new),
+            stored: self.stored()?,
+            plain,
+            decryptor: self.decryptor(backend)?,
+        })
     }
 
     /// The customer key, where the envelope is one of SSE-C.

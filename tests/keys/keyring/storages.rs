@@ -187,8 +187,13 @@ fn a_caller_whose_waker_panics_harms_no_other_caller() {
         row.fail_load(fault);
         let mut reloading = Box::pin(keyring.reload());
         let mut rotating = Box::pin(keyring.rotate());
-        assert!(reloading.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
-        assert!(rotating.as_mut().poll(&mut Context::from_waker(&waker)).is_pending());
+        // On a busy machine a storage without a fault may answer before the poll, which then wakes no caller.
+        for answered in [
+            reloading.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(),
+            rotating.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(),
+        ] {
+            assert!(!answered || matches!(fault, Fault::Nothing));
+        }
         // Until the one has its answer, and the time of the other is over.
         std::thread::sleep(std::time::Duration::from_millis(900));
         keyring.blocking().reload().unwrap();

@@ -13,7 +13,7 @@ use atrest::{
 use data_encoding::BASE64;
 
 use super::{assert_is_private, io_kind, is_same};
-use atrest_kit::support::{KMS_KEY, TableKms};
+use atrest_kit::{KMS_KEY, TableKms};
 
 const KEY: [u8; 32] = [0x52; 32];
 const ID: &str = "kms:key/root";

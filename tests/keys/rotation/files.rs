@@ -9,7 +9,7 @@ use atrest::error::{KeyProviderErrorKind, OtherHistory, SealedFileError, Unexpec
 use atrest::{Error, Keyring, RootKey, Unlock};
 
 use super::{kind, put, sse};
-use atrest_kit::support::name;
+use atrest_kit::name;
 
 fn io_kind(error: Error) -> ErrorKind {
     match error {

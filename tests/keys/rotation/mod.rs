@@ -6,7 +6,7 @@ mod rewraps;
 
 use atrest::error::{KeyProviderErrorKind, KeyringError, Misuse};
 use atrest::{Encrypted, Error, KeyUsage, Keyring, MasterKey, RootKey, Sse, SseS3, Unlock, VersionState};
-use atrest_kit::support::name;
+use atrest_kit::name;
 
 fn sse(keyring: &Keyring) -> Sse {
     Sse::builder().keyring(keyring.clone()).build().unwrap()

@@ -5,12 +5,11 @@ use std::sync::Arc;
 use atrest::error::{CustomerKeyError, Limit, Misuse, Unexpected};
 use atrest::testing::MemoryKms;
 use atrest::{
-    Access, AnyMode, CustomerKey, DsseKms, Encrypted, EncryptionContext, Envelope, Error, Expected, GeneratedKey,
-    KeyFuture, KeyProvider, KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Rewrap, Sse, SseC,
-    SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    Access, AnyMode, CustomerKey, DsseKms, Encrypted, EncryptionContext, Envelope, Error, Expected,
+    KeyProviderErrorKind, Keyring, KmsKeys, ModeId, ObjectName, Rewrap, Sse, SseC, SseKms, SseS3, Unlock,
 };
 
-use atrest_kit::support::{name, plain};
+use atrest_kit::{Faults, Faulty, name, plain};
 
 struct World {
     sse: Sse,
@@ -193,25 +192,12 @@ fn a_rewrap_is_a_reader_and_a_writer_too() {
     assert!(blocking.rewrap(Rewrap::of(&another, &stored.envelope, Unlock::Server)).is_err());
 }
 
-/// Generates under another key than the one that is asked for.
-struct Moving(Arc<MemoryKms>);
-
-impl KeyProvider for Moving {
-    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        let moved = KeyRequest::new(TWO, request.context().clone(), request.requester().clone());
-        self.0.clone().generate_key(moved)
-    }
-
-    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        self.0.clone().unwrap_key(wrapped, request)
-    }
-}
-
 #[test]
 fn a_kms_that_answers_a_rewrap_with_another_key_is_refused() {
     let world = World::new();
     let stored = world.sse.blocking().encrypt(&name(), SseKms::new(ONE), b"meow").unwrap();
-    let moving = Sse::builder().kms(Arc::new(Moving(world.kms.clone())), KmsKeys::all()).build().unwrap();
+    let moving = Faulty::with(world.kms.clone(), Faults { generates_under: Some(TWO.to_owned()), ..Faults::default() });
+    let moving = Sse::builder().kms(moving, KmsKeys::all()).build().unwrap();
     let refused = moving.blocking().rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server)).unwrap_err();
     assert!(matches!(refused, Error::KeyProvider(error) if error.kind() == KeyProviderErrorKind::WrongKey));
 }

@@ -8,7 +8,7 @@ use atrest::{Error, SseKms, SseS3};
 use sha2::Digest;
 
 use super::kit::{Store, object};
-use atrest_kit::support::{KMS_KEY, Service};
+use atrest_kit::{KMS_KEY, Service};
 
 /// A store with something of everything, under a keyring that was rotated.
 pub(crate) fn mixed(service: &Service) -> Store {

@@ -9,7 +9,7 @@ use std::task::Poll;
 use atrest::rotation::{Entry, EntryOutcome, EnvelopeStore, StoreFuture};
 use atrest::{AnyMode, Encrypted, ObjectName, SseS3};
 
-use atrest_kit::support::Service;
+use atrest_kit::Service;
 
 /// Whether somebody writes before this attempt: nothing, or bytes, or takes it away.
 type Interference = dyn Fn(usize) -> Option<Option<Vec<u8>>> + Send + Sync;

@@ -16,7 +16,7 @@ use std::time::Duration;
 use atrest::error::{KeyringError, Unexpected};
 use atrest::rotation::{Entry, EnvelopeStore, ProblemKind, StoreFuture, Sweep, SweepEvent};
 use atrest::{DsseKms, Envelope, Error, Keyring, ObjectName, Sse, SseKms, SseS3, Unlock};
-use atrest_kit::support::{KMS_KEY, Service};
+use atrest_kit::{KMS_KEY, Service};
 use futures_util::stream;
 use kit::{Store, object, word};
 

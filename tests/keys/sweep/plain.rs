@@ -8,7 +8,7 @@ use atrest::rotation::{Entry, EntryOutcome, StoreFuture, Sweep, SweepEvent, Unen
 use atrest::{Encrypted, Encryptor, Envelope, Error, SseS3};
 
 use super::kit::object;
-use atrest_kit::support::{C, Service, plain, seal};
+use atrest_kit::{C, Service, plain, seal};
 
 /// An envelope, if there is one, and a body.
 type Stored = (Option<Vec<u8>>, Vec<u8>);

@@ -7,7 +7,7 @@ use atrest::rotation::{Cursor, Report, Sweep, SweepEvent};
 use proptest::prelude::*;
 
 use super::kit::{Store, word};
-use atrest_kit::support::{KMS_KEY, Service};
+use atrest_kit::{KMS_KEY, Service};
 
 #[derive(Clone, Copy, Debug)]
 enum Kind {

@@ -6,7 +6,7 @@ use atrest::rotation::{Entry, Inventory, ProblemKind, Skip, Status, Sweep};
 use atrest::{Encrypted, Error, ModeId, PartNumber, SseS3, Unlock};
 
 use super::kit::{Store, object};
-use atrest_kit::support::Service;
+use atrest_kit::Service;
 
 const ID: &[u8] = b"upload-1";
 

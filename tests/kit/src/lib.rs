@@ -3,9 +3,23 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::new_without_default, reason = "a service is made by name, as each test wants it")]
 
+mod bodies;
+mod clock;
 #[allow(unsafe_code, reason = "a global allocator is unsafe to implement")]
 pub mod freed;
-pub mod kit;
 pub mod parts;
+mod playback;
+mod providers;
 pub mod sample;
-pub mod support;
+mod service;
+mod streams;
+
+pub use bodies::{Body, RANGE_READERS, READERS, WRITERS, for_every_body, for_every_written_body, of_io, steps};
+pub use clock::wall_clock;
+pub use playback::{Playback, keyring, keyring_of};
+pub use providers::{Faults, Faulty, KMS_KEY, OneKey, TableKms};
+pub use service::{Service, name};
+pub use streams::{
+    C, LENS, Read, STEPS, Steps, Stream, backends, class, fetch, pass, plain, read_range, read_range_streamed,
+    read_streamed, seal, seal_finished,
+};

@@ -3,7 +3,7 @@
 use atrest::multipart::{CompletedPart, CompletedUpload, Receipt, Upload};
 use atrest::{AnyMode, Decryptor, Encrypted, Envelope, Expected, ObjectName, PartNumber, Result};
 
-use crate::support::Service;
+use crate::service::Service;
 
 /// A part as it is stored, and what the client knows of it.
 #[derive(Clone)]

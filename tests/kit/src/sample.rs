@@ -10,7 +10,9 @@ use atrest_reference::envelope::{DSSE_KMS, SSE_C, SSE_KMS, SSE_S3};
 use atrest_reference::name::Name;
 use atrest_reference::object::{Keys, Layer, Reader, Write, encrypt};
 
-use crate::kit::{OneKey, Playback, keyring};
+use crate::bodies::Body;
+use crate::playback::{Playback, keyring};
+use crate::providers::OneKey;
 
 /// The modes of this build: DSSE-KMS needs both implementations.
 pub fn modes() -> Vec<u8> {
@@ -127,6 +129,22 @@ impl Sample {
         let unlock = if self.write.mode == SSE_C { Unlock::CustomerKey(&key) } else { Unlock::Server };
         let encrypted = Encrypted::new(Envelope::decode(envelope)?, body.to_vec());
         sse.blocking().decrypt(&self.object(), &encrypted, unlock)
+    }
+}
+
+impl Sample {
+    /// The sample as a body under this envelope, for every way of reading.
+    pub fn body(&self, sse: &Sse, envelope: &[u8]) -> Result<Body> {
+        let customer_key = (self.write.mode == SSE_C).then(|| Arc::new(self.customer_key()));
+        Ok(Body {
+            what: format!("mode {}", self.write.mode),
+            sse: sse.clone(),
+            object: self.object(),
+            customer_key,
+            stored: Encrypted::new(Envelope::decode(envelope)?, self.body.clone()),
+            plain: self.plaintext.clone(),
+            decryptor: self.decryptor(sse, envelope)?,
+        })
     }
 }
 

@@ -11,7 +11,7 @@ use atrest::audit::{AuditEvent, AuditFuture, AuditOperation as Event, AuditSink,
 use atrest::error::{Error, KeyProviderErrorKind as Kind};
 use atrest::kms::{DEFAULT_ALIAS, EmbeddedKms, KeyPolicy, NewKey, Permission, Quota};
 use atrest::{KeyEncryptionKey, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, Unlock};
-use atrest_kit::support::wall_clock;
+use atrest_kit::wall_clock;
 use atrest_reference::sealed_file::open_file;
 use data_encoding::{BASE64, HEXLOWER, HEXUPPER};
 use pollster::block_on;

@@ -9,7 +9,7 @@ use atrest::audit::{AuditEvent, AuditFuture, AuditOperation as Event, AuditSink,
 use atrest::error::{KeyProviderErrorKind as Kind, KeyStoreError, SealedFileError, Unexpected};
 use atrest::kms::{EmbeddedKms, Maintained, NewKey};
 use atrest::{Error, Requester, RootKey};
-use atrest_kit::support::wall_clock;
+use atrest_kit::wall_clock;
 
 use super::kit::{Store, generate, owner, unwrap};
 

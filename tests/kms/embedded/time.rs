@@ -7,7 +7,7 @@ use std::time::{Duration, SystemTime};
 use atrest::error::{KeyProviderErrorKind as Kind, KeyStoreError};
 use atrest::kms::{KeyState, Maintained, NewKey};
 use atrest::{Error, KeyEncryptionKey};
-use atrest_kit::support::wall_clock;
+use atrest_kit::wall_clock;
 
 use super::kit::{Store, generate, owner, unwrap};
 

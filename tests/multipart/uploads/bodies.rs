@@ -1,50 +1,10 @@
 //! Bodies and manifests that differ from the completed upload.
 
-use std::io::{Cursor, Read, Seek, SeekFrom};
-
-use atrest::io::{DecryptAt, DecryptReader};
-use atrest::{Decryptor, Encrypted, Error, ModeId, Result};
+use atrest::{Encrypted, Error};
 
 use super::everywhere;
-use atrest_kit::kit::{Steps, class, fetch, read_range, read_range_streamed, read_streamed};
 use atrest_kit::parts::{Part, Stored, attempt};
-use atrest_kit::support::{C, Service, name};
-
-fn error_of(error: std::io::Error) -> Error {
-    *error.into_inner().expect("an error of the library's").downcast::<Error>().expect("an error of the library's")
-}
-
-/// Reads this body in every way: each refuses it as one of `classes`, gives nothing out that is not true, and goes on
-/// refusing.
-fn assert_refused(what: &str, reader: &Decryptor, plain: &[u8], body: &[u8], classes: &[&str]) {
-    let hold = |way: &str, result: Result<Vec<u8>>| match result {
-        Ok(_) => panic!("{what}, {way}: not refused"),
-        Err(error) => assert!(classes.contains(&&*class(&error)), "{what}, {way}: {error:?}"),
-    };
-    for steps in [Steps::of(body.len().max(1)), Steps::of(1_001), Steps::of(C)] {
-        for (way, read) in [
-            ("streamed", read_streamed(reader, body, &steps)),
-            ("range, streamed", read_range_streamed(reader, body, 0.., &steps)),
-        ] {
-            assert!(plain.starts_with(&read.released), "{what}, {way}: bytes that are not the object's");
-            hold(way, read.into_result());
-        }
-    }
-    hold("range", read_range(reader, body, 0..));
-
-    let mut through = DecryptReader::new(reader.clone(), Cursor::new(body));
-    let mut given = Vec::new();
-    hold("DecryptReader", through.read_to_end(&mut given).map(|_| vec![]).map_err(error_of));
-    assert!(plain.starts_with(&given), "{what}");
-    hold("DecryptReader again", through.read(&mut [0; 8]).map(|_| vec![]).map_err(error_of));
-    hold("DecryptReader seeking", through.seek(SeekFrom::Start(0)).map(|_| vec![]).map_err(error_of));
-
-    let at = DecryptAt::new(reader.clone(), body, 0..body.len() as u64);
-    let mut given = vec![0; plain.len()];
-    hold("DecryptAt", at.read_exact_at(&mut given, 0).map(|()| vec![]).map_err(error_of));
-    hold("DecryptAt again", at.read_at(&mut [0; 8], 0).map(|_| vec![]).map_err(error_of));
-    hold("DecryptAt's length", at.plaintext_len().map(|_| vec![]).map_err(error_of));
-}
+use atrest_kit::{Body, C, Steps, class, fetch, read_streamed};
 
 fn joined(parts: &[&Part]) -> Vec<u8> {
     parts.iter().flat_map(|part| part.stored.clone()).collect()
@@ -62,7 +22,7 @@ fn parts_dropped_repeated_reordered_replaced_foreign_or_appended_are_refused_in_
         let (same, older) = (attempt(&upload, 2, 0, C + 10), attempt(&upload, 2, 1, C + 10));
         let foreign = attempt(&other, 2, 0, C + 10);
         let stored = Stored { completed: service.complete(&upload, &parts).unwrap(), parts: parts.clone() };
-        let reader = service.reader(object, stored.envelope(), &stored.completed.manifest).unwrap();
+        let whole = Body::of_parts(format!("{mode:?}"), service, object, &stored);
         let [one, two, three] = [&parts[0], &parts[1], &parts[2]];
         for (what, list, classes) in [
             ("the first part dropped", vec![two, three], &EITHER[..]),
@@ -79,29 +39,7 @@ fn parts_dropped_repeated_reordered_replaced_foreign_or_appended_are_refused_in_
             ("a part appended", vec![one, two, three, three], &["Inauthentic"]),
             ("another upload's part appended", vec![one, two, three, &foreign], &["Inauthentic"]),
         ] {
-            assert_refused(what, &reader, &stored.plain(), &joined(&list), classes);
-            let whole = service.decrypt(object, &stored.with_body(joined(&list)));
-            assert!(classes.contains(&&*class(&whole.unwrap_err())), "{what}");
-        }
-    });
-}
-
-#[test]
-fn a_body_cut_anywhere_or_longer_by_a_byte_is_refused_in_every_way() {
-    everywhere(|service, mode, object| {
-        let stored = service.put(object, mode, &[(1, C), (2, 0), (7, 5)]);
-        let (body, plain) = (stored.body(), stored.plain());
-        let reader = service.reader(object, stored.envelope(), &stored.completed.manifest).unwrap();
-        let ends: Vec<_> = reader.parts().unwrap().iter().map(|part| part.ciphertext.end as usize).collect();
-        let mut cuts = vec![0, 1, 55, 56, 71, 72, C, C + 72];
-        cuts.extend(ends.iter().flat_map(|end| [end - 17, end - 16, end - 1, *end, end + 1, end + 56]));
-        for cut in cuts.into_iter().filter(|cut| *cut < body.len()) {
-            // The stored length alone says that something is missing.
-            assert_refused(&format!("cut to {cut}"), &reader, &plain, &body[..cut], &EITHER);
-        }
-        for more in [1, 16, 72] {
-            let longer = [&body[..], &vec![0; more]].concat();
-            assert_refused(&format!("longer by {more}"), &reader, &plain, &longer, &["Inauthentic"]);
+            whole.assert_refused(what, &joined(&list), classes);
         }
     });
 }
@@ -175,7 +113,9 @@ fn without_its_manifest_an_object_is_refused_in_every_way_of_reading_and_goes_on
         let (body, unlisted) = (stored.body(), service.decryptor(object, stored.envelope()).unwrap());
         let len = body.len() as u64;
         let required = |error: Error| assert!(matches!(error, Error::ManifestRequired), "{error:?}");
-        assert_refused("no manifest", &unlisted, &stored.plain(), &body, &["ManifestRequired"]);
+        let without = Encrypted::new(stored.envelope().clone(), body.clone());
+        let without = Body::open(format!("{mode:?}"), service, object, without, stored.plain());
+        without.assert_refused("no manifest", &body, &["ManifestRequired"]);
         required(unlisted.sequential().finish(&mut [0; 100]).unwrap_err());
         required(unlisted.sequential().push(&body, &mut bytes::BytesMut::new()).unwrap_err());
         required(unlisted.range(0..1, len).unwrap_err());
@@ -210,24 +150,6 @@ fn the_end_of_the_last_part_verifies_and_a_changed_one_does_not() {
             assert!(matches!(reader.end_fetch(len + 1), Err(Error::Inauthentic)));
         }
     });
-}
-
-/// PITFALL: plaintext left in the caller's buffer after a bad tag.
-#[test]
-fn what_did_not_authenticate_is_wiped_from_the_callers_memory() {
-    let service = Service::new();
-    for mode in service.modes() {
-        let upload = service.begin(&name(), &mode);
-        let plain = vec![0x5A; 100];
-        let (mut stored, receipt) = upload.encrypt_part(atrest_kit::parts::number(1), &plain, b"").unwrap();
-        let part = Part { number: atrest_kit::parts::number(1), label: vec![], receipt, stored: stored.clone(), plain };
-        let completed = service.complete(&upload, &[part]).unwrap();
-        *stored.last_mut().unwrap() ^= 1;
-        let mut output = vec![0xEE; C];
-        assert!(completed.decryptor.sequential().update(&stored, &mut output).is_err());
-        assert!(!output.contains(&0x5A), "{mode:?}");
-        assert!(mode.id() != ModeId::DsseKms || stored.len() == 100 + 144);
-    }
 }
 
 #[test]

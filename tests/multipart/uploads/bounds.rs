@@ -8,8 +8,8 @@ use atrest_reference::multipart::{Receipt as Stated, encode_manifest, seal_recei
 use atrest_reference::object::Write;
 use atrest_reference::upload::{begin, seal_manifest};
 
-use atrest_kit::kit::{backends, class};
 use atrest_kit::sample::{Sample, modes, write_of_mode};
+use atrest_kit::{backends, class};
 
 const ONE_LAYER: u64 = (1 << 52) - 1;
 const MOST: u64 = 1 << 56;

@@ -10,7 +10,7 @@ use atrest::multipart::{
 use atrest::{CustomerKey, Encrypted, Envelope, Error, Expected, Keyring, ModeId, ObjectName, Sse, SseC, Unlock};
 
 use atrest_kit::parts::{Part, attempt, number};
-use atrest_kit::support::{C, Service, backends, name};
+use atrest_kit::{C, Service, backends, name};
 
 pub(crate) const ID: &[u8] = b"upload-1";
 

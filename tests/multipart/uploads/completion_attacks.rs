@@ -6,7 +6,7 @@ use atrest::{CustomerKey, Envelope, Error, Expected, ObjectName, Sse, SseC, Unlo
 
 use super::completion::{ID, Slot, begin, body, finish, kept, plain, read, record, service};
 use atrest_kit::parts::{Part, attempt};
-use atrest_kit::support::{C, Service, name};
+use atrest_kit::{C, Service, name};
 
 fn inauthentic<T: std::fmt::Debug>(what: &str, outcome: atrest::Result<T>) {
     assert!(matches!(outcome, Err(Error::Inauthentic)), "{what}: {outcome:?}");

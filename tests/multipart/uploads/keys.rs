@@ -6,7 +6,7 @@ use atrest::{AnyMode, Encrypted, Error, ModeId, ObjectName, PartNumber, Rewrap, 
 
 use super::everywhere;
 use atrest_kit::parts::{attempt, id_of, number};
-use atrest_kit::support::{Service, name};
+use atrest_kit::{Service, name};
 
 /// Another primary, and the one before it gone.
 fn retire_the_old_one(service: &Service) {

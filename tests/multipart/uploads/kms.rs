@@ -1,19 +1,17 @@
 //! The number of KMS calls in each step of an upload, and the context of each call.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 
 use atrest::testing::MemoryKms;
 use atrest::{
-    AnyMode, Backend, DsseKms, EncryptionContext, Error, Expected, GeneratedKey, KeyEncryptionKey, KeyFuture,
-    KeyProvider, KeyProviderError, KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ObjectName, Requester, Rewrap,
-    Sse, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    AnyMode, Backend, DsseKms, EncryptionContext, Error, Expected, KeyProviderErrorKind, Keyring, KmsKeys, ObjectName,
+    Requester, Rewrap, Sse, SseKms, SseS3, Unlock,
 };
 use atrest_reference::envelope::field;
 use atrest_reference::parse;
 
 use atrest_kit::parts::{attempt, id_of};
-use atrest_kit::support::{C, name};
+use atrest_kit::{C, Faulty, name};
 
 /// What was asked since it was last looked at: keys made, keys unwrapped.
 struct Asked(Arc<MemoryKms>, (u64, u64));
@@ -62,7 +60,7 @@ fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_
             let reader = sse.decryptor(&object, &completed.envelope, Unlock::Server).unwrap();
             let reader = reader.with_manifest(&completed.manifest).unwrap();
             let body = [&parts[0].stored[..], &parts[1].stored].concat();
-            atrest_kit::kit::read_range(&reader, &body, 5..C as u64 + 5).unwrap();
+            atrest_kit::read_range(&reader, &body, 5..C as u64 + 5).unwrap();
             assert_eq!(asked.since(), (0, asks), "read");
             let fresh = sse.rewrap(Rewrap::upload(&object, id_of(&object), upload.envelope(), Unlock::Server)).unwrap();
             // DSSE-KMS wraps its outer layer anew, which no KMS has a part in.
@@ -98,37 +96,12 @@ fn a_list_that_is_refused_asks_no_kms() {
     sse.complete_multipart(&upload, Unlock::Server, [part.listed()]).unwrap();
 }
 
-/// A KMS on behalf of a requester who may only decrypt once the upload has begun.
-struct Restricted {
-    kms: Arc<MemoryKms>,
-    may_generate: AtomicBool,
-    /// Answers with another key than the one that was wrapped.
-    lies: AtomicBool,
-}
-
-impl KeyProvider for Restricted {
-    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        if self.may_generate.load(SeqCst) {
-            return self.kms.clone().generate_key(request);
-        }
-        Box::pin(async move { Err(KeyProviderError::new(KeyProviderErrorKind::AccessDenied, request.key_id())) })
-    }
-
-    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        if self.lies.load(SeqCst) {
-            let key = KeyEncryptionKey::generate().unwrap();
-            return Box::pin(async move { Ok(UnwrappedKey::new(request.key_id(), key)) });
-        }
-        self.kms.clone().unwrap_key(wrapped, request)
-    }
-}
-
 #[test]
 fn a_requester_who_may_only_decrypt_uploads_parts_and_completes_and_the_wrapped_key_stays() {
     let kms = Arc::new(MemoryKms::new());
     let key_id = kms.create_key("app").unwrap();
-    let (may_generate, lies) = (AtomicBool::new(true), AtomicBool::new(false));
-    let restricted = Arc::new(Restricted { kms: kms.clone(), may_generate, lies });
+    // Acts for a requester who may only decrypt once the upload has begun.
+    let restricted = Faulty::new(kms.clone());
     let keyring = Keyring::generate().unwrap().with_changes_lost_on_exit();
     let sse = Sse::builder().keyring(keyring.clone()).kms(restricted.clone(), KmsKeys::only([&*key_id]));
     let sse = sse.build().unwrap().blocking();
@@ -137,9 +110,9 @@ fn a_requester_who_may_only_decrypt_uploads_parts_and_completes_and_the_wrapped_
         modes.push(DsseKms::new(&*key_id).into());
     }
     for mode in modes {
-        restricted.may_generate.store(true, SeqCst);
+        restricted.change(|faults| faults.refuses_to_generate = None);
         let upload = sse.begin_multipart(&name(), b"upload-1", mode.clone()).unwrap();
-        restricted.may_generate.store(false, SeqCst);
+        restricted.change(|faults| faults.refuses_to_generate = Some(KeyProviderErrorKind::AccessDenied));
         assert!(sse.begin_multipart(&name(), b"upload-2", mode).is_err(), "the switch works");
         keyring.blocking().rotate().unwrap();
         let expected = Expected::exactly(upload.envelope());
@@ -163,9 +136,9 @@ fn a_requester_who_may_only_decrypt_uploads_parts_and_completes_and_the_wrapped_
         assert!(sse.decrypt(&name(), &stored, Unlock::Server).unwrap() == part.plain);
 
         // A provider that answers with another key completes nothing.
-        restricted.lies.store(true, SeqCst);
+        restricted.change(|faults| faults.unwraps_to_another_key = true);
         let refused = sse.complete_multipart(&resumed, Unlock::Server, [part.listed()]);
         assert!(matches!(refused, Err(Error::Inauthentic)), "{refused:?}");
-        restricted.lies.store(false, SeqCst);
+        restricted.change(|faults| faults.unwraps_to_another_key = false);
     }
 }

@@ -6,7 +6,7 @@ use atrest::{Error, PartNumber, Result, SseS3};
 
 use super::everywhere;
 use atrest_kit::parts::{Part, attempt, number};
-use atrest_kit::support::{C, Service, name};
+use atrest_kit::{C, Service, name};
 
 fn part_error<T: std::fmt::Debug>(result: Result<T>) -> PartError {
     match result.expect_err("a list that is wrong") {
@@ -163,7 +163,7 @@ fn sixty_five_thousand_five_hundred_and_thirty_six_parts_are_taken_and_one_more_
     let info = reader.part(last).unwrap();
     assert_eq!(info.plaintext, 4 * 65_535..4 * 65_536);
     let part = reader.part_decryptor(last).unwrap();
-    let read = atrest_kit::kit::read_range(&part, &parts[65_535].stored, 0..4).unwrap();
+    let read = atrest_kit::read_range(&part, &parts[65_535].stored, 0..4).unwrap();
     assert_eq!(read, 65_536_u32.to_be_bytes());
 }
 

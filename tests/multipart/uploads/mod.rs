@@ -16,7 +16,7 @@ use atrest::error::{Limit, Misuse, PartError};
 use atrest::multipart::Receipt;
 use atrest::{AnyMode, EnvelopeState, Error, KmsKeys, ModeId, ObjectName, PartNumber, Sse, SseS3};
 use atrest_kit::parts::{Part, Stored, attempt, id_of, number, plain_of};
-use atrest_kit::support::{C, KMS_KEY, Service, backends, name};
+use atrest_kit::{C, KMS_KEY, Service, backends, name};
 
 /// Every mode on every backend, bound and unbound.
 fn everywhere(mut check: impl FnMut(&Service, &AnyMode, &ObjectName)) {
@@ -64,15 +64,12 @@ fn an_upload_goes_through_many_hands_in_any_order_and_is_read_in_every_way() {
         let reader = service.reader(object, stored.envelope(), &stored.completed.manifest).unwrap();
         for decryptor in [reader, stored.completed.decryptor.clone()] {
             assert!(
-                atrest_kit::kit::read_streamed(&decryptor, &body, &atrest_kit::kit::Steps::of(777))
-                    .into_result()
-                    .unwrap()
+                atrest_kit::read_streamed(&decryptor, &body, &atrest_kit::Steps::of(777)).into_result().unwrap()
                     == plain
             );
-            assert!(atrest_kit::kit::read_range(&decryptor, &body, 100..2 * C as u64).unwrap() == plain[100..2 * C]);
+            assert!(atrest_kit::read_range(&decryptor, &body, 100..2 * C as u64).unwrap() == plain[100..2 * C]);
             let part = decryptor.part_decryptor(number(2)).unwrap();
-            let alone =
-                atrest_kit::kit::read_streamed(&part, &listed[1].stored, &atrest_kit::kit::Steps::of(C)).into_result();
+            let alone = atrest_kit::read_streamed(&part, &listed[1].stored, &atrest_kit::Steps::of(C)).into_result();
             assert!(alone.unwrap() == listed[1].plain);
         }
     });
@@ -191,8 +188,7 @@ fn of_two_completions_that_race_one_is_stored_and_the_others_manifest_does_not_o
         let envelope = atrest::Envelope::decode(&envelope).unwrap();
         let stored = Stored { completed: winner.1.clone(), parts: winner.2.clone() };
         let reader = service.reader(object, &envelope, &manifest).unwrap();
-        let read =
-            atrest_kit::kit::read_streamed(&reader, &stored.body(), &atrest_kit::kit::Steps::of(1_000)).into_result();
+        let read = atrest_kit::read_streamed(&reader, &stored.body(), &atrest_kit::Steps::of(1_000)).into_result();
         assert!(read.unwrap() == stored.plain());
         let mixed = service.reader(object, &envelope, &loser.1.manifest);
         assert!(matches!(mixed, Err(Error::Inauthentic)), "{mixed:?}");

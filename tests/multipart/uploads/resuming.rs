@@ -5,7 +5,7 @@ use atrest::{CustomerKey, Error, Expected, KmsKeys, ModeId, ObjectName, Rewrap, 
 
 use super::{elsewhere, everywhere};
 use atrest_kit::parts::{attempt, id_of};
-use atrest_kit::support::{KMS_KEY, Service, name};
+use atrest_kit::{KMS_KEY, Service, name};
 
 #[test]
 fn an_upload_is_bound_to_its_id_its_name_and_its_envelope() {

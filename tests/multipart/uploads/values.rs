@@ -5,7 +5,7 @@ use atrest::{Error, ModeId, ObjectName, Rewrap, SealedValue, SseS3, Unlock};
 
 use super::everywhere;
 use atrest_kit::parts::{attempt, number};
-use atrest_kit::support::{C, Service, name};
+use atrest_kit::{C, Service, name};
 
 fn is_inauthentic<T: std::fmt::Debug>(result: atrest::Result<T>) {
     assert!(matches!(result, Err(Error::Inauthentic)), "{result:?}");

@@ -5,7 +5,7 @@ use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 use atrest::io::{DecryptAt, DecryptReader, EncryptWriter, ReadAt};
 use atrest::{Encrypted, Error, SseS3};
 
-use atrest_kit::support::{C, Service, name, plain};
+use atrest_kit::{C, Service, name, plain};
 
 fn cause(error: &io::Error) -> &Error {
     error.get_ref().and_then(|cause| cause.downcast_ref()).expect("an error of the library")

@@ -1,13 +1,12 @@
-//! The boundary table for multipart objects.
+//! Adapters over parts: receipts, and parts that are stored apart.
 
-use std::io::{Cursor, Read, Seek, SeekFrom, Write};
+use std::io::{Read, Seek, SeekFrom, Write};
 
 use atrest::io::{DecryptAt, DecryptReader, EncryptWriter, Joined, ReadAt};
 use atrest::{Error, PartNumber};
 
-use super::steps;
-use atrest_kit::parts::{Part, Stored, number};
-use atrest_kit::support::{C, LENS, Service, name, plain};
+use atrest_kit::parts::{Part, number};
+use atrest_kit::{C, Service, name, plain};
 
 /// One part, written in steps with nothing in between.
 fn written(upload: &atrest::multipart::Upload, number: PartNumber, plain: &[u8], step: usize) -> Part {
@@ -21,44 +20,6 @@ fn written(upload: &atrest::multipart::Upload, number: PartNumber, plain: &[u8],
     let (stored, finished) = writer.finish_part().unwrap();
     let receipt = seal.receipt(&finished, b"etag").unwrap();
     Part { number, label: b"etag".to_vec(), receipt, stored, plain: plain.to_vec() }
-}
-
-#[test]
-fn parts_are_written_and_read_through_the_adapters_at_every_length_and_step() {
-    let service = Service::new();
-    for mode in service.modes() {
-        for len in LENS {
-            for step in steps(len) {
-                let upload = service.begin(&name(), &mode);
-                // The boundary stands in the first part, and behind an empty one in the last.
-                let lens = [(1, len), (2, 0), (3, len)];
-                let parts = lens.map(|(at, len)| written(&upload, number(at), &plain(len), step)).to_vec();
-                let stored = Stored { completed: service.complete(&upload, &parts).unwrap(), parts };
-                let (body, plain) = (stored.body(), stored.plain());
-                assert!(service.decrypt(&name(), &stored.with_body(body.clone())).unwrap() == plain);
-                let decryptor = stored.completed.decryptor.clone();
-
-                let mut reader = DecryptReader::new(decryptor.clone(), Cursor::new(&body));
-                let (mut read, mut piece) = (Vec::new(), vec![0; step]);
-                loop {
-                    assert_eq!(reader.read(&mut []).unwrap(), 0);
-                    match reader.read(&mut piece).unwrap() {
-                        0 => break,
-                        len => read.extend_from_slice(&piece[..len]),
-                    }
-                }
-                assert!(read == plain, "{mode:?} {len} {step}");
-                assert_eq!(reader.read(&mut piece).unwrap(), 0, "the end stays the end");
-
-                let at = DecryptAt::new(decryptor, &body, 0..body.len() as u64);
-                for start in (0..plain.len()).step_by(C - 1) {
-                    let mut piece = vec![0; step.min(plain.len() - start)];
-                    at.read_exact_at(&mut piece, start as u64).unwrap();
-                    assert!(piece == plain[start..start + piece.len()], "{mode:?} {len} {step} at {start}");
-                }
-            }
-        }
-    }
 }
 
 /// Takes so many bytes, and then no more.

@@ -1,4 +1,5 @@
-//! Encrypts and decrypts through every adapter: one boundary table of lengths and step sizes.
+//! What the streams and adapters do besides reading and writing a whole body: seeking, threads, small outputs, and
+//! failures.
 
 mod failing;
 mod in_parts;
@@ -9,13 +10,8 @@ use std::sync::Arc;
 use atrest::error::Misuse;
 use atrest::io::{DecryptAt, DecryptReader, EncryptWriter};
 use atrest::{AnyMode, Encrypted, Error};
-use atrest_kit::support::{C, LENS, STEPS, Service, name, open, plain, seal};
+use atrest_kit::{C, LENS, Service, name, plain, seal};
 use bytes::BytesMut;
-
-/// One byte at a time takes long over many chunks; it is tried where a chunk ends.
-fn steps(len: usize) -> impl Iterator<Item = usize> {
-    STEPS.into_iter().filter(move |step| *step > 1 || len <= C + 1)
-}
 
 fn written(service: &Service, mode: &AnyMode, plaintext: &[u8], step: usize) -> Encrypted {
     let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
@@ -26,75 +22,6 @@ fn written(service: &Service, mode: &AnyMode, plaintext: &[u8], step: usize) -> 
         writer.flush().unwrap();
     }
     Encrypted::new(envelope, writer.finish().unwrap())
-}
-
-#[test]
-fn update_and_finish_agree_with_one_shot_at_every_length_and_step() {
-    let service = Service::new();
-    for mode in service.modes() {
-        for len in LENS {
-            for step in steps(len) {
-                let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
-                let stored = Encrypted::new(envelope, seal(encryptor, &plain(len), step).unwrap());
-                assert_eq!(stored.ciphertext.len() as u64, mode.id().ciphertext_len(len as u64).unwrap());
-                assert_eq!(service.decrypt(&name(), &stored).unwrap(), plain(len));
-                let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
-                let (plaintext, end) = open(&decryptor, &stored.ciphertext, step);
-                end.unwrap();
-                assert!(plaintext == plain(len), "{mode:?} {len} {step}");
-            }
-        }
-    }
-}
-
-#[test]
-fn push_agrees_with_update_at_every_length_and_step() {
-    let service = Service::new();
-    for mode in service.modes() {
-        for len in LENS {
-            for step in steps(len) {
-                let (envelope, mut encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
-                let mut body = BytesMut::from(&b"before"[..]);
-                for piece in plain(len).chunks(step) {
-                    encryptor.push(piece, &mut body).unwrap();
-                    encryptor.push(&[], &mut body).unwrap();
-                }
-                encryptor.finish_into(&mut body).unwrap();
-                assert!(body.starts_with(b"before"), "it appends");
-                let mut reader = service.decryptor(&name(), &envelope).unwrap().sequential();
-                let mut plaintext = BytesMut::new();
-                for piece in body[6..].chunks(step) {
-                    reader.push(piece, &mut plaintext).unwrap();
-                }
-                reader.finish_into(&mut plaintext).unwrap();
-                assert!(plaintext == plain(len), "{mode:?} {len} {step}");
-            }
-        }
-    }
-}
-
-#[test]
-fn the_writer_and_the_reader_agree_at_every_length_and_step() {
-    let service = Service::new();
-    for mode in service.modes() {
-        for len in LENS {
-            for step in steps(len) {
-                let stored = written(&service, &mode, &plain(len), step);
-                let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
-                let mut reader = DecryptReader::new(decryptor, Cursor::new(&stored.ciphertext));
-                let (mut plaintext, mut piece) = (Vec::new(), vec![0; step]);
-                loop {
-                    assert_eq!(reader.read(&mut []).unwrap(), 0);
-                    match reader.read(&mut piece).unwrap() {
-                        0 => break,
-                        read => plaintext.extend_from_slice(&piece[..read]),
-                    }
-                }
-                assert!(plaintext == plain(len), "{mode:?} {len} {step}");
-                assert_eq!(reader.read(&mut piece).unwrap(), 0, "the end stays the end");
-            }
-        }
-    }
 }
 
 #[test]

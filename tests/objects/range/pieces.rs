@@ -6,7 +6,7 @@ use atrest::error::Misuse;
 use atrest::geometry::{Fetch, Layers, Parts};
 use atrest::{ByteRange, Decryptor, Error, RangePlan, SseS3};
 
-use atrest_kit::support::{C, LENS, Service, name, plain};
+use atrest_kit::{C, LENS, Service, name, plain};
 
 /// Answers as a store does: clipped where the body ends, with the offset at which the answer begins.
 fn answer(body: &[u8], fetch: &Fetch) -> (u64, Vec<u8>) {

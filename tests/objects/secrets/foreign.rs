@@ -12,7 +12,7 @@ use atrest::{
     SseBuilder, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 
-use atrest_kit::support::{KMS_KEY, Service, TableKms, name};
+use atrest_kit::{KMS_KEY, Service, TableKms, name};
 
 const CANARY: &str = "c2VjcmV0LWtleS1pbi10aGUtYm9keQ";
 

@@ -13,7 +13,7 @@ use atrest::{
     error::{CustomerKeyError, Misuse, SealedFileError},
 };
 use atrest_kit::parts::Part;
-use atrest_kit::support::{C, Service, name};
+use atrest_kit::{C, Service, name};
 
 /// Bytes that are easily found again, as numbers, as hex and as text.
 const SECRET: [u8; 32] = *b"\xD5\xD5\xD5\xD5-not-to-be-shown-\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5";

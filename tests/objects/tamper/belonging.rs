@@ -6,19 +6,19 @@ use atrest::{CustomerKey, DsseKms, Encrypted, Envelope, Error, KmsKeys, ObjectNa
 use atrest_reference::envelope::{DSSE_KMS, SSE_C, SSE_KMS};
 
 use super::assert_refused;
-use atrest_kit::kit::{OneKey, backends, class, keyring, plaintext};
 use atrest_kit::sample::{Sample, modes, write_of_mode};
+use atrest_kit::{OneKey, backends, class, keyring, plain};
 
 #[test]
 fn envelope_and_body_belong_together_and_to_their_name() {
     for mode in modes() {
-        let (one, two) = (Sample::of_mode(mode, 5, plaintext(100)), Sample::of_mode(mode, 6, plaintext(100)));
+        let (one, two) = (Sample::of_mode(mode, 5, plain(100)), Sample::of_mode(mode, 6, plain(100)));
         assert_refused(&one, &one.envelope, &two.body, "another object's body");
         assert_refused(&one, &two.envelope, &one.body, "another object's envelope");
         // Both of another name: the key is right, the name is not.
         let mut write = write_of_mode(mode, 7);
         write.name.as_mut().unwrap().key = b"another key".to_vec();
-        let moved = Sample::new(write, plaintext(100));
+        let moved = Sample::new(write, plain(100));
         assert_refused(&one, &moved.envelope, &moved.body, "another name");
         let refused = one.decrypt(&one.sse(backends()[0]), &moved.envelope, &moved.body);
         assert!(matches!(refused, Err(Error::Inauthentic)), "mode {mode}: {refused:?}");
@@ -55,7 +55,7 @@ fn names_that_join_to_one_path_are_told_apart() {
 
 #[test]
 fn a_wrong_customer_key_is_told_from_a_changed_envelope() {
-    let sample = Sample::of_mode(SSE_C, 8, plaintext(10));
+    let sample = Sample::of_mode(SSE_C, 8, plain(10));
     let envelope = Envelope::decode(&sample.envelope).unwrap();
     for backend in backends() {
         let sse = sample.sse(backend);
@@ -75,7 +75,7 @@ fn a_wrong_customer_key_is_told_from_a_changed_envelope() {
 #[test]
 fn what_is_not_accepted_is_refused_before_any_call_to_the_provider() {
     for mode in modes().into_iter().filter(|mode| [SSE_KMS, DSSE_KMS].contains(mode)) {
-        let sample = Sample::of_mode(mode, 9, plaintext(10));
+        let sample = Sample::of_mode(mode, 9, plain(10));
         let kms = OneKey::new("another key", b"wrapped", [204; 32]);
         let outer = &sample.write.outer;
         let master = keyring("master", 3, outer.kek).unwrap();

@@ -5,8 +5,8 @@ use atrest_reference::envelope::DSSE_KMS;
 use atrest_reference::message::{object_context, seal};
 
 use super::{SEALED, assert_refused, large};
-use atrest_kit::kit::{C, Steps, backends, class, fetch, read_streamed};
 use atrest_kit::sample::modes;
+use atrest_kit::{C, Steps, backends, class, fetch, read_streamed};
 
 #[test]
 fn chunks_dropped_swapped_or_repeated_are_refused() {

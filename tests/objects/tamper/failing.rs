@@ -1,13 +1,13 @@
 //! Reads after the first error: the same error for ever, and never a clean end.
 
 use super::SEALED;
-use atrest_kit::kit::{C, Steps, backends, class, pass, plaintext};
 use atrest_kit::sample::{Sample, modes};
+use atrest_kit::{C, Steps, backends, class, pass, plain};
 
 #[test]
 fn a_decryptor_that_failed_on_its_last_chunk_never_ends_cleanly() {
     for mode in modes() {
-        let sample = Sample::of_mode(mode, 10, plaintext(C + 100));
+        let sample = Sample::of_mode(mode, 10, plain(C + 100));
         let mut body = sample.body.clone();
         // A second end behind the end: the chunk that was the last one fails, what follows looks like an end.
         body.extend(vec![0; SEALED + 16]);
@@ -27,13 +27,13 @@ fn a_decryptor_that_failed_on_its_last_chunk_never_ends_cleanly() {
 #[test]
 fn an_encryptor_that_got_more_than_was_said_goes_on_failing() {
     for mode in modes() {
-        let sample = Sample::of_mode(mode, 11, plaintext(0));
+        let sample = Sample::of_mode(mode, 11, plain(0));
         let sse = sample.sse(backends()[0]);
         let (_, encryptor) = sse.blocking().encryptor_of_len(&sample.object(), sample.mode(), 100).unwrap();
-        let refused = pass(encryptor, &plaintext(101), &Steps::of(60));
+        let refused = pass(encryptor, &plain(101), &Steps::of(60));
         assert_eq!(class(&refused.end.unwrap_err()), "Misuse");
         let (_, encryptor) = sse.blocking().encryptor_of_len(&sample.object(), sample.mode(), 100).unwrap();
-        let refused = pass(encryptor, &plaintext(99), &Steps::of(60));
+        let refused = pass(encryptor, &plain(99), &Steps::of(60));
         assert_eq!(class(&refused.end.unwrap_err()), "Misuse");
     }
 }
@@ -42,7 +42,7 @@ fn an_encryptor_that_got_more_than_was_said_goes_on_failing() {
 fn an_encryptor_that_was_dropped_leaves_nothing_that_opens() {
     for mode in modes() {
         for len in [0, 1, C - 1, C, 3 * C, 3 * C + 500] {
-            let sample = Sample::of_mode(mode, 12, plaintext(len));
+            let sample = Sample::of_mode(mode, 12, plain(len));
             for backend in backends() {
                 let sse = sample.sse(backend);
                 let (envelope, mut encryptor) = sse.blocking().encryptor(&sample.object(), sample.mode()).unwrap();

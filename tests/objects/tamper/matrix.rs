@@ -1,8 +1,8 @@
 //! Every byte of a small object changed, and every length of it.
 
 use super::{SEALED, assert_refused, small};
-use atrest_kit::kit::{C, backends, class, plaintext, read_range};
 use atrest_kit::sample::{Sample, modes};
+use atrest_kit::{C, backends, class, plain, read_range};
 use atrest_reference::envelope::{DSSE_KMS, SSE_S3};
 use atrest_reference::message;
 
@@ -23,7 +23,7 @@ fn every_changed_byte_of_an_envelope_is_refused() {
 #[test]
 fn every_changed_byte_of_a_body_is_refused() {
     for mode in modes() {
-        for sample in [small(mode), Sample::of_mode(mode, 3, plaintext(40))] {
+        for sample in [small(mode), Sample::of_mode(mode, 3, plain(40))] {
             for at in 0..sample.body.len() {
                 for change in [0x01, 0x80, 0xFF] {
                     let mut body = sample.body.clone();
@@ -39,7 +39,7 @@ fn every_changed_byte_of_a_body_is_refused() {
 #[test]
 fn every_truncation_of_an_envelope_or_a_body_is_refused() {
     for mode in modes() {
-        for sample in [small(mode), Sample::of_mode(mode, 3, plaintext(40))] {
+        for sample in [small(mode), Sample::of_mode(mode, 3, plain(40))] {
             for len in 0..sample.envelope.len() {
                 let what = format!("mode {mode}, envelope cut to {len}");
                 assert_refused(&sample, &sample.envelope[..len], &sample.body, &what);
@@ -56,7 +56,7 @@ fn every_truncation_of_an_envelope_or_a_body_is_refused() {
 fn bytes_appended_to_an_envelope_or_a_body_are_refused() {
     for mode in modes() {
         for len in [0, 40, C - 17, C - 16, C - 1, C] {
-            let sample = Sample::of_mode(mode, 4, plaintext(len));
+            let sample = Sample::of_mode(mode, 4, plain(len));
             for more in [1, 15, 16, 17, SEALED] {
                 let longer = |bytes: &[u8]| [bytes, &vec![0; more]].concat();
                 let what = format!("mode {mode}, {len} bytes, {more} appended");

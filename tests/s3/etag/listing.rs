@@ -9,7 +9,7 @@ use atrest::error::{Error, KeyProviderErrorKind, Unexpected};
 use atrest::s3::{Etag, ListedEtag, PlaintextMd5, StoredEtag};
 use atrest::{Envelope, Keyring, ObjectName, RootKey, Sse, SseS3};
 
-use atrest_kit::support::Service;
+use atrest_kit::Service;
 
 fn name(number: usize) -> ObjectName {
     ObjectName::new("photos", format!("{number}")).unwrap()

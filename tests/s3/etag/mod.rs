@@ -8,7 +8,7 @@ use atrest::error::{EnvelopeError, Error, Misuse, PartError, Unexpected};
 use atrest::multipart::CompletedPart;
 use atrest::s3::{Checksum, ChecksumAlgorithm, Etag, PlaintextMd5, StoredEtag};
 use atrest::{AnyMode, ModeId, ObjectName, PartNumber, Rewrap, SealedValue, SseS3, ValueSealer};
-use atrest_kit::support::{Service, name};
+use atrest_kit::{Service, name};
 use proptest::prelude::*;
 
 /// The MD5 of `meow`, of `purr` and of nothing.

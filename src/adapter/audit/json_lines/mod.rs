@@ -43,7 +43,8 @@ pub enum Fsync {
     /// is under way share the next one.
     #[default]
     EveryEvent,
-    /// With the first batch after so long, and when the sink is dropped: a loss of power loses the events since.
+    /// At the latest this long after they were written, and when the sink is dropped: a loss of power loses the events
+    /// of this period. If an fsync fails for which no caller waits, the next event fails.
     Every(Duration),
     /// When the operating system does it.
     Never,
