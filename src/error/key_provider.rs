@@ -30,7 +30,11 @@ const MAX_REQUEST_ID_LEN: usize = 128;
 /// `Display`, `Debug` and the chain of `source()` show nothing of the provider's own error; [`cause`](Self::cause)
 /// returns it to a caller who asks for it.
 #[derive(Clone, Debug)]
-pub struct KeyProviderError {
+pub struct KeyProviderError(Box<Details>);
+
+/// The parts of a [`KeyProviderError`], boxed so that a `Result` stays small where nothing fails.
+#[derive(Clone, Debug)]
+struct Details {
     kind: KeyProviderErrorKind,
     key_id: Arc<str>,
     resolved_key_id: Option<Arc<str>>,
@@ -44,7 +48,7 @@ pub struct KeyProviderError {
 impl KeyProviderError {
     /// Creates an error of this kind about this key.
     pub fn new(kind: KeyProviderErrorKind, key_id: &str) -> Self {
-        Self {
+        Self(Box::new(Details {
             kind,
             key_id: key_id.into(),
             resolved_key_id: None,
@@ -53,7 +57,7 @@ impl KeyProviderError {
             retry_after: None,
             transient: None,
             cause: None,
-        }
+        }))
     }
 
     /// Adds the underlying error, which [`cause`](Self::cause) returns.
@@ -64,35 +68,40 @@ impl KeyProviderError {
     /// HTTP client or an SDK unchanged: it may hold the body of the response, and so a plaintext key, for as long as
     /// this error lives. The library shows the cause nowhere, but a caller who asks for it may log all of it.
     #[must_use]
-    pub fn with_source(self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
-        Self { cause: Some(Cause::new(source)), ..self }
+    pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
+        self.0.cause = Some(Cause::new(source));
+        self
     }
 
     /// Adds the full name of the requested key, alias or ARN, if the provider knows it; the key need not exist.
     /// Responses to clients contain this name.
     #[must_use]
-    pub fn with_resolved_key_id(self, key_id: &str) -> Self {
-        Self { resolved_key_id: Some(key_id.into()), ..self }
+    pub fn with_resolved_key_id(mut self, key_id: &str) -> Self {
+        self.0.resolved_key_id = Some(key_id.into());
+        self
     }
 
     /// Adds the version of the key.
     #[must_use]
-    pub fn with_key_version(self, version: u32) -> Self {
-        Self { key_version: Some(version), ..self }
+    pub fn with_key_version(mut self, version: u32) -> Self {
+        self.0.key_version = Some(version);
+        self
     }
 
     /// Adds the id that the provider's backend gave to the request, for its support and its own log. `Display` and the
     /// audit trail show it. Only visible ASCII characters are kept, at most 128.
     #[must_use]
-    pub fn with_request_id(self, request_id: &str) -> Self {
+    pub fn with_request_id(mut self, request_id: &str) -> Self {
         let kept: String = request_id.chars().filter(char::is_ascii_graphic).take(MAX_REQUEST_ID_LEN).collect();
-        Self { request_id: (!kept.is_empty()).then(|| kept.into()), ..self }
+        self.0.request_id = (!kept.is_empty()).then(|| kept.into());
+        self
     }
 
     /// Adds the time that the backend asks callers to wait before they try again.
     #[must_use]
-    pub fn with_retry_after(self, wait: Duration) -> Self {
-        Self { retry_after: Some(wait), ..self }
+    pub fn with_retry_after(mut self, wait: Duration) -> Self {
+        self.0.retry_after = Some(wait);
+        self
     }
 
     /// Says whether the same call may succeed later without a change by an operator, if the provider knows better than
@@ -103,28 +112,29 @@ impl KeyProviderError {
     /// [`AccessDenied`](KeyProviderErrorKind::AccessDenied), [`Rejected`](KeyProviderErrorKind::Rejected), and answers
     /// with a wrong key.
     #[must_use]
-    pub fn with_transience(self, transient: bool) -> Self {
-        Self { transient: Some(transient), ..self }
+    pub fn with_transience(mut self, transient: bool) -> Self {
+        self.0.transient = Some(transient);
+        self
     }
 
     /// The kind of this error.
     pub fn kind(&self) -> KeyProviderErrorKind {
-        self.kind
+        self.0.kind
     }
 
     /// The requested key, as the request named it.
     pub fn key_id(&self) -> &str {
-        &self.key_id
+        &self.0.key_id
     }
 
     /// The full name of the requested key, if the provider gave it: an ARN if the request had an alias or an id.
     pub fn resolved_key_id(&self) -> Option<&str> {
-        self.resolved_key_id.as_deref()
+        self.0.resolved_key_id.as_deref()
     }
 
     /// The version of the key, if the error is about one version. Errors of a keyring always have it.
     pub fn key_version(&self) -> Option<u32> {
-        self.key_version
+        self.0.key_version
     }
 
     /// The error that was given to [`with_source`](Self::with_source), for a downcast.
@@ -149,17 +159,17 @@ impl KeyProviderError {
     ///
     /// The library does not know the content of this error. Log only those of its fields that are known to hold no key.
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
-        self.cause.as_ref().map(Cause::error)
+        self.0.cause.as_ref().map(Cause::error)
     }
 
     /// The id that the provider's backend gave to the request.
     pub fn request_id(&self) -> Option<&str> {
-        self.request_id.as_deref()
+        self.0.request_id.as_deref()
     }
 
     /// The time that the backend asks callers to wait before they try again.
     pub fn retry_after(&self) -> Option<Duration> {
-        self.retry_after
+        self.0.retry_after
     }
 
     /// Whether the same call may succeed later without a change by an operator: what the provider
@@ -167,7 +177,7 @@ impl KeyProviderError {
     pub fn is_transient(&self) -> bool {
         use KeyProviderErrorKind as Kind;
 
-        match self.kind {
+        match self.0.kind {
             Kind::Misconfigured
             | Kind::AccessDenied
             | Kind::InvalidKeyUsage
@@ -176,9 +186,9 @@ impl KeyProviderError {
             | Kind::WrongKey
             | Kind::Unresolved
             | Kind::WrongLength => false,
-            Kind::Throttled | Kind::Unavailable => self.transient.unwrap_or(true),
+            Kind::Throttled | Kind::Unavailable => self.0.transient.unwrap_or(true),
             Kind::NotFound | Kind::Disabled | Kind::PendingDeletion | Kind::InvalidState | Kind::Panicked => {
-                self.transient.unwrap_or(false)
+                self.0.transient.unwrap_or(false)
             }
         }
     }
@@ -187,13 +197,14 @@ impl KeyProviderError {
 impl fmt::Display for KeyProviderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         // The requester chooses the key id, so its length is not limited here.
-        let shown = self.key_id.char_indices().nth(MAX_SHOWN).map_or(&*self.key_id, |(end, _)| &self.key_id[..end]);
+        let shown =
+            self.0.key_id.char_indices().nth(MAX_SHOWN).map_or(&*self.0.key_id, |(end, _)| &self.0.key_id[..end]);
         write!(f, "key {shown:?}")?;
-        if let Some(version) = self.key_version {
+        if let Some(version) = self.0.key_version {
             write!(f, " version {version}")?;
         }
-        write!(f, ": {}", self.kind)?;
-        match &self.request_id {
+        write!(f, ": {}", self.0.kind)?;
+        match &self.0.request_id {
             Some(request_id) => write!(f, " (request {request_id})"),
             None => Ok(()),
         }
@@ -202,7 +213,7 @@ impl fmt::Display for KeyProviderError {
 
 impl std::error::Error for KeyProviderError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        self.cause.as_ref().and_then(Cause::ours)
+        self.0.cause.as_ref().and_then(Cause::ours)
     }
 }
 

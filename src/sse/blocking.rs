@@ -23,6 +23,7 @@ impl Blocking {
     }
 
     /// The handle whose calls these are.
+    #[cfg(feature = "s3")]
     pub(crate) fn sse(&self) -> &Sse {
         &self.0
     }

@@ -1,7 +1,6 @@
 //! Workers: they change how long a call takes, and never a byte of what it gives.
 
 use std::num::NonZeroUsize;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::thread;
@@ -10,6 +9,9 @@ use allocation_counter::measure;
 use atrest::error::{Error, Misuse};
 use atrest::{AnyMode, Encrypted, ScopedThreads, Sse, SseS3, Workers};
 use atrest_kit::{C, Playback, Service, Steps, name, plain, read_streamed, seal};
+
+/// How a batch is run: on so many threads, the task.
+type Run = fn(usize, &(dyn Fn() + Sync));
 
 /// Runs a batch as the test wants, and counts the batches.
 struct Runner<F> {
@@ -181,7 +183,7 @@ fn a_panic_of_workers_fails_the_call_for_ever_and_wipes_what_it_wrote() {
             });
         });
     };
-    let runs: [fn(usize, &(dyn Fn() + Sync)); 2] = [works_then_panics, panics_on_its_thread];
+    let runs: [Run; 2] = [works_then_panics, panics_on_its_thread];
     let plaintext = plain(50 * C);
     let failed = |error: Error| assert!(matches!(error, Error::Misuse(Misuse::WorkersPanicked)), "{error:?}");
     for run in runs {
@@ -302,7 +304,7 @@ fn a_pool_of_rayon_reads_and_writes_also_when_asked_from_its_own_threads() {
         round_trip(&mode);
         pool.install(|| rayon::join(|| round_trip(&mode), || round_trip(&mode)));
     }
-    let panicked = catch_unwind(AssertUnwindSafe(|| pool.install(|| panic!("of another job"))));
+    let panicked = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| pool.install(|| panic!("of another job"))));
     assert!(panicked.is_err());
     round_trip(&SseS3.into());
 }

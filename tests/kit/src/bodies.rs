@@ -33,7 +33,7 @@ pub struct Body {
 }
 
 /// A way to write a body: its name, and a function that encrypts in steps of that length.
-pub type Writer = (&'static str, fn(Encryptor, &[u8], usize) -> (Vec<u8>, Finished));
+pub type Writer = (&'static str, WriteBody);
 
 /// A way to read a body from its beginning to its end: its name, and a function that reads stored bytes in steps.
 pub type Reader = (&'static str, fn(&Body, &[u8], &Steps) -> Read);
@@ -127,14 +127,11 @@ pub fn for_every_written_body(service: &Service, mut check: impl FnMut(&Body)) {
     }
 }
 
+/// Encrypts this plaintext in steps of so many bytes: the stored bytes, and how it ended.
+pub type WriteBody = fn(Encryptor, &[u8], usize) -> (Vec<u8>, Finished);
+
 /// A multipart object whose parts are written in this way; its second part is empty.
-fn parts_by(
-    service: &Service,
-    mode: &AnyMode,
-    write: fn(Encryptor, &[u8], usize) -> (Vec<u8>, Finished),
-    len: usize,
-    step: usize,
-) -> Stored {
+fn parts_by(service: &Service, mode: &AnyMode, write: WriteBody, len: usize, step: usize) -> Stored {
     let upload = service.begin(&name(), mode);
     let parts = [(1, len), (2, 0), (3, len)].map(|(at, len)| {
         let (encryptor, seal) = upload.part(number(at)).unwrap();
