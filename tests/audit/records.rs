@@ -160,7 +160,7 @@ fn what_a_kms_refuses_has_the_code_that_aws_has_for_it() {
             (&record["awsRegion"], &record["requestParameters"]["keyId"]),
             (&json!("eu-central-1"), &json!(ARN))
         );
-        assert_eq!(record["additionalEventData"], json!({ "SSEApplied": "SSE_KMS" }));
+        assert_eq!(record["additionalEventData"], json!({ "SSEApplied": "SSE_KMS", "keyProviderRequestId": "7f3a" }));
     }
     let closed = trail.sse().expecting(Expected::new().with_modes([]));
     closed.blocking().encrypt(&name(), SseS3, b"meow").unwrap_err();

@@ -25,7 +25,22 @@ const FLOORS: &[(u8, &[&str])] = &[
     (3, &["keys"]),
     (2, &["stream"]),
     (1, &["crypto"]),
-    (0, &["byte_range", "clock", "codec", "error", "files", "geometry", "object", "offload", "principal", "secret"]),
+    (
+        0,
+        &[
+            "byte_range",
+            "clock",
+            "codec",
+            "error",
+            "files",
+            "geometry",
+            "object",
+            "offload",
+            "principal",
+            "secret",
+            "workers",
+        ],
+    ),
 ];
 
 /// The one exception on the ground floor: its other modules may use `error`.
@@ -37,6 +52,7 @@ const SAME_FLOOR_ALLOWED: &[(&str, &str)] = &[
     ("object", "error"),
     ("offload", "error"),
     ("secret", "error"),
+    ("workers", "error"),
 ];
 
 /// Crates that only `crypto/` may name. `subtle` and `zeroize` are not among them: they are used wherever a

@@ -204,6 +204,8 @@ fn debug_shows_no_key_no_md5_and_no_value_of_the_context() {
     for public in ["alias/app", "team", "true"] {
         assert!(shown.contains(public), "{shown}");
     }
+    let misplaced = format!("{:?}", headers(&[(W, "aws:kms"), (K, KEY)]));
+    assert!(!misplaced.contains(KEY), "a customer key in the header of the KMS key is not shown: {misplaced}");
 }
 
 #[test]
