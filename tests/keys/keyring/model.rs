@@ -263,7 +263,10 @@ fn take(process: &mut Process, directory: &Arc<Mutex<Directory>>, step: Step) {
         Step::Adopt => {
             process.front.stale.lock().unwrap().take();
             let lost = process.keyring.blocking().adopt_stored_losing_own_versions().unwrap();
-            process.objects.retain(|object| !lost.contains(&object.envelope.key_version().unwrap()));
+            // An object under a version that the process retired is lost already, and the other history may give the
+            // number to another key.
+            let is_kept = |number: &u32| !lost.contains(number) && !process.retired.contains(number);
+            process.objects.retain(|object| is_kept(&object.envelope.key_version().unwrap()));
             let directory = directory.lock().unwrap();
             process.at = directory.current;
             // What it retired is forgotten too: the other history may give the number to another key.

@@ -1,7 +1,9 @@
 //! Copies: two customer keys, two buckets, and no inherited settings.
 
+use std::sync::Arc;
+
 use atrest::s3::{BucketDefault, BucketEncryption, Reading, S3ErrorKind as Kind, Stored, Transport};
-use atrest::{EncryptionContext, ModeId, SseKms, Unlock};
+use atrest::{CustomerKey, EncryptionContext, Error, ModeId, ObjectName, Sse, SseC, SseKms};
 
 use super::kit::*;
 
@@ -39,8 +41,15 @@ fn source_and_destination_have_a_customer_key_each() {
     let decision = asked(&world, copy, &both).unwrap();
     let Decided::Copy(copied) = &decision else { panic!("a copy") };
     let Reading::Encrypted(access) = &copied.reading else { panic!("the source is encrypted") };
-    let Unlock::CustomerKey(source) = access.unlock() else { panic!("the source is SSE-C") };
-    assert_eq!(source.expose_secret(), &KEY_BYTES);
+    // The access has the key of the source, and not that of the destination.
+    let sse = Sse::builder().build().unwrap().blocking();
+    let opens = |key: [u8; 32]| {
+        let key = CustomerKey::from_bytes(&mut key.clone()).unwrap();
+        let stored = sse.encrypt(&ObjectName::unbound(), SseC::new(Arc::new(key)), b"meow").unwrap();
+        sse.decrypt(&ObjectName::unbound(), &stored, access.unlock())
+    };
+    assert_eq!(opens(KEY_BYTES).unwrap(), b"meow");
+    assert!(matches!(opens([b'b'; 32]), Err(Error::CustomerKey(_))));
     assert_eq!(written(&decision).id(), ModeId::SseC);
     let headers = decision.response_headers(&recorded(&world, &decision));
     assert_eq!(headers[C_MD5], OTHER_MD5, "that of the destination");
