@@ -60,3 +60,23 @@ pub(crate) fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
     let words = left_words.iter().zip(right_words).map(|(l, r)| u64::from_ne_bytes(*l).ct_eq(&u64::from_ne_bytes(*r)));
     (left.len() == right.len()) & bool::from(words.fold(left_rest.ct_eq(right_rest), |equal, word| equal & word))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::constant_time_eq;
+
+    #[test]
+    fn bytes_of_any_length_are_equal_unless_one_of_them_or_their_lengths_differ() {
+        let bytes: Vec<u8> = (0..60).collect();
+        for len in 0..bytes.len() {
+            let left = &bytes[..len];
+            assert!(constant_time_eq(left, &bytes.clone()[..len]));
+            assert!(!constant_time_eq(left, &bytes[..=len]) && !constant_time_eq(&bytes[..=len], left));
+            for at in 0..len {
+                let mut other = left.to_vec();
+                other[at] ^= 0x80;
+                assert!(!constant_time_eq(left, &other), "byte {at} of {len}");
+            }
+        }
+    }
+}

@@ -4,6 +4,7 @@ use std::io::{Cursor, Read, Write};
 
 use allocation_counter::measure;
 use atrest::io::{DecryptReader, EncryptWriter};
+use atrest::{AnyMode, Envelope, SseS3, Unlock};
 use atrest_kit::{C, Service, name, plain};
 
 const MIB: usize = 1 << 20;
@@ -32,6 +33,36 @@ fn update_allocates_nothing_once_it_is_warm() {
             assert!(round == 0 || allocated.count_total == 0, "{mode:?} round {round}: {allocated:?}");
         }
         reader.finish(&mut output).unwrap();
+    }
+}
+
+/// A small object is neither staged nor copied on its way.
+#[test]
+fn a_small_object_in_memory_takes_little_more_heap_than_its_result() {
+    let service = Service::new();
+    let sse = service.sse.blocking();
+    let plaintext = plain(1_000);
+    let mode = AnyMode::from(SseS3);
+    let stored = sse.encrypt(&name(), mode.clone(), &plaintext).unwrap();
+    let encrypting = measure(|| drop(sse.encrypt(&name(), mode.clone(), &plaintext).unwrap()));
+    let decrypting = measure(|| drop(sse.decrypt(&name(), &stored, Unlock::Server).unwrap()));
+    for (verb, allocated, result) in [("encrypting", encrypting, 1_072 + 300), ("decrypting", decrypting, 1_000)] {
+        assert!(allocated.bytes_max < result + 1_500 && allocated.count_total < 20, "{verb}: {allocated:?}");
+    }
+}
+
+#[test]
+fn a_clone_of_an_envelope_shares_its_bytes() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let (envelope, _) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+        let decoded = Envelope::decode(envelope.as_bytes()).unwrap();
+        for envelope in [envelope, decoded] {
+            let shared = envelope.clone();
+            let allocated = measure(|| drop(shared.clone()));
+            assert_eq!(allocated.count_total, 0, "{mode:?}: {allocated:?}");
+            assert_eq!(shared.as_bytes().as_ptr(), envelope.as_bytes().as_ptr());
+        }
     }
 }
 
