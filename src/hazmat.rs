@@ -9,7 +9,8 @@
 //! use atrest::{Backend, DataKey, hazmat};
 //! let key = DataKey::generate()?;
 //! let message = hazmat::seal_message(Backend::fastest(), &key, b"a context", b"meow")?;
-//! assert_eq!(hazmat::open_message(Backend::fastest(), &key, b"a context", &message)?, b"meow");
+//! let opened = hazmat::open_message(Backend::fastest(), &key, b"a context", &message)?;
+//! assert_eq!(opened, b"meow");
 //! # Ok(()) }
 //! ```
 //!

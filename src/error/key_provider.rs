@@ -2,13 +2,28 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Cause;
 
 /// The longest key id that `Display` prints, in characters; valid ids are never longer.
 const MAX_SHOWN: usize = 2_048;
 
-/// The reason why a key provider gave no key: a kind, the requested key, and optionally a cause.
+/// The longest request id that is kept, in characters.
+const MAX_REQUEST_ID_LEN: usize = 128;
+
+/// The reason why a key provider gave no key: a kind, the requested key, and what the provider knows besides.
+///
+/// ```
+/// use std::time::Duration;
+/// use atrest::{KeyProviderError, KeyProviderErrorKind};
+///
+/// let error = KeyProviderError::new(KeyProviderErrorKind::Throttled, "alias/app")
+///     .with_request_id("7f3a-0001")
+///     .with_retry_after(Duration::from_secs(2));
+/// assert!(error.is_transient());
+/// assert_eq!(error.to_string(), "key \"alias/app\": too many requests, try again later (request 7f3a-0001)");
+/// ```
 ///
 /// # Security
 ///
@@ -20,13 +35,25 @@ pub struct KeyProviderError {
     key_id: Arc<str>,
     resolved_key_id: Option<Arc<str>>,
     key_version: Option<u32>,
+    request_id: Option<Arc<str>>,
+    retry_after: Option<Duration>,
+    transient: Option<bool>,
     cause: Option<Cause>,
 }
 
 impl KeyProviderError {
     /// Creates an error of this kind about this key.
     pub fn new(kind: KeyProviderErrorKind, key_id: &str) -> Self {
-        Self { kind, key_id: key_id.into(), resolved_key_id: None, key_version: None, cause: None }
+        Self {
+            kind,
+            key_id: key_id.into(),
+            resolved_key_id: None,
+            key_version: None,
+            request_id: None,
+            retry_after: None,
+            transient: None,
+            cause: None,
+        }
     }
 
     /// Adds the underlying error, which [`cause`](Self::cause) returns.
@@ -52,6 +79,32 @@ impl KeyProviderError {
     #[must_use]
     pub fn with_key_version(self, version: u32) -> Self {
         Self { key_version: Some(version), ..self }
+    }
+
+    /// Adds the id that the provider's backend gave to the request, for its support and its own log. `Display` and the
+    /// audit trail show it. Only visible ASCII characters are kept, at most 128.
+    #[must_use]
+    pub fn with_request_id(self, request_id: &str) -> Self {
+        let kept: String = request_id.chars().filter(char::is_ascii_graphic).take(MAX_REQUEST_ID_LEN).collect();
+        Self { request_id: (!kept.is_empty()).then(|| kept.into()), ..self }
+    }
+
+    /// Adds the time that the backend asks callers to wait before they try again.
+    #[must_use]
+    pub fn with_retry_after(self, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..self }
+    }
+
+    /// Says whether the same call may succeed later without a change by an operator, if the provider knows better than
+    /// the [kind](KeyProviderErrorKind) does: a key that is still being created is in an
+    /// [`InvalidState`](KeyProviderErrorKind::InvalidState) that passes.
+    ///
+    /// Without effect for the kinds that never pass: [`Misconfigured`](KeyProviderErrorKind::Misconfigured),
+    /// [`AccessDenied`](KeyProviderErrorKind::AccessDenied), [`Rejected`](KeyProviderErrorKind::Rejected), and answers
+    /// with a wrong key.
+    #[must_use]
+    pub fn with_transience(self, transient: bool) -> Self {
+        Self { transient: Some(transient), ..self }
     }
 
     /// The kind of this error.
@@ -86,7 +139,8 @@ impl KeyProviderError {
     /// }
     ///
     /// let own = MyKmsError { request_id: "7f3a".to_owned(), code: 503 };
-    /// let error = KeyProviderError::new(KeyProviderErrorKind::Unavailable, "key/1").with_source(own);
+    /// let error = KeyProviderError::new(KeyProviderErrorKind::Unavailable, "key/1");
+    /// let error = error.with_source(own);
     /// let own: Option<&MyKmsError> = error.cause().and_then(|cause| cause.downcast_ref());
     /// assert_eq!(own.map(|own| &*own.request_id), Some("7f3a"));
     /// ```
@@ -98,9 +152,35 @@ impl KeyProviderError {
         self.cause.as_ref().map(Cause::error)
     }
 
-    /// Whether the same call may succeed later without a change by an operator.
+    /// The id that the provider's backend gave to the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// The time that the backend asks callers to wait before they try again.
+    pub fn retry_after(&self) -> Option<Duration> {
+        self.retry_after
+    }
+
+    /// Whether the same call may succeed later without a change by an operator: what the provider
+    /// [said](Self::with_transience), else true for `Throttled` and `Unavailable`.
     pub fn is_transient(&self) -> bool {
-        matches!(self.kind, KeyProviderErrorKind::Throttled | KeyProviderErrorKind::Unavailable)
+        use KeyProviderErrorKind as Kind;
+
+        match self.kind {
+            Kind::Misconfigured
+            | Kind::AccessDenied
+            | Kind::InvalidKeyUsage
+            | Kind::OtherRegion
+            | Kind::Rejected
+            | Kind::WrongKey
+            | Kind::Unresolved
+            | Kind::WrongLength => false,
+            Kind::Throttled | Kind::Unavailable => self.transient.unwrap_or(true),
+            Kind::NotFound | Kind::Disabled | Kind::PendingDeletion | Kind::InvalidState | Kind::Panicked => {
+                self.transient.unwrap_or(false)
+            }
+        }
     }
 }
 
@@ -112,7 +192,11 @@ impl fmt::Display for KeyProviderError {
         if let Some(version) = self.key_version {
             write!(f, " version {version}")?;
         }
-        write!(f, ": {}", self.kind)
+        write!(f, ": {}", self.kind)?;
+        match &self.request_id {
+            Some(request_id) => write!(f, " (request {request_id})"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -150,6 +234,11 @@ pub enum KeyProviderErrorKind {
     /// The requester exceeded its rate: try again later.
     #[error("too many requests, try again later")]
     Throttled,
+    /// The provider's own credentials or configuration do not work: they are missing, expired or wrong. No client
+    /// caused this, and only an operator can mend it: it is never transient and never answered as a refusal of the
+    /// requester.
+    #[error("the provider's own credentials or configuration do not work")]
+    Misconfigured,
     /// The provider refuses the request or the wrapped key as invalid.
     #[error("the provider refused the request")]
     Rejected,

@@ -38,8 +38,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///   [`Random`](Self::Random), [`Io`](Self::Io);
 /// - check what was allowed: [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring),
 ///   [`KeyStore`](Self::KeyStore);
-/// - fix the build or the code: [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired),
-///   [`Misuse`](Self::Misuse).
+/// - fix the build, the configuration or the code: [`NotCompiled`](Self::NotCompiled),
+///   [`UnsupportedCpu`](Self::UnsupportedCpu), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse).
 ///
 /// A stream that failed returns the same error for ever.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -7,7 +7,7 @@ use super::message::{MessageKey, SEALED_CHUNK_LEN};
 use super::object_keys::ObjectKeys;
 use super::parts::{PartTable, part_context};
 use super::reader::MessageReader;
-use super::{Transform, split_front};
+use super::{Transform, split_front, update_and_finish};
 use crate::error::{Error, Result};
 use crate::geometry::{EachLayer, Extent, PartsExtent, in_object};
 
@@ -56,6 +56,13 @@ impl Transform for BodyReader {
             Self::Message(message) => message.update(input, output),
             Self::Parts(parts) => parts.update(input, output),
             Self::Unlisted => Err(Error::ManifestRequired),
+        }
+    }
+
+    fn end_with(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
+        match self {
+            Self::Message(message) => message.end_with(input, output),
+            Self::Parts(_) | Self::Unlisted => update_and_finish(self, input, output),
         }
     }
 

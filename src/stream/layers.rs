@@ -1,7 +1,7 @@
 //! `Layered`: one transform, or two of which the first feeds the second.
 
 use super::message::{HEADER_LEN, SEALED_CHUNK_LEN};
-use super::{Transform, split_front};
+use super::{Transform, split_front, update_and_finish};
 use crate::error::Result;
 use crate::secret::redacted;
 
@@ -63,6 +63,10 @@ impl<T: Transform> Transform for Layered<T> {
             second.update(passed, split_front(&mut output, second.update_len(passed.len())))?;
         }
         Ok(())
+    }
+
+    fn end_with(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
+        if self.second.is_some() { update_and_finish(self, input, output) } else { self.first.end_with(input, output) }
     }
 
     fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {

@@ -33,6 +33,10 @@ impl MessageHeader {
     pub(crate) fn salt(&self) -> [u8; SALT_LEN] {
         *self.0.first_chunk().expect("a header begins with its salt")
     }
+
+    fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
+        self.0.last_chunk().expect("a header ends with its commitment")
+    }
 }
 
 /// The keys of one message, in DSSE-KMS of the outer one and of the one in it.
@@ -77,7 +81,9 @@ impl MessageKey {
     /// Inauthentic where the commitment is not the data key's: no chunk is opened before this was compared.
     pub(crate) fn open(crypto: Crypto, data_key: &DataKey, header: &MessageHeader, context: &[u8]) -> Result<Self> {
         let key = Self::new(crypto, data_key, &header.salt(), context);
-        if constant_time_eq(key.header.as_bytes(), header.as_bytes()) { Ok(key) } else { Err(Error::Inauthentic) }
+        // The salts are the same.
+        let is_committed = constant_time_eq(key.header.commitment(), header.commitment());
+        if is_committed { Ok(key) } else { Err(Error::Inauthentic) }
     }
 
     pub(crate) fn header(&self) -> &MessageHeader {
@@ -111,6 +117,11 @@ impl MessageKey {
         self.each_chunk::<SEALED_CHUNK_LEN, CHUNK_LEN>(first, sealed, plaintext, |nonce, sealed, plaintext| {
             self.aead.open(nonce, sealed, plaintext)
         })
+    }
+
+    /// Opens one chunk; `plaintext` is 16 bytes shorter than `sealed`.
+    pub(super) fn open_chunk(&self, index: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
+        self.aead.open(&self.nonce(index), sealed, plaintext)
     }
 
     /// Chunks that pass from one layer to the other at once: without workers few enough for the nearest cache and enough

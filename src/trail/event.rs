@@ -80,68 +80,76 @@ impl AuditEvent {
         Self { error, ..self }
     }
 
-    /// When it was done or refused, by the system's clock.
+    /// The time when the operation was done or refused, by the [clock](crate::Clock) of the recorder.
     pub fn time(&self) -> SystemTime {
         self.time
     }
 
-    /// On whose behalf.
+    /// The requester of the operation.
     pub fn requester(&self) -> &Requester {
         &self.requester
     }
 
-    /// What was to be done.
+    /// The requested operation.
     pub fn operation(&self) -> AuditOperation {
         self.operation
     }
 
-    /// The key as it was named: by the request (an alias, an id, an ARN), or, where an object is read or rewrapped, by
-    /// its envelope, whether that is true or not. Of DSSE-KMS the KMS key.
+    /// The key name in the request: an alias, an id or an ARN. If an object is read or rewrapped, the key name in its
+    /// envelope, which is not authenticated. In DSSE-KMS the KMS key.
     pub fn requested_key_id(&self) -> Option<&str> {
         self.requested_key_id.as_deref()
     }
 
-    /// The key that was used, by its resolved id: the KMS key in SSE-KMS and DSSE-KMS, the keyring in SSE-S3. `None`
-    /// in SSE-C, and where the operation was refused before the key was known.
+    /// The resolved id of the key that was used: the KMS key in SSE-KMS and DSSE-KMS, the keyring in SSE-S3. `None` in
+    /// SSE-C, and if the operation was refused before the key was known.
     pub fn key_id(&self) -> Option<&str> {
         self.key.as_ref().map(|(key_id, _)| key_id.as_str())
     }
 
-    /// The version of that key, where the recorder of the event knows it: a keyring's in SSE-S3, and of a KMS key in
-    /// the KMS's own events.
+    /// The version of the key that was used, if the recorder of the event knows it: in SSE-S3 the keyring's version,
+    /// and in events of the embedded KMS the version of the KMS key.
     pub fn key_version(&self) -> Option<u32> {
         self.key.as_ref().and_then(|(_, version)| *version)
     }
 
-    /// The pairs that the key is bound to: the caller's in an event of an object, and in a KMS's event those that it
-    /// was shown, with the object's ARN among them.
+    /// The pairs that the key is bound to: in an event of an object the caller's pairs, and in an event of the KMS the
+    /// pairs of the request, including the object's ARN.
     pub fn context(&self) -> Option<&EncryptionContext> {
         self.context.as_ref()
     }
 
-    /// The object; after a rewrap under another name, the new name.
+    /// The name of the object; after a rewrap under another name, the new name.
     pub fn object(&self) -> Option<&ObjectName> {
         self.object.as_ref()
     }
 
-    /// Where a rewrap gave the object another name: the one it had.
+    /// The former name of the object, if a rewrap gave it another one.
     pub fn source_object(&self) -> Option<&ObjectName> {
         self.source_object.as_ref()
     }
 
-    /// The mode that was asked for, or that the envelope names.
+    /// The requested mode, or the mode in the envelope.
     pub fn mode(&self) -> Option<ModeId> {
         self.mode
     }
 
-    /// What a KMS was asked to change, beside the key: names in CloudTrail's words where it has one, and values.
+    /// The requested change of a KMS as names and values; a name is CloudTrail's if CloudTrail has one.
     pub fn parameters(&self) -> &[(&'static str, String)] {
         &self.parameters
     }
 
-    /// Why it was refused, or failed; `None` where it was done.
+    /// The reason why the operation was refused or failed; `None` if it was done.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
+    }
+
+    /// The id that the backend of the key provider gave to the request that failed, if the provider says it.
+    pub fn key_provider_request_id(&self) -> Option<&str> {
+        match &self.error {
+            Some(Error::KeyProvider(error)) => error.request_id(),
+            _ => None,
+        }
     }
 }
 

@@ -43,7 +43,7 @@ const FLOORS: &[(u8, &[&str])] = &[
     ),
 ];
 
-/// The one exception on the ground: the others may say what went wrong.
+/// The one exception on the ground floor: its other modules may use `error`.
 const SAME_FLOOR_ALLOWED: &[(&str, &str)] = &[
     ("byte_range", "error"),
     ("files", "error"),
@@ -268,7 +268,7 @@ fn module_path(inside_src: &Path) -> Vec<String> {
 #[derive(Debug, Clone, PartialEq)]
 struct Found {
     line: usize,
-    /// As written, for messages.
+    /// The path as written, for messages.
     written: Vec<String>,
     /// From the crate's root, `super` and `self` resolved.
     path: Vec<String>,
@@ -291,7 +291,7 @@ struct Scan {
     plain_uses: Vec<Found>,
     crypto_crates: Vec<(usize, String)>,
     test_modules: Vec<Vec<String>>,
-    /// What would lead around the scanner.
+    /// Constructs that would bypass the scanner.
     oddities: Vec<(usize, String)>,
 }
 

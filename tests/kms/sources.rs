@@ -120,7 +120,7 @@ fn an_embedded_kms_draws_everything_from_the_generator_of_its_builder_alone() {
     let kms = builder().create(&root_key, owner.clone()).unwrap();
     let admin = kms.requested_by(owner.clone());
     let key = admin.create_key(NewKey::new()).unwrap();
-    let request = || KeyRequest::new(&*key.arn, Default::default(), owner.clone());
+    let request = || KeyRequest::new(&key.arn, Default::default(), owner.clone());
     let provider = Arc::new(kms.clone());
     let generated = block_on(provider.clone().generate_key(request())).unwrap();
 

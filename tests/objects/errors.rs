@@ -33,6 +33,7 @@ fn every_failure_of_a_key_provider_arrives_with_its_kind_and_key() {
         (Kind::Throttled, true),
         (Kind::Rejected, false),
         (Kind::Unavailable, true),
+        (Kind::Misconfigured, false),
         (Kind::WrongKey, false),
         (Kind::WrongLength, false),
     ];
@@ -140,7 +141,7 @@ fn names_that_have_no_arn_are_refused_with_kms_keys_alone() {
     sse.blocking().encrypt(&longest, SseKms::new(&*key_id), b"meow").unwrap();
 }
 
-/// PITFALL: names that are joined or cleaned, so that two objects are one.
+/// PITFALL: names are joined or cleaned, so that two objects become one.
 #[test]
 fn names_are_taken_as_they_are_and_injectively() {
     let service = Service::new();
@@ -236,7 +237,7 @@ fn a_generator_that_fails_is_an_error_and_never_a_weaker_draw() {
     }
 }
 
-/// PITFALL: a default key, a zero key or plaintext where nothing was configured.
+/// PITFALL: without a configured key, a default key, a zero key or plaintext is used.
 #[test]
 fn nothing_is_encrypted_or_decrypted_where_nothing_was_configured() {
     let bare = Sse::builder().build().unwrap();
@@ -363,4 +364,29 @@ fn a_range_outside_says_how_long_the_object_is() {
     let refused = decryptor.range(C as u64.., stored.ciphertext.len() as u64).unwrap_err();
     assert!(matches!(refused, Error::RangeNotSatisfiable { plaintext_len: 16_384, .. }));
     assert!(refused.to_string().contains("16384"));
+}
+
+#[test]
+fn a_provider_says_what_passes_but_no_wrong_answer_and_no_refusal_ever_does() {
+    let said = |kind, transient| KeyProviderError::new(kind, "alias/app").with_transience(transient).is_transient();
+    for kind in
+        [Kind::NotFound, Kind::Disabled, Kind::PendingDeletion, Kind::InvalidState, Kind::Unavailable, Kind::Throttled]
+    {
+        assert!(said(kind, true) && !said(kind, false), "{kind:?}");
+    }
+    for kind in
+        [Kind::Misconfigured, Kind::AccessDenied, Kind::Rejected, Kind::WrongKey, Kind::Unresolved, Kind::WrongLength]
+    {
+        assert!(!said(kind, true), "{kind:?}");
+    }
+}
+
+#[test]
+fn a_request_id_is_shown_bounded_and_without_control_characters() {
+    let id = format!("7f3a\n\u{1b}[31m {}", "x".repeat(1_000));
+    let error = KeyProviderError::new(Kind::Unavailable, "alias/app").with_request_id(&id);
+    let kept = error.request_id().unwrap();
+    assert!(kept.starts_with("7f3a[31mx") && kept.len() == 128 && kept.bytes().all(|byte| byte.is_ascii_graphic()));
+    assert!(error.to_string().ends_with(&format!("(request {kept})")));
+    assert_eq!(KeyProviderError::new(Kind::Unavailable, "alias/app").with_request_id("\n").request_id(), None);
 }

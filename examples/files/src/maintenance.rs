@@ -58,7 +58,7 @@ pub(crate) fn rotate(store: &Store, out: &mut impl Write) -> Outcome<()> {
 /// Disables a version; `enable` reverts this. Objects under the version fail to open, but are not lost.
 pub(crate) fn disable(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
     store.kms().keyring_to_change()?.blocking().disable(version)?;
-    writeln!(out, "version {version} is disabled; `verify` tells whether anything is missed, `enable` takes it back")?;
+    writeln!(out, "version {version} is disabled; `verify` shows whether an object needs it, `enable` reverses this")?;
     Ok(())
 }
 
@@ -72,9 +72,9 @@ pub(crate) fn enable(store: &Store, version: u32, out: &mut impl Write) -> Outco
 pub(crate) fn retire(store: &Store, version: u32, out: &mut impl Write) -> Outcome<()> {
     let keyring = store.kms().keyring_to_change()?;
     let report = last_report(store)?;
-    let usage = report.usage().ok_or_else(|| Failure::rule("the last rewrap counted nothing"))?;
+    let usage = report.usage().ok_or_else(|| Failure::rule("the last rewrap has no counts"))?;
     keyring.blocking().retire(version, usage)?;
-    writeln!(out, "version {version} is gone for ever")?;
+    writeln!(out, "version {version} is destroyed")?;
     Ok(())
 }
 

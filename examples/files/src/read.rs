@@ -40,7 +40,7 @@ pub(crate) fn get_all(store: &Store, get: GetAll, out: &mut impl Write) -> Outco
         return Err(Failure::rule("is not a directory")).about(get.target.display());
     }
     if fs::read_dir(&get.target).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Failure::rule("is there, and not empty")).about(get.target.display());
+        return Err(Failure::rule("exists and is not empty")).about(get.target.display());
     }
     fs::create_dir_all(&get.target).about(get.target.display())?;
     let names = store.objects().names()?;
@@ -131,7 +131,7 @@ pub(crate) fn stat(store: &Store, stat: Stat, out: &mut impl Write) -> Outcome<(
 /// Writes under a temporary name, and renames the file only after all of it has verified.
 fn decrypt_to_file(object: &OpenObject, path: &Path, bar: &ProgressBar) -> Outcome<u64> {
     if fs::metadata(path).is_ok_and(|metadata| !metadata.is_file()) {
-        return Err(Failure::rule(format!("not a file, and not replaced by one: {}", path.display())));
+        return Err(Failure::rule(format!("not a regular file, so it is not replaced: {}", path.display())));
     }
     let directory = match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
@@ -143,7 +143,7 @@ fn decrypt_to_file(object: &OpenObject, path: &Path, bar: &ProgressBar) -> Outco
     }
     // The original error would name the temporary file.
     let unverified = tempfile::NamedTempFile::new_in(directory)
-        .map_err(|error| Failure::rule(format!("no file can be made there: {}", error.kind())))
+        .map_err(|error| Failure::rule(format!("cannot create a file there: {}", error.kind())))
         .about(directory.display())?;
     let len = object.decrypt(bar.wrap_write(unverified.as_file()))?;
     unverified.as_file().sync_all()?;
@@ -156,10 +156,10 @@ fn decrypt_to_file(object: &OpenObject, path: &Path, bar: &ProgressBar) -> Outco
 fn file_named_like(name: &str) -> Outcome<PathBuf> {
     let path = Path::new(name);
     if path.file_name() != Some(name.as_ref()) {
-        return Err(Failure::usage(format!("{} is not the name of a file: say where to write it", printable(name))));
+        return Err(Failure::usage(format!("{} is not the name of a file: give a PATH", printable(name))));
     }
     if path.try_exists()? {
-        return Err(Failure::rule(format!("{} exists: say its name to replace it", printable(name))));
+        return Err(Failure::rule(format!("{} exists: give it as PATH to replace it", printable(name))));
     }
     Ok(path.to_owned())
 }

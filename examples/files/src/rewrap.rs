@@ -21,7 +21,7 @@ pub(crate) fn rewrap(store: &Store, rewrap: Rewrap, out: &mut (impl Write + Send
     let files = SweepFiles::new(store, rewrap.all);
     let cursor = files.cursor();
     if let Some(cursor) = &cursor {
-        writeln!(out, "going on after {} entries", grouped(cursor.report().counts().entries))?;
+        writeln!(out, "continuing after {} entries", grouped(cursor.report().counts().entries))?;
     }
     let places = places(store, cursor.as_ref().and_then(|cursor| cursor.position()))?;
     let bar = progress::of_objects("rewrap", places.len());

@@ -205,12 +205,12 @@ impl Config {
     pub(crate) fn read(options: &StoreOptions) -> Outcome<Self> {
         let (directory, file) = (options.directory().display(), options.directory().join("store"));
         let text = fs::read_to_string(&file).about(format!("no store in {directory} ({})", file.display()))?;
-        let config = Self::decode(&text).ok_or_else(|| Failure::rule("damaged, or not a store's"));
+        let config = Self::decode(&text).ok_or_else(|| Failure::rule("damaged, or not the file of a store"));
         let config = config.about(file.display())?;
         match options.kms {
             Some(kms) if kms != config.kms => {
                 let (has, asked) = (config.kms.name(), kms.name());
-                Err(Failure::rule(format!("was made with --kms {has}, and not {asked}"))).about(directory)
+                Err(Failure::rule(format!("was created with --kms {has}, not {asked}"))).about(directory)
             }
             _ => Ok(config),
         }

@@ -169,7 +169,7 @@ impl<'a> SweepFiles<'a> {
 
 /// The report of the last complete rewrap.
 pub(crate) fn last_report(store: &Store) -> Outcome<Report> {
-    let bytes =
-        fs::read(store.sweep_file(REPORT)).map_err(|_| Failure::rule("`rewrap` first: it counts what is left"))?;
+    let bytes = fs::read(store.sweep_file(REPORT))
+        .map_err(|_| Failure::rule("run `rewrap` first: it counts the envelopes under each version"))?;
     Report::from_bytes(&bytes).about("the report of the last rewrap")
 }

@@ -1,6 +1,6 @@
-//! An event as a line of JSON, in the shape of CloudTrail's records.
+//! `Record`: an audit event as JSON in the shape of a CloudTrail record; and [`AuditEvent::to_json`].
 //!
-//! What is not known here (the client's address, its user agent, the request's id) is left out.
+//! Members that the library does not know are left out: the client's address, its user agent, the request's id.
 
 use std::borrow::Cow;
 use std::io;
@@ -255,6 +255,8 @@ struct AdditionalEventData<'a> {
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_version: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    key_provider_request_id: Option<&'a str>,
 }
 
 impl<'a> AdditionalEventData<'a> {
@@ -265,8 +267,10 @@ impl<'a> AdditionalEventData<'a> {
             ModeId::DsseKms => "DSSE_KMS",
             ModeId::SseC => "SSE_C",
         });
-        let data = Self { sse_applied, key_id: event.key_id(), key_version: event.key_version() };
-        (data.sse_applied.is_some() || data.key_id.is_some()).then_some(data)
+        let (key_id, key_version) = (event.key_id(), event.key_version());
+        let key_provider_request_id = event.key_provider_request_id();
+        let is_empty = sse_applied.is_none() && key_id.is_none() && key_provider_request_id.is_none();
+        (!is_empty).then_some(Self { sse_applied, key_id, key_version, key_provider_request_id })
     }
 }
 
@@ -307,7 +311,7 @@ fn error_code(error: &Error) -> &'static str {
             Kind::Rejected => "InvalidCiphertextException",
             Kind::Unavailable => "KeyUnavailableException",
             Kind::WrongKey => "IncorrectKeyException",
-            Kind::Unresolved | Kind::WrongLength | Kind::Panicked => "KMSInternalException",
+            Kind::Misconfigured | Kind::Unresolved | Kind::WrongLength | Kind::Panicked => "KMSInternalException",
         },
         Error::Inauthentic | Error::Truncated | Error::Envelope(_) => "InvalidCiphertextException",
         Error::Unexpected(_) | Error::CustomerKey(CustomerKeyError::Mismatch) => "AccessDenied",

@@ -113,7 +113,8 @@ fn key_provider(error: &KeyProviderError) -> S3Error {
         KeyProviderErrorKind::AccessDenied => Kind::KmsAccessDenied,
         KeyProviderErrorKind::Throttled => Kind::KmsThrottled,
         KeyProviderErrorKind::Unavailable => Kind::Unavailable,
-        KeyProviderErrorKind::Rejected
+        KeyProviderErrorKind::Misconfigured
+        | KeyProviderErrorKind::Rejected
         | KeyProviderErrorKind::WrongKey
         | KeyProviderErrorKind::Unresolved
         | KeyProviderErrorKind::WrongLength

@@ -32,7 +32,9 @@ use names::SERVER_SIDE_ENCRYPTION;
 /// ```
 /// use atrest::s3::EncryptionHeaders;
 ///
-/// let headers = http::Request::put("/photos/cat.jpg").header("x-amz-server-side-encryption", "aws:kms").body(())?;
+/// let headers = http::Request::put("/photos/cat.jpg")
+///     .header("x-amz-server-side-encryption", "aws:kms")
+///     .body(())?;
 /// let headers = EncryptionHeaders::from_request(headers.headers(), headers.uri().query())?;
 /// assert!(!headers.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -235,13 +237,20 @@ impl fmt::Debug for EncryptionHeaders {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("EncryptionHeaders")
             .field("method", &self.method.as_ref().map(|method| shown(method.as_str())))
-            .field("kms_key_id", &self.kms_key_id)
+            .field("kms_key_id", &self.kms_key_id.as_deref().map(shown_key_id))
             .field("context", &self.context)
             .field("bucket_key", &self.bucket_key)
             .field("customer", &self.customer)
             .field("source", &self.source)
             .finish()
     }
+}
+
+/// The id of a KMS key for a log: an ARN, an alias or a UUID. Any other text may be a customer key in the wrong header
+/// and is not shown.
+fn shown_key_id(key_id: &str) -> &str {
+    let is_uuid = key_id.len() == 36 && key_id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
+    if is_uuid || key_id.starts_with("arn:") || key_id.starts_with("alias/") { key_id } else { "not shown" }
 }
 
 /// Marks the headers that must not be logged as [sensitive](http::HeaderValue::set_sensitive): customer keys, their

@@ -126,7 +126,7 @@ impl<P> Faulty<P> {
 }
 
 fn refused(kind: Option<KeyProviderErrorKind>, request: &KeyRequest) -> Result<(), KeyProviderError> {
-    kind.map_or(Ok(()), |kind| Err(KeyProviderError::new(kind, request.key_id())))
+    kind.map_or(Ok(()), |kind| Err(KeyProviderError::new(kind, request.key_id()).with_request_id("7f3a")))
 }
 
 impl<P: KeyProvider> KeyProvider for Faulty<P> {

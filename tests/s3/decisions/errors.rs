@@ -11,7 +11,7 @@ use atrest::{Error, KeyProviderError, KeyProviderErrorKind as Refusal};
 
 use super::kit::*;
 
-/// The answer of each kind that is not told by a decision: there are rows for those.
+/// The answer of each kind that no decision gives; the rows cover the others.
 #[test]
 fn every_kind_has_a_code_a_status_and_a_message() {
     let codes = [
@@ -371,6 +371,11 @@ fn kms_errors_name_the_resolved_key() {
     assert_eq!(told(Refusal::Disabled, "alias/app", Some(&key)), format!("{key} is disabled."));
     assert_eq!(told(Refusal::PendingDeletion, uuid, Some(&key)), format!("{key} is pending deletion."));
     assert_eq!(told(Refusal::AccessDenied, "alias/app", Some(&key)), "Access Denied");
+    // A client gets no 403 because the service's own credentials expired.
+    let own = Error::from(KeyProviderError::new(Refusal::Misconfigured, &key).with_transience(true));
+    for error in [S3Error::of_read(&own), S3Error::of_write(&own)] {
+        assert_eq!((error.code(), status(&error)), ("InternalError", 500));
+    }
     for (kind, code) in [
         (Refusal::InvalidState, "KMS.KMSInvalidStateException"),
         (Refusal::InvalidKeyUsage, "KMS.InvalidKeyUsageException"),

@@ -34,7 +34,7 @@ pub(crate) fn run(path: &Path, mut options: StoreOptions, out: &mut impl Write) 
     let keep = options.directory.is_some();
     let directory = &*options.directory.get_or_insert_with(|| temporary.path().join("store")).clone();
     if fs::read_dir(directory).is_ok_and(|mut entries| entries.next().is_some()) {
-        return Err(Failure::rule("the demo wants a new store, and there is something in it"))
+        return Err(Failure::rule("the demo needs a new store, but this directory is not empty"))
             .about(directory.display());
     }
     let key_file = temporary.path().join("customer.key");
@@ -66,7 +66,7 @@ pub(crate) fn run(path: &Path, mut options: StoreOptions, out: &mut impl Write) 
     if keep {
         let kept_key = directory.join("customer.key");
         fs::rename(&key_file, &kept_key).or_else(|_| fs::copy(&key_file, &kept_key).map(drop))?;
-        writeln!(out, "The store is kept, the customer key lies in it: {}", kept_key.display())?;
+        writeln!(out, "The store is kept, with the customer key in {}", kept_key.display())?;
     }
     writeln!(out, "Everything held.")?;
     Ok(())

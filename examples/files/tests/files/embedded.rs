@@ -76,13 +76,13 @@ pub(crate) mod built {
         #[cfg(unix)]
         check_private(&program.files("keys"));
 
-        program.refuses("--kms files ls", "was made with --kms embedded, and not files");
+        program.refuses("--kms files ls", "was created with --kms embedded, not files");
         program.refuses("kms-create app", "`keys create --alias alias/app`");
         program.ok(["--kms", "embedded", "ls"]);
 
         program.ok(["--store", "other", "put", "object", "source"]);
-        program.refuses("--store other --kms embedded ls", "was made with --kms files, and not embedded");
-        program.refuses("--store other keys ls", "was made with --kms files, and not embedded");
+        program.refuses("--store other --kms embedded ls", "was created with --kms files, not embedded");
+        program.refuses("--store other keys ls", "was created with --kms files, not embedded");
         assert!(program.fails(2, ["--store", "other", "--as", "alice", "ls"]).contains("--as"));
     }
 
@@ -136,9 +136,9 @@ pub(crate) mod built {
         let program = program_with_a_key();
         let denied = "the requester may not do this with the key";
         assert_eq!(program.put_as("files", "object", b"meow").code, Some(0));
-        program.refuses("keys forbid alias/app read alice", "nothing to take back");
+        program.refuses("keys forbid alias/app read alice", "no permission to revoke");
         program.says("keys allow alias/app read alice bob", "read: alice bob files;");
-        program.refuses("keys forbid alias/app read alice blob", "\"blob\" may not as it is");
+        program.refuses("keys forbid alias/app read alice blob", "\"blob\" does not have this permission");
         program.says("--as alice cat object", "meow");
         program.says("keys forbid alias/app read alice files", "write: files; read: bob; administer: files");
         program.says("--as bob cat object", "meow");
@@ -146,7 +146,7 @@ pub(crate) mod built {
             program.refuses(&format!("--as {reader} cat object"), denied);
         }
 
-        program.refuses("keys forbid alias/app read --everyone", "not everyone may");
+        program.refuses("keys forbid alias/app read --everyone", "not everyone has this permission");
         program.says("keys allow alias/app read --everyone", "read: everyone;");
         program.says("--as eve cat object", "meow");
         program.refuses("keys forbid alias/app read eve", "--everyone");
@@ -181,7 +181,7 @@ pub(crate) mod built {
         program.says("cat object", "meow");
 
         program.refuses("keys delete alias/app --days 6", "7 to 30 days");
-        program.says("keys delete alias/app --days 7", "`keys cancel` takes the deletion back");
+        program.says("keys delete alias/app --days 7", "`keys cancel` cancels the deletion");
         program.says("keys show alias/app", "pending deletion from ");
         program.refuses("cat object", "pending deletion");
         program.says("keys maintain", "0 deleted");

@@ -49,7 +49,7 @@ fn after_a_restore_no_new_version_of_the_master_key_is_taken_for_a_lost_one() {
     forge_version(&program, "lost", i32::MAX as u32);
 
     fs::remove_file(program.path("atrest-store/keys/kms.atrest")).expect("removed");
-    program.says("keys restore backup backup.key", "which it cannot have had: 1\n");
+    program.says("keys restore backup backup.key", "an implausible version of the master key: 1\n");
     assert_eq!(fs::read_dir(program.path("atrest-store/keys")).expect("there").count(), 5, "nothing left behind");
     let missing = "version 3: no such key or version";
     for _ in 0..2 {

@@ -71,15 +71,15 @@ fn a_stopped_rewrap_goes_on_where_it_was() {
     program.ok(["rotate"]);
     program.stop_at("cursor-stored", ["rewrap"]);
     let said = program.ok_text(["rewrap"]);
-    assert!(said.starts_with("going on after 100 entries\n") && said.contains("20 rewrapped"), "{said}");
+    assert!(said.starts_with("continuing after 100 entries\n") && said.contains("20 rewrapped"), "{said}");
     assert!(said.contains("under version 2: 120 objects"), "{said}");
     // The rewrap is complete, and the next rotation starts again.
-    assert!(!program.ok_text(["rewrap"]).contains("going on"));
+    assert!(!program.ok_text(["rewrap"]).contains("continuing"));
     program.ok(["rotate"]);
     program.stop_at("cursor-stored", ["rewrap"]);
     program.ok(["rotate"]);
     let said = program.ok_text(["rewrap"]);
-    assert!(!said.contains("going on") && said.contains("120 rewrapped"), "{said}");
+    assert!(!said.contains("continuing") && said.contains("120 rewrapped"), "{said}");
     assert_eq!(program.files("sweep").len(), 1, "the report, and no cursor");
 }
 

@@ -1,4 +1,4 @@
-//! A file of records, one on each line.
+//! [`JsonLines`]: an audit sink that appends one JSON record per line to a file; with its builder and [`Fsync`].
 
 mod log_file;
 mod place;
@@ -43,7 +43,8 @@ pub enum Fsync {
     /// is under way share the next one.
     #[default]
     EveryEvent,
-    /// With the first batch after so long, and when the sink is dropped: a loss of power loses the events since.
+    /// At the latest this long after they were written, and when the sink is dropped: a loss of power loses the events
+    /// of this period. If an fsync fails for which no caller waits, the next event fails.
     Every(Duration),
     /// When the operating system does it.
     Never,
@@ -183,7 +184,7 @@ impl BlockingJsonLines<'_> {
     ///
     /// # Errors
     ///
-    /// As [`JsonLines::sync`].
+    /// The errors of [`JsonLines::sync`].
     pub fn sync(&self) -> io::Result<()> {
         block_on(self.0.sync())
     }
@@ -192,7 +193,7 @@ impl BlockingJsonLines<'_> {
     ///
     /// # Errors
     ///
-    /// As [`JsonLines::reopen`].
+    /// The errors of [`JsonLines::reopen`].
     pub fn reopen(&self) -> io::Result<()> {
         block_on(self.0.reopen())
     }

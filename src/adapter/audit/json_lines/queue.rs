@@ -1,17 +1,17 @@
-//! What waits for the thread that writes.
+//! [`Queue`]: the tasks that wait for the thread that writes, and the callers that wait for room.
 
 use std::collections::VecDeque;
 use std::io;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 
-/// In how many steps the thread is patient: it stops at the first in which nothing comes.
+/// The number of steps in which the thread waits for more tasks; it stops at the first step in which no task comes.
 const SLICES: u32 = 4;
 
-/// How long the thread is idle before it lets further callers in. Those that were let in before have handed nothing
-/// over: they were abandoned, or their operations had no event.
+/// The idle time after which the thread lets further callers in. The callers before them handed no event over: they
+/// were abandoned, or their operations had no event.
 const LETTING_IN: Duration = Duration::from_millis(10);
 
 /// Takes the answer to one task; dropped unanswered where the thread ends.
@@ -31,6 +31,8 @@ pub(super) enum Work {
     Lines(Vec<Vec<u8>>, Vec<Answer>),
     Sync(Answer),
     Reopen(Answer),
+    /// The lines that were written have to reach the disk now; no caller waits.
+    SyncDue,
 }
 
 /// The tasks in their order. Its mutex is held for a few instructions, never while anything is written.
@@ -98,20 +100,32 @@ impl Queue {
         self.more.notify_one();
     }
 
-    /// The next task, with up to `max_batch` lines at once. `None` once the queue is closed and empty.
+    /// Waits for the next work, with up to `max_batch` lines at once. `None` once the queue is closed and empty; if it
+    /// is empty at the moment `sync_at`, [`Work::SyncDue`].
     ///
-    /// Where fewer lines are there than were `answered` last, it is patient: their callers are about to come back.
-    pub(super) fn take(&self, max_batch: usize, answered: usize, patience: Duration) -> Option<Work> {
+    /// If there are fewer lines than were `answered` last, it waits up to `patience` for more: the answered callers are
+    /// about to come back.
+    pub(super) fn next(
+        &self,
+        max_batch: usize,
+        (answered, patience): (usize, Duration),
+        sync_at: Option<Instant>,
+    ) -> Option<Work> {
         let mut state = self.lock();
         while state.tasks.is_empty() {
             if state.closed {
                 return None;
             }
-            if state.waiting.is_empty() {
+            let until_sync = sync_at.map(|at| at.saturating_duration_since(Instant::now()));
+            if until_sync == Some(Duration::ZERO) {
+                return Some(Work::SyncDue);
+            }
+            let until_let_in = (!state.waiting.is_empty()).then_some(LETTING_IN);
+            let Some(limit) = until_sync.into_iter().chain(until_let_in).min() else {
                 state = self.more.wait(state).unwrap_or_else(PoisonError::into_inner);
                 continue;
-            }
-            let waited = self.more.wait_timeout(state, LETTING_IN).unwrap_or_else(PoisonError::into_inner);
+            };
+            let waited = self.more.wait_timeout(state, limit).unwrap_or_else(PoisonError::into_inner);
             state = if waited.1.timed_out() { self.let_in(waited.0) } else { waited.0 };
         }
         if answered > 1 {

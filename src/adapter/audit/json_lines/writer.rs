@@ -1,4 +1,4 @@
-//! The thread that writes: batches, and their answers.
+//! [`Writer`]: the thread that writes batches of lines, synchronises the file and answers the callers.
 
 use std::fmt;
 use std::io;
@@ -41,13 +41,21 @@ impl Writer {
     /// Writes what comes, until the queue is closed and empty.
     pub(super) fn run(self, mut log: impl Log) {
         let _end = End(&self.queue);
-        let (mut synced, mut answered, mut patience) = (Instant::now(), 0, Duration::ZERO);
-        while let Some(work) = self.queue.take(self.max_batch.get(), answered, patience) {
+        let (mut answered, mut patience) = (0, Duration::ZERO);
+        let (mut unsynced_since, mut sync_failed): (Option<Instant>, _) = (None, None);
+        loop {
+            let sync_at = match self.fsync {
+                Fsync::Every(period) => unsynced_since.and_then(|since| since.checked_add(period)),
+                Fsync::EveryEvent | Fsync::Never => None,
+            };
+            let Some(work) = self.queue.next(self.max_batch.get(), (answered, patience), sync_at) else { break };
             let (outcome, answers) = match work {
                 Work::Lines(lines, answers) => {
                     let sync = match self.fsync {
                         Fsync::EveryEvent => true,
-                        Fsync::Every(period) => synced.elapsed() >= period,
+                        Fsync::Every(period) => {
+                            unsynced_since.map_or(Duration::ZERO, |since| since.elapsed()) >= period
+                        }
                         Fsync::Never => false,
                     };
                     let began = Instant::now();
@@ -62,13 +70,17 @@ impl Writer {
                         Counters::add(&self.counters.events, lines.len());
                         Counters::add(&self.counters.batches, 1);
                     }
-                    if outcome.is_ok() && sync {
-                        synced = Instant::now();
-                    }
-                    (outcome, answers)
+                    unsynced_since = if outcome.is_ok() && sync { None } else { unsynced_since.or(Some(began)) };
+                    // No caller waited for the fsync that failed, so the next ones are told.
+                    (outcome.and(sync_failed.take().map_or(Ok(()), Err)), answers)
                 }
-                Work::Sync(answer) => (log.sync(), vec![answer]),
+                Work::Sync(answer) => (log.sync().and(sync_failed.take().map_or(Ok(()), Err)), vec![answer]),
                 Work::Reopen(answer) => (log.reopen(), vec![answer]),
+                Work::SyncDue => {
+                    sync_failed = log.sync().err();
+                    unsynced_since = sync_failed.is_some().then(Instant::now); // tried again after another period
+                    continue;
+                }
             };
             answer_all(answers, outcome);
         }
@@ -127,6 +139,8 @@ mod tests {
     struct Scripted {
         steps: mpsc::Receiver<Step>,
         batches: mpsc::Sender<Vec<String>>,
+        syncs: mpsc::Sender<()>,
+        sync_fails: bool,
     }
 
     enum Step {
@@ -147,7 +161,8 @@ mod tests {
         }
 
         fn sync(&mut self) -> io::Result<()> {
-            Ok(())
+            let _ = self.syncs.send(()); // no test may look
+            if self.sync_fails { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
 
         fn reopen(&mut self) -> io::Result<()> {
@@ -159,21 +174,27 @@ mod tests {
         queue: Arc<Queue>,
         step: mpsc::Sender<Step>,
         batches: mpsc::Receiver<Vec<String>>,
+        syncs: mpsc::Receiver<()>,
         thread: Option<thread::JoinHandle<()>>,
     }
 
     impl Running {
         fn new(capacity: usize, max_batch: usize) -> Self {
-            let ((step, steps), (sent, batches)) = (mpsc::channel(), mpsc::channel());
+            Self::with(Fsync::EveryEvent, false, capacity, max_batch)
+        }
+
+        fn with(fsync: Fsync, sync_fails: bool, capacity: usize, max_batch: usize) -> Self {
+            let ((step, steps), (sent, batches), (synced, syncs)) = (mpsc::channel(), mpsc::channel(), mpsc::channel());
             let queue = Arc::new(Queue::new(capacity));
             let writer = Writer {
                 queue: queue.clone(),
                 counters: Arc::default(),
-                fsync: Fsync::EveryEvent,
+                fsync,
                 max_batch: NonZeroUsize::new(max_batch).unwrap(),
             };
-            let thread = Some(thread::spawn(move || writer.run(Scripted { steps, batches: sent })));
-            Self { queue, step, batches, thread }
+            let thread =
+                Some(thread::spawn(move || writer.run(Scripted { steps, batches: sent, syncs: synced, sync_fails })));
+            Self { queue, step, batches, syncs, thread }
         }
 
         fn push(&self, line: &str) -> oneshot::Receiver<io::Result<()>> {
@@ -264,6 +285,19 @@ mod tests {
         thread::spawn(move || sent.send(block_on(behind)));
         let came = came.recv_timeout(Duration::from_secs(60));
         assert!(matches!(came, Ok(Ok(()))), "the queue is empty, and still a caller waits for room: {came:?}");
+    }
+
+    #[test]
+    fn with_a_period_the_last_lines_reach_the_disk_though_no_further_event_comes() {
+        for sync_fails in [false, true] {
+            let running = Running::with(Fsync::Every(Duration::from_millis(20)), sync_fails, 100, 100);
+            running.step.send(Step::Write).unwrap();
+            block_on(running.push("a")).unwrap().unwrap();
+            running.syncs.recv_timeout(Duration::from_secs(60)).expect("it synchronises by itself");
+            running.step.send(Step::Write).unwrap();
+            let next = block_on(running.push("b")).unwrap();
+            assert_eq!(next.is_err(), sync_fails, "the next event tells of an fsync that failed");
+        }
     }
 
     #[test]

@@ -32,8 +32,8 @@ pub(super) fn back_up(embedded: &Embedded, to: &Backup, out: &mut impl Write) ->
         return Err(failure);
     }
     let (file, root_key) = (to.file.display(), to.root_key.display());
-    writeln!(out, "wrote {file}, every key as it is now, and {root_key}, the new root key that alone opens it")?;
-    writeln!(out, "keep the two apart: both together give access to every key")?;
+    writeln!(out, "wrote {file} with all keys, and {root_key} with the new root key that opens it")?;
+    writeln!(out, "keep the two files apart: together they give access to every key")?;
     Ok(())
 }
 
@@ -66,9 +66,9 @@ pub(super) fn restore(from: &Backup, options: &StoreOptions, out: &mut impl Writ
     restored.persist_noclobber(&file).map_err(|error| error.error).about(file.display())?;
     sync_directory(&keys)?;
 
-    writeln!(out, "the keys are as they were when {} was written: `verify` tells what is lost", from.file.display())?;
+    writeln!(out, "the keys are those of {}: `verify` lists the objects that are lost", from.file.display())?;
     if passed_over > 0 {
-        writeln!(out, "envelopes that name a version of the master key which it cannot have had: {passed_over}")?;
+        writeln!(out, "envelopes that name an implausible version of the master key: {passed_over}")?;
     }
     Ok(())
 }

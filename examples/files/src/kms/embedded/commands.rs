@@ -111,7 +111,7 @@ pub(crate) fn run(command: KeysCommand, options: &StoreOptions, out: &mut impl W
                 Err(Error::KeyStore(KeyStoreError::AliasExists)) => admin.move_alias(&alias, &key),
                 outcome => outcome,
             }?;
-            writeln!(out, "{alias} leads to {}", admin.describe_key(&key)?.arn)?;
+            writeln!(out, "{alias} is an alias of {}", admin.describe_key(&key)?.arn)?;
         }
         KeysCommand::With { key, what } => with_key(&admin, &key, what, out)?,
         KeysCommand::Maintain => {
@@ -138,21 +138,21 @@ fn with_key(admin: &KeyAdmin, key: &str, what: What, out: &mut impl Write) -> Ou
         }
         What::Disable => {
             admin.disable_key(key)?;
-            writeln!(out, "disabled {key}: what is under it is not lost, and opens again once it is enabled")?;
+            writeln!(out, "disabled {key}: objects under it do not open until `keys enable`")?;
         }
         What::Rotate => {
             let version = admin.rotate_key(key)?;
-            writeln!(out, "{key} writes under version {version}, and opens what is under the older ones")?;
+            writeln!(out, "{key} writes under version {version}; objects under older versions still open")?;
         }
         What::Delete { days } => {
             let waiting = Duration::from_secs(u64::from(days) * 24 * 60 * 60);
             let due = show::time(admin.schedule_deletion(key, waiting)?);
-            writeln!(out, "from {due} on `keys maintain` deletes {key}, and then whatever is under it is lost")?;
-            writeln!(out, "until then it is refused; `keys cancel` takes the deletion back")?;
+            writeln!(out, "from {due} on `keys maintain` deletes {key}, and every object under it is then lost")?;
+            writeln!(out, "until then the key is refused; `keys cancel` cancels the deletion")?;
         }
         What::Cancel => {
             admin.cancel_deletion(key)?;
-            writeln!(out, "{key} stays; `keys enable` has it work again")?;
+            writeln!(out, "{key} is not deleted; `keys enable` enables it")?;
         }
         What::Allow(given) => {
             allow(admin, key, given)?;
@@ -164,7 +164,7 @@ fn with_key(admin: &KeyAdmin, key: &str, what: What, out: &mut impl Write) -> Ou
         }
         What::OwnerOnly => {
             admin.set_policy(key, None)?;
-            writeln!(out, "{key} is its owner's alone: {OWNER}")?;
+            writeln!(out, "only the owner may use {key}: {OWNER}")?;
         }
     }
     Ok(())

@@ -73,7 +73,7 @@ impl Embedded {
     pub(crate) fn owned(&self) -> Outcome<&EmbeddedKms> {
         match self.requester == self.kms.owner() {
             true => Ok(&self.kms),
-            false => Err(Failure::rule(format!("this is for the owner of the keys alone, without --as: {OWNER}"))),
+            false => Err(Failure::rule(format!("only the owner of the keys may do this, without --as: {OWNER}"))),
         }
     }
 
@@ -105,7 +105,7 @@ fn or_in_use(error: Error) -> Failure {
         _ => false,
     };
     match is_in_use {
-        true => Failure::rule("in use: another command has the store open, and its KMS takes one at a time"),
+        true => Failure::rule("in use: another command has the store open, and its KMS allows one at a time"),
         false => error.into(),
     }
 }

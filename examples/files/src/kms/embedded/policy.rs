@@ -50,13 +50,13 @@ pub(super) fn allow(admin: &KeyAdmin, key: &str, given: Given) -> Outcome<()> {
 /// Revoking a permission that a name does not have is an error: a misspelt name would leave the permission in place.
 pub(super) fn forbid(admin: &KeyAdmin, key: &str, given: Given) -> Outcome<()> {
     let policy = admin.describe_key(key)?.policy;
-    let policy = policy.ok_or_else(|| Failure::rule("its owner alone may use it: there is nothing to take back"))?;
+    let policy = policy.ok_or_else(|| Failure::rule("only the owner may use it: there is no permission to revoke"))?;
     let left = match (policy.requesters(given.permission), &given.requesters) {
         (None, None) => BTreeSet::new(),
-        (None, Some(_)) => return Err(Failure::rule("everyone may: take it from all of them, with --everyone")),
-        (Some(_), None) => return Err(Failure::rule("not everyone may: name those who no longer may")),
+        (None, Some(_)) => return Err(Failure::rule("everyone has this permission: revoke it with --everyone")),
+        (Some(_), None) => return Err(Failure::rule("not everyone has this permission: name the requesters")),
         (Some(names), Some(taken)) => match taken.iter().find(|name| !names.contains(*name)) {
-            Some(stranger) => return Err(Failure::rule(format!("{stranger:?} may not as it is"))),
+            Some(stranger) => return Err(Failure::rule(format!("{stranger:?} does not have this permission"))),
             None => names - taken,
         },
     };
