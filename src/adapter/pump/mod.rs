@@ -144,7 +144,6 @@ pub(crate) struct DecryptPump {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each adapter, and it hardly moves")]
 enum State {
     /// Nothing is being read.
     Idle,
