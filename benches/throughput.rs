@@ -322,6 +322,13 @@ fn io(criterion: &mut Criterion) {
                 while reader.read(&mut output[..len]).expect("decrypted") > 0 {}
             });
         });
+        group.bench_function(format!("decrypt-reader-buffered/64MiB/{name}"), |bencher| {
+            bencher.iter(|| {
+                let decryptor = sse.decryptor(&kit.object, &envelope, kit.unlock()).expect("a decryptor");
+                let mut reader = DecryptReader::buffered(decryptor, Cursor::new(body));
+                while reader.read(&mut output[..len]).expect("decrypted") > 0 {}
+            });
+        });
         group.bench_function(format!("encrypt-writer/64MiB/{name}"), |bencher| {
             bencher.iter(|| {
                 let (_, encryptor) = sse.encryptor(&kit.object, kit.mode.clone()).expect("an encryptor");

@@ -32,7 +32,7 @@ impl Decryptor {
     ///
     /// [`Error::Truncated`] where no object has a body of that length; [`Error::ManifestRequired`].
     pub fn end_fetch(&self, ciphertext_len: u64) -> Result<Range<u64>> {
-        Ok(RangePlan::of_end(self, ciphertext_len)?.fetch_span())
+        Ok(self.end_plan(ciphertext_len)?.fetch_span())
     }
 
     /// Verifies the last chunk, and gives a decryptor that knows the object's length: for `Content-Range`, `HEAD`, and
@@ -42,7 +42,21 @@ impl Decryptor {
     ///
     /// [`Error::Inauthentic`] and [`Error::Truncated`]: the object does not end there. [`Misuse::FetchedLen`].
     pub fn verify_end(&self, ciphertext_len: u64, fetched: &[u8]) -> Result<Self> {
-        RangePlan::of_end(self, ciphertext_len)?.decrypt(fetched)?;
+        self.end_plan(ciphertext_len)?.decrypt(fetched)?;
+        self.ending_at(ciphertext_len)
+    }
+
+    /// Plans to give nothing and to verify where the object ends.
+    pub(crate) fn end_plan(&self, ciphertext_len: u64) -> Result<RangePlan> {
+        let end = match self.table()? {
+            None => opened_len(self.layers(), ciphertext_len)?,
+            Some(_) => unverified_plaintext_len(self, ciphertext_len)?,
+        };
+        RangePlan::over(self, end..end, true, ciphertext_len)
+    }
+
+    /// A decryptor that knows the object's length, once its [end](Self::end_plan) has verified.
+    pub(crate) fn ending_at(&self, ciphertext_len: u64) -> Result<Self> {
         if self.table()?.is_some() {
             return Ok(self.clone());
         }
@@ -115,15 +129,6 @@ impl RangePlan {
             let nothing = Self::over(decryptor, plaintext_len..plaintext_len, true, ciphertext_len)?;
             Ok(Self { nothing_of: Some(plaintext_len), ..nothing })
         }
-    }
-
-    /// Plans to give nothing and to verify where the object ends.
-    fn of_end(decryptor: &Decryptor, ciphertext_len: u64) -> Result<Self> {
-        let end = match decryptor.table()? {
-            None => opened_len(decryptor.layers(), ciphertext_len)?,
-            Some(_) => unverified_plaintext_len(decryptor, ciphertext_len)?,
-        };
-        Self::over(decryptor, end..end, true, ciphertext_len)
     }
 
     /// Finds the parts, and the chunks of each layer from the inside out.

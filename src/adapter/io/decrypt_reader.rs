@@ -1,36 +1,69 @@
 //! `DecryptReader`: a reader that decrypts and seeks.
 
-use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
+use std::io::{self, BufRead, ErrorKind, Read, Seek, SeekFrom};
 
 use super::uninterrupted;
-use crate::adapter::pump::{DecryptPump, Step};
-use crate::error::Result;
+use crate::adapter::pump::{Buffer, DecryptPump, Step};
 use crate::stream::Decryptor;
 
 /// Decrypts the body that begins where `inner` stands and ends where `inner` ends.
 ///
-/// A clean end is reported only where the end is known: the last chunk has verified, or the envelope authenticates the
-/// length. Seeking relative to the end verifies the last chunk first where it does not. After an error it gives the
-/// same error for ever, by read and by seek; `Interrupted` is tried again, and `WouldBlock` is passed on and may be.
+/// It reports a clean end only where the end is known: the last chunk has verified, or the envelope authenticates the
+/// length. A seek relative to the end verifies the last chunk first unless the length is authenticated. After an error
+/// every read and seek gives the same error. `Interrupted` is tried again; `WouldBlock` is passed on, and the call may
+/// be repeated.
 ///
 /// # Performance
 ///
-/// Holds 64 KiB and what a decryptor holds, and for reads of less than 16 KiB one chunk more. Needs no `BufReader`
-/// around it for large reads, nor underneath. After a seek the next read fetches up to 64 KiB.
+/// [`new`](Self::new) copies the stored bytes once, through 64 KiB of its own; [`buffered`](Self::buffered) opens them
+/// where the source lends them, without a copy. Reads of less than 16 KiB hold one chunk of plaintext more. After a
+/// seek the next read fetches up to 64 KiB, or what the source buffers.
 #[derive(Debug)]
 pub struct DecryptReader<R> {
     pump: DecryptPump,
     inner: R,
+    /// Stored bytes that were read and not yet used, unless the source lends its own.
+    buffer: Buffer,
+    lend: Lend<R>,
+    consume: fn(&mut R, &mut Buffer, usize),
     /// Where the body begins in `inner`; found at the first use.
     start: Option<u64>,
-    /// The offset of the body at which `inner` stands, where that is known.
+    /// The offset in the body of the next byte that is lent, where that is known.
     at: Option<u64>,
 }
 
+/// Lends the stored bytes that come next, at most so many where a buffer has to be filled; none at the end.
+type Lend<R> = for<'a> fn(&'a mut R, &'a mut Buffer, usize) -> io::Result<&'a [u8]>;
+
 impl<R: Read + Seek> DecryptReader<R> {
-    /// Decrypts the body that begins where `inner` stands now.
+    /// Decrypts the body that begins where `inner` stands now. Needs no `BufReader`.
     pub fn new(decryptor: Decryptor, inner: R) -> Self {
-        Self { pump: DecryptPump::new(decryptor), inner, start: None, at: None }
+        let lend: Lend<R> = |inner, buffer, most| {
+            if buffer.ready().is_empty() {
+                let read = uninterrupted(|| inner.read(buffer.room(most)))?;
+                buffer.filled(read);
+            }
+            Ok(buffer.ready())
+        };
+        Self::over(decryptor, inner, lend, |_, buffer, len| buffer.consume(len))
+    }
+
+    /// Decrypts the body that begins where `inner` stands now, from the memory that `inner` lends: of a `Cursor` over a
+    /// memory map or a `Vec`, or of a `BufReader` whose buffer holds 64 KiB or more.
+    pub fn buffered(decryptor: Decryptor, inner: R) -> Self
+    where
+        R: BufRead,
+    {
+        let lend: Lend<R> = |inner, _, _| {
+            uninterrupted(|| inner.fill_buf().map(drop))?;
+            inner.fill_buf()
+        };
+        Self::over(decryptor, inner, lend, |inner, _, len| inner.consume(len))
+    }
+
+    fn over(decryptor: Decryptor, inner: R, lend: Lend<R>, consume: fn(&mut R, &mut Buffer, usize)) -> Self {
+        let (pump, buffer) = (DecryptPump::new(decryptor), Buffer::default());
+        Self { pump, inner, buffer, lend, consume, start: None, at: None }
     }
 
     /// Gives back what it reads from, standing anywhere.
@@ -38,34 +71,29 @@ impl<R: Read + Seek> DecryptReader<R> {
         self.inner
     }
 
-    /// Asks the pump, and does what it says until it has the answer.
-    fn run<T>(&mut self, mut ask: impl FnMut(&mut DecryptPump) -> Result<Step<T>>) -> io::Result<T> {
-        loop {
-            // An error that is remembered comes before any I/O.
-            self.pump.failure.check()?;
-            let start = self.find_body()?;
-            match ask(&mut self.pump)? {
-                Step::Done(answer) => return Ok(answer),
-                Step::Fetch(offset) => self.fetch(start, offset).map_err(|error| self.pump.underneath(error))?,
-            }
-        }
-    }
-
-    fn fetch(&mut self, start: u64, offset: u64) -> io::Result<()> {
+    /// Gives the pump the stored bytes at this offset of the body; says how much plaintext it gave for them.
+    fn feed(&mut self, offset: u64, most: usize, output: &mut [u8]) -> io::Result<usize> {
+        let start = self.find_body()?;
         if self.at != Some(offset) {
             self.at = None;
-            uninterrupted(|| self.inner.seek(SeekFrom::Start(start.saturating_add(offset))))?;
+            self.buffer.filled(0);
+            uninterrupted(|| self.inner.seek(SeekFrom::Start(start.saturating_add(offset))))
+                .map_err(|error| self.pump.underneath(error))?;
             self.at = Some(offset);
         }
         // A read that would block has moved nothing; after any other error none follows.
-        let read = uninterrupted(|| self.inner.read(self.pump.room()))?;
-        self.pump.filled(read);
-        self.at = Some(offset + read as u64);
-        Ok(())
+        let lent = (self.lend)(&mut self.inner, &mut self.buffer, most);
+        let stored = lent.map_err(|error| self.pump.underneath(error))?;
+        let (taken, given) = self.pump.feed(stored, output)?;
+        (self.consume)(&mut self.inner, &mut self.buffer, taken);
+        self.at = Some(offset + taken as u64);
+        Ok(given)
     }
 
     /// Finds where the body begins, and tells the pump how long it is.
-    fn find_body(&mut self) -> Result<u64> {
+    fn find_body(&mut self) -> io::Result<u64> {
+        // An error that is remembered comes before any I/O.
+        self.pump.failure.check()?;
         if let Some(start) = self.start {
             return Ok(start);
         }
@@ -80,13 +108,28 @@ impl<R: Read + Seek> DecryptReader<R> {
 
 impl<R: Read + Seek> Read for DecryptReader<R> {
     fn read(&mut self, output: &mut [u8]) -> io::Result<usize> {
-        self.run(|pump| pump.read(output))
+        self.find_body()?;
+        loop {
+            let given = match self.pump.read(output)? {
+                Step::Done(given) => return Ok(given),
+                Step::Fetch { offset, most } => self.feed(offset, most, output)?,
+            };
+            if given > 0 {
+                return Ok(given);
+            }
+        }
     }
 }
 
 impl<R: Read + Seek> Seek for DecryptReader<R> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let position = self.run(|pump| pump.seek(to))?;
-        position.ok_or_else(|| io::Error::new(ErrorKind::InvalidInput, "a seek before the beginning"))
+        self.find_body()?;
+        loop {
+            match self.pump.seek(to)? {
+                Step::Done(Some(position)) => return Ok(position),
+                Step::Done(None) => return Err(io::Error::new(ErrorKind::InvalidInput, "a seek before the beginning")),
+                Step::Fetch { offset, most } => drop(self.feed(offset, most, &mut [])?),
+            }
+        }
     }
 }

@@ -11,7 +11,7 @@ use std::ops::Range;
 
 use crate::error::{Error, IoError, Result};
 use crate::geometry::in_object;
-use crate::secret::wipe;
+use crate::secret::{redacted, wipe};
 use crate::stream::message::{CHUNK_LEN, HEADER_LEN, SEALED_CHUNK_LEN};
 use crate::stream::{Decryptor, Encryptor, Failure, Finished, PlaintextReader};
 
@@ -26,36 +26,44 @@ pub(crate) fn underneath(error: StdError) -> Error {
 
 /// Bytes that wait, wiped when dropped.
 #[derive(Default)]
-struct Buffer {
+pub(crate) struct Buffer {
     bytes: Vec<u8>,
     ready: Range<usize>,
 }
 
+redacted!(Buffer);
+
 impl Buffer {
-    fn ready(&self) -> &[u8] {
+    /// The bytes that wait.
+    pub(crate) fn ready(&self) -> &[u8] {
         &self.bytes[self.ready.clone()]
     }
 
-    /// Room for `len` bytes behind those that wait.
-    fn room(&mut self, len: usize) -> &mut [u8] {
-        if self.ready.is_empty() {
-            self.ready = 0..0;
-        }
-        let end = self.ready.end + len;
-        if self.bytes.len() < end {
-            let mut grown = vec![0; end.max(len)];
-            grown[..self.ready.end].copy_from_slice(&self.bytes[..self.ready.end]);
+    /// Forgets the bytes that wait, and makes room for `len` others; [`filled`](Self::filled) follows.
+    pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
+        self.ready = 0..0;
+        if self.bytes.len() < len {
             wipe(&mut self.bytes);
-            self.bytes = grown;
+            self.bytes = vec![0; len];
         }
-        &mut self.bytes[self.ready.end..end]
+        &mut self.bytes[..len]
+    }
+
+    /// Says how many bytes were put into the room.
+    pub(crate) fn filled(&mut self, len: usize) {
+        self.ready = 0..len;
+    }
+
+    /// Forgets as many of the bytes that wait, from their front.
+    pub(crate) fn consume(&mut self, len: usize) {
+        self.ready.start += len;
     }
 
     /// Moves what it can to the front of `output`, and says how many bytes.
     fn give(&mut self, output: &mut [u8]) -> usize {
         let given = self.ready.len().min(output.len());
         output[..given].copy_from_slice(&self.ready()[..given]);
-        self.ready.start += given;
+        self.consume(given);
         given
     }
 }
@@ -63,12 +71,6 @@ impl Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         wipe(&mut self.bytes);
-    }
-}
-
-impl std::fmt::Debug for Buffer {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Buffer({} bytes)", self.ready.len())
     }
 }
 
@@ -93,7 +95,7 @@ impl EncryptPump {
             len -= CHUNK_LEN;
         }
         let sealed = self.encryptor.update(&input[..len], self.sealed.room(BUFFER_LEN));
-        self.sealed.ready = 0..self.failure.remember(sealed)?;
+        self.sealed.filled(self.failure.remember(sealed)?);
         Ok(len)
     }
 
@@ -104,7 +106,7 @@ impl EncryptPump {
 
     /// Says that so many of the pending bytes were written.
     pub(crate) fn written(&mut self, len: usize) {
-        self.sealed.ready.start += len;
+        self.sealed.consume(len);
     }
 
     /// Ends the plaintext: gives the last stored bytes to write.
@@ -121,9 +123,9 @@ impl EncryptPump {
 pub(crate) enum Step<T> {
     /// It answers its caller.
     Done(T),
-    /// It reads into [`room`](DecryptPump::room) from this offset of the stored body, says how many bytes it
-    /// [read](DecryptPump::filled), and asks again.
-    Fetch(u64),
+    /// It [feeds](DecryptPump::feed) stored bytes from this offset of the body on, `most` are of use at once, and asks
+    /// again.
+    Fetch { offset: u64, most: usize },
 }
 
 /// Decrypts a body that the adapter reads: at a position, in steps of any size.
@@ -134,8 +136,7 @@ pub(crate) struct DecryptPump {
     /// The plaintext offset of the next byte.
     position: u64,
     state: State,
-    /// Stored bytes that were fetched, and where those lie that are still to be; none once the body has ended.
-    stored: Buffer,
+    /// Where the stored bytes lie that are still to come; nowhere once the body has ended.
     left: Range<u64>,
     /// Plaintext for which the output had no room.
     plain: Buffer,
@@ -143,7 +144,6 @@ pub(crate) struct DecryptPump {
 }
 
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "there is one for each adapter, and it hardly moves")]
 enum State {
     /// Nothing is being read.
     Idle,
@@ -151,23 +151,15 @@ enum State {
     Reading(PlaintextReader),
     /// They were read to a verified end.
     Finished,
-    /// The last chunk is being fetched, to verify where the object ends.
-    Ending,
+    /// The last chunk is being read, to verify where the object ends.
+    Ending(PlaintextReader),
 }
 
 impl DecryptPump {
     /// Reads a body from its beginning; its [length](Self::set_body_len) follows.
     pub(crate) fn new(decryptor: Decryptor) -> Self {
-        Self {
-            decryptor,
-            body_len: 0,
-            position: 0,
-            state: State::Idle,
-            stored: Buffer::default(),
-            left: 0..0,
-            plain: Buffer::default(),
-            failure: Failure::default(),
-        }
+        let (state, plain, failure) = (State::Idle, Buffer::default(), Failure::default());
+        Self { decryptor, body_len: 0, position: 0, state, left: 0..0, plain, failure }
     }
 
     /// Says how many stored bytes the body has, before the first read or seek.
@@ -178,7 +170,7 @@ impl DecryptPump {
     /// Puts some plaintext into `output` and says how many bytes; 0 only at a verified end.
     pub(crate) fn read(&mut self, output: &mut [u8]) -> Result<Step<usize>> {
         self.failure.check()?;
-        let step = if output.is_empty() { Ok(Step::Done(0)) } else { self.read_some(output) };
+        let step = self.read_some(output);
         let step = self.failure.remember(step)?;
         if let Step::Done(read) = step {
             self.position += in_object(read);
@@ -196,8 +188,8 @@ impl DecryptPump {
             SeekFrom::End(distance) => {
                 let len = self.verified_len();
                 match self.failure.remember(len)? {
-                    Step::Done(len) => len.checked_add_signed(distance),
-                    Step::Fetch(offset) => return Ok(Step::Fetch(offset)),
+                    Some(len) => len.checked_add_signed(distance),
+                    None => return Ok(self.fetch()),
                 }
             }
         };
@@ -207,21 +199,14 @@ impl DecryptPump {
         Ok(Step::Done(position))
     }
 
-    /// Where the stored bytes go that the last step asked for.
-    pub(crate) fn room(&mut self) -> &mut [u8] {
-        let most = match &self.state {
-            // PERF: what ends with a chunk is opened without a copy.
-            State::Reading(reader) => reader.chunk_left() + (BUFFER_CHUNKS - 1) * SEALED_CHUNK_LEN,
-            State::Idle | State::Finished | State::Ending => BUFFER_LEN,
-        };
-        let left = usize::try_from(self.left.end.saturating_sub(self.left.start)).unwrap_or(usize::MAX);
-        self.stored.room(left.min(most))
-    }
-
-    /// Says how many stored bytes were read; none means that the body ends there.
-    pub(crate) fn filled(&mut self, len: usize) {
-        self.stored.ready.end += len;
-        self.left.start = if len == 0 { self.left.end } else { self.left.start + in_object(len) };
+    /// Takes stored bytes that lie where the last step said, none if the body ends there, and puts plaintext into
+    /// `output`; says how many bytes it took, and how many it gave.
+    pub(crate) fn feed(&mut self, stored: &[u8], output: &mut [u8]) -> Result<(usize, usize)> {
+        let fed = self.feed_some(stored, output);
+        let (taken, given) = self.failure.remember(fed)?;
+        self.left.start = if stored.is_empty() { self.left.end } else { self.left.start + in_object(taken) };
+        self.position += in_object(given);
+        Ok((taken, given))
     }
 
     /// Remembers an error of the stream underneath, unless that stream may be asked again.
@@ -231,40 +216,40 @@ impl DecryptPump {
     }
 
     fn read_some(&mut self, output: &mut [u8]) -> Result<Step<usize>> {
-        if matches!(self.state, State::Idle | State::Ending) && !self.begin()? {
+        if output.is_empty() {
             return Ok(Step::Done(0));
         }
-        loop {
-            if !self.plain.ready.is_empty() {
-                return Ok(Step::Done(self.plain.give(output)));
-            }
-            let State::Reading(reader) = &mut self.state else { return Ok(Step::Done(0)) };
-            let stored = self.stored.ready();
-            if stored.is_empty() && !self.left.is_empty() {
-                return Ok(Step::Fetch(self.left.start));
-            }
-            if stored.is_empty() {
-                self.finish()?;
-                continue;
-            }
-            // As many whole chunks as `output` holds go straight into it; a chunk for which it is too small is kept.
-            let one = reader.chunk_left().min(stored.len());
-            let more = (output.len() / CHUNK_LEN).max(1) - 1;
-            let all = one.saturating_add(more.saturating_mul(SEALED_CHUNK_LEN)).min(stored.len());
-            let straight = reader.update_len(all) <= output.len();
-            let (taken, given) = if straight {
-                (all, reader.update(&stored[..all], output)?)
-            } else {
-                let room = self.plain.room(reader.update_len(one));
-                (one, reader.update(&stored[..one], room)?)
-            };
-            self.stored.ready.start += taken;
-            match given {
-                0 => {}
-                given if straight => return Ok(Step::Done(given)),
-                given => self.plain.ready = 0..given,
-            }
+        if matches!(self.state, State::Idle | State::Ending(_)) && !self.begin()? {
+            return Ok(Step::Done(0));
         }
+        if self.plain.ready.is_empty() && matches!(self.state, State::Reading(_)) {
+            if !self.left.is_empty() {
+                return Ok(self.fetch());
+            }
+            self.finish()?;
+        }
+        Ok(Step::Done(self.plain.give(output)))
+    }
+
+    fn feed_some(&mut self, stored: &[u8], output: &mut [u8]) -> Result<(usize, usize)> {
+        let stored = &stored[..stored.len().min(self.left_len())];
+        let reader = match &mut self.state {
+            State::Reading(reader) => reader,
+            // Nothing of the last chunk is given out.
+            State::Ending(reader) => return Ok((stored.len(), reader.update(stored, &mut [])?)),
+            State::Idle | State::Finished => return Ok((0, 0)),
+        };
+        // As many whole chunks as `output` holds go straight into it; a chunk for which it is too small is kept.
+        let one = reader.chunk_left().min(stored.len());
+        let more = (output.len() / CHUNK_LEN).max(1) - 1;
+        let all = one.saturating_add(more.saturating_mul(SEALED_CHUNK_LEN)).min(stored.len());
+        if reader.update_len(all) <= output.len() {
+            return Ok((all, reader.update(&stored[..all], output)?));
+        }
+        let room = self.plain.room(reader.update_len(one));
+        let given = reader.update(&stored[..one], room)?;
+        self.plain.filled(given);
+        Ok((one, self.plain.give(output)))
     }
 
     /// Begins to read at the position; false where that is at or behind an end that is known.
@@ -278,13 +263,28 @@ impl DecryptPump {
                 Err(error) => return Err(error),
             }
         };
-        self.fetch(State::Reading(reader), stored);
+        self.start(State::Reading(reader), stored);
         Ok(true)
     }
 
-    /// Forgets what was fetched, to fetch something else.
-    fn fetch(&mut self, state: State, stored: Range<u64>) {
-        (self.state, self.left, self.stored.ready, self.plain.ready) = (state, stored, 0..0, 0..0);
+    /// Begins to read these stored bytes.
+    fn start(&mut self, state: State, stored: Range<u64>) {
+        self.plain.filled(0);
+        (self.state, self.left) = (state, stored);
+    }
+
+    /// Asks for the stored bytes that come next.
+    fn fetch<T>(&self) -> Step<T> {
+        let (State::Reading(reader) | State::Ending(reader)) = &self.state else {
+            return Step::Fetch { offset: self.left.start, most: 0 };
+        };
+        // PERF: what ends with a chunk is opened without a copy.
+        let most = reader.chunk_left() + (BUFFER_CHUNKS - 1) * SEALED_CHUNK_LEN;
+        Step::Fetch { offset: self.left.start, most: most.min(self.left_len()) }
+    }
+
+    fn left_len(&self) -> usize {
+        usize::try_from(self.left.end.saturating_sub(self.left.start)).unwrap_or(usize::MAX)
     }
 
     /// Verifies the end and keeps the last bytes.
@@ -292,7 +292,7 @@ impl DecryptPump {
         let State::Reading(reader) = std::mem::replace(&mut self.state, State::Finished) else { return Ok(()) };
         let room = self.plain.room(reader.finish_len());
         match reader.finish(room) {
-            Ok(len) => self.plain.ready = 0..len,
+            Ok(len) => self.plain.filled(len),
             // Behind the end, and now it is known to be the end.
             Err(Error::RangeNotSatisfiable { .. }) => {}
             Err(error) => return Err(error),
@@ -300,21 +300,23 @@ impl DecryptPump {
         Ok(())
     }
 
-    /// The plaintext length, verified.
-    fn verified_len(&mut self) -> Result<Step<u64>> {
+    /// The plaintext length, once it is verified.
+    fn verified_len(&mut self) -> Result<Option<u64>> {
         if let Some(len) = self.decryptor.plaintext_len() {
-            return Ok(Step::Done(len));
+            return Ok(Some(len));
         }
-        if !matches!(self.state, State::Ending) {
-            let end = self.decryptor.end_fetch(self.body_len)?;
-            self.fetch(State::Ending, end);
+        if !matches!(self.state, State::Ending(_)) {
+            let plan = self.decryptor.end_plan(self.body_len)?;
+            self.start(State::Ending(plan.reader()), plan.fetch_span());
         }
         if !self.left.is_empty() {
-            return Ok(Step::Fetch(self.left.start));
+            return Ok(None);
         }
-        self.decryptor = self.decryptor.verify_end(self.body_len, self.stored.ready())?;
-        self.state = State::Idle;
-        // `verify_end` gives a decryptor that knows.
-        self.decryptor.plaintext_len().map(Step::Done).ok_or(Error::Inauthentic)
+        if let State::Ending(reader) = std::mem::replace(&mut self.state, State::Idle) {
+            reader.finish(&mut [])?;
+            self.decryptor = self.decryptor.ending_at(self.body_len)?;
+        }
+        // A decryptor knows the length once the end has verified.
+        self.decryptor.plaintext_len().map(Some).ok_or(Error::Inauthentic)
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use tokio::io::{AsyncRead, AsyncSeek, AsyncWrite, ReadBuf};
 
-use super::{DecryptPump, EncryptPump, Step, underneath};
+use super::{Buffer, DecryptPump, EncryptPump, Step, underneath};
 use crate::crypto::Backend;
 use crate::hazmat;
 use crate::secret::DataKey;
@@ -47,39 +47,40 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for Writer<W> {
 struct Reader<R> {
     pump: DecryptPump,
     inner: R,
+    buffer: Buffer,
     at: Option<u64>,
     seeking: bool,
 }
 
 impl<R: AsyncRead + AsyncSeek + Unpin> Reader<R> {
-    fn fetch(&mut self, context: &mut Context<'_>, offset: u64) -> Poll<Result<()>> {
+    /// Feeds the pump; says how much plaintext it gave.
+    fn feed(&mut self, context: &mut Context<'_>, offset: u64, most: usize, out: &mut [u8]) -> Poll<Result<usize>> {
         let mut inner = Pin::new(&mut self.inner);
         if self.at != Some(offset) {
+            self.buffer.filled(0);
             if !std::mem::replace(&mut self.seeking, true) {
                 inner.as_mut().start_seek(SeekFrom::Start(offset))?;
             }
             ready!(inner.as_mut().poll_complete(context))?;
             (self.at, self.seeking) = (Some(offset), false);
         }
-        let mut room = ReadBuf::new(self.pump.room());
-        ready!(inner.poll_read(context, &mut room))?;
-        let read = room.filled().len();
-        self.pump.filled(read);
-        self.at = Some(offset + read as u64);
-        Poll::Ready(Ok(()))
+        if self.buffer.ready().is_empty() {
+            let mut room = ReadBuf::new(self.buffer.room(most));
+            ready!(inner.poll_read(context, &mut room)).map_err(|error| self.pump.underneath(error))?;
+            let read = room.filled().len();
+            self.buffer.filled(read);
+        }
+        let (taken, given) = self.pump.feed(self.buffer.ready(), out)?;
+        self.buffer.consume(taken);
+        self.at = Some(offset + taken as u64);
+        Poll::Ready(Ok(given))
     }
 
-    fn run<T>(
-        &mut self,
-        context: &mut Context<'_>,
-        mut ask: impl FnMut(&mut DecryptPump) -> crate::Result<Step<T>>,
-    ) -> Poll<Result<T>> {
+    fn poll_seek(&mut self, context: &mut Context<'_>, to: SeekFrom) -> Poll<Result<Option<u64>>> {
         loop {
-            match ask(&mut self.pump)? {
-                Step::Done(answer) => return Poll::Ready(Ok(answer)),
-                Step::Fetch(offset) => {
-                    ready!(self.fetch(context, offset)).map_err(|error| self.pump.underneath(error))?;
-                }
+            match self.pump.seek(to)? {
+                Step::Done(position) => return Poll::Ready(Ok(position)),
+                Step::Fetch { offset, most } => drop(ready!(self.feed(context, offset, most, &mut []))?),
             }
         }
     }
@@ -88,7 +89,16 @@ impl<R: AsyncRead + AsyncSeek + Unpin> Reader<R> {
 impl<R: AsyncRead + AsyncSeek + Unpin> AsyncRead for Reader<R> {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<Result<()>> {
         let len = out.remaining().min(65_536);
-        let read = ready!(self.run(context, |pump| pump.read(out.initialize_unfilled_to(len))))?;
+        let output = out.initialize_unfilled_to(len);
+        let read = loop {
+            let given = match self.pump.read(output)? {
+                Step::Done(given) => break given,
+                Step::Fetch { offset, most } => ready!(self.feed(context, offset, most, output))?,
+            };
+            if given > 0 {
+                break given;
+            }
+        };
         out.advance(read);
         Poll::Ready(Ok(()))
     }
@@ -187,7 +197,7 @@ fn reader(key: &DataKey, bytes: Vec<u8>) -> Reader<Slow> {
     let decryptor: Decryptor = hazmat::decryptor(Backend::RustCrypto, key, b"twin", header).expect("a decryptor");
     let mut pump = DecryptPump::new(decryptor);
     pump.set_body_len(bytes.len() as u64);
-    Reader { pump, inner: Slow { bytes, ..Slow::default() }, at: None, seeking: false }
+    Reader { pump, inner: Slow { bytes, ..Slow::default() }, buffer: Buffer::default(), at: None, seeking: false }
 }
 
 fn read_on(reader: &mut Reader<Slow>, step: usize) -> Result<Vec<u8>> {
@@ -211,9 +221,9 @@ fn an_asynchronous_twin_writes_reads_and_seeks_as_the_adapters_do() {
             let (key, stored) = write(&plaintext, step);
             let mut reader = reader(&key, stored);
             assert!(read_on(&mut reader, step).expect("authentic") == plaintext, "{len} {step}");
-            let end = block(|context| reader.run(context, |pump| pump.seek(SeekFrom::End(0)))).expect("an end");
+            let end = block(|context| reader.poll_seek(context, SeekFrom::End(0))).expect("an end");
             assert_eq!(end, Some(len as u64), "the last chunk was fetched for it");
-            block(|context| reader.run(context, |pump| pump.seek(SeekFrom::Start(len as u64 / 2)))).expect("a place");
+            block(|context| reader.poll_seek(context, SeekFrom::Start(len as u64 / 2))).expect("a place");
             assert!(read_on(&mut reader, step).expect("authentic") == plaintext[len / 2..], "{len} {step}");
         }
     }
@@ -227,6 +237,6 @@ fn an_asynchronous_twin_repeats_its_first_error_for_ever() {
     for _ in 0..3 {
         let error = read_on(&mut reader, 10_000).expect_err("a changed byte");
         assert!(error.to_string().contains("authentic"), "{error}");
-        block(|context| reader.run(context, |pump| pump.seek(SeekFrom::Start(0)))).expect_err("by seek, too");
+        block(|context| reader.poll_seek(context, SeekFrom::Start(0))).expect_err("by seek, too");
     }
 }

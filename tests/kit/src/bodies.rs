@@ -3,7 +3,7 @@
 //! A new adapter is one row of [`WRITERS`], [`READERS`] or [`RANGE_READERS`]. The boundary table, the vectors and the
 //! tamper tests all read through these tables, sound bodies and damaged ones alike.
 
-use std::io::{self, Cursor, Read as _, Seek, SeekFrom, Write};
+use std::io::{self, BufReader, Cursor, Read as _, Seek, SeekFrom, Write};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -47,7 +47,7 @@ pub const WRITERS: [Writer; 3] = [("update", seal_finished), ("push", pushed_in)
 
 /// Every way to read a body from its beginning to its end. A way whose name begins with "range" reads no header of a
 /// message, because the envelope has it.
-pub const READERS: [Reader; 6] = [
+pub const READERS: [Reader; 8] = [
     ("one shot", |body, stored, _| {
         Read::of(body.sse.blocking().decrypt(&body.object, &body.with(stored), body.unlock()))
     }),
@@ -56,7 +56,16 @@ pub const READERS: [Reader; 6] = [
     }),
     ("update", |body, stored, steps| read_streamed(&body.decryptor, stored, steps)),
     ("push", pushed_out),
-    ("DecryptReader", through_reader),
+    ("DecryptReader", |body, stored, steps| {
+        through_reader(DecryptReader::new(body.decryptor.clone(), Cursor::new(stored)), steps)
+    }),
+    ("DecryptReader, lent all", |body, stored, steps| {
+        through_reader(DecryptReader::buffered(body.decryptor.clone(), Cursor::new(stored)), steps)
+    }),
+    ("DecryptReader, lent little", |body, stored, steps| {
+        let source = BufReader::with_capacity(7_001, Cursor::new(stored));
+        through_reader(DecryptReader::buffered(body.decryptor.clone(), source), steps)
+    }),
     ("range, DecryptAt in steps", at_offsets),
 ];
 
@@ -276,8 +285,7 @@ fn pushed_out(body: &Body, stored: &[u8], steps: &Steps) -> Read {
     Read { released: plaintext[6..].to_vec(), end }
 }
 
-fn through_reader(body: &Body, stored: &[u8], steps: &Steps) -> Read {
-    let mut reader = DecryptReader::new(body.decryptor.clone(), Cursor::new(stored));
+fn through_reader(mut reader: DecryptReader<impl io::Read + Seek>, steps: &Steps) -> Read {
     let mut released = Vec::new();
     for step in steps.lens() {
         let mut piece = vec![0xEE; step.max(1)];
