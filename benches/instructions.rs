@@ -2,10 +2,11 @@
 //!
 //! ```text
 //! export CARGO_PROFILE_BENCH_DEBUG=line-tables-only
-//! cargo bench --no-default-features --features s3 --bench instructions               compares with instructions.txt
-//! cargo bench --no-default-features --features s3 --bench instructions -- --record   writes instructions.txt
-//! cargo bench --no-default-features --features s3 --bench instructions -- --test     runs each case once
+//! cargo bench --no-default-features --features s3 --bench instructions -- --compare   with instructions.txt
+//! cargo bench --no-default-features --features s3 --bench instructions -- --record    writes instructions.txt
 //! ```
+//!
+//! Without an argument each case runs once and is not counted.
 //!
 //! Callgrind counts the instructions, so valgrind has to be installed. A count does not depend on the load of the
 //! machine, but on the compiler: the file names the one that it was recorded with. RustCrypto is the backend, because
@@ -70,7 +71,7 @@ fn main() -> ExitCode {
         measured_operation(&mut *operation(&case));
         return ExitCode::SUCCESS;
     }
-    if has("--test") {
+    if !has("--compare") && !has("--record") {
         CASES.into_iter().for_each(|case| operation(case)());
         return ExitCode::SUCCESS;
     }

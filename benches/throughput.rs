@@ -3,6 +3,7 @@
 //! `seal` and `open` are bare loops of each cipher over the same source, in the same chunks, into the same output.
 //! `encrypt` and `decrypt` process an object from its key to its last byte, envelope included, through one reused
 //! output of 1 MiB. `oneshot` measures the calls that allocate their result, `io` the `std::io` adapters over memory.
+//! `threads` divides calls of 64 MiB among workers, beside the bare loops on as many threads.
 //!
 //! All benches read from one source and write to one output, because the position in memory alone changes the speed by
 //! 20 % and more.
@@ -11,12 +12,13 @@ mod kit;
 
 use std::hint::black_box;
 use std::io::{Cursor, Read, Write};
-use std::sync::{LazyLock, Mutex, MutexGuard};
+use std::num::NonZeroUsize;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
 use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use atrest::io::{DecryptReader, EncryptWriter};
-use atrest::{Encrypted, Envelope, ModeId};
+use atrest::{Encrypted, Envelope, ModeId, ScopedThreads, Workers};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kit::{CASES, KIB, Kit, MIB, SIZES, id, source};
@@ -216,6 +218,91 @@ fn oneshot(criterion: &mut Criterion) {
     group.finish();
 }
 
+#[cfg(feature = "rayon")]
+fn pool() -> Option<Arc<dyn Workers>> {
+    Some(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool")))
+}
+
+#[cfg(not(feature = "rayon"))]
+fn pool() -> Option<Arc<dyn Workers>> {
+    None
+}
+
+/// The bare loops on two threads, half of the chunks each, and the library with workers; all through one output that
+/// holds the whole object.
+fn threads(criterion: &mut Criterion) {
+    let mut output = vec![0; 66 * MIB];
+    let mut group = criterion.benchmark_group("threads");
+    group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
+    let chunks = SOURCE.len() / CHUNK;
+    let key = aws_lc_key();
+    let seal_half = |source: &[u8], sealed: &mut [u8]| seal_all_aws_lc(&key, source, sealed);
+    let halves = |threads: usize,
+                  input: &[u8],
+                  input_len: usize,
+                  output: &mut [u8],
+                  output_len: usize,
+                  work: &(dyn Fn(&[u8], &mut [u8]) + Sync)| {
+        let each = chunks.div_ceil(threads);
+        std::thread::scope(|scope| {
+            for (input, output) in input.chunks(each * input_len).zip(output.chunks_mut(each * output_len)) {
+                scope.spawn(move || work(input, output));
+            }
+        });
+    };
+    let mut sealed = vec![0; chunks * SEALED];
+    let open_half = |body: &[u8], plaintext: &mut [u8]| {
+        each_chunk(body, SEALED, plaintext, CHUNK, |index, chunk, plaintext| {
+            let (ciphertext, tag) = chunk.split_at(CHUNK);
+            let nonce = Nonce::assume_unique_for_key(nonce(index));
+            key.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, plaintext).expect("opened");
+        });
+    };
+    for threads in [1, 2] {
+        group.bench_function(format!("seal/raw-aws-lc/{threads}"), |bencher| {
+            bencher.iter(|| halves(threads, &SOURCE, CHUNK, &mut output[..chunks * SEALED], SEALED, &seal_half));
+        });
+        halves(threads, &SOURCE, CHUNK, &mut sealed, SEALED, &seal_half);
+        group.bench_function(format!("open/raw-aws-lc/{threads}"), |bencher| {
+            bencher.iter(|| halves(threads, &sealed, SEALED, &mut output[..chunks * CHUNK], CHUNK, &open_half));
+        });
+    }
+    let two = NonZeroUsize::new(2).expect("not 0");
+    let mut workers: Vec<(&str, Option<Arc<dyn Workers>>)> =
+        vec![("alone", None), ("scoped", Some(Arc::new(ScopedThreads::new(two))))];
+    if cfg!(feature = "rayon") {
+        workers.push(("rayon", pool()));
+    }
+    for mode in [ModeId::SseS3, ModeId::DsseKms] {
+        for (name, workers) in &workers {
+            let kit = Kit::with_workers(mode, "aws-lc", workers.clone());
+            group.bench_function(format!("encrypt/{mode}/{name}"), |bencher| {
+                bencher.iter(|| {
+                    let sse = kit.sse.blocking();
+                    let (_, mut encryptor) = sse.encryptor(&kit.object, kit.mode.clone()).expect("an encryptor");
+                    for piece in SOURCE.chunks(32 * MIB) {
+                        encryptor.update(piece, &mut output).expect("encrypted");
+                    }
+                    encryptor.finish(&mut output).expect("finished")
+                });
+            });
+            let (envelope, stored) = stored(&kit, &SOURCE);
+            let envelope = Envelope::decode(&envelope).expect("an envelope");
+            group.bench_function(format!("decrypt/{mode}/{name}"), |bencher| {
+                bencher.iter(|| {
+                    let decryptor = kit.sse.blocking().decryptor(&kit.object, &envelope, kit.unlock());
+                    let mut reader = decryptor.expect("a decryptor").sequential();
+                    for piece in stored.chunks(32 * MIB) {
+                        reader.update(piece, &mut output).expect("decrypted");
+                    }
+                    reader.finish(&mut output).expect("finished")
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
 /// The `std::io` adapters over memory, through one reused buffer of each length.
 fn io(criterion: &mut Criterion) {
     let mut output = output();
@@ -247,5 +334,5 @@ fn io(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seal, encrypt, open, decrypt, oneshot, io);
+criterion_group!(benches, seal, encrypt, open, decrypt, oneshot, io, threads);
 criterion_main!(benches);

@@ -95,6 +95,8 @@ pub(crate) fn put_prefixed(bytes: &mut Vec<u8>, value: &[u8]) -> Result<(), TryF
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::indexing_slicing, reason = "a test may panic")]
+
     use super::*;
 
     fn reader(bytes: &[u8]) -> ByteReader<'_, &'static str> {

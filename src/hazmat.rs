@@ -9,7 +9,8 @@
 //! use atrest::{Backend, DataKey, hazmat};
 //! let key = DataKey::generate()?;
 //! let message = hazmat::seal_message(Backend::fastest(), &key, b"a context", b"meow")?;
-//! assert_eq!(hazmat::open_message(Backend::fastest(), &key, b"a context", &message)?, b"meow");
+//! let opened = hazmat::open_message(Backend::fastest(), &key, b"a context", &message)?;
+//! assert_eq!(opened, b"meow");
 //! # Ok(()) }
 //! ```
 //!
@@ -80,5 +81,5 @@ pub fn decryptor(backend: Backend, key: &DataKey, context: &[u8], header: &[u8; 
 
 fn object_keys(backend: Backend, key: &DataKey) -> Result<ObjectKeys> {
     let layer = LayerSecret { crypto: Crypto::single(backend)?, data_key: key.duplicate() };
-    Ok(ObjectKeys::new(EachLayer::one(layer), Generator::default()))
+    Ok(ObjectKeys::new(EachLayer::one(layer), Generator::default(), None))
 }

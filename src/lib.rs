@@ -23,13 +23,15 @@
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //!
 //! let object = ObjectName::new("photos", "2026/cat.jpg")?;
-//! let encrypted = sse.blocking().encrypt(&object, SseS3, b"meow")?; // store its envelope and its ciphertext
+//! // Store the envelope and the ciphertext.
+//! let encrypted = sse.blocking().encrypt(&object, SseS3, b"meow")?;
 //! assert_eq!(sse.blocking().decrypt(&object, &encrypted, Unlock::Server)?, b"meow");
 //!
 //! // Later: rotate the master key. The stored ciphertext does not change.
 //! keyring.blocking().rotate()?;
 //! assert!(sse.needs_rewrap(&encrypted.envelope));
-//! let envelope = sse.blocking().rewrap(Rewrap::of(&object, &encrypted.envelope, Unlock::Server))?;
+//! let request = Rewrap::of(&object, &encrypted.envelope, Unlock::Server);
+//! let envelope = sse.blocking().rewrap(request)?;
 //! # Ok(()) }
 //! ```
 //!
@@ -40,7 +42,7 @@
 //!                 \          |            /
 //!                  key-encryption key, one for each envelope or master-key version
 //!                            |  wraps, bound to the object's name
-//!   ObjectName ──> Envelope (stored beside the object) ──> data key, random, one for each object
+//!   ObjectName ──> Envelope (stored beside the object) ──> data key, random, one per object
 //!                                                              |  seals, in chunks of 16 KiB
 //!   plaintext ──> Encryptor ──> body (stored) ──> Decryptor ──> plaintext
 //! ```
@@ -83,6 +85,7 @@
 //!   [`manual::s3`].
 //! - `tracing`: emits the audit trail as events of `tracing`.
 //! - `passphrase`: seals keyring files and key stores under a passphrase.
+//! - `rayon`: lets a `rayon::ThreadPool` seal and open the chunks of large calls ([`Workers`]).
 //! - `testing`: an in-memory KMS, the conformance suite for key providers, and a log that detects a repeated nonce.
 //!
 //! Features only add: a feature changes no field, variant, behaviour or stored byte of what exists without it.
@@ -119,6 +122,7 @@ mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
 mod trail;
+mod workers;
 
 pub mod audit {
     //! The audit trail: events of what was done with keys and objects and for whom, and of what was refused.
@@ -130,7 +134,8 @@ pub mod audit {
     //! use atrest::{Keyring, ObjectName, Requester, Sse, SseS3};
     //!
     //! let sink = Arc::new(MemorySink::new());
-    //! let sse = Sse::builder().keyring(Keyring::generate()?).audit(AuditTrail::new(sink.clone())).build()?;
+    //! let trail = AuditTrail::new(sink.clone());
+    //! let sse = Sse::builder().keyring(Keyring::generate()?).audit(trail).build()?;
     //!
     //! let alice = sse.requested_by(Requester::new("arn:aws:iam::111122223333:user/alice"));
     //! alice.blocking().encrypt(&ObjectName::new("photos", "cat.jpg")?, SseS3, b"meow")?;
@@ -143,12 +148,12 @@ pub mod audit {
     //! ```
     //!
     //! Each object that is encrypted, opened or rewrapped gives one event, and so does each call of a KMS that keeps a
-    //! trail, also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The manual's
-    //! page [audit](crate::manual::audit) says what each event holds.
+    //! trail, also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The
+    //! manual's page [audit](crate::manual::audit) says what each event holds.
     //!
     //! A sink is a trait with one required method. The library has [`MemorySink`]; with the cargo feature `audit-json`
-    //! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`, for a
-    //! service's own logs.
+    //! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`,
+    //! for a service's own logs.
 
     #[cfg(feature = "tracing")]
     pub use crate::adapter::audit::TracingSink;
@@ -173,6 +178,9 @@ pub use stream::{
     Decryptor, Encryptor, Finished, ListedPart, ManifestPage, PartInfo, PlaintextReader, RangePlan, SealedValue,
     ValueSealer,
 };
+
+// Threads.
+pub use workers::{ScopedThreads, Workers};
 
 // Keys and their sources.
 pub use clock::Clock;

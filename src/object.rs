@@ -17,7 +17,8 @@ use crate::error::{Misuse, PartError, Result};
 /// ```
 /// # fn main() -> atrest::Result<()> {
 /// use atrest::ObjectName;
-/// let object = ObjectName::new("photos", "2026/cat.jpg")?.with_realm("account-7/photos-created-2026-03")?;
+/// let object = ObjectName::new("photos", "2026/cat.jpg")?;
+/// let object = object.with_realm("account-7/photos-created-2026-03")?;
 /// # Ok(()) }
 /// ```
 ///

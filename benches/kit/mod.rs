@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atrest::{
     AnyMode, Backend, CustomerKey, DsseKms, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest,
-    Keyring, KmsKeys, ModeId, ObjectName, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    Keyring, KmsKeys, ModeId, ObjectName, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, Workers, WrappedKey,
 };
 
 pub(crate) const KIB: usize = 1024;
@@ -52,9 +52,17 @@ pub(crate) struct Kit {
 
 impl Kit {
     pub(crate) fn new(mode: ModeId, backend: &str) -> Self {
+        Self::with_workers(mode, backend, None)
+    }
+
+    pub(crate) fn with_workers(mode: ModeId, backend: &str, workers: Option<Arc<dyn Workers>>) -> Self {
         let keyring = Keyring::generate().expect("a keyring").with_changes_lost_on_exit();
         let backend = if backend == "rust-crypto" { Backend::RustCrypto } else { Backend::AwsLc };
         let builder = Sse::builder().keyring(keyring.clone()).kms(Arc::new(InstantKms), KmsKeys::only([KMS_KEY]));
+        let builder = match workers {
+            Some(workers) => builder.workers(workers),
+            None => builder,
+        };
         let customer_key = Arc::new(CustomerKey::from_bytes(&mut [9; 32]).expect("it is not zero"));
         let mode = match mode {
             ModeId::SseKms => SseKms::new(KMS_KEY).into(),

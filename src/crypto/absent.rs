@@ -3,10 +3,9 @@
 
 use std::convert::Infallible;
 
-use zeroize::Zeroizing;
-
 use super::NONCE_LEN;
 use super::aead::Cipher;
+use crate::secret::Wiped;
 
 pub(super) fn is_cpu_supported() -> bool {
     false
@@ -41,7 +40,7 @@ impl Hmac {
         unreachable!("Crypto refuses a backend that is not available")
     }
 
-    pub(super) fn compute<'a>(&self, _: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
+    pub(super) fn compute<'a>(&self, _: impl IntoIterator<Item = &'a [u8]>) -> Wiped<64> {
         match self.0 {}
     }
 }

@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::{Backend, Crypto, NONCE_LEN, Prk, TAG_LEN, aws_lc, graviola, rust_crypto};
 use crate::error::{Error, Result};
-use crate::secret::{KEY_LEN, wipe};
+use crate::secret::{KEY_LEN, Wiped, wipe};
 
 /// The maximum length of a commitment that is derived with a key, in bytes.
 const MAX_COMMITMENT_LEN: usize = 32;
@@ -54,7 +54,7 @@ impl AeadKey {
         info: &[&[u8]],
     ) -> (Self, [u8; NONCE_LEN], [u8; N]) {
         const { assert!(N <= MAX_COMMITMENT_LEN) };
-        let mut room = Zeroizing::new([0; KEY_LEN + NONCE_LEN + MAX_COMMITMENT_LEN]);
+        let mut room = Wiped::<{ KEY_LEN + NONCE_LEN + MAX_COMMITMENT_LEN }>::zeros();
         let derived = &mut room[..KEY_LEN + NONCE_LEN + N];
         prk.expand(label, info, derived);
         let (key, rest) = derived.split_first_chunk::<KEY_LEN>().expect("the key comes first");

@@ -2,10 +2,10 @@
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use aws_lc_rs::hmac;
-use zeroize::Zeroizing;
 
 use super::NONCE_LEN;
 use super::aead::Cipher;
+use crate::secret::Wiped;
 
 /// AWS-LC chooses its code by processor and runs on every one.
 pub(super) fn is_cpu_supported() -> bool {
@@ -61,12 +61,12 @@ impl Hmac {
         Self(Box::new(hmac::Key::new(hmac::HMAC_SHA512, key)))
     }
 
-    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
+    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Wiped<64> {
         let mut context = hmac::Context::with_key(&self.0);
         for piece in message {
             context.update(piece);
         }
-        let mut code = Zeroizing::new([0; 64]);
+        let mut code = Wiped::zeros();
         code.copy_from_slice(context.sign().as_ref());
         code
     }

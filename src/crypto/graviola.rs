@@ -4,10 +4,11 @@
 
 use graviola::aead::AesGcm;
 use graviola::hashing::{Sha512, hmac};
-use zeroize::{Zeroize, Zeroizing, zeroize_stack};
+use zeroize::{Zeroize, zeroize_stack};
 
 use super::NONCE_LEN;
 use super::aead::Cipher;
+use crate::secret::Wiped;
 
 /// An upper bound on the stack use of one HMAC, in bytes: two hash states of 216 bytes, moved twice, and the message
 /// schedules of the compression.
@@ -54,8 +55,8 @@ impl Hmac {
         hmac
     }
 
-    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
-        let mut code = Zeroizing::new([0; 64]);
+    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Wiped<64> {
+        let mut code = Wiped::zeros();
         self.compute_into(message, &mut code);
         zeroize_stack::<STACK_LEN>();
         code

@@ -1,7 +1,5 @@
 //! [`Prk`]: HKDF with SHA-512; and the table of every derivation label.
 
-use zeroize::Zeroizing;
-
 use super::Crypto;
 use super::mac::Hmac;
 
@@ -60,14 +58,14 @@ impl Prk {
     ///
     /// Spec: RFC 5869 section 2.3.
     pub(crate) fn expand(&self, label: &[u8], info: &[&[u8]], out: &mut [u8]) {
-        let (mut previous, mut previous_len) = (Zeroizing::new([0; 64]), 0);
-        for (block, counter) in out.chunks_mut(64).zip(1u8..=u8::MAX) {
+        for (start, counter) in (0..out.len()).step_by(64).zip(1u8..=u8::MAX) {
+            let (done, rest) = out.split_at_mut(start);
+            let previous = &done[start.saturating_sub(64)..];
             let counter = [counter];
-            let message =
-                [&previous[..previous_len], label].into_iter().chain(info.iter().copied()).chain([&counter[..]]);
+            let message = [previous, label].into_iter().chain(info.iter().copied()).chain([&counter[..]]);
             let code = self.hmac.compute(message);
-            block.copy_from_slice(&code[..block.len()]);
-            (previous, previous_len) = (code, 64);
+            let block = rest.len().min(64);
+            rest[..block].copy_from_slice(&code[..block]);
         }
     }
 

@@ -1,8 +1,7 @@
 //! [`Hmac`]: HMAC-SHA-512 under one key for many messages.
 
-use zeroize::Zeroizing;
-
 use super::{Backend, Crypto, aws_lc, graviola, rust_crypto};
+use crate::secret::Wiped;
 
 /// HMAC-SHA-512 with an expanded key.
 pub(super) enum Hmac {
@@ -21,7 +20,7 @@ impl Hmac {
     }
 
     /// Computes the code of the message that the pieces form.
-    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
+    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Wiped<64> {
         match self {
             Self::AwsLc(hmac) => hmac.compute(message),
             Self::Graviola(hmac) => hmac.compute(message),

@@ -41,6 +41,8 @@ pub(crate) use kdf::{Prk, label};
 pub(crate) use one_shot::OneShot;
 pub(crate) use random::Generator;
 
+use subtle::ConstantTimeEq;
+
 /// The length of a GCM tag in bytes.
 pub(crate) const TAG_LEN: usize = 16;
 /// The length of a GCM nonce in bytes.
@@ -53,5 +55,8 @@ pub(crate) fn checksum(bytes: &[u8]) -> [u8; 8] {
 
 /// Compares two byte strings of public length in constant time.
 pub(crate) fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
-    subtle::ConstantTimeEq::ct_eq(left, right).into()
+    // PERF: `subtle` takes a nanosecond for each word, whether the word is a byte or eight of them.
+    let ((left_words, left_rest), (right_words, right_rest)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
+    let words = left_words.iter().zip(right_words).map(|(l, r)| u64::from_ne_bytes(*l).ct_eq(&u64::from_ne_bytes(*r)));
+    (left.len() == right.len()) & bool::from(words.fold(left_rest.ct_eq(right_rest), |equal, word| equal & word))
 }

@@ -5,10 +5,10 @@ use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use hmac::Mac;
 use hmac::digest::FixedOutput;
 use sha2::{Digest, Sha512};
-use zeroize::Zeroizing;
 
 use super::NONCE_LEN;
 use super::aead::Cipher;
+use crate::secret::Wiped;
 
 /// An expanded AES-256-GCM key. It is boxed because it takes over 600 bytes, and is wiped in place.
 pub(super) struct AeadKey(Box<Aes256Gcm>);
@@ -53,12 +53,12 @@ impl Hmac {
         Self(Box::new(hmac::Hmac::new_from_slice(key).expect("HMAC takes a key of any length")))
     }
 
-    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Zeroizing<[u8; 64]> {
+    pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Wiped<64> {
         let mut mac = (*self.0).clone();
         for piece in message {
             mac.update(piece);
         }
-        let mut code = Zeroizing::new([0; 64]);
+        let mut code = Wiped::zeros();
         mac.finalize_into((&mut *code).into());
         code
     }

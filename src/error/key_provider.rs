@@ -139,7 +139,8 @@ impl KeyProviderError {
     /// }
     ///
     /// let own = MyKmsError { request_id: "7f3a".to_owned(), code: 503 };
-    /// let error = KeyProviderError::new(KeyProviderErrorKind::Unavailable, "key/1").with_source(own);
+    /// let error = KeyProviderError::new(KeyProviderErrorKind::Unavailable, "key/1");
+    /// let error = error.with_source(own);
     /// let own: Option<&MyKmsError> = error.cause().and_then(|cause| cause.downcast_ref());
     /// assert_eq!(own.map(|own| &*own.request_id), Some("7f3a"));
     /// ```
@@ -233,8 +234,9 @@ pub enum KeyProviderErrorKind {
     /// The requester exceeded its rate: try again later.
     #[error("too many requests, try again later")]
     Throttled,
-    /// The provider's own credentials or configuration do not work: they are missing, expired or wrong. No client caused
-    /// this, and only an operator can mend it: it is never transient and never answered as a refusal of the requester.
+    /// The provider's own credentials or configuration do not work: they are missing, expired or wrong. No client
+    /// caused this, and only an operator can mend it: it is never transient and never answered as a refusal of the
+    /// requester.
     #[error("the provider's own credentials or configuration do not work")]
     Misconfigured,
     /// The provider refuses the request or the wrapped key as invalid.

@@ -38,8 +38,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///   [`Random`](Self::Random), [`Io`](Self::Io);
 /// - check what was allowed: [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring),
 ///   [`KeyStore`](Self::KeyStore);
-/// - fix the build or the code: [`NotCompiled`](Self::NotCompiled), [`ManifestRequired`](Self::ManifestRequired),
-///   [`Misuse`](Self::Misuse).
+/// - fix the build, the configuration or the code: [`NotCompiled`](Self::NotCompiled),
+///   [`UnsupportedCpu`](Self::UnsupportedCpu), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse).
 ///
 /// A stream that failed returns the same error for ever.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -362,6 +362,9 @@ pub enum Misuse {
     /// The output is shorter than `update_len`, `finish_len` or `output_len` says.
     #[error("the output is shorter than update_len, finish_len or output_len says")]
     OutputTooSmall,
+    /// The workers of an `Sse`, or a task that they ran, panicked.
+    #[error("the workers of this Sse panicked; nothing of the call counts")]
+    WorkersPanicked,
     /// The caller gave more bytes than the plan of a range fetches; `decrypt_pieces` accepts a wider answer.
     #[error("more bytes were given than the plan of the range fetches; decrypt_pieces accepts a wider answer")]
     FetchedLen,

@@ -1,4 +1,4 @@
-//! Keys of many versions at once, for listings.
+//! [`Keyring::unwrapping_keys`]: the keys of many versions at once, for listings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,8 +8,8 @@ use crate::error::{Error, Result};
 use crate::secret::MasterKey;
 
 impl Keyring {
-    /// The key of each of these versions, or why it cannot be had. Reads the stored keyring at most once, and only
-    /// where a version is unknown or disabled.
+    /// Returns the key of each version, or the error for it. Reads the stored keyring at most once, and only if a
+    /// version is unknown or disabled.
     pub(crate) async fn unwrapping_keys(&self, versions: &BTreeSet<u32>) -> BTreeMap<u32, Result<Arc<MasterKey>>> {
         let mut state = self.state();
         let mut unread: Option<Error> = None;

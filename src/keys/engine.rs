@@ -1,4 +1,4 @@
-//! [`Engine`]: the thread that drives what is done to one keyring, and its time limits.
+//! [`Engine`]: the thread that drives the reads and changes of one keyring and their time limits.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -17,8 +17,8 @@ use crate::offload::IDLING;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A thread that polls a few futures and wakes those whose time limit is over. It never does I/O itself. It is started
-/// when there is something to do, and ends when there has been nothing for 5 seconds. Clones share it.
+/// A thread that polls a few futures and wakes them at their time limits. It does no I/O. It starts with the first
+/// future and ends after 5 idle seconds. Clones share it.
 #[derive(Clone, Default)]
 pub(super) struct Engine(Arc<Mutex<Queue>>);
 

@@ -8,12 +8,12 @@ pub(crate) fn is_key_id(key_id: &str) -> bool {
     (1..=MAX_KEY_ID_LEN).contains(&key_id.len()) && !key_id.chars().any(char::is_control)
 }
 
-/// Whether it names an alias, which can stand for another key tomorrow: `alias/..` or its ARN.
+/// Whether the key id is an alias, which may name another key later: `alias/..` or its ARN.
 pub(crate) fn is_alias(key_id: &str) -> bool {
     key_id.starts_with("alias/") || Arn::parse(key_id).is_some_and(|arn| arn.resource.starts_with("alias/"))
 }
 
-/// Whether it is the ARN of a key, which stands for that key alone: `arn:aws:kms:REGION:ACCOUNT:key/..`.
+/// Whether the key id is the ARN of a key, which names that key only: `arn:aws:kms:REGION:ACCOUNT:key/..`.
 pub(crate) fn is_key_arn(key_id: &str) -> bool {
     Arn::parse(key_id).is_some_and(|arn| arn.service == "kms" && arn.resource.starts_with("key/"))
 }

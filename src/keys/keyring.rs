@@ -1,4 +1,4 @@
-//! The keyring: a primary master key that wraps, and older versions that still unwrap.
+//! [`Keyring`] and [`VersionInfo`]: a primary master key that wraps, and older versions that unwrap.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ use crate::error::{
 use crate::offload::offload;
 use crate::secret::MasterKey;
 
-/// Versions of the master key that SSE-S3 and the outer layer of DSSE-KMS wrap data keys with.
+/// The versions of a master key, which wrap the data keys of SSE-S3 and of the outer layer of DSSE-KMS.
 ///
 /// A handle: clones share one keyring, and an [`Sse`](crate::Sse) built on one wraps its next object under the primary
 /// of that moment. A keyring of a [`KeyringBuilder`](crate::KeyringBuilder) stores every change before the change takes
@@ -56,11 +56,11 @@ pub struct Keyring(Arc<KeyringPlace>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VersionInfo {
-    /// Its number, from 1; never used again once it is retired.
+    /// The number of the version, from 1; it is never used again after the version is retired.
     pub number: u32,
-    /// What it is good for.
+    /// The state of the version.
     pub state: VersionState,
-    /// When it was made, by the clock of the machine that made it.
+    /// The time of its creation, by the clock of the machine that created it.
     pub created: SystemTime,
 }
 
@@ -114,7 +114,7 @@ impl Keyring {
 
     /// Makes a keyring in memory with one version. Its key id ends in 32 random hex digits.
     ///
-    /// It is stored nowhere: what is encrypted under it is lost with it, unless its [`seal`](Self::seal) is kept.
+    /// It is not stored: every object under it is lost with it, unless its [`seal`](Self::seal) is stored.
     ///
     /// # Errors
     ///
@@ -157,8 +157,8 @@ impl Keyring {
 
     /// Opens a keyring in memory from the bytes that [`seal`](Self::seal) or a keyring file gave.
     ///
-    /// Compare [`key_id`](Self::key_id) and [`generation`](Self::generation) with what you expect: an older copy opens
-    /// too. To keep the keyring where the bytes came from, implement a [`KeyringStorage`](crate::KeyringStorage).
+    /// An older copy opens too: compare [`key_id`](Self::key_id) and [`generation`](Self::generation) with the expected
+    /// values. To store changes in the place of the bytes, implement a [`KeyringStorage`](crate::KeyringStorage).
     ///
     /// # Errors
     ///
@@ -170,21 +170,21 @@ impl Keyring {
         opening.await.map_err(no_thread)?.map(Self::in_memory)
     }
 
-    /// [`from_sealed`](Self::from_sealed) on this thread.
+    /// [`from_sealed`](Self::from_sealed) for callers without a runtime.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn from_sealed_blocking(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
         sealed_keyring::open(sealed, root_key).map(Self::in_memory)
     }
 
-    /// The same keyring, which takes changes though it is stored nowhere. A keyring that is stored is as it was.
+    /// Allows changes of a keyring in memory, for all handles. A stored keyring stays as it is.
     ///
     /// # Security
     ///
-    /// A version that is made is lost when the process ends, and with it every object that was written under it, unless
-    /// [`seal`](Self::seal) is called and its bytes are kept before anything is written.
+    /// A new version is lost when the process ends, and with it every object under it, unless the bytes of
+    /// [`seal`](Self::seal) are stored before the first object is written.
     #[must_use]
     pub fn with_changes_lost_on_exit(self) -> Self {
         self.0.allow_changes_that_are_lost();
@@ -211,12 +211,12 @@ impl Keyring {
         self
     }
 
-    /// The verbs that read or change what is stored, for callers without a runtime.
+    /// Returns the blocking operations, for callers without a runtime.
     pub fn blocking(&self) -> BlockingKeyring {
         BlockingKeyring::new(self.clone())
     }
 
-    /// Seals the keyring as it is now under a fresh salt, for a backup. Versions that are [gone](VersionState::Gone)
+    /// Seals the current keyring under a fresh salt, for a backup. Versions that are [gone](VersionState::Gone)
     /// from the stored keyring are in the bytes as disabled ones.
     ///
     /// # Errors
@@ -234,9 +234,9 @@ impl Keyring {
         sealing.await.map_err(no_thread)?
     }
 
-    /// The key id, as it stands in every envelope wrapped under this keyring.
+    /// The key id, which is in every envelope under this keyring.
     pub fn key_id(&self) -> String {
-        self.state().key_id.clone()
+        self.state().key_id.to_string()
     }
 
     /// The number of the version that wraps.
@@ -244,12 +244,12 @@ impl Keyring {
         self.state().primary
     }
 
-    /// How many times the keyring was written; the number only ever rises.
+    /// The number of times that the keyring was written; it never falls.
     pub fn generation(&self) -> u64 {
         self.state().generation
     }
 
-    /// Every version there is, in ascending order of number, and those that are gone from the stored keyring.
+    /// The versions in ascending order of number, including those that are gone from the stored keyring.
     pub fn versions(&self) -> Vec<VersionInfo> {
         let info = |number: u32, state: VersionState, version: &MasterVersion| VersionInfo {
             number,
@@ -264,11 +264,11 @@ impl Keyring {
         versions
     }
 
-    /// When the stored keyring was last read, by the wall clock of this machine. `None` for a keyring that no other
-    /// process changes: one in memory, or of the embedded KMS.
+    /// The time of the last read of the stored keyring, by the wall clock of the builder. `None` for a keyring that no
+    /// other process changes: one in memory, or of the embedded KMS.
     ///
-    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringBuilder::max_age), and the keyring cannot be
-    /// read again.
+    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringBuilder::max_age), and the keyring cannot
+    /// be read again.
     pub fn last_read(&self) -> Option<SystemTime> {
         self.0.stored().ok().map(|stored| stored.last_read())
     }
@@ -327,7 +327,7 @@ impl Keyring {
 
     /// The key that wraps, with its id and number, all of one moment. A stored keyring is read again first where the
     /// last read is longer ago than it may be.
-    pub(crate) async fn wrapping_key(&self) -> Result<(String, u32, Arc<MasterKey>)> {
+    pub(crate) async fn wrapping_key(&self) -> Result<(Arc<str>, u32, Arc<MasterKey>)> {
         if let Ok(stored) = self.0.stored() {
             stored.fresh().await?;
         }

@@ -1,4 +1,4 @@
-//! The same verbs for callers without a runtime.
+//! [`BlockingKeyring`]: the operations of a keyring for callers without a runtime.
 
 use pollster::block_on;
 
@@ -8,9 +8,9 @@ use super::sealed_keyring;
 use super::usage::KeyUsage;
 use crate::error::Result;
 
-/// The verbs of a [`Keyring`] that read or change what is stored, synchronous: each waits on this thread.
+/// The blocking operations of a [`Keyring`], which wait on the calling thread.
 ///
-/// Not for use inside an async runtime, where it would hold up a worker.
+/// Do not use it on a thread of an async runtime: it would hold up other tasks.
 #[derive(Clone, Debug)]
 pub struct BlockingKeyring(Keyring);
 
@@ -19,110 +19,110 @@ impl BlockingKeyring {
         Self(keyring)
     }
 
-    /// See [`Keyring::seal`].
+    /// The blocking form of [`Keyring::seal`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
         sealed_keyring::seal(&self.0.whole_state()?, root_key, &self.0.kept().sources().generator)
     }
 
-    /// See [`Keyring::stage`].
+    /// The blocking form of [`Keyring::stage`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn stage(&self) -> Result<u32> {
         block_on(self.0.stage())
     }
 
-    /// See [`Keyring::activate`].
+    /// The blocking form of [`Keyring::activate`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn activate(&self, version: u32) -> Result<()> {
         block_on(self.0.activate(version))
     }
 
-    /// See [`Keyring::rotate`].
+    /// The blocking form of [`Keyring::rotate`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn rotate(&self) -> Result<u32> {
         block_on(self.0.rotate())
     }
 
-    /// See [`Keyring::disable`].
+    /// The blocking form of [`Keyring::disable`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn disable(&self, version: u32) -> Result<()> {
         block_on(self.0.disable(version))
     }
 
-    /// See [`Keyring::enable`].
+    /// The blocking form of [`Keyring::enable`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn enable(&self, version: u32) -> Result<()> {
         block_on(self.0.enable(version))
     }
 
-    /// See [`Keyring::retire`].
+    /// The blocking form of [`Keyring::retire`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn retire(&self, version: u32, usage: &KeyUsage) -> Result<()> {
         block_on(self.0.retire(version, usage))
     }
 
-    /// See [`Keyring::retire_losing_what_it_wraps`].
+    /// The blocking form of [`Keyring::retire_losing_what_it_wraps`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn retire_losing_what_it_wraps(&self, version: u32) -> Result<()> {
         block_on(self.0.retire_losing_what_it_wraps(version))
     }
 
-    /// See [`Keyring::raise_next_version`].
+    /// The blocking form of [`Keyring::raise_next_version`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn raise_next_version(&self, at_least: u32) -> Result<()> {
         block_on(self.0.raise_next_version(at_least))
     }
 
-    /// See [`Keyring::reload`].
+    /// The blocking form of [`Keyring::reload`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn reload(&self) -> Result<()> {
         block_on(self.0.reload())
     }
 
-    /// See [`Keyring::adopt_stored_losing_own_versions`].
+    /// The blocking form of [`Keyring::adopt_stored_losing_own_versions`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn adopt_stored_losing_own_versions(&self) -> Result<Vec<u32>> {
         block_on(self.0.adopt_stored_losing_own_versions())
     }
 
-    /// See [`Keyring::replace_stored_by_own`].
+    /// The blocking form of [`Keyring::replace_stored_by_own`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// The errors of the async form.
     pub fn replace_stored_by_own(&self) -> Result<u64> {
         block_on(self.0.replace_stored_by_own())
     }

@@ -34,13 +34,14 @@ const WAIT: Duration = Duration::from_secs(10);
 /// use atrest::{Keyring, RootKey};
 ///
 /// let root_key = RootKey::open_file("secrets/root.key")?;
-/// let keyring = Keyring::builder("keys/master.atrest").max_age(Duration::from_secs(60)).open(&root_key).await?;
+/// let keyring = Keyring::builder("keys/master.atrest").max_age(Duration::from_secs(60));
+/// let keyring = keyring.open(&root_key).await?;
 /// keyring.rotate().await?; // stored before anything is written under the new version
 /// # Ok(()) }
 /// ```
 ///
-/// A new file has mode 0600. A file that is replaced keeps its owner, group and mode, or the change is refused. A change
-/// takes a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file
+/// A new file has mode 0600. A file that is replaced keeps its owner, group and mode, or the change is refused. A
+/// change takes a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file
 /// (`NAME.tmp`), synchronises it and renames it. Two processes that rotate at the same time thus make two versions, and
 /// a crash leaves the old file or the new one. Links are followed at every use; the file at their end is locked and
 /// replaced. A missing or damaged file is an error; it is never replaced by a new one.
@@ -195,7 +196,7 @@ impl KeyringBuilder {
         let opening = Opening::new(&self)?;
         let (sealed, tag) = opening.load().await?;
         let (state, root_key) = opening.open(sealed, root_key).await?;
-        if self.key_id.is_some_and(|expected| expected != state.key_id) {
+        if self.key_id.is_some_and(|expected| *expected != *state.key_id) {
             return Err(Unexpected::KeyringId.into());
         }
         if state.generation < self.min_generation {

@@ -236,7 +236,7 @@ impl Stored {
             return Ok(());
         };
         let record = KeyringRecord {
-            key_id: after.key_id.clone(),
+            key_id: after.key_id.to_string(),
             primary: after.primary,
             generation: after.generation,
             differences: after.differences_from(before),

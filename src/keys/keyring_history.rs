@@ -1,4 +1,4 @@
-//! The rules by which one state of a keyring continues another: no fork is ever taken.
+//! The rules that decide whether one [`KeyringState`] continues another; a fork never does.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What the clones of a keyring share: its state, and where it is kept.
+//! [`KeyringPlace`]: the state that the clones of a keyring share, and the place where it is stored.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -10,10 +10,10 @@ use crate::crypto::Generator;
 use crate::error::{IoError, KeyringError, Misuse, Result};
 use crate::offload::Worker;
 
-/// A change of a keyring. It is applied again where others changed the keyring meanwhile.
+/// A change of a keyring. It is applied again if another process changed the keyring in the meantime.
 pub(crate) type Change = Arc<dyn Fn(&mut KeyringState) -> Result<()> + Send + Sync>;
 
-/// A state that is read by all and replaced whole. Its lock is never held over I/O.
+/// The current state, which is replaced as a whole. Its lock is never held during I/O.
 pub(super) struct Current(RwLock<Arc<KeyringState>>);
 
 impl Current {
@@ -30,13 +30,13 @@ impl Current {
     }
 }
 
-/// Something else that a keyring is a part of, and that no other process changes: the key store of the embedded KMS.
+/// The key store of the embedded KMS, which contains a keyring and which no other process changes.
 pub(crate) trait KeyringOwner: Send + Sync + 'static {
-    /// Changes the keyring in it, and stores the whole. May block: it is called on a thread of the keyring's own.
+    /// Changes the keyring in the store and writes the store. May block: it is called on the keyring's own thread.
     fn update(&self, change: &Change) -> Result<KeyringState>;
 }
 
-/// Where a keyring is kept.
+/// The place where a keyring is stored.
 pub(super) enum KeyringPlace {
     Nowhere {
         current: Current,

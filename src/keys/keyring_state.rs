@@ -1,4 +1,4 @@
-//! What a keyring is at one moment, and how it changes.
+//! [`KeyringState`]: a keyring at one moment, and its changes; and [`VersionState`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,15 +9,15 @@ use super::usage::KeyUsage;
 use crate::error::{Error, KeyringError, Limit, Result, SealedFileError};
 use crate::secret::MasterKey;
 
-/// Everything a keyring is, at one moment.
+/// A keyring at one moment.
 #[derive(Clone)]
 pub(crate) struct KeyringState {
-    pub(crate) key_id: String,
+    pub(crate) key_id: Arc<str>,
     pub(crate) generation: u64,
     pub(crate) primary: u32,
     pub(crate) next_version: u32,
     pub(crate) versions: BTreeMap<u32, MasterVersion>,
-    /// Versions that the stored keyring had and no longer has: they open nothing, and their keys are not lost yet.
+    /// Versions that are gone from the stored keyring: they unwrap nothing, and their keys are still in memory.
     pub(crate) gone: BTreeMap<u32, MasterVersion>,
 }
 
@@ -29,23 +29,24 @@ pub(crate) struct MasterVersion {
     pub(crate) key: Arc<MasterKey>,
 }
 
-/// What a version of a keyring is good for.
+/// The state of a version of a keyring.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VersionState {
-    /// Stored, opens envelopes, and nothing was written under it yet: time for every node to read it.
+    /// The version is stored and unwraps, and has not wrapped yet: every node has time to read it.
     Staged,
-    /// Opens envelopes; the primary is one of these.
+    /// The version unwraps; the primary is an enabled version.
     Enabled,
-    /// Opens nothing until it is enabled again.
+    /// The version unwraps nothing until it is enabled again.
     Disabled,
-    /// Was in the stored keyring and no longer is: retired by another process, or lost. It opens nothing; its key is in
-    /// the memory of this process alone, and [`Keyring::seal`](crate::Keyring::seal) saves it as a disabled version.
+    /// The version is no longer in the stored keyring: another process retired it, or it was lost. It unwraps nothing;
+    /// its key is only in the memory of this process, and [`Keyring::seal`](crate::Keyring::seal) saves it as a
+    /// disabled version.
     Gone,
 }
 
 impl VersionState {
-    /// The word for it, in a trail.
+    /// The name of the state in an audit event.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Staged => "staged",
@@ -58,7 +59,14 @@ impl VersionState {
 
 impl KeyringState {
     pub(super) fn empty(key_id: String, generation: u64, primary: u32, next_version: u32) -> Self {
-        Self { key_id, generation, primary, next_version, versions: BTreeMap::new(), gone: BTreeMap::new() }
+        Self {
+            key_id: key_id.into(),
+            generation,
+            primary,
+            next_version,
+            versions: BTreeMap::new(),
+            gone: BTreeMap::new(),
+        }
     }
 
     /// Makes a new keyring with one version.
@@ -75,11 +83,11 @@ impl KeyringState {
         Ok(state)
     }
 
-    /// The state that a sealed file tells of.
+    /// Rebuilds the state from the content of a sealed file.
     ///
     /// # Errors
     ///
-    /// A rule of the format is broken.
+    /// The content breaks a rule of the format.
     pub(crate) fn stored(
         key_id: String,
         generation: u64,
@@ -105,7 +113,7 @@ impl KeyringState {
         }
     }
 
-    /// The state after a change, one generation on.
+    /// Returns the state after a change, with the next generation.
     pub(crate) fn changed(&self, change: &dyn Fn(&mut Self) -> Result<()>) -> Result<Self> {
         let mut changed = self.clone();
         change(&mut changed)?;
@@ -153,11 +161,11 @@ impl KeyringState {
         Ok(())
     }
 
-    /// Removes a version of which the usage proves that nothing is under it. A staged one too: in a keyring that was
-    /// restored from a backup it may have been the primary since.
+    /// Removes a version if the usage proves that it wraps nothing. A staged version needs the proof too, because it
+    /// may have been the primary after the backup from which the keyring was restored.
     pub(super) fn retire(&mut self, number: u32, usage: &KeyUsage) -> Result<()> {
         self.retirable(number)?;
-        if usage.key_id != self.key_id {
+        if *usage.key_id != *self.key_id {
             return Err(KeyringError::UsageOfOtherKeyring.into());
         }
         usage.check_unused(self, number)?;

@@ -1,4 +1,4 @@
-//! [`KeyringStorage`]: where the sealed bytes of a keyring are kept.
+//! [`KeyringStorage`]: the trait of a place for the sealed bytes of a keyring; and its answers.
 
 use std::fmt;
 use std::future::Future;
@@ -6,14 +6,14 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-/// What a storage answers in its own time.
+/// The answer of a [`KeyringStorage`].
 pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'static>>;
 
-/// Where the sealed bytes of one keyring are kept: an object store, a database, a coordination service. Two methods,
-/// with owned arguments and `'static` futures, so that a call can be timed out or abandoned.
+/// A place for the sealed bytes of one keyring, such as an object store, a database or a coordination service.
+/// Arguments are owned and futures are `'static`, so that a caller can time out or abandon a call.
 ///
-/// A keyring file is one such storage. What makes a stored keyring acceptable is decided above it, by the library: an
-/// implementation moves bytes, and compares tags.
+/// An implementation moves bytes and compares tags. The library decides whether a stored keyring is acceptable. A
+/// keyring file is one such storage.
 ///
 /// ```
 /// use std::io;
@@ -30,11 +30,18 @@ pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 
 ///             let row = self.0.lock().unwrap();
 ///             let (number, sealed) = row.as_ref().ok_or(io::ErrorKind::NotFound)?;
 ///             let tag = StorageTag::new(number.to_be_bytes());
-///             Ok(if known == Some(tag.clone()) { Loaded::Unchanged } else { Loaded::Sealed(sealed.clone(), tag) })
+///             Ok(match known == Some(tag.clone()) {
+///                 true => Loaded::Unchanged,
+///                 false => Loaded::Sealed(sealed.clone(), tag),
+///             })
 ///         })
 ///     }
 ///
-///     fn replace(self: Arc<Self>, sealed: Vec<u8>, expected: Option<StorageTag>) -> StorageFuture<Replaced> {
+///     fn replace(
+///         self: Arc<Self>,
+///         sealed: Vec<u8>,
+///         expected: Option<StorageTag>,
+///     ) -> StorageFuture<Replaced> {
 ///         Box::pin(async move {
 ///             let mut row = self.0.lock().unwrap();
 ///             let tag = row.as_ref().map(|(number, _)| StorageTag::new(number.to_be_bytes()));
@@ -57,43 +64,44 @@ pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 
 /// # Ok(()) }
 /// ```
 ///
-/// The futures are polled on a thread of the library's own, outside any async runtime, and while a keyring is opened or
-/// created on the caller's. An implementation that needs a reactor brings its own. The futures do not block. One that
-/// does not end within the keyring's [`wait`](crate::KeyringBuilder::wait) is dropped.
+/// The library polls the futures on its own thread outside any async runtime, and on the caller's thread while a
+/// keyring is opened or created. An implementation that needs a reactor runs it on its own thread. The futures must not
+/// block. A future that does not end within the keyring's [`wait`](crate::KeyringBuilder::wait) is dropped.
 ///
 /// # Security
 ///
-/// The bytes are sealed under the root key: a storage can neither read nor change a keyring. It can give an old one,
-/// which a keyring that has seen a newer one refuses; and it can lose it.
+/// The bytes are sealed under the root key, so a storage can neither read nor change a keyring. It can lose the
+/// keyring, and it can return an old one; a process that has seen a newer one refuses the old one.
 pub trait KeyringStorage: Send + Sync + 'static {
-    /// Reads the sealed bytes and their tag, or says that they are still those of the tag.
+    /// Reads the sealed bytes and their tag. Answers [`Loaded::Unchanged`] if they still have the known tag.
     ///
     /// A read sees every replacement that was answered before the read began.
     ///
     /// # Errors
     ///
-    /// `NotFound`: there are no bytes. Any other: they cannot be read now.
+    /// `NotFound`: no bytes are stored. Any other kind: the bytes cannot be read now.
     fn load(self: Arc<Self>, known: Option<StorageTag>) -> StorageFuture<Loaded>;
 
-    /// Replaces the bytes of a tag by these, in one step and durably; without a tag, stores them if there are none yet.
+    /// Replaces the bytes that have the expected tag, atomically and durably. Without an expected tag, stores the bytes
+    /// if none are stored yet.
     ///
     /// # Errors
     ///
-    /// Nothing was stored. Where that is not certain the answer is [`Replaced::Unknown`].
+    /// Nothing was stored. If that is not certain, the answer is [`Replaced::Unknown`] and not an error.
     fn replace(self: Arc<Self>, sealed: Vec<u8>, expected: Option<StorageTag>) -> StorageFuture<Replaced>;
 }
 
-/// What tells the stored bytes of one moment from those of any other: an ETag, a revision, the bytes themselves.
+/// A value that identifies one version of the stored bytes: an ETag, a revision, or the bytes themselves.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct StorageTag(Arc<[u8]>);
 
 impl StorageTag {
-    /// The tag that the storage knows the bytes by.
+    /// Creates a tag from the storage's own value.
     pub fn new(tag: impl Into<Vec<u8>>) -> Self {
         Self(tag.into().into())
     }
 
-    /// The tag as the storage gave it.
+    /// The storage's own value.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -105,12 +113,12 @@ impl fmt::Debug for StorageTag {
     }
 }
 
-/// What [`KeyringStorage::load`] found. `Debug` shows no sealed bytes: under a passphrase they can be guessed at
+/// The answer to [`KeyringStorage::load`]. `Debug` shows no sealed bytes, because a passphrase can be guessed from them
 /// offline.
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum Loaded {
-    /// The bytes are still those of the tag that was given.
+    /// The bytes still have the known tag.
     Unchanged,
     /// The sealed bytes, and their tag.
     Sealed(Vec<u8>, StorageTag),
@@ -125,15 +133,15 @@ impl fmt::Debug for Loaded {
     }
 }
 
-/// How [`KeyringStorage::replace`] ended.
+/// The answer to [`KeyringStorage::replace`].
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Replaced {
     /// The bytes are stored durably; this is their tag.
     Stored(StorageTag),
-    /// Nothing was stored: the bytes that are there have another tag, or there are bytes where none were expected.
+    /// Nothing was stored: the stored bytes have another tag, or bytes are stored although none were expected.
     Conflict,
-    /// Whether the bytes are stored is not known, such as where an answer was lost. The keyring is read again, and the
-    /// change neither takes effect nor is forgotten until a read tells.
+    /// It is not known whether the bytes are stored, for instance because an answer was lost. The library reads the
+    /// keyring again; until a read shows the outcome, the change neither takes effect nor is discarded.
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! A keyring in a storage: when it is read again, by whom, and how long they wait.
+//! [`Stored`]: a keyring in a storage, with its reads, its queue of changes, and their time limits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -30,7 +30,7 @@ pub(super) struct StoreOptions {
     pub(super) sources: Sources,
 }
 
-/// A keyring in a storage, with all that was seen of the storage.
+/// A keyring in a storage, and the latest view of the storage.
 pub(super) struct Stored {
     pub(super) current: Current,
     pub(super) storage: Arc<dyn KeyringStorage>,
@@ -38,29 +38,29 @@ pub(super) struct Stored {
     pub(super) options: StoreOptions,
     pub(super) recorder: OnceLock<Arc<dyn Recorder>>,
     seen: Mutex<StorageView>,
-    /// Those who wait for the next read; `None` where no read is under way.
+    /// The callers that wait for the next read; `None` if no read is in progress.
     readers: Mutex<Option<Vec<oneshot::Sender<Result<()>>>>>,
     changes: Mutex<Option<Vec<Arc<Waiting>>>>,
     engine: Engine,
     pub(super) worker: Worker,
 }
 
-/// What was seen of the storage. Its lock is never held over I/O.
+/// The latest view of the storage. Its lock is never held during I/O.
 pub(super) struct StorageView {
     /// Rises whenever the state or the tag is replaced.
     pub(super) epoch: u64,
-    /// Of the stored bytes that the state came from.
+    /// The tag of the stored bytes that the state came from.
     pub(super) tag: StorageTag,
-    /// When the storage was last asked for what it then gave.
+    /// The moment when the last successful read began.
     pub(super) read: Moment,
-    /// When a read was last begun in the background.
+    /// The moment when the last background read began.
     pub(super) attempted: Option<Moment>,
-    /// Bytes that were refused, and why: an envelope that names an unknown version lets the storage be read again, and
-    /// an attacker who writes the store makes as many of those as they like.
+    /// The last refused bytes and their error. An attacker who writes the store can cause many reads by envelopes with
+    /// unknown versions; the same bytes are judged once.
     pub(super) refused: Option<(Vec<u8>, Error)>,
-    /// The rule by which the stored keyring has another history.
+    /// The rule that the stored keyring breaks, if it has another history.
     pub(super) history: Option<OtherHistory>,
-    /// A change of which it is not known whether it is stored.
+    /// A change whose outcome is not known.
     pub(super) pending: Option<(Vec<u8>, KeyringState)>,
 }
 
@@ -72,7 +72,7 @@ struct Waiting {
 }
 
 impl Stored {
-    /// A keyring that was read or created at this moment.
+    /// Creates a keyring that was read or created at the moment `read`.
     pub(super) fn new(
         state: KeyringState,
         tag: StorageTag,
@@ -104,7 +104,7 @@ impl Stored {
         self.seen().read.wall
     }
 
-    /// Reads the keyring again where it is not fresh enough to write under.
+    /// Reads the keyring again if it is too old for a write.
     ///
     /// # Errors
     ///
@@ -129,7 +129,7 @@ impl Stored {
         Ok(())
     }
 
-    /// Reads the storage again. All who wait share one read, which begins after each of them asked for it.
+    /// Reads the storage again. Waiting callers share one read that begins after the call of each.
     pub(super) async fn reload(self: &Arc<Self>) -> Result<()> {
         let (answer, answered) = oneshot::channel();
         self.ask_for_read(answer)?;
@@ -139,7 +139,7 @@ impl Stored {
         }
     }
 
-    /// Begins a read that is not waited for, unless one was begun a short while ago.
+    /// Begins a read without waiting for it, unless one began a short while ago.
     fn reload_in_background(self: &Arc<Self>) {
         let clock = &*self.options.sources.clock;
         {
@@ -151,7 +151,7 @@ impl Stored {
             seen.attempted = Some(Moment::now(clock));
         }
         let (answer, _) = oneshot::channel();
-        // Where no thread can be started, the writer that finds the keyring too old says so.
+        // If no thread can be started, a later write that finds the keyring too old reports it.
         let _ = self.ask_for_read(answer);
     }
 
@@ -179,7 +179,7 @@ impl Stored {
                     }
                 }
             };
-            // A storage that panics fails those who wait for it, and no others.
+            // A panic of the storage fails the callers that wait for this read, and no others.
             let reading = AssertUnwindSafe(self.read()).catch_unwind();
             let outcome = reading.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
             for answer in waiting {
@@ -192,8 +192,8 @@ impl Stored {
         self.alter(Alteration::Change(change)).await
     }
 
-    /// Changes what is stored; one change after the other. A change that was begun is finished, whether or not its
-    /// caller still waits; one that was not begun when its caller left is never begun.
+    /// Changes the stored keyring, one change at a time. A change that has begun is finished even if its caller leaves;
+    /// a change whose caller leaves before it begins is never begun.
     pub(super) async fn alter(self: &Arc<Self>, alteration: Alteration) -> Result<KeyringState> {
         let (answer, answered) = oneshot::channel();
         let answer = Mutex::new(Some(answer));
@@ -229,7 +229,7 @@ impl Stored {
                 }
             };
             let answer = next.answer.lock().unwrap_or_else(PoisonError::into_inner).take();
-            // Before the look at the caller: one that leaves between the two is told that the outcome is not known.
+            // Set before the caller is checked: a caller that leaves in between gets "outcome unknown".
             next.begun.store(true, Ordering::Release);
             let Some(answer) = answer.filter(|answer| !answer.is_canceled()) else { continue };
             let changing = AssertUnwindSafe(self.carry_out(&next.alteration)).catch_unwind();
@@ -238,7 +238,7 @@ impl Stored {
         }
     }
 
-    /// Waits for the storage, at most as long as it may take.
+    /// Waits for the storage up to the time limit.
     pub(super) async fn limited<F: Future>(&self, future: F) -> Result<F::Output> {
         self.engine.within(self.options.wait, future).await.map_err(|error| self.too_late(error))
     }
@@ -247,7 +247,8 @@ impl Stored {
         self.unavailable(IoError::new("the storage of the keyring does not answer", error))
     }
 
-    /// What is wrong with the stored keyring is no verdict on an object: it is never given as Inauthentic.
+    /// Turns a fault of the stored keyring into `Unavailable`: it says nothing about an object, so it must not look
+    /// like `Inauthentic`.
     pub(super) fn as_unavailable(&self, error: Error) -> Error {
         match error {
             Error::KeyProvider(error) if error.kind() == KeyProviderErrorKind::Unavailable => error.into(),
@@ -262,7 +263,7 @@ impl Stored {
     }
 }
 
-/// Answers a caller, who may have left. Their waker is their own, and a panic of it is no concern of the others.
+/// Answers a caller, which may have left. A panic of the caller's waker is caught, so that other callers are answered.
 fn send_answer<T>(answer: oneshot::Sender<T>, outcome: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| answer.send(outcome)));
 }

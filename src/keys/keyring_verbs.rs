@@ -1,4 +1,4 @@
-//! The verbs that read or change what is stored of a keyring.
+//! The async operations of [`Keyring`] that read or change the stored keyring.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -25,7 +25,7 @@ use crate::error::{Limit, Result};
 /// [`Misuse::KeyringNotStored`](crate::error::Misuse::KeyringNotStored). A caller that drops the future loses nothing:
 /// a change that was begun is finished, one that was not is never begun.
 impl Keyring {
-    /// Makes a new version that opens but does not wrap yet, and gives its number.
+    /// Creates a version that unwraps but does not wrap yet, and returns its number.
     ///
     /// For keyrings that many nodes share: stage, wait until each node has read the keyring, then
     /// [`activate`](Self::activate).
@@ -46,11 +46,11 @@ impl Keyring {
         self.change(move |state| state.activate(version)).await.map(drop)
     }
 
-    /// Makes a new version the primary, and gives its number. The older versions still open.
+    /// Creates a version, makes it the primary, and returns its number. The older versions still unwrap.
     ///
     /// # Errors
     ///
-    /// As [`stage`](Self::stage).
+    /// The errors of [`stage`](Self::stage).
     pub async fn rotate(&self) -> Result<u32> {
         let rotate = |state: &mut KeyringState, sources: &Sources| {
             state.stage(sources)?;
@@ -59,7 +59,8 @@ impl Keyring {
         self.change_with(rotate).await.map(|state| state.primary)
     }
 
-    /// Makes a version open nothing until it is enabled again: the rehearsal of retiring it.
+    /// Disables a version: it neither wraps nor unwraps until it is enabled again. Do this before
+    /// [`retire`](Self::retire), to see which objects still need the version.
     ///
     /// # Errors
     ///
@@ -68,7 +69,7 @@ impl Keyring {
         self.change(move |state| state.disable(version)).await.map(drop)
     }
 
-    /// Makes a disabled version open again.
+    /// Enables a disabled version: it unwraps again.
     ///
     /// # Errors
     ///
@@ -77,16 +78,16 @@ impl Keyring {
         self.change(move |state| state.enable(version)).await.map(drop)
     }
 
-    /// Destroys a disabled or staged version that wraps nothing any more. Its number is never used again.
+    /// Destroys a disabled or staged version that no longer wraps anything. Its number is never used again.
     ///
-    /// The usage is the proof: a [sweep](crate::rotation) or an inventory gives one, an index of your own another. It
-    /// has to be of a walk that came to its end, and began when the version no longer was the primary.
+    /// The usage is the proof; a [sweep](crate::rotation), an inventory or an index of the service gives one. Its walk
+    /// must be finished, and must have begun after the version was the primary.
     ///
     /// # Security
     ///
-    /// Whatever is still wrapped under it is lost for ever. What no usage can show: nodes that have not read the
-    /// keyring since, and writes that began before. Make another version the primary; wait for both; sweep all versions
-    /// of all objects, and all uploads; disable; wait; retire.
+    /// Every object that is still under the version is lost for ever. No usage counts the writes of nodes that have not
+    /// read the keyring yet, or writes that began before the walk. So make another version the primary; wait for both;
+    /// sweep all versions of all objects, and all uploads; disable; wait; retire.
     ///
     /// # Errors
     ///
@@ -97,8 +98,7 @@ impl Keyring {
         self.change(move |state| state.retire(version, &usage)).await.map(drop)
     }
 
-    /// Destroys a disabled version, or a staged one, whatever is still wrapped under it. Its number is never used
-    /// again.
+    /// Destroys a disabled or staged version without a proof that it wraps nothing. Its number is never used again.
     ///
     /// # Security
     ///
@@ -134,17 +134,17 @@ impl Keyring {
         self.change(raise).await.map(drop)
     }
 
-    /// Reads the stored keyring again, to see what other processes changed. A keyring that no other process changes has
-    /// nothing to read.
+    /// Reads the stored keyring again, for the changes of other processes. Does nothing for a keyring in memory or of
+    /// an embedded KMS.
     ///
-    /// The library reads by itself where an envelope names a version that is not known or disabled, before an upload is
+    /// The library reads it without this call if an envelope names an unknown or disabled version, before an upload is
     /// completed, at the beginning of a sweep, and in the background of writes (see
     /// [`max_age`](crate::KeyringBuilder::max_age)).
     ///
     /// # Errors
     ///
-    /// [`Unexpected::History`](crate::error::Unexpected::History): what is stored does not continue what is in memory.
-    /// The keyring goes on reading with what it had, and refuses to write.
+    /// [`Unexpected::History`](crate::error::Unexpected::History): the stored keyring does not continue the one in
+    /// memory. The keyring in memory still unwraps, and refuses to wrap.
     pub async fn reload(&self) -> Result<()> {
         match self.kept().stored() {
             Ok(stored) => stored.reload().await,
@@ -152,10 +152,10 @@ impl Keyring {
         }
     }
 
-    /// Takes the stored keyring in the place of the one in memory, whatever its history; gives the numbers of the
-    /// versions whose keys are lost with that.
+    /// Replaces the keyring in memory by the stored one, regardless of its history, and returns the numbers of the
+    /// versions whose keys are lost by this.
     ///
-    /// For an operator who has found out which of two histories is the right one. Where the key id is the same,
+    /// For an operator who knows which of two histories is the right one. If the key id is the same,
     /// versions that the stored keyring no longer has stay in memory as [gone](crate::VersionState::Gone).
     ///
     /// # Security
@@ -174,11 +174,11 @@ impl Keyring {
         Ok(std::mem::take(&mut lost))
     }
 
-    /// Replaces the stored keyring by the one in memory, whatever is stored; gives the new generation, above both. A
-    /// stored keyring that continues the one in memory is read first, and loses nothing. The numbers that a fork gave
-    /// to its versions are not given out again.
+    /// Replaces the stored keyring by the one in memory, regardless of its history, and returns the new generation,
+    /// which is above both. A stored keyring that continues the one in memory is read first, and loses nothing. The
+    /// numbers that a fork gave to its versions are not given out again.
     ///
-    /// For an operator who has found out which of two histories is the right one. Versions that are
+    /// For an operator who knows which of two histories is the right one. Versions that are
     /// [gone](crate::VersionState::Gone) from the stored keyring come back as disabled ones. Other processes that have
     /// seen the other history refuse this one, until they are restarted or adopt it.
     ///

@@ -14,14 +14,14 @@ use crate::secret::KeyEncryptionKey;
 /// The most bytes of a wrapped key.
 pub(crate) const MAX_WRAPPED_LEN: usize = 6_144;
 
-/// What a key provider answers in its own time.
+/// The answer of a key provider.
 pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>> + Send + 'static>>;
 
-/// A KMS: makes key-encryption keys and unwraps them again. Two methods; requests and futures are owned, so that a
-/// call can be shared, timed out or abandoned.
+/// A key management service (KMS): generates key-encryption keys and unwraps them. Requests and futures are owned, so
+/// that a caller can share, time out or abandon a call.
 ///
-/// It is asked once for each object that is written or read. It has to work without any async runtime too (under
-/// [`Sse::blocking`](crate::Sse::blocking)); one that needs a reactor brings its own thread.
+/// The library calls it once for each object that is written or read. A provider must work without an async runtime too
+/// (under [`Sse::blocking`](crate::Sse::blocking)); a provider that needs a reactor runs it on its own thread.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -37,7 +37,11 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 ///             Err(KeyProviderError::new(KeyProviderErrorKind::Unavailable, request.key_id()))
 ///         })
 ///     }
-///     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+///     fn unwrap_key(
+///         self: Arc<Self>,
+///         wrapped: WrappedKey,
+///         request: KeyRequest,
+///     ) -> KeyFuture<UnwrappedKey> {
 ///         Box::pin(async move {
 ///             let _ciphertext = wrapped.as_bytes();
 ///             Err(KeyProviderError::new(KeyProviderErrorKind::Unavailable, request.key_id()))
@@ -46,25 +50,25 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// }
 /// ```
 ///
-/// A panic of a provider becomes an error of kind [`Panicked`](KeyProviderErrorKind::Panicked) of the operation that
-/// asked.
+/// If a provider panics, the operation fails with an error of kind [`Panicked`](KeyProviderErrorKind::Panicked).
 ///
 /// # Security
 ///
 /// The provider authorises [`KeyRequest::requester`] after it has resolved the key, and binds the wrapped key to every
-/// pair of [`KeyRequest::context`]: unwrapping with others fails. The library compares the key that answered with the
-/// key that was asked for: always when a key is unwrapped, and when one is generated wherever the request names a key
-/// by its ARN or by an id that the service's [`KmsKeys`](crate::KmsKeys) list. An alias is not compared with anything,
-/// so the provider alone answers for which key it stands.
+/// pair of [`KeyRequest::context`]: unwrapping with other pairs fails. The library compares the answering key with the
+/// requested key at every unwrap, and at a generate if the request names the key by its ARN or by an id in the
+/// service's [`KmsKeys`](crate::KmsKeys). An alias cannot be compared: the provider alone decides which key it names.
 pub trait KeyProvider: Send + Sync + 'static {
-    /// Makes a fresh key-encryption key under the KMS key that the request names, and wraps it.
+    /// Generates a key-encryption key and wraps it under the KMS key of the request.
+    ///
+    /// An empty key id asks for the default key of the provider; a provider without one answers `NotFound`.
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey>;
 
-    /// Unwraps what [`generate_key`](Self::generate_key) wrapped; the request names the resolved key.
+    /// Unwraps a key that [`generate_key`](Self::generate_key) wrapped. The request names the resolved key.
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey>;
 }
 
-/// Which KMS key is to be used, for what, and by whom.
+/// A request to a key provider: the KMS key, the encryption context and the requester.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct KeyRequest {
     key_id: Arc<str>,
@@ -73,22 +77,24 @@ pub struct KeyRequest {
 }
 
 impl KeyRequest {
-    /// A request; the library makes them, and so do tests of a provider.
+    /// Creates a request. The library does this; tests of a provider do it too.
     pub fn new(key_id: &str, context: EncryptionContext, requester: Requester) -> Self {
         Self { key_id: key_id.into(), context: Arc::new(context), requester }
     }
 
-    /// The KMS key: whatever the caller named it to generate a key, its resolved id to unwrap one.
+    /// The KMS key: in a request to generate, the name that the caller gave, which may be empty; in a request to
+    /// unwrap, the resolved id.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The pairs to bind the key to: the caller's and, where the object has a name, `aws:s3:arn`.
+    /// The pairs to bind the key to: the caller's pairs and, if the object has a name, `aws:s3:arn`. The caller's pairs
+    /// have at most 8,192 bytes, the ARN at most 65,535.
     pub fn context(&self) -> &EncryptionContext {
         &self.context
     }
 
-    /// On whose behalf.
+    /// The party on whose behalf the library asks.
     pub fn requester(&self) -> &Requester {
         &self.requester
     }
@@ -104,7 +110,7 @@ impl fmt::Debug for KeyRequest {
     }
 }
 
-/// The KMS key that a provider is asked for, and with which ids the provider may answer.
+/// The requested KMS key, and the rule for the ids that may answer.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestedKey<'a> {
     key_id: &'a str,
@@ -113,12 +119,12 @@ pub(crate) struct RequestedKey<'a> {
 }
 
 impl<'a> RequestedKey<'a> {
-    /// By the name that a caller gave. A key's ARN is answered by that key alone, any other name by any key.
+    /// A key by the caller's name for it: only the same key may answer an ARN, any key may answer another name.
     pub(crate) fn new(key_id: &'a str) -> Self {
         Self { key_id, resolved: is_key_arn(key_id), replicas: false }
     }
 
-    /// By a resolved id, which its key alone answers.
+    /// A key by its resolved id: only the same key may answer.
     pub(crate) fn resolved(key_id: &'a str) -> Self {
         Self::new(key_id).resolved_if(true)
     }
@@ -127,7 +133,7 @@ impl<'a> RequestedKey<'a> {
         Self { resolved: self.resolved || resolved, ..self }
     }
 
-    /// Whether the replicas of a multi-Region key answer for one another.
+    /// Accepts an answer by a replica of a multi-Region key.
     pub(crate) fn with_replicas_if(self, replicas: bool) -> Self {
         Self { replicas, ..self }
     }
@@ -137,7 +143,7 @@ impl<'a> RequestedKey<'a> {
     }
 }
 
-/// A fresh key-encryption key, plain and wrapped.
+/// The answer to [`KeyProvider::generate_key`]: a key-encryption key and its wrapped form.
 #[derive(Debug)]
 pub struct GeneratedKey {
     pub(crate) key_id: String,
@@ -146,8 +152,8 @@ pub struct GeneratedKey {
 }
 
 impl GeneratedKey {
-    /// What a provider generated: the resolved id of the KMS key (an ARN or URI; an alias is refused), the wrapped key
-    /// (1 to 6,144 bytes) and the key itself.
+    /// Creates an answer from the resolved id of the KMS key (an ARN or URI; the library refuses an alias), the wrapped
+    /// key (1 to 6,144 bytes) and the key.
     pub fn new(key_id: impl Into<String>, wrapped: impl Into<Vec<u8>>, kek: KeyEncryptionKey) -> Self {
         Self { key_id: key_id.into(), wrapped: WrappedKey::new(wrapped), kek }
     }
@@ -167,7 +173,7 @@ impl GeneratedKey {
         &self.kek
     }
 
-    /// Gives itself back if its id may answer what was asked, and id and wrapped key can be stored.
+    /// Returns the answer if its id may answer the request and its id and wrapped key can be stored.
     pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<Self, KeyProviderError> {
         if is_alias(&self.key_id) {
             return Err(KeyProviderError::new(KeyProviderErrorKind::Unresolved, asked.key_id));
@@ -182,17 +188,17 @@ impl GeneratedKey {
     }
 }
 
-/// A key-encryption key as its provider wrapped it; bytes that mean something to the provider alone.
+/// A wrapped key-encryption key: bytes whose meaning only its provider knows.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct WrappedKey(Arc<[u8]>);
 
 impl WrappedKey {
-    /// The bytes as the provider gave them.
+    /// Creates a wrapped key from the bytes of its provider.
     pub fn new(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into().into())
     }
 
-    /// The bytes as the provider gave them.
+    /// The bytes of the provider.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -204,7 +210,7 @@ impl fmt::Debug for WrappedKey {
     }
 }
 
-/// A key-encryption key that was unwrapped, and the KMS key that did it.
+/// The answer to [`KeyProvider::unwrap_key`]: a key-encryption key and the id of the KMS key that unwrapped it.
 #[derive(Debug)]
 pub struct UnwrappedKey {
     pub(crate) key_id: String,
@@ -212,9 +218,9 @@ pub struct UnwrappedKey {
 }
 
 impl UnwrappedKey {
-    /// What a provider unwrapped: the id of the KMS key that answered, and the key.
+    /// Creates an answer from the id of the KMS key that unwrapped, and the key.
     ///
-    /// Where the backend does not say which key it used, have the backend enforce the one of the request, and give the
+    /// If the backend does not report which key it used, let the backend enforce the key of the request, and give the
     /// request's id.
     pub fn new(key_id: impl Into<String>, kek: KeyEncryptionKey) -> Self {
         Self { key_id: key_id.into(), kek }
@@ -230,7 +236,7 @@ impl UnwrappedKey {
         &self.kek
     }
 
-    /// Gives the key if the KMS key that answered may answer what was asked.
+    /// Returns the key if the answering KMS key may answer the request.
     pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<KeyEncryptionKey, KeyProviderError> {
         if !asked.allows(&self.key_id) {
             return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked.key_id));

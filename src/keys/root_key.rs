@@ -1,4 +1,4 @@
-//! The root key, which seals keyrings.
+//! [`RootKey`]: the key that seals keyrings and key stores.
 
 use std::env;
 use std::ffi::OsStr;
@@ -21,10 +21,10 @@ use crate::secret::{KEY_LEN, Secret};
 
 const ALL_ZERO: Said = Said("its 32 bytes are all zero");
 
-/// What a keyring is sealed under: 32 random bytes, or a passphrase.
+/// The key that seals a keyring or a key store: 32 random bytes, or a passphrase.
 ///
-/// Keep it apart from the keyring file and from its backups. Cheap to clone: all clones share one copy, which is
-/// wiped with the last of them.
+/// Store it apart from the keyring file and from its backups. `RootKey` is a cheap handle: clones share one copy, which
+/// is wiped with the last clone.
 #[derive(Clone)]
 pub struct RootKey(Arc<RootKeyKind>);
 
@@ -35,12 +35,12 @@ pub(super) enum RootKeyKind {
 
 pub(super) struct Passphrase {
     pub(super) bytes: Zeroizing<Vec<u8>>,
-    /// The dearest cost that a file may ask for.
+    /// The highest cost that a file may require.
     pub(super) accepts: Argon2Cost,
 }
 
 impl RootKey {
-    /// Takes 32 random bytes and wipes the array they came from.
+    /// Takes 32 random bytes and wipes the array.
     ///
     /// # Errors
     ///
@@ -49,7 +49,7 @@ impl RootKey {
         Secret::from_bytes(bytes, || Misuse::AllZeroKey.into()).map(Self::from_secret)
     }
 
-    /// Takes a passphrase, its bytes as they are; Argon2id makes the key, at each seal and each open.
+    /// Takes a passphrase as its bytes are. Argon2id derives the key at each seal and each open.
     ///
     /// Needs the cargo feature `passphrase`: without it, sealing and opening are
     /// [`Error::NotCompiled`](crate::Error::NotCompiled).
@@ -60,8 +60,8 @@ impl RootKey {
     ///
     /// # Security
     ///
-    /// A file names its own Argon2id cost, and opening the file costs that much before anything of it is authenticated.
-    /// The default bound is [`Argon2Cost::ACCEPTED`]; [`accepting`](Self::accepting) moves it.
+    /// A file names its own Argon2id cost, and opening the file costs that much before the file is authenticated. The
+    /// default limit is [`Argon2Cost::ACCEPTED`]; [`accepting`](Self::accepting) changes it.
     pub fn from_passphrase(passphrase: impl Into<String>) -> Result<Self> {
         let bytes = Zeroizing::new(passphrase.into().into_bytes());
         if bytes.is_empty() {
@@ -70,10 +70,10 @@ impl RootKey {
         Ok(Self(Arc::new(RootKeyKind::Passphrase(Passphrase { bytes, accepts: Argon2Cost::ACCEPTED }))))
     }
 
-    /// The same passphrase, which opens files of up to this Argon2id cost; a dearer file is
+    /// Sets the highest Argon2id cost of files that the passphrase opens. A file with a higher cost is
     /// [`SealedFileError::Unsupported`](crate::error::SealedFileError::Unsupported) before any work is done.
     ///
-    /// A root key that is no passphrase has no cost, and stays what it is.
+    /// Without effect for a root key of 32 bytes.
     #[must_use]
     pub fn accepting(self, cost: Argon2Cost) -> Self {
         match &*self.0 {
@@ -84,16 +84,18 @@ impl RootKey {
         }
     }
 
-    /// A fresh key from the operating system's randomness.
+    /// Draws a fresh key from the operating system's random generator. For another generator draw 32 bytes and call
+    /// [`from_bytes`](Self::from_bytes).
     ///
     /// # Errors
     ///
-    /// [`Error::Random`](crate::Error::Random): the operating system gave none.
+    /// [`Error::Random`](crate::Error::Random): the operating system's generator failed.
     pub fn generate() -> Result<Self> {
         Ok(Self::from_secret(Generator::default().secret()?))
     }
 
-    /// A fresh key in a new file of 32 bytes that its owner alone may read (mode 0600 where there are modes).
+    /// Draws a fresh key from the operating system's random generator and writes it into a new file of 32 bytes, with
+    /// mode 0600 on Unix.
     ///
     /// # Errors
     ///
@@ -104,7 +106,7 @@ impl RootKey {
         Ok(Self::from_secret(secret))
     }
 
-    /// The key of a file that [`create_file`](Self::create_file) made.
+    /// Reads the key from a file that [`create_file`](Self::create_file) wrote.
     ///
     /// # Errors
     ///
@@ -113,8 +115,8 @@ impl RootKey {
     ///
     /// # Security
     ///
-    /// Opens the file whatever its mode: an operator who mounts secrets into a container often cannot choose it. Make
-    /// sure that no other user can read it.
+    /// The mode of the file is not checked, because an operator who mounts secrets into a container often cannot choose
+    /// it. Make sure that no other user can read the file.
     pub fn open_file(path: impl AsRef<Path>) -> Result<Self> {
         let doing = "the root key file cannot be read";
         let file = File::open(path).map_err(|e| IoError::new(doing, e))?;
@@ -127,61 +129,60 @@ impl RootKey {
         Ok(Self::from_secret(Secret::from_bytes(key, || invalid(ALL_ZERO))?))
     }
 
-    /// The key of a file that [`create_file`](Self::create_file) made or, where there is no file, a fresh key in a new
-    /// one.
+    /// Reads the key from a file, or creates the file with a fresh key if it does not exist.
     ///
-    /// Processes that start at the same moment get the same key: the new file takes its name whole, by a hard link, and
-    /// never the name of a file that is there. A crash leaves no file of that name or a whole one. It may leave a
-    /// `NAME.*.tmp` of mode 0600 too, which is either a second link to the root key file, or a key that seals nothing.
-    /// The next call removes a second link, where the system tells links (Unix) and lets this process write the
-    /// directory.
+    /// Processes that start at the same time get the same key: a complete temporary file is hard-linked to its name,
+    /// and an existing file is never replaced. A crash leaves no file or a complete one. It may also leave a
+    /// `NAME.*.tmp` of mode 0600, which is a second link to the root key file or a key that seals nothing. On Unix the
+    /// next call removes a second link if it may write the directory.
     ///
     /// # Errors
     ///
-    /// As [`open_file`](Self::open_file), a missing file aside; and the new file cannot be written, or its file system
-    /// has no hard links. [`Misuse::Path`]: the path names no file.
+    /// The errors of [`open_file`](Self::open_file) except for a missing file. [`Error::Io`](crate::Error::Io): the new
+    /// file cannot be written, or its file system has no hard links. [`Misuse::Path`]: the path has no file name.
     ///
     /// # Security
     ///
-    /// A key that is made anew where the old one was lost opens nothing, and hides the loss until something has to be
-    /// opened. Use this only where what is under the root key is opened at the same start and by a call that never
-    /// makes a new one in the place of an old one: [`Keyring::open`](crate::Keyring::open) then gives
-    /// `WrongRootKey`, and [`Keyring::create`](crate::Keyring::create) refuses to replace a file.
+    /// If the old key was lost, the new key opens nothing, and the loss shows only when a file under the root key is
+    /// opened. Use this only if the same start opens that file by a call that never creates a new one:
+    /// [`Keyring::open`](crate::Keyring::open) then gives `WrongRootKey`, and
+    /// [`Keyring::create`](crate::Keyring::create) refuses to replace a file.
     pub fn open_or_create_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match Self::open_file(path) {
             Err(Error::Io(error)) if error.kind() == ErrorKind::NotFound => {}
             opened => {
-                // The key is right either way: where the directory cannot be written the key opens all the same.
+                // The key is right even if the directory cannot be written.
                 let _ = remove_second_links(path);
                 return opened;
             }
         }
         let secret = Generator::default().secret()?;
         match link_new(path, secret.expose()) {
-            // Another process was faster: its key is the key.
+            // Another process was faster: use its key.
             Err(Error::Io(error)) if error.kind() == ErrorKind::AlreadyExists => Self::open_file(path),
             linked => linked.map(|()| Self::from_secret(secret)),
         }
     }
 
-    /// The key in an environment variable: 32 bytes in base64, padded (44 characters), white space around it allowed.
+    /// Reads the key from an environment variable: 32 bytes in padded base64 (44 characters); surrounding white space
+    /// is allowed.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the variable is not set (kind `NotFound`), or its value is anything else or all
-    /// zero (kind `InvalidData`). No error shows any of the value.
+    /// [`Error::Io`](crate::Error::Io): the variable is not set (kind `NotFound`), or its value is not such a key or
+    /// is all zero (kind `InvalidData`). No error shows a part of the value.
     ///
     /// # Security
     ///
-    /// The copies made here are wiped; the variable itself stays. It is inherited by every process that this one
-    /// starts, every user who may inspect the process can read it, and it tends to be printed when something fails. A
-    /// file that the service alone may read is safer.
+    /// The copies made here are wiped, but the variable stays. Every child process inherits it, every user who may
+    /// inspect the process can read it, and crash reports often print it. A file that only the service may read is
+    /// safer.
     pub fn from_env(name: impl AsRef<OsStr>) -> Result<Self> {
         let value = env::var_os(name).ok_or_else(|| {
             IoError::new("the root key's environment variable is not set", ErrorKind::NotFound.into())
         })?;
-        // What is not Unicode is wiped too, and is no base64.
+        // A value that is not Unicode is not base64; it is wiped too.
         let value = Zeroizing::new(value.into_encoded_bytes());
         let doing = "the root key's environment variable holds no key";
         let invalid = |said| IoError::new(doing, io::Error::new(ErrorKind::InvalidData, said));
@@ -207,9 +208,9 @@ impl fmt::Debug for RootKey {
     }
 }
 
-/// Removes the `NAME.*.tmp` files that are links to the root key file, which a crash left between link and removal.
+/// Removes `NAME.*.tmp` files that are links to the root key file; a crash between link and removal leaves one.
 ///
-/// One that is no such link stays: another process may be about to link it.
+/// Other `NAME.*.tmp` files stay, because another process may be about to link them.
 #[cfg(unix)]
 fn remove_second_links(path: &Path) -> io::Result<()> {
     use std::os::unix::fs::MetadataExt;
@@ -240,8 +241,8 @@ fn remove_second_links(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// As [`write_new`], but a process that finds the file finds all of it: it is written under a name of its own and then
-/// linked, which fails where there is a file.
+/// Writes a new file in one step for other processes: under a temporary name, which is then linked. Fails if the file
+/// exists.
 fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().ok_or(Misuse::Path)?.to_owned();
     let own = u64::from_be_bytes(Generator::default().bytes()?);
@@ -249,7 +250,7 @@ fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_file_name(name);
     write_unnamed(&temporary, bytes).map_err(|error| IoError::new("a new key file cannot be written", error))?;
     let linked = fs::hard_link(&temporary, path);
-    // Left behind it is a second link to the live root key: the next start removes it.
+    // If this fails, the temporary file is a second link to the root key; the next start removes it.
     let _ = fs::remove_file(&temporary);
     let linked = linked.and_then(|()| sync_directory_of(path));
     linked.map_err(|error| IoError::new("a new key file cannot be linked to its name", error).into())

@@ -1,4 +1,4 @@
-//! The sealed file: a payload under a root key. What it holds is its caller's.
+//! `seal` and `open` of sealed files: a payload under a root key.
 
 use bytes::BufMut;
 use zeroize::Zeroizing;
@@ -19,7 +19,7 @@ const KDF_ARGON2ID: u8 = 1;
 /// How much longer a sealed file is than its payload, at most: header with the cost of a passphrase, commitment, tag.
 pub(super) const MAX_OVERHEAD: u64 = (MAGIC.len() + 3 + 12 + SALT_LEN + COMMITMENT_LEN + TAG_LEN) as u64;
 
-/// What a sealed file holds.
+/// The kind of the content of a sealed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum SealedFileKind {

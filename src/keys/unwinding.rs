@@ -1,4 +1,4 @@
-//! Panics of a key provider, as errors.
+//! [`PanicCatching`]: turns panics of a key provider into errors.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,7 +9,7 @@ use futures_util::FutureExt;
 use super::provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 use crate::error::{KeyProviderError, KeyProviderErrorKind};
 
-/// A key provider whose panics are errors of kind `Panicked`, so that the operation fails and is on record.
+/// A key provider whose panics become errors of kind `Panicked`, so that the operation fails and is recorded.
 pub(crate) struct PanicCatching(pub(crate) Arc<dyn KeyProvider>);
 
 impl KeyProvider for PanicCatching {
@@ -24,7 +24,7 @@ impl KeyProvider for PanicCatching {
     }
 }
 
-/// Catches a panic of the call, and of the future that it gives.
+/// Catches a panic of the call and of its future.
 fn caught<T: Send + 'static>(key_id: String, call: impl FnOnce() -> KeyFuture<T>) -> KeyFuture<T> {
     let panicked = move |_: Box<dyn Any + Send>| Err(KeyProviderError::new(KeyProviderErrorKind::Panicked, &key_id));
     match catch_unwind(AssertUnwindSafe(call)) {

@@ -1,4 +1,4 @@
-//! What is still wrapped under which version: the proof that retiring one loses nothing.
+//! [`KeyUsage`]: counts of what each version of a keyring wraps, the proof for retiring a version.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::keyring::Keyring;
 use super::keyring_state::{KeyringState, VersionState};
 use crate::error::{KeyringError, Result};
 
-/// How many objects and uploads are wrapped under each version of one keyring, as a walk over the whole store counted.
+/// Counts of the objects and uploads under each version of one keyring, from a walk over the whole store.
 ///
-/// A [sweep](crate::rotation::Sweep) and an [inventory](crate::rotation::Inventory) count one as they go. A service
-/// that has an index of its envelopes counts its own:
+/// A [sweep](crate::rotation::Sweep) and an [inventory](crate::rotation::Inventory) count it. A service with an index
+/// of its envelopes counts its own:
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -17,48 +17,49 @@ use crate::error::{KeyringError, Result};
 /// let keyring = Keyring::generate()?.with_changes_lost_on_exit();
 /// let old = keyring.primary();
 /// keyring.blocking().rotate()?;
-/// let mut usage = KeyUsage::begin(&keyring); // before the first entry is read, and after the version is out of use
+/// // Begin when the version wraps nothing any more, before the first entry is read.
+/// let mut usage = KeyUsage::begin(&keyring);
 /// usage.add(2, 120_000, 3);
-/// usage.finish();                            // every object, every version of it and every upload was added
+/// usage.finish(); // after every object, object version and upload was added
 /// keyring.blocking().disable(old)?;
 /// keyring.blocking().retire(old, &usage)?;
 /// # Ok(()) }
 /// ```
 ///
-/// Versions that the keyring did not have when the walk began are not counted: no usage from before retires one.
+/// A version that was created after the walk began is not counted, so the usage cannot retire it.
 ///
 /// # Security
 ///
-/// After a keyring was restored from a backup or rebuilt from its versions, throw away every usage, report and cursor
-/// from before: what they say of its versions is another history, and not always told apart.
+/// After a keyring was restored from a backup or rebuilt from its versions, discard every earlier usage, report and
+/// cursor: they describe another history, and the library cannot always tell the two histories apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUsage {
     pub(crate) key_id: String,
-    /// Of the keyring, when the walk began.
+    /// The generation of the keyring when the walk began.
     pub(crate) generation: u64,
     pub(crate) primary: u32,
-    /// The versions there were then.
+    /// The versions of the keyring when the walk began.
     pub(crate) versions: BTreeMap<u32, VersionUsage>,
     pub(crate) unclear: u64,
     pub(crate) finished: bool,
 }
 
-/// What was counted under a version.
+/// The counts of one version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct VersionUsage {
-    /// When the walk began.
+    /// The state of the version when the walk began.
     pub(crate) state: VersionState,
     pub(crate) objects: u64,
     pub(crate) uploads: u64,
 }
 
 impl KeyUsage {
-    /// The usage of a walk that begins now, with nothing counted.
+    /// Creates the empty usage of a walk that begins now.
     pub fn begin(keyring: &Keyring) -> Self {
         let state = keyring.state();
         let unused = |state: VersionState| VersionUsage { state, objects: 0, uploads: 0 };
         Self {
-            key_id: state.key_id.clone(),
+            key_id: state.key_id.to_string(),
             generation: state.generation,
             primary: state.primary,
             versions: state.versions.iter().map(|(number, version)| (*number, unused(version.state))).collect(),
@@ -67,7 +68,7 @@ impl KeyUsage {
         }
     }
 
-    /// Counts so many objects and multipart uploads more under a version.
+    /// Adds objects and multipart uploads to the counts of a version.
     pub fn add(&mut self, version: u32, objects: u64, uploads: u64) {
         if let Some(usage) = self.versions.get_mut(&version) {
             usage.objects = usage.objects.saturating_add(objects);
@@ -75,12 +76,12 @@ impl KeyUsage {
         }
     }
 
-    /// Counts so many more entries of which it is not known what they are wrapped under, such as damaged envelopes.
+    /// Adds entries whose version is not known, such as damaged envelopes.
     pub fn add_unclear(&mut self, entries: u64) {
         self.unclear = self.unclear.saturating_add(entries);
     }
 
-    /// Says that the walk has come to its end: everything that there was when it began has been counted.
+    /// Marks the walk as finished: every entry that existed when it began was counted.
     pub fn finish(&mut self) {
         self.finished = true;
     }
@@ -95,26 +96,27 @@ impl KeyUsage {
         self.primary
     }
 
-    /// Whether the walk came to its end.
+    /// Whether the walk is finished.
     pub fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// Every version there was when the walk began, in ascending order, with the objects and uploads counted under it.
+    /// The versions of the keyring when the walk began, in ascending order, each with its counts of objects and
+    /// uploads.
     pub fn versions(&self) -> impl Iterator<Item = (u32, u64, u64)> + '_ {
         self.versions.iter().map(|(number, usage)| (*number, usage.objects, usage.uploads))
     }
 
-    /// How many entries there were of which it is not known what they are wrapped under.
+    /// The number of entries whose version is not known.
     pub fn unclear(&self) -> u64 {
         self.unclear
     }
 
-    /// Whether it proves that nothing is under a version of a keyring that is now like this.
+    /// Checks that the usage proves that a version of this keyring wraps nothing.
     ///
     /// # Errors
     ///
-    /// Why it does not.
+    /// The reason why it does not prove it.
     pub(super) fn check_unused(&self, now: &KeyringState, version: u32) -> Result<(), KeyringError> {
         if let Some(VersionUsage { objects, uploads, .. }) = self.versions.get(&version).copied()
             && (objects, uploads) != (0, 0)
@@ -133,7 +135,7 @@ impl KeyUsage {
         Ok(())
     }
 
-    /// Whether a version that is disabled now can have been the primary since the walk began.
+    /// Whether a version that is disabled now may have been the primary since the walk began.
     ///
     /// A keyring does not remember its former primaries, but it counts its changes, and each change is one of one
     /// version. To become the primary and then be disabled takes two changes of that version. So it was not the primary
@@ -157,7 +159,7 @@ impl KeyUsage {
     }
 }
 
-/// The least number of changes that lead from one state of a version to another; `None` is not there.
+/// The least number of changes from one state of a version to another; `None` is a version that does not exist.
 fn least_changes(before: Option<VersionState>, now: Option<VersionState>) -> u64 {
     use VersionState::{Disabled, Enabled, Staged};
 

@@ -1,4 +1,4 @@
-//! How a key-encryption key is recognised, and how it wraps a data key.
+//! [`Wrapping`]: wraps and unwraps a data key, and makes the verifier of a key-encryption key.
 
 use crate::crypto::{Crypto, OneShot, Prk, TAG_LEN, constant_time_eq, label};
 use crate::error::{Error, Result};
@@ -19,14 +19,14 @@ impl Wrapping {
         Self { prk: Prk::extract(crypto, wrap_salt, kek) }
     }
 
-    /// What tells the right key from another one, and commits to it; `kind` is version, mode and suite.
+    /// The verifier: it identifies the key and commits to it. `kind` is version, mode and suite.
     pub(crate) fn verifier(&self, kind: [u8; 3]) -> [u8; VERIFIER_LEN] {
         let mut verifier = [0; VERIFIER_LEN];
         self.prk.expand(label::VERIFIER, &[&kind], &mut verifier);
         verifier
     }
 
-    /// Whether this is the key that the verifier was made with; compared whole and in constant time.
+    /// Whether this key made the verifier; the comparison takes constant time.
     pub(crate) fn verify(&self, kind: [u8; 3], verifier: &[u8; VERIFIER_LEN]) -> bool {
         constant_time_eq(&self.verifier(kind), verifier)
     }

@@ -1,4 +1,4 @@
-//! A root key that a key provider unwraps at each start.
+//! [`RootKey::create_wrapped`] and [`RootKey::open_wrapped`]: a root key that a key provider unwraps at each start.
 //!
 //! ```text
 //! atrest-root-key 1
@@ -40,9 +40,10 @@ impl RootKey {
     /// use atrest::{Requester, RootKey};
     /// let requester = Requester::new("storage-service");
     /// // Once.
-    /// RootKey::create_wrapped("keys/root.wrapped", hsm.clone(), "alias/storage-root", &requester).await?;
+    /// let path = "keys/root.wrapped";
+    /// RootKey::create_wrapped(path, hsm.clone(), "alias/storage-root", &requester).await?;
     /// // At every start, with the id that the alias stands for; it is the second line of the file.
-    /// let key_id = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    /// let key_id = "arn:aws:kms:eu-central-1:111122223333:key/1234abcd-12ab-34cd";
     /// let root_key = RootKey::open_wrapped("keys/root.wrapped", hsm, key_id, &requester).await?;
     /// # Ok(()) }
     /// ```
@@ -74,7 +75,7 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// As [`create_wrapped`](Self::create_wrapped).
+    /// The errors of [`create_wrapped`](Self::create_wrapped).
     pub fn create_wrapped_blocking(
         path: impl AsRef<Path>,
         provider: Arc<dyn KeyProvider>,
@@ -115,7 +116,7 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// As [`open_wrapped`](Self::open_wrapped).
+    /// The errors of [`open_wrapped`](Self::open_wrapped).
     pub fn open_wrapped_blocking(
         path: impl AsRef<Path>,
         provider: Arc<dyn KeyProvider>,

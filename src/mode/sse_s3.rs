@@ -14,6 +14,6 @@ pub struct SseS3;
 
 /// The primary of the keyring: for SSE-S3, and for the outer layer of DSSE-KMS.
 pub(super) async fn primary(keyring: &Keyring) -> Result<LayerKey<'static>> {
-    let (key_id, version, key) = keyring.wrapping_key().await?;
-    Ok(LayerKey { kek: Kek::Master(key), key: KeyRef::Keyring { id: key_id.into(), version } })
+    let (id, version, key) = keyring.wrapping_key().await?;
+    Ok(LayerKey { kek: Kek::Master(key), key: KeyRef::Keyring { id, version } })
 }

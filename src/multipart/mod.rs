@@ -13,19 +13,23 @@
 //! let object = ObjectName::new("photos", "2026/cat.tiff")?;
 //! let upload = sse.begin_multipart(&object, b"upload-7", SseS3)?;
 //! let envelope = upload.envelope().clone(); // store the envelope with the upload
-//! let expected = Expected::exactly(upload.envelope()); // keep this where a writer of the store cannot write
+//! // Keep this where a writer of the store cannot write.
+//! let expected = Expected::exactly(upload.envelope());
 //!
 //! // On any node, in any order, any number of times:
-//! let upload = sse.resume_multipart(&object, b"upload-7", &envelope, &expected, Unlock::Server)?;
+//! let (id, unlock) = (b"upload-7", Unlock::Server);
+//! let upload = sse.resume_multipart(&object, id, &envelope, &expected, unlock)?;
 //! let number = PartNumber::new(1)?;
-//! let (stored, receipt) = upload.encrypt_part(number, b"meow", b"the ETag that was answered")?;
+//! let label = b"the ETag that was answered";
+//! let (stored, receipt) = upload.encrypt_part(number, b"meow", label)?;
 //!
 //! // To complete: what the client lists, and what the store has.
 //! let part = CompletedPart::new(number, b"the ETag that was answered", &receipt, &stored);
 //! let completed = sse.complete_multipart(&upload, Unlock::Server, [part])?;
 //! // Store completed.envelope and completed.manifest with the parts, all in one commit.
 //!
-//! let decryptor = sse.decryptor(&object, &completed.envelope, Unlock::Server)?.with_manifest(&completed.manifest)?;
+//! let decryptor = sse.decryptor(&object, &completed.envelope, Unlock::Server)?;
+//! let decryptor = decryptor.with_manifest(&completed.manifest)?;
 //! # let mut plain = bytes::BytesMut::new();
 //! # let mut reader = decryptor.sequential();
 //! # reader.push(&stored, &mut plain)?;

@@ -31,7 +31,8 @@ use crate::sse::Sse;
 /// # let sse = Sse::builder().keyring(Keyring::generate()?).build()?;
 /// let name = ObjectName::new("photos", "2026/cat 1.jpg")?;
 /// let stored = sse.blocking().encrypt(&name, SseS3, b"meow")?;
-/// let entry = Entry::object(name, stored.envelope.encode()).with_stored_len(stored.ciphertext.len() as u64);
+/// let entry = Entry::object(name, stored.envelope.encode());
+/// let entry = entry.with_stored_len(stored.ciphertext.len() as u64);
 ///
 /// let mut csv = String::from(InventoryRow::CSV_HEADER);
 /// let totals = Inventory::new(&sse).blocking().run([Ok(entry)], |row| {

@@ -17,7 +17,12 @@
 //! struct Store(Mutex<BTreeMap<Vec<u8>, Vec<u8>>>);
 //!
 //! impl EnvelopeStore for Store {
-//!     fn replace<'a>(&'a self, entry: &'a Entry, old: &'a [u8], new: &'a [u8]) -> StoreFuture<'a, bool> {
+//!     fn replace<'a>(
+//!         &'a self,
+//!         entry: &'a Entry,
+//!         old: &'a [u8],
+//!         new: &'a [u8],
+//!     ) -> StoreFuture<'a, bool> {
 //!         Box::pin(async move {
 //!             let mut store = self.0.lock().unwrap();
 //!             match store.get_mut(entry.name().key()) {
@@ -39,7 +44,8 @@
 //! let sse = Sse::builder().keyring(keyring.clone()).build()?;
 //! let store = Store::default();
 //! for key in ["2026/cat.jpg", "2026/dog.jpg"] {
-//!     let encrypted = sse.blocking().encrypt(&ObjectName::new("photos", key)?, SseS3, b"meow")?;
+//!     let object = ObjectName::new("photos", key)?;
+//!     let encrypted = sse.blocking().encrypt(&object, SseS3, b"meow")?;
 //!     store.0.lock().unwrap().insert(key.into(), encrypted.envelope.encode());
 //! }
 //!

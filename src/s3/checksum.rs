@@ -152,7 +152,8 @@ impl fmt::Display for ChecksumAlgorithm {
 /// # let object = atrest::ObjectName::unbound();
 /// let (envelope, encryptor) = sse.blocking().encryptor(&object, atrest::SseS3)?;
 /// // The client sent `x-amz-checksum-crc32c: yZRlqg==`, and the service computed the same.
-/// let checksum = Checksum::from_base64(ChecksumAlgorithm::Crc32c, "yZRlqg==").ok_or("the header is invalid")?;
+/// let checksum = Checksum::from_base64(ChecksumAlgorithm::Crc32c, "yZRlqg==");
+/// let checksum = checksum.ok_or("the header is invalid")?;
 /// let sealed = checksum.seal(&encryptor.values())?; // store this beside the object
 ///
 /// let decryptor = sse.blocking().decryptor(&object, &envelope, atrest::Unlock::Server)?;

@@ -3,11 +3,16 @@
 //! which error.
 //!
 //! ```text
-//!   http::HeaderMap, query ──> EncryptionHeaders ──┐
-//!   signature, transport   ──> Caller ─────────────┤
-//!   PutBucketEncryption    ──> BucketDefault ──────┼──> S3Request ─┐
-//!   PutBucketPolicy        ──> PolicySource ───────┘               ├──> S3Rules::decide_.. ──> ..Decision ──> Sse, headers
-//!   record and envelope    ──> Stored ─────────────────────────────┘                      └──> S3Error ──> status, XML
+//! http::HeaderMap, query ──> EncryptionHeaders ─┐
+//! signature, transport   ──> Caller ────────────┤
+//! PutBucketEncryption    ──> BucketDefault ─────┼─> S3Request ─┐
+//! PutBucketPolicy        ──> PolicySource ──────┘              ├─> S3Rules::decide_..
+//! record and envelope    ──> Stored ───────────────────────────┘    │
+//!                                                ..Decision <───────┤
+//!                                                S3Error    <───────┘
+//!
+//! ..Decision ──> Sse, response headers
+//! S3Error    ──> status, XML
 //! ```
 //!
 //! Nothing here does I/O or asks for a key. The tests compare every answer with what was recorded of the real

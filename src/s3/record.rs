@@ -38,13 +38,19 @@ const KNOWN: u8 = (1 << 7) - 1;
 /// Integers are big-endian, `LP(x) = u16(len x) || x`, and there is one encoding of every record:
 ///
 /// ```text
-/// version(1) = 1 || mode(1): 0 unencrypted, 1 SSE-S3, 2 SSE-KMS, 3 DSSE-KMS, 4 SSE-C || flags(1)
+/// version(1) = 1 || mode(1) || flags(1)
 ///   || LP(KMS key, as it was resolved)                       modes 2 and 3
 ///   || LP(x-amz-server-side-encryption)                      flag 4
 ///   || LP(x-amz-server-side-encryption-aws-kms-key-id)       flag 5
 ///   || LP(x-amz-server-side-encryption-customer-algorithm)   flag 6
-/// flags: bit 0 a bucket key was asked for; bit 1 one is used (mode 2 only); bit 2 the upload was begun with a checksum
-///   algorithm; bit 3 it is of an upload; bits 4 to 6 the request that began the upload had these headers; bit 7 zero
+///
+/// mode:  0 unencrypted, 1 SSE-S3, 2 SSE-KMS, 3 DSSE-KMS, 4 SSE-C
+/// flags: bit 0       a bucket key was requested
+///        bit 1       a bucket key is used (mode 2 only)
+///        bit 2       the upload began with a checksum algorithm
+///        bit 3       the record is of an upload
+///        bits 4 to 6 the request that began the upload had these headers
+///        bit 7       zero
 /// ```
 ///
 /// Bits 2 and 4 to 6 are of uploads alone. A text has at most 2,048 bytes and no control character, and that of the

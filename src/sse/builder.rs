@@ -15,6 +15,7 @@ use crate::keys::{KeyProvider, Keyring};
 use crate::mode::KmsKeys;
 use crate::object::Requester;
 use crate::trail::AuditTrail;
+use crate::workers::Workers;
 
 /// The configuration that all handles of one `Sse` share.
 pub(super) struct SseConfig {
@@ -25,6 +26,7 @@ pub(super) struct SseConfig {
     pub(super) backend: Backend,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) generator: Generator,
+    pub(super) workers: Option<Arc<dyn Workers>>,
     pub(super) envelope_len: Option<usize>,
     pub(super) completion_records: bool,
 }
@@ -65,6 +67,7 @@ pub struct SseBuilder {
     backend: Option<Backend>,
     clock: Option<Arc<dyn Clock>>,
     generator: Generator,
+    workers: Option<Arc<dyn Workers>>,
     envelope_len: Option<usize>,
     completion_records: bool,
 }
@@ -136,6 +139,20 @@ impl SseBuilder {
         Self { generator: Generator::new(factory), ..self }
     }
 
+    /// Sets the threads among which a large call divides its chunks. The default is the caller's thread alone.
+    ///
+    /// One-shot calls, large updates, ranges and parts use them, in one layer and in two, for batches of
+    /// [`Workers::min_len`] bytes and more. They give the same bytes as one thread.
+    ///
+    /// # Performance
+    ///
+    /// The calling thread waits for the batch. An encryptor or reader of DSSE-KMS holds up to 16 MiB between its layers
+    /// once it is handed that much at once.
+    #[must_use]
+    pub fn workers(self, workers: Arc<dyn Workers>) -> Self {
+        Self { workers: Some(workers), ..self }
+    }
+
     /// Pads every envelope to exactly this many bytes, so that a listing can compute the length of a body from the
     /// stored length alone. 1,024 is enough for most services.
     #[must_use]
@@ -171,6 +188,7 @@ impl SseBuilder {
             backend,
             clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
             generator: self.generator,
+            workers: self.workers,
             envelope_len: self.envelope_len,
             completion_records: self.completion_records,
         };

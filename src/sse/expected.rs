@@ -9,7 +9,8 @@ use crate::mode::KmsKeys;
 ///
 /// ```
 /// use atrest::{Expected, KmsKeys, ModeId};
-/// let this_object = Expected::new().with_modes([ModeId::SseKms]).with_kms_keys(KmsKeys::only(["arn:aws:kms:…:key/1"]));
+/// let kms_keys = KmsKeys::only(["arn:aws:kms:…:key/1"]);
+/// let this_object = Expected::new().with_modes([ModeId::SseKms]).with_kms_keys(kms_keys);
 /// ```
 ///
 /// Spec: manual, format, "What the reader demands".

@@ -1,7 +1,5 @@
 //! The calls of `Sse` that begin, resume and complete a multipart upload.
 
-use zeroize::Zeroizing;
-
 use super::audited::PendingEvent;
 use super::object::UPLOAD_DRAW;
 use super::wrapping::NewEnvelope;
@@ -11,6 +9,7 @@ use crate::error::Result;
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::multipart::{CheckedParts, CompletedPart, CompletedUpload, Upload};
 use crate::object::ObjectName;
+use crate::secret::Wiped;
 use crate::stream::Decryptor;
 use crate::stream::manifest::seal_manifest;
 use crate::stream::message::MessageHeader;
@@ -42,7 +41,7 @@ impl Sse {
         let keys = self.key_sources(target).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
-        let mut drawn = Zeroizing::new([0; 2 * UPLOAD_DRAW]);
+        let mut drawn = Wiped::<{ 2 * UPLOAD_DRAW }>::zeros();
         let drawn = self.draw(&mut drawn[..], cryptos, UPLOAD_DRAW)?;
         let new = |content: Content| NewEnvelope {
             target,

@@ -3,8 +3,6 @@
 
 use std::fmt;
 
-use zeroize::Zeroizing;
-
 use super::Sse;
 use super::wrapping::NewEnvelope;
 use crate::crypto::random::all_zero;
@@ -14,7 +12,7 @@ use crate::error::{Error, Limit, Result};
 use crate::geometry::EachLayer;
 use crate::mode::{AnyMode, LayerKey, Target};
 use crate::object::ObjectName;
-use crate::secret::{DataKey, Secret};
+use crate::secret::{DataKey, Secret, Wiped};
 use crate::stream::message::SALT_LEN;
 use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 use crate::stream::{Decryptor, Encryptor};
@@ -116,7 +114,7 @@ impl Sse {
         let keys = self.key_sources(target).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
-        let mut drawn = Zeroizing::new([0; 2 * OBJECT_DRAW]);
+        let mut drawn = Wiped::<{ 2 * OBJECT_DRAW }>::zeros();
         let drawn = self.draw(&mut drawn[..], cryptos, OBJECT_DRAW)?;
         let message = drawn.keys.message_under(&drawn.message_salts, label::OBJECT);
         let envelope = NewEnvelope {
@@ -140,9 +138,9 @@ impl Sse {
         keys.iter().filter_map(|layer| layer.key.kms_id()).try_for_each(|key_id| self.check_kms_key(key_id, None))
     }
 
-    /// The data keys of an object with the generator of its salts.
+    /// The data keys of an object with the generator of its salts and the workers.
     pub(super) fn object_keys(&self, layers: EachLayer<LayerSecret>) -> ObjectKeys {
-        ObjectKeys::new(layers, self.shared.generator.clone())
+        ObjectKeys::new(layers, self.shared.generator.clone(), self.shared.workers.clone())
     }
 
     /// Draws the salts and data keys of a new object or upload: `len` bytes for each layer, from the outer layer inward.

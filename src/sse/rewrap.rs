@@ -19,7 +19,8 @@ use crate::trail::AuditOperation;
 /// use atrest::{Keyring, ObjectName, Rewrap, Sse, SseS3, Unlock};
 ///
 /// let sse = Sse::builder().keyring(Keyring::generate()?).build()?.blocking();
-/// let (object, renamed) = (ObjectName::new("photos", "cat.jpg")?, ObjectName::new("photos", "tom.jpg")?);
+/// let object = ObjectName::new("photos", "cat.jpg")?;
+/// let renamed = ObjectName::new("photos", "tom.jpg")?;
 /// let stored = sse.encrypt(&object, SseS3, b"meow")?;
 ///
 /// let fresh = sse.rewrap(Rewrap::of(&object, &stored.envelope, Unlock::Server))?;

@@ -7,7 +7,7 @@ use super::message::{MessageKey, SEALED_CHUNK_LEN};
 use super::object_keys::ObjectKeys;
 use super::parts::{PartTable, part_context};
 use super::reader::MessageReader;
-use super::{Transform, split_front};
+use super::{Transform, split_front, update_and_finish};
 use crate::error::{Error, Result};
 use crate::geometry::{EachLayer, Extent, PartsExtent, in_object};
 
@@ -59,6 +59,13 @@ impl Transform for BodyReader {
         }
     }
 
+    fn end_with(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
+        match self {
+            Self::Message(message) => message.end_with(input, output),
+            Self::Parts(_) | Self::Unlisted => update_and_finish(self, input, output),
+        }
+    }
+
     fn finish(&mut self, output: &mut [u8]) -> Result<()> {
         match self {
             Self::Message(message) => message.finish(output),
@@ -73,7 +80,7 @@ pub(super) fn message_readers(keys: &EachLayer<Arc<MessageKey>>, extents: EachLa
     let outer = MessageReader::new(keys.outer.clone(), extents.outer, false);
     let inner = keys.inner.as_ref().zip(extents.inner);
     let inner = inner.map(|(key, extent)| MessageReader::new(key.clone(), extent, true));
-    Layered::new(outer, inner, SEALED_CHUNK_LEN)
+    Layered::new(outer, inner, keys.outer.pipe_chunks() * SEALED_CHUNK_LEN)
 }
 
 /// Reads parts in order, each a message of its own.

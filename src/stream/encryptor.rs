@@ -70,11 +70,12 @@ impl Encryptor {
             Some(len) => (len, Misuse::PlaintextLen.into()),
             None => (message.layers().max_plaintext_len(), Limit::Message.into()),
         };
+        let piece_len = message.outer.pipe_chunks() * CHUNK_LEN;
         let (first, second) = match message.inner {
             None => (message.outer, None),
             Some(inner) => (inner, Some(MessageWriter::new(message.outer))),
         };
-        let writers = Layered::new(MessageWriter::new(first), second, CHUNK_LEN);
+        let writers = Layered::new(MessageWriter::new(first), second, piece_len);
         Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys: keys.clone(), headers }
     }
 

@@ -1,14 +1,12 @@
 //! `Layered`: one transform, or two of which the first feeds the second.
 
 use super::message::{HEADER_LEN, SEALED_CHUNK_LEN};
-use super::{Transform, split_front};
+use super::{Transform, split_front, update_and_finish};
 use crate::error::Result;
 use crate::secret::redacted;
 
-/// Chunks that pass from one layer to the other at once: long enough that most pass straight through both layers, short
-/// enough for the nearest cache.
-const PIPE_CHUNKS: usize = 4;
-const PIPE_LEN: usize = HEADER_LEN + PIPE_CHUNKS * SEALED_CHUNK_LEN;
+/// The least memory between two layers.
+const PIPE_LEN: usize = HEADER_LEN + 4 * SEALED_CHUNK_LEN;
 
 /// One transform, or in DSSE-KMS two: writing, the inner layer feeds the outer; reading, the outer feeds the inner.
 #[derive(Debug)]
@@ -16,8 +14,8 @@ pub(super) struct Layered<T> {
     first: T,
     /// The second, and the bytes that pass between the two.
     second: Option<Box<(T, Pipe)>>,
-    /// Input bytes of a whole chunk.
-    unit: usize,
+    /// The most input bytes that pass to the second at once.
+    piece_len: usize,
 }
 
 /// Holds the inner layer's ciphertext on its way, and never plaintext.
@@ -36,9 +34,9 @@ impl Pipe {
 }
 
 impl<T: Transform> Layered<T> {
-    /// One layer, or two if there is a second; a chunk has `unit` bytes of input.
-    pub(super) fn new(first: T, second: Option<T>, unit: usize) -> Self {
-        Self { first, second: second.map(|second| Box::new((second, Pipe(Vec::new())))), unit }
+    /// One layer, or two if there is a second, to which the first passes at most `piece_len` bytes of input at once.
+    pub(super) fn new(first: T, second: Option<T>, piece_len: usize) -> Self {
+        Self { first, second: second.map(|second| Box::new((second, Pipe(Vec::new())))), piece_len }
     }
 
     /// The transform that takes the input.
@@ -59,12 +57,16 @@ impl<T: Transform> Transform for Layered<T> {
 
     fn update(&mut self, input: &[u8], mut output: &mut [u8]) -> Result<()> {
         let Some((second, pipe)) = self.second.as_deref_mut() else { return self.first.update(input, output) };
-        for piece in input.chunks(PIPE_CHUNKS * self.unit) {
+        for piece in input.chunks(self.piece_len) {
             let passed = pipe.room(self.first.update_len(piece.len()));
             self.first.update(piece, passed)?;
             second.update(passed, split_front(&mut output, second.update_len(passed.len())))?;
         }
         Ok(())
+    }
+
+    fn end_with(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
+        if self.second.is_some() { update_and_finish(self, input, output) } else { self.first.end_with(input, output) }
     }
 
     fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {

@@ -1,15 +1,20 @@
 //! `MessageKey` and `MessageHeader`: the derived key of one message, and the 56 bytes it begins with.
 
+use std::sync::Arc;
+
 use crate::crypto::{AeadKey, Crypto, NONCE_LEN, Prk, constant_time_eq, label};
 use crate::error::{Error, Result};
-use crate::geometry::{self, EachLayer};
+use crate::geometry::{self, EachLayer, in_object};
 use crate::secret::{DataKey, redacted};
+use crate::workers::{Workers, divide};
 
 pub(crate) const CHUNK_LEN: usize = 16_384;
 pub(crate) const TAG_LEN: usize = 16;
 pub(crate) const SEALED_CHUNK_LEN: usize = CHUNK_LEN + TAG_LEN;
 pub(crate) const HEADER_LEN: usize = 56;
 pub(crate) const SALT_LEN: usize = 24;
+/// Chunks that a worker takes at once: few enough that all workers end together, and enough that they seldom meet.
+const GROUP_CHUNKS: usize = 4;
 const COMMITMENT_LEN: usize = HEADER_LEN - SALT_LEN;
 
 /// The beginning of a message: `salt(24) || commitment(32)`.
@@ -27,6 +32,10 @@ impl MessageHeader {
 
     pub(crate) fn salt(&self) -> [u8; SALT_LEN] {
         *self.0.first_chunk().expect("a header begins with its salt")
+    }
+
+    fn commitment(&self) -> &[u8; COMMITMENT_LEN] {
+        self.0.last_chunk().expect("a header ends with its commitment")
     }
 }
 
@@ -46,6 +55,7 @@ pub(crate) struct MessageKey {
     aead: AeadKey,
     base_nonce: [u8; NONCE_LEN],
     header: MessageHeader,
+    workers: Option<Arc<dyn Workers>>,
 }
 
 impl MessageKey {
@@ -56,7 +66,12 @@ impl MessageKey {
         let mut header = [0; HEADER_LEN];
         header[..SALT_LEN].copy_from_slice(salt);
         header[SALT_LEN..].copy_from_slice(&commitment);
-        Self { aead, base_nonce, header: MessageHeader(header) }
+        Self { aead, base_nonce, header: MessageHeader(header), workers: None }
+    }
+
+    /// The same key, whose large batches are divided among workers.
+    pub(super) fn with_workers(self, workers: Option<Arc<dyn Workers>>) -> Self {
+        Self { workers, ..self }
     }
 
     /// The key of a message that begins with this header.
@@ -66,7 +81,9 @@ impl MessageKey {
     /// Inauthentic where the commitment is not the data key's: no chunk is opened before this was compared.
     pub(crate) fn open(crypto: Crypto, data_key: &DataKey, header: &MessageHeader, context: &[u8]) -> Result<Self> {
         let key = Self::new(crypto, data_key, &header.salt(), context);
-        if constant_time_eq(key.header.as_bytes(), header.as_bytes()) { Ok(key) } else { Err(Error::Inauthentic) }
+        // The salts are the same.
+        let is_committed = constant_time_eq(key.header.commitment(), header.commitment());
+        if is_committed { Ok(key) } else { Err(Error::Inauthentic) }
     }
 
     pub(crate) fn header(&self) -> &MessageHeader {
@@ -81,11 +98,15 @@ impl MessageKey {
     /// Seals whole chunks, the first of which has index `first`.
     ///
     /// On entry `plaintext` is whole chunks, and `sealed` 16 bytes longer for each.
-    pub(super) fn seal_chunks(&self, first: u64, plaintext: &[u8], sealed: &mut [u8]) {
-        let chunks = plaintext.chunks_exact(CHUNK_LEN).zip(sealed.chunks_exact_mut(SEALED_CHUNK_LEN));
-        for (index, (plaintext, sealed)) in (first..).zip(chunks) {
-            self.seal_chunk(index, plaintext, sealed);
-        }
+    ///
+    /// # Errors
+    ///
+    /// The workers panicked.
+    pub(super) fn seal_chunks(&self, first: u64, plaintext: &[u8], sealed: &mut [u8]) -> Result<()> {
+        self.each_chunk::<CHUNK_LEN, SEALED_CHUNK_LEN>(first, plaintext, sealed, |nonce, plaintext, sealed| {
+            self.aead.seal(nonce, plaintext, sealed);
+            Ok(())
+        })
     }
 
     /// Opens whole chunks, the first of which has index `first`.
@@ -93,10 +114,53 @@ impl MessageKey {
     /// On entry `sealed` is whole sealed chunks, and `plaintext` 16 bytes shorter for each. On failure some of
     /// `plaintext` is filled: the caller wipes it.
     pub(super) fn open_chunks(&self, first: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
-        let mut chunks = sealed.chunks_exact(SEALED_CHUNK_LEN).zip(plaintext.chunks_exact_mut(CHUNK_LEN));
-        (first..)
-            .zip(&mut chunks)
-            .try_for_each(|(index, (sealed, plaintext))| self.aead.open(&self.nonce(index), sealed, plaintext))
+        self.each_chunk::<SEALED_CHUNK_LEN, CHUNK_LEN>(first, sealed, plaintext, |nonce, sealed, plaintext| {
+            self.aead.open(nonce, sealed, plaintext)
+        })
+    }
+
+    /// Opens one chunk; `plaintext` is 16 bytes shorter than `sealed`.
+    pub(super) fn open_chunk(&self, index: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
+        self.aead.open(&self.nonce(index), sealed, plaintext)
+    }
+
+    /// Chunks that pass from one layer to the other at once: without workers few enough for the nearest cache and enough
+    /// that most pass straight through both layers; with workers enough that each layer's batch is divided.
+    pub(super) fn pipe_chunks(&self) -> usize {
+        const FEW: usize = 4;
+        const MOST: usize = (16 << 20) / CHUNK_LEN;
+        match self.dividing() {
+            Some(workers) => (workers.min_len() / CHUNK_LEN).saturating_mul(4).clamp(FEW, MOST),
+            None => FEW,
+        }
+    }
+
+    /// The workers, if there is more than one thread.
+    fn dividing(&self) -> Option<&dyn Workers> {
+        self.workers.as_deref().filter(|workers| workers.threads() > 1)
+    }
+
+    /// Does `work` for each chunk, of `IN` bytes of input and `OUT` of output; a large batch is divided among workers.
+    fn each_chunk<const IN: usize, const OUT: usize>(
+        &self,
+        first: u64,
+        input: &[u8],
+        output: &mut [u8],
+        work: impl Fn(&[u8; NONCE_LEN], &[u8], &mut [u8]) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let in_order = |first: u64, input: &[u8], output: &mut [u8]| {
+            let mut chunks = (first..).zip(input.chunks_exact(IN).zip(output.chunks_exact_mut(OUT)));
+            chunks.try_for_each(|(index, (input, output))| work(&self.nonce(index), input, output))
+        };
+        match self.dividing() {
+            Some(workers) if input.len() >= workers.min_len() => {
+                let groups = input.chunks(GROUP_CHUNKS * IN).zip(output.chunks_mut(GROUP_CHUNKS * OUT));
+                divide(workers, groups.enumerate(), |(group, (input, output))| {
+                    in_order(first + in_object(group * GROUP_CHUNKS), input, output)
+                })
+            }
+            _ => in_order(first, input, output),
+        }
     }
 
     /// Opens one chunk where it stands and gives its plaintext.

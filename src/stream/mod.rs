@@ -57,6 +57,12 @@ pub(crate) trait Transform {
     /// Ends the input and fills `output`, whose length is [`finish_len`](Self::finish_len).
     fn finish(&mut self, output: &mut [u8]) -> Result<()>;
 
+    /// Takes the rest of the input, ends it, and fills `output`: `update` and `finish` in one. A small object is not
+    /// staged.
+    fn end_with(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
+        update_and_finish(self, input, output)
+    }
+
     /// Bytes that `update` gives for so many bytes of input.
     fn update_len(&self, input_len: usize) -> usize {
         self.still_given(self.taken().saturating_add(in_object(input_len)), false)
@@ -72,6 +78,12 @@ pub(crate) trait Transform {
         let given = self.given(taken, ended).saturating_sub(self.given(self.taken(), false));
         usize::try_from(given).unwrap_or(usize::MAX)
     }
+}
+
+fn update_and_finish<T: Transform + ?Sized>(transform: &mut T, input: &[u8], mut output: &mut [u8]) -> Result<()> {
+    let updated = split_front(&mut output, transform.update_len(input.len()));
+    transform.update(input, updated)?;
+    transform.finish(output)
 }
 
 /// The first error of a stream, which every later call gives again.
@@ -128,11 +140,16 @@ impl<T: Transform> Stream<T> {
     }
 
     pub(crate) fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
-        let after = self.taken().saturating_add(in_object(input.len()));
-        let too_long = self.limit.as_ref().filter(|(limit, _)| *limit < after).map(|(_, error)| error.clone());
+        let too_long = self.too_long(input);
         self.run(self.update_len(input.len()), output, |transform, output| {
             too_long.map_or_else(|| transform.update(input, output), Err)
         })
+    }
+
+    /// The error of an input that is too long.
+    fn too_long(&self, input: &[u8]) -> Option<Error> {
+        let after = self.taken().saturating_add(in_object(input.len()));
+        self.limit.as_ref().filter(|(limit, _)| *limit < after).map(|(_, error)| error.clone())
     }
 
     pub(crate) fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
@@ -156,7 +173,10 @@ impl<T: Transform> Stream<T> {
         let len = self.transform.still_given(self.taken().saturating_add(in_object(input.len())), true);
         // An input of no possible length is refused by the stream itself.
         let mut output = vec![0; if len == usize::MAX { 0 } else { len }];
-        self.all_into([input], &mut output)?;
+        let too_long = self.too_long(input);
+        self.run(output.len(), &mut output, |transform, output| {
+            too_long.map_or_else(|| transform.end_with(input, output), Err)
+        })?;
         Ok(output)
     }
 

@@ -8,6 +8,7 @@ use crate::crypto::{Crypto, Generator};
 use crate::error::Result;
 use crate::geometry::{EachLayer, Layers};
 use crate::secret::{DataKey, redacted};
+use crate::workers::Workers;
 
 /// One layer's data key, and the implementations it runs on.
 pub(crate) struct LayerSecret {
@@ -15,16 +16,17 @@ pub(crate) struct LayerSecret {
     pub(crate) data_key: DataKey,
 }
 
-/// The data keys of one object or upload, and the generator of its salts; a cheap handle.
+/// The data keys of one object or upload, the generator of its salts, and the workers; a cheap handle.
 #[derive(Clone)]
 pub(crate) struct ObjectKeys {
     layers: Arc<EachLayer<LayerSecret>>,
     generator: Generator,
+    workers: Option<Arc<dyn Workers>>,
 }
 
 impl ObjectKeys {
-    pub(crate) fn new(layers: EachLayer<LayerSecret>, generator: Generator) -> Self {
-        Self { layers: Arc::new(layers), generator }
+    pub(crate) fn new(layers: EachLayer<LayerSecret>, generator: Generator, workers: Option<Arc<dyn Workers>>) -> Self {
+        Self { layers: Arc::new(layers), generator, workers }
     }
 
     pub(crate) fn each_layer(&self) -> &EachLayer<LayerSecret> {
@@ -38,7 +40,9 @@ impl ObjectKeys {
     /// The keys of a new message under fresh salts, or of one whose salts are authentic.
     pub(crate) fn message_under(&self, salts: &EachLayer<[u8; SALT_LEN]>, context: &[u8]) -> MessageKeys {
         let each = self.layers.as_ref().as_ref().zip(salts.as_ref());
-        each.map(|(layer, salt)| MessageKey::new(layer.crypto, &layer.data_key, salt, context))
+        each.map(|(layer, salt)| {
+            MessageKey::new(layer.crypto, &layer.data_key, salt, context).with_workers(self.workers.clone())
+        })
     }
 
     /// The keys of the message that has these headers.
@@ -48,7 +52,10 @@ impl ObjectKeys {
     /// As [`MessageKey::open`].
     pub(crate) fn message_of(&self, headers: &EachLayer<MessageHeader>, context: &[u8]) -> Result<MessageKeys> {
         let each = self.layers.as_ref().as_ref().zip(headers.as_ref());
-        each.try_map(|(layer, header)| MessageKey::open(layer.crypto, &layer.data_key, header, context))
+        each.try_map(|(layer, header)| {
+            let key = MessageKey::open(layer.crypto, &layer.data_key, header, context)?;
+            Ok(key.with_workers(self.workers.clone()))
+        })
     }
 
     /// A fresh salt for each layer.

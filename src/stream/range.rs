@@ -65,7 +65,7 @@ impl Decryptor {
 /// # let fetch = |range: std::ops::Range<u64>| body[range.start as usize..range.end as usize].to_vec();
 /// let decryptor = sse.blocking().decryptor(&object, &envelope, atrest::Unlock::Server)?;
 /// let plan = decryptor.range(50_000..50_100, body.len() as u64)?;
-/// let fetched: Vec<u8> = plan.fetches().iter().flat_map(|range| fetch(range.clone())).collect();
+/// let fetched = plan.fetches().iter().cloned().flat_map(fetch).collect::<Vec<u8>>();
 /// assert_eq!(plan.decrypt(&fetched)?, [7; 100]);
 /// assert_eq!(plan.decrypt_pieces([(0, &body[..])])?, [7; 100]); // wider than asked for
 /// # Ok(()) }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::message::{CHUNK_LEN, MessageKey, SEALED_CHUNK_LEN, TAG_LEN};
 use super::stage::Stage;
-use super::{Transform, split_front};
+use super::{Transform, split_front, update_and_finish};
 use crate::error::{Error, Result};
 use crate::geometry::{Extent, in_memory, in_object};
 
@@ -105,6 +105,26 @@ impl Transform for MessageReader {
         }
         self.stage.fill(&mut input, SEALED_CHUNK_LEN, chunk == 0);
         Ok(())
+    }
+
+    fn end_with(&mut self, input: &[u8], mut output: &mut [u8]) -> Result<()> {
+        let after = self.taken + in_object(input.len());
+        let (chunk, last_len) = self.extent.chunks_in(after);
+        let (whole, last) = input.split_at(input.len().saturating_sub(in_memory(last_len)?));
+        let updated_len = self.update_len(whole.len());
+        // Whether the last chunk is in one piece, is given out whole, and ends an object of the right length.
+        let is_straight = self.stage.filled() == 0
+            && self.taken + in_object(whole.len()) >= self.extent.header_len()
+            && self.extent.to_end
+            && self.extent.input_len.is_none_or(|len| len == after)
+            && last.len() >= TAG_LEN
+            && updated_len + last.len() == output.len() + TAG_LEN;
+        if !is_straight {
+            return update_and_finish(self, input, output);
+        }
+        self.update(whole, split_front(&mut output, updated_len))?;
+        self.taken = after;
+        self.key.open_chunk(self.extent.first_chunk + chunk, last, output)
     }
 
     fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {

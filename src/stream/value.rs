@@ -66,7 +66,8 @@ impl fmt::Debug for SealedValue {
 /// # let sse = atrest::Sse::builder().keyring(atrest::Keyring::generate()?).build()?;
 /// # let object = atrest::ObjectName::unbound();
 /// # let stored = sse.blocking().encrypt(&object, atrest::SseS3, b"meow")?;
-/// let decryptor = sse.blocking().decryptor(&object, &stored.envelope, atrest::Unlock::Server)?;
+/// let sse = sse.blocking();
+/// let decryptor = sse.decryptor(&object, &stored.envelope, atrest::Unlock::Server)?;
 /// let sealed = decryptor.values().seal("crc32", &[1, 2, 3, 4])?; // store it with the object
 /// assert_eq!(decryptor.values().open("crc32", &sealed)?, [1, 2, 3, 4]);
 /// # Ok(()) }

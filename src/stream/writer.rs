@@ -2,7 +2,7 @@
 
 use super::message::{CHUNK_LEN, HEADER_LEN, MessageKey, SEALED_CHUNK_LEN, TAG_LEN};
 use super::stage::Stage;
-use super::{Transform, split_front};
+use super::{Transform, split_front, update_and_finish};
 use crate::error::Result;
 use crate::geometry::{self, Layers, in_object};
 
@@ -57,8 +57,23 @@ impl Transform for MessageWriter {
         }
         // Whole chunks go straight from the input into the output, as one batch.
         let (whole, mut rest) = input.split_at(input.len() / CHUNK_LEN * CHUNK_LEN);
-        self.key.seal_chunks(index, whole, output);
+        self.key.seal_chunks(index, whole, output)?;
         self.stage.fill(&mut rest, CHUNK_LEN, self.taken < geometry::CHUNK_LEN);
+        Ok(())
+    }
+
+    fn end_with(&mut self, input: &[u8], mut output: &mut [u8]) -> Result<()> {
+        if self.stage.filled() > 0 {
+            return update_and_finish(self, input, output);
+        }
+        let (whole, last) = input.split_at(input.len() / CHUNK_LEN * CHUNK_LEN);
+        let updated = split_front(&mut output, self.update_len(whole.len()));
+        self.update(whole, updated)?;
+        if self.taken == 0 {
+            self.give_header(&mut output);
+        }
+        self.taken += in_object(last.len());
+        self.key.seal_chunk(self.taken / geometry::CHUNK_LEN, last, output);
         Ok(())
     }
 

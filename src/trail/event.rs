@@ -107,8 +107,8 @@ impl AuditEvent {
         self.key.as_ref().map(|(key_id, _)| key_id.as_str())
     }
 
-    /// The version of the key that was used, if the recorder of the event knows it: in SSE-S3 the keyring's version, and
-    /// in events of the embedded KMS the version of the KMS key.
+    /// The version of the key that was used, if the recorder of the event knows it: in SSE-S3 the keyring's version,
+    /// and in events of the embedded KMS the version of the KMS key.
     pub fn key_version(&self) -> Option<u32> {
         self.key.as_ref().and_then(|(_, version)| *version)
     }

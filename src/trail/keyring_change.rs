@@ -1,4 +1,4 @@
-//! [`AuditTrail::record_changes_of`]: changes of a stored keyring, on record.
+//! [`AuditTrail::record_changes_of`]: records the changes of a stored keyring.
 
 use std::future::Future;
 use std::pin::Pin;

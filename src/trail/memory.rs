@@ -1,4 +1,4 @@
-//! Events in memory.
+//! [`MemorySink`]: keeps events in memory.
 
 use std::future::ready;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,17 +10,17 @@ use super::{AuditEvent, AuditFuture, AuditSink};
 pub struct MemorySink(Mutex<Vec<AuditEvent>>);
 
 impl MemorySink {
-    /// A sink without events.
+    /// Creates a sink without events.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Every event since the beginning, or since the last [`clear`](Self::clear), in order.
+    /// The events since the last [`clear`](Self::clear), in order.
     pub fn events(&self) -> Vec<AuditEvent> {
         self.lock().clone()
     }
 
-    /// Forgets every event.
+    /// Removes every event.
     pub fn clear(&self) {
         self.lock().clear();
     }

@@ -39,7 +39,8 @@ pub type AuditFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'sta
 ///
 /// impl AuditSink for Stderr {
 ///     fn record(&self, event: AuditEvent) -> AuditFuture {
-///         let written = writeln!(io::stderr(), "{} {}", event.requester().as_str(), event.operation());
+///         let requester = event.requester().as_str();
+///         let written = writeln!(io::stderr(), "{requester} {}", event.operation());
 ///         Box::pin(std::future::ready(written))
 ///     }
 /// }
@@ -72,12 +73,12 @@ pub trait AuditSink: Send + Sync + 'static {
     /// Takes an event, and returns a future that resolves once the event is as safe as the sink promises.
     ///
     /// The event is taken by the call, not by polling the future: the caller may drop the future at any time, and the
-    /// event is recorded all the same.
+    /// event is still recorded.
     ///
     /// # Errors
     ///
     /// The event may not be on record. Unless the trail is [`best_effort`](AuditTrail::best_effort), the operation then
-    /// fails and gives out nothing. A panic of the call or of the future counts as an error.
+    /// fails and returns nothing. A panic of the call or of the future counts as an error.
     ///
     /// # Performance
     ///
@@ -98,7 +99,7 @@ pub trait AuditSink: Send + Sync + 'static {
     }
 }
 
-/// A sink, and what happens to an operation whose event cannot be recorded. Cheap to clone.
+/// A sink and the policy for events that cannot be recorded. `AuditTrail` is a cheap handle.
 #[derive(Clone)]
 pub struct AuditTrail {
     sink: Arc<dyn AuditSink>,
@@ -107,7 +108,7 @@ pub struct AuditTrail {
 }
 
 impl AuditTrail {
-    /// A trail into this sink: an operation whose event cannot be recorded fails, with
+    /// Creates a trail into a sink. An operation whose event cannot be recorded fails with
     /// [`Error::Audit`](crate::Error::Audit).
     pub fn new(sink: Arc<dyn AuditSink>) -> Self {
         Self { sink, best_effort: false, listings: false }
@@ -126,14 +127,14 @@ impl AuditTrail {
         Self { best_effort: true, ..self }
     }
 
-    /// The same, but with one event, [`AuditOperation::ListEtags`], for each listing whose ETags are opened. Without
-    /// this, opening ETags puts nothing on record, and a trail that cannot be written refuses no listing.
+    /// Returns the trail with this setting: it records one event, [`AuditOperation::ListEtags`], for each listing whose
+    /// ETags are opened. Without it no listing is recorded, and none fails because of the trail.
     #[must_use]
     pub fn with_listings(self) -> Self {
         Self { listings: true, ..self }
     }
 
-    /// Whether listings are put on record.
+    /// Whether listings are recorded.
     #[cfg(feature = "s3")]
     pub(crate) fn wants_listings(&self) -> bool {
         self.listings

@@ -24,7 +24,7 @@ pub(crate) fn encrypt(service: &Service, key: &str) -> atrest::Result<()> {
     service.sse.blocking().encrypt(&ObjectName::new("photos", key).unwrap(), SseS3, b"meow").map(drop)
 }
 
-/// The keys of the objects in the lines that can be read, and how many cannot.
+/// The keys of the objects in the lines that can be read, and the number of lines that cannot.
 pub(crate) fn keys(path: &Path) -> (Vec<String>, usize) {
     let text = fs::read(path).unwrap();
     let (mut keys, mut torn) = (Vec::new(), 0);
@@ -37,7 +37,7 @@ pub(crate) fn keys(path: &Path) -> (Vec<String>, usize) {
     (keys, torn)
 }
 
-/// The names in a directory, but for the lock's.
+/// The names in a directory, except that of the lock.
 pub(crate) fn files(directory: &Path) -> Vec<String> {
     let names = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
     let names: BTreeSet<_> = names.filter(|name| !name.ends_with(".lock")).collect();
@@ -89,17 +89,17 @@ fn a_file_that_is_long_enough_is_put_aside_and_none_is_replaced() {
         encrypt(&service, "00").unwrap();
     }
     let line = fs::metadata(&path).unwrap().len();
-    // Two lines and no third; somebody else has a number meanwhile.
+    // Two lines and no third; another process takes a number meanwhile.
     let service = self::service(JsonLines::builder(&path).max_len(2 * line));
     for at in 1..4 {
         encrypt(&service, &format!("{at:02}")).unwrap();
     }
-    fs::write(of(2), b"somebody's").unwrap();
+    fs::write(of(2), b"another's").unwrap();
     for at in 4..9 {
         encrypt(&service, &format!("{at:02}")).unwrap();
     }
     assert_eq!(files(directory.path()), ["audit.jsonl".to_owned(), aside(1), aside(2), aside(3), aside(4), aside(5)]);
-    assert_eq!(fs::read(of(2)).unwrap(), b"somebody's");
+    assert_eq!(fs::read(of(2)).unwrap(), b"another's");
     let found: Vec<_> = [of(1), of(3), of(4), of(5), path.clone()].iter().map(|path| keys(path).0.join(" ")).collect();
     assert_eq!(found, ["00 01", "02 03", "04 05", "06 07", "08"]);
     drop(service);

@@ -32,12 +32,12 @@ impl Audited {
         Self { service, sink, gate }
     }
 
-    /// The same keys and no trail: for what is to be there before.
+    /// A service with the same keys and no trail, for objects that must exist before the test.
     pub(crate) fn silent(&self) -> Service {
         self.with_trail(|builder| builder)
     }
 
-    /// The same keys and another sink.
+    /// A service with the same keys and another sink.
     pub(crate) fn recording_into(&self, sink: Arc<dyn AuditSink>) -> Service {
         self.with_trail(|builder| builder.audit(AuditTrail::new(sink)))
     }
@@ -89,7 +89,7 @@ pub(crate) fn moved() -> ObjectName {
     ObjectName::new("photos", "2027/cat.jpg").unwrap()
 }
 
-/// What the calls work on: written beforehand, by a service with the same keys and no trail.
+/// The objects of the calls, written beforehand by a service with the same keys and no trail.
 pub(crate) struct World {
     service: Service,
     mode: AnyMode,
@@ -111,10 +111,10 @@ impl World {
     }
 }
 
-/// A name, what it is in a trail, and the call.
+/// The name of a call, its operation in the trail, and the call.
 pub(crate) type Call = (&'static str, AuditOperation, fn(&Sse, &World) -> Result<()>);
 
-/// Every call of an `Sse` that is an event.
+/// Every call of an `Sse` that emits an event.
 pub(crate) const CALLS: [Call; 13] = [
     ("encrypt", AuditOperation::EncryptObject, |sse, world| {
         sse.blocking().encrypt(&name(), world.mode.clone(), b"meow").map(drop)
@@ -164,7 +164,7 @@ pub(crate) const CALLS: [Call; 13] = [
     }),
 ];
 
-/// Whether a call names its key itself, and does not go by an envelope.
+/// Returns whether the caller names the key, and not an envelope.
 pub(crate) fn names_its_key(what: &str) -> bool {
     what.starts_with("encrypt") || what.starts_with("rewrap to") || what == "begin_multipart"
 }

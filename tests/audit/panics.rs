@@ -11,15 +11,15 @@ use atrest::{
 use crate::kit::Audited;
 use atrest_kit::name;
 
-/// Panics when it is called, or when it is polled.
+/// A provider that panics when it is called, or when it is polled.
 struct Broken {
     when_called: bool,
 }
 
 impl Broken {
     fn answer<T: Send + 'static>(&self) -> KeyFuture<T> {
-        assert!(!self.when_called, "as it was told");
-        Box::pin(async { panic!("as it was told") })
+        assert!(!self.when_called, "on purpose");
+        Box::pin(async { panic!("on purpose") })
     }
 }
 
@@ -56,18 +56,18 @@ fn an_operation_whose_key_provider_panics_fails_and_is_on_record() {
     }
 }
 
-/// Panics when it is called, when it is polled, or where it is asked for room.
+/// A sink that panics when it is called, when it is polled, or when it is asked for room.
 struct BrokenSink(u8);
 
 impl AuditSink for BrokenSink {
     fn record(&self, _: AuditEvent) -> AuditFuture {
-        assert!(self.0 != 0, "as it was told");
+        assert!(self.0 != 0, "on purpose");
         let polled = self.0 == 1;
-        Box::pin(async move { if polled { panic!("as it was told") } else { Ok(()) } })
+        Box::pin(async move { if polled { panic!("on purpose") } else { Ok(()) } })
     }
 
     fn ready(&self) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
-        assert!(self.0 != 2, "as it was told");
+        assert!(self.0 != 2, "on purpose");
         Box::pin(std::future::ready(()))
     }
 }

@@ -13,7 +13,7 @@ use atrest_kit::{Faulty, OneKey, Service, name};
 
 const ARN: &str = "arn:aws:kms:eu-central-1:444455556666:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-/// A trail in a file, and what the last record in it says; without what differs each time.
+/// A trail in a file, with the last record in it, without the fields that differ in each run.
 struct Trail {
     directory: tempfile::TempDir,
     kms: Arc<Faulty<OneKey>>,
@@ -222,7 +222,7 @@ fn names_that_are_not_text_are_encoded_all_of_them_and_come_back_as_they_were() 
     }
 }
 
-/// Naively, so that it owes nothing to what encoded it.
+/// Decodes naively, so that it shares no code with the encoder.
 fn percent_decoded(text: &str) -> Vec<u8> {
     let (mut bytes, mut rest) = (Vec::new(), text.as_bytes());
     while let [first, after @ ..] = rest {

@@ -9,13 +9,13 @@ use data_encoding::{BASE64, BASE64URL, HEXLOWER};
 use crate::kit::{CALLS, World};
 use atrest_kit::{KMS_KEY, Service, TableKms, name};
 
-/// No word of it is one that an event says.
+/// A secret that has no word in common with an event.
 const MASTER: [u8; 32] = *b"Zq7-canary-Xw9-of-a-Kj2-Vb8-Pm4x";
 
-/// How much of a secret in a row is a leak.
+/// The number of bytes of a secret in a row that count as a leak.
 const TRACE: usize = 6;
 
-/// As it may be written down: itself, in hex, as numbers, in base64 from each of the three places where one can begin.
+/// Every form in which a secret may appear: the bytes, hex, numbers, and base64 from each of its three offsets.
 fn traces(secret: &[u8]) -> Vec<Vec<u8>> {
     let mut traces = Vec::new();
     for window in secret.windows(TRACE) {
@@ -121,7 +121,7 @@ impl Sinks {
         }
     }
 
-    /// Has what goes to `tracing` be seen.
+    /// Collects the events of `tracing`.
     fn watched(&self, work: impl FnOnce()) {
         #[cfg(feature = "tracing")]
         tracing::subscriber::with_default(self.seen.clone(), work);

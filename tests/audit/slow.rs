@@ -21,7 +21,7 @@ use tempfile::TempDir;
 use crate::json_lines::keys;
 use crate::kit::Audited;
 
-/// More lines than a FIFO and the queue of these tests take.
+/// A number of lines that the FIFO and the queue of these tests cannot hold.
 const MANY: usize = 400;
 
 struct Fifo {
@@ -42,7 +42,7 @@ impl Fifo {
         Arc::new(options.open().unwrap())
     }
 
-    /// The keys of so many lines, in order.
+    /// The keys of this many lines, in order.
     fn read(&self, count: usize) -> Vec<String> {
         let lines = BufReader::new(File::open(&self.path).unwrap()).lines().take(count);
         let key = |line: String| {
@@ -64,7 +64,7 @@ fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
 }
 
-/// Gives the thread to others so many times.
+/// A future that yields this many times.
 async fn yields(mut count: u32) {
     poll_fn(|context| {
         count -= 1;

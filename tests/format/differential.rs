@@ -36,7 +36,7 @@ fn steps() -> impl Strategy<Value = Steps> {
     input.prop_map(Steps)
 }
 
-/// Up to 40 bytes of anything, the ones that others trip over more often.
+/// Up to 40 bytes, in which bytes that other implementations mishandle are frequent.
 fn odd_bytes(least: usize) -> impl Strategy<Value = Vec<u8>> {
     let byte = prop_oneof![2 => any::<u8>(), 1 => select(b"/\0.\xFF \n%".to_vec())];
     vec(byte, least..40)
@@ -50,7 +50,7 @@ fn key_id() -> impl Strategy<Value = String> {
     vec(any::<char>().prop_map(|c| if c.is_control() { '-' } else { c }), 1..40).prop_map(String::from_iter)
 }
 
-/// A name that an ARN can say where the mode shows one to a KMS.
+/// A name that fits an ARN if the mode shows one to a KMS.
 fn name(mode: u8) -> impl Strategy<Value = Option<Name>> {
     let component = move || match mode {
         SSE_KMS | DSSE_KMS => text(1).prop_map(String::into_bytes).boxed(),
@@ -116,7 +116,7 @@ fn write() -> impl Strategy<Value = Write> {
     })
 }
 
-/// Objects that fit their fixed length; whether one does is a test of its own.
+/// Objects whose envelopes fit their fixed length; another test covers those that do not.
 fn sample() -> impl Strategy<Value = Sample> {
     (write(), lengths()).prop_map(|(mut write, len)| {
         let longest = Write { len_known: true, ..write.clone() };
@@ -127,7 +127,7 @@ fn sample() -> impl Strategy<Value = Sample> {
     })
 }
 
-/// The library's writing, streamed.
+/// Writes the object by the library, as a stream.
 fn written(sample: &Sample, backend: atrest::Backend, steps: &Steps) -> (Vec<u8>, Vec<u8>) {
     let (sse, playback) = sample.writer(backend);
     let (object, mode, len) = (sample.object(), sample.mode(), sample.plaintext.len() as u64);

@@ -99,7 +99,7 @@ impl Case {
             .unwrap()
     }
 
-    /// What the library draws to begin, for the parts, and to complete.
+    /// The random bytes that the library draws to begin, for the parts, and to complete.
     fn randomness(&self) -> [Vec<u8>; 3] {
         let layers = self.write.layers();
         let begin = layers.iter().flat_map(|layer| [layer.wrap_salt, layer.data_key].concat());

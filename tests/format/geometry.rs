@@ -7,7 +7,7 @@ use atrest::geometry::{
 };
 use proptest::prelude::*;
 
-/// A message, chunk by chunk.
+/// The length of a message, counted chunk by chunk.
 fn counted(plaintext_len: u64) -> u64 {
     let (mut len, mut left) = (HEADER_LEN, plaintext_len);
     while left >= CHUNK_LEN {

@@ -72,7 +72,7 @@ impl KeyProvider for Wrong {
 }
 
 impl Wrong {
-    /// Waits once, as a provider does that asks over a network.
+    /// Waits once, as a provider on a network does.
     async fn waited(&self, request: KeyRequest) -> KeyRequest {
         match self.1 {
             Fault::MixesCalls => {

@@ -32,7 +32,7 @@ fn open(directory: &Path) -> EmbeddedKms {
     EmbeddedKms::open(directory.join("kms.atrest"), &root_key).unwrap()
 }
 
-/// Says what has been done once it has: `verb key more`.
+/// Prints a finished operation: `verb key more`.
 fn acknowledge(line: &str) {
     let mut out = std::io::stdout().lock();
     writeln!(out, "+{line}").and_then(|()| out.flush()).unwrap();
@@ -65,7 +65,7 @@ fn work(directory: &Path) -> ! {
     }
 }
 
-/// What was acknowledged of a key.
+/// The acknowledged operations on a key.
 #[derive(Default)]
 struct Known {
     versions: u32,
@@ -78,7 +78,7 @@ fn entry<'a>(known: &'a mut BTreeMap<String, Known>, key: &str) -> &'a mut Known
     known.entry(key.to_owned()).or_default()
 }
 
-/// Runs the work, kills it after some time, and notes what it had acknowledged.
+/// Runs the work, kills it after some time, and records the acknowledged operations.
 fn killed_after(directory: &Path, time: Duration, known: &mut BTreeMap<String, Known>) {
     let program = std::env::current_exe().unwrap();
     let mut child = Command::new(program)

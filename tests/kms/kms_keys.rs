@@ -101,7 +101,7 @@ fn what_is_written_is_what_the_same_handle_would_read() {
     }
 }
 
-/// PITFALL: a provider that resolves an alias when it unwraps and not when it generates; no object of it is ever read.
+/// PITFALL: a provider resolves an alias when it unwraps and not when it generates, so that no object can be read.
 #[test]
 fn an_alias_in_the_answer_fails_at_the_write_and_says_what_to_do() {
     for alias in ["alias/app", "arn:aws:kms:eu-central-1:111122223333:alias/app"] {

@@ -76,7 +76,7 @@ fn reader(service: &Service, stored: &Stored) -> Decryptor {
     service.reader(&name(), stored.envelope(), &stored.completed.manifest).unwrap()
 }
 
-/// A range as it is asked for, and the slice that HTTP means by it.
+/// A requested range, and the slice that HTTP defines for it.
 fn asked(shape: usize, start: usize, end: usize, len: usize) -> (ByteRange, Range<usize>) {
     let (start, end) = (start.min(end), start.max(end));
     let (range, slice): (ByteRange, _) = match shape {
@@ -128,7 +128,7 @@ fn overlap(one: &Range<u64>, other: &Range<u64>) -> Option<Range<u64>> {
     (both.start < both.end).then_some(both)
 }
 
-/// A store that remembers which of its bytes were read.
+/// A store that records the ranges that were read.
 struct Recording<'a>(&'a [u8], RefCell<Vec<Range<u64>>>);
 
 impl ReadAt for Recording<'_> {

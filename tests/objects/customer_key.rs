@@ -75,7 +75,7 @@ fn a_key_of_another_length_is_refused_and_wiped() {
     assert!(matches!(KeyEncryptionKey::from_slice(&mut short), Err(Error::Misuse(_))));
 }
 
-/// PITFALL: a verifier that is not salted tells who uses the same key, and can be looked up.
+/// PITFALL: a verifier without a salt shows which objects have the same key, and can be looked up in a table.
 #[test]
 fn nothing_made_from_the_key_is_stored_twice() {
     let service = Service::new();

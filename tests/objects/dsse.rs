@@ -70,7 +70,7 @@ fn either_key_alone_opens_nothing_and_both_errors_are_one() {
         let refused = half.blocking().decrypt(&name(), &stored, Unlock::Server).unwrap_err();
         assert!(matches!(refused, Error::Unexpected(atrest::error::Unexpected::Mode)));
     }
-    // The inner layer of another object under the same keys, wrapped by nobody: the outer envelope binds its own.
+    // The inner layer of another object under the same keys: the outer envelope binds its own.
     let other = sse.blocking().encrypt(&name(), DsseKms::new(&*key_id), &plain(100)).unwrap();
     let (mut one, two) = (stored.envelope.encode(), other.envelope.encode());
     let inner = |bytes: &[u8]| {

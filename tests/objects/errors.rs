@@ -141,7 +141,7 @@ fn names_that_have_no_arn_are_refused_with_kms_keys_alone() {
     sse.blocking().encrypt(&longest, SseKms::new(&*key_id), b"meow").unwrap();
 }
 
-/// PITFALL: names that are joined or cleaned, so that two objects are one.
+/// PITFALL: names are joined or cleaned, so that two objects become one.
 #[test]
 fn names_are_taken_as_they_are_and_injectively() {
     let service = Service::new();
@@ -237,7 +237,7 @@ fn a_generator_that_fails_is_an_error_and_never_a_weaker_draw() {
     }
 }
 
-/// PITFALL: a default key, a zero key or plaintext where nothing was configured.
+/// PITFALL: without a configured key, a default key, a zero key or plaintext is used.
 #[test]
 fn nothing_is_encrypted_or_decrypted_where_nothing_was_configured() {
     let bare = Sse::builder().build().unwrap();

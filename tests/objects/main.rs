@@ -12,3 +12,4 @@ mod memory;
 mod range;
 mod secrets;
 mod tamper;
+mod workers;

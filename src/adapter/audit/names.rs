@@ -1,4 +1,4 @@
-//! Names, which are bytes, in records, which are text.
+//! Names of objects (bytes) as text in a record.
 
 use std::borrow::Cow;
 use std::str;

@@ -1,6 +1,6 @@
-//! An event as a line of JSON, in the shape of CloudTrail's records.
+//! `Record`: an audit event as JSON in the shape of a CloudTrail record; and [`AuditEvent::to_json`].
 //!
-//! What is not known here (the client's address, its user agent, the request's id) is left out.
+//! Members that the library does not know are left out: the client's address, its user agent, the request's id.
 
 use std::borrow::Cow;
 use std::io;

@@ -1,4 +1,4 @@
-//! Events of `tracing`.
+//! [`TracingSink`]: passes audit events to `tracing`.
 
 use std::fmt;
 use std::future::ready;
@@ -12,10 +12,10 @@ use crate::trail::{AuditEvent, AuditFuture, AuditSink};
 /// refused. Never fails.
 ///
 /// The fields, each where there is something to say: `operation`, `requester`, `mode`, `bucket`, `key`,
-/// `requested_key_id`, `key_id`, `key_version`, `context` (all pairs, with their values), `parameters`, `key_provider_request_id` and
-/// `error`; of
-/// the object also `realm` and `version_id`, and where it had another name `source_bucket` and `source_key`. Where one
-/// of the names is not UTF-8, all of them are in percent-encoding and the field `encoding` says `url`.
+/// `requested_key_id`, `key_id`, `key_version`, `context` (all pairs, with their values), `parameters`,
+/// `key_provider_request_id` and `error`; of the object also `realm` and `version_id`, and where it had another name
+/// `source_bucket` and `source_key`. Where one of the names is not UTF-8, all of them are in percent-encoding and the
+/// field `encoding` says `url`.
 ///
 /// # Security
 ///

@@ -51,13 +51,16 @@ use store::Store;
 /// let (owner, alice) = (Requester::new("service"), Requester::new("alice"));
 /// let kms = EmbeddedKms::create(at("kms.atrest"), &root_key, owner.clone())?;
 ///
-/// let policy = KeyPolicy::new().allow(Permission::Generate, [&alice]).allow(Permission::Unwrap, [&alice]);
+/// let policy = KeyPolicy::new()
+///     .allow(Permission::Generate, [&alice])
+///     .allow(Permission::Unwrap, [&alice]);
 /// kms.requested_by(owner).create_key(NewKey::new().alias("alias/app").policy(policy))?;
 ///
 /// // Only this service uses this KMS, so every key that it unwraps was written here.
 /// let sse = Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms), KmsKeys::all()).build()?;
 /// let object = ObjectName::new("photos", "cat.jpg")?;
-/// let stored = sse.requested_by(alice).blocking().encrypt(&object, SseKms::new("alias/app"), b"meow")?;
+/// let of_alice = sse.requested_by(alice).blocking();
+/// let stored = of_alice.encrypt(&object, SseKms::new("alias/app"), b"meow")?;
 /// assert!(sse.blocking().decrypt(&object, &stored, Unlock::Server).is_err()); // no requester
 /// # Ok(()) }
 /// ```

@@ -50,8 +50,8 @@ impl Quota {
 
 /// The recent uses of every requester.
 ///
-/// Moments are readings of a monotonic clock. Meters with the generic cell rate algorithm of ATM Forum TM 4.0: one moment for each requester and key, at which all
-/// uses so far are paid off.
+/// Moments are readings of a monotonic clock. Meters with the generic cell rate algorithm of ATM Forum TM 4.0: one
+/// moment for each requester and key, at which all uses so far are paid off.
 #[derive(Default)]
 pub(super) struct Meter(Mutex<Used>);
 

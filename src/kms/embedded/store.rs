@@ -222,7 +222,7 @@ impl KeyringOwner for StoreKeyring {
     fn update(&self, change: &Change) -> Result<KeyringState> {
         let owner = self.0.state().owner.clone();
         self.0.changing(PendingEvent::new(AuditOperation::ChangeKeyring, &owner), |state, affected| {
-            affected.key_id = Some(state.keyring.key_id.as_str().into());
+            affected.key_id = Some(state.keyring.key_id.clone());
             let changed = state.keyring.changed(&**change)?;
             affected.version = Some(changed.primary);
             affected.parameters = changed.differences_from(&state.keyring);

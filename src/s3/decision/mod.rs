@@ -33,7 +33,8 @@ use policy::PolicyCheck;
 /// ```
 /// use atrest::AnyMode;
 /// use atrest::s3::{
-///     BucketEncryption, Caller, EncryptionHeaders, NewObject, PolicySource, Resource, S3Request, S3Rules, Signature,
+///     BucketEncryption, Caller, EncryptionHeaders, NewObject, PolicySource, Resource, S3Request,
+///     S3Rules, Signature,
 ///     Transport, Writing,
 /// };
 ///
@@ -42,9 +43,11 @@ use policy::PolicyCheck;
 ///     ("x-amz-server-side-encryption", "aws:kms"),
 ///     ("x-amz-server-side-encryption-aws-kms-key-id", "alias/app"),
 /// ])?;
-/// let caller = Caller::signed(Transport::Secure, Signature::V4, "arn:aws:iam::111122223333:user/alice");
+/// let alice = "arn:aws:iam::111122223333:user/alice";
+/// let caller = Caller::signed(Transport::Secure, Signature::V4, alice);
 /// let resource = Resource::object("photos", "cat.jpg");
-/// let request = S3Request::new(headers, caller, resource, BucketEncryption::default(), PolicySource::Unasked);
+/// let (bucket, policy) = (BucketEncryption::default(), PolicySource::Unasked);
+/// let request = S3Request::new(headers, caller, resource, bucket, policy);
 /// match rules.decide_write(&request, NewObject::Put)?.writing {
 ///     Writing::Encrypt(encryption) => assert!(matches!(encryption.mode(), AnyMode::SseKms(_))),
 ///     Writing::Unencrypted(_) => unreachable!("the request says aws:kms"),

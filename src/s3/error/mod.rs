@@ -26,7 +26,8 @@ use super::operation::S3Operation;
 /// use atrest::s3::{S3Operation, S3Error, S3ErrorKind, S3Rules};
 ///
 /// let error = S3Error::new(S3ErrorKind::KmsKeyIdInvalid).with_subject("app-key");
-/// assert_eq!((S3Rules::new().status(&error).as_u16(), error.code()), (400, "KMS.NotFoundException"));
+/// assert_eq!(S3Rules::new().status(&error).as_u16(), 400);
+/// assert_eq!(error.code(), "KMS.NotFoundException");
 /// assert_eq!(error.message(), "Invalid keyId 'app-key'");
 /// let xml = error.to_xml(S3Operation::PutObject, "4442587FB7D0A2F9", "");
 /// assert!(xml.contains("<Code>KMS.NotFoundException</Code>"));

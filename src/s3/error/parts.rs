@@ -56,7 +56,8 @@ pub fn check_parts(parts: impl IntoIterator<Item = (u32, u64)>) -> Result<(), S3
 /// use atrest::s3::{S3ErrorKind, read_part_number};
 ///
 /// assert_eq!(read_part_number("1", None)?.get(), 1);
-/// assert_eq!(read_part_number("1", Some("bytes=0-4")).unwrap_err().kind(), S3ErrorKind::PartWithRange);
+/// let refused = read_part_number("1", Some("bytes=0-4")).unwrap_err();
+/// assert_eq!(refused.kind(), S3ErrorKind::PartWithRange);
 /// # Ok::<(), atrest::s3::S3Error>(())
 /// ```
 ///

@@ -32,7 +32,9 @@ use names::SERVER_SIDE_ENCRYPTION;
 /// ```
 /// use atrest::s3::EncryptionHeaders;
 ///
-/// let headers = http::Request::put("/photos/cat.jpg").header("x-amz-server-side-encryption", "aws:kms").body(())?;
+/// let headers = http::Request::put("/photos/cat.jpg")
+///     .header("x-amz-server-side-encryption", "aws:kms")
+///     .body(())?;
 /// let headers = EncryptionHeaders::from_request(headers.headers(), headers.uri().query())?;
 /// assert!(!headers.is_empty());
 /// # Ok::<(), Box<dyn std::error::Error>>(())

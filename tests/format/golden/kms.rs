@@ -1,7 +1,7 @@
 //! Golden files of the embedded KMS: a key store under a root key, one under a passphrase, a backup, an exported key,
 //! and objects under the keys of the store.
 //!
-//! Opening takes a lock beside the file, and so does changing it: what is opened here is a copy.
+//! To open a store or to change it takes a lock beside the file, so the tests open copies.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ use super::PASSPHRASE;
 use super::{multipart, versions};
 use atrest_kit::{backends, plain};
 
-/// When the store was made; it was changed a day later.
+/// The time at which the store was created. It was changed a day later.
 const MADE: u64 = 1_795_280_404_123;
 const DAY: u64 = 86_400_000;
 
@@ -50,11 +50,11 @@ fn at(millis: u64) -> SystemTime {
 struct Golden {
     file: &'static str,
     mode: ModeId,
-    /// What the writer names.
+    /// The key id that the writer names.
     key: &'static str,
     by: Requester,
     len: usize,
-    /// Whether it was written a day later, when everything had been rotated.
+    /// Returns whether the object was written a day later, after every key was rotated.
     rotated: bool,
 }
 
@@ -161,7 +161,7 @@ fn sse(kms: &EmbeddedKms, backend: Backend, keys: KmsKeys, by: Requester) -> Blo
     builder.build().unwrap().requested_by(by).blocking()
 }
 
-/// A copy of a golden store, open, at a time; the directory goes with it.
+/// An open copy of a golden store, with its directory, at a time.
 struct Copied {
     kms: EmbeddedKms,
     generation: u64,

@@ -25,7 +25,7 @@ use atrest_kit::{backends, plain};
 
 const KMS_KEY: &str = "golden-kms:key/1";
 
-/// A KMS with one key that is written down here: a wrapped key is a message whose context is the pairs.
+/// A KMS with one key, which this file states. A wrapped key is a message whose context is the encryption context.
 struct GoldenKms;
 
 impl GoldenKms {
@@ -74,7 +74,7 @@ struct Golden {
     file: &'static str,
     mode: ModeId,
     len: usize,
-    /// Whether the length was known when it was written.
+    /// Returns whether the length was known at the write.
     known: bool,
     object: ObjectName,
 }

@@ -15,7 +15,7 @@ fn object() -> ObjectName {
     ObjectName::new("photos", "a//b/../c é").unwrap().with_realm("account-7").unwrap().with_version_id("v1").unwrap()
 }
 
-/// A folder with a key store and nothing else, and who may change it.
+/// A folder with a key store alone, and its administrator.
 fn folder<'a>(path: &'a Path, backend: Backend, root_key: &RootKey, secret: Value) -> (Folder<'a>, KeyAdmin) {
     let owner = Requester::new("owner");
     let kms = EmbeddedKms::create(path.join("kms.atrest"), root_key, owner.clone()).unwrap();
@@ -51,7 +51,7 @@ fn a_second_implementation_opens_all_that_is_written_under_an_embedded_kms() {
             }
         }
         assert_opens(&python, &folder);
-        // What a service refuses then, somebody who has the file does not.
+        // The service refuses this then; the program, which has the file, does not.
         admin.disable_key("alias/app").unwrap();
         admin.schedule_deletion("alias/aws/s3", std::time::Duration::from_secs(7 * 86_400)).unwrap();
         let sse = folder.sse();

@@ -26,12 +26,12 @@ const KMS_KEY: &str = "recovery-kms:key/1";
 struct Folder<'a> {
     path: &'a Path,
     keyring: Keyring,
-    /// Nothing where no case is of SSE-C.
+    /// `None` if no case is of SSE-C.
     customer_key: Option<Arc<CustomerKey>>,
     sse: Sse,
-    /// What a case says of the keys of the server.
+    /// The server's keys, as each case states them.
     keys: Value,
-    /// What a case of a KMS key says besides.
+    /// The fields that a case under a KMS key has besides.
     kms: Value,
     cases: Vec<Value>,
 }
@@ -228,8 +228,8 @@ fn name_of(object: &ObjectName) -> Value {
     json!({ "realm": hex(b"account-7"), "bucket": hex(object.bucket()), "key": hex(object.key()), "version_id": hex(b"v1") })
 }
 
-/// The program. Nothing where nobody has said which Python to take, and the one there is lacks the package:
-/// `./tests/run` says, and reports it if it cannot.
+/// The program. `None` if `ATREST_PYTHON` is not set and the default Python lacks the package. `./tests/run` sets the
+/// variable, and reports a skip if it cannot.
 fn program() -> Option<impl Fn() -> Command> {
     let named = std::env::var_os("ATREST_PYTHON");
     let python = named.clone().unwrap_or_else(|| "python3".into());
@@ -271,7 +271,7 @@ fn a_second_implementation_opens_all_that_the_library_writes() {
     }
 }
 
-/// Every case of a folder opens.
+/// Checks that every case of a folder opens.
 fn assert_opens(python: &impl Fn() -> Command, folder: &Folder<'_>) {
     fs::write(folder.path.join("cases.json"), serde_json::to_vec(&folder.cases).unwrap()).unwrap();
     let output = python().arg(folder.path).output().unwrap();

@@ -20,7 +20,7 @@ struct Cases {
     cases: Vec<Case>,
 }
 
-/// One object, to be opened or to be refused.
+/// One object, which must open or must be refused.
 #[derive(Deserialize)]
 pub(crate) struct Case {
     #[serde(rename = "case")]
@@ -48,7 +48,7 @@ pub(crate) fn load(file: &str) -> Vec<Case> {
     some(cases.cases)
 }
 
-/// The cases, of which there is at least one: a list that went missing would pass every test.
+/// Checks that there is at least one case, because an empty list would pass every test.
 pub(crate) fn some<T>(cases: Vec<T>) -> Vec<T> {
     assert!(!cases.is_empty(), "a list of vectors without a case");
     cases
@@ -92,12 +92,12 @@ impl Case {
         self.data_keys.iter().map(|key| key.0).collect()
     }
 
-    /// The id of the upload that the case's name goes with, if it does.
+    /// The id of the upload in the case's name, if it has one.
     pub(crate) fn upload_id(&self) -> Option<&[u8]> {
         self.name.as_ref().map(|name| &name[4].0[..]).filter(|id| !id.is_empty())
     }
 
-    /// DSSE-KMS needs both implementations, whichever has the outer layer.
+    /// Returns whether this build has enough backends: DSSE-KMS needs two.
     pub(crate) fn runs_in_this_build(&self) -> bool {
         self.keks.len() == 1 || Backend::available().count() > 1
     }
@@ -144,7 +144,7 @@ impl Case {
         drawn
     }
 
-    /// What accepts all modes and all KMS keys, and answers with this case's keys whatever the key id.
+    /// An `Sse` that accepts all modes and all KMS keys, and has this case's keys under every key id.
     pub(crate) fn sse(&self, backend: Backend, generator: Option<Playback>, envelope_len: Option<usize>) -> Sse {
         let mut sse = Sse::builder().backend(backend);
         let layers = self.layers();
@@ -209,7 +209,7 @@ impl Case {
         if self.is_multipart() { decryptor.with_manifest(self.manifest()) } else { Ok(decryptor) }
     }
 
-    /// What is stored, as it is handed to be decrypted in one piece.
+    /// The stored object, for a one-shot call.
     pub(crate) fn stored(&self) -> Result<Encrypted> {
         let encrypted = Encrypted::new(Envelope::decode(self.envelope())?, self.body.clone());
         Ok(if self.is_multipart() { encrypted.with_manifest(self.manifest()) } else { encrypted })
@@ -251,7 +251,7 @@ impl<'de> Deserialize<'de> for Bytes {
     }
 }
 
-/// Exactly so many bytes, in hex.
+/// Exactly `N` bytes, in hex.
 #[derive(Clone, Copy)]
 pub(crate) struct Hex<const N: usize>(pub(crate) [u8; N]);
 

@@ -242,7 +242,7 @@ fn the_record_of_the_vectors_that_was_rewrapped_is_rewrapped_again_byte_for_byte
     });
 }
 
-/// The same record by the oracle: made, opened and finished.
+/// The oracle makes, opens and finishes the same records.
 #[test]
 fn the_oracle_makes_opens_and_finishes_every_record_of_the_vectors_too() {
     for_each_accepted(|case, keys, _| {
@@ -258,7 +258,7 @@ fn the_oracle_makes_opens_and_finishes_every_record_of_the_vectors_too() {
     });
 }
 
-/// What the master key's holder could write: every byte of every small record changed, and the tag made anew.
+/// Changes every byte of every small record and computes the tag again, as an attacker with the master key could.
 #[test]
 fn records_of_the_vectors_with_a_changed_byte_under_the_tag_are_judged_as_the_oracle_judges_them() {
     let (mut opened, mut finished, mut checked) = (0, 0, 0);
@@ -309,7 +309,7 @@ fn mode_id(name: &str) -> ModeId {
     ModeId::ALL.into_iter().find(|mode| mode.to_string().eq_ignore_ascii_case(name)).unwrap()
 }
 
-/// The classes of the vectors are words of the format; one of an envelope stands for one of a record.
+/// The vectors name a record's error class by the class of an envelope.
 fn opened(case: &Reject, sse: &Sse, object: &ObjectName) -> Result<CompletionRecord> {
     let record = CompletionRecord::decode(&case.record.0)?;
     sse.blocking().open_record(object, &record)?;

@@ -74,7 +74,7 @@ fn every_part_opens_alone_by_its_number() {
     });
 }
 
-/// One part, alone.
+/// Checks one part by itself.
 fn check_part(part: &Decryptor, stored: &[u8], expected: &[u8]) {
     assert_eq!(part.plaintext_len(), Some(expected.len() as u64));
     assert_eq!(read_streamed(part, stored, &Steps::of(1_001)).into_result().unwrap(), expected);
@@ -118,7 +118,7 @@ fn every_page_of_a_manifest_names_its_parts_and_opens_them() {
     });
 }
 
-/// What the oracle finds in the manifest.
+/// The records of the manifest, as the oracle reads them.
 fn records(case: &Case) -> Vec<Part> {
     let layers = case.layers();
     let fields: Vec<_> = layers.iter().filter_map(atrest_reference::envelope::Envelope::manifest).collect();
@@ -251,7 +251,7 @@ fn every_multipart_object_is_written_again_byte_for_byte() {
     for_each_multipart(|case, expected, backend| {
         for input in [1_000, C - 1, C + 1, 70_000] {
             let records = records(case);
-            // The salt of the upload's own wrap is nobody's to state; the data keys are the object's.
+            // The vectors do not state the salt of the upload's own wrap; the data keys are the object's.
             let begin = case.data_keys().into_iter().flat_map(|key| [[9; 32], key].concat());
             let drawn =
                 [begin.collect::<Vec<_>>(), randomness_of_parts(case, &records), randomness_of_completion(case)];

@@ -6,7 +6,7 @@ use atrest::{Backend, Decryptor, Envelope, EnvelopeState, Error, Expected, KmsKe
 use super::cases::{Case, load, unlock};
 use atrest_kit::{C, Steps, backends, class, fetch, plain, read_range, read_range_streamed};
 
-/// All that is refused as an object: everything but what names an upload's id, which no object has.
+/// Every case that must be refused as an object: all but those whose name has an upload's id, which no object has.
 fn for_each(mut check: impl FnMut(&Case, Backend)) {
     let cases = load("reject.json");
     for case in cases.iter().filter(|case| case.upload_id().is_none() && case.runs_in_this_build()) {
@@ -52,7 +52,7 @@ fn assert_refused<T>(case: &Case, result: Result<T>) {
     }
 }
 
-/// Longer than the plaintext of any case, which is the beginning of it.
+/// A length that no case's plaintext reaches. The plaintext of each case is a prefix of this much plaintext.
 const LEN: usize = 1 << 20;
 
 #[test]
@@ -97,7 +97,7 @@ fn a_range_of_a_rejected_object_is_refused_or_true() {
     });
 }
 
-/// Whoever says "not satisfiable" has verified where the object ends, or a manifest says it.
+/// Checks that the end of the object verifies, or that a manifest states it: "not satisfiable" states the length.
 fn assert_end_is_true(case: &Case, decryptor: &Decryptor) {
     if case.is_multipart() {
         assert!(decryptor.plaintext_len().is_some(), "{}", case.title);

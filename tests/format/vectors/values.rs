@@ -51,7 +51,7 @@ struct Wrong {
     expect: String,
 }
 
-/// Whatever seals and opens under the stated data keys and salt.
+/// The handle that seals and opens under the stated data keys and salt.
 enum Holder {
     Object(Decryptor),
     Upload(Upload),
@@ -73,7 +73,7 @@ impl Holder {
     }
 }
 
-/// The stated keys in an envelope that the oracle wraps: zeros are no message's salt, and so an upload's.
+/// The handle with the stated keys, from an envelope that the oracle wraps. A salt of zeros stands for an upload.
 fn holder(stated: &Stated, backend: Backend, playback: &Playback) -> Holder {
     let layer = |at: usize| Layer {
         kek: [at as u8 + 1; 32],

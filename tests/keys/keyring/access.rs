@@ -15,7 +15,7 @@ use super::kit::{Files, is_unavailable, read, reads, write};
 const KEY: [u8; 32] = [0x5a; 32];
 const NOBODY: u32 = 65_534;
 
-/// This test program as another process: `access::child_process` does what the task says.
+/// A task for this test program as a child process, which `access::child_process` performs.
 struct Task<'a> {
     task: &'a str,
     path: &'a Path,
@@ -42,7 +42,7 @@ impl Task<'_> {
         command.spawn().unwrap()
     }
 
-    /// What the task said.
+    /// The output of the task.
     fn run(&self) -> Vec<String> {
         let output = self.start().wait_with_output().unwrap();
         let said: Vec<String> = said(&output.stdout[..]).collect();
@@ -91,7 +91,7 @@ fn files() -> Files {
     Files { directory, path, root_key }
 }
 
-/// Only root gives files away and takes on other users.
+/// Returns whether the test runs as root, which may change owners and users.
 fn is_root() -> bool {
     fs::metadata("/proc/self").is_ok_and(|own| own.uid() == 0)
 }

@@ -82,7 +82,7 @@ pub(crate) fn is_unavailable(error: &Error) -> bool {
     kind(error) == Some(KeyProviderErrorKind::Unavailable)
 }
 
-/// The rule that was broken, for which this was refused.
+/// The history rule for which a change was refused.
 pub(crate) fn history<T: std::fmt::Debug>(keyring: &Keyring, outcome: atrest::Result<T>) -> OtherHistory {
     let rule = keyring.other_history().expect("the keyring says that what is stored has another history");
     match outcome.unwrap_err() {
@@ -92,7 +92,7 @@ pub(crate) fn history<T: std::fmt::Debug>(keyring: &Keyring, outcome: atrest::Re
     rule
 }
 
-/// A clock that stands until it is set.
+/// A clock that stands still until the test sets it.
 #[derive(Default)]
 pub(crate) struct SetClock(Mutex<(u64, u64)>);
 
@@ -112,27 +112,27 @@ impl Clock for SetClock {
     }
 }
 
-/// What goes wrong with one call.
+/// The fault of one call.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
-    /// It goes right.
+    /// The call succeeds.
     Nothing,
-    /// It never answers, and does nothing.
+    /// The call never answers, and does nothing.
     Never,
-    /// It does what it is asked and never answers.
+    /// The call does its work and never answers.
     DoneAndNever,
-    /// It does what it is asked and does not know whether it did.
+    /// The call does its work and answers that the outcome is unknown.
     DoneAndUnknown,
-    /// It does nothing and does not know whether it did.
+    /// The call does nothing and answers that the outcome is unknown.
     Unknown,
-    /// It fails.
+    /// The call does nothing and fails.
     Fails(io::ErrorKind),
-    /// It does what it is asked, and fails.
+    /// The call does its work, and answers with an error.
     DoneAndFails,
     Panics,
 }
 
-/// One row with a number that rises: compare-and-swap.
+/// A storage of one row with a rising number, for compare-and-swap.
 #[derive(Default)]
 pub(crate) struct Row {
     row: Mutex<Option<(u64, Vec<u8>)>>,

@@ -36,7 +36,7 @@ impl Projected {
         fs::write(self.files.beside(&now).join("keyring"), sealed).unwrap();
         symlink(&now, self.files.beside("..data_tmp")).unwrap();
         fs::rename(self.files.beside("..data_tmp"), self.files.beside("..data")).unwrap();
-        let _ = fs::remove_dir_all(self.files.beside(&before)); // there is none the first time
+        let _ = fs::remove_dir_all(self.files.beside(&before)); // absent the first time
     }
 }
 

@@ -10,19 +10,19 @@ use proptest::prelude::*;
 
 use super::kit::{history, read, write};
 
-/// Which key a version is: a number of the model's own for each key that was ever made.
+/// The identity of a key: a number for each key that was ever made.
 type Keys = BTreeMap<u32, u64>;
 
-/// One keyring as it once was stored.
+/// One stored state of a keyring.
 #[derive(Clone)]
 struct Blob {
     sealed: Vec<u8>,
     keys: Keys,
-    /// Those that it came from, and itself.
+    /// The states that it descends from, and itself.
     ancestors: BTreeSet<usize>,
 }
 
-/// What is stored, and all that ever was.
+/// The stored state, and all earlier ones.
 struct Directory {
     blobs: Vec<Blob>,
     current: usize,
@@ -30,13 +30,13 @@ struct Directory {
     root_key: RootKey,
 }
 
-/// How one process sees the directory.
+/// The storage as one process sees it.
 struct Front {
     directory: Arc<Mutex<Directory>>,
-    /// What it reads next instead of what is stored: it read before another process wrote, and holds a lock that is
-    /// none.
+    /// What the process reads next instead of the stored bytes: it read before another process wrote, under a lock that
+    /// excludes no other process.
     stale: Mutex<Option<usize>>,
-    /// The keys that it knows, where it is about to store all that it has.
+    /// The keys that the process knows, if it is about to store all of them.
     own: Mutex<Option<(Keys, usize)>>,
 }
 
@@ -104,13 +104,13 @@ impl Directory {
 struct Process {
     front: Arc<Front>,
     keyring: Keyring,
-    /// Every key that it has seen.
+    /// Every key that the process has seen.
     keys: Keys,
-    /// The blob that its state came from.
+    /// The stored state that the process last read or wrote.
     at: usize,
-    /// What it retired itself.
+    /// The versions that the process retired.
     retired: BTreeSet<u32>,
-    /// What it acknowledged.
+    /// The objects that the process acknowledged.
     objects: Vec<Encrypted>,
 }
 
@@ -180,7 +180,7 @@ impl Process {
         }
     }
 
-    /// Every acknowledged object opens, or the process says why not.
+    /// Checks that every acknowledged object opens, or that the error states why not.
     fn check(&self) {
         for object in &self.objects {
             let number = object.envelope.key_version().unwrap();
@@ -210,7 +210,7 @@ enum Step {
     Restart,
     /// An old file is put back.
     PutBack(prop::sample::Index),
-    /// The next change is made on an old reading, under a lock that holds nobody off.
+    /// The next change is based on an old read, under a lock that excludes no other process.
     LoseTheLock(prop::sample::Index),
     Adopt,
     ReplaceByOwn,

@@ -14,7 +14,7 @@ use tokio::task::yield_now;
 
 use super::kit::{Fault, Files, Row, is_unavailable, name, sse, write};
 
-/// Ends the process where a test hangs: the time is generous, and nothing else here is timed.
+/// Ends the process if a test hangs. The limit is generous, and no test measures a time.
 struct Watchdog(Arc<AtomicBool>);
 
 impl Watchdog {
@@ -143,7 +143,7 @@ fn while_a_storage_never_answers() {
     }
 }
 
-/// The lock is let go by the very thread that waits for it: a call that blocked would never end.
+/// The thread that waits for the lock also releases it, so a call that blocks would never end.
 #[test]
 fn the_thread_that_waits_goes_on_with_other_tasks_meanwhile() {
     let (files, _) = Files::new();

@@ -9,11 +9,11 @@ use atrest::{Keyring, RootKey};
 use data_encoding::BASE64;
 
 const VARIABLE: &str = "ATREST_TEST_ROOT_KEY";
-/// In a child: the keyring file to open.
+/// The variable that names the keyring file for a child process.
 const KEYRING: &str = "ATREST_TEST_KEYRING";
 const KEY: [u8; 32] = *b"a root key that nobody is to see";
 
-/// What a child says of the key in its environment; called by the test that names itself.
+/// Runs a test as a child process, and returns what it prints about the key in its environment.
 fn asked(test: &str, keyring: &Path, value: Option<&OsStr>) -> String {
     let mut child = Command::new(env::current_exe().unwrap());
     child

@@ -22,7 +22,7 @@ fn io_kind(error: Error) -> ErrorKind {
     }
 }
 
-/// Whether two root keys are one: what the first seals, the second opens.
+/// Returns whether the second root key opens what the first seals.
 fn is_same(one: &RootKey, other: &RootKey) -> bool {
     let sealed = Keyring::generate().unwrap().blocking().seal(one).unwrap();
     match Keyring::from_sealed_blocking(&sealed, other) {
@@ -36,7 +36,7 @@ fn names_in(directory: &Path) -> BTreeSet<String> {
     fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
 }
 
-/// Its owner's alone, where files have modes.
+/// Checks that only the owner may read the file, if files have modes.
 fn assert_is_private(path: &Path) {
     #[cfg(unix)]
     assert_eq!(std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions()) & 0o777, 0o600);
@@ -97,8 +97,7 @@ fn a_link_to_nowhere_is_no_missing_file() {
     assert!(!target.exists());
 }
 
-/// A crash between the link and the removal of the temporary name: a second link to the live key, which would outlive
-/// it.
+/// A crash between the link and the removal of the temporary name leaves a second link, which would outlive the key.
 #[cfg(unix)]
 #[test]
 fn a_second_link_that_a_crash_left_is_removed_at_the_next_start() {

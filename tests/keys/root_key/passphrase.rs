@@ -8,7 +8,7 @@ use atrest::{Error, Keyring, RootKey};
 
 const CHILD: &str = "ATREST_TEST_WITHOUT_MEMORY";
 
-/// PITFALL: taken as a verdict on the file, a passing lack of memory keeps a node from its new master key for ever.
+/// PITFALL: a temporary lack of memory, taken as damage of the file, keeps a node from its new master key for ever.
 #[test]
 fn a_lack_of_memory_says_nothing_about_the_file() {
     let passphrase = RootKey::from_passphrase("correct horse battery staple").unwrap();

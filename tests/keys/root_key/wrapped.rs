@@ -18,7 +18,7 @@ use atrest_kit::{KMS_KEY, TableKms};
 const KEY: [u8; 32] = [0x52; 32];
 const ID: &str = "kms:key/root";
 
-/// A KMS of one key that answers what it is told to.
+/// A KMS with one key and stated answers, which refuses other wrapped keys.
 struct Answers {
     generates_as: String,
     unwraps_as: String,
@@ -83,7 +83,7 @@ fn provider_kind(error: Error) -> Kind {
     }
 }
 
-/// A file as [`Answers::rightly`] has it made.
+/// A wrapped root key under [`Answers::rightly`].
 fn created() -> (tempfile::TempDir, PathBuf, Vec<u8>) {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("root.wrapped");
@@ -296,7 +296,7 @@ fn a_root_key_that_would_not_open_again_is_not_created() {
     assert!(!path.exists());
 }
 
-/// Each poll comes back at once: what is slow runs elsewhere, and the answer wakes the caller.
+/// Each poll returns at once: slow work runs on another thread, and its answer wakes the caller.
 #[test]
 fn the_async_form_gives_the_same_key_and_its_future_may_move_between_threads() {
     fn movable<F: Future + Send>(future: F) -> F {

@@ -10,7 +10,7 @@ fn refused(outcome: atrest::Result<()>) -> KeyringError {
     }
 }
 
-/// A usage of a whole walk over a store with nothing in it.
+/// The usage of a whole walk over an empty store.
 fn of_nothing(keyring: &Keyring) -> KeyUsage {
     let mut usage = KeyUsage::begin(keyring);
     usage.finish();
@@ -54,7 +54,7 @@ fn a_version_that_wraps_anything_is_not_retired_unless_its_loss_is_asked_for_by_
     }
 }
 
-/// The same keyring as it is now, on its own from here.
+/// An independent copy of the keyring in its present state.
 fn clone(keyring: &Keyring) -> Keyring {
     let root_key = atrest::RootKey::generate().unwrap();
     Keyring::from_sealed_blocking(&keyring.blocking().seal(&root_key).unwrap(), &root_key)
@@ -182,8 +182,7 @@ fn a_usage_of_another_history_of_the_keyring_retires_nothing() {
     );
 }
 
-/// Everything that a keyring can be asked for, in any order, against a note of when each version was last written
-/// under.
+/// Every change of a keyring, in any order, against a record of the last write under each version.
 #[derive(Clone, Copy, Debug)]
 enum Change {
     Rotate,

@@ -178,7 +178,7 @@ fn a_rewrap_is_a_reader_and_a_writer_too() {
     assert!(unexpected(into_two.unwrap_err()));
     let into_s3 = builder.rewrap(Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&name(), SseS3));
     assert!(matches!(into_s3, Err(Error::Unexpected(Unexpected::Mode))));
-    // An envelope that somebody planted is unexpected, whatever else would be wrong with the call.
+    // An envelope that an attacker planted is unexpected, whatever else is wrong with the call.
     for planted in [SseC::new(world.key.clone()).into(), AnyMode::from(DsseKms::new(ONE))] {
         if planted.id() == ModeId::DsseKms && atrest::Backend::available().count() == 1 {
             continue;

@@ -10,7 +10,7 @@ use sha2::Digest;
 use super::kit::{Store, object};
 use atrest_kit::{KMS_KEY, Service};
 
-/// A store with something of everything, under a keyring that was rotated.
+/// A store with every kind of entry, under a keyring that was rotated.
 pub(crate) fn mixed(service: &Service) -> Store {
     let mut store = Store::default();
     for at in 0..12 {
@@ -32,7 +32,7 @@ fn copy(store: &Store) -> Store {
     copy
 }
 
-/// Sweeps over as much of the listing as there is before it fails; gives the last cursor.
+/// Sweeps over the listing until it fails, and returns the last cursor.
 fn interrupted(service: &Service, store: &Store, after: usize) -> Option<Cursor> {
     let mut listing = store.listing();
     listing.insert(after, Err(io::ErrorKind::ConnectionReset.into()));
@@ -189,7 +189,7 @@ fn damage_to_any_byte_of_a_cursor_or_a_report_is_found() {
     }
 }
 
-/// The checksum finds damage; what is behind it has to hold against bytes that were made on purpose.
+/// The checksum finds damage. The parser behind it must withstand bytes that an attacker made.
 #[test]
 fn bytes_with_a_right_checksum_are_still_read_with_care_and_have_one_encoding() {
     let service = Service::new();

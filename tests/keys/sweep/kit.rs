@@ -11,12 +11,12 @@ use atrest::{AnyMode, Encrypted, ObjectName, SseS3};
 
 use atrest_kit::Service;
 
-/// Whether somebody writes before this attempt: nothing, or bytes, or takes it away.
+/// What another writer does before this attempt: nothing, a write, or a deletion.
 type Interference = dyn Fn(usize) -> Option<Option<Vec<u8>>> + Send + Sync;
 
 #[derive(Default)]
 pub(crate) struct Store {
-    /// By key; an upload's key is `key?upload_id`, and what is in the clear has no bytes.
+    /// By key; an upload's key is `key?upload_id`, and an unencrypted object has no bytes.
     pub(crate) envelopes: Mutex<BTreeMap<String, Vec<u8>>>,
     pub(crate) bodies: BTreeMap<String, Vec<u8>>,
     pub(crate) slow: bool,
@@ -84,7 +84,7 @@ impl Store {
         self.attempts.load(SeqCst)
     }
 
-    /// And begins to count anew.
+    /// Returns the counts and resets them.
     pub(crate) fn most_in_flight(&self) -> usize {
         self.most_in_flight.swap(0, SeqCst)
     }
@@ -151,7 +151,7 @@ impl EnvelopeStore for Store {
     }
 }
 
-/// Lets everything else go on first.
+/// A future that yields once.
 pub(crate) async fn yield_now() {
     let mut yielded = false;
     std::future::poll_fn(|context| {

@@ -148,7 +148,7 @@ fn what_cannot_be_rewrapped_is_reported_by_name_and_left_as_it_is() {
     );
     assert_eq!(told.iter().filter(|(_, word)| *word == "problem").count(), 6);
     assert!(told.contains(&("plain".into(), "plain")));
-    assert_eq!(report.usage().unwrap().unclear(), 2, "nobody knows what the damaged ones were under");
+    assert_eq!(report.usage().unwrap().unclear(), 2, "the versions of damaged envelopes are unknown");
     let rows: Vec<_> = report.versions().map(|(number, row)| (number, row.problems.objects)).collect();
     assert_eq!(rows, [(1, 1), (2, 1), (3, 1), (4, 0)]);
     for (key, was) in before.iter().filter(|(key, _)| *key != "fine") {
@@ -253,7 +253,7 @@ fn the_timer_is_asked_for_as_long_as_the_rewraps_may_take() {
     for at in 0..100 {
         store.put(&service, &format!("{at:03}"), SseS3);
     }
-    // A rate, the waits for 100 rewraps, and how long each is: the last ones wait for nobody.
+    // A rate, the waits for 100 rewraps, and how long each is: the last ones do not wait.
     let cases = [(1, 99, 1_000_000), (10, 99, 100_000), (100, 99, 10_000), (101, 49, 19_801), (1_000, 9, 10_000)];
     for (per_second, waits, micros) in cases {
         service.keyring.blocking().rotate().unwrap();
@@ -437,7 +437,7 @@ fn a_sweep_gives_up_on_a_store_that_is_down_and_a_resumed_one_does_what_was_left
     assert_eq!((report.counts().rewrapped, report.counts().problems), (30, 0));
 }
 
-/// A store of which the entries from a key on cannot be reached.
+/// A store whose entries from a key on cannot be reached.
 struct Down<'a> {
     store: &'a Store,
     from: &'static str,

@@ -17,7 +17,7 @@ type Stored = (Option<Vec<u8>>, Vec<u8>);
 #[derive(Default)]
 pub(crate) struct Bodies {
     stored: Mutex<BTreeMap<String, Stored>>,
-    /// Somebody deletes, or writes in the clear, just before a commit.
+    /// Another writer deletes the object, or writes it unencrypted, just before a commit.
     overtaken: Vec<&'static str>,
 }
 
@@ -102,5 +102,5 @@ fn a_body_that_is_not_as_long_as_it_was_listed_is_a_problem_and_stays_as_it_is()
     let report = sweep.blocking().encrypt_unencrypted(SseS3, [Ok(entry)], &bodies).unwrap();
     assert!(matches!(told, Some(Error::Io(_))) && report.counts().problems == 1);
     assert_eq!(bodies.stored.lock().unwrap()["a"], (None, b"meow".to_vec()));
-    assert_eq!(report.usage().unwrap().unclear(), 0, "what is in the clear is under no version");
+    assert_eq!(report.usage().unwrap().unclear(), 0, "an unencrypted object is under no version");
 }

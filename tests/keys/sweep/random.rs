@@ -19,7 +19,7 @@ enum Kind {
     Gone,
 }
 
-/// What comes of it, where version 2 is disabled and 4 is the primary.
+/// The expected outcome if version 2 is disabled and 4 is the primary.
 fn expected(kind: Kind) -> &'static str {
     match kind {
         Kind::Version(4) => "current",

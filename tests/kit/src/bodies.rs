@@ -20,7 +20,7 @@ use crate::streams::{
     C, LENS, Read, STEPS, Steps, class, fetch, plain, read_range_streamed, read_streamed, seal_finished,
 };
 
-/// A stored body, what opens it, and its plaintext.
+/// A stored body, the keys that open it, and its plaintext.
 pub struct Body {
     /// Names the body in messages.
     pub what: String,
@@ -32,13 +32,14 @@ pub struct Body {
     pub decryptor: Decryptor,
 }
 
-/// A way to write a body: its name, and what encrypts in steps of so many bytes.
+/// A way to write a body: its name, and a function that encrypts in steps of that length.
 pub type Writer = (&'static str, fn(Encryptor, &[u8], usize) -> (Vec<u8>, Finished));
 
-/// A way to read a body from its beginning to its end: its name, and what reads these stored bytes in steps.
+/// A way to read a body from its beginning to its end: its name, and a function that reads stored bytes in steps.
 pub type Reader = (&'static str, fn(&Body, &[u8], &Steps) -> Read);
 
-/// A way to read a range: its name, and what reads the range of these stored bytes in steps.
+/// A way to read a range: its name, and a function that reads a range of stored bytes in
+/// steps.
 pub type RangeReader = (&'static str, fn(&Body, &[u8], ByteRange, &Steps) -> Read);
 
 /// Every way to write a body as a stream.
@@ -319,7 +320,7 @@ fn at_offsets(body: &Body, stored: &[u8], steps: &Steps) -> Read {
     Read { released, end: end.map_err(of_io) }
 }
 
-/// What a plan fetches, cut into pieces.
+/// Cuts the bytes that a plan fetches into pieces.
 fn pieces<'a>(plan: &RangePlan, stored: &'a [u8], steps: &Steps) -> Vec<(u64, &'a [u8])> {
     let Range { start, end } = plan.fetch_span();
     let mut at = start;

@@ -3,9 +3,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// The byte that the plaintext of a test is made of.
+/// The byte that fills the plaintext of a test.
 pub const MARK: u8 = 0x5A;
-/// So many marks in a row are plaintext, and no accident.
+/// This many marks in a row count as plaintext.
 const RUN: usize = 16;
 
 thread_local! {
@@ -13,11 +13,11 @@ thread_local! {
     static FOUND: Cell<usize> = const { Cell::new(0) };
 }
 
-/// The system's allocator, which looks into what is freed.
+/// The system's allocator, which searches each block that is freed.
 #[derive(Debug)]
 pub struct Freed;
 
-/// How many blocks with plaintext in them this thread frees while `f` runs.
+/// Runs `f`, and counts the blocks with plaintext that this thread frees meanwhile.
 pub fn with_plaintext<T>(f: impl FnOnce() -> T) -> (T, usize) {
     FOUND.set(0);
     WATCHING.set(true);
@@ -39,7 +39,7 @@ unsafe impl GlobalAlloc for Freed {
         if WATCHING.get() {
             let mut run = 0;
             for at in 0..layout.size() {
-                // SAFETY: the block has so many bytes, and was zeroed when it was allocated.
+                // SAFETY: the block has `layout.size()` bytes, and was zeroed when it was allocated.
                 let byte = unsafe { block.add(at).read_volatile() };
                 run = if byte == MARK { run + 1 } else { 0 };
                 if run == RUN {

@@ -5,7 +5,7 @@ use atrest::{AnyMode, Decryptor, Encrypted, Envelope, Expected, ObjectName, Part
 
 use crate::service::Service;
 
-/// A part as it is stored, and what the client knows of it.
+/// A stored part, its receipt and its plaintext.
 #[derive(Clone)]
 pub struct Part {
     pub number: PartNumber,
@@ -40,7 +40,7 @@ impl Stored {
         &self.completed.envelope
     }
 
-    /// In one piece, with whatever stands in the body's place.
+    /// The stored object with this body.
     pub fn with_body(&self, body: Vec<u8>) -> Encrypted {
         Encrypted::new(self.envelope().clone(), body).with_manifest(self.completed.manifest.clone())
     }
@@ -50,20 +50,20 @@ pub fn number(number: u32) -> PartNumber {
     PartNumber::new(number).unwrap()
 }
 
-/// The bytes of a part, other ones for every number and attempt.
+/// The plaintext of a part, which differs for every number and attempt.
 pub fn plain_of(number: u32, attempt: u32, len: usize) -> Vec<u8> {
     let seed = number as usize * 31 + attempt as usize * 101;
     (0..len).map(|at| (at * 7 + at / 256 * 13 + seed) as u8).collect()
 }
 
-/// A part that is answered with the label `etag-NUMBER-ATTEMPT`.
+/// Encrypts a part under the label `etag-NUMBER-ATTEMPT`.
 pub fn attempt(upload: &Upload, part: u32, attempt: u32, len: usize) -> Part {
     let (plain, label) = (plain_of(part, attempt, len), format!("etag-{part}-{attempt}").into_bytes());
     let (stored, receipt) = upload.encrypt_part(number(part), &plain, &label).unwrap();
     Part { number: number(part), label, receipt, stored, plain }
 }
 
-/// The id of an object's upload: an unbound one has none.
+/// The id of an object's upload; an unbound object has an empty one.
 pub fn id_of(object: &ObjectName) -> &'static [u8] {
     if object.is_bound() { b"upload-1" } else { b"" }
 }
@@ -90,14 +90,14 @@ impl Service {
         self.sse.blocking().complete_multipart(upload, self.unlock(upload.envelope().mode()), parts)
     }
 
-    /// An object of parts with these numbers and lengths.
+    /// Uploads an object of parts with these numbers and lengths.
     pub fn put(&self, object: &ObjectName, mode: &AnyMode, parts: &[(u32, usize)]) -> Stored {
         let upload = self.begin(object, mode);
         let parts: Vec<_> = parts.iter().map(|(number, len)| attempt(&upload, *number, 0, *len)).collect();
         Stored { completed: self.complete(&upload, &parts).unwrap(), parts }
     }
 
-    /// What reads a stored object, from its envelope and manifest as they are stored.
+    /// The decryptor of a stored multipart object, from its encoded envelope and its manifest.
     pub fn reader(&self, object: &ObjectName, envelope: &Envelope, manifest: &[u8]) -> Result<Decryptor> {
         self.decryptor(object, &Envelope::decode(&envelope.encode()).unwrap())?.with_manifest(manifest)
     }

@@ -20,7 +20,7 @@ pub fn modes() -> Vec<u8> {
     all.into_iter().filter(|mode| *mode != DSSE_KMS || Backend::available().count() > 1).collect()
 }
 
-/// How an object is written, and what it then is.
+/// An object that the oracle wrote: its parameters, plaintext and stored bytes.
 #[derive(Clone, Debug)]
 pub struct Sample {
     pub write: Write,
@@ -79,12 +79,12 @@ impl Sample {
         }
     }
 
-    /// What reads the object, and nothing else.
+    /// An `Sse` that reads this object and no other.
     pub fn sse(&self, backend: Backend) -> Sse {
         self.builder(backend).build().unwrap()
     }
 
-    /// What writes the object, from the same randomness.
+    /// An `Sse` that writes this object from the same randomness.
     pub fn writer(&self, backend: Backend) -> (Sse, Playback) {
         let mut drawn = Vec::new();
         for layer in [&self.write.outer].into_iter().chain(&self.write.inner) {

@@ -35,7 +35,7 @@ impl Service {
         Self { sse: change(builder).build().unwrap(), keyring, kms, customer_key }
     }
 
-    /// The modes of this build: DSSE-KMS needs both implementations.
+    /// The modes of this build: DSSE-KMS needs two backends.
     pub fn modes(&self) -> Vec<AnyMode> {
         let mut modes = vec![AnyMode::from(SseS3), SseKms::new("alias/app").into(), self.sse_c()];
         if Backend::available().count() > 1 {

@@ -13,7 +13,7 @@ pub const LENS: [usize; 9] = [0, 1, C - 1, C, C + 1, 2 * C - 1, 2 * C, 2 * C + 1
 /// The lengths of the pieces that a stream is given.
 pub const STEPS: [usize; 5] = [1, 512, C - 1, C, C + 1];
 
-/// Every backend of this build.
+/// The backends of this build that this processor supports.
 pub fn backends() -> Vec<Backend> {
     Backend::available().collect()
 }
@@ -43,7 +43,7 @@ pub struct Read {
 }
 
 impl Read {
-    /// What a call that reads all at once returned.
+    /// The result of a call that reads all at once.
     pub fn of(read: Result<Vec<u8>>) -> Self {
         match read {
             Ok(released) => Self { released, end: Ok(()) },
@@ -61,7 +61,7 @@ impl Read {
 pub trait Stream: Sized {
     /// The greatest number of bytes that `finish` can write.
     const MOST_LEFT: usize;
-    /// What the end of the stream says.
+    /// What the end of the stream states.
     type End;
 
     fn update_len(&self, input_len: usize) -> usize;
@@ -180,7 +180,7 @@ pub fn seal(encryptor: Encryptor, plaintext: &[u8], step: usize) -> Result<Vec<u
     pass(encryptor, plaintext, &Steps::of(step)).into_result()
 }
 
-/// Encrypts in steps of `step` bytes, for those who need what the end says.
+/// Encrypts in steps of `step` bytes, and returns what the end of the stream states.
 pub fn seal_finished(encryptor: Encryptor, plaintext: &[u8], step: usize) -> (Vec<u8>, Finished) {
     let (stored, finished) = pass_to_end(encryptor, plaintext, &Steps::of(step));
     (stored, finished.unwrap())
@@ -210,7 +210,7 @@ pub fn read_range_streamed(
     }
 }
 
-/// The stored bytes that a plan asks for.
+/// Copies the stored bytes of these fetches.
 pub fn fetch(body: &[u8], fetches: &[Range<u64>]) -> Vec<u8> {
     let mut fetched = Vec::new();
     for range in fetches {

@@ -18,7 +18,7 @@ use pollster::block_on;
 
 use super::kit::{Store, context, generate, owner, unwrap};
 
-/// A sink that refuses while it is told to.
+/// A sink that refuses while a flag is set.
 #[derive(Default)]
 struct Switched {
     full: AtomicBool,

@@ -16,7 +16,7 @@ use pollster::block_on;
 
 use super::kit::{Store, context, owner};
 
-/// A sink that answers only once it is told to.
+/// A sink that answers once the test lets it.
 #[derive(Default)]
 struct Held {
     holds: AtomicBool,

@@ -11,7 +11,7 @@ use atrest::{Error, RootKey};
 
 use super::kit::{Store, generate, owner, unwrap};
 
-/// Where a test that runs itself in a process of its own is told what to work on.
+/// The variable that names the file for a test that runs in a child process.
 const CHILD: &str = "ATREST_KMS_CHILD";
 
 fn child() -> Option<PathBuf> {
@@ -42,7 +42,7 @@ fn a_file_that_is_cut_or_changed_anywhere_is_an_error_and_stays_as_it_is() {
         let opened = EmbeddedKms::open(&path, &root_key);
         assert!(matches!(opened, Err(Error::SealedFile(_) | Error::Inauthentic)), "{opened:?}");
         assert_eq!(fs::read(&path).unwrap(), bytes, "what is damaged is not replaced");
-        // Nor by a new one, when somebody asks for that.
+        // Nor by a new one, when a caller asks for that.
         assert!(matches!(EmbeddedKms::create(&path, &root_key, owner()), Err(Error::Io(_))));
         assert_eq!(fs::read(&path).unwrap(), bytes);
     };
@@ -164,7 +164,7 @@ fn a_store_whose_file_is_not_the_one_it_wrote_changes_nothing() {
     assert_eq!(store.admin().describe_key(&key).unwrap().versions.len(), 2);
 }
 
-/// What holds when nothing can be stored: what is there works, what is new is refused, and nothing is lost.
+/// Checks a store that cannot be written: its keys work, changes are refused, and nothing is lost.
 fn works_without_storing(kms: &EmbeddedKms, path: &Path) {
     let admin = kms.requested_by(owner());
     let (before, stored) = (admin.list_keys().unwrap(), fs::read(path).unwrap());
@@ -228,7 +228,7 @@ fn a_directory_that_cannot_be_written_is_an_error_and_keys_go_on_working() {
         mode(0o755);
         return;
     }
-    // Root may write everywhere: then it is somebody else who tries, with a program that they can reach.
+    // Root may write everywhere, so another user tries, with a program that this user can reach.
     let directory = tempfile::tempdir().unwrap();
     let program = directory.path().join("program");
     fs::copy(std::env::current_exe().unwrap(), &program).unwrap();

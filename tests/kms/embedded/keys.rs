@@ -202,7 +202,7 @@ fn a_requester_beyond_their_quota_is_throttled_and_nobody_else_is() {
     assert!(error.is_transient());
     generate(&store.kms, &key, &bob).unwrap();
     generate(&store.kms, &other, &alice).unwrap();
-    // Whoever may not use it is told so, and pays nothing.
+    // A requester without permission is refused, and no quota is taken.
     store.admin().set_policy(&key, None).unwrap();
     assert_eq!(generate(&store.kms, &key, &alice).unwrap_err().kind(), Kind::AccessDenied);
     store.admin().set_quota(&key, Some(quota(1_000_000))).unwrap();

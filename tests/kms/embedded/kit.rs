@@ -68,7 +68,7 @@ pub(crate) fn unwrap(
     block_on(Arc::new(kms.clone()).unwrap_key(wrapped.clone(), KeyRequest::new(key, context(), requester.clone())))
 }
 
-/// The version that wrapped a key, as the manual says it stands there.
+/// The version in a wrapped key, at the place that the manual states.
 pub(crate) fn version_of(wrapped: &WrappedKey) -> u32 {
     u32::from_be_bytes(wrapped.as_bytes()[1..5].try_into().unwrap())
 }

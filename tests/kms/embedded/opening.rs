@@ -71,12 +71,12 @@ fn a_store_whose_opening_cannot_be_recorded_is_not_opened() {
     EmbeddedKms::open(&path, &root_key).unwrap();
 }
 
-/// A store whose clock panics while it is told to.
+/// A store whose clock panics while a flag is set.
 fn broken_clock() -> (Arc<AtomicBool>, Arc<MemorySink>, Store) {
     let (broken, sink) = (Arc::new(AtomicBool::new(false)), Arc::new(MemorySink::new()));
     let (read, trail) = (broken.clone(), AuditTrail::new(sink.clone()));
     let now = move || {
-        assert!(!read.load(Ordering::SeqCst), "as it was told");
+        assert!(!read.load(Ordering::SeqCst), "on purpose");
         SystemTime::now()
     };
     (broken, sink, Store::built(|builder| builder.audit(trail).clock(wall_clock(now))))
@@ -106,13 +106,13 @@ fn a_clock_that_panics_is_an_error_on_record_and_changes_nothing() {
     store.admin().rotate_key("alias/app").unwrap();
 }
 
-/// A sink that panics while it is told to.
+/// A sink that panics while a flag is set.
 #[derive(Default)]
 struct Panics(AtomicBool);
 
 impl AuditSink for Panics {
     fn record(&self, _: AuditEvent) -> AuditFuture {
-        assert!(!self.0.load(Ordering::SeqCst), "as it was told");
+        assert!(!self.0.load(Ordering::SeqCst), "on purpose");
         Box::pin(std::future::ready(Ok(())))
     }
 }

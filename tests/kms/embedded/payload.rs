@@ -17,7 +17,7 @@ fn root_key() -> RootKey {
     RootKey::from_bytes(&mut ROOT.clone()).unwrap()
 }
 
-/// A store with a bit of everything, as JSON.
+/// A store with every kind of entry, as JSON.
 fn written() -> (Store, Value) {
     let directory = tempfile::tempdir().unwrap();
     let kms = EmbeddedKms::create(directory.path().join("kms.atrest"), &root_key(), owner()).unwrap();
@@ -94,7 +94,7 @@ fn what_another_program_wrote_by_the_manual_opens() {
     assert_eq!(key.versions.iter().map(|version| version.number).collect::<Vec<_>>(), [1, 7]);
 }
 
-/// Changes one place of the JSON, and says what is wrong with it.
+/// What is wrong, and the change of the JSON that makes it so.
 type Breaks = (&'static str, fn(&mut Value));
 
 const BROKEN: &[Breaks] = &[
@@ -103,13 +103,13 @@ const BROKEN: &[Breaks] = &[
     ("a member that is missing", |json| drop(json.as_object_mut().unwrap().remove("written"))),
     ("a member of a key that is missing", |json| drop(json["keys"][0].as_object_mut().unwrap().remove("tags"))),
     ("an id in capitals", |json| json["id"] = json!("0123ABCD-4567-4890-ABCD-EF0123456789")),
-    ("an id that is none", |json| json["keys"][0]["id"] = json!("1")),
+    ("a malformed id", |json| json["keys"][0]["id"] = json!("1")),
     ("a negative generation", |json| json["generation"] = json!(-1)),
     ("a generation that is a text", |json| json["generation"] = json!("1")),
     ("an anonymous owner", |json| json["owner"] = json!("anonymous")),
     ("no owner", |json| json["owner"] = json!("")),
-    ("a region that is none", |json| json["region"] = json!("a:b")),
-    ("an account that is none", |json| json["account"] = json!("1")),
+    ("a malformed region", |json| json["region"] = json!("a:b")),
+    ("a malformed account", |json| json["account"] = json!("1")),
     ("keys out of order", |json| json["keys"].as_array_mut().unwrap().reverse()),
     ("a key twice", |json| {
         let key = json["keys"][0].clone();
@@ -122,8 +122,8 @@ const BROKEN: &[Breaks] = &[
     ("material that is too long", |json| json["keys"][0]["versions"][0]["key"] = json!("A".repeat(48))),
     ("material that is no base64", |json| json["keys"][0]["versions"][0]["key"] = json!("!".repeat(44))),
     ("material without padding", |json| json["keys"][0]["versions"][0]["key"] = json!("A".repeat(43))),
-    ("an origin that is none", |json| json["keys"][0]["versions"][0]["origin"] = json!("found")),
-    ("a state that is none", |json| json["keys"][0]["state"] = json!("lost")),
+    ("an unknown origin", |json| json["keys"][0]["versions"][0]["origin"] = json!("found")),
+    ("an unknown state", |json| json["keys"][0]["state"] = json!("lost")),
     ("a deletion of an enabled key", |json| json["keys"][0]["deletion"] = json!(1)),
     ("a deletion without a date", |json| drop(json["keys"][1].as_object_mut().unwrap().remove("deletion"))),
     ("a rotation every 0 days", |json| json["keys"][0]["rotation_days"] = json!(0)),
@@ -133,9 +133,9 @@ const BROKEN: &[Breaks] = &[
     ("a policy that lacks a permission", |json| {
         drop(json["keys"][0]["policy"].as_object_mut().unwrap().remove("unwrap"))
     }),
-    ("a policy for nobody known", |json| json["keys"][0]["policy"]["unwrap"] = json!("nobody")),
+    ("a policy for an unknown group", |json| json["keys"][0]["policy"]["unwrap"] = json!("nobody")),
     ("a tag of no name", |json| json["keys"][0]["tags"] = json!({ "": "" })),
-    ("an alias that is none", |json| json["aliases"] = json!({ "app": json["keys"][0]["id"] })),
+    ("a malformed alias", |json| json["aliases"] = json!({ "app": json["keys"][0]["id"] })),
     ("an alias of no key", |json| json["aliases"] = json!({ "alias/app": "00000000-0000-4000-8000-000000000009" })),
     ("a keyring without its primary", |json| json["keyring"]["primary"] = json!(9)),
     ("a keyring whose primary is disabled", |json| json["keyring"]["versions"][0]["state"] = json!("disabled")),

@@ -13,7 +13,7 @@ use super::kit::{Store, generate, owner, unwrap};
 
 const WEEK: Duration = Duration::from_secs(7 * 24 * 60 * 60);
 
-/// What a call came to, as far as the table tells.
+/// The outcome of a call, as far as the table states it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Outcome {
     Done,
@@ -27,7 +27,7 @@ const PENDING: Outcome = Kms(Kind::PendingDeletion);
 const DENIED: Outcome = Kms(Kind::AccessDenied);
 const NOT_PENDING: Outcome = Outcome::Store(KeyStoreError::NotPendingDeletion);
 
-/// Who may do it.
+/// The requesters who have permission.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Takes {
     The(Permission),
@@ -41,7 +41,8 @@ struct Operation {
     name: &'static str,
     event: Event,
     takes: Takes,
-    /// What it comes to for whoever may: in an enabled key, a disabled one, one that is pending deletion.
+    /// The outcomes for a requester with permission: for an enabled key, a disabled key, and a key that is pending
+    /// deletion.
     outcomes: [Outcome; 3],
     run: Call,
 }
@@ -90,7 +91,7 @@ const OPERATIONS: &[Operation] = &[
         run: |w, by| w.kms.requested_by(by.clone()).import_key_version(w.key, &w.wrapping_key, &w.exported).map(drop) },
 ];
 
-/// What takes the owner, whatever the keys are.
+/// The calls that need the owner, whatever the policies of the keys.
 #[rustfmt::skip]
 const OWNERS: &[(&str, Call)] = &[
     ("create", |w, by| w.kms.requested_by(by.clone()).create_key(NewKey::new()).map(drop)),
@@ -117,7 +118,7 @@ enum Policy {
 
 const REQUESTERS: [&str; 6] = ["owner", "writer", "reader", "admin", "stranger", "anonymous"];
 
-/// Who may, by the policies below: written out, and not asked of the library.
+/// Returns whether the requester has permission by the policies below, without asking the library.
 fn may(requester: &str, takes: Takes, policy: Policy) -> bool {
     match (takes, policy) {
         (Ownership, _) => requester == "owner",
@@ -150,7 +151,7 @@ fn policy(policy: Policy) -> Option<KeyPolicy> {
 
 struct World {
     kms: EmbeddedKms,
-    /// How the key is named in the call.
+    /// The name of the key in the call.
     key: &'static str,
     wrapped: WrappedKey,
     wrapping_key: KeyEncryptionKey,
@@ -159,7 +160,7 @@ struct World {
     _directory: TempDir,
 }
 
-/// A store with a key in some state, to be had again and again.
+/// Makes stores with a key in a given state.
 struct Template {
     root_key: RootKey,
     backup: Vec<u8>,
@@ -283,7 +284,7 @@ fn a_key_that_is_not_there_is_not_found_whoever_asks() {
         let mut world = template.world();
         for named in UNKNOWN {
             world.key = named;
-            // Whoever names no key and may have one made gets it.
+            // A requester who names no key and may create keys gets a new one.
             let made = named.is_empty() && operation.name == "generate";
             let kind = if named.contains(":elsewhere:") { Kind::OtherRegion } else { Kind::NotFound };
             let expected = if made { Done } else { Kms(kind) };

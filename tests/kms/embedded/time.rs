@@ -15,7 +15,7 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// A morning in 2026.
 const START: Duration = Duration::from_secs(1_793_000_000);
 
-/// A clock that is set.
+/// A clock that the test sets.
 #[derive(Clone, Default)]
 struct Clock(Arc<AtomicU64>);
 
@@ -51,7 +51,7 @@ fn a_key_is_rotated_when_its_newest_version_is_old_enough_and_once() {
     assert_eq!((&maintained.rotated[..], maintained.deleted.len()), (&[yearly.clone()][..], 0));
     assert_eq!(store.kms.maintain().unwrap(), Maintained::default());
     assert_eq!((versions(&yearly), versions(&never), versions(&asleep)), (2, 1, 1));
-    // By hand in between: the year begins anew.
+    // A rotation by hand in between starts the year again.
     clock.set(400 * DAY);
     admin.rotate_key(&yearly).unwrap();
     clock.set(750 * DAY);
@@ -78,7 +78,7 @@ fn a_key_is_deleted_after_its_waiting_time_and_only_by_maintenance() {
     assert_eq!(store.kms.maintain().unwrap(), Maintained::default());
     admin.cancel_deletion(&saved).unwrap();
     assert_eq!(admin.describe_key(&saved).unwrap().state, KeyState::Disabled);
-    // Over, and nobody has looked yet: it can still be had back.
+    // The time is over, but no call noticed yet, so the deletion can still be cancelled.
     clock.set(100 * DAY);
     assert_eq!(generate(&store.kms, &key, &owner()).unwrap_err().kind(), Kind::PendingDeletion);
     assert_eq!(store.kms.maintain().unwrap().deleted, std::slice::from_ref(&key));

@@ -29,7 +29,7 @@ fn records(mode: u8, parts: &[(u32, u64)]) -> Vec<u8> {
     parts.iter().flat_map(record).collect()
 }
 
-/// What the library makes of such an object, up to the point where it knows its parts.
+/// Opens such an object up to the point at which the parts are known.
 fn read(write: &Write, backend: Backend, envelope: &[u8], manifest: &[u8]) -> Result<Decryptor> {
     unlisted(write, backend, envelope)?.with_manifest(manifest)
 }

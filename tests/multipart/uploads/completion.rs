@@ -22,7 +22,7 @@ pub(crate) fn begin(service: &Service, object: &ObjectName) -> Upload {
     service.sse.blocking().begin_multipart(object, ID, service.sse_c()).unwrap()
 }
 
-/// What the service keeps of a part.
+/// What the service stores about a part.
 pub(crate) fn kept(part: &Part) -> KeptAttempt {
     let kept = KeptAttempt::new(part.number, &part.label, part.receipt.clone(), &part.stored).unwrap();
     KeptAttempt::from_bytes(&kept.to_bytes()).unwrap()
@@ -282,7 +282,7 @@ fn kept_attempts_and_totals_have_one_encoding_and_refuse_every_cut() {
     }
 }
 
-/// What stands beside one body, replaced only by compare-and-swap.
+/// The metadata of one body, replaced only by compare-and-swap.
 pub(crate) struct Slot(pub(crate) Mutex<(Vec<u8>, Vec<u8>)>);
 
 impl Slot {
@@ -461,7 +461,7 @@ fn a_generator_that_fails_makes_no_record_and_finishes_none() {
     broken.blocking().open_record(&name(), &record).unwrap();
 }
 
-/// A generator that gives nothing.
+/// A generator that always fails.
 struct Broken;
 
 impl rand_core::TryRng for Broken {

@@ -84,8 +84,7 @@ fn a_record_of_another_object_realm_or_version_opens_nothing_here() {
     }
 }
 
-/// What a writer of the store can put where the service keeps its attempts, with everything consistent but the
-/// receipt's own word.
+/// The record that an attacker who can write the store makes of an attempt: consistent in all but the receipt.
 fn completed_from(service: &Service, envelope: &Envelope, parts: &[Part]) -> CompletionRecord {
     let kept: Vec<_> = parts.iter().map(kept).collect();
     let parts = parts.iter().zip(&kept).map(|(p, kept)| UnopenedPart::new(p.number, &p.label, kept, &p.stored));
@@ -145,7 +144,7 @@ fn parts_that_are_swapped_dropped_doubled_or_of_another_attempt_behind_the_recor
     }
 }
 
-/// Replay is not covered: a record that was put back opens for the name it was made for. What tells is kept elsewhere.
+/// A record that was put back opens for its own name. To notice a replay takes a value that is kept elsewhere.
 #[test]
 fn an_older_record_opens_for_its_own_name_alone_and_the_total_beside_it_tells_it_from_the_newer() {
     let service = service();

@@ -8,7 +8,7 @@ use super::everywhere;
 use atrest_kit::parts::{attempt, id_of, number};
 use atrest_kit::{Service, name};
 
-/// Another primary, and the one before it gone.
+/// Rotates, and retires the version before.
 fn retire_the_old_one(service: &Service) {
     let old = service.keyring.primary();
     service.keyring.blocking().rotate().unwrap();
@@ -64,7 +64,7 @@ fn an_upload_that_was_rewrapped_survives_the_retirement_of_its_old_version() {
             (true, Err(Error::KeyProvider(error))) => assert_eq!(error.kind(), KeyProviderErrorKind::NotFound),
             (has_keyring, stale) => assert!(!has_keyring && stale.is_ok(), "{stale:?}"),
         }
-        // Receipts and parts of before go on, and whoever held the upload all the while may complete it.
+        // Earlier receipts and parts stay valid, and a handle that was there all the time may complete the upload.
         let resumed = service.resume(object, &fresh).unwrap();
         let two = attempt(&resumed, 2, 0, 10);
         for upload in [resumed, upload] {

@@ -13,7 +13,7 @@ use atrest_reference::parse;
 use atrest_kit::parts::{attempt, id_of};
 use atrest_kit::{C, Faulty, name};
 
-/// What was asked since it was last looked at: keys made, keys unwrapped.
+/// Counts the requests since the last look: keys generated, keys unwrapped.
 struct Asked(Arc<MemoryKms>, (u64, u64));
 
 impl Asked {
@@ -63,7 +63,7 @@ fn the_kms_makes_a_key_to_begin_alone_and_unwraps_one_to_resume_one_to_complete_
             atrest_kit::read_range(&reader, &body, 5..C as u64 + 5).unwrap();
             assert_eq!(asked.since(), (0, asks), "read");
             let fresh = sse.rewrap(Rewrap::upload(&object, id_of(&object), upload.envelope(), Unlock::Server)).unwrap();
-            // DSSE-KMS wraps its outer layer anew, which no KMS has a part in.
+            // DSSE-KMS wraps its outer layer again, which takes no KMS call.
             let of_inner = if fresh.inner().is_some() { (0, 0) } else { (asks, asks) };
             assert_eq!(asked.since(), of_inner, "rewrap of the upload");
             for request in &kms.requests()[shown_before..] {

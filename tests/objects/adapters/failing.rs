@@ -32,7 +32,7 @@ fn a_dropped_writer_leaves_no_object() {
     }
 }
 
-/// Takes so many bytes and then fails.
+/// A writer that takes this many bytes, and then fails.
 struct Full(usize);
 
 impl Write for Full {
@@ -47,7 +47,7 @@ impl Write for Full {
     }
 }
 
-/// Interrupted at every other flush.
+/// A writer whose every other flush is interrupted.
 struct Interrupted(usize);
 
 impl Write for Interrupted {
@@ -146,7 +146,7 @@ fn a_truncated_body_is_an_error_wherever_it_is_cut_and_read_from() {
     }
 }
 
-/// Gives one byte at a time, and in between is interrupted or would block.
+/// A source that gives one byte at a time, and in between is interrupted or would block.
 struct Reluctant<'a> {
     inner: Cursor<&'a [u8]>,
     calls: usize,
@@ -173,7 +173,7 @@ impl Seek for Reluctant<'_> {
     }
 }
 
-/// PITFALL: state that is lost when a read would block.
+/// PITFALL: a reader loses its state when a read would block.
 #[test]
 fn a_read_that_would_block_is_tried_again_and_loses_nothing() {
     let service = Service::new();
@@ -195,7 +195,7 @@ fn a_read_that_would_block_is_tried_again_and_loses_nothing() {
     }
 }
 
-/// A source that fails once, and can then be read.
+/// A source whose first read fails.
 struct FailsOnce<'a>(&'a [u8], std::sync::atomic::AtomicBool);
 
 impl ReadAt for FailsOnce<'_> {

@@ -8,7 +8,7 @@ use atrest::{Error, PartNumber};
 use atrest_kit::parts::{Part, number};
 use atrest_kit::{C, Service, name, plain};
 
-/// One part, written in steps with nothing in between.
+/// Writes one part in steps, with empty writes in between.
 fn written(upload: &atrest::multipart::Upload, number: PartNumber, plain: &[u8], step: usize) -> Part {
     let (encryptor, seal) = upload.part(number).unwrap();
     let mut writer = EncryptWriter::new(encryptor, Vec::new());
@@ -22,7 +22,7 @@ fn written(upload: &atrest::multipart::Upload, number: PartNumber, plain: &[u8],
     Part { number, label: b"etag".to_vec(), receipt, stored, plain: plain.to_vec() }
 }
 
-/// Takes so many bytes, and then no more.
+/// A writer that takes this many bytes, and then fails.
 struct Full(usize);
 
 impl Write for Full {

@@ -8,7 +8,7 @@ use atrest::error::{Misuse, PartError};
 use atrest::{AnyMode, ByteRange, Decryptor, Encrypted, Error, ModeId, PartNumber, RangePlan, Result, SseS3, Unlock};
 use atrest_kit::{C, LENS, Read, Service, Steps, name, pass, plain};
 
-/// Fetches as a store would, and remembers what.
+/// Fetches these ranges, as a store would.
 fn fetch(body: &[u8], fetches: &[Range<u64>]) -> Vec<u8> {
     fetches.iter().flat_map(|fetch| body[fetch.start as usize..fetch.end as usize].to_vec()).collect()
 }
@@ -30,7 +30,7 @@ fn stream(plan: &RangePlan, fetched: &[u8], step: usize) -> Read {
     pass(plan.reader(), fetched, &Steps::of(step))
 }
 
-/// What HTTP says that a range of a representation is.
+/// The slice that HTTP defines for a range.
 fn expected(plaintext: &[u8], start: u64, end: u64) -> Option<&[u8]> {
     let end = end.min(plaintext.len() as u64);
     (start < end).then(|| &plaintext[start as usize..end as usize])
@@ -83,7 +83,7 @@ fn an_empty_or_reversed_range_is_refused_and_only_after_the_end_has_verified() {
         let mut fetched = fetch(&stored.ciphertext, plan.fetches());
         assert!(matches!(plan.decrypt(&fetched), Err(Error::RangeNotSatisfiable { .. })));
         fetched[3] ^= 1;
-        assert!(matches!(plan.decrypt(&fetched), Err(Error::Inauthentic)), "a length that nobody verified");
+        assert!(matches!(plan.decrypt(&fetched), Err(Error::Inauthentic)), "the length is not verified");
     }
 }
 

@@ -8,7 +8,7 @@ use atrest::{ByteRange, Decryptor, Error, RangePlan, SseS3};
 
 use atrest_kit::{C, LENS, Service, name, plain};
 
-/// Answers as a store does: clipped where the body ends, with the offset at which the answer begins.
+/// Answers a fetch as a store does, clipped at the end of the body. Returns the offset of the answer and its bytes.
 fn answer(body: &[u8], fetch: &Fetch) -> (u64, Vec<u8>) {
     let len = body.len() as u64;
     let range = match fetch {
@@ -27,7 +27,7 @@ fn ranges() -> Vec<ByteRange> {
     between.chain(from).chain(edges.into_iter().map(ByteRange::last)).collect()
 }
 
-/// What a plan of exactly the fetched bytes says, as text: bytes or error.
+/// Opens a range from exactly the fetched bytes. Returns the bytes, or the error as text.
 fn exact(decryptor: &Decryptor, range: ByteRange, body: &[u8]) -> Result<Vec<u8>, String> {
     let plan = decryptor.range(range, body.len() as u64).map_err(|error| error.to_string())?;
     let Range { start, end } = plan.fetch_span();
@@ -130,7 +130,7 @@ fn the_whole_of_parts_that_are_all_empty_is_planned_without_a_key_unless_http_as
     }
 }
 
-/// A plan over two chunks in the middle of an object, its body, and what it gives.
+/// A plan over two chunks in the middle of an object, the body, and the expected plaintext.
 fn middle(service: &Service) -> (RangePlan, Vec<u8>, Vec<u8>) {
     let plain = plain(5 * C);
     let stored = service.streamed(&name(), &SseS3.into(), &plain);

@@ -16,7 +16,7 @@ use atrest_kit::{KMS_KEY, Service, TableKms, name};
 
 const CANARY: &str = "c2VjcmV0LWtleS1pbi10aGUtYm9keQ";
 
-/// Shows the canary wherever an error can show something.
+/// An error that shows the canary in every form of output.
 struct Canary(Option<Box<Canary>>);
 
 impl Canary {
@@ -86,7 +86,7 @@ fn hides_all(error: &Error) {
     }
 }
 
-/// Under the same keyring, with this provider; what it wrote before is by `written`.
+/// A builder with this keyring and the provider [`Telling`].
 fn telling_sse(keyring: &Keyring) -> SseBuilder {
     Sse::builder().keyring(keyring.clone()).kms(Arc::new(Telling), KmsKeys::only([KMS_KEY]))
 }
@@ -148,7 +148,7 @@ fn a_random_generators_own_error_is_shown_nowhere() {
     assert!(cause.error().downcast_ref::<Canary>().is_some());
 }
 
-/// A store, a listing and a stream that fail with what they like.
+/// A store, a listing and a stream that fail with errors of their own.
 struct Failing;
 
 fn failing() -> io::Error {
@@ -207,7 +207,7 @@ fn the_error_of_a_store_or_a_stream_is_shown_nowhere() {
     }
 }
 
-/// All of the trail's own fields, the error's text among them.
+/// Records every field of an event, the error's text included.
 #[cfg(all(feature = "audit-json", feature = "tracing"))]
 #[test]
 fn no_line_of_an_audit_trail_shows_what_a_providers_own_error_holds() {

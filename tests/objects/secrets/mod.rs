@@ -137,7 +137,7 @@ fn taking_a_key_wipes_where_it_came_from() {
     assert_eq!(bytes, [0; 32]);
 }
 
-/// PITFALL: the second use of a buffer is the all-zero key, and everything works with it.
+/// PITFALL: the second use of a wiped buffer gives the all-zero key, and every call accepts it.
 #[test]
 fn a_buffer_that_a_key_was_taken_from_gives_no_second_key() {
     macro_rules! refuses {
@@ -174,7 +174,7 @@ fn a_sealed_keyring_with_a_master_key_of_zeros_is_malformed() {
     Keyring::from_sealed_blocking(&sealed, &RootKey::from_bytes(&mut root.clone()).unwrap()).unwrap();
 }
 
-/// As the manual has it, written by other code.
+/// The derivation of the manual, written again here.
 fn sealed_keyring(root: &[u8; 32], master: &[u8; 32]) -> Vec<u8> {
     let mut payload = [&3u16.to_be_bytes()[..], b"old", &1u64.to_be_bytes(), &1u32.to_be_bytes()].concat();
     payload.extend_from_slice(&[&2u32.to_be_bytes()[..], &1u16.to_be_bytes(), &1u32.to_be_bytes(), &[1]].concat());
@@ -205,7 +205,7 @@ fn a_random_generator_of_zeros_is_an_error_and_encrypts_nothing() {
     assert!(matches!(refused, Err(Error::Random(_))), "{refused:?}");
 }
 
-/// PITFALL: an object stored in the clear, or something made from it, while the API says that it is encrypted.
+/// PITFALL: an object, or a value made from it, is stored unencrypted while the API says that it is encrypted.
 #[test]
 fn no_stored_byte_shows_the_plaintext() {
     let service = Service::new();

@@ -34,13 +34,13 @@ fn assert_refused(sample: &Sample, envelope: &[u8], body: &[u8], what: &str) {
     let verdict = sample.reader().decrypt(envelope, None, body).expect_err(what).class();
     let lens = [body.len() as u64, plaintext_len(body.len() as u64).unwrap_or(0)];
     let cut = sample.body.starts_with(body) && envelope == sample.envelope;
-    // Of a body that no object has by its length and whose bytes are wrong, either may be said first; so may
-    // it of one that also contradicts the length in its envelope.
+    // If no object has a body of this length and the bytes are wrong too, either error may come first. The same holds for
+    // a body that contradicts the length in its envelope.
     let either = plaintext_len(lens[0]).is_none() && (!cut || sample.write.len_known);
-    // A range is planned from a length alone; in DSSE-KMS that may be one that no inner message has.
+    // A range is planned from the length alone, which in DSSE-KMS may be the length of no inner message.
     let two_layers = sample.write.mode == DSSE_KMS;
     let either_by_range = either || two_layers && plaintext_len(lens[1]).is_none();
-    // A range reader needs no header but the envelope's.
+    // A range reader uses the header in the envelope alone.
     let header_alone = differs_in_a_header_alone(sample, body);
 
     let hold = |way: &str, either: bool, result: Result<Vec<u8>>| match result {
@@ -70,7 +70,7 @@ fn assert_refused(sample: &Sample, envelope: &[u8], body: &[u8], what: &str) {
     }
 }
 
-/// Whether the messages of the body are the object's but for what stands before their chunks.
+/// Returns whether the body differs from the object's in headers of messages alone.
 fn differs_in_a_header_alone(sample: &Sample, body: &[u8]) -> bool {
     let but_for_header =
         |one: &[u8], other: &[u8]| one.len() == other.len() && one.len() > 56 && one[56..] == other[56..];

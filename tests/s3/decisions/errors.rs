@@ -11,7 +11,7 @@ use atrest::{Error, KeyProviderError, KeyProviderErrorKind as Refusal};
 
 use super::kit::*;
 
-/// The answer of each kind that is not told by a decision: there are rows for those.
+/// The answer of each kind that no decision gives; the rows cover the others.
 #[test]
 fn every_kind_has_a_code_a_status_and_a_message() {
     let codes = [

@@ -107,7 +107,7 @@ fn a_bucket_key_is_asked_for_in_any_case_and_with_any_method() {
     assert_eq!(Ask::new(&[(W, "AES256"), (B, "1")]).kind(Operation::Put), Some(Kind::BucketKeyInvalid));
 }
 
-/// Base64 is read leniently, and only what is newly written is told that a length is wrong.
+/// Base64 is decoded leniently, and only a write reports a wrong length.
 #[test]
 fn a_key_is_read_as_the_service_reads_it() {
     use data_encoding::BASE64;
@@ -266,7 +266,7 @@ fn the_pair_that_the_library_adds_may_be_sent_with_the_value_it_has_and_is_answe
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// What is answered is what a client can send again.
+    /// A client can send the headers of the answer again.
     #[test]
     fn a_context_comes_back_as_it_was(pairs in proptest::collection::btree_map("\\PC{1,8}", "\\PC{0,8}", 1..6)) {
         prop_assume!(!pairs.contains_key("aws:s3:arn"));

@@ -41,7 +41,7 @@ pub(crate) const SOURCE: [(&str, &str); 3] = [(S_ALGORITHM, "AES256"), (S_KEY, K
 
 /// The KMS key of all that is stored.
 pub(crate) const KMS_KEY: &str = "memory-kms:key/app";
-/// What stands in a context, and in no error.
+/// A context value, which no error may show.
 pub(crate) const CANARY: &str = "canary-of-a-context";
 
 pub(crate) type Pairs<'a> = &'a [(&'a str, &'a str)];
@@ -54,7 +54,7 @@ pub(crate) fn parse(pairs: Pairs<'_>) -> Result<EncryptionHeaders, S3Error> {
     EncryptionHeaders::from_form_fields(pairs.iter().copied())
 }
 
-/// As X has it.
+/// Encodes an encryption context as its header does.
 pub(crate) fn context(json: &str) -> String {
     BASE64.encode(json.as_bytes())
 }
@@ -149,7 +149,7 @@ pub(crate) enum Operation {
 /// An operation on what the world holds.
 pub(crate) type Op = fn(&World) -> Operation;
 
-/// What was decided, whichever it was.
+/// A decision of any kind.
 #[derive(Debug)]
 pub(crate) enum Decided {
     Write(WriteDecision),
@@ -161,7 +161,7 @@ pub(crate) enum Decided {
     Update(UpdateDecision),
 }
 
-/// A request in the making: over TLS, signed with Version 4, on a bucket of AES256, under no policy.
+/// A request under construction: over TLS, signed with Version 4, on a bucket of AES256, under no policy.
 #[derive(Clone)]
 pub(crate) struct Ask {
     pub(crate) rules: S3Rules,
@@ -254,7 +254,7 @@ impl Ask {
     }
 }
 
-/// Of headers that may be refused as such.
+/// Decides a request whose headers may be refused.
 pub(crate) fn asked_on(
     pairs: Pairs<'_>,
     bucket: impl Into<BucketDefault>,
@@ -294,7 +294,7 @@ impl Decided {
     }
 }
 
-/// The mode that something is written in.
+/// The mode of a write.
 pub(crate) fn written(decision: &Decided) -> AnyMode {
     match decision.writing() {
         Some(Writing::Encrypt(encryption)) => encryption.mode(),

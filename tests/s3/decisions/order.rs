@@ -6,7 +6,7 @@ use super::kit::*;
 
 const DENY_ALL: &[u8] = br#"{"Version":"2012-10-17","Statement":[{"Effect":"Deny","Principal":"*","Action":"s3:*","Resource":"arn:aws:s3:::photos/*"}]}"#;
 
-/// What can be wrong with a write in SSE-C and with one in SSE-KMS, in the order in which it is told.
+/// The faults of a write in SSE-C and of one in SSE-KMS, in the order in which they are reported.
 struct Faults<'a> {
     headers: Vec<(&'a str, &'a str)>,
     transport: Transport,

@@ -95,7 +95,7 @@ fn cases() -> Vec<Case> {
     cases
 }
 
-/// The bucket that each document is about.
+/// The bucket of each document.
 fn resource(document: &str) -> Resource {
     let document: Value = serde_json::from_str(document).unwrap();
     let resource = document["Statement"][0]["Resource"].as_str().unwrap();
@@ -107,7 +107,7 @@ fn policy(document: &str) -> PolicySource {
     PolicySource::Bucket(BucketPolicy::from_json(document.as_bytes()).unwrap().into())
 }
 
-/// An engine of a host's own, for one document; it keeps what it was asked.
+/// A policy engine of the host for one document. It records each question.
 struct Engine {
     document: String,
     asked: Mutex<Vec<Vec<PolicyQuestion>>>,
@@ -127,7 +127,7 @@ impl PolicyEngine for Engine {
     }
 }
 
-/// Knows what the documents above hold, and reads the values by their names.
+/// Evaluates the documents above, and reads the values by their names.
 fn engine_denies(document: &str, question: &PolicyQuestion) -> bool {
     let value = |name: &str| {
         question.conditions.iter().find(|(key, _)| key.to_string() == name).map(|(_, value)| value.as_str())

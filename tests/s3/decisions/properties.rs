@@ -9,7 +9,7 @@ use proptest::prelude::*;
 
 use super::kit::*;
 
-/// Everything that stands in a request and belongs in no answer.
+/// The values of a request that no answer may show.
 const SECRETS: [&str; 6] = [KEY, KEY_MD5, OTHER, OTHER_MD5, SHORT, CANARY];
 
 fn buckets() -> Vec<BucketDefault> {
@@ -50,7 +50,7 @@ fn is_unencrypted(stored: &Stored) -> bool {
     stored.record().is_some_and(|record| record.mode().is_none())
 }
 
-/// What holds of every answer.
+/// Checks that hold for every answer.
 fn check(pairs: Pairs<'_>, operation: &Operation, bucket: &BucketDefault, outcome: Result<Decided, S3Error>) {
     let what = || format!("{pairs:?} {operation:?} {bucket:?}");
     let asks = pairs.iter().any(|(name, _)| !name.starts_with("x-amz-copy-source-"));
@@ -223,7 +223,7 @@ proptest! {
         });
     }
 
-    /// The bytes of a field are looked at before they are text.
+    /// The bytes of a field are checked before they are read as text.
     #[test]
     fn any_bytes_in_any_field_are_refused_or_taken(
         fields in proptest::collection::vec((any::<String>(), proptest::collection::vec(any::<u8>(), 0..80)), 0..6),

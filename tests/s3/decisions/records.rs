@@ -61,7 +61,7 @@ fn a_record_comes_back_from_its_bytes_and_from_no_others() {
     assert_eq!(EncryptionRecord::decode(b""), Err(EncryptionRecordError::Malformed));
 }
 
-/// The bytes are a promise: these were written by the first release that had them.
+/// The encoding is a promise: the first release with records wrote these bytes.
 #[test]
 fn the_bytes_of_a_record_are_these() {
     let world = World::new();
@@ -122,7 +122,7 @@ fn every_answer_about_an_object_says_the_same_of_its_bucket_key() {
     }
 }
 
-/// As after a sweep to another key or mode: with the old record every read of the object is refused.
+/// After a sweep to another key or mode, every read of the object with the old record is refused.
 #[test]
 fn a_record_follows_its_object_through_a_rewrap() {
     let world = World::new();

@@ -94,7 +94,7 @@ fn a_method_on_a_part_or_a_completion_of_an_unencrypted_upload_is_refused_in_eve
     }
 }
 
-/// What was decided is given to the library whole, and holds for what is read then.
+/// The decision is passed to the library whole, and its expectations hold for the read.
 #[test]
 fn what_is_decided_finishes_completes_and_changes_only_what_is_as_recorded() {
     let world = World::new();

@@ -19,7 +19,7 @@ fn md5(number: usize) -> PlaintextMd5 {
     PlaintextMd5::new((number as u128 + 1).to_be_bytes())
 }
 
-/// So many objects of SSE-S3 with their ETags, as a store keeps them.
+/// This many objects in SSE-S3 with their ETags, as a store keeps them.
 fn objects(sse: &Sse, count: usize) -> Vec<(ObjectName, Envelope, StoredEtag)> {
     let object = |number| {
         let (envelope, encryptor) = sse.blocking().encryptor(&name(number), SseS3).unwrap();

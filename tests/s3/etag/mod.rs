@@ -234,7 +234,7 @@ fn what_is_made_from_the_plaintext_is_sealed_beside_an_object_in_every_mode() {
         assert_eq!(opened(&sealed_etag, &decryptor.values()).unwrap(), etag);
         for (checksum, sealed) in checksums().iter().zip(&sealed) {
             assert_eq!(sealed.as_bytes().len(), checksum.value().len() + overhead(&mode));
-            assert!(!sealed.as_bytes().windows(4).any(|bytes| bytes == [0xAB; 4]), "it lies in the clear");
+            assert!(!sealed.as_bytes().windows(4).any(|bytes| bytes == [0xAB; 4]), "the value is stored unencrypted");
             for algorithm in ChecksumAlgorithm::ALL {
                 match Checksum::open(*algorithm, &decryptor.values(), sealed) {
                     Ok(opened) => assert_eq!((*algorithm, &opened), (checksum.algorithm(), checksum)),

@@ -208,7 +208,7 @@ fn what_cdk_and_the_services_guides_write_is_understood() {
     let other = service.clone().with_service_principal("delivery.logs.amazonaws.com");
     let values = ConditionValues::new(true).with_facts(&other);
     assert!(!is_about(logs.clone(), Ask { principal: None, values, ..Ask::new("s3:PutObject") }));
-    // An ARN that looks like a service is none.
+    // An ARN that looks like a service is not a service.
     let values = ConditionValues::new(true);
     assert!(!is_about(logs, Ask { principal: Some("logging.s3.amazonaws.com"), values, ..Ask::new("s3:PutObject") }));
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 pub(crate) const ALICE: &str = "arn:aws:iam::111122223333:user/alice";
 
-/// As services have them: over TLS, encrypted, under a KMS key of one's own, no customer keys, and who may write.
+/// Five policies that services have: TLS, encryption, a KMS key of the owner, no customer keys, and the writers.
 pub(crate) const FIVE: &str = r#"{"Version": "2012-10-17", "Id": "five", "Statement": [
     {"Sid": "Tls", "Effect": "Deny", "Principal": "*", "Action": "s3:*", "Resource": ["arn:aws:s3:::b", "arn:aws:s3:::b/*"],
      "Condition": {"Bool": {"aws:SecureTransport": "false"}}},

@@ -37,7 +37,7 @@ const NOW: &str = "aws:CurrentTime";
 const TAG: &str = "aws:PrincipalTag/T";
 const TAG_KEYS: &str = "aws:TagKeys";
 const ADDRESSES: &[&str] = &["10.0.0.1", "::ffff:10.0.0.1", "10.1.0.0", "192.168.7.9", "::1", "2001:db8::5"];
-/// With what of the address has to be as in the network: its family, and how many bits.
+/// A network: its family and the number of bits that must match.
 const NETWORKS: &[&str] =
     &["10.0.0.0/8", "10.0.0.1", "10.0.0.1/32", "0.0.0.0/0", "::/0", "::1", "2001:db8::/33", "::ffff:10.0.0.0/112"];
 const NUMBERS: &[&str] = &["0", "1", "1.0", "1.1", "1.2", "1.20", "-1", "1.25", "12"];
@@ -316,7 +316,7 @@ fn met(condition: &Value, request: &Request) -> bool {
     })
 }
 
-/// Whether a request's value stands to the policy's as an operator says that is not negated.
+/// Evaluates an operator without its negation on the request's value and the policy's.
 fn compared(operator: &str, pattern: &str, value: &str) -> bool {
     let ordered = |order: &str, value: i64, pattern: i64| match order {
         "Equals" => value == pattern,
@@ -354,7 +354,7 @@ fn hundredths(text: &str) -> Option<i64> {
     text.parse::<f64>().ok().map(|number| (number * 100.0).round() as i64)
 }
 
-/// Bit by bit; what is mapped into IPv6 is taken out of it first.
+/// Compares bit by bit, after an IPv4 address that is mapped into IPv6 was taken out.
 fn in_network(network: &str, address: &str) -> bool {
     let bits = |address: IpAddr| match address.to_canonical() {
         IpAddr::V4(address) => format!("4{:032b}", u32::from(address)),

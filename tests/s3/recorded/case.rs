@@ -73,7 +73,7 @@ pub(crate) struct Expect {
     pub(crate) refused: bool,
     pub(crate) code: Option<String>,
     pub(crate) message: Option<String>,
-    /// Given or not, and then a pair or neither.
+    /// Absent, `null`, or a pair.
     #[serde(default, deserialize_with = "given")]
     pub(crate) argument: Option<Option<(String, Option<String>)>>,
     pub(crate) argument_name: Option<String>,

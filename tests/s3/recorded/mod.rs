@@ -14,7 +14,7 @@ use world::World;
 
 const OWN: &str = include_str!("../../recorded/cases.json");
 
-/// The cases of a file; what is none of the form is given as it stands, with the reason.
+/// The cases of a file. A case of another form is returned as text, with the reason.
 fn read(text: &str) -> Vec<Result<Case, String>> {
     let file: File = serde_json::from_str(text).expect("a file of recorded cases");
     let of_form =
@@ -116,7 +116,7 @@ fn a_difference_from_what_was_recorded_is_seen() {
     }
 }
 
-/// One case that is not of the form is named, and hides no other.
+/// A case of another form is reported, and hides no other.
 #[test]
 fn a_case_that_cannot_be_read_is_told_apart_from_the_others() {
     let text = r#"{"cases": [
@@ -134,7 +134,7 @@ fn a_case_that_cannot_be_read_is_told_apart_from_the_others() {
     assert!(configuration.contains("<BucketKeyEnabled>true") && configuration.contains("<EncryptionType>SSE-C"));
 }
 
-/// A KMS key that cannot be used is named as the service names it, however the request named it.
+/// An error names an unusable KMS key as the service does, however the request named it.
 #[test]
 fn an_error_of_the_kms_names_the_resolved_key() {
     let world = World::new(false);

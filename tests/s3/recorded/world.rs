@@ -31,7 +31,7 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// A service that applies bucket keys, or does not.
+    /// A service with or without bucket keys.
     pub(crate) fn new(bucket_keys: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let owner = Requester::new(PRINCIPAL);
@@ -119,7 +119,7 @@ impl World {
         Caller::signed(transport, Signature::V4, PRINCIPAL)
     }
 
-    /// What the case stores, written as a client would have written it: an object, or an upload.
+    /// Writes the object or the upload that the case stores, as a client would.
     pub(crate) fn stored(&self, stored: Option<&case::Stored>, upload: bool) -> Result<Stored, String> {
         let Some(stored) = stored else { return Ok(Stored::absent()) };
         let kms = |method: &str| {
@@ -166,7 +166,7 @@ impl World {
     }
 }
 
-/// The record as it comes back from where the service keeps it.
+/// Encodes and decodes a record, as a service does that stores it.
 fn again(record: &EncryptionRecord) -> EncryptionRecord {
     EncryptionRecord::decode(&record.encode()).unwrap()
 }

@@ -81,7 +81,7 @@ fn every_configuration_that_s3_knows_is_read() {
         // A: how the guide blocks and unblocks SSE-C.
         (blocked(sse_c), bucket(SseS3, false, true)),
         (blocked(none), unblocked()),
-        // An empty key id is none, with AES256 too.
+        // An empty key id counts as absent, with AES256 too.
         (default(&format!("{AES256}<KMSMasterKeyID></KMSMasterKeyID>")), bucket(SseS3, false, false)),
         (default(&format!("{kms_word}<KMSMasterKeyID/>")), bucket(SseKms { key_id: None }, false, false)),
     ];

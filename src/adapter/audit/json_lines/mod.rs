@@ -1,4 +1,4 @@
-//! A file of records, one on each line.
+//! [`JsonLines`]: an audit sink that appends one JSON record per line to a file; with its builder and [`Fsync`].
 
 mod log_file;
 mod place;
@@ -184,7 +184,7 @@ impl BlockingJsonLines<'_> {
     ///
     /// # Errors
     ///
-    /// As [`JsonLines::sync`].
+    /// The errors of [`JsonLines::sync`].
     pub fn sync(&self) -> io::Result<()> {
         block_on(self.0.sync())
     }
@@ -193,7 +193,7 @@ impl BlockingJsonLines<'_> {
     ///
     /// # Errors
     ///
-    /// As [`JsonLines::reopen`].
+    /// The errors of [`JsonLines::reopen`].
     pub fn reopen(&self) -> io::Result<()> {
         block_on(self.0.reopen())
     }

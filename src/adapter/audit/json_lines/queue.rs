@@ -10,8 +10,8 @@ use futures_channel::oneshot;
 /// The number of steps in which the thread waits for more tasks; it stops at the first step in which no task comes.
 const SLICES: u32 = 4;
 
-/// The idle time after which the thread lets further callers in. The callers before them handed no event over: they were
-/// abandoned, or their operations had no event.
+/// The idle time after which the thread lets further callers in. The callers before them handed no event over: they
+/// were abandoned, or their operations had no event.
 const LETTING_IN: Duration = Duration::from_millis(10);
 
 /// Takes the answer to one task; dropped unanswered where the thread ends.

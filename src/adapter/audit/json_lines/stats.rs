@@ -1,4 +1,4 @@
-//! What a sink of JSON lines did, counted.
+//! [`JsonLinesStats`]: counters of a sink of JSON lines.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

@@ -191,7 +191,7 @@ impl Payload {
             region: state.region.clone(),
             account: state.account.clone(),
             keyring: JsonObject(Keyring {
-                key_id: keyring.key_id.clone(),
+                key_id: keyring.key_id.to_string(),
                 generation: keyring.generation,
                 primary: keyring.primary,
                 next_version: keyring.next_version,

@@ -1,0 +1,201 @@
+// Floor 0. Uses `error`; any module may use it.
+//! [`Workers`], the threads that seal and open the chunks of one call; [`ScopedThreads`].
+
+use std::num::NonZeroUsize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Mutex, PoisonError};
+use std::thread;
+
+use crate::error::{Error, Misuse, Result};
+
+/// Threads among which an [`Sse`](crate::Sse) divides the chunks of a large call.
+///
+/// [`SseBuilder::workers`](crate::SseBuilder::workers) takes them. A `rayon::ThreadPool` is one with the cargo feature
+/// `rayon`; [`ScopedThreads`] needs no pool. Without workers every call works on its caller's thread alone.
+///
+/// # Security
+///
+/// Workers decide how long a call takes and never which bytes it gives: each chunk is handed out once, under its own
+/// nonce, whatever [`run`](Self::run) does.
+///
+/// # Examples
+///
+/// ```
+/// use std::thread;
+/// use atrest::Workers;
+///
+/// struct Two;
+///
+/// impl Workers for Two {
+///     fn threads(&self) -> usize {
+///         2
+///     }
+///
+///     fn min_len(&self) -> usize {
+///         4 << 20
+///     }
+///
+///     fn run(&self, _tasks: usize, task: &(dyn Fn() + Sync)) {
+///         thread::scope(|scope| {
+///             scope.spawn(task);
+///             task();
+///         });
+///     }
+/// }
+/// ```
+pub trait Workers: Send + Sync {
+    /// The number of threads that work at once, the caller's included where it works too.
+    fn threads(&self) -> usize;
+
+    /// The number of bytes from which on dividing a batch of chunks pays.
+    fn min_len(&self) -> usize;
+
+    /// Calls `task` about `tasks` times, at once as far as possible, and returns when all of these calls have returned.
+    ///
+    /// Each call works until no chunk is left. A call too many finds nothing to do, and what calls too few leave the
+    /// caller's own thread does afterwards.
+    ///
+    /// # Panics
+    ///
+    /// It may panic where a call of `task` has: the call of the `Sse` then fails with
+    /// [`Misuse::WorkersPanicked`].
+    fn run(&self, tasks: usize, task: &(dyn Fn() + Sync));
+}
+
+/// Workers that are started for each batch and end with it, for services without a thread pool.
+///
+/// # Performance
+///
+/// Starting threads takes some 65 µs for each batch, which pays from [`MIN_LEN`](Self::MIN_LEN) on.
+#[derive(Clone, Copy, Debug)]
+pub struct ScopedThreads(NonZeroUsize);
+
+impl ScopedThreads {
+    /// The batch from which on starting threads pays, in bytes: it takes one core ten times as long as the start.
+    pub const MIN_LEN: usize = 4 << 20;
+
+    /// So many threads, the caller's included.
+    pub fn new(threads: NonZeroUsize) -> Self {
+        Self(threads)
+    }
+
+    /// As many threads as this process may run at once; one if the system does not say.
+    pub fn available() -> Self {
+        Self(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+}
+
+impl Workers for ScopedThreads {
+    fn threads(&self) -> usize {
+        self.0.get()
+    }
+
+    fn min_len(&self) -> usize {
+        Self::MIN_LEN
+    }
+
+    fn run(&self, tasks: usize, task: &(dyn Fn() + Sync)) {
+        thread::scope(|scope| {
+            for _ in 1..tasks {
+                // A thread that the system refuses leaves its share to the others.
+                if thread::Builder::new().name("atrest-worker".into()).spawn_scoped(scope, task).is_err() {
+                    break;
+                }
+            }
+            task();
+        });
+    }
+}
+
+#[cfg(feature = "rayon")]
+#[cfg_attr(docsrs, doc(cfg(feature = "rayon")))]
+impl Workers for rayon::ThreadPool {
+    fn threads(&self) -> usize {
+        self.current_num_threads()
+    }
+
+    fn min_len(&self) -> usize {
+        // Waking a pool takes some 10 µs.
+        256 << 10
+    }
+
+    fn run(&self, tasks: usize, task: &(dyn Fn() + Sync)) {
+        /// Halves of halves: `join` keeps its jobs on the stack, where `scope` allocates them.
+        fn halve(tasks: usize, task: &(dyn Fn() + Sync)) {
+            if tasks <= 1 {
+                task();
+            } else {
+                rayon::join(|| halve(tasks / 2, task), || halve(tasks - tasks / 2, task));
+            }
+        }
+        self.install(|| halve(tasks, task));
+    }
+}
+
+/// What the tasks of one batch share.
+struct Batch<I> {
+    items: I,
+    done: usize,
+    failure: Option<Error>,
+}
+
+/// Does `work` for each item, divided among workers, and stops at the first error.
+///
+/// Neither allocates nor holds a lock while an item is worked on: workers may use the same `Sse` meanwhile.
+///
+/// # Errors
+///
+/// The first error of `work`; [`Misuse::WorkersPanicked`] if a task did not finish its item or the workers panicked.
+pub(crate) fn divide<I>(workers: &dyn Workers, items: I, work: impl Fn(I::Item) -> Result<()> + Sync) -> Result<()>
+where
+    I: ExactSizeIterator<Item: Send> + Send,
+{
+    let len = items.len();
+    let batch = Mutex::new(Batch { items, done: 0, failure: None });
+    let next = |outcome: Option<Result<()>>| {
+        let mut batch = batch.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Some(Ok(())) => batch.done += 1,
+            Some(Err(error)) => batch.failure = Some(error),
+            None => {}
+        }
+        if batch.failure.is_some() { None } else { batch.items.next() }
+    };
+    let task = || {
+        let mut outcome = None;
+        while let Some(item) = next(outcome.take()) {
+            outcome = Some(work(item));
+        }
+    };
+    let ran = catch_unwind(AssertUnwindSafe(|| workers.run(workers.threads().min(len), &task)));
+    if ran.is_ok() {
+        task();
+    }
+    let batch = batch.into_inner().unwrap_or_else(PoisonError::into_inner);
+    match batch.failure {
+        Some(error) => Err(error),
+        None if ran.is_err() || batch.done < len => Err(Misuse::WorkersPanicked.into()),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use super::*;
+
+    #[test]
+    fn after_an_error_each_worker_begins_no_other_item() {
+        for threads in 1..=8 {
+            let workers = ScopedThreads::new(NonZeroUsize::new(threads).expect("not 0"));
+            let begun = AtomicUsize::new(0);
+            let outcome = divide(&workers, 0..100_000, |_| {
+                begun.fetch_add(1, Ordering::Relaxed);
+                Err(Error::Inauthentic)
+            });
+            assert!(matches!(outcome, Err(Error::Inauthentic)));
+            assert!((1..=threads).contains(&begun.into_inner()), "{threads}");
+        }
+    }
+}
