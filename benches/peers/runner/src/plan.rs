@@ -8,7 +8,7 @@ use crate::programs::{Program, versions};
 use crate::results::{Measurement, Results, Round, machine};
 
 /// Subjects that are measured with several threads; all others work on one object on one thread.
-const THREADED: [&str; 1] = ["bare/aws-lc"];
+const THREADED: [&str; 4] = ["atrest/dsse-kms/aws-lc", "atrest/sse-s3/aws-lc", "bare/aws-lc", "bare/graviola"];
 /// Subjects of which only the smallest and the largest size are measured.
 const TWO_SIZES: [&str; 7] = [
     "atrest/dsse",

@@ -1,10 +1,12 @@
 //! `atrest` itself: an encryptor or a decryptor for each object, `update` through one reused output.
 
+use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use atrest::{
     AnyMode, Backend, CustomerKey, DsseKms, Envelope, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider,
-    KeyRequest, Keyring, KmsKeys, ObjectName, Sse, SseBuilder, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
+    KeyRequest, Keyring, KmsKeys, ObjectName, ScopedThreads, Sse, SseBuilder, SseC, SseKms, SseS3, Unlock,
+    UnwrappedKey, WrappedKey,
 };
 use peers_kit::{Entry, LARGE_PIECE, PIECE, Sink, Subject};
 
@@ -32,8 +34,10 @@ pub(crate) fn entries() -> Vec<Entry> {
 
 /// Gives a builder the threads that work on one object.
 fn with_threads(builder: SseBuilder, threads: usize) -> SseBuilder {
-    assert_eq!(threads, 1, "workers are not built in yet");
-    builder
+    match NonZeroUsize::new(threads) {
+        Some(threads) if threads.get() > 1 => builder.workers(Arc::new(ScopedThreads::new(threads))),
+        _ => builder,
+    }
 }
 
 const KMS_KEY: &str = "instant:key/1";

@@ -9,7 +9,7 @@ use aes_gcm::aead::inout::InOutBuf;
 use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use graviola::aead::AesGcm;
-use peers_kit::{CHUNK, Entry, PIECE, Sink, Subject};
+use peers_kit::{CHUNK, Entry, LARGE_PIECE, PIECE, Sink, Subject};
 
 /// One line for each cipher.
 pub(crate) fn entries() -> Vec<Entry> {
@@ -115,8 +115,10 @@ struct Loop<C> {
 }
 
 impl<C: Cipher + Sync + 'static> Loop<C> {
+    /// Threads divide an output as long as the one that `atrest` has when it uses threads.
     fn make(threads: usize) -> Box<dyn Subject> {
-        Box::new(Self { outputs: vec![vec![0; PIECE / CHUNK * (CHUNK + C::TAG)]; threads], cipher: PhantomData })
+        let piece = if threads == 1 { PIECE } else { LARGE_PIECE / threads };
+        Box::new(Self { outputs: vec![vec![0; piece / CHUNK * (CHUNK + C::TAG)]; threads], cipher: PhantomData })
     }
 
     fn run(&mut self, input: &[u8], step: usize, tag: isize, sink: &Sink, work: fn(&C, [u8; 12], &[u8], &mut [u8])) {
