@@ -9,9 +9,7 @@
 use std::mem::discriminant;
 
 use atrest::error::Misuse;
-use atrest::{
-    CustomerKey, Decryptor, Encrypted, Envelope, Error, ModeId, ObjectName, PlaintextReader, Unlock,
-};
+use atrest::{CustomerKey, Decryptor, Encrypted, Envelope, Error, ModeId, ObjectName, PlaintextReader, Unlock};
 use atrest_fuzz::{Input, Pieces, sse};
 use libfuzzer_sys::fuzz_target;
 
