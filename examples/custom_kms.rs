@@ -4,8 +4,8 @@
 //! cargo run --example custom_kms
 //! ```
 //!
-//! `atrest::testing::check_key_provider` (feature `testing`) checks a provider against every promise that the library
-//! relies on; call it in your tests.
+//! `atrest::testing::KeyProviderSuite` (feature `testing`) checks a provider against every promise that the library
+//! relies on; run it in your tests.
 
 use std::collections::BTreeMap;
 use std::error::Error;
