@@ -1,16 +1,16 @@
 // Floor 0, a noun: any module may use it.
-//! [`ByteRange`], which bytes of an object are asked for, and [`ResolvedRange`], where they lie in one of known length.
+//! [`ByteRange`], the requested bytes of an object, and [`ResolvedRange`], their position in an object of known length.
 
 use std::ops::{Range, RangeFrom, RangeInclusive};
 
 use crate::error::{Error, Result};
 
-/// Which plaintext bytes of an object are read: made from a Rust range, by [`last`](Self::last), or from an HTTP header
-/// by [`parse`](Self::parse).
+/// A range of plaintext bytes of an object to read: made from a Rust range, by [`last`](Self::last), or from an HTTP
+/// header by [`parse`](Self::parse).
 ///
 /// An end behind the object's end is clipped. A range that holds no byte of the object is refused as
 /// [`Error::RangeNotSatisfiable`], with one exception: the Rust range `0..` of an empty object is the whole, empty
-/// object. The header `bytes=0-` of an empty object is refused, as HTTP has it.
+/// object. The header `bytes=0-` of an empty object is refused, as HTTP requires.
 ///
 /// # Examples
 ///
@@ -32,33 +32,34 @@ use crate::error::{Error, Result};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct ByteRange {
     shape: Shape,
-    /// Whether HTTP asked: then the whole of an empty object is no range either.
+    /// Whether the range is from an HTTP header, for which an empty object has no satisfiable range.
     of_http: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Shape {
-    /// From the first to before the second.
+    /// From the first offset to before the second.
     Between(u64, u64),
     From(u64),
     Last(u64),
 }
 
 impl ByteRange {
-    /// The last `len` bytes, or the whole object where it is shorter.
+    /// Returns the range of the last `len` bytes, or of the whole object if it is shorter.
     pub fn last(len: u64) -> Self {
         Self { shape: Shape::Last(len), of_http: false }
     }
 
-    /// Reads the value of the HTTP header `Range`: `bytes=a-b`, `bytes=a-` or `bytes=-n`.
+    /// Parses the value of the HTTP header `Range`: `bytes=a-b`, `bytes=a-` or `bytes=-n`.
     ///
-    /// `None` where the header is ignored and the whole object is the answer, status 200: another unit than bytes, a
-    /// value that is malformed, an end before the start. Upper and lower case of the unit are the same; spaces and tabs
-    /// around the range are passed over. A number that is too large for a `u64` is taken as the largest.
+    /// Returns `None` if the header is ignored and the answer is the whole object, status 200: the unit is not bytes,
+    /// the value is malformed, or the end is before the start. The unit is case-insensitive; spaces and tabs around the
+    /// range are ignored. A number too large for a `u64` becomes the largest `u64`.
     ///
     /// # Errors
     ///
-    /// [`Error::SeveralRanges`]: the header is well formed and asks for more than one range, which S3 does not answer.
+    /// Returns [`Error::SeveralRanges`] if the header is well formed and asks for more than one range, which S3 does
+    /// not answer.
     ///
     /// Spec: RFC 9110 section 14.2; Amazon S3 API reference, GetObject, "Range".
     pub fn parse(header: &str) -> Result<Option<Self>> {
@@ -78,14 +79,14 @@ impl ByteRange {
         }
     }
 
-    /// Where the range lies in an object of `object_len` bytes: also for objects that are not encrypted.
+    /// Returns the position of the range in an object of `object_len` bytes; also for unencrypted objects.
     ///
-    /// Of an encrypted object `object_len` is the plaintext's length, and authenticated:
+    /// For an encrypted object pass the authenticated plaintext length:
     /// [`Decryptor::plaintext_len`](crate::Decryptor::plaintext_len).
     ///
     /// # Errors
     ///
-    /// [`Error::RangeNotSatisfiable`]: HTTP answers 416.
+    /// Returns [`Error::RangeNotSatisfiable`] if the range holds no byte of the object: HTTP status 416.
     pub fn resolve(self, object_len: u64) -> Result<ResolvedRange> {
         let (range, _) = self.within(object_len);
         if range.is_empty() && !self.is_whole_of_empty(object_len) {
@@ -94,7 +95,7 @@ impl ByteRange {
         Ok(ResolvedRange { range, object_len })
     }
 
-    /// Where it lies in an object of this length, and whether that depends on the length.
+    /// Returns the position of the range in an object of this length, and whether it depends on the length.
     pub(crate) fn within(self, object_len: u64) -> (Range<u64>, bool) {
         match self.shape {
             Shape::Between(start, end) => (start..end.min(object_len), end > object_len),
@@ -103,12 +104,12 @@ impl ByteRange {
         }
     }
 
-    /// The numbers of the range.
+    /// Returns the numbers of the range.
     pub(crate) fn shape(self) -> Shape {
         self.shape
     }
 
-    /// Whether it asks from Rust for the whole of an object that is empty.
+    /// Returns whether a Rust range asks for the whole of an empty object.
     pub(crate) fn is_whole_of_empty(self, object_len: u64) -> bool {
         object_len == 0 && !self.of_http && self.shape == Shape::From(0)
     }
@@ -128,7 +129,7 @@ impl Shape {
     }
 }
 
-/// Decimal digits and nothing else; the largest `u64` where it is larger.
+/// Parses decimal digits only; returns the largest `u64` if the number is larger.
 fn number(text: &str) -> Option<u64> {
     let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     digits.then(|| text.parse().unwrap_or(u64::MAX))
@@ -146,7 +147,7 @@ impl From<Range<u64>> for ByteRange {
 
 impl From<RangeInclusive<u64>> for ByteRange {
     fn from(range: RangeInclusive<u64>) -> Self {
-        // Past the last u64 there is nothing to clip.
+        // No object has bytes beyond the last `u64` to clip.
         Self { shape: Shape::Between(*range.start(), range.end().saturating_add(1)), of_http: false }
     }
 }
@@ -157,7 +158,7 @@ impl From<RangeFrom<u64>> for ByteRange {
     }
 }
 
-/// Where a range lies in an object of known length, in bytes.
+/// The position of a range in an object of known length, in bytes.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ResolvedRange {
     range: Range<u64>,
@@ -165,28 +166,29 @@ pub struct ResolvedRange {
 }
 
 impl ResolvedRange {
-    /// These bytes of an object of that length.
+    /// Creates a resolved range of an object of `object_len` bytes.
     pub(crate) fn new(range: Range<u64>, object_len: u64) -> Self {
         Self { range, object_len }
     }
 
-    /// The bytes of the object, counted from 0; empty only where the whole of an empty object was asked for from Rust.
+    /// Returns the bytes of the object, counted from 0; empty only if a Rust range asked for the whole of an empty
+    /// object.
     pub fn range(&self) -> Range<u64> {
         self.range.clone()
     }
 
-    /// How many bytes the range holds: the `Content-Length` of the answer.
+    /// Returns the number of bytes in the range: the `Content-Length` of the answer.
     pub fn range_len(&self) -> u64 {
         self.range.end.saturating_sub(self.range.start)
     }
 
-    /// The length of the whole object in bytes.
+    /// Returns the length of the whole object in bytes.
     pub fn object_len(&self) -> u64 {
         self.object_len
     }
 
-    /// The value of the header `Content-Range` of a 206 answer, such as `bytes 0-499/1200`; `None` where the range is
-    /// empty, which the header cannot say.
+    /// Returns the value of the header `Content-Range` of a 206 answer, such as `bytes 0-499/1200`; `None` if the range
+    /// is empty, which the header cannot express.
     ///
     /// Spec: RFC 9110 section 14.4.
     pub fn content_range(&self) -> Option<String> {

@@ -4,12 +4,12 @@
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime};
 
-/// A source of the current time. The default everywhere is the system's clock; a test supplies its own.
+/// A source of the current time. The default is the system's clock; a test supplies its own.
 pub trait Clock: Send + Sync + 'static {
-    /// The wall clock, which an operator or a time server may set to any time.
+    /// Returns the wall clock's time, which an operator or a time server may set to any time.
     fn wall(&self) -> SystemTime;
 
-    /// The time since a fixed moment, by a clock that never goes back.
+    /// Returns the time since a fixed moment, by a clock that never goes back.
     fn monotonic(&self) -> Duration;
 }
 
@@ -28,7 +28,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// One moment by both clocks.
+/// One moment on both clocks.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Moment {
     pub(crate) wall: SystemTime,
@@ -40,21 +40,21 @@ impl Moment {
         Self { wall: clock.wall(), monotonic: clock.monotonic() }
     }
 
-    /// The time since this moment: the longer of what the two clocks say. The wall clock counts the time that a machine
-    /// sleeps; the monotonic clock keeps counting when the wall clock is set back.
+    /// Returns the time since this moment: the longer of the two clocks' values. The wall clock counts the time that a
+    /// machine sleeps; the monotonic clock keeps counting when the wall clock is set back.
     pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
         let wall = clock.wall().duration_since(self.wall).unwrap_or_default();
         wall.max(clock.monotonic().saturating_sub(self.monotonic))
     }
 }
 
-/// Converts a time to milliseconds since 1970; a time before 1970 becomes 0.
+/// Converts a time to milliseconds since 1970. A time before 1970 becomes 0.
 pub(crate) fn millis(time: SystemTime) -> u64 {
     let since = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Converts milliseconds since 1970 to a time. A time that this machine cannot represent becomes 1970 itself.
+/// Converts milliseconds since 1970 to a time. A time that this machine cannot represent becomes 1970.
 pub(crate) fn time(millis: u64) -> SystemTime {
     SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(millis)).unwrap_or(SystemTime::UNIX_EPOCH)
 }

@@ -1,14 +1,14 @@
 // Floor 0, a noun: any module may use it.
-//! [`ByteReader`], which reads integers, arrays and length-prefixed values from bytes; [`put_prefixed`], which writes
-//! the latter. Everything else is written with [`bytes::BufMut`]. Integers are big-endian.
+//! [`ByteReader`], which reads integers, arrays and length-prefixed values from bytes, and [`put_prefixed`], which
+//! writes length-prefixed values. All else is written with [`bytes::BufMut`]. Integers are big-endian.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
 use std::num::TryFromIntError;
 
 /// Reads the bytes of one encoding from front to back.
 ///
-/// Every error is made by the function that the reader was given, from what is wrong: often a variant of the caller's
-/// error, such as `EnvelopeError::Malformed`. After an error the position is unspecified.
+/// A function that the caller supplies makes every error from a description, often a variant of the caller's error such
+/// as `EnvelopeError::Malformed`. After an error the position is unspecified.
 #[derive(Clone)]
 pub(crate) struct ByteReader<'a, E> {
     bytes: &'a [u8],
@@ -21,17 +21,17 @@ impl<'a, E> ByteReader<'a, E> {
         Self { bytes, rest: bytes, malformed }
     }
 
-    /// The number of bytes that were read.
+    /// Returns the number of bytes read.
     pub(crate) fn position(&self) -> usize {
         self.bytes.len().saturating_sub(self.rest.len())
     }
 
-    /// Whether all bytes were read.
+    /// Returns whether all bytes were read.
     pub(crate) fn is_empty(&self) -> bool {
         self.rest.is_empty()
     }
 
-    /// Reads so many bytes.
+    /// Reads `len` bytes.
     pub(crate) fn bytes(&mut self, len: usize) -> Result<&'a [u8], E> {
         let (bytes, rest) = self.rest.split_at_checked(len).ok_or_else(|| self.too_short())?;
         self.rest = rest;
@@ -60,18 +60,18 @@ impl<'a, E> ByteReader<'a, E> {
         self.array().map(|bytes| u64::from_be_bytes(*bytes))
     }
 
-    /// Reads `LP(value)`: a length of two bytes, and so many bytes.
+    /// Reads `LP(value)`: a length N in two bytes, then N bytes.
     pub(crate) fn prefixed(&mut self) -> Result<&'a [u8], E> {
         let len = self.u16()?;
         self.bytes(len.into())
     }
 
-    /// Reads all bytes that are left.
+    /// Reads all remaining bytes.
     pub(crate) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.rest)
     }
 
-    /// Ends reading, and refuses bytes that are left.
+    /// Ends reading. Refuses remaining bytes.
     pub(crate) fn finish(self) -> Result<(), E> {
         if self.is_empty() { Ok(()) } else { Err((self.malformed)("it has bytes behind its end")) }
     }
@@ -81,11 +81,11 @@ impl<'a, E> ByteReader<'a, E> {
     }
 }
 
-/// Writes `LP(value)`: the length in two bytes, and the value.
+/// Writes `LP(value)`: the length in two bytes, then the value.
 ///
 /// # Errors
 ///
-/// The value is longer than 65,535 bytes; nothing was written.
+/// Returns an error if the value is longer than 65,535 bytes; nothing is written.
 pub(crate) fn put_prefixed(bytes: &mut Vec<u8>, value: &[u8]) -> Result<(), TryFromIntError> {
     let len = u16::try_from(value.len())?;
     bytes.extend_from_slice(&len.to_be_bytes());

@@ -1,5 +1,5 @@
 // Floor 0, a noun: any module may use it. Only this module and `clock` call the operating system.
-//! File primitives: files that only their owner may read, and directories that are synchronised.
+//! File functions: writing files that only their owner may read, bounded reads, synchronising directories.
 
 use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, ErrorKind, Read, Write};
@@ -8,18 +8,18 @@ use std::time::SystemTime;
 
 use crate::error::{Error, IoError, Result, Said};
 
-/// Writes a new file that its owner alone may read, and synchronises the file and its directory. If that fails, no file
-/// is left.
+/// Writes a new file that only its owner may read, and synchronises the file and its directory. Removes the file on
+/// failure.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let failed = |error| IoError::new("a new key file cannot be written", error);
     write_unnamed(path, bytes).map_err(failed)?;
     sync_directory_of(path).map_err(|error| {
-        let _ = fs::remove_file(path); // the first error is the one to tell
+        let _ = fs::remove_file(path); // the first error is the one to return
         failed(error).into()
     })
 }
 
-/// Writes a new file that will be renamed: the file is synchronised, its directory is not.
+/// Writes a new file that will be renamed or linked. Synchronises the file but not its directory.
 pub(crate) fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = owners_alone().write(true).create_new(true).open(path)?;
     file.write_all(bytes).and_then(|()| file.sync_all()).inspect_err(|_| {
@@ -27,7 +27,7 @@ pub(crate) fn write_unnamed(path: &Path, bytes: &[u8]) -> io::Result<()> {
     })
 }
 
-/// Open options that create files with mode 0600 where there are modes.
+/// Returns open options that create files with mode 0600 on Unix.
 pub(crate) fn owners_alone() -> OpenOptions {
     #[cfg_attr(not(unix), expect(unused_mut, reason = "where there are modes it is changed"))]
     let mut options = OpenOptions::new();
@@ -41,12 +41,12 @@ pub(crate) fn sync_directory_of(path: &Path) -> io::Result<()> {
     if cfg!(unix) { File::open(directory_of(path))?.sync_all() } else { Ok(()) }
 }
 
-/// The directory of a path; `.` for a bare file name.
+/// Returns the directory of a path; `.` for a bare file name.
 pub(crate) fn directory_of(path: &Path) -> &Path {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
-/// Opens a regular file to read it, and never waits: a FIFO in its place is refused instead of read.
+/// Opens a regular file for reading and never waits: refuses a FIFO instead of waiting for its writer.
 pub(crate) fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     let mut options = OpenOptions::new();
     never_waiting(options.read(true));
@@ -55,7 +55,7 @@ pub(crate) fn open_regular(path: &Path) -> io::Result<(File, Metadata)> {
     if metadata.is_file() { Ok((file, metadata)) } else { Err(not_regular()) }
 }
 
-/// Reads a file that holds at most `max_len` bytes.
+/// Reads a file of at most `max_len` bytes.
 pub(crate) fn read_bounded(file: &File, max_len: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(max_len.saturating_add(1)).read_to_end(&mut bytes)?;
@@ -65,7 +65,7 @@ pub(crate) fn read_bounded(file: &File, max_len: u64) -> io::Result<Vec<u8>> {
     Ok(bytes)
 }
 
-/// Lets an open return at once whatever stands at the path: a FIFO without a writer, a device.
+/// Makes an open return at once, even for a device or for a FIFO without a writer.
 pub(crate) fn never_waiting(options: &mut OpenOptions) -> &mut OpenOptions {
     #[cfg(unix)]
     std::os::unix::fs::OpenOptionsExt::custom_flags(options, libc::O_NONBLOCK | libc::O_NOCTTY);
@@ -76,7 +76,8 @@ pub(crate) fn not_regular() -> io::Error {
     io::Error::new(ErrorKind::InvalidInput, Said("it is not a regular file"))
 }
 
-/// Which file this is, whatever its names: device and inode. `None` where the system has no such numbers.
+/// Returns device and inode, which identify a file whatever its names. Returns `None` if the system has no such
+/// numbers.
 pub(crate) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     #[cfg(unix)]
     {
@@ -90,14 +91,14 @@ pub(crate) fn identity(metadata: &Metadata) -> Option<(u64, u64)> {
     }
 }
 
-/// Whether a path leads to this open file, which thus still has a name.
+/// Returns whether a path leads to this open file, which then still has a name.
 #[cfg(feature = "audit-json")]
 pub(crate) fn leads_to(path: &Path, file: &File) -> bool {
     let (Ok(open), Ok(there)) = (file.metadata(), fs::metadata(path)) else { return false };
     links(&open) > 0 && identity(&open) == identity(&there)
 }
 
-/// How many names the file has; 1 where the system does not count them.
+/// Returns the number of names of the file; 1 if the system does not count names.
 pub(crate) fn links(metadata: &Metadata) -> u64 {
     #[cfg(unix)]
     {
@@ -110,11 +111,11 @@ pub(crate) fn links(metadata: &Metadata) -> u64 {
     }
 }
 
-/// Gives a file that this process has just made the owner and the group of another one.
+/// Gives a file that this process has just created the owner and group of another file.
 ///
 /// # Errors
 ///
-/// They differ, and this process may not change them.
+/// Returns an error if they differ and this process may not change them.
 pub(crate) fn copy_owner(file: &File, other: &Metadata) -> io::Result<()> {
     #[cfg(unix)]
     {
@@ -131,7 +132,7 @@ pub(crate) fn copy_owner(file: &File, other: &Metadata) -> io::Result<()> {
     Ok(())
 }
 
-/// What tells a file that was not changed: device, inode, size, and the times of the last changes.
+/// The values that show that a file is unchanged: device, inode, size, and times of last modification and change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Fingerprint {
     identity: (u64, u64),
@@ -141,9 +142,9 @@ pub(crate) struct Fingerprint {
 }
 
 impl Fingerprint {
-    /// The fingerprint of a file that was read at this time. `None` where the system lacks these numbers, or where the
-    /// file changed less than two seconds before it was read: a second change within the resolution of the file
-    /// system's times would leave the same fingerprint.
+    /// Returns the fingerprint of a file read at time `read`. Returns `None` if the system lacks these numbers or the
+    /// file changed less than two seconds before `read`: another change within the resolution of the file system's
+    /// times would keep the fingerprint.
     pub(crate) fn of(metadata: &Metadata, read: SystemTime) -> Option<Self> {
         #[cfg(unix)]
         {
@@ -167,5 +168,5 @@ impl Fingerprint {
     }
 }
 
-/// The coarsest time stamps of a file system in use are 2 seconds apart.
+/// The coarsest time stamps of file systems in use are 2 seconds apart.
 const SETTLING_SECONDS: i64 = 2;

@@ -34,7 +34,7 @@ pub const OBJECT_CONTEXT: &[u8] = label::OBJECT;
 /// The context of a multipart object's manifest.
 pub const MANIFEST_CONTEXT: &[u8] = label::MANIFEST;
 
-/// The context of a part of a multipart object.
+/// Returns the context of a part of a multipart object.
 pub fn part_context(number: u32) -> Vec<u8> {
     parts::part_context(number)
 }
@@ -43,7 +43,8 @@ pub fn part_context(number: u32) -> Vec<u8> {
 ///
 /// # Errors
 ///
-/// [`Error::NotCompiled`]; [`Error::Random`]; [`Error::LimitExceeded`].
+/// Returns [`Error::NotCompiled`] if the backend is not compiled in, [`Error::Random`] if the random generator fails,
+/// and [`Error::LimitExceeded`] if the message is too long.
 pub fn seal_message(backend: Backend, key: &DataKey, context: &[u8], plaintext: &[u8]) -> Result<Vec<u8>> {
     Ok(encryptor(backend, key, context)?.all(plaintext)?.0)
 }
@@ -52,7 +53,8 @@ pub fn seal_message(backend: Backend, key: &DataKey, context: &[u8], plaintext: 
 ///
 /// # Errors
 ///
-/// [`Error::Inauthentic`]: the key, the context and the message do not belong together. [`Error::Truncated`].
+/// Returns [`Error::Inauthentic`] if the key, the context and the message do not belong together, and
+/// [`Error::Truncated`] if the message is incomplete.
 pub fn open_message(backend: Backend, key: &DataKey, context: &[u8], message: &[u8]) -> Result<Vec<u8>> {
     let header = message.first_chunk::<HEADER_LEN>().ok_or(Error::Truncated)?;
     decryptor(backend, key, context, header)?.sequential().all(message)
@@ -62,7 +64,8 @@ pub fn open_message(backend: Backend, key: &DataKey, context: &[u8], message: &[
 ///
 /// # Errors
 ///
-/// [`Error::NotCompiled`]; [`Error::Random`].
+/// Returns [`Error::NotCompiled`] if the backend is not compiled in, and [`Error::Random`] if the random generator
+/// fails.
 pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encryptor> {
     let keys = object_keys(backend, key)?;
     Ok(Encryptor::new(keys.message_under(&keys.fresh_salts()?, context), &keys, None))
@@ -72,7 +75,8 @@ pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encr
 ///
 /// # Errors
 ///
-/// [`Error::Inauthentic`]: the key and the context do not match the header. [`Error::NotCompiled`].
+/// Returns [`Error::Inauthentic`] if the key and the context do not match the header, and [`Error::NotCompiled`] if the
+/// backend is not compiled in.
 pub fn decryptor(backend: Backend, key: &DataKey, context: &[u8], header: &[u8; 56]) -> Result<Decryptor> {
     let keys = object_keys(backend, key)?;
     let headers = EachLayer::one(MessageHeader::from_bytes(*header));

@@ -47,9 +47,9 @@
 //!   plaintext ──> Encryptor ──> body (stored) ──> Decryptor ──> plaintext
 //! ```
 //!
-//! A request for a key is async, because it may cross a network; [`Sse::blocking`] makes the same request without a
-//! runtime. Everything else is synchronous and does no I/O: [`Encryptor`] and [`Decryptor`] work in the caller's
-//! memory, in one pass. The adapters for `std::io` are in [`io`].
+//! A call that needs a key is async, because the key may come over a network; [`Sse::blocking`] makes the same calls
+//! without a runtime. Everything else is synchronous and does no I/O: [`Encryptor`] and [`Decryptor`] work in the
+//! caller's memory, in one pass. The adapters for `std::io` are in [`io`].
 //!
 //! A service without an external KMS can use the embedded one (feature `embedded-kms`), which keeps KMS keys and the
 //! keyring in one sealed file on one machine: [`manual::kms`]. The audit trail records each operation, its object, key
@@ -62,23 +62,22 @@
 //!
 //! # Should I use this?
 //!
-//! Yes, if you write a service that stores other people's data and should encrypt it as S3 does. No, if you want to
-//! send a file to a person: use age. No, if you only put data into S3 itself, which already does this. The library has
-//! not been audited and is not validated under FIPS 140. It does not detect that an older version of an object was put
-//! back under the same name or that an object was deleted, and it does not hide lengths; [`manual::threats`] has the
-//! whole list.
+//! Use it in a service that stores other people's data and should encrypt the data as S3 does. To send a file to a
+//! person, use age. Amazon S3 itself already encrypts what you put into it. The library has not been audited and is not
+//! validated under FIPS 140. It does not detect that an older version of an object was put back under the same name or
+//! that an object was deleted, and it does not hide lengths; [`manual::threats`] has the whole list.
 //!
 //! # The promise about old objects
 //!
-//! Every envelope and body ever written opens for ever, with the keys that it was written under. [`manual::format`]
-//! specifies the bytes, and the tests keep and open files written by every release.
+//! Every release opens every envelope and body that it or an earlier release wrote, given the keys. [`manual::format`]
+//! specifies the bytes, and the tests open stored files of every release.
 //!
 //! # Features
 //!
 //! - `aws-lc-rs` (default): the fastest AES-256-GCM, and DSSE-KMS, which needs two implementations. The build needs a C
 //!   compiler.
-//! - `graviola`: fast AES-256-GCM without a C compiler, on x86-64 and AArch64; beside `aws-lc-rs` a fast second layer
-//!   of DSSE-KMS, and without it both layers.
+//! - `graviola`: fast AES-256-GCM without a C compiler, on x86-64 and AArch64. With `aws-lc-rs` it makes both layers of
+//!   DSSE-KMS fast; without it DSSE-KMS runs on Graviola and RustCrypto.
 //! - `embedded-kms`: a KMS in one sealed file, [`kms`](manual::kms).
 //! - `audit-json`: writes the audit trail to a file of JSON lines in the shape of AWS CloudTrail's records.
 //! - `s3`: the decisions of Amazon S3 as pure functions, from the request's headers to the exact answer:
@@ -88,9 +87,9 @@
 //! - `rayon`: lets a `rayon::ThreadPool` seal and open the chunks of large calls ([`Workers`]).
 //! - `testing`: an in-memory KMS, the conformance suite for key providers, and a log that detects a repeated nonce.
 //!
-//! Features only add: a feature changes no field, variant, behaviour or stored byte of what exists without it.
+//! A feature only adds items: it changes no field, variant, behaviour or stored byte of other items.
 #![doc(test(attr(deny(unused_must_use))))]
-// Names the feature that an item needs in the rendered documentation. docs.rs builds with nightly and sets `docsrs`.
+// Shows in the rendered documentation which feature an item needs. docs.rs builds with nightly and sets `docsrs`.
 #![cfg_attr(docsrs, feature(doc_cfg))]
 
 mod adapter;
@@ -125,7 +124,7 @@ mod trail;
 mod workers;
 
 pub mod audit {
-    //! The audit trail: events of what was done with keys and objects and for whom, and of what was refused.
+    //! [`AuditTrail`], [`AuditEvent`] and [`AuditSink`]: the record of operations on keys and objects, done or refused.
     //!
     //! ```
     //! # fn main() -> atrest::Result<()> {
@@ -147,13 +146,13 @@ pub mod audit {
     //! # Ok(()) }
     //! ```
     //!
-    //! Each object that is encrypted, opened or rewrapped gives one event, and so does each call of a KMS that keeps a
-    //! trail, also where it is refused or fails. No event holds a key, plaintext, or anything made from one. The
-    //! manual's page [audit](crate::manual::audit) says what each event holds.
+    //! The library records one event for each object that is encrypted, decrypted or rewrapped, and for each call of a
+    //! KMS that has a trail, including refused and failed ones. No event holds a key, plaintext, or anything made from
+    //! one. The manual's page [audit](crate::manual::audit) says what each event holds.
     //!
-    //! A sink is a trait with one required method. The library has [`MemorySink`]; with the cargo feature `audit-json`
-    //! `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing` `TracingSink`,
-    //! for a service's own logs.
+    //! A sink implements a trait with one required method. The library has [`MemorySink`]; with the cargo feature
+    //! `audit-json` `JsonLines`, a file of records in the shape of AWS CloudTrail's; and with the feature `tracing`
+    //! `TracingSink`, for a service's own logs.
 
     #[cfg(feature = "tracing")]
     pub use crate::adapter::audit::TracingSink;
@@ -162,7 +161,7 @@ pub mod audit {
     pub use crate::trail::{AuditEvent, AuditFuture, AuditOperation, AuditSink, AuditTrail, MemorySink};
 }
 
-// Below `sse`, so that the calls that it adds to `Sse` stand last in the rendered documentation.
+// This module follows `sse`, so that rustdoc shows the methods that it adds to `Sse` last.
 #[cfg(feature = "s3")]
 pub mod s3;
 

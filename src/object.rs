@@ -11,7 +11,7 @@ use crate::error::{Misuse, PartError, Result};
 
 /// The name that an object is bound to: a copy of the stored bytes does not open under another name.
 ///
-/// The bytes are used as they are, without normalisation: `a//b` and `a/b` are two objects. A reader has to give the
+/// The bytes are used as they are, without normalisation: `a//b` and `a/b` are two objects. The reader must give the
 /// same name as the writer.
 ///
 /// ```
@@ -41,7 +41,7 @@ impl ObjectName {
     ///
     /// # Errors
     ///
-    /// [`Misuse`]: one of them is empty or longer than 65,535 bytes.
+    /// Returns [`Misuse`] if `bucket` or `key` is empty or longer than 65,535 bytes.
     pub fn new(bucket: impl AsRef<[u8]>, key: impl AsRef<[u8]>) -> Result<Self> {
         let (bucket, key) = (component(bucket.as_ref())?, component(key.as_ref())?);
         if bucket.is_empty() || key.is_empty() {
@@ -60,53 +60,53 @@ impl ObjectName {
         Self { bucket: empty.clone(), key: empty.clone(), realm: empty.clone(), version_id: empty }
     }
 
-    /// Returns the same name in a realm. A realm is bytes that are never used for anything else, such as the account
-    /// and the incarnation of the bucket, or the store's id.
+    /// Returns the same name in a realm. A realm is a byte string that is never used for anything else, such as the
+    /// account and the incarnation of the bucket, or the store's id.
     ///
     /// # Errors
     ///
-    /// [`Misuse`]: the realm is longer than 65,535 bytes, or the name is unbound.
+    /// Returns [`Misuse`] if the realm is longer than 65,535 bytes, or the name is unbound.
     pub fn with_realm(self, realm: impl AsRef<[u8]>) -> Result<Self> {
         self.bound()?;
         Ok(Self { realm: component(realm.as_ref())?, ..self })
     }
 
-    /// Returns the same name with the id of one version of the object. Reader and writer give the same id.
+    /// Returns the same name with the id of one version of the object. The reader must give the same id as the writer.
     ///
     /// # Errors
     ///
-    /// [`Misuse`]: the version id is longer than 65,535 bytes, or the name is unbound.
+    /// Returns [`Misuse`] if the version id is longer than 65,535 bytes, or the name is unbound.
     pub fn with_version_id(self, version_id: impl AsRef<[u8]>) -> Result<Self> {
         self.bound()?;
         Ok(Self { version_id: component(version_id.as_ref())?, ..self })
     }
 
-    /// Whether this is a name and not [`unbound`](Self::unbound).
+    /// Returns whether the name is bound, not [`unbound`](Self::unbound).
     pub fn is_bound(&self) -> bool {
         !self.bucket.is_empty()
     }
 
-    /// The bucket; empty if the name is unbound.
+    /// Returns the bucket; empty if the name is unbound.
     pub fn bucket(&self) -> &[u8] {
         &self.bucket
     }
 
-    /// The key; empty if the name is unbound.
+    /// Returns the key; empty if the name is unbound.
     pub fn key(&self) -> &[u8] {
         &self.key
     }
 
-    /// The realm; empty if it was not set.
+    /// Returns the realm; empty if it was not set.
     pub fn realm(&self) -> &[u8] {
         &self.realm
     }
 
-    /// The version id; empty if it was not set.
+    /// Returns the version id; empty if it was not set.
     pub fn version_id(&self) -> &[u8] {
         &self.version_id
     }
 
-    /// Encodes every component with its length: the bytes that the wrap of a data key is bound to.
+    /// Encodes every component with its length. The wrap of a data key is bound to these bytes.
     pub(crate) fn binding(&self, upload_id: &[u8]) -> Vec<u8> {
         let components = [&self.realm[..], &self.bucket, &self.key, &self.version_id, upload_id];
         let mut context = Vec::with_capacity(components.iter().map(|c| 2 + c.len()).sum());
@@ -118,12 +118,12 @@ impl ObjectName {
         context
     }
 
-    /// The [`binding`](Self::binding) of an upload under this name.
+    /// Returns the [`binding`](Self::binding) of an upload under this name.
     ///
     /// # Errors
     ///
-    /// [`Misuse`]: the upload of a bound name needs an id of 1 to 65,535 bytes, and the upload of the unbound name
-    /// takes no id.
+    /// Returns [`Misuse`] if the name is bound and the id is not 1 to 65,535 bytes long, or if the name is unbound and
+    /// the id is not empty.
     pub(crate) fn upload_binding(&self, upload_id: &[u8]) -> Result<Vec<u8>> {
         if self.is_bound() == upload_id.is_empty() || upload_id.len() > usize::from(u16::MAX) {
             return Err(Misuse::UploadId.into());
@@ -168,22 +168,22 @@ impl PartNumber {
     ///
     /// # Errors
     ///
-    /// [`PartError::Number`]: the number is out of this range.
+    /// Returns [`PartError::Number`] if the number is outside this range.
     pub fn new(number: u32) -> Result<Self> {
         if number <= Self::S3_MAX { Self::any(number) } else { Err(PartError::Number(number).into()) }
     }
 
-    /// Creates a part number for a store without S3's limit: any number but 0. An object still has at most 65,536
+    /// Creates a part number for a store without S3's limit: any number except 0. An object still has at most 65,536
     /// parts.
     ///
     /// # Errors
     ///
-    /// [`PartError::Number`]: the number is 0.
+    /// Returns [`PartError::Number`] if the number is 0.
     pub fn any(number: u32) -> Result<Self> {
         NonZeroU32::new(number).map(Self).ok_or(PartError::Number(number).into())
     }
 
-    /// The number as an integer.
+    /// Returns the number as an integer.
     pub fn get(self) -> u32 {
         self.0.get()
     }
@@ -202,7 +202,7 @@ fn component(bytes: &[u8]) -> Result<Arc<[u8]>> {
     Ok(bytes.into())
 }
 
-/// The party on whose behalf a key is requested; key providers base their decision on it.
+/// The party for which a key is requested. Key providers base their decision on it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Requester(Arc<str>);
 
@@ -212,12 +212,12 @@ impl Requester {
         Self(name.into().into())
     }
 
-    /// The anonymous requester, the default when a request names none.
+    /// Returns the anonymous requester, the default when a request names none.
     pub fn anonymous() -> Self {
         Self::new("anonymous")
     }
 
-    /// The name.
+    /// Returns the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }

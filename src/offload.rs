@@ -1,5 +1,5 @@
 // Floor 0, a noun: any module may use it.
-//! [`offload`] and [`Worker`]: run blocking work on threads of the library, so that no executor's thread waits.
+//! [`offload`] and [`Worker`], which run blocking work on the library's threads, so that no executor's thread waits.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +21,7 @@ type Job = Box<dyn FnOnce() + Send>;
 ///
 /// # Errors
 ///
-/// No thread could be started. Of the future: the work panicked.
+/// Returns an error if no thread could be started. The future returns an error if the work panicked.
 pub(crate) fn offload<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> io::Result<impl Future<Output = io::Result<T>> + Send + 'static> {
@@ -31,18 +31,18 @@ pub(crate) fn offload<T: Send + 'static>(
     Ok(async move { answered.await.map_err(|oneshot::Canceled| panicked()) })
 }
 
-/// A thread that runs one job after another. It starts with the first job and ends after 5 idle seconds. Clones share
-/// it.
+/// A thread that runs one job at a time. The thread starts with the first job and ends after 5 idle seconds. Clones
+/// share the thread.
 #[derive(Clone, Default)]
 pub(crate) struct Worker(Arc<Mutex<Option<mpsc::Sender<Job>>>>);
 
 impl Worker {
-    /// Runs work on the worker's thread. Work whose future is dropped before it begins is not begun; work that has
-    /// begun finishes.
+    /// Runs work on the worker's thread. Work that has begun finishes; work whose future is dropped earlier is never
+    /// begun.
     ///
     /// # Errors
     ///
-    /// No thread could be started, or the work panicked.
+    /// Returns an error if no thread could be started or the work panicked.
     pub(crate) fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce() -> T + Send + 'static,
@@ -78,7 +78,7 @@ impl Worker {
 }
 
 fn work_off(shared: &Mutex<Option<mpsc::Sender<Job>>>, received: &mpsc::Receiver<Job>) {
-    // A job that panics drops the sender of its answer, which tells the caller.
+    // A panic drops the answer's sender, which tells the caller.
     let work = |job: Job| drop(catch_unwind(AssertUnwindSafe(job)));
     loop {
         match received.recv_timeout(IDLING) {
@@ -86,7 +86,7 @@ fn work_off(shared: &Mutex<Option<mpsc::Sender<Job>>>, received: &mpsc::Receiver
             Err(RecvTimeoutError::Disconnected) => return,
             Err(RecvTimeoutError::Timeout) => {
                 let mut sender = shared.lock().unwrap_or_else(PoisonError::into_inner);
-                // A job may have been given between the time-out and the lock.
+                // A job may have been sent between the time-out and the lock.
                 match received.try_recv() {
                     Ok(job) => {
                         drop(sender);

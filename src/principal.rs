@@ -1,10 +1,10 @@
 // Floor 0, a noun: any module may use it.
-//! [`Identity`], who asks, and which principals of a policy cover it: one rule for bucket policies and KMS key
-//! policies.
+//! [`Identity`], the requester, and the rule for which principals of a policy cover it. Bucket policies and KMS key
+//! policies share the rule.
 //!
 //! Spec: AWS IAM User Guide, "AWS JSON policy elements: Principal".
 
-/// Who asks, by an ARN, an account id, or another name; parsed once for all principals of a policy.
+/// The requester: an ARN, an account id or another name, parsed once for all principals of a policy.
 #[derive(Clone, Copy)]
 pub(crate) struct Identity<'a> {
     text: &'a str,
@@ -16,13 +16,14 @@ impl<'a> Identity<'a> {
         Self { text, arn: Arn::parse(text) }
     }
 
-    /// Whether a principal that a policy lists covers this identity: it is the same, its role, or its account.
+    /// Returns whether a principal of a policy covers this identity: it is the identity itself, its role or its
+    /// account.
     pub(crate) fn is_covered_by(&self, listed: &str) -> bool {
         self.is_named_by(listed) || account(listed).is_some_and(|account| self.account() == Some(account))
     }
 
-    /// The same, but an account covers its root user alone: for lists of exceptions, where the account of an exception
-    /// is listed beside it.
+    /// Returns the same as `is_covered_by`, but an account covers only its root user. Lists of exceptions use it,
+    /// because they list an exception's account beside the exception.
     pub(crate) fn is_named_by(&self, listed: &str) -> bool {
         listed == self.text || self.is_root_of(listed) || self.is_session_of(listed)
     }
@@ -31,12 +32,13 @@ impl<'a> Identity<'a> {
         self.arn.map_or_else(|| account(self.text), |arn| Some(arn.account))
     }
 
-    /// Whether both are one account, be it written as its id or as its root's ARN.
+    /// Returns whether both are the same account, written as its id or as its root's ARN.
     fn is_root_of(&self, listed: &str) -> bool {
         account(self.text).is_some_and(|id| account(listed) == Some(id))
     }
 
-    /// A session's ARN has the account and name of its role, but not the role's path.
+    /// Returns whether this is a session of the listed role. A session's ARN has the role's account and name, but not
+    /// its path.
     fn is_session_of(&self, listed: &str) -> bool {
         let session = self.arn.filter(|arn| arn.service == "sts");
         let session =
@@ -50,7 +52,7 @@ impl<'a> Identity<'a> {
     }
 }
 
-/// The account that a principal stands for as a whole: its id, or the ARN of its root.
+/// Returns the account that a principal names as a whole, by its id or by its root's ARN.
 fn account(text: &str) -> Option<&str> {
     if is_account_id(text) {
         return Some(text);
@@ -59,12 +61,12 @@ fn account(text: &str) -> Option<&str> {
     root.map(|arn| arn.account).filter(|account| !account.is_empty())
 }
 
-/// Whether the text is the id of an account: twelve digits.
+/// Returns whether the text is an account id: twelve digits.
 pub(crate) fn is_account_id(text: &str) -> bool {
     text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit())
 }
 
-/// An ARN of IAM or of its session service, which have no regions: `arn:aws:iam::ACCOUNT:RESOURCE`.
+/// An ARN of IAM or STS, which have no regions: `arn:aws:iam::ACCOUNT:RESOURCE`.
 #[derive(Clone, Copy)]
 pub(crate) struct Arn<'a> {
     pub(crate) service: &'a str,

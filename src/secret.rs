@@ -28,7 +28,7 @@ pub(crate) fn wipe(bytes: &mut [u8]) {
 pub(crate) struct Wiped<const N: usize>([u8; N]);
 
 impl<const N: usize> Wiped<N> {
-    /// Creates zeros, to be filled in place.
+    /// Creates zero bytes, to fill in place.
     pub(crate) fn zeros() -> Self {
         Self([0; N])
     }
@@ -54,7 +54,7 @@ impl<const N: usize> Drop for Wiped<N> {
     }
 }
 
-/// Implements `Debug` for types that hold secrets, or bytes made from them: it shows the type's name alone.
+/// Implements `Debug` for types that hold secrets or bytes derived from secrets. It shows only the type's name.
 macro_rules! redacted {
     ($($name:ident),* $(,)?) => {$(
         impl std::fmt::Debug for $name {
@@ -75,7 +75,7 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// The error of `fill`; `all_zero` if `fill` left 32 zero bytes, which means that it never filled the buffer.
+    /// Returns the error of `fill`, or `all_zero` if `fill` left 32 zero bytes and so did not fill the buffer.
     pub(crate) fn filled_by<E>(
         fill: impl FnOnce(&mut [u8; KEY_LEN]) -> Result<(), E>,
         all_zero: impl FnOnce() -> E,
@@ -91,7 +91,7 @@ impl Secret {
     ///
     /// # Errors
     ///
-    /// `all_zero` if all bytes are zero.
+    /// Returns `all_zero` if all bytes are zero.
     pub(crate) fn from_bytes<E>(source: &mut [u8; KEY_LEN], all_zero: impl FnOnce() -> E) -> Result<Self, E> {
         let take = |bytes: &mut [u8; KEY_LEN]| {
             bytes.copy_from_slice(source);
@@ -101,14 +101,14 @@ impl Secret {
         Self::filled_by(take, all_zero)
     }
 
-    /// Copies the key into another allocation, which is wiped on drop too.
+    /// Copies the key into another allocation, which is also wiped on drop.
     fn duplicate(&self) -> Self {
         let mut bytes = Box::new(Wiped::zeros());
         bytes.copy_from_slice(self.expose());
         Self(bytes)
     }
 
-    /// The bytes of the key.
+    /// Returns the bytes of the key.
     pub(crate) fn expose(&self) -> &[u8; KEY_LEN] {
         &self.0
     }
@@ -125,20 +125,20 @@ macro_rules! secrets {
         pub struct $name(Secret);
 
         impl $name {
-            /// Copies 32 bytes and wipes the array that they came from.
+            /// Copies 32 bytes and wipes the source array.
             ///
             /// # Errors
             ///
-            /// All bytes are zero: the array was never filled, or an earlier key was taken from it.
+            /// Returns an error if all bytes are zero: the array was never filled, or an earlier call wiped it.
             pub fn from_bytes(bytes: &mut [u8; 32]) -> Result<Self> {
                 Secret::from_bytes(bytes, || $all_zero.into()).map(Self)
             }
 
-            /// Copies a slice and wipes it, whether or not its length is right.
+            /// Copies 32 bytes from a slice and wipes the slice, even if its length is wrong.
             ///
             /// # Errors
             ///
-            /// The slice is not exactly 32 bytes, or all its bytes are zero.
+            /// Returns an error if the slice is not exactly 32 bytes long or all its bytes are zero.
             pub fn from_slice(bytes: &mut [u8]) -> Result<Self> {
                 match <&mut [u8; KEY_LEN]>::try_from(&mut *bytes) {
                     Ok(bytes) => Self::from_bytes(bytes),
@@ -149,7 +149,7 @@ macro_rules! secrets {
                 }
             }
 
-            /// The 32 bytes of the key. No other method exposes them.
+            /// Returns the 32 bytes of the key. No other method exposes them.
             pub fn expose_secret(&self) -> &[u8; 32] {
                 self.0.expose()
             }
@@ -187,7 +187,7 @@ impl KeyEncryptionKey {
 }
 
 impl DataKey {
-    /// Copies the key into another allocation, which is wiped on drop too.
+    /// Copies the key into another allocation, which is also wiped on drop.
     pub(crate) fn duplicate(&self) -> Self {
         Self(self.0.duplicate())
     }

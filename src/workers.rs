@@ -1,5 +1,5 @@
 // Floor 0. Uses `error`; any module may use it.
-//! [`Workers`], the threads that seal and open the chunks of one call; [`ScopedThreads`].
+//! [`Workers`], the threads that seal and open the chunks of one call, and [`ScopedThreads`].
 
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,13 +10,14 @@ use crate::error::{Error, Misuse, Result};
 
 /// Threads among which an [`Sse`](crate::Sse) divides the chunks of a large call.
 ///
-/// [`SseBuilder::workers`](crate::SseBuilder::workers) takes them. A `rayon::ThreadPool` is one with the cargo feature
-/// `rayon`; [`ScopedThreads`] needs no pool. Without workers every call works on its caller's thread alone.
+/// Pass them to [`SseBuilder::workers`](crate::SseBuilder::workers). With the cargo feature `rayon`,
+/// `rayon::ThreadPool` implements this trait; [`ScopedThreads`] needs no pool. Without workers every call runs on its
+/// caller's thread alone.
 ///
 /// # Security
 ///
-/// Workers decide how long a call takes and never which bytes it gives: each chunk is handed out once, under its own
-/// nonce, whatever [`run`](Self::run) does.
+/// Workers decide how long a call takes, never its output: each chunk is processed once, under its own nonce, whatever
+/// [`run`](Self::run) does.
 ///
 /// # Examples
 ///
@@ -44,42 +45,42 @@ use crate::error::{Error, Misuse, Result};
 /// }
 /// ```
 pub trait Workers: Send + Sync {
-    /// The number of threads that work at once, the caller's included where it works too.
+    /// Returns the number of threads that work at once, including the caller's thread if it works too.
     fn threads(&self) -> usize;
 
-    /// The number of bytes from which on dividing a batch of chunks pays.
+    /// Returns the batch length in bytes from which dividing the batch is faster.
     fn min_len(&self) -> usize;
 
-    /// Calls `task` about `tasks` times, at once as far as possible, and returns when all of these calls have returned.
+    /// Calls `task` about `tasks` times, as concurrently as possible, and returns when all of these calls have
+    /// returned.
     ///
-    /// Each call works until no chunk is left. A call too many finds nothing to do, and what calls too few leave the
-    /// caller's own thread does afterwards.
+    /// Each call works until no chunk is left. An extra call finds nothing to do; after too few calls the caller's
+    /// thread processes the remaining chunks.
     ///
     /// # Panics
     ///
-    /// It may panic where a call of `task` has: the call of the `Sse` then fails with
-    /// [`Misuse::WorkersPanicked`].
+    /// May panic if a call of `task` panics: the call of the `Sse` then returns [`Misuse::WorkersPanicked`].
     fn run(&self, tasks: usize, task: &(dyn Fn() + Sync));
 }
 
-/// Workers that are started for each batch and end with it, for services without a thread pool.
+/// Workers whose threads start and end with each batch, for services without a thread pool.
 ///
 /// # Performance
 ///
-/// Starting threads takes some 65 µs for each batch, which pays from [`MIN_LEN`](Self::MIN_LEN) on.
+/// Starting threads takes about 65 µs for each batch, which pays from [`MIN_LEN`](Self::MIN_LEN) on.
 #[derive(Clone, Copy, Debug)]
 pub struct ScopedThreads(NonZeroUsize);
 
 impl ScopedThreads {
-    /// The batch from which on starting threads pays, in bytes: it takes one core ten times as long as the start.
+    /// The batch length in bytes from which starting threads pays: one core needs ten times the start's time for it.
     pub const MIN_LEN: usize = 4 << 20;
 
-    /// So many threads, the caller's included.
+    /// Creates workers of `threads` threads, including the caller's.
     pub fn new(threads: NonZeroUsize) -> Self {
         Self(threads)
     }
 
-    /// As many threads as this process may run at once; one if the system does not say.
+    /// Creates workers of as many threads as this process may run at once; one if the system does not say.
     pub fn available() -> Self {
         Self(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
     }
@@ -97,7 +98,7 @@ impl Workers for ScopedThreads {
     fn run(&self, tasks: usize, task: &(dyn Fn() + Sync)) {
         thread::scope(|scope| {
             for _ in 1..tasks {
-                // A thread that the system refuses leaves its share to the others.
+                // If the system refuses a thread, the other threads do its share.
                 if thread::Builder::new().name("atrest-worker".into()).spawn_scoped(scope, task).is_err() {
                     break;
                 }
@@ -115,12 +116,12 @@ impl Workers for rayon::ThreadPool {
     }
 
     fn min_len(&self) -> usize {
-        // Waking a pool takes some 10 µs.
+        // Waking a pool takes about 10 µs.
         256 << 10
     }
 
     fn run(&self, tasks: usize, task: &(dyn Fn() + Sync)) {
-        /// Halves of halves: `join` keeps its jobs on the stack, where `scope` allocates them.
+        /// Halves the tasks recursively: `join` keeps its jobs on the stack, whereas `scope` allocates them.
         fn halve(tasks: usize, task: &(dyn Fn() + Sync)) {
             if tasks <= 1 {
                 task();
@@ -132,20 +133,21 @@ impl Workers for rayon::ThreadPool {
     }
 }
 
-/// What the tasks of one batch share.
+/// The shared state of the tasks of one batch.
 struct Batch<I> {
     items: I,
     done: usize,
     failure: Option<Error>,
 }
 
-/// Does `work` for each item, divided among workers, and stops at the first error.
+/// Calls `work` for each item, divided among workers, and stops at the first error.
 ///
-/// Neither allocates nor holds a lock while an item is worked on: workers may use the same `Sse` meanwhile.
+/// No allocation is made and no lock is held while an item is processed: workers may use the same `Sse` meanwhile.
 ///
 /// # Errors
 ///
-/// The first error of `work`; [`Misuse::WorkersPanicked`] if a task did not finish its item or the workers panicked.
+/// Returns the first error of `work`, and [`Misuse::WorkersPanicked`] if a task did not finish its item or the workers
+/// panicked.
 pub(crate) fn divide<I>(workers: &dyn Workers, items: I, work: impl Fn(I::Item) -> Result<()> + Sync) -> Result<()>
 where
     I: ExactSizeIterator<Item: Send> + Send,

@@ -98,7 +98,7 @@ impl AeadKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: the tag does not match.
+    /// Returns [`Error::Inauthentic`] if the tag does not match.
     pub(crate) fn open(&self, nonce: &[u8; NONCE_LEN], sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
         let (ciphertext, tag) = sealed.split_at(sealed.len() - TAG_LEN);
         let authentic = self.implementation.cipher(ciphertext.len()).open(nonce, ciphertext, tag, plaintext);
@@ -109,7 +109,7 @@ impl AeadKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: the tag does not match.
+    /// Returns [`Error::Inauthentic`] if the tag does not match.
     pub(crate) fn open_in_place<'a>(&self, nonce: &[u8; NONCE_LEN], buffer: &'a mut [u8]) -> Result<&'a mut [u8]> {
         let (ciphertext, tag) = buffer.split_at_mut(buffer.len() - TAG_LEN);
         let authentic = self.implementation.cipher(ciphertext.len()).open_in_place(nonce, ciphertext, tag);
@@ -145,7 +145,7 @@ impl Implementation {
     }
 }
 
-/// RustCrypto for a message of one chunk, Graviola from the first whole chunk on.
+/// A cipher that runs on RustCrypto until the first whole chunk, and on Graviola from then on.
 ///
 /// Only the last chunk of a message is shorter than a whole chunk. A short chunk that comes first is therefore the only
 /// chunk, or the only one that a range needs.
@@ -171,7 +171,7 @@ impl ByLength {
     }
 }
 
-/// SECURITY: wipes unauthenticated plaintext, whatever the implementation left in the buffer.
+/// SECURITY: wipes unauthenticated plaintext that an implementation may leave in the buffer.
 fn released(authentic: bool, plaintext: &mut [u8]) -> Result<()> {
     if authentic {
         return Ok(());
@@ -184,7 +184,7 @@ fn released(authentic: bool, plaintext: &mut [u8]) -> Result<()> {
 mod tests {
     use super::*;
 
-    /// The implementations that chunks of these lengths run on, in this order.
+    /// Returns the implementations that chunks of these lengths run on, in this order.
     fn runs_on(key: &AeadKey, lens: &[usize]) -> Vec<Backend> {
         let backend = |len: &usize| match &key.implementation {
             Implementation::AwsLc(_) => Backend::AwsLc,

@@ -7,7 +7,7 @@ use super::NONCE_LEN;
 use super::aead::Cipher;
 use crate::secret::Wiped;
 
-/// AWS-LC chooses its code by processor and runs on every one.
+/// Returns true: AWS-LC chooses its code by processor and runs on every one.
 pub(super) fn is_cpu_supported() -> bool {
     true
 }
@@ -43,7 +43,7 @@ impl Cipher for AeadKey {
 /// Reads the ciphertext once to bring it into the nearest cache.
 ///
 /// PERF: AWS-LC opens at 18 GB/s from the cache and at 7 GB/s from memory, because it prefetches too late. This pass
-/// raises the 7 to 10 GB/s, and costs a thirtieth of the time for a chunk that is in the cache already.
+/// raises the 7 GB/s to 10, and costs a thirtieth of the time for a chunk that is in the cache already.
 fn warm(ciphertext: &[u8]) {
     let lines = ciphertext.iter().step_by(64);
     std::hint::black_box(lines.fold(0, |seen, byte| seen ^ byte));

@@ -1,4 +1,4 @@
-//! [`Backend`], an implementation; and [`Crypto`], the implementations that one layer runs on.
+//! [`Backend`], an implementation; and [`Crypto`], the implementations for one layer.
 
 use super::{aws_lc, graviola};
 use crate::error::{Error, Feature, Result};
@@ -13,12 +13,12 @@ use crate::geometry::EachLayer;
 pub enum Backend {
     /// AWS-LC through `aws-lc-rs`, the fastest.
     ///
-    /// It needs the cargo feature `aws-lc-rs`, which is on by default, and a C compiler at build time.
+    /// This backend needs the cargo feature `aws-lc-rs`, which is on by default, and a C compiler at build time.
     AwsLc,
     /// Graviola for messages of more than one chunk (16 KiB), RustCrypto for everything else.
     ///
-    /// Graviola is Rust and assembly and needs no C compiler. It needs the cargo feature `graviola` and a processor with
-    /// the instructions that it is written in:
+    /// Graviola is Rust and assembly and needs no C compiler. This backend needs the cargo feature `graviola` and a
+    /// processor with these instructions:
     ///
     /// - x86-64: AES, AVX, AVX2, ADX, BMI1 and PCLMULQDQ; most processors since 2014 have them;
     /// - AArch64: AES, SHA-2, PMULL and NEON.
@@ -27,7 +27,7 @@ pub enum Backend {
     ///
     /// The backend copies each chunk once, because Graviola seals and opens in place only. The set-up of a Graviola key
     /// takes between 0.3 µs and 4 µs, by processor. RustCrypto therefore serves the keys that are used once: wrapped
-    /// keys, sealed values and messages of one chunk. A DSSE-KMS layer that lies beside a RustCrypto layer runs on
+    /// keys, sealed values and messages of one chunk. A DSSE-KMS layer whose other layer runs on RustCrypto runs on
     /// Graviola alone.
     Graviola,
     /// RustCrypto's `aes-gcm`, `hmac` and `sha2`: Rust, in every build and on every processor.
@@ -59,7 +59,8 @@ impl Backend {
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompiled`]: this build lacks the backend. [`Error::UnsupportedCpu`]: this processor does.
+    /// Returns [`Error::NotCompiled`] if this build lacks the backend, or [`Error::UnsupportedCpu`] if this processor
+    /// does not support it.
     fn check(self) -> Result<()> {
         let (is_compiled, feature, is_supported): (_, _, fn() -> bool) = match self {
             Self::AwsLc => (cfg!(feature = "aws-lc-rs"), Feature::AwsLcRs, aws_lc::is_cpu_supported),
@@ -74,7 +75,7 @@ impl Backend {
     }
 }
 
-/// The implementations that one layer runs on. Each of the three is available.
+/// The available implementations that one layer runs on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Crypto {
     /// The cipher of keys that seal or open many chunks.
@@ -90,7 +91,7 @@ impl Crypto {
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompiled`] or [`Error::UnsupportedCpu`]: the backend is not available.
+    /// Returns [`Error::NotCompiled`] or [`Error::UnsupportedCpu`] if the backend is not available.
     pub(crate) fn single(backend: Backend) -> Result<Self> {
         backend.check()?;
         // PERF: an HMAC of 80 bytes takes 320 ns in `sha2`, 400 ns in Graviola and 430 ns through AWS-LC, whose
@@ -98,20 +99,20 @@ impl Crypto {
         Ok(Self { hash: Backend::RustCrypto, ..Self::beside(backend, None) })
     }
 
-    /// Returns the implementations for DSSE-KMS. The two layers have no implementation in common, neither of the cipher
-    /// nor of the hash.
+    /// Returns the implementations for DSSE-KMS. The two layers share no implementation, neither of the cipher nor of
+    /// the hash.
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompiled`] or [`Error::UnsupportedCpu`]: `outer` is not available. [`Error::NotCompiled`]: no other
-    /// backend is.
+    /// - [`Error::NotCompiled`] or [`Error::UnsupportedCpu`] if `outer` is not available.
+    /// - [`Error::NotCompiled`] if no other backend is available.
     pub(crate) fn layers(outer: Backend) -> Result<EachLayer<Self>> {
         outer.check()?;
         let inner = Backend::available().find(|backend| *backend != outer).ok_or(Feature::AwsLcRs)?;
         Ok(EachLayer { outer: Self::beside(outer, Some(inner)), inner: Some(Self::beside(inner, Some(outer))) })
     }
 
-    /// Returns `backend` with its companion, RustCrypto for Graviola unless the other layer runs on RustCrypto.
+    /// Returns `backend` with its companion: RustCrypto for Graviola, unless the other layer runs on RustCrypto.
     fn beside(backend: Backend, other: Option<Backend>) -> Self {
         let companion = match (backend, other) {
             (Backend::Graviola, None | Some(Backend::AwsLc)) => Backend::RustCrypto,
@@ -123,7 +124,7 @@ impl Crypto {
 
 #[cfg(test)]
 impl Crypto {
-    /// Returns everything that the layer runs on: two ciphers, then the hash.
+    /// Returns all implementations of the layer: two ciphers, then the hash.
     pub(crate) fn implementations(self) -> ([Backend; 2], Backend) {
         ([self.many, self.once], self.hash)
     }

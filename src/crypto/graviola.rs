@@ -1,6 +1,6 @@
 //! `AeadKey` and `Hmac` on Graviola.
 //!
-//! Graviola panics on a processor that it does not support, so [`is_cpu_supported`] comes before every other call.
+//! Graviola panics on a processor that it does not support, so callers check [`is_cpu_supported`] first.
 
 use graviola::aead::AesGcm;
 use graviola::hashing::{Sha512, hmac};
@@ -81,7 +81,7 @@ fn on_heap(key: &[u8]) -> Box<hmac::Hmac<Sha512>> {
     Box::new(hmac::Hmac::new(key))
 }
 
-/// SECURITY: Graviola does not wipe its hash states. The states of an empty key take the place of the secret ones, and
+/// SECURITY: Graviola does not wipe its hash states, so the states of an empty key overwrite the secret ones.
 /// `black_box` keeps the compiler from leaving out a write to memory that is freed next.
 impl Drop for Hmac {
     fn drop(&mut self) {

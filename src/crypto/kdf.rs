@@ -45,8 +45,8 @@ impl Prk {
         Self::new(crypto, &*Hmac::new(crypto, salt).compute([input]))
     }
 
-    /// Creates a PRK from a key that is uniformly random already and needs no extraction. 32 bytes are fewer than RFC
-    /// 5869 asks of a PRK; C2SP does the same.
+    /// Creates a PRK from a key that is uniformly random already and needs no extraction. RFC 5869 requires more than
+    /// 32 bytes of a PRK; C2SP also uses 32.
     pub(crate) fn from_key(crypto: Crypto, key: &[u8; 32]) -> Self {
         Self::new(crypto, key)
     }
@@ -69,7 +69,7 @@ impl Prk {
         }
     }
 
-    /// The implementations that keys derived here run on.
+    /// Returns the implementations that keys derived here run on.
     pub(super) fn crypto(&self) -> Crypto {
         self.crypto
     }

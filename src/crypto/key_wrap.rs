@@ -31,8 +31,8 @@ pub(crate) fn wrap(key: &[u8; KEY_LEN], material: &[u8; KEY_LEN]) -> [u8; WRAPPE
 ///
 /// # Errors
 ///
-/// [`Error::Inauthentic`]: `wrapped` is not 40 bytes, was changed, or was wrapped under another key; or the unwrapped
-/// material is shorter than 32 bytes or all zero.
+/// Returns [`Error::Inauthentic`] if `wrapped` is not 40 bytes, was changed, or was wrapped under another key; or if
+/// the unwrapped material is shorter than 32 bytes or all zero.
 ///
 /// Spec: RFC 5649 section 4.2; NIST SP 800-38F section 6.3, KWP-AD.
 pub(crate) fn unwrap(key: &[u8; KEY_LEN], wrapped: &[u8]) -> Result<Secret> {

@@ -19,7 +19,7 @@ impl Hmac {
         }
     }
 
-    /// Computes the code of the message that the pieces form.
+    /// Computes the MAC of the message that the pieces form.
     pub(super) fn compute<'a>(&self, message: impl IntoIterator<Item = &'a [u8]>) -> Wiped<64> {
         match self {
             Self::AwsLc(hmac) => hmac.compute(message),

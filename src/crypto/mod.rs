@@ -3,7 +3,7 @@
 //!
 //! No other module names a crypto crate.
 //!
-//! [`Backend`], a value, chooses the implementation. All of them make the same bytes, so no caller depends on the choice.
+//! [`Backend`], a value, chooses the implementation. All make the same bytes, so no caller depends on the choice.
 //! An implementation that this build lacks is the uninhabited `absent`, so that no field and no variant is under `cfg`.
 
 #[cfg(not(all(feature = "aws-lc-rs", feature = "graviola", any(target_arch = "aarch64", target_arch = "x86_64"))))]
@@ -48,14 +48,14 @@ pub(crate) const TAG_LEN: usize = 16;
 /// The length of a GCM nonce in bytes.
 pub(crate) const NONCE_LEN: usize = 12;
 
-/// A checksum that detects accidental damage, not forgery.
+/// Returns a checksum that detects accidental damage, not forgery.
 pub(crate) fn checksum(bytes: &[u8]) -> [u8; 8] {
     *rust_crypto::sha512(bytes).first_chunk().expect("SHA-512 has 64 bytes")
 }
 
 /// Compares two byte strings of public length in constant time.
 pub(crate) fn constant_time_eq(left: &[u8], right: &[u8]) -> bool {
-    // PERF: `subtle` takes a nanosecond for each word, whether the word is a byte or eight of them.
+    // PERF: `subtle` takes a nanosecond for each word, both for words of one byte and of eight.
     let ((left_words, left_rest), (right_words, right_rest)) = (left.as_chunks::<8>(), right.as_chunks::<8>());
     let words = left_words.iter().zip(right_words).map(|(l, r)| u64::from_ne_bytes(*l).ct_eq(&u64::from_ne_bytes(*r)));
     (left.len() == right.len()) & bool::from(words.fold(left_rest.ct_eq(right_rest), |equal, word| equal & word))

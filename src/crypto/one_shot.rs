@@ -1,4 +1,4 @@
-//! [`OneShot`]: a derived AES-256-GCM key with its nonce. The type makes it usable only once.
+//! [`OneShot`]: a derived AES-256-GCM key with its nonce, which can be used only once.
 
 use super::{AeadKey, NONCE_LEN, Prk};
 use crate::error::Result;
@@ -37,7 +37,7 @@ impl OneShot {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): the tag does not match.
+    /// Returns [`Error::Inauthentic`](crate::Error::Inauthentic) if the tag does not match.
     pub(crate) fn open(self, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
         self.key.open(&self.nonce, sealed, plaintext)
     }

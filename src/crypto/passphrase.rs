@@ -7,9 +7,9 @@ use crate::secret::Secret;
 ///
 /// # Performance
 ///
-/// The time grows with memory and passes; lanes are computed one after another. [`DEFAULT`](Self::DEFAULT) takes some
-/// 0.1 s of one core and 64 MiB, [`ACCEPTED`](Self::ACCEPTED) some 12 s and 1 GiB, and ten times that on a busy machine
-/// (bench `costs`).
+/// The time grows with memory and passes; lanes are computed one after another. [`DEFAULT`](Self::DEFAULT) takes about
+/// 0.1 s of one core and 64 MiB, [`ACCEPTED`](Self::ACCEPTED) about 12 s and 1 GiB, and ten times that on a busy
+/// machine (bench `costs`).
 ///
 /// Spec: RFC 9106.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,8 +34,8 @@ impl Argon2Cost {
         Self { memory_kib, passes, lanes }
     }
 
-    /// Checks the cost that a file requires. An error means that it protects too little, exceeds the format's bounds,
-    /// or exceeds `accepted` in one of the three parameters.
+    /// Checks the cost that a file requires. Returns an error if the cost protects too little, exceeds the format's
+    /// bounds, or exceeds `accepted` in one of the three parameters.
     pub(crate) fn check(self, accepted: Self) -> Result<(), SealedFileError> {
         let protects = self.memory_kib >= 19_456 && self.passes >= 2 && self.lanes >= 1;
         if !protects || !self.is_within(Self::FORMAT) {
@@ -54,12 +54,12 @@ impl Argon2Cost {
     }
 }
 
-/// Derives the root key from a passphrase and a salt; takes as long as `cost` says.
+/// Derives the root key from a passphrase and a salt, at the given cost.
 ///
 /// # Errors
 ///
-/// [`Error::Io`](crate::Error::Io) of kind `OutOfMemory`: there is not enough memory at this moment.
-/// [`Feature::Passphrase`](crate::error::Feature::Passphrase): this build lacks the feature.
+/// - [`Error::Io`](crate::Error::Io) of kind `OutOfMemory` if there is not enough memory at this moment.
+/// - [`Feature::Passphrase`](crate::error::Feature::Passphrase) if this build lacks the feature.
 #[cfg(feature = "passphrase")]
 pub(crate) fn derive(passphrase: &[u8], salt: &[u8; 32], cost: Argon2Cost) -> Result<Secret> {
     use std::io::ErrorKind;

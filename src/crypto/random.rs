@@ -38,7 +38,7 @@ impl Generator {
     ///
     /// # Errors
     ///
-    /// The generator failed. No weaker source replaces it.
+    /// Returns an error if the generator failed. No weaker source replaces it.
     pub(crate) fn fill(&self, buffer: &mut [u8]) -> Result<()> {
         (self.0)(buffer)
     }
@@ -56,7 +56,7 @@ impl Generator {
     }
 }
 
-/// The error for a generator that drew a key of zeros, which means that it does not work.
+/// Returns the error for a generator that drew a key of zeros and so does not work.
 pub(crate) fn all_zero() -> Error {
     Error::Random(Cause::new(AllZero))
 }
@@ -84,7 +84,7 @@ macro_rules! generated {
             ///
             /// # Errors
             ///
-            /// [`Error::Random`]: the operating system's generator failed.
+            /// Returns [`Error::Random`] if the operating system's generator failed.
             pub fn generate() -> Result<Self> {
                 Generator::default().secret().map(Self::from_secret)
             }

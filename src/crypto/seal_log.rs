@@ -54,7 +54,7 @@ impl SealLog {
     ///
     /// # Errors
     ///
-    /// The file cannot be read, or it is not a seal log.
+    /// Returns an error if the file cannot be read, or is not a seal log.
     pub fn read(path: impl AsRef<Path>) -> io::Result<Self> {
         let mut bytes = Vec::new();
         File::open(path)?.read_to_end(&mut bytes)?;

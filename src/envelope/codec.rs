@@ -1,4 +1,4 @@
-//! The bytes of an [`Envelope`]. There is one encoding of every envelope, and no other bytes are accepted.
+//! Encodes and decodes an [`Envelope`]. Each envelope has exactly one encoding; decoding refuses all other bytes.
 //!
 //! ```text
 //! magic(8) version mode state suite flags(2) fields_len(2) wrap_salt(32) verifier(32) fields wrapped_key(48)
@@ -22,11 +22,11 @@ use crate::geometry::Layers;
 use crate::keys::{EncryptionContext, VERIFIER_LEN, WRAP_SALT_LEN, WRAPPED_KEY_LEN};
 
 const MAGIC: [u8; 8] = *b"\x89ARST\r\n\x1a";
-/// The bytes before the salt. They tell the envelope's length.
+/// The number of bytes before the salt. They contain the envelope's length.
 const PREFIX_LEN: usize = 16;
-/// The bytes before the fields.
+/// The number of bytes before the fields.
 const START_LEN: usize = PREFIX_LEN + WRAP_SALT_LEN + VERIFIER_LEN;
-/// All bytes but the fields.
+/// The number of bytes of an envelope without its fields.
 const FIXED_LEN: usize = START_LEN + WRAPPED_KEY_LEN;
 const FIELD_HEAD_LEN: usize = 4;
 const MAX_INNER_LEN: usize = 60_000;
@@ -37,12 +37,12 @@ const INNER_LAYER: u16 = 4;
 
 const STATES: [EnvelopeState; 3] = [EnvelopeState::Object, EnvelopeState::Upload, EnvelopeState::Multipart];
 
-/// Every byte before the wrapped key, with room for the wrapped key behind them.
+/// Encodes all bytes before the wrapped key, with capacity for the wrapped key.
 ///
 /// # Errors
 ///
-/// [`Limit::EnvelopeLen`]: the envelope does not fit its fixed length. [`Limit::Envelope`]: a length does not fit where
-/// the format writes it.
+/// - [`Limit::EnvelopeLen`] if the envelope does not fit its fixed length.
+/// - [`Limit::Envelope`] if a length does not fit its place in the format.
 pub(super) fn encode_header(
     header: &Header,
     wrap_salt: &[u8; WRAP_SALT_LEN],
@@ -118,7 +118,7 @@ fn value_len(value: &[&[u8]]) -> usize {
     value.iter().fold(0, |len, piece| len.saturating_add(piece.len()))
 }
 
-/// Writes type and length. All fields together fit a `u16`, so that each of them does.
+/// Writes type and length. All fields together fit a `u16`, so each field does.
 fn put_field_head(bytes: &mut Vec<u8>, field_type: u16, len: usize) {
     bytes.put_u16(field_type);
     bytes.put_u16(u16::try_from(len).unwrap_or(u16::MAX));
@@ -133,7 +133,7 @@ fn flags(header: &Header) -> u16 {
     if header.is_bound { scope | BOUND } else { scope }
 }
 
-/// The length of the envelope that these bytes begin.
+/// Returns the length of the envelope that these bytes begin with.
 pub(super) fn len_of(bytes: &[u8]) -> Decoded<usize> {
     let prefix = Prefix::decode(bytes)?;
     prefix.check_flags(false)?;
@@ -145,7 +145,7 @@ pub(super) fn decode(bytes: &[u8]) -> Decoded<Envelope> {
     decode_layer(prefix, Bytes::copy_from_slice(bytes))
 }
 
-/// The salt and the verifier of an envelope that was decoded or made.
+/// Returns the salt and the verifier of an envelope that was decoded or made.
 pub(super) fn salt_and_verifier(bytes: &[u8]) -> (&[u8; WRAP_SALT_LEN], &[u8; VERIFIER_LEN]) {
     let salt = bytes.get(PREFIX_LEN..).and_then(<[u8]>::split_first_chunk);
     let both = salt.and_then(|(salt, rest)| Some((salt, rest.first_chunk()?)));
@@ -176,15 +176,15 @@ fn decode_layer(prefix: Prefix, bytes: Bytes) -> Decoded<Envelope> {
     Ok(Envelope { header, bytes })
 }
 
-/// Whether encoding gives these bytes again, up to the wrapped key.
+/// Returns whether `header` encodes to these bytes, up to the wrapped key.
 fn is_the_encoding_of(header: &Header, bytes: &[u8]) -> bool {
     let (wrap_salt, verifier) = salt_and_verifier(bytes);
     let encoded = encode_header(header, wrap_salt, verifier);
     encoded.is_ok_and(|encoded| bytes.strip_prefix(&*encoded).is_some_and(|rest| rest.len() == WRAPPED_KEY_LEN))
 }
 
-/// Decodes the value of the field of the inner envelope, whose bytes are a part of `outer`. Every error is that the
-/// outer envelope is malformed.
+/// Decodes the value of the field that holds the inner envelope, whose bytes are a part of `outer`. Every error says
+/// that the outer envelope is malformed.
 fn inner(outer: &Bytes, value: &[u8]) -> Decoded<Envelope> {
     if value.len() > MAX_INNER_LEN {
         return Err(malformed("the length of its inner envelope"));
@@ -193,7 +193,7 @@ fn inner(outer: &Bytes, value: &[u8]) -> Decoded<Envelope> {
     inner.map_err(|_| malformed("its inner envelope"))
 }
 
-/// Whether both layers of DSSE-KMS say the same of the object.
+/// Returns whether both layers of DSSE-KMS describe the same object.
 fn agree(outer: &Content, inner: &Content) -> bool {
     match (outer, inner) {
         (Content::Object { plaintext_len: outer, .. }, Content::Object { plaintext_len: inner, .. }) => outer == inner,
@@ -249,7 +249,7 @@ impl Prefix {
         }
     }
 
-    /// The inner envelope of DSSE-KMS has its flag, and no other envelope has it.
+    /// Checks that the inner envelope of DSSE-KMS, and no other envelope, has its flag.
     fn check_flags(&self, is_inner_layer: bool) -> Decoded<()> {
         let has = |flag| self.flags & flag != 0;
         let only_in_sse_kms = !(has(BUCKET_KEY) || has(INNER_LAYER)) || self.mode == ModeId::SseKms;

@@ -23,7 +23,7 @@ const FIELD_TYPES: usize = 10;
 
 pub(super) type Decoded<T> = std::result::Result<T, EnvelopeError>;
 
-/// The values of the fields by type, until they are taken.
+/// The values of the fields by type; a value that is taken is removed.
 pub(super) struct Fields<'a>([Option<&'a [u8]>; FIELD_TYPES]);
 
 impl<'a> Fields<'a> {
@@ -55,7 +55,7 @@ impl<'a> Fields<'a> {
         self.take(field_type).ok_or(malformed("a field is missing"))
     }
 
-    /// Refuses fields that nothing has taken.
+    /// Refuses fields that were not taken.
     pub(super) fn finish(self) -> Decoded<()> {
         let taken = self.0.iter().all(Option::is_none);
         if taken { Ok(()) } else { Err(malformed("a field that does not belong there")) }

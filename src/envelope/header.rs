@@ -21,7 +21,7 @@ pub(crate) struct Header {
     pub(crate) content: Content,
     /// The envelope of the inner layer. Only DSSE-KMS has one.
     pub(crate) inner: Option<Arc<Envelope>>,
-    /// The length in bytes that padding brings the envelope to.
+    /// The length in bytes to which padding extends the envelope.
     pub(crate) fixed_len: Option<usize>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) enum KeyRef {
     Customer,
 }
 
-/// The envelopes that one key-encryption key of a KMS serves.
+/// The envelopes whose data keys one key-encryption key of a KMS wraps.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum KekScope {
     /// One SSE-KMS envelope.
@@ -57,7 +57,7 @@ pub(crate) enum KekScope {
 /// The data that is encrypted under an envelope's data key.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Content {
-    /// One message. The plaintext length is there if the writer knew it when encryption began.
+    /// One message. The plaintext length is present if the writer knew it when encryption began.
     Object { message: MessageHeader, plaintext_len: Option<u64> },
     /// The parts of an upload under way.
     Upload,
@@ -75,17 +75,17 @@ impl Header {
         }
     }
 
-    /// The bytes that the verifier binds: version, mode and suite.
+    /// Returns the bytes that the verifier binds: version, mode and suite.
     pub(super) fn kind(&self) -> [u8; 3] {
         [VERSION, self.mode().number(), SUITE]
     }
 
-    /// Wraps a data key under `kek` and gives the finished envelope. The wrap is bound to the whole header and to
+    /// Wraps a data key under `kek` and returns the finished envelope. The wrap is bound to the whole header and to
     /// `binding`.
     ///
     /// # Errors
     ///
-    /// [`Limit`](crate::error::Limit): the envelope is too long for the format, or for its fixed length.
+    /// Returns [`Limit`](crate::error::Limit) if the envelope is too long for the format, or for its fixed length.
     pub(crate) fn wrap(
         self,
         crypto: Crypto,
@@ -110,12 +110,12 @@ impl KeyRef {
         }
     }
 
-    /// The resolved id of the KMS key, if a KMS holds the key.
+    /// Returns the resolved id of the KMS key, if a KMS holds the key.
     pub(crate) fn kms_id(&self) -> Option<&str> {
         self.id().filter(|_| self.scope().is_some())
     }
 
-    /// The caller's pairs, if there are any.
+    /// Returns the caller's pairs, if there are any.
     pub(super) fn context(&self) -> Option<&EncryptionContext> {
         match self {
             Self::Kms { context, .. } => Some(&**context).filter(|context| !context.is_empty()),
@@ -144,7 +144,7 @@ impl Content {
         }
     }
 
-    /// The header of the message that the envelope names: the body's, or the manifest's.
+    /// Returns the header of the message that the envelope names: the body's or the manifest's.
     pub(crate) fn header(&self) -> Option<MessageHeader> {
         match self {
             Self::Object { message: header, .. } | Self::Multipart { manifest: header, .. } => Some(*header),

@@ -1,5 +1,5 @@
 // Floor 4. May use the floors below: keys, stream, crypto and the nouns.
-//! [`Envelope`], the record that is stored beside an object; [`ModeId`] and [`EnvelopeState`], what it is about.
+//! [`Envelope`], the record that is stored beside an object; and its [`ModeId`] and [`EnvelopeState`].
 
 mod codec;
 mod fields;
@@ -20,7 +20,7 @@ use crate::keys::{EncryptionContext, WRAPPED_KEY_LEN, Wrapping};
 use crate::secret::{CustomerKey, DataKey, KEY_LEN};
 use crate::stream::parts::manifest_len;
 
-/// What an envelope belongs to: an object, or a multipart upload.
+/// The state of an envelope: it belongs to an object or to a multipart upload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum EnvelopeState {
@@ -39,14 +39,14 @@ pub enum EnvelopeState {
 ///
 /// # Security
 ///
-/// Do not trust an envelope: an attacker who can write the store can write any envelope. The methods return what the
-/// bytes say. Only [`Sse`](crate::Sse) verifies whether it is true.
+/// Do not trust an envelope: an attacker who can write the store can write any envelope. The methods return
+/// unverified values, which only [`Sse`](crate::Sse) verifies.
 ///
 /// Spec: manual, format, "Envelope".
 #[derive(Clone)]
 pub struct Envelope {
     header: Header,
-    /// The whole envelope, as it was received or made. The wrap authenticates these bytes.
+    /// The whole envelope, as it was decoded or made. The wrap authenticates these bytes.
     bytes: Bytes,
 }
 
@@ -55,91 +55,92 @@ impl Envelope {
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError`], in the order that the manual gives.
+    /// Returns [`EnvelopeError`], checked in the order that the manual gives.
     ///
     /// # Security
     ///
-    /// Takes any bytes. Every envelope has one encoding; any other bytes are refused.
+    /// Any bytes may be given. Every envelope has one encoding; any other bytes are refused.
     ///
     /// # Performance
     ///
-    /// Copies the bytes once.
+    /// The bytes are copied once.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         Ok(codec::decode(bytes)?)
     }
 
-    /// The length in bytes of the envelope that an inline container begins with, from the first 16 bytes or more.
+    /// Returns the length in bytes of the envelope at the start of an inline container, from its first 16 bytes or
+    /// more.
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError`]: the bytes do not begin an envelope.
+    /// Returns [`EnvelopeError`] if the bytes do not begin an envelope.
     pub fn inline_len(first: &[u8]) -> Result<usize> {
         Ok(codec::len_of(first)?)
     }
 
-    /// Decodes the envelope that an inline container begins with. Also returns the envelope's length in bytes. The
-    /// body follows the envelope; for a multipart object the manifest comes between the two.
+    /// Decodes the envelope at the start of an inline container, and also returns its length in bytes. The body follows
+    /// the envelope; for a multipart object the manifest comes between the two.
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError`].
+    /// Returns [`EnvelopeError`] if the container does not begin with an envelope.
     ///
     /// # Security
     ///
-    /// Whether stored bytes are an inline container has to come from the configuration of the store. Do not find it
-    /// out by decoding.
+    /// The configuration of the store must say whether stored bytes are an inline container. Do not find it out by
+    /// decoding.
     pub fn decode_inline(container: &[u8]) -> Result<(Self, usize)> {
         let len = codec::len_of(container)?;
         let envelope = container.get(..len).ok_or(EnvelopeError::Malformed("it ends too early"))?;
         Ok((codec::decode(envelope)?, len))
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// A copy of the bytes to store.
+    /// Returns a copy of the bytes to store.
     pub fn encode(&self) -> Vec<u8> {
         self.bytes.to_vec()
     }
 
-    /// The length of the stored envelope in bytes.
+    /// Returns the length of the stored envelope in bytes.
     pub fn encoded_len(&self) -> usize {
         self.bytes.len()
     }
 
-    /// The mode.
+    /// Returns the mode.
     pub fn mode(&self) -> ModeId {
         self.header.mode()
     }
 
-    /// What the envelope belongs to.
+    /// Returns the state: whether the envelope belongs to an object or to an upload.
     pub fn state(&self) -> EnvelopeState {
         self.header.content.state()
     }
 
-    /// Whether the envelope is bound to an object's name.
+    /// Returns whether the envelope is bound to an object's name.
     pub fn is_bound(&self) -> bool {
         self.header.is_bound
     }
 
-    /// Whether the key-encryption key is a bucket key.
+    /// Returns whether the key-encryption key is a bucket key.
     pub fn has_bucket_key(&self) -> bool {
         self.header.key.scope() == Some(KekScope::Bucket)
     }
 
-    /// The id of the keyring (SSE-S3, DSSE-KMS), or the resolved id of the KMS key (SSE-KMS). `None` in SSE-C.
+    /// Returns the id of the keyring (SSE-S3, DSSE-KMS), or the resolved id of the KMS key (SSE-KMS). `None` in SSE-C.
     pub fn key_id(&self) -> Option<&str> {
         self.header.key.id()
     }
 
-    /// The resolved id of the KMS key: of SSE-KMS, or of the inner layer of DSSE-KMS.
+    /// Returns the resolved id of the KMS key, in SSE-KMS and in the inner layer of DSSE-KMS.
     pub fn kms_key_id(&self) -> Option<&str> {
         self.header.key.kms_id().or_else(|| self.inner()?.key_id())
     }
 
-    /// The version of the keyring's master key, in SSE-S3 and DSSE-KMS.
+    /// Returns the version of the keyring's master key, in SSE-S3 and DSSE-KMS.
     pub fn key_version(&self) -> Option<u32> {
         match self.header.key {
             KeyRef::Keyring { version, .. } => Some(version),
@@ -147,22 +148,23 @@ impl Envelope {
         }
     }
 
-    /// The caller's pairs, in SSE-KMS. In DSSE-KMS the [`inner`](Self::inner) envelope has them.
+    /// Returns the caller's pairs, in SSE-KMS. In DSSE-KMS the [`inner`](Self::inner) envelope has them.
     pub fn context(&self) -> Option<&EncryptionContext> {
         self.header.key.context()
     }
 
-    /// The envelope of the inner layer, in DSSE-KMS. It names the KMS key.
+    /// Returns the envelope of the inner layer, in DSSE-KMS. It names the KMS key.
     pub fn inner(&self) -> Option<&Envelope> {
         self.header.inner.as_deref()
     }
 
-    /// The plaintext length in bytes: the total of the parts, or the object's length if the writer knew it when
+    /// Returns the plaintext length in bytes: the total of the parts, or the object's length if the writer knew it when
     /// encryption began.
     ///
     /// # Security
     ///
-    /// This is what the envelope claims. [`Decryptor::plaintext_len`](crate::Decryptor::plaintext_len) is authenticated.
+    /// The envelope only claims this length; [`Decryptor::plaintext_len`](crate::Decryptor::plaintext_len) is
+    /// authenticated.
     pub fn plaintext_len(&self) -> Option<u64> {
         match self.header.content {
             Content::Object { plaintext_len, .. } => plaintext_len,
@@ -171,13 +173,13 @@ impl Envelope {
         }
     }
 
-    /// The stored length of the manifest in bytes, if the object was uploaded in parts.
+    /// Returns the stored length of the manifest in bytes, if the object was uploaded in parts.
     pub fn manifest_len(&self) -> Option<u64> {
-        // The codec has bounded the number of parts, so that a length exists.
+        // The codec has bounded the number of parts, so the manifest has a length.
         self.parts().and_then(|parts| manifest_len(self.mode().layers(), parts).ok())
     }
 
-    /// The number of parts, if the object was uploaded in parts.
+    /// Returns the number of parts, if the object was uploaded in parts.
     pub fn parts(&self) -> Option<u32> {
         match self.header.content {
             Content::Multipart { parts, .. } => Some(parts),
@@ -185,15 +187,15 @@ impl Envelope {
         }
     }
 
-    /// Checks that `key` is the customer key of this SSE-C object, and nothing else. It serves `HEAD`, and answers that
-    /// are sent before any data.
+    /// Checks that `key` is the customer key of this SSE-C object, and nothing else. Use it for `HEAD`, and before a
+    /// response sends any data.
     ///
-    /// Decryption does this check too, and verifies the object's name as well.
+    /// Decryption also checks the key, and verifies the object's name.
     ///
     /// # Errors
     ///
-    /// - [`CustomerKeyError::Mismatch`]: another key, or an envelope whose verifier was changed.
-    /// - [`CustomerKeyError::NotExpected`]: the object is not SSE-C.
+    /// - [`CustomerKeyError::Mismatch`] if the key is another one, or the envelope's verifier was changed.
+    /// - [`CustomerKeyError::NotExpected`] if the object is not SSE-C.
     pub fn verify_customer_key(&self, key: &CustomerKey) -> Result<()> {
         if self.mode() != ModeId::SseC {
             return Err(CustomerKeyError::NotExpected.into());
@@ -215,11 +217,12 @@ impl Envelope {
         if both { self.each_layer() } else { EachLayer::one(self) }
     }
 
-    /// Unwraps the data key of this envelope's own layer. The verifier is compared before anything is unwrapped.
+    /// Unwraps the data key of this envelope's own layer, after the verifier matched.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]. [`CustomerKeyError::Mismatch`]: the verifier of SSE-C was made with another key.
+    /// Returns [`CustomerKeyError::Mismatch`] if the verifier of SSE-C was made with another key, or else
+    /// [`Error::Inauthentic`] if the verifier or the wrap does not match.
     pub(crate) fn unwrap(&self, crypto: Crypto, kek: &[u8; KEY_LEN], binding: &[u8]) -> Result<DataKey> {
         let (header, wrapped_key) = self.bytes.split_last_chunk::<WRAPPED_KEY_LEN>().expect("it ends with the wrap");
         self.verified(crypto, kek)?.unwrap(header, binding, wrapped_key)
@@ -238,7 +241,7 @@ impl Envelope {
     }
 }
 
-/// Compares the stored bytes: every envelope has one encoding.
+/// Compares the stored bytes, because every envelope has one encoding.
 impl PartialEq for Envelope {
     fn eq(&self, other: &Self) -> bool {
         self.bytes == other.bytes

@@ -10,13 +10,13 @@ use crate::geometry::Layers;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum ModeId {
-    /// SSE-S3: under a master key of the service.
+    /// SSE-S3: encrypts under a master key of the service.
     SseS3 = 1,
-    /// SSE-KMS: under a KMS key.
+    /// SSE-KMS: encrypts under a KMS key.
     SseKms = 2,
-    /// DSSE-KMS: twice, under a KMS key and then under a master key of the service.
+    /// DSSE-KMS: encrypts twice, under a KMS key and then under a master key of the service.
     DsseKms = 3,
-    /// SSE-C: under a key that the client sends with each request.
+    /// SSE-C: encrypts under a key that the client sends with each request.
     SseC = 4,
 }
 
@@ -24,7 +24,7 @@ impl ModeId {
     /// All four modes, in the order of their numbers in an envelope.
     pub const ALL: [Self; 4] = [Self::SseS3, Self::SseKms, Self::DsseKms, Self::SseC];
 
-    /// The layers of a body: two in DSSE-KMS, otherwise one.
+    /// Returns the layers of a body: two in DSSE-KMS, otherwise one.
     pub const fn layers(self) -> Layers {
         match self {
             Self::DsseKms => Layers::Two,
@@ -32,23 +32,23 @@ impl ModeId {
         }
     }
 
-    /// The stored length in bytes of a body whose plaintext has this length; `None` if the format holds no such length.
+    /// Returns the stored length in bytes of a body with this plaintext length; `None` if the format cannot hold it.
     pub const fn ciphertext_len(self, plaintext_len: u64) -> Option<u64> {
         self.layers().ciphertext_len(plaintext_len)
     }
 
-    /// The plaintext length in bytes of a body that has this stored length; `None` if no body has it.
+    /// Returns the plaintext length in bytes of a body with this stored length; `None` if no body has it.
     pub const fn plaintext_len(self, ciphertext_len: u64) -> Option<u64> {
         self.layers().plaintext_len(ciphertext_len)
     }
 
-    /// The number of the mode in an envelope.
+    /// Returns the number of the mode in an envelope.
     pub(crate) const fn number(self) -> u8 {
         self as u8
     }
 }
 
-/// Writes the name that S3 Inventory uses: `SSE-S3`, `SSE-KMS`, `DSSE-KMS` or `SSE-C`.
+/// Writes the mode's name in S3 Inventory: `SSE-S3`, `SSE-KMS`, `DSSE-KMS` or `SSE-C`.
 impl fmt::Display for ModeId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

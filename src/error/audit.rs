@@ -1,4 +1,4 @@
-//! [`AuditError`]: the audit trail could not be written.
+//! [`AuditError`]: the error of an audit trail that could not be written.
 
 use std::fmt;
 use std::io;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 /// The audit trail could not be written: the operation was not done, or its result is withheld.
 ///
 /// `Display`, `Debug` and the chain of `source()` show only the kind of the sink's error; [`cause`](Self::cause)
-/// returns the error itself.
+/// returns the sink's error.
 #[derive(Clone)]
 pub struct AuditError {
     cause: Arc<io::Error>,
@@ -18,12 +18,12 @@ impl AuditError {
         Self { cause: Arc::new(cause) }
     }
 
-    /// The kind of the sink's error.
+    /// Returns the kind of the sink's error.
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
 
-    /// The sink's own error.
+    /// Returns the sink's error.
     pub fn cause(&self) -> &io::Error {
         &self.cause
     }

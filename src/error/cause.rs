@@ -1,4 +1,4 @@
-//! [`Cause`] and [`IoError`]: underlying errors of other libraries, kept for a caller who asks for them by name.
+//! [`Cause`] and [`IoError`]: wrappers of the errors of other libraries.
 
 use std::any::type_name;
 use std::error::Error as StdError;
@@ -14,8 +14,8 @@ use super::Error;
 ///
 /// Another library's error may contain a key: an HTTP client's error often contains the body of the response that it
 /// could not parse. `Debug` of a cause therefore shows only the error's type, and no `source()` of this library leads
-/// to the error. [`error`](Self::error) returns the error itself, for a caller who knows its type and which of its
-/// fields may be logged.
+/// to the error. [`error`](Self::error) returns it to a caller that knows its type and which of its fields may be
+/// logged.
 #[derive(Clone)]
 pub struct Cause {
     error: Arc<dyn StdError + Send + Sync>,
@@ -27,12 +27,12 @@ impl Cause {
         Self { error: Arc::new(error), type_name: type_name::<E>() }
     }
 
-    /// The error itself, for a downcast.
+    /// Returns the underlying error, for a downcast.
     pub fn error(&self) -> &(dyn StdError + Send + Sync + 'static) {
         &*self.error
     }
 
-    /// The error itself if it is an [`Error`] of this library, which is safe to show.
+    /// Returns the underlying error if it is an [`Error`] of this library, which is safe to show.
     pub(super) fn ours(&self) -> Option<&(dyn StdError + 'static)> {
         self.error.downcast_ref::<Error>().map(|error| error as _)
     }
@@ -44,12 +44,12 @@ impl fmt::Debug for Cause {
     }
 }
 
-/// Reading or writing failed: a key file or audit trail, an environment variable, or the store of a sweep.
+/// An I/O error of a key file, an audit trail, an environment variable, or the store of a sweep.
 ///
 /// # Security
 ///
-/// `Display` and `Debug` show the operating system's message. If the error contains another one, such as a store's,
-/// they show only its kind; [`cause`](Self::cause) returns the error itself.
+/// `Display` and `Debug` show the operating system's message. If the I/O error contains another error, such as a
+/// store's, they show only its kind; [`cause`](Self::cause) returns the I/O error.
 #[derive(Clone)]
 pub struct IoError {
     doing: &'static str,
@@ -61,12 +61,12 @@ impl IoError {
         Self { doing, cause: Arc::new(cause) }
     }
 
-    /// The kind of the error.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> io::ErrorKind {
         self.cause.kind()
     }
 
-    /// The error itself.
+    /// Returns the I/O error.
     pub fn cause(&self) -> &io::Error {
         &self.cause
     }

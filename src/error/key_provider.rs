@@ -12,7 +12,7 @@ const MAX_SHOWN: usize = 2_048;
 /// The longest request id that is kept, in characters.
 const MAX_REQUEST_ID_LEN: usize = 128;
 
-/// The reason why a key provider gave no key: a kind, the requested key, and what the provider knows besides.
+/// The reason why a key provider returned no key: its kind, the requested key, and the provider's details.
 ///
 /// ```
 /// use std::time::Duration;
@@ -27,12 +27,12 @@ const MAX_REQUEST_ID_LEN: usize = 128;
 ///
 /// # Security
 ///
-/// `Display`, `Debug` and the chain of `source()` show nothing of the provider's own error; [`cause`](Self::cause)
-/// returns it to a caller who asks for it.
+/// `Display`, `Debug` and the chain of `source()` show nothing of the provider's own error; only [`cause`](Self::cause)
+/// returns it.
 #[derive(Clone, Debug)]
 pub struct KeyProviderError(Box<Details>);
 
-/// The parts of a [`KeyProviderError`], boxed so that a `Result` stays small where nothing fails.
+/// The parts of a [`KeyProviderError`], boxed to keep a `Result` small.
 #[derive(Clone, Debug)]
 struct Details {
     kind: KeyProviderErrorKind,
@@ -66,7 +66,7 @@ impl KeyProviderError {
     ///
     /// Give an error type of your own that holds the code, the message and the request's id. Never give the error of an
     /// HTTP client or an SDK unchanged: it may hold the body of the response, and so a plaintext key, for as long as
-    /// this error lives. The library shows the cause nowhere, but a caller who asks for it may log all of it.
+    /// this error lives. The library never shows the cause, but a caller of `cause` may log all of it.
     #[must_use]
     pub fn with_source(mut self, source: impl std::error::Error + Send + Sync + 'static) -> Self {
         self.0.cause = Some(Cause::new(source));
@@ -88,8 +88,8 @@ impl KeyProviderError {
         self
     }
 
-    /// Adds the id that the provider's backend gave to the request, for its support and its own log. `Display` and the
-    /// audit trail show it. Only visible ASCII characters are kept, at most 128.
+    /// Adds the request id of the provider's backend, which identifies the request in the provider's log and support.
+    /// `Display` and the audit trail show it. Only visible ASCII characters are kept, at most 128.
     #[must_use]
     pub fn with_request_id(mut self, request_id: &str) -> Self {
         let kept: String = request_id.chars().filter(char::is_ascii_graphic).take(MAX_REQUEST_ID_LEN).collect();
@@ -97,18 +97,18 @@ impl KeyProviderError {
         self
     }
 
-    /// Adds the time that the backend asks callers to wait before they try again.
+    /// Adds the time that the backend asks callers to wait before they retry.
     #[must_use]
     pub fn with_retry_after(mut self, wait: Duration) -> Self {
         self.0.retry_after = Some(wait);
         self
     }
 
-    /// Says whether the same call may succeed later without a change by an operator, if the provider knows better than
-    /// the [kind](KeyProviderErrorKind) does: a key that is still being created is in an
+    /// Sets whether the same call may succeed later without a change by an operator. Use it if the
+    /// [kind](KeyProviderErrorKind) says otherwise: a key that is still being created is in an
     /// [`InvalidState`](KeyProviderErrorKind::InvalidState) that passes.
     ///
-    /// Without effect for the kinds that never pass: [`Misconfigured`](KeyProviderErrorKind::Misconfigured),
+    /// It has no effect for the kinds that never pass: [`Misconfigured`](KeyProviderErrorKind::Misconfigured),
     /// [`AccessDenied`](KeyProviderErrorKind::AccessDenied), [`Rejected`](KeyProviderErrorKind::Rejected), and answers
     /// with a wrong key.
     #[must_use]
@@ -117,27 +117,28 @@ impl KeyProviderError {
         self
     }
 
-    /// The kind of this error.
+    /// Returns the kind of this error.
     pub fn kind(&self) -> KeyProviderErrorKind {
         self.0.kind
     }
 
-    /// The requested key, as the request named it.
+    /// Returns the requested key, as the request named it.
     pub fn key_id(&self) -> &str {
         &self.0.key_id
     }
 
-    /// The full name of the requested key, if the provider gave it: an ARN if the request had an alias or an id.
+    /// Returns the full name of the requested key, if the provider gave it: an ARN if the request had an alias or an
+    /// id.
     pub fn resolved_key_id(&self) -> Option<&str> {
         self.0.resolved_key_id.as_deref()
     }
 
-    /// The version of the key, if the error is about one version. Errors of a keyring always have it.
+    /// Returns the version of the key, if the error is about one version. Errors of a keyring always have it.
     pub fn key_version(&self) -> Option<u32> {
         self.0.key_version
     }
 
-    /// The error that was given to [`with_source`](Self::with_source), for a downcast.
+    /// Returns the error that was given to [`with_source`](Self::with_source), for a downcast.
     ///
     /// ```
     /// # use atrest::{KeyProviderError, KeyProviderErrorKind};
@@ -157,23 +158,23 @@ impl KeyProviderError {
     ///
     /// # Security
     ///
-    /// The library does not know the content of this error. Log only those of its fields that are known to hold no key.
+    /// The library does not know the content of this error. Log only fields that are known to hold no key.
     pub fn cause(&self) -> Option<&(dyn std::error::Error + Send + Sync + 'static)> {
         self.0.cause.as_ref().map(Cause::error)
     }
 
-    /// The id that the provider's backend gave to the request.
+    /// Returns the id that the provider's backend gave to the request.
     pub fn request_id(&self) -> Option<&str> {
         self.0.request_id.as_deref()
     }
 
-    /// The time that the backend asks callers to wait before they try again.
+    /// Returns the time that the backend asks callers to wait before they retry.
     pub fn retry_after(&self) -> Option<Duration> {
         self.0.retry_after
     }
 
-    /// Whether the same call may succeed later without a change by an operator: what the provider
-    /// [said](Self::with_transience), else true for `Throttled` and `Unavailable`.
+    /// Returns whether the same call may succeed later without a change by an operator: the value of
+    /// [`with_transience`](Self::with_transience), or by default true for `Throttled` and `Unavailable`.
     pub fn is_transient(&self) -> bool {
         use KeyProviderErrorKind as Kind;
 
@@ -221,10 +222,10 @@ impl std::error::Error for KeyProviderError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyProviderErrorKind {
-    /// The key, or this version of it, does not exist.
+    /// The key, or the requested version, does not exist.
     #[error("no such key or version")]
     NotFound,
-    /// The key, or this version of it, is disabled.
+    /// The key, or the requested version, is disabled.
     #[error("the key is disabled")]
     Disabled,
     /// The key is pending deletion.
@@ -245,9 +246,8 @@ pub enum KeyProviderErrorKind {
     /// The requester exceeded its rate: try again later.
     #[error("too many requests, try again later")]
     Throttled,
-    /// The provider's own credentials or configuration do not work: they are missing, expired or wrong. No client
-    /// caused this, and only an operator can mend it: it is never transient and never answered as a refusal of the
-    /// requester.
+    /// The provider's own credentials or configuration are missing, expired or wrong. No client caused this, and only
+    /// an operator can correct it: the error is never transient, and is never answered as a refusal of the requester.
     #[error("the provider's own credentials or configuration do not work")]
     Misconfigured,
     /// The provider refuses the request or the wrapped key as invalid.
@@ -256,11 +256,11 @@ pub enum KeyProviderErrorKind {
     /// The provider cannot be reached, or does not answer.
     #[error("the provider is unavailable, try again later")]
     Unavailable,
-    /// The provider answered with another key than the requested one. If the answer is a replica of it in another
-    /// region, [`KmsKeys::with_replicas`](crate::KmsKeys::with_replicas) accepts it.
+    /// The provider answered with another key than the requested one. If the other key is a replica in another region,
+    /// [`KmsKeys::with_replicas`](crate::KmsKeys::with_replicas) accepts it.
     #[error("the provider answered with another key; if it is a replica, accept it with KmsKeys::with_replicas")]
     WrongKey,
-    /// The provider answered with an alias, which may name another key tomorrow. It has to answer with the resolved key
+    /// The provider answered with an alias, which may name another key later. It has to answer with the resolved key
     /// id.
     #[error("the provider answered with an alias; it has to answer with the key's resolved id")]
     Unresolved,

@@ -1,4 +1,4 @@
-//! [`KeyStoreError`]: the embedded KMS refused an operation.
+//! [`KeyStoreError`]: the error of an operation that the embedded KMS refused.
 
 use std::time::Duration;
 
@@ -6,11 +6,11 @@ use std::time::Duration;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyStoreError {
-    /// The store is already open, in another process or elsewhere in this one.
+    /// The store is already open, in this process or in another one.
     #[error("the key store is already open, in another process or elsewhere in this one; close it there first")]
     InUse,
-    /// The file is not the one that this process wrote last: another file was put in its place, or another process
-    /// ignores the lock.
+    /// The file is not the one that this process wrote last: the file was replaced, or another process ignores the
+    /// lock.
     #[error(
         "the key store's file was replaced by another process; nothing was changed. Save a backup, then open it again"
     )]
@@ -18,7 +18,8 @@ pub enum KeyStoreError {
     /// Only the store's owner may do this.
     #[error("only the owner of the key store may do this")]
     NotTheOwner,
-    /// The clock is behind the time of the last change: correct the clock, or accept its time with `accept_clock`.
+    /// The clock is behind the time of the last change: correct the clock, or accept the clock's time with
+    /// `accept_clock`.
     #[error(
         "the clock is {} s behind the last change of the key store; correct it, or accept its time (accept_clock)",
         .0.as_secs()
@@ -30,7 +31,7 @@ pub enum KeyStoreError {
     /// An alias of this name exists already.
     #[error("there is an alias of this name already; move it instead")]
     AliasExists,
-    /// A key has at most 50 aliases.
+    /// The key would have more than 50 aliases.
     #[error("a key has at most 50 aliases")]
     TooManyAliases,
     /// No alias of this name exists.
@@ -42,10 +43,10 @@ pub enum KeyStoreError {
     /// The key is not pending deletion.
     #[error("the key is not pending deletion")]
     NotPendingDeletion,
-    /// The waiting period before a deletion is 7 to 30 days.
+    /// The waiting period before a deletion is not 7 to 30 days.
     #[error("the waiting period before a deletion is 7 to 30 days")]
     WaitingPeriod,
-    /// The rotation period of a key is 1 to 3,650 days.
+    /// The rotation period of a key is not 1 to 3,650 days.
     #[error("the rotation period of a key is 1 to 3,650 days")]
     RotationPeriod,
     /// The key has no version of this number.
@@ -54,10 +55,10 @@ pub enum KeyStoreError {
     /// The imported bytes are not 32 bytes of key material that AES-KWP wrapped under this wrapping key.
     #[error("the imported bytes are not 32 bytes of key material that AES-KWP wrapped under this key")]
     KeyMaterial,
-    /// The clock of the builder, or another function of the caller, panicked. Nothing was changed.
+    /// The clock of the builder, or another function of the caller, panicked. The store is unchanged.
     #[error("a function that the key store was given panicked; nothing was changed")]
     Panicked,
-    /// The store does not accept a text or a number. The field says what it accepts.
+    /// The store does not accept a text or a number. The field names what the store accepts.
     #[error("the key store accepts only {0}")]
     Invalid(&'static str),
 }

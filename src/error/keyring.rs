@@ -1,4 +1,4 @@
-//! [`KeyringError`] and [`OtherHistory`].
+//! [`KeyringError`] and [`OtherHistory`]: the errors of changing and reloading a keyring.
 
 /// The reason why a keyring refuses a change of one of its versions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,8 +32,8 @@ pub enum KeyringError {
     /// The walk that counted the usage did not finish.
     #[error("the walk that counted the usage did not finish; resume it first")]
     UsageUnfinished,
-    /// The version was the primary when the walk began, or may have been since: the usage does not count what was
-    /// written then.
+    /// The version was the primary when the walk began, or may have become it later: the usage does not count the
+    /// objects written meanwhile.
     #[error("version {0} was the primary when the walk began, or may have been since; walk again")]
     UsageOutdated(u32),
     /// The walk found entries whose version it could not determine.
@@ -42,11 +42,11 @@ pub enum KeyringError {
     /// Other processes changed the stored keyring repeatedly during this change.
     #[error("other processes changed the stored keyring during this change; try again")]
     Conflict,
-    /// The version is gone from the stored keyring: retired elsewhere, or lost. Its key is still in the memory of this
-    /// process, and [`Keyring::seal`](crate::Keyring::seal) saves it.
+    /// The stored keyring no longer has the version: another process retired it, or it was lost. Its key is still in
+    /// the memory of this process, and [`Keyring::seal`](crate::Keyring::seal) saves it.
     #[error("version {0} is gone from the stored keyring; its key is only in memory and opens nothing (seal saves it)")]
     VersionGone(u32),
-    /// The storage did not report whether the change was stored. The keyring continues as before until a reload tells.
+    /// The storage did not report whether the change was stored. The keyring stays as it was until the next reload.
     #[error("the storage did not report whether the change was stored; reload the keyring, then check its generation")]
     OutcomeUnknown,
     /// The storage of the keyring panicked.
@@ -57,11 +57,11 @@ pub enum KeyringError {
     NotInAStorage,
 }
 
-/// The rule by which a stored keyring has another history than the keyring in memory.
+/// The reason why a stored keyring does not continue the keyring in memory.
 ///
-/// The process continues to read with the keys in memory and refuses to write. This ends when the stored keyring
-/// continues the one in memory again, or when an operator [adopts it](crate::Keyring::adopt_stored_losing_own_versions)
-/// or [replaces it](crate::Keyring::replace_stored_by_own).
+/// The process continues to read with the keys in memory and refuses to write, until the stored keyring continues the
+/// one in memory again, or until an operator [adopts it](crate::Keyring::adopt_stored_losing_own_versions) or
+/// [replaces it](crate::Keyring::replace_stored_by_own).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum OtherHistory {
@@ -74,13 +74,13 @@ pub enum OtherHistory {
     /// The stored keyring has the same generation and other content.
     #[error("its generation is the same, its content is not")]
     SameGeneration,
-    /// The number of the next version fell.
+    /// The stored number of the next version is lower.
     #[error("the number of its next version fell")]
     NextVersion,
     /// A version with the same number is another key.
     #[error("its version {0} is another key")]
     VersionKey(u32),
-    /// A version is back that was retired before.
+    /// The stored keyring has a version that was retired before.
     #[error("its version {0} was retired before")]
     VersionReturned(u32),
 }

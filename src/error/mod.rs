@@ -22,8 +22,8 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// The reason why a call failed; the variants are grouped by what the caller does next.
 ///
 /// An error is cheap to clone. `Display`, `Debug` and the chain of `source()` show no key and nothing made from a key:
-/// the chain contains only errors of this library. An underlying error of another library is available by name only
-/// ([`KeyProviderError::cause`], [`IoError::cause`], [`AuditError::cause`], [`Cause::error`]).
+/// the chain contains only errors of this library. Only these methods return an underlying error of another library:
+/// [`KeyProviderError::cause`], [`IoError::cause`], [`AuditError::cause`] and [`Cause::error`].
 ///
 /// The actions of the caller, and the variants that call for them:
 ///
@@ -36,12 +36,12 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///   [`Cursor`](Self::Cursor);
 /// - retry, or page the operator of the KMS: [`KeyProvider`](Self::KeyProvider), [`Audit`](Self::Audit),
 ///   [`Random`](Self::Random), [`Io`](Self::Io);
-/// - check what was allowed: [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring),
+/// - check what the service accepts: [`Unexpected`](Self::Unexpected), [`Keyring`](Self::Keyring),
 ///   [`KeyStore`](Self::KeyStore);
 /// - fix the build, the configuration or the code: [`NotCompiled`](Self::NotCompiled),
 ///   [`UnsupportedCpu`](Self::UnsupportedCpu), [`ManifestRequired`](Self::ManifestRequired), [`Misuse`](Self::Misuse).
 ///
-/// A stream that failed returns the same error for ever.
+/// A failed stream returns the same error on every later call.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum Error {
@@ -54,7 +54,7 @@ pub enum Error {
     /// A customer key is missing, not applicable or wrong.
     #[error(transparent)]
     CustomerKey(#[from] CustomerKeyError),
-    /// The range contains no byte of the object.
+    /// No byte of the object lies in the range.
     #[error("no byte of the range lies in the object of {plaintext_len} bytes")]
     #[non_exhaustive]
     RangeNotSatisfiable {
@@ -64,7 +64,7 @@ pub enum Error {
     /// The client requested several ranges of an object in one request, which is not supported.
     #[error("several ranges in one request are not supported: ask for one range in each request")]
     SeveralRanges,
-    /// The envelope belongs to a multipart upload that was not completed; there is no object to read.
+    /// The envelope belongs to a multipart upload that was not completed: there is no object to read.
     #[error("the multipart upload is not complete, there is no object to read yet")]
     UploadNotComplete,
     /// The object was uploaded in parts, and the caller did not give its manifest.
@@ -82,13 +82,13 @@ pub enum Error {
     /// The saved bytes of a sweep cannot be read: start the sweep again.
     #[error(transparent)]
     Cursor(#[from] CursorError),
-    /// The key provider, or the keyring, did not give the key.
+    /// The key provider or the keyring did not return the key.
     #[error(transparent)]
     KeyProvider(#[from] KeyProviderError),
     /// The audit trail could not record the operation.
     #[error(transparent)]
     Audit(#[from] AuditError),
-    /// The stored envelope, keyring or key store is not one that this reader accepts.
+    /// This reader does not accept the stored envelope, keyring or key store.
     #[error(transparent)]
     Unexpected(#[from] Unexpected),
     /// A value is longer than the format allows.
@@ -109,7 +109,7 @@ pub enum Error {
     /// The call needs a cargo feature that this build lacks.
     #[error(transparent)]
     NotCompiled(#[from] Feature),
-    /// This processor lacks instructions that the backend needs; name another backend or none.
+    /// This processor lacks instructions that the backend needs: choose another backend, or let the builder choose.
     #[error("this processor lacks instructions that the backend needs; name another backend or none")]
     UnsupportedCpu,
     /// The calling code is wrong. Stored bytes never cause this error.
@@ -121,7 +121,7 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum CustomerKeyError {
-    /// The object is SSE-C: a reader has to give its customer key.
+    /// The object is SSE-C: its customer key is required.
     #[error("the object is SSE-C, its customer key is required")]
     Required,
     /// A customer key was given for an object that is not SSE-C.
@@ -130,7 +130,7 @@ pub enum CustomerKeyError {
     /// The customer key is not the one that the object was written with.
     #[error("the customer key is not the one that the object was written with")]
     Mismatch,
-    /// A customer key is exactly 32 bytes.
+    /// The customer key is not exactly 32 bytes.
     #[error("a customer key is exactly 32 bytes")]
     WrongLength,
     /// All 32 bytes of the customer key are zero.
@@ -144,7 +144,7 @@ pub enum CustomerKeyError {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PartError {
-    /// A part number is at least 1, and in S3 at most 10,000.
+    /// The part number is 0 or, in S3, above 10,000.
     #[error("a part number is at least 1, and in S3 at most 10,000: {0} is out of range")]
     Number(u32),
     /// The receipt belongs to another part, or to an attempt with another label.
@@ -153,14 +153,13 @@ pub enum PartError {
     /// The parts are not listed in strictly ascending order of number.
     #[error("the parts are not in strictly ascending order: part {0} comes too late or twice")]
     Order(u32),
-    /// An upload is completed with at least one part.
+    /// The list of parts is empty.
     #[error("an upload is completed with at least one part")]
     None,
     /// The object has no part of this number.
     #[error("the object has no part {0}")]
     NotFound(u32),
-    /// The object was not uploaded in parts. The end of its part 1 is known only after the end of the object has
-    /// verified.
+    /// The object was not uploaded in parts: its part 1 ends with the object, whose end is not verified yet.
     #[error("the end of the object has to be verified before part {0} of it is described: Decryptor::verify_end")]
     EndNotVerified(u32),
     /// The manifest page contains no part of the object.
@@ -168,8 +167,7 @@ pub enum PartError {
     Page,
 }
 
-/// The reason why bytes are not an envelope, a completion record, or a sealed upload value of this version of the
-/// format.
+/// The reason why bytes are not an envelope, a completion record or a sealed upload value that this release reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
@@ -199,7 +197,7 @@ pub enum EnvelopeError {
     Malformed(&'static str),
 }
 
-/// The reason why bytes are not a sealed file or a wrapped root key, or why the root key does not open them.
+/// The reason why bytes are not a sealed file or a wrapped root key, or do not open with the root key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SealedFileError {
@@ -236,7 +234,7 @@ pub enum Unexpected {
     /// The bytes are a completion record, and this reader accepts only envelopes.
     #[error("a completion record is not accepted here; SseBuilder::completion_records allows records")]
     Record,
-    /// The envelope does not belong to a multipart upload in progress.
+    /// The envelope does not belong to a multipart upload under way.
     #[error("the envelope is not of a multipart upload under way")]
     State,
     /// The keyring has another key id than the expected one.
@@ -253,13 +251,13 @@ pub enum Unexpected {
     Generation,
 }
 
-/// The text is not the name of a mode. The names are `SSE-S3`, `SSE-KMS`, `DSSE-KMS` and `SSE-C`.
+/// The error for a text that is not a mode's name: `SSE-S3`, `SSE-KMS`, `DSSE-KMS` or `SSE-C`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name of a mode is SSE-S3, SSE-KMS, DSSE-KMS or SSE-C")]
 #[non_exhaustive]
 pub struct UnknownMode;
 
-/// The limit of the format that was exceeded.
+/// The limit of the format that a value exceeds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Limit {
@@ -272,7 +270,7 @@ pub enum Limit {
     /// A value to be sealed has at most 65,535 bytes.
     #[error("a value to be sealed has at most 65,535 bytes")]
     Value,
-    /// The envelope does not fit the fixed length that the builder was given, in bytes.
+    /// The envelope does not fit the builder's fixed length, in bytes.
     #[error("the envelope does not fit the fixed length of {0} bytes")]
     EnvelopeLen(usize),
     /// An envelope has at most 65,663 bytes; the inner envelope of DSSE-KMS has at most 60,000.
@@ -308,29 +306,29 @@ pub enum Feature {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// The bucket or the key of an object name is empty; a store without names uses `ObjectName::unbound`.
+    /// The bucket or the key of an object name is empty. A store without names uses `ObjectName::unbound`.
     #[error("the bucket or the key of an object name is empty; use ObjectName::unbound for a store without names")]
     EmptyName,
     /// A component of a name is longer than 65,535 bytes.
     #[error("a component of an object name is at most 65,535 bytes")]
     NameTooLong,
-    /// An unbound name takes no realm and no version id.
+    /// An unbound name was given a realm or a version id.
     #[error("an unbound name has neither realm nor version id")]
     UnboundName,
-    /// An upload of a named object needs an id, and an upload of an unbound object takes no id.
+    /// The upload of a named object has no id of 1 to 65,535 bytes, or the upload of an unbound object has an id.
     #[error("an upload of a named object needs an id of 1 to 65,535 bytes; an upload of an unbound object takes no id")]
     UploadId,
-    /// The upload cannot be completed without its key: this takes an SSE-C upload of a named object in a service with a
-    /// keyring.
+    /// The upload cannot be completed without its key: only an SSE-C upload of a named object, in a service with a
+    /// keyring, allows this.
     #[error("only an SSE-C upload of a named object, in a service with a keyring, is completed without its key")]
     CompletionWithoutKey,
-    /// The label of a receipt has at most 255 bytes.
+    /// The label of a receipt is longer than 255 bytes.
     #[error("the label of a receipt is at most 255 bytes")]
     LabelTooLong,
-    /// The name of a sealed value has 1 to 255 bytes and does not begin with `atrest/`.
+    /// The name of a sealed value does not have 1 to 255 bytes, or begins with `atrest/`.
     #[error("the name of a sealed value is 1 to 255 bytes and does not begin with atrest/")]
     ValueName,
-    /// The ETag of an SSE-S3 object is the MD5 of its plaintext; the caller did not give the MD5.
+    /// The caller did not give the MD5 of the plaintext, which is the ETag in SSE-S3.
     #[error("the ETag of an SSE-S3 object or part is the MD5 of its plaintext: give the MD5")]
     EtagWithoutMd5,
     /// The name does not form an ARN: in SSE-KMS and DSSE-KMS a bucket contains no `/`, bucket and key are UTF-8, and
@@ -340,26 +338,27 @@ pub enum Misuse {
     /// The name of a context pair is empty.
     #[error("the name of an encryption context pair is not empty")]
     ContextNameEmpty,
-    /// The name `aws:s3:arn` is reserved for the library.
+    /// The encryption context contains the name `aws:s3:arn`, which is reserved for the library.
     #[error("the encryption context name aws:s3:arn is reserved")]
     ContextNameReserved,
     /// The encryption context contains a name twice.
     #[error("the encryption context contains a name twice")]
     ContextNameTwice,
-    /// A key is exactly 32 bytes.
+    /// The key is not exactly 32 bytes.
     #[error("the key is not exactly 32 bytes")]
     KeyLength,
-    /// All 32 bytes of the key are zero: the buffer was never filled, or taking an earlier key from it wiped it.
+    /// All 32 bytes of the key are zero: the buffer was never filled, or was wiped when an earlier key was taken from
+    /// it.
     #[error("the key is all zero: its buffer was never filled, or an earlier key was taken from it")]
     AllZeroKey,
     /// The passphrase is empty.
     #[error("the passphrase is empty")]
     EmptyPassphrase,
-    /// The plaintext does not have the length that was announced when encryption began, for instance because the source
-    /// changed while it was read: discard the output and start again.
+    /// The plaintext does not have the announced length, for instance because the source changed while it was read:
+    /// discard the output and start again.
     #[error("the plaintext does not have the length that was announced when encryption began")]
     PlaintextLen,
-    /// The output is shorter than `update_len`, `finish_len` or `output_len` says.
+    /// The output is shorter than `update_len`, `finish_len` or `output_len` returns.
     #[error("the output is shorter than update_len, finish_len or output_len says")]
     OutputTooSmall,
     /// The workers of an `Sse`, or a task that they ran, panicked.
@@ -374,30 +373,31 @@ pub enum Misuse {
     /// The receipt of a part was requested with the result of another encryptor.
     #[error("the receipt of a part takes the result of the part's own encryptor, not of another one")]
     OtherPart,
-    /// A rewrap into or out of SSE-C leaves the old key able to open the object: call
-    /// [`Rewrap::across_customer_key`](crate::Rewrap::across_customer_key) to accept that, or encrypt again.
+    /// A rewrap into or out of SSE-C leaves the old key able to open the object. Accept that with
+    /// [`Rewrap::across_customer_key`](crate::Rewrap::across_customer_key), or encrypt again.
     #[error(
         "a rewrap into or out of SSE-C leaves the old key able to open the object: accept that with \
          Rewrap::across_customer_key, or encrypt again"
     )]
     RewrapCrossesCustomerKey,
-    /// DSSE-KMS encrypts the data in a second layer: a change to or from it needs new encryption.
+    /// The rewrap changes to or from DSSE-KMS, which encrypts the data in a second layer: encrypt again.
     #[error("DSSE-KMS encrypts the data in a second layer: a change to or from it needs new encryption")]
     RewrapChangesLayers,
-    /// A rewrap of a multipart upload under way has a new name, mode or key. An upload keeps all three until it is
+    /// A rewrap of a multipart upload under way has a new name, mode or key. All three stay until the upload is
     /// completed.
     #[error("a multipart upload under way keeps its name, mode and key: rewrap the object once it is complete")]
     RewrapOfUpload,
-    /// The versions for a keyring break its rules.
+    /// The versions of a keyring are not numbers from 1 to 2^32 - 2, each once, with one of them its enabled primary.
     #[error("a keyring has versions from 1 to 2^32 - 2, each once, and one of them is its enabled primary")]
     KeyringVersions,
-    /// The keyring is not stored: a new version, and all objects written under it, would be lost with this process.
+    /// The keyring is not stored: a new version, and all objects written under it, would be lost when this process
+    /// ends.
     #[error(
         "the keyring is stored nowhere: create it with Keyring::builder, or allow changes by with_changes_lost_on_exit and \
          seal it after each"
     )]
     KeyringNotStored,
-    /// Two entries of a sweep in a row have the same position. A sweep that resumes after the first would skip the
+    /// Two consecutive entries of a sweep have the same position: a sweep resumed after the first would skip the
     /// second.
     #[error("two entries in a row have the same position; give each its own, or a resumed sweep would skip one")]
     SamePosition,

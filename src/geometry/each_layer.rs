@@ -2,7 +2,7 @@
 
 use super::Layers;
 
-/// A value of the outer layer, which is the only one but in DSSE-KMS, and one of the inner layer.
+/// A value of the outer layer, and in DSSE-KMS a value of the inner layer; other modes have only the outer layer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct EachLayer<T> {
     pub(crate) outer: T,
@@ -10,7 +10,7 @@ pub(crate) struct EachLayer<T> {
 }
 
 impl<T> EachLayer<T> {
-    /// The value of an only layer.
+    /// Creates the value of a single layer.
     pub(crate) fn one(outer: T) -> Self {
         Self { outer, inner: None }
     }
@@ -19,7 +19,7 @@ impl<T> EachLayer<T> {
         if self.inner.is_some() { Layers::Two } else { Layers::One }
     }
 
-    /// The value of the layer next to the plaintext.
+    /// Returns the value of the layer next to the plaintext.
     pub(crate) fn innermost(&self) -> &T {
         self.inner.as_ref().unwrap_or(&self.outer)
     }
@@ -36,12 +36,12 @@ impl<T> EachLayer<T> {
         Ok(EachLayer { outer: each(self.outer)?, inner: self.inner.map(each).transpose()? })
     }
 
-    /// Pairs the values with another's; both have the same layers.
+    /// Pairs the values with those of `other`, which has the same layers.
     pub(crate) fn zip<U>(self, other: EachLayer<U>) -> EachLayer<(T, U)> {
         EachLayer { outer: (self.outer, other.outer), inner: self.inner.zip(other.inner) }
     }
 
-    /// The values from the outer layer inward.
+    /// Iterates over the values from the outer layer inward.
     pub(crate) fn iter(&self) -> impl DoubleEndedIterator<Item = &T> {
         [Some(&self.outer), self.inner.as_ref()].into_iter().flatten()
     }

@@ -1,4 +1,4 @@
-//! `Extent` and `PartsExtent`: the chunks that are read of a message or of parts, and how much plaintext they give.
+//! `Extent` and `PartsExtent`: the chunks to read of a message or of parts, and how much plaintext they give.
 
 use std::ops::Range;
 
@@ -9,63 +9,63 @@ use super::{
 use crate::byte_range::ByteRange;
 use crate::error::{Error, Result};
 
-/// The chunks of one message that are read, and which of their plaintext bytes are given out.
+/// The chunks of one message to read, and which of their plaintext bytes to return.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
-    /// The index of the first chunk that is read.
+    /// The index of the first chunk to read.
     pub(crate) first_chunk: u64,
-    /// Whether the message's own header comes first.
+    /// Whether the message's header comes first.
     pub(crate) header: bool,
-    /// Plaintext bytes at the beginning of the first chunk that are not given out.
+    /// The number of plaintext bytes at the beginning of the first chunk that are not returned.
     pub(crate) skip: u64,
-    /// The most plaintext bytes that are given out.
+    /// The maximum number of plaintext bytes to return.
     pub(crate) take: u64,
-    /// Stored bytes to be read, where that is known.
+    /// The number of stored bytes to read, if known.
     pub(crate) input_len: Option<u64>,
-    /// Whether the stored bytes end with the message's end; otherwise they end on a full chunk before it.
+    /// Whether the stored bytes end at the message's end; otherwise they end with a full chunk before it.
     pub(crate) to_end: bool,
 }
 
 impl Extent {
-    /// The whole message, of so many stored bytes where that is known.
+    /// Returns the extent of a whole message; `input_len` is its stored length, if known.
     pub(crate) fn whole(input_len: Option<u64>) -> Self {
         Self { first_chunk: 0, header: true, skip: 0, take: u64::MAX, input_len, to_end: true }
     }
 
-    /// The stored bytes before the first chunk.
+    /// Returns the number of stored bytes before the first chunk.
     pub(crate) fn header_len(&self) -> u64 {
         if self.header { HEADER_LEN } else { 0 }
     }
 
-    /// How many whole chunks so many stored bytes hold, and how many bytes of the next one.
+    /// Returns the number of whole chunks in `stored` stored bytes, and the number of bytes of the next chunk.
     pub(crate) fn chunks_in(&self, stored: u64) -> (u64, u64) {
         let chunks = stored.saturating_sub(self.header_len());
         (chunks / SEALED_CHUNK_LEN, chunks % SEALED_CHUNK_LEN)
     }
 
-    /// The plaintext bytes that so many stored bytes give out: a full chunk is never the last, so each opens at once,
-    /// and the last one opens if the bytes have `ended`.
+    /// Returns the number of plaintext bytes for `stored` stored bytes. A full chunk is never the last, so each opens
+    /// at once; the last chunk opens if the bytes have `ended`.
     pub(crate) fn given(&self, stored: u64, ended: bool) -> u64 {
         let (chunks, rest) = self.chunks_in(stored);
         let last = if ended && self.to_end { rest.saturating_sub(TAG_LEN) } else { 0 };
-        // What is given out of it, counted from the first chunk that is read.
+        // Offsets are counted from the first chunk that is read.
         chunks.saturating_mul(CHUNK_LEN).saturating_add(last).saturating_sub(self.skip).min(self.take)
     }
 
-    /// The plaintext bytes of one chunk, counted from the first that is read, that are given out.
+    /// Returns the plaintext bytes of one chunk to return; `chunk` is counted from the first that is read.
     pub(crate) fn of_chunk(&self, chunk: u64) -> Range<u64> {
         let start = chunk.saturating_mul(CHUNK_LEN);
         let within = |offset: u64| offset.saturating_sub(start).min(CHUNK_LEN);
         within(self.skip)..within(self.skip.saturating_add(self.take))
     }
 
-    /// How many chunks in a row are given out whole, from this one on.
+    /// Returns the number of consecutive chunks that are returned whole, from `chunk` on.
     pub(crate) fn whole_chunks(&self, chunk: u64) -> u64 {
         let start = chunk.saturating_mul(CHUNK_LEN);
         if start < self.skip { 0 } else { self.skip.saturating_add(self.take).saturating_sub(start) / CHUNK_LEN }
     }
 
-    /// The chunks of a message of so many bytes that hold these plaintext bytes, and where they lie in the message.
+    /// Returns the chunks of a message that hold these plaintext bytes, and their range in the message.
     fn within(bytes: Range<u64>, to_end: bool, message_len: u64, with_header: bool) -> (Self, Range<u64>) {
         let first_chunk = chunk_of(bytes.start);
         let last_chunk = chunk_of(bytes.end.saturating_sub(1).max(bytes.start));
@@ -86,12 +86,12 @@ impl Extent {
 }
 
 impl EachLayer<Extent> {
-    /// The chunks of each layer that hold these plaintext bytes and, if `to_end`, the message's end; and where they lie
-    /// in a body of so many stored bytes. `header`: the message's own comes too where chunk 0 does.
+    /// Returns the chunks of each layer that hold these plaintext bytes and, if `to_end`, the message's end; and their
+    /// range in a body of `stored_len` bytes. If `header`, the outer header is read together with chunk 0.
     ///
     /// # Errors
     ///
-    /// No inner message has the length that the stored one implies.
+    /// Returns an error if no inner message has the length that `stored_len` implies.
     pub(crate) fn within(
         layers: Layers,
         bytes: Range<u64>,
@@ -106,7 +106,7 @@ impl EachLayer<Extent> {
             }
             Layers::Two => {
                 let inner_len = opened_len(Layers::One, stored_len)?;
-                // The outer chunk that holds the inner message's beginning holds its header too: it is compared.
+                // The outer chunk with the start of the inner message also holds the inner header, which is compared.
                 let (inner, within) = Extent::within(bytes, to_end, inner_len, true);
                 let (outer, fetch) = Extent::within(within, to_end, stored_len, header);
                 Ok((Self { outer, inner: Some(inner) }, fetch))
@@ -114,32 +114,32 @@ impl EachLayer<Extent> {
         }
     }
 
-    /// As [`Extent::given`], through every layer.
+    /// Applies [`Extent::given`] to every layer.
     fn given(&self, stored: u64) -> u64 {
         self.iter().fold(stored, |stored, extent| extent.given(stored, false))
     }
 }
 
-/// The parts that are read, and which of their plaintext bytes are given out.
+/// The parts to read, and which of their plaintext bytes to return.
 #[derive(Clone, Debug)]
 pub(crate) struct PartsExtent {
-    /// Their indices.
+    /// The indices of the parts.
     pub(crate) parts: Range<usize>,
-    /// The plaintext bytes of the object that are given out.
+    /// The plaintext bytes of the object to return.
     pub(crate) bytes: Range<u64>,
-    /// Whether the first part is read with its header; the others are, so that all that is fetched lies in one piece.
+    /// Whether the first part is read with its header; all others are, so that the fetched bytes are contiguous.
     pub(crate) header: bool,
-    /// Whether the last part is read to its end; the others are.
+    /// Whether the last part is read to its end; all others are.
     pub(crate) to_end: bool,
 }
 
 impl PartsExtent {
-    /// The whole object.
+    /// Returns the extent of the whole object.
     pub(crate) fn whole(parts: &Parts) -> Self {
         Self { parts: 0..parts.len(), bytes: 0..parts.plaintext_len(), header: true, to_end: true }
     }
 
-    /// The parts that hold these plaintext bytes and, if `to_end`, the object's end.
+    /// Returns the parts that hold these plaintext bytes and, if `to_end`, the object's end.
     pub(crate) fn within(parts: &Parts, bytes: Range<u64>, to_end: bool) -> Self {
         let last = parts.len().saturating_sub(1);
         let first = parts.index_of(bytes.start).unwrap_or(last);
@@ -147,11 +147,11 @@ impl PartsExtent {
         Self { parts: first..end.unwrap_or(last).saturating_add(1), bytes, header: false, to_end }
     }
 
-    /// Where what is read of each part lies in the stored body.
+    /// Returns the range of the stored body to fetch for each part.
     pub(crate) fn fetches(&self, parts: &Parts) -> Vec<Range<u64>> {
         let last = self.parts.end.saturating_sub(1);
         let fetch = |index: usize| {
-            // PERF: what lies between the first part and the last is read whole, and needs no more than a look-up.
+            // PERF: parts between the first and the last are read whole, and need only a look-up.
             if index > self.parts.start && index < last {
                 parts.ciphertext_range(index)
             } else {
@@ -161,7 +161,7 @@ impl PartsExtent {
         self.parts.clone().filter_map(fetch).collect()
     }
 
-    /// What is read of one part, and where that lies in the stored body.
+    /// Returns the chunks to read of one part, and their range in the stored body.
     pub(crate) fn of_part(&self, parts: &Parts, index: usize) -> Option<(EachLayer<Extent>, Range<u64>)> {
         let (plaintext, stored) = (parts.plaintext_range(index)?, parts.ciphertext_range(index)?);
         let within = |offset: u64| offset.clamp(plaintext.start, plaintext.end).saturating_sub(plaintext.start);
@@ -173,12 +173,13 @@ impl PartsExtent {
         Some((extents, stored.start.saturating_add(fetch.start)..stored.start.saturating_add(fetch.end)))
     }
 
-    /// The plaintext bytes that so many stored bytes give out: a part's last ones with its last stored byte.
+    /// Returns the number of plaintext bytes for `stored` stored bytes; a part's last bytes come with its last stored
+    /// byte.
     pub(crate) fn given(&self, parts: &Parts, stored: u64) -> u64 {
         let Some((_, first)) = self.of_part(parts, self.parts.start) else { return 0 };
         let place = first.start.saturating_add(stored);
         let index = parts.index_of_stored(place).unwrap_or(parts.len()).min(self.parts.end);
-        // What is taken of the last part may end before the part does.
+        // The bytes read of the last part may end before the part does.
         let (index, within) = match self.of_part(parts, index).filter(|_| index < self.parts.end) {
             Some((extents, fetch)) => (index, extents.given(place.saturating_sub(fetch.start))),
             None => (index, 0),
@@ -192,16 +193,18 @@ impl PartsExtent {
 }
 
 impl Layers {
-    /// The stored bytes that hold a range of a body of so many bytes, which is one message; needs no key.
+    /// Returns the stored bytes that hold a range of a body of `ciphertext_len` bytes, which is one message; needs no
+    /// key.
     ///
-    /// It never fetches less than [`Decryptor::range`](crate::Decryptor::range) does, whose plan opens it with
-    /// [`decrypt_pieces`](crate::RangePlan::decrypt_pieces). Where the range holds no byte of the object it fetches the
-    /// end, which says so. A range from 0 begins behind the message's header, at byte 56.
+    /// The result covers at least what [`Decryptor::range`](crate::Decryptor::range) fetches, whose plan opens it with
+    /// [`decrypt_pieces`](crate::RangePlan::decrypt_pieces). If the range holds no byte of the object, the result is
+    /// the end, which proves that. A range from 0 starts after the message's header, at byte 56.
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`] where no object has a body of that length, [`Error::Inauthentic`] where only an outer layer
-    /// has, [`Error::LimitExceeded`] where it is longer than the format holds.
+    /// - [`Error::Truncated`] if no object has a body of this length.
+    /// - [`Error::Inauthentic`] if only an outer layer has this length.
+    /// - [`Error::LimitExceeded`] if the length exceeds the format's limit.
     pub fn fetch_of_len(self, range: impl Into<ByteRange>, ciphertext_len: u64) -> Result<Range<u64>> {
         let plaintext_len = opened_len(self, ciphertext_len)?;
         let (bytes, depends) = range.into().within(plaintext_len);
@@ -211,13 +214,13 @@ impl Layers {
 }
 
 impl Parts {
-    /// The ranges of the stored body that hold a range of the object, one in each part that is read, in this order;
+    /// Returns the ranges of the stored body that hold a range of the object, in order, one in each part that is read;
     /// needs no key.
     ///
     /// # Errors
     ///
-    /// [`Error::RangeNotSatisfiable`]: the range holds no byte of an object of these parts. The Rust range `0..` of
-    /// parts that are all empty fetches the last part.
+    /// Returns [`Error::RangeNotSatisfiable`] if the range holds no byte of an object of these parts. As an exception,
+    /// the Rust range `0..` of parts that are all empty fetches the last part.
     pub fn fetches(&self, range: impl Into<ByteRange>) -> Result<Vec<Range<u64>>> {
         let plaintext_len = self.plaintext_len();
         let range = range.into();

@@ -1,13 +1,13 @@
-//! `Fetch`: the stored bytes to ask for when the body's length is not known.
+//! [`Fetch`]: the stored bytes to fetch if the body's length is unknown.
 
 use std::ops::Range;
 
 use super::{CHUNK_LEN, HEADER_LEN, Layers, TAG_LEN, chunk_of, sealed_chunk_start};
 use crate::byte_range::{ByteRange, Shape};
 
-/// The stored bytes to ask a store for, in the three forms that stores know.
+/// The stored bytes to request from a store, in one of the three forms that stores accept.
 ///
-/// [`Layers::fetch`] gives one. A store clips it where the body ends.
+/// [`Layers::fetch`] returns it. A store clips the range at the body's end.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Fetch {
@@ -15,16 +15,16 @@ pub enum Fetch {
     Range(Range<u64>),
     /// The bytes from this offset to the body's end.
     From(u64),
-    /// So many bytes at the body's end, or the whole body where it is shorter.
+    /// The last N bytes of the body, or the whole body if it is shorter.
     Last(u64),
 }
 
 impl Layers {
-    /// The stored bytes that hold a range of a body of unknown length, which is one message; needs no key.
+    /// Returns the stored bytes that hold a range of a body of unknown length, which is one message; needs no key.
     ///
-    /// The answer of the store tells the length; [`Decryptor::range`](crate::Decryptor::range) then plans exactly, and
+    /// The store's answer gives the length; [`Decryptor::range`](crate::Decryptor::range) then plans exactly, and
     /// [`RangePlan::decrypt_pieces`](crate::RangePlan::decrypt_pieces) opens the wider answer. A range that holds no
-    /// byte fetches the end, which says so.
+    /// byte fetches the end, which proves that.
     ///
     /// ```
     /// use atrest::ByteRange;
@@ -45,14 +45,14 @@ impl Layers {
     }
 }
 
-/// The bytes of a message that hold a range of its plaintext; with its header, where it is the inner one.
+/// Returns the bytes of a message that hold a range of its plaintext; an inner message includes its header.
 fn in_message(range: ByteRange, inner: bool) -> Fetch {
     let start_of = |chunk| match sealed_chunk_start(chunk) {
         Some(HEADER_LEN) if inner => 0,
         start => start.unwrap_or(u64::MAX),
     };
     match range.shape() {
-        // Behind the end of every message.
+        // The range starts behind the end of every message.
         Shape::Between(start, _) | Shape::From(start) if sealed_chunk_start(chunk_of(start)).is_none() => {
             in_message(ByteRange::last(0), inner)
         }
@@ -63,7 +63,8 @@ fn in_message(range: ByteRange, inner: bool) -> Fetch {
         Shape::Between(..) => in_message(ByteRange::last(0), inner),
         Shape::From(start) => Fetch::From(start_of(chunk_of(start))),
         Shape::Last(len) => {
-            // The chunk in which the range begins has up to one chunk before it, and two tags more than `len` has.
+            // The first chunk may have up to one chunk before the range, and the range has two more tags than `len`
+            // alone.
             let tags = (len / CHUNK_LEN).saturating_add(2).saturating_mul(TAG_LEN);
             let header = if inner { HEADER_LEN } else { 0 };
             Fetch::Last(len.saturating_add(CHUNK_LEN).saturating_add(tags).saturating_add(header))

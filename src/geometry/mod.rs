@@ -1,10 +1,11 @@
 // Floor 0, a noun: any module may use it.
-//! Lengths and offsets of the format, both ways, in `u64`, and what to fetch for a range; nothing here needs a key.
+//! [`Layers`], [`Parts`] and [`Fetch`]: lengths and offsets of the format in `u64`, in both directions, and what to
+//! fetch for a range; without keys.
 //!
-//! Nothing here can panic or wrap.
+//! No function here can panic or wrap.
 //!
-//! A *message* is a 56-byte header and chunks of 16,384 plaintext bytes, each 16 bytes longer when sealed, the last
-//! always shorter. So lengths map one to one, and the end is where the short chunk is.
+//! A *message* is a 56-byte header and chunks of 16,384 plaintext bytes; sealing adds 16 bytes to each. The last chunk
+//! is always shorter. So lengths map one to one, and the short chunk marks the end.
 //!
 //! ```
 //! use atrest::geometry::Layers;
@@ -35,15 +36,15 @@ pub const CHUNK_LEN: u64 = 16_384;
 pub const TAG_LEN: u64 = 16;
 /// Bytes of a message before its first chunk: salt (24) and commitment (32).
 pub const HEADER_LEN: u64 = 56;
-/// Bytes of every chunk but the last once it is sealed.
+/// Bytes of every sealed chunk but the last.
 pub const SEALED_CHUNK_LEN: u64 = 16_400;
 /// Bytes of the shortest message, whose plaintext is empty.
 pub const MIN_MESSAGE_LEN: u64 = 72;
-/// The most plaintext bytes that one message holds.
+/// The maximum plaintext length of one message, in bytes.
 pub const MAX_PLAINTEXT_LEN: u64 = (1 << 52) - 1;
-/// The most parts of a multipart object.
+/// The maximum number of parts of a multipart object.
 pub const MAX_PARTS: usize = 65_536;
-/// The most plaintext bytes of a multipart object.
+/// The maximum plaintext length of a multipart object, in bytes.
 pub const MAX_MULTIPART_PLAINTEXT_LEN: u64 = 1 << 56;
 
 /// How many times an object's bytes are sealed: once, or in DSSE-KMS twice.
@@ -57,7 +58,7 @@ pub enum Layers {
 }
 
 impl Layers {
-    /// The stored bytes of a plaintext of this many bytes; `None` where it is longer than the format holds.
+    /// Returns the stored length of a plaintext, in bytes; `None` if the plaintext exceeds the format's limit.
     pub const fn ciphertext_len(self, plaintext_len: u64) -> Option<u64> {
         match (self, message_len(plaintext_len)) {
             (Self::One, len) => len,
@@ -66,7 +67,7 @@ impl Layers {
         }
     }
 
-    /// The plaintext bytes of this many stored bytes; `None` where nothing that was written has that length.
+    /// Returns the plaintext length of a stored length, in bytes; `None` if no stored object or part has that length.
     pub const fn plaintext_len(self, ciphertext_len: u64) -> Option<u64> {
         match (self, message_plaintext_len(ciphertext_len)) {
             (Self::One, len) => len,
@@ -75,19 +76,19 @@ impl Layers {
         }
     }
 
-    /// The most plaintext bytes of one object or part.
+    /// Returns the maximum plaintext length of one object or part, in bytes.
     pub const fn max_plaintext_len(self) -> u64 {
         match self {
             Self::One => MAX_PLAINTEXT_LEN,
-            // The largest p with ciphertext_len(p) <= 2^52 - 1; a test holds it.
+            // The largest p with ciphertext_len(p) <= 2^52 - 1; a test checks it.
             Self::Two => 4_499_205_871_636_407,
         }
     }
 }
 
-/// A list of parts, each a message (DSSE-KMS: one in another) of its own, as a manifest orders them.
+/// A list of parts in the order of a manifest; each part is a message (DSSE-KMS: one in another).
 ///
-/// Built from the plaintext offsets at which the parts end; two equal ends are an empty part.
+/// It is created from the plaintext offsets at which the parts end; two equal ends make an empty part.
 #[derive(Clone, Debug)]
 pub struct Parts {
     layers: Layers,
@@ -96,9 +97,9 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Parts that end at these offsets of the whole object's plaintext.
+    /// Creates a list of parts that end at these offsets of the whole object's plaintext.
     ///
-    /// `None` where there are none or over 65,536, the ends descend, or something is longer than the format holds.
+    /// Returns `None` if there are no parts or over 65,536, the ends descend, or a length exceeds the format's limit.
     pub fn new(layers: Layers, plaintext_ends: impl IntoIterator<Item = u64>) -> Option<Self> {
         let mut ends = Vec::new();
         let (mut start, mut stored) = (0, 0u64);
@@ -114,9 +115,9 @@ impl Parts {
         (!ends.is_empty()).then_some(Self { layers, ends })
     }
 
-    /// Parts of these stored lengths, as a service lists them.
+    /// Creates a list of parts of these stored lengths, as a service lists them.
     ///
-    /// `None` as in [`new`](Self::new), and where no part has such a length.
+    /// Returns `None` as [`new`](Self::new) does, and if no part has such a length.
     pub fn from_ciphertext_lens(layers: Layers, lens: impl IntoIterator<Item = u64>) -> Option<Self> {
         let (mut ends, mut end) = (Vec::new(), 0u64);
         for len in lens {
@@ -129,63 +130,64 @@ impl Parts {
         Self::new(layers, ends)
     }
 
-    /// How many there are; at least one.
+    /// Returns the number of parts; at least one.
     #[expect(clippy::len_without_is_empty, reason = "there is at least one")]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// How many layers each of them has.
+    /// Returns the number of layers of each part.
     pub fn layers(&self) -> Layers {
         self.layers
     }
 
-    /// The plaintext bytes of the whole object.
+    /// Returns the plaintext length of the whole object, in bytes.
     pub fn plaintext_len(&self) -> u64 {
         self.starts(self.ends.len()).0
     }
 
-    /// The stored bytes of the whole body.
+    /// Returns the stored length of the whole body, in bytes.
     pub fn ciphertext_len(&self) -> u64 {
         self.starts(self.ends.len()).1
     }
 
-    /// Where the part at this index (from 0) lies in the object's plaintext.
+    /// Returns the range of the part at this index (from 0) in the object's plaintext.
     pub fn plaintext_range(&self, index: usize) -> Option<Range<u64>> {
         let (end, _) = self.ends.get(index)?;
         Some(self.starts(index).0..*end)
     }
 
-    /// Where the part at this index (from 0) lies in the stored body.
+    /// Returns the range of the part at this index (from 0) in the stored body.
     pub fn ciphertext_range(&self, index: usize) -> Option<Range<u64>> {
         let (_, end) = self.ends.get(index)?;
         Some(self.starts(index).1..*end)
     }
 
-    /// The index (from 0) of the part that holds the plaintext byte at this offset.
+    /// Returns the index (from 0) of the part that holds the plaintext byte at this offset.
     pub fn index_of(&self, plaintext_offset: u64) -> Option<usize> {
         let index = self.ends.partition_point(|(end, _)| *end <= plaintext_offset);
         (index < self.ends.len()).then_some(index)
     }
 
-    /// The index (from 0) of the part that holds the stored byte at this offset.
+    /// Returns the index (from 0) of the part that holds the stored byte at this offset.
     fn index_of_stored(&self, offset: u64) -> Option<usize> {
         let index = self.ends.partition_point(|(_, end)| *end <= offset);
         (index < self.ends.len()).then_some(index)
     }
 
-    /// Where the part at this index begins, or where all of them end: in the plaintext, and in the stored body.
+    /// Returns where the part at this index begins, or where the last part ends: in the plaintext, and in the stored
+    /// body.
     fn starts(&self, index: usize) -> (u64, u64) {
         index.checked_sub(1).and_then(|before| self.ends.get(before)).copied().unwrap_or((0, 0))
     }
 }
 
-/// The index of the chunk that holds the plaintext byte at this offset.
+/// Returns the index of the chunk that holds the plaintext byte at this offset.
 pub const fn chunk_of(plaintext_offset: u64) -> u64 {
     plaintext_offset / CHUNK_LEN
 }
 
-/// The plaintext offset at which a chunk begins; `None` beyond the longest message.
+/// Returns the plaintext offset at which a chunk begins; `None` beyond the longest message.
 pub const fn chunk_start(index: u64) -> Option<u64> {
     match index.checked_mul(CHUNK_LEN) {
         Some(start) if start <= MAX_PLAINTEXT_LEN => Some(start),
@@ -193,7 +195,7 @@ pub const fn chunk_start(index: u64) -> Option<u64> {
     }
 }
 
-/// The offset in its message at which a sealed chunk begins; `None` beyond the longest message.
+/// Returns the offset in its message at which a sealed chunk begins; `None` beyond the longest message.
 pub const fn sealed_chunk_start(index: u64) -> Option<u64> {
     match chunk_start(index) {
         // Below 2^53, as the plaintext offset is below 2^52.
@@ -216,14 +218,15 @@ const fn message_plaintext_len(ciphertext_len: u64) -> Option<u64> {
     let Some(last) = rest.checked_sub(TAG_LEN) else { return None };
     match full.checked_mul(CHUNK_LEN) {
         Some(plaintext) if plaintext <= MAX_PLAINTEXT_LEN => {
-            // `last` is under CHUNK_LEN and the bound is one below a multiple of it, so the sum stays within.
+            // `last` is under CHUNK_LEN and the bound is one below a multiple of CHUNK_LEN, so the sum is within the
+            // bound.
             Some(plaintext.saturating_add(last))
         }
         _ => None,
     }
 }
 
-/// The plaintext bytes of a message of this length, and the class of error of a length that no message has.
+/// Returns the plaintext length of an object's stored length, or the error for a length that no object has.
 pub(crate) fn opened_len(layers: Layers, ciphertext_len: u64) -> Result<u64> {
     let longest = layers.ciphertext_len(layers.max_plaintext_len()).unwrap_or(u64::MAX);
     if ciphertext_len > longest {
@@ -232,17 +235,17 @@ pub(crate) fn opened_len(layers: Layers, ciphertext_len: u64) -> Result<u64> {
     let outer = message_plaintext_len(ciphertext_len).ok_or(Error::Truncated)?;
     match layers {
         Layers::One => Ok(outer),
-        // The outer message may have this length; no inner message has the one that follows.
+        // The outer message may have this length, but no inner message has the length that follows.
         Layers::Two => message_plaintext_len(outer).ok_or(Error::Inauthentic),
     }
 }
 
-/// A length in memory of an offset that is known to be below one chunk or one caller's buffer.
+/// Converts an offset to a length in memory; the offset is known to be below one chunk or one caller's buffer.
 pub(crate) fn in_memory(len: u64) -> Result<usize> {
     usize::try_from(len).map_err(|_| Limit::Message.into())
 }
 
-/// A length in memory as a length in an object: no machine has a `usize` wider than 64 bits.
+/// Converts a length in memory to a length in an object: no machine has a `usize` wider than 64 bits.
 pub(crate) fn in_object(len: usize) -> u64 {
     u64::try_from(len).unwrap_or(u64::MAX)
 }

@@ -1,4 +1,4 @@
-//! [`EncryptionContext`]: pairs that a key provider binds a key to, and their encoding.
+//! [`EncryptionContext`]: names and values that a key provider binds a key to, and their encoding.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,14 +8,13 @@ use bytes::BufMut;
 use crate::codec::{ByteReader, put_prefixed};
 use crate::error::{Limit, Misuse, Result};
 
-/// The reserved name of the object's ARN; with a bucket key, of the bucket's ARN.
+/// The reserved name for the ARN of the object or, with a bucket key, of the bucket.
 const OBJECT_ARN: &str = "aws:s3:arn";
 const MAX_LEN: usize = 8_192;
 
-/// Pairs of names and values that the key provider binds a key to: unwrapping needs the same pairs.
+/// Pairs of names and values that a key provider binds a key to: unwrapping needs the same pairs.
 ///
-/// The pairs are not secret: the envelope and the audit trail of the provider contain them. `Debug` shows the names but
-/// not the values.
+/// The pairs are not secret: the envelope and the provider's audit trail contain them. `Debug` shows only the names.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -29,12 +28,12 @@ const MAX_LEN: usize = 8_192;
 ///
 /// # Performance
 ///
-/// The 1,365 pairs that fit into 8,192 bytes take 0.12 ms to build, half of them 0.05 ms (bench `costs`).
+/// Building the 1,365 pairs that fit into 8,192 bytes takes 0.12 ms; half of them take 0.05 ms (bench `costs`).
 #[derive(Clone, Default, PartialEq, Eq, Hash)]
 pub struct EncryptionContext {
-    /// The pairs in ascending byte order of their names, which is the order of `String`.
+    /// The pairs in ascending byte order of their names.
     pairs: BTreeMap<String, String>,
-    /// The sum of the encoded lengths of the pairs. Kept, because a client may send two thousand pairs.
+    /// The sum of the encoded lengths of the pairs, kept so that adding a pair does not encode all of them.
     pairs_len: usize,
 }
 
@@ -48,8 +47,8 @@ impl EncryptionContext {
     ///
     /// # Errors
     ///
-    /// [`Limit::Context`]: all pairs together take more than 8,192 bytes. [`Misuse`]: the name is empty, given before,
-    /// or `aws:s3:arn`, which is reserved for the library.
+    /// Returns [`Limit::Context`] if all pairs together take more than 8,192 bytes, and [`Misuse`] if the name is
+    /// empty, was added before, or is `aws:s3:arn`, which is reserved for the library.
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self> {
         let (name, value) = (name.into(), value.into());
         if name.is_empty() {
@@ -65,27 +64,27 @@ impl EncryptionContext {
         Ok(self)
     }
 
-    /// The value of a name.
+    /// Returns the value of a name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.pairs.get(name).map(String::as_str)
     }
 
-    /// The pairs in ascending byte order of their names.
+    /// Returns the pairs in ascending byte order of their names.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.pairs.iter().map(|(name, value)| (name.as_str(), value.as_str()))
     }
 
-    /// The number of pairs.
+    /// Returns the number of pairs.
     pub fn len(&self) -> usize {
         self.pairs.len()
     }
 
-    /// Whether there are no pairs.
+    /// Returns whether there are no pairs.
     pub fn is_empty(&self) -> bool {
         self.pairs.is_empty()
     }
 
-    /// The pairs of a request to a key provider: these and the object's ARN.
+    /// Returns the pairs for a request to a key provider: these pairs and the object's ARN.
     pub(crate) fn shown_for(&self, arn: Option<String>) -> Self {
         let mut shown = self.clone();
         if let Some(arn) = arn {
@@ -94,7 +93,7 @@ impl EncryptionContext {
         shown
     }
 
-    /// Adds a pair; `None` if the name exists already.
+    /// Adds a pair. Returns `None` if the name exists already.
     fn insert(&mut self, name: String, value: String) -> Option<()> {
         let len = pair_len(&name, &value);
         if self.pairs.insert(name, value).is_some() {
@@ -108,17 +107,17 @@ impl EncryptionContext {
         2 + self.pairs_len
     }
 
-    /// `u16 n || n x (LP(name) || LP(value))`.
+    /// Encodes the pairs as `u16 n || n x (LP(name) || LP(value))`.
     pub(crate) fn encode(&self) -> Vec<u8> {
         let mut encoded = Vec::with_capacity(self.encoded_len());
-        encoded.put_u16(self.len() as u16); // a pair takes 5 bytes or more of 8,192
+        encoded.put_u16(self.len() as u16); // at least 5 of 8,192 bytes per pair
         for text in self.iter().flat_map(|(name, value)| [name, value]) {
             put_prefixed(&mut encoded, text.as_bytes()).expect("a text, also an ARN, has at most 65,535 bytes");
         }
         encoded
     }
 
-    /// Decodes the pairs of an envelope's field; `None` if they break a rule.
+    /// Decodes the pairs of an envelope's field. Returns `None` if they break a rule.
     pub(crate) fn decode(encoded: &[u8]) -> Option<Self> {
         if encoded.len() > MAX_LEN {
             return None;
@@ -154,7 +153,7 @@ fn pair_len(name: &str, value: &str) -> usize {
 mod tests {
     use super::*;
 
-    /// The length is counted once for each pair: a client may send more than a thousand of them.
+    /// Each pair is counted once: a client may send more than a thousand pairs.
     #[test]
     fn the_counted_length_is_that_of_the_encoding_up_to_the_last_pair_that_fits() {
         let mut context = EncryptionContext::new();
@@ -169,7 +168,7 @@ mod tests {
         });
         assert!(matches!(full, Some(crate::error::Error::LimitExceeded(Limit::Context))));
         assert!(context.len() > 700 && context.encoded_len() <= MAX_LEN && context.encoded_len() > MAX_LEN - 20);
-        // The length survives the codec, and the object's ARN is counted too.
+        // Decoding keeps the length, and the object's ARN counts too.
         let decoded = EncryptionContext::decode(&context.encode());
         assert_eq!(decoded.as_ref().map(EncryptionContext::encoded_len), Some(context.encoded_len()));
         let shown = context.shown_for(Some("arn:aws:s3:::photos/cat.jpg".to_owned()));

@@ -17,8 +17,8 @@ use crate::offload::IDLING;
 
 type Task = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// A thread that polls a few futures and wakes them at their time limits. It does no I/O. It starts with the first
-/// future and ends after 5 idle seconds. Clones share it.
+/// A thread that polls a few futures and wakes them at their time limits. The thread does no I/O, starts with the first
+/// future and ends after 5 idle seconds. Clones share the thread.
 #[derive(Clone, Default)]
 pub(super) struct Engine(Arc<Mutex<Queue>>);
 
@@ -31,11 +31,11 @@ struct Queue {
 }
 
 impl Engine {
-    /// Drives a future to its end. A panic of it ends it.
+    /// Drives a future to its end. A panic ends the future.
     ///
     /// # Errors
     ///
-    /// No thread could be started.
+    /// Returns an error if no thread could be started.
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) -> io::Result<()> {
         let task = AssertUnwindSafe(task).catch_unwind().map(drop);
         let mut queue = self.queue();
@@ -44,11 +44,11 @@ impl Engine {
         Ok(())
     }
 
-    /// Waits for a future, at most this long. A future that is late is dropped.
+    /// Waits for a future up to a time limit, then drops the future.
     ///
     /// # Errors
     ///
-    /// The time is over, or no thread could be started.
+    /// Returns an error if the time is over or no thread could be started.
     pub(super) async fn within<F: Future>(&self, limit: Duration, future: F) -> io::Result<F::Output> {
         let sleep = Sleep { engine: self, until: Instant::now().checked_add(limit), number: None };
         match select(Box::pin(future), Box::pin(sleep)).await {
@@ -64,7 +64,7 @@ impl Engine {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Starts the thread, or wakes it so that it looks at the queue again.
+    /// Starts the thread, or wakes the thread to look at the queue again.
     fn ensure_thread(&self, queue: &mut Queue) -> io::Result<()> {
         match &queue.thread {
             Some(thread) => thread.unpark(),
@@ -90,7 +90,7 @@ impl Engine {
                 std::mem::replace(&mut queue.timers, later)
             };
             for waker in due.into_values() {
-                // A waker is the caller's; the thread outlives one that panics.
+                // The waker belongs to a caller; the thread survives a waker that panics.
                 let _ = catch_unwind(AssertUnwindSafe(|| waker.wake()));
             }
             tasks.retain_mut(|task: &mut Task| task.as_mut().poll(&mut context).is_pending());
@@ -123,7 +123,7 @@ impl Wake for Unpark {
     }
 }
 
-/// Is done when its time has come. `None` never comes.
+/// A future that is ready at its time; `None` is never ready.
 struct Sleep<'a> {
     engine: &'a Engine,
     until: Option<Instant>,
@@ -141,14 +141,14 @@ impl Future for Sleep<'_> {
         let mut queue = self.engine.queue();
         if let Some(number) = self.number {
             let before = queue.timers.insert((until, number), context.waker().clone());
-            // In this order: the last waker of a task drops the task, which may hold another `Sleep`.
+            // The queue is dropped first: the last waker of a task drops the task, which may hold another `Sleep`.
             drop(queue);
             drop(before);
             return Poll::Pending;
         }
         queue.last_timer += 1;
         let number = queue.last_timer;
-        // Only a new timer is worth waking the thread for; while there is one the thread does not end.
+        // Only a new timer needs to wake the thread; the thread does not end while a timer exists.
         let running = self.engine.ensure_thread(&mut queue);
         if let Err(error) = running {
             return Poll::Ready(Err(error));
@@ -165,7 +165,7 @@ impl Drop for Sleep<'_> {
         if let (Some(until), Some(number)) = (self.until, self.number) {
             let mut queue = self.engine.queue();
             let waker = queue.timers.remove(&(until, number));
-            // In this order, as in `poll`.
+            // The same order as in `poll`.
             drop(queue);
             drop(waker);
         }
@@ -179,7 +179,7 @@ mod tests {
 
     use super::*;
 
-    /// A task that its wakers alone keep alive.
+    /// A task that only its wakers keep alive.
     struct Holding(#[expect(dead_code, reason = "it is dropped")] Mutex<Task>);
 
     impl Wake for Holding {

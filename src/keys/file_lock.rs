@@ -1,4 +1,4 @@
-//! [`FileLock`]: an exclusive lock on a file of its own, which is never removed.
+//! [`FileLock`]: an exclusive lock on a lock file, which is never removed.
 
 use std::fs::{self, File, Metadata, TryLockError};
 use std::io::{self, ErrorKind};
@@ -14,12 +14,12 @@ use crate::files::{copy_owner, identity, never_waiting, not_regular, owners_alon
 pub(crate) struct FileLock(File);
 
 impl FileLock {
-    /// Waits for the lock, at most this long. A lock file that is made here belongs to the owner of the file that it
-    /// guards, so that a change by root locks no other user out.
+    /// Waits up to a time limit for the lock. A new lock file gets the owner of the guarded file, so that a change by
+    /// root does not lock out that owner.
     ///
     /// # Errors
     ///
-    /// `TimedOut`: another process holds it, or one that was stopped.
+    /// Returns `TimedOut` if another process, perhaps a stopped one, holds the lock.
     pub(super) fn wait(path: &Path, owner: Option<&Metadata>, limit: Duration) -> io::Result<Self> {
         let (since, mut pause) = (Instant::now(), Duration::from_millis(1));
         loop {
@@ -38,7 +38,7 @@ impl FileLock {
         }
     }
 
-    /// The lock, unless another holds it, in this process or elsewhere.
+    /// Returns the lock, or `None` if another holder in this or another process has it.
     #[cfg(feature = "audit-json")]
     pub(crate) fn unless_held(path: &Path) -> io::Result<Option<Self>> {
         Self::attempt(path, None)
@@ -47,14 +47,14 @@ impl FileLock {
     fn attempt(path: &Path, owner: Option<&Metadata>) -> io::Result<Option<Self>> {
         let lock = Self(open(path, owner)?);
         match lock.0.try_lock() {
-            // Where the lock file was removed meanwhile, the lock is on a file that no other process finds.
+            // If the lock file was removed meanwhile, no other process finds the locked file.
             Ok(()) if lock.is_at(path) => Ok(Some(lock)),
             Ok(()) | Err(TryLockError::WouldBlock) => Ok(None),
             Err(TryLockError::Error(error)) => Err(error),
         }
     }
 
-    /// Whether the path still leads to the file that is locked.
+    /// Returns whether the path still leads to the locked file.
     pub(crate) fn is_at(&self, path: &Path) -> bool {
         let (Ok(locked), Ok(found)) = (self.0.metadata(), fs::symlink_metadata(path)) else {
             return false;
@@ -65,13 +65,12 @@ impl FileLock {
 
 impl Drop for FileLock {
     fn drop(&mut self) {
-        // Closing is not enough: a process that is being started elsewhere in this one has the file open too, for a
-        // moment.
+        // Closing is not enough: a child process that is being started may briefly have the file open too.
         let _ = self.0.unlock();
     }
 }
 
-/// Opens the lock file, or makes it.
+/// Opens or creates the lock file.
 fn open(path: &Path, owner: Option<&Metadata>) -> io::Result<File> {
     let existing = |write: bool| {
         let mut options = owners_alone();
@@ -80,11 +79,11 @@ fn open(path: &Path, owner: Option<&Metadata>) -> io::Result<File> {
     let opened = match existing(true) {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             match owners_alone().write(true).create_new(true).open(path) {
-                // SECURITY: only a file that was just made is given away; one that was there may be a link to any file.
+                // SECURITY: only a newly created file gets another owner; an existing one may be a link to any file.
                 Ok(file) => match owner.map_or(Ok(()), |owner| copy_owner(&file, owner)) {
                     Ok(()) => Ok(file),
                     Err(error) => {
-                        let _ = fs::remove_file(path); // left behind it would lock the owner out
+                        let _ = fs::remove_file(path); // a lock file left behind would lock out the owner
                         Err(error)
                     }
                 },
@@ -92,7 +91,7 @@ fn open(path: &Path, owner: Option<&Metadata>) -> io::Result<File> {
                 Err(error) => Err(error),
             }
         }
-        // A file that another user made can be locked by all who may read it.
+        // Every user who may read a file of another user can lock it.
         Err(error) if error.kind() == ErrorKind::PermissionDenied => existing(false).map_err(|_| error),
         opened => opened,
     }?;

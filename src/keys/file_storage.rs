@@ -1,4 +1,4 @@
-//! [`FileStorage`]: the storage of a keyring in a file.
+//! [`FileStorage`]: stores a keyring in a file.
 
 use std::io;
 use std::path::Path;
@@ -14,14 +14,15 @@ use crate::error::{IoError, Result};
 use crate::files::Fingerprint;
 use crate::offload::Worker;
 
-/// A file, whose tag is all of its bytes. Reads and changes have a thread each, so that no read waits for a lock.
+/// A keyring file; its tag is the whole content. Reads and changes use separate threads, so that no read waits for a
+/// lock.
 pub(super) struct FileStorage {
     file: Arc<StoredFile>,
     lock_limit: Duration,
     clock: Arc<dyn Clock>,
-    /// What the file looked like when these bytes were read.
+    /// The fingerprint of the file when these bytes were read.
     last_read: Mutex<Option<(StorageTag, Fingerprint)>>,
-    /// The file was replaced and its directory could not be synchronised.
+    /// Whether the file was replaced but its directory could not be synchronised.
     directory_unsynced: AtomicBool,
     reading: Worker,
     changing: Worker,
@@ -40,7 +41,7 @@ impl FileStorage {
         })
     }
 
-    /// PERF: a file that did not change costs one `open` and one `fstat`.
+    /// PERF: reading an unchanged file costs one `open` and one `fstat`.
     fn read(&self, known: Option<&StorageTag>) -> io::Result<Loaded> {
         if self.directory_unsynced.load(Ordering::Acquire) {
             self.file.sync_directory().map_err(as_io)?;
@@ -56,7 +57,7 @@ impl FileStorage {
             return Ok(Loaded::Unchanged);
         }
         let tag = StorageTag::new(self.file.read_from(&file)?);
-        // A file that was written to while it was read has another fingerprint now.
+        // If the file was written during the read, its fingerprint has changed.
         let fingerprint = fingerprint.filter(|before| {
             file.metadata().is_ok_and(|after| Fingerprint::of(&after, self.clock.wall()) == Some(*before))
         });
@@ -94,7 +95,7 @@ impl KeyringStorage for FileStorage {
     }
 }
 
-/// The same error, of the same kind, as the trait gives it.
+/// Converts an error to the `io::Error` of the trait, with the same kind.
 fn as_io(error: IoError) -> io::Error {
     io::Error::new(error.kind(), error)
 }
@@ -106,7 +107,7 @@ mod tests {
 
     use super::*;
 
-    /// Two seconds after every file of the test was written.
+    /// A clock that is 60 seconds ahead, so that every file of the test has settled.
     struct Later;
 
     impl Clock for Later {
@@ -126,7 +127,7 @@ mod tests {
         std::fs::write(&path, "bytes").unwrap();
         let storage = FileStorage::new(&path, Duration::ZERO, Arc::new(Later)).unwrap();
         assert!(matches!(storage.read(None).unwrap(), Loaded::Sealed(sealed, _) if sealed == b"bytes"));
-        // Other bytes in memory, under the fingerprint of the file: a read of the file would tell.
+        // Memory holds other bytes under the file's fingerprint, so that a read of the file would show.
         let other = StorageTag::new("other");
         storage.last_read.lock().unwrap().as_mut().unwrap().0 = other.clone();
         assert!(matches!(storage.read(Some(&other)).unwrap(), Loaded::Unchanged));

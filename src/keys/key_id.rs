@@ -1,25 +1,25 @@
-//! The ids of KMS keys: which can be stored, which are aliases, which name one key, and which name replicas of it.
+//! Rules for ids of KMS keys: which can be stored, which are aliases, which name one key, which name replicas.
 
-/// The most bytes of a key id.
+/// The maximum length of a key id in bytes.
 pub(crate) const MAX_KEY_ID_LEN: usize = 2_048;
 
-/// Whether a key id can be stored: 1 to 2,048 bytes, no control character.
+/// Returns whether a key id can be stored: 1 to 2,048 bytes, no control character.
 pub(crate) fn is_key_id(key_id: &str) -> bool {
     (1..=MAX_KEY_ID_LEN).contains(&key_id.len()) && !key_id.chars().any(char::is_control)
 }
 
-/// Whether the key id is an alias, which may name another key later: `alias/..` or its ARN.
+/// Returns whether the key id is an alias (`alias/..` or its ARN), which may name another key later.
 pub(crate) fn is_alias(key_id: &str) -> bool {
     key_id.starts_with("alias/") || Arn::parse(key_id).is_some_and(|arn| arn.resource.starts_with("alias/"))
 }
 
-/// Whether the key id is the ARN of a key, which names that key only: `arn:aws:kms:REGION:ACCOUNT:key/..`.
+/// Returns whether the key id is the ARN of one key: `arn:aws:kms:REGION:ACCOUNT:key/..`.
 pub(crate) fn is_key_arn(key_id: &str) -> bool {
     Arn::parse(key_id).is_some_and(|arn| arn.service == "kms" && arn.resource.starts_with("key/"))
 }
 
-/// Whether both are ARNs of one multi-Region key in different places: of the same partition and account, and with the
-/// same id, which begins with `mrk-`.
+/// Returns whether both are ARNs of one multi-Region key in different Regions: same partition, account and id, and the
+/// id begins with `mrk-`.
 ///
 /// Spec: AWS KMS, "Multi-Region keys in AWS KMS".
 pub(crate) fn are_replicas(one: &str, other: &str) -> bool {

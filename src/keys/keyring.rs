@@ -1,4 +1,4 @@
-//! [`Keyring`] and [`VersionInfo`]: a primary master key that wraps, and older versions that unwrap.
+//! [`Keyring`] and [`VersionInfo`]: one primary master key wraps; older versions unwrap.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -28,13 +28,13 @@ use crate::secret::MasterKey;
 
 /// The versions of a master key, which wrap the data keys of SSE-S3 and of the outer layer of DSSE-KMS.
 ///
-/// A handle: clones share one keyring, and an [`Sse`](crate::Sse) built on one wraps its next object under the primary
-/// of that moment. A keyring of a [`KeyringBuilder`](crate::KeyringBuilder) stores every change before the change takes
-/// effect. A keyring that is made here is stored nowhere, and refuses changes unless [it is
-/// said](Self::with_changes_lost_on_exit) that they may be lost.
+/// `Keyring` is a handle: clones share one keyring. An [`Sse`](crate::Sse) with this keyring wraps each object under
+/// the current primary. A keyring of a [`KeyringBuilder`](crate::KeyringBuilder) stores every change before the change
+/// takes effect. A keyring in memory refuses changes unless
+/// [`with_changes_lost_on_exit`](Self::with_changes_lost_on_exit) allows them.
 ///
-/// Verbs that read or change what is stored are async, and never block the thread that polls them. Each has a
-/// synchronous twin under [`blocking`](Self::blocking). All others read memory.
+/// Operations that read or change a stored keyring are async and never block the polling thread.
+/// [`blocking`](Self::blocking) offers each as a synchronous call. All other calls read memory only.
 ///
 /// The life of a version:
 ///
@@ -45,8 +45,8 @@ use crate::secret::MasterKey;
 ///
 /// # Security
 ///
-/// Rotating protects what is written from now on. Envelopes wrapped before open under their old version until they
-/// are rewrapped, and a rewrap revokes nothing. A retired version is gone, and with it every object still under it.
+/// Rotation protects later writes only. Existing envelopes open under their old version until they are rewrapped, and a
+/// rewrap revokes nothing. Retiring a version destroys its key and every object still under that version.
 ///
 /// Spec: manual, keys; format, "Sealed files".
 #[derive(Clone)]
@@ -56,20 +56,20 @@ pub struct Keyring(Arc<KeyringPlace>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct VersionInfo {
-    /// The number of the version, from 1; it is never used again after the version is retired.
+    /// The number of the version, from 1. It is not used again after the version is retired.
     pub number: u32,
     /// The state of the version.
     pub state: VersionState,
-    /// The time of its creation, by the clock of the machine that created it.
+    /// The time of creation, by the clock of the creating machine.
     pub created: SystemTime,
 }
 
 impl Keyring {
-    /// Creates a new keyring with one version in a new file.
+    /// Creates a keyring with one version in a new file.
     ///
     /// # Errors
     ///
-    /// The errors of [`KeyringBuilder::create`].
+    /// Returns the errors of [`KeyringBuilder::create`].
     pub async fn create(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
         Self::builder(path).create(root_key).await
     }
@@ -78,17 +78,17 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// The errors of [`KeyringBuilder::create`].
+    /// Returns the errors of [`KeyringBuilder::create`].
     pub fn create_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
         Self::builder(path).create_blocking(root_key)
     }
 
-    /// Opens the keyring in a file. Any keyring that the root key opens is accepted; [`KeyringBuilder`] can require a
-    /// key id and a generation.
+    /// Opens the keyring in a file. Accepts any keyring that the root key opens; [`KeyringBuilder`] can require a key
+    /// id and a generation.
     ///
     /// # Errors
     ///
-    /// The errors of [`KeyringBuilder::open`].
+    /// Returns the errors of [`KeyringBuilder::open`].
     pub async fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
         Self::builder(path).open(root_key).await
     }
@@ -97,7 +97,7 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// The errors of [`KeyringBuilder::open`].
+    /// Returns the errors of [`KeyringBuilder::open`].
     pub fn open_blocking(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
         Self::builder(path).open_blocking(root_key)
     }
@@ -107,18 +107,18 @@ impl Keyring {
         KeyringBuilder::at(path.into())
     }
 
-    /// Returns a builder that creates or opens the keyring in a storage of the caller.
+    /// Returns a builder that creates or opens the keyring in the caller's storage.
     pub fn builder_in(storage: Arc<dyn KeyringStorage>) -> KeyringBuilder {
         KeyringBuilder::kept_in(storage)
     }
 
-    /// Makes a keyring in memory with one version. Its key id ends in 32 random hex digits.
+    /// Creates a keyring in memory with one version. Its key id ends in 32 random hex digits.
     ///
-    /// It is not stored: every object under it is lost with it, unless its [`seal`](Self::seal) is stored.
+    /// The keyring is not stored: all its objects are lost with it unless the bytes of [`seal`](Self::seal) are stored.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`](crate::Error::Random): the operating system gave no randomness.
+    /// Returns [`Error::Random`](crate::Error::Random) if the operating system gives no randomness.
     pub fn generate() -> Result<Self> {
         Ok(Self::in_memory(KeyringState::generate(&Sources::default())?))
     }
@@ -127,8 +127,8 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// [`Misuse::KeyringVersions`]: a number is 0 or 2^32 - 1 or comes twice, or the primary is not there and enabled.
-    /// [`Limit::KeyId`]: the key id is empty, too long, or has control characters.
+    /// Returns [`Misuse::KeyringVersions`] if a number is 0, 2^32 - 1 or a duplicate, or the primary is missing or not
+    /// enabled. Returns [`Limit::KeyId`] if the key id is empty, too long, or has control characters.
     pub fn from_versions(
         key_id: impl Into<String>,
         primary: u32,
@@ -155,15 +155,15 @@ impl Keyring {
         }
     }
 
-    /// Opens a keyring in memory from the bytes that [`seal`](Self::seal) or a keyring file gave.
+    /// Opens a keyring in memory from the bytes of [`seal`](Self::seal) or of a keyring file.
     ///
     /// An older copy opens too: compare [`key_id`](Self::key_id) and [`generation`](Self::generation) with the expected
-    /// values. To store changes in the place of the bytes, implement a [`KeyringStorage`](crate::KeyringStorage).
+    /// values. To store changes of the keyring, implement a [`KeyringStorage`](crate::KeyringStorage).
     ///
     /// # Errors
     ///
-    /// [`Error::SealedFile`](crate::Error::SealedFile); [`Error::Inauthentic`](crate::Error::Inauthentic): the bytes
-    /// were changed. [`Error::Io`](crate::Error::Io): no thread could be started.
+    /// Returns [`Error::SealedFile`](crate::Error::SealedFile), [`Error::Inauthentic`](crate::Error::Inauthentic) if
+    /// the bytes were changed, or [`Error::Io`](crate::Error::Io) if no thread could be started.
     pub async fn from_sealed(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
         let (sealed, root_key) = (sealed.to_vec(), root_key.clone());
         let opening = offload(move || sealed_keyring::open(&sealed, &root_key)).map_err(no_thread)?;
@@ -174,16 +174,16 @@ impl Keyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn from_sealed_blocking(sealed: &[u8], root_key: &RootKey) -> Result<Self> {
         sealed_keyring::open(sealed, root_key).map(Self::in_memory)
     }
 
-    /// Allows changes of a keyring in memory, for all handles. A stored keyring stays as it is.
+    /// Allows changes of a keyring in memory, for all handles. Has no effect on a stored keyring.
     ///
     /// # Security
     ///
-    /// A new version is lost when the process ends, and with it every object under it, unless the bytes of
+    /// A new version, and every object under it, is lost when the process ends, unless the bytes of
     /// [`seal`](Self::seal) are stored before the first object is written.
     #[must_use]
     pub fn with_changes_lost_on_exit(self) -> Self {
@@ -191,11 +191,11 @@ impl Keyring {
         self
     }
 
-    /// Replaces the random generator of a keyring in memory, for all handles: later versions and the salts of
-    /// [`seal`](Self::seal) come from it. A keyring in a storage has the generator of its builder, and one of an
-    /// embedded KMS the generator of the KMS; both stay as they are.
+    /// Replaces the random generator of a keyring in memory, for all handles. Later versions and the salts of
+    /// [`seal`](Self::seal) come from it. Has no effect on a keyring in a storage, which has the generator of its
+    /// builder, nor on one of an embedded KMS, which has the generator of the KMS.
     ///
-    /// `factory` makes a generator for each draw. For a first version from the same generator call
+    /// `factory` makes a generator for each draw. To create the first version from this generator too, call
     /// [`from_versions`](Self::from_versions).
     ///
     /// # Security
@@ -216,17 +216,18 @@ impl Keyring {
         BlockingKeyring::new(self.clone())
     }
 
-    /// Seals the current keyring under a fresh salt, for a backup. Versions that are [gone](VersionState::Gone)
-    /// from the stored keyring are in the bytes as disabled ones.
+    /// Seals the current keyring under a fresh salt, for a backup. Versions that are [gone](VersionState::Gone) from
+    /// the stored keyring are sealed as disabled versions.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`](crate::Error::Random); [`Error::NotCompiled`](crate::Error::NotCompiled): a passphrase without
-    /// the feature for it. [`Error::Io`](crate::Error::Io): no thread could be started.
+    /// Returns [`Error::Random`](crate::Error::Random), [`Error::NotCompiled`](crate::Error::NotCompiled) if the root
+    /// key is a passphrase and its feature is missing, or [`Error::Io`](crate::Error::Io) if no thread could be
+    /// started.
     ///
     /// # Performance
     ///
-    /// Under a passphrase it costs Argon2id, on a thread of its own.
+    /// With a passphrase, Argon2id runs on a separate thread.
     pub async fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
         let (state, root_key) = (self.whole_state()?, root_key.clone());
         let generator = self.0.sources().generator;
@@ -234,22 +235,22 @@ impl Keyring {
         sealing.await.map_err(no_thread)?
     }
 
-    /// The key id, which is in every envelope under this keyring.
+    /// Returns the key id, which is in every envelope under this keyring.
     pub fn key_id(&self) -> String {
         self.state().key_id.to_string()
     }
 
-    /// The number of the version that wraps.
+    /// Returns the number of the version that wraps.
     pub fn primary(&self) -> u32 {
         self.state().primary
     }
 
-    /// The number of times that the keyring was written; it never falls.
+    /// Returns how often the keyring was written. The number never falls.
     pub fn generation(&self) -> u64 {
         self.state().generation
     }
 
-    /// The versions in ascending order of number, including those that are gone from the stored keyring.
+    /// Returns the versions in ascending order of number, including those that are gone from the stored keyring.
     pub fn versions(&self) -> Vec<VersionInfo> {
         let info = |number: u32, state: VersionState, version: &MasterVersion| VersionInfo {
             number,
@@ -264,35 +265,34 @@ impl Keyring {
         versions
     }
 
-    /// The time of the last read of the stored keyring, by the wall clock of the builder. `None` for a keyring that no
-    /// other process changes: one in memory, or of the embedded KMS.
+    /// Returns the time of the last read of the stored keyring, by the wall clock of the builder. Returns `None` for a
+    /// keyring in memory or of an embedded KMS, which no other process changes.
     ///
-    /// Writes refuse once this is longer ago than [`max_age`](crate::KeyringBuilder::max_age), and the keyring cannot
-    /// be read again.
+    /// Writes fail if the last read is older than [`max_age`](crate::KeyringBuilder::max_age) and another read fails.
     pub fn last_read(&self) -> Option<SystemTime> {
         self.0.stored().ok().map(|stored| stored.last_read())
     }
 
-    /// The rule by which the stored keyring has another history than this one, if the last read showed one. Writes are
-    /// refused meanwhile.
+    /// Returns the rule that the stored keyring broke at the last read, if it has another history. Writes fail
+    /// meanwhile.
     pub fn other_history(&self) -> Option<OtherHistory> {
         self.0.stored().ok().and_then(|stored| stored.seen().history)
     }
 
-    /// Puts every change that this handle and its clones make on record from now on, if the keyring is in a storage.
-    /// The first recorder stays.
+    /// Records every later change by this handle and its clones, if the keyring is in a storage. The first recorder
+    /// stays.
     pub(crate) fn record_changes(&self, recorder: Arc<dyn Recorder>) {
         if let Ok(stored) = self.0.stored() {
             let _ = stored.recorder.set(recorder);
         }
     }
 
-    /// A keyring in a storage.
+    /// Creates the handle of a keyring in a storage.
     pub(super) fn stored_in(stored: Stored) -> Self {
         Self(Arc::new(KeyringPlace::Stored(Arc::new(stored))))
     }
 
-    /// A keyring that is a part of something else.
+    /// Creates the handle of a keyring inside an embedded KMS.
     #[cfg(feature = "embedded-kms")]
     pub(crate) fn within(state: KeyringState, whole: Arc<dyn KeyringOwner>, sources: Sources) -> Self {
         Self(Arc::new(KeyringPlace::within(state, whole, sources)))
@@ -306,7 +306,7 @@ impl Keyring {
         &self.0
     }
 
-    /// The clock and the generator of the keyring.
+    /// Returns the clock and the generator of the keyring.
     pub(crate) fn sources(&self) -> Sources {
         self.0.sources()
     }
@@ -315,18 +315,18 @@ impl Keyring {
         self.0.state()
     }
 
-    /// The state with every key that is in memory.
+    /// Returns the state with every key that is in memory.
     pub(crate) fn whole_state(&self) -> Result<KeyringState> {
         Ok(self.state().with_gone_as_disabled()?)
     }
 
-    /// Whether this is the keyring's key id.
+    /// Returns whether this is the key id of the keyring.
     pub(crate) fn is(&self, key_id: Option<&str>) -> bool {
         key_id == Some(&*self.state().key_id)
     }
 
-    /// The key that wraps, with its id and number, all of one moment. A stored keyring is read again first where the
-    /// last read is longer ago than it may be.
+    /// Returns the wrapping key with its key id and version, all of one moment. Reads a stored keyring again first if
+    /// the last read is too old.
     pub(crate) async fn wrapping_key(&self) -> Result<(Arc<str>, u32, Arc<MasterKey>)> {
         if let Ok(stored) = self.0.stored() {
             stored.fresh().await?;
@@ -336,24 +336,24 @@ impl Keyring {
         Ok((state.key_id.clone(), state.primary, primary.key.clone()))
     }
 
-    /// The key of a version, to unwrap with. A stored keyring is read once more before a version is refused.
+    /// Returns the key of a version for unwrapping. Reads a stored keyring once more before it refuses a version.
     pub(crate) async fn unwrapping_key(&self, version: u32) -> Result<Arc<MasterKey>> {
         let state = self.state();
         if let Some(key) = usable(&state, version) {
             return Ok(key);
         }
-        // Another process may have made it, or enabled it again.
+        // Another process may have created or enabled the version.
         let unread = self.refresh().await.err();
         self.key_of(&self.state(), version, unread.as_ref())
     }
 
-    /// The key of a version in this state. `unread` is why the stored keyring could not be read again.
+    /// Returns the key of a version in this state. `unread` is why the stored keyring could not be read again.
     pub(super) fn key_of(&self, state: &KeyringState, version: u32, unread: Option<&Error>) -> Result<Arc<MasterKey>> {
         if let Some(key) = usable(state, version) {
             return Ok(key);
         }
         if let Some(error) = unread {
-            // Another process may have seen a change of which this one does not know yet whether it is stored.
+            // A change with unknown outcome may be stored, and another process may already use it.
             let pending =
                 |stored: &Arc<Stored>| stored.seen().pending.as_ref().and_then(|(_, pending)| usable(pending, version));
             return self.0.stored().ok().and_then(pending).ok_or_else(|| error.clone());
@@ -370,7 +370,7 @@ impl Keyring {
         .into())
     }
 
-    /// [`reload`](Self::reload) on the way to something else.
+    /// Reads the stored keyring again, as a step of another operation.
     pub(crate) async fn refresh(&self) -> Result<()> {
         match self.0.stored() {
             Ok(stored) => stored.reload().await.map_err(|error| stored.as_unavailable(error)),

@@ -23,7 +23,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn seal(&self, root_key: &RootKey) -> Result<Vec<u8>> {
         sealed_keyring::seal(&self.0.whole_state()?, root_key, &self.0.kept().sources().generator)
     }
@@ -32,7 +32,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn stage(&self) -> Result<u32> {
         block_on(self.0.stage())
     }
@@ -41,7 +41,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn activate(&self, version: u32) -> Result<()> {
         block_on(self.0.activate(version))
     }
@@ -50,7 +50,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn rotate(&self) -> Result<u32> {
         block_on(self.0.rotate())
     }
@@ -59,7 +59,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn disable(&self, version: u32) -> Result<()> {
         block_on(self.0.disable(version))
     }
@@ -68,7 +68,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn enable(&self, version: u32) -> Result<()> {
         block_on(self.0.enable(version))
     }
@@ -77,7 +77,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn retire(&self, version: u32, usage: &KeyUsage) -> Result<()> {
         block_on(self.0.retire(version, usage))
     }
@@ -86,7 +86,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn retire_losing_what_it_wraps(&self, version: u32) -> Result<()> {
         block_on(self.0.retire_losing_what_it_wraps(version))
     }
@@ -95,7 +95,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn raise_next_version(&self, at_least: u32) -> Result<()> {
         block_on(self.0.raise_next_version(at_least))
     }
@@ -104,7 +104,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn reload(&self) -> Result<()> {
         block_on(self.0.reload())
     }
@@ -113,7 +113,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn adopt_stored_losing_own_versions(&self) -> Result<Vec<u32>> {
         block_on(self.0.adopt_stored_losing_own_versions())
     }
@@ -122,7 +122,7 @@ impl BlockingKeyring {
     ///
     /// # Errors
     ///
-    /// The errors of the async form.
+    /// Returns the errors of the async form.
     pub fn replace_stored_by_own(&self) -> Result<u64> {
         block_on(self.0.replace_stored_by_own())
     }

@@ -1,4 +1,4 @@
-//! [`KeyringBuilder`]: a keyring in a sealed file, or in another storage, that processes and nodes share.
+//! [`KeyringBuilder`]: creates or opens a keyring in a sealed file or another storage that processes and nodes share.
 
 use std::fmt;
 use std::io::ErrorKind;
@@ -26,7 +26,7 @@ use crate::offload::Worker;
 const MAX_AGE: Duration = Duration::from_secs(5 * 60);
 const WAIT: Duration = Duration::from_secs(10);
 
-/// The place and the settings of a stored [`Keyring`]. Everything but the place is optional.
+/// The place and the settings of a stored [`Keyring`]. Only the place is required.
 ///
 /// ```no_run
 /// # async fn example() -> atrest::Result<()> {
@@ -40,20 +40,20 @@ const WAIT: Duration = Duration::from_secs(10);
 /// # Ok(()) }
 /// ```
 ///
-/// A new file has mode 0600. A file that is replaced keeps its owner, group and mode, or the change is refused. A
-/// change takes a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file
-/// (`NAME.tmp`), synchronises it and renames it. Two processes that rotate at the same time thus make two versions, and
-/// a crash leaves the old file or the new one. Links are followed at every use; the file at their end is locked and
-/// replaced. A missing or damaged file is an error; it is never replaced by a new one.
+/// A new file has mode 0600. A replaced file keeps its owner, group and mode, or the change is refused. A change takes
+/// a lock (`NAME.lock` beside the file), compares the file with what was read, writes a temporary file (`NAME.tmp`),
+/// synchronises it and renames it. So two processes that rotate at the same time make two versions, and a crash leaves
+/// the old file or the new one. Links are followed at every use; the file at their end is locked and replaced. A
+/// missing or damaged file is an error; it is never replaced by a new one.
 ///
 /// # Security
 ///
 /// The root key authenticates the file. If a root key seals several keyrings, set [`key_id`](Self::key_id). If an
-/// attacker may put back old copies of the file, set [`min_generation`](Self::min_generation).
+/// attacker may restore old copies of the file, set [`min_generation`](Self::min_generation).
 ///
 /// # Performance
 ///
-/// A read of a file that did not change costs one `open` and one `fstat`, on a thread of the keyring.
+/// Reading an unchanged file costs one `open` and one `fstat`, on a thread of the keyring.
 ///
 /// Spec: manual, keys; format, "Sealed files".
 #[derive(Clone)]
@@ -86,51 +86,50 @@ impl KeyringBuilder {
         Self { place, key_id: None, min_generation: 0, max_age: MAX_AGE, wait: WAIT, sources }
     }
 
-    /// Expects the keyring with this key id.
+    /// Requires this key id.
     #[must_use]
     pub fn key_id(self, key_id: impl Into<String>) -> Self {
         Self { key_id: Some(key_id.into()), ..self }
     }
 
-    /// Expects this generation or a later one: an old copy that was put back is refused.
+    /// Requires this generation or a later one, so that a restored old copy is refused.
     #[must_use]
     pub fn min_generation(self, generation: u64) -> Self {
         Self { min_generation: generation, ..self }
     }
 
-    /// Sets the longest time since the last read of the stored keyring at which a write may still use it. The default
-    /// is 5 minutes.
+    /// Sets the maximum age of the last read of the stored keyring for a write. The default is 5 minutes.
     ///
-    /// A write reads an older keyring again first, and fails with [`Error::KeyProvider`] of kind `Unavailable` if that
-    /// fails. From half of this time on, a write starts a read in the background. Reads of objects have no such limit.
+    /// If the last read is older, a write reads the keyring again, and fails with [`Error::KeyProvider`] of kind
+    /// `Unavailable` if that read fails. From half of this age on, a write starts a read in the background. Reads of
+    /// objects have no such limit.
     ///
     /// # Security
     ///
-    /// A node may go on writing for this long under a version that another node took out of use: wait longer than this
-    /// before a version is disabled or retired.
+    /// For this long, a node may keep writing under a version that another node took out of use: wait longer than this
+    /// before you disable or retire a version.
     #[must_use]
     pub fn max_age(self, max_age: Duration) -> Self {
         Self { max_age, ..self }
     }
 
-    /// Sets how long a call waits for an answer of the storage. The default is 10 seconds. Half of it is for the lock
-    /// of a file. A change asks the storage up to three times.
+    /// Sets how long a call waits for an answer of the storage. The default is 10 seconds; half of it is for a file's
+    /// lock. A change asks the storage up to three times.
     #[must_use]
     pub fn wait(self, limit: Duration) -> Self {
         Self { wait: limit, ..self }
     }
 
-    /// Sets the clock, for tests. It tells the age of what was read, when versions are created, and when audit events
-    /// of the keyring's changes happen. The default is the clock of this machine, which also measures
-    /// [`wait`](Self::wait) in any case.
+    /// Sets the clock, for tests. It gives the age of the last read and the times of new versions and of audit events
+    /// of keyring changes. The default is the machine's clock, which always measures [`wait`](Self::wait).
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.sources.clock = clock;
         self
     }
 
-    /// Sets the random generator. Master keys, the key id of a new keyring and the salts of sealed files come from it.
-    /// The default is the operating system.
+    /// Sets the random generator for master keys, the key id of a new keyring and the salts of sealed files. The
+    /// default is the operating system.
     ///
     /// `factory` makes a generator for each draw.
     ///
@@ -147,12 +146,12 @@ impl KeyringBuilder {
         self
     }
 
-    /// Creates a new keyring with one version in an empty place. An existing keyring is never replaced.
+    /// Creates a keyring with one version in an empty place. Never replaces an existing keyring.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: there is a keyring already (kind `AlreadyExists`), or the place cannot be written (the directory
-    /// of a file has to exist).
+    /// Returns [`Error::Io`] if a keyring exists already (kind `AlreadyExists`) or the place cannot be written (for a
+    /// file, the directory must exist).
     pub async fn create(self, root_key: &RootKey) -> Result<Keyring> {
         let state = KeyringState::generate(&self.sources)?;
         self.store(state, root_key).await
@@ -162,17 +161,17 @@ impl KeyringBuilder {
     ///
     /// # Errors
     ///
-    /// The errors of [`create`](Self::create).
+    /// Returns the errors of [`create`](Self::create).
     pub fn create_blocking(self, root_key: &RootKey) -> Result<Keyring> {
         block_on(self.create(root_key))
     }
 
-    /// Stores a copy of a keyring in an empty place: of one that [`Keyring::from_versions`] rebuilt, or of a backup. An
-    /// existing keyring is never replaced.
+    /// Stores a copy of a keyring, such as one of [`Keyring::from_versions`] or of a backup, in an empty place. Never
+    /// replaces an existing keyring.
     ///
     /// # Errors
     ///
-    /// The errors of [`create`](Self::create).
+    /// Returns the errors of [`create`](Self::create).
     pub async fn create_from(self, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
         self.store(keyring.whole_state()?, root_key).await
     }
@@ -181,7 +180,7 @@ impl KeyringBuilder {
     ///
     /// # Errors
     ///
-    /// The errors of [`create`](Self::create).
+    /// Returns the errors of [`create`](Self::create).
     pub fn create_from_blocking(self, keyring: &Keyring, root_key: &RootKey) -> Result<Keyring> {
         block_on(self.create_from(keyring, root_key))
     }
@@ -190,8 +189,9 @@ impl KeyringBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: the keyring is missing or cannot be read. [`Error::SealedFile`] and [`Error::Inauthentic`]: it is
-    /// damaged, or sealed under another root key. [`Unexpected`]: it has another key id or an older generation.
+    /// Returns [`Error::Io`] if the keyring is missing or cannot be read, [`Error::SealedFile`] or
+    /// [`Error::Inauthentic`] if it is damaged or sealed under another root key, and [`Unexpected`] if it has another
+    /// key id or an older generation.
     pub async fn open(self, root_key: &RootKey) -> Result<Keyring> {
         let opening = Opening::new(&self)?;
         let (sealed, tag) = opening.load().await?;
@@ -209,7 +209,7 @@ impl KeyringBuilder {
     ///
     /// # Errors
     ///
-    /// The errors of [`open`](Self::open).
+    /// Returns the errors of [`open`](Self::open).
     pub fn open_blocking(self, root_key: &RootKey) -> Result<Keyring> {
         block_on(self.open(root_key))
     }
@@ -224,7 +224,7 @@ impl KeyringBuilder {
             Ok(Replaced::Unknown) => KeyringError::OutcomeUnknown.into(),
             Err(error) => error,
         };
-        // The answer may have been lost on the way back.
+        // The bytes may be stored although the answer was lost.
         match opening.load().await {
             Ok((stored, tag)) if stored == sealed => Ok(opening.keyring(state, tag, root_key)),
             Ok(_) => Err(exists()),

@@ -1,4 +1,4 @@
-//! How a keyring in a storage is read, checked and replaced.
+//! How a keyring in a storage is read, checked and replaced: methods of [`Stored`].
 
 use std::io::ErrorKind;
 use std::time::Instant;
@@ -12,24 +12,24 @@ use super::sealed_keyring;
 use crate::clock::Moment;
 use crate::error::{Error, IoError, KeyringError, Limit, Result, Unexpected};
 
-/// What is to be done to what is stored.
+/// An operation on the stored keyring.
 pub(super) enum Alteration {
     /// A change of the versions.
     Change(Change),
-    /// The stored keyring is taken, whatever its history. Gives the numbers of the versions that are lost with that.
+    /// Takes the stored keyring regardless of its history, and collects the numbers of the lost versions.
     Adopt(std::sync::Arc<std::sync::Mutex<Vec<u32>>>),
-    /// The stored keyring is replaced by the one in memory.
+    /// Replaces the stored keyring by the one in memory.
     Replace,
 }
 
-/// How an attempt to store a state ended.
+/// The result of an attempt to store a state.
 enum Attempt {
     Stored(KeyringState),
     Conflict,
 }
 
 impl Stored {
-    /// Reads the storage and takes what it gives, if that continues what is in memory.
+    /// Reads the storage and takes the stored keyring if it continues the one in memory.
     pub(super) async fn read(&self) -> Result<()> {
         loop {
             let (epoch, known) = {
@@ -40,7 +40,7 @@ impl Stored {
             let Some((sealed, tag)) = self.load(Some(known)).await? else {
                 let mut seen = self.seen();
                 if seen.epoch != epoch {
-                    continue; // a change was stored while this read was under way
+                    continue; // a change was stored during this read
                 }
                 seen.read = began;
                 (seen.refused, seen.history, seen.pending) = (None, None, None);
@@ -78,7 +78,7 @@ impl Stored {
         }
     }
 
-    /// Does one thing to what is stored.
+    /// Carries out one operation on the stored keyring.
     pub(super) async fn carry_out(&self, alteration: &Alteration) -> Result<KeyringState> {
         let began = Instant::now();
         loop {
@@ -106,10 +106,10 @@ impl Stored {
         self.store(&before, changed, Some(tag)).await
     }
 
-    /// Stores what is in memory in the place of whatever is stored, under a generation above both.
+    /// Replaces the stored keyring by the one in memory, under a generation above both.
     async fn attempt_replace(&self) -> Result<Attempt> {
-        // What continues the own history is taken and kept, such as a change of which it was not known whether it was
-        // stored. Anything else is what the operator replaces.
+        // This read takes a stored keyring that continues the one in memory, such as a change whose outcome was
+        // unknown. The operator replaces any other.
         let _ = self.read().await;
         let stored = match self.load(None).await {
             Ok(Some(stored)) => Some(stored),
@@ -122,7 +122,7 @@ impl Stored {
         let mut tag = None;
         if let Some((sealed, found)) = stored {
             tag = Some(found);
-            // What does not open is replaced too: the operator says that it is not the keyring.
+            // A keyring that does not open is replaced too: the operator decided that it is the wrong one.
             match self.open(&sealed).await {
                 Ok(state) => own.outnumber(&state),
                 Err(error) if is_verdict(&error) => {}
@@ -148,7 +148,7 @@ impl Stored {
         Ok(state)
     }
 
-    /// Puts a state on record, seals it, and stores it if the storage still has this tag.
+    /// Records a state, seals it, and stores it if the storage still has this tag.
     async fn store(&self, before: &KeyringState, state: KeyringState, tag: Option<StorageTag>) -> Result<Attempt> {
         let began = Moment::now(&*self.options.sources.clock);
         let sealed = self.seal(state.clone()).await?;
@@ -168,7 +168,7 @@ impl Stored {
             Ok(Err(error)) => cannot_be_changed(error).into(),
             Err(too_late) => too_late,
         };
-        // The bytes may be there all the same, or arrive yet.
+        // The bytes may be stored already or arrive later.
         self.seen().pending = Some((sealed, state.clone()));
         let read = self.read().await;
         let now = self.current.get();
@@ -185,7 +185,7 @@ impl Stored {
         }
     }
 
-    /// Takes a state that was stored, unless a read has already shown it or a later one.
+    /// Takes a stored state unless a read has already shown this state or a later one.
     fn take(&self, state: KeyringState, tag: StorageTag, began: Moment) {
         let mut seen = self.seen();
         if self.current.get().generation < state.generation {
@@ -224,7 +224,7 @@ impl Stored {
         sealing.await.map_err(cannot_be_changed)?
     }
 
-    /// What these bytes were refused for before.
+    /// Returns the earlier refusal of the same bytes.
     fn judged_before(&self, epoch: u64, sealed: &[u8]) -> Option<Result<()>> {
         let seen = self.seen();
         let (refused, error) = seen.refused.as_ref()?;
@@ -246,7 +246,7 @@ impl Stored {
     }
 }
 
-/// Whether an error is about the bytes, and will be the same for the same bytes. What passes is never remembered.
+/// Returns whether the bytes cause the error, so that it recurs for the same bytes. Passing errors are not remembered.
 fn is_verdict(error: &Error) -> bool {
     matches!(error, Error::SealedFile(_) | Error::Inauthentic | Error::Unexpected(Unexpected::History(_)))
 }

@@ -1,4 +1,4 @@
-//! The rules that decide whether one [`KeyringState`] continues another; a fork never does.
+//! The rules that decide whether one [`KeyringState`] continues another; a fork does not.
 
 use std::collections::BTreeMap;
 
@@ -7,12 +7,12 @@ use crate::crypto::constant_time_eq;
 use crate::error::{Limit, OtherHistory, Result};
 
 impl KeyringState {
-    /// What a stored keyring makes of this state, which was seen before: the stored one, with the versions that it no
-    /// longer has set apart as gone.
+    /// Returns the stored keyring as the successor of this earlier state; versions that the stored keyring no longer
+    /// has are kept as gone.
     ///
     /// # Errors
     ///
-    /// The stored keyring does not continue this one.
+    /// Returns [`OtherHistory`] if the stored keyring does not continue this one.
     pub(super) fn continued_by(&self, stored: Self) -> Result<Self, OtherHistory> {
         if stored.key_id != self.key_id {
             return Err(OtherHistory::KeyId);
@@ -38,9 +38,9 @@ impl KeyringState {
         Ok(Self { gone, ..stored })
     }
 
-    /// What is left of this state where another history is taken in its place: the versions that the other one no
-    /// longer has are set apart as gone. Gives the numbers, too, of those that are lost: the other one has another key
-    /// there, or will give the number to another key yet.
+    /// Returns the stored keyring, taken regardless of its history, and the numbers of the lost versions. Versions
+    /// missing there are kept as gone. A version is lost if the stored keyring has or may still create another key
+    /// under its number.
     pub(super) fn given_up_for(&self, stored: Self) -> (Self, Vec<u32>) {
         let same_keyring = stored.key_id == self.key_id;
         let is_kept = |number: u32, version: &MasterVersion| match stored.versions.get(&number) {
@@ -60,8 +60,8 @@ impl KeyringState {
         (Self { gone, ..stored }, lost)
     }
 
-    /// Raises the generation to that of the keyring that this one replaces, and the next version too where it is a
-    /// fork: no number that the fork gave to a key is given to another key.
+    /// Raises the generation to that of the replaced keyring. If that is a fork, raises the next version too, so that
+    /// the fork's version numbers are not reused.
     pub(super) fn outnumber(&mut self, replaced: &Self) {
         self.generation = self.generation.max(replaced.generation);
         if self.key_id == replaced.key_id {
@@ -69,11 +69,11 @@ impl KeyringState {
         }
     }
 
-    /// This state with every key that is in memory: versions that are gone are disabled versions of it.
+    /// Returns this state with every key that is in memory; versions that are gone become disabled versions.
     ///
     /// # Errors
     ///
-    /// These are more versions than a keyring has.
+    /// Returns [`Limit::Keyring`] if these are more versions than a keyring can have.
     pub(super) fn with_gone_as_disabled(&self) -> Result<Self, Limit> {
         let mut whole = self.clone();
         let gone = std::mem::take(&mut whole.gone);
@@ -83,7 +83,7 @@ impl KeyringState {
         if whole.versions.len() > usize::from(u16::MAX) { Err(Limit::Keyring) } else { Ok(whole) }
     }
 
-    /// What differs from an earlier state, for an audit trail.
+    /// Returns the differences from an earlier state, for an audit trail.
     pub(crate) fn differences_from(&self, before: &Self) -> Vec<(&'static str, String)> {
         let mut differences = Vec::new();
         for (number, version) in &self.versions {
@@ -102,7 +102,7 @@ impl KeyringState {
         differences
     }
 
-    /// Whether another state is this very one.
+    /// Returns whether both states are identical, including their keys.
     pub(super) fn is(&self, other: &Self) -> bool {
         self.generation == other.generation
             && self.has_content_of(other)
@@ -112,7 +112,7 @@ impl KeyringState {
                 .all(|(number, version)| other.versions.get(number).is_some_and(|v| v.is_same_key(version)))
     }
 
-    /// A version whose key is in memory.
+    /// Returns a version whose key is in memory.
     fn known(&self, number: u32) -> Option<&MasterVersion> {
         self.versions.get(&number).or_else(|| self.gone.get(&number))
     }
@@ -126,7 +126,7 @@ impl KeyringState {
             && self.versions.iter().all(alike)
     }
 
-    /// The versions in memory that another state does not have.
+    /// Returns the versions in memory that another state does not have.
     fn not_in(&self, stored: &Self) -> BTreeMap<u32, MasterVersion> {
         let known = self.versions.iter().chain(&self.gone);
         let gone = known.filter(|(number, _)| !stored.versions.contains_key(number));

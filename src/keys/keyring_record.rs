@@ -1,4 +1,4 @@
-//! [`Recorder`]: what puts the changes of a keyring on record.
+//! [`KeyringRecord`], a change for an audit trail, and [`Recorder`], which records changes of a keyring.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -13,16 +13,16 @@ pub(crate) struct KeyringRecord {
     pub(crate) primary: u32,
     /// The generation after the change.
     pub(crate) generation: u64,
-    /// What differs, by its name.
+    /// The differences, each with its name.
     pub(crate) differences: Vec<(&'static str, String)>,
-    /// Why the change that was put on record could not be stored.
+    /// The reason why the recorded change could not be stored.
     pub(crate) error: Option<Error>,
 }
 
-/// Is told of each change before it is stored, and again where it could not be stored. A change that cannot be put on
-/// record is not made.
+/// Records each change before it is stored, and again if it could not be stored. A change that cannot be recorded is
+/// not made.
 pub(crate) trait Recorder: Send + Sync + 'static {
-    /// Puts a change on record.
+    /// Records a change.
     fn record(&self, record: KeyringRecord) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'static>>;
 }
 
@@ -67,14 +67,14 @@ mod tests {
             r#"generation 2, primary 2, [("enabled", "2"), ("primary", "2"), ("nextVersion", "3")], failed: false"#;
         assert_eq!(*kept.records.lock().unwrap(), [rotated]);
 
-        // What cannot be put on record is not done.
+        // A change that cannot be recorded is not made.
         *kept.fails.lock().unwrap() = true;
         let before = fs::read(&path).unwrap();
         assert!(matches!(keyring.blocking().disable(1), Err(Error::Audit(_))));
         assert_eq!((fs::read(&path).unwrap(), keyring.generation()), (before, 2));
         *kept.fails.lock().unwrap() = false;
 
-        // What could not be stored is on record as failed.
+        // A change that could not be stored is recorded as failed.
         kept.records.lock().unwrap().clear();
         fs::hard_link(&path, directory.path().join("second")).unwrap();
         keyring.blocking().disable(1).unwrap_err();

@@ -1,4 +1,4 @@
-//! [`KeyringPlace`]: the state that the clones of a keyring share, and the place where it is stored.
+//! [`KeyringPlace`]: the shared state of a keyring's clones, and the place where it is stored.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -10,10 +10,10 @@ use crate::crypto::Generator;
 use crate::error::{IoError, KeyringError, Misuse, Result};
 use crate::offload::Worker;
 
-/// A change of a keyring. It is applied again if another process changed the keyring in the meantime.
+/// A change of a keyring. It is applied again if another process has changed the keyring meanwhile.
 pub(crate) type Change = Arc<dyn Fn(&mut KeyringState) -> Result<()> + Send + Sync>;
 
-/// The current state, which is replaced as a whole. Its lock is never held during I/O.
+/// The current state, which is always replaced as a whole. Its lock is never held during I/O.
 pub(super) struct Current(RwLock<Arc<KeyringState>>);
 
 impl Current {
@@ -30,9 +30,9 @@ impl Current {
     }
 }
 
-/// The key store of the embedded KMS, which contains a keyring and which no other process changes.
+/// The key store of the embedded KMS, which contains a keyring that no other process changes.
 pub(crate) trait KeyringOwner: Send + Sync + 'static {
-    /// Changes the keyring in the store and writes the store. May block: it is called on the keyring's own thread.
+    /// Changes the keyring and writes the store. May block: the keyring's own thread makes the call.
     fn update(&self, change: &Change) -> Result<KeyringState>;
 }
 
@@ -77,7 +77,7 @@ impl KeyringPlace {
         }
     }
 
-    /// The clock and the generator of the keyring.
+    /// Returns the clock and the generator of the keyring.
     pub(super) fn sources(&self) -> Sources {
         match self {
             Self::Nowhere { sources, .. } => sources.lock().unwrap_or_else(PoisonError::into_inner).clone(),
@@ -86,7 +86,7 @@ impl KeyringPlace {
         }
     }
 
-    /// Replaces the generator of a keyring in memory; any other keyring stays as it is.
+    /// Replaces the generator of a keyring in memory. Has no effect on other keyrings.
     pub(super) fn replace_generator(&self, generator: Generator) {
         if let Self::Nowhere { sources, .. } = self {
             sources.lock().unwrap_or_else(PoisonError::into_inner).generator = generator;

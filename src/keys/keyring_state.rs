@@ -1,4 +1,4 @@
-//! [`KeyringState`]: a keyring at one moment, and its changes; and [`VersionState`].
+//! [`KeyringState`], a keyring at one moment with its changes, and [`VersionState`].
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,14 +17,14 @@ pub(crate) struct KeyringState {
     pub(crate) primary: u32,
     pub(crate) next_version: u32,
     pub(crate) versions: BTreeMap<u32, MasterVersion>,
-    /// Versions that are gone from the stored keyring: they unwrap nothing, and their keys are still in memory.
+    /// Versions that are gone from the stored keyring. They unwrap nothing; their keys are still in memory.
     pub(crate) gone: BTreeMap<u32, MasterVersion>,
 }
 
 #[derive(Clone)]
 pub(crate) struct MasterVersion {
     pub(crate) state: VersionState,
-    /// Milliseconds since 1970.
+    /// The time of creation in milliseconds since 1970.
     pub(crate) created: u64,
     pub(crate) key: Arc<MasterKey>,
 }
@@ -33,20 +33,19 @@ pub(crate) struct MasterVersion {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum VersionState {
-    /// The version is stored and unwraps, and has not wrapped yet: every node has time to read it.
+    /// The version unwraps but has not wrapped yet, so that every node has time to read it.
     Staged,
-    /// The version unwraps; the primary is an enabled version.
+    /// The version unwraps. The primary is an enabled version.
     Enabled,
     /// The version unwraps nothing until it is enabled again.
     Disabled,
-    /// The version is no longer in the stored keyring: another process retired it, or it was lost. It unwraps nothing;
-    /// its key is only in the memory of this process, and [`Keyring::seal`](crate::Keyring::seal) saves it as a
-    /// disabled version.
+    /// The version was retired by another process or lost from the stored keyring. It unwraps nothing. Its key is only
+    /// in this process's memory; [`Keyring::seal`](crate::Keyring::seal) saves it as a disabled version.
     Gone,
 }
 
 impl VersionState {
-    /// The name of the state in an audit event.
+    /// Returns the name of the state in an audit event.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::Staged => "staged",
@@ -69,13 +68,13 @@ impl KeyringState {
         }
     }
 
-    /// Makes a new keyring with one version.
+    /// Creates a keyring with one version.
     pub(crate) fn generate(sources: &Sources) -> Result<Self> {
         use std::fmt::Write;
 
         let mut key_id = String::from("atrest-");
         for byte in sources.generator.bytes::<16>()? {
-            let _ = write!(key_id, "{byte:02x}"); // a String takes whatever is written
+            let _ = write!(key_id, "{byte:02x}"); // writing to a String cannot fail
         }
         let mut state = Self::empty(key_id, 1, 1, 1);
         state.stage(sources)?;
@@ -87,7 +86,7 @@ impl KeyringState {
     ///
     /// # Errors
     ///
-    /// The content breaks a rule of the format.
+    /// Returns an error if the content breaks a rule of the format.
     pub(crate) fn stored(
         key_id: String,
         generation: u64,
@@ -161,8 +160,8 @@ impl KeyringState {
         Ok(())
     }
 
-    /// Removes a version if the usage proves that it wraps nothing. A staged version needs the proof too, because it
-    /// may have been the primary after the backup from which the keyring was restored.
+    /// Removes a version if the usage proves that it wraps nothing. A staged version needs the proof too: it may have
+    /// been the primary after the backup from which the keyring was restored.
     pub(super) fn retire(&mut self, number: u32, usage: &KeyUsage) -> Result<()> {
         self.retirable(number)?;
         if *usage.key_id != *self.key_id {

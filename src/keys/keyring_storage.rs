@@ -1,4 +1,4 @@
-//! [`KeyringStorage`]: the trait of a place for the sealed bytes of a keyring; and its answers.
+//! [`KeyringStorage`], the trait of a storage for a sealed keyring, and its answers.
 
 use std::fmt;
 use std::future::Future;
@@ -66,28 +66,28 @@ pub type StorageFuture<T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 
 ///
 /// The library polls the futures on its own thread outside any async runtime, and on the caller's thread while a
 /// keyring is opened or created. An implementation that needs a reactor runs it on its own thread. The futures must not
-/// block. A future that does not end within the keyring's [`wait`](crate::KeyringBuilder::wait) is dropped.
+/// block. A future that takes longer than the keyring's [`wait`](crate::KeyringBuilder::wait) is dropped.
 ///
 /// # Security
 ///
-/// The bytes are sealed under the root key, so a storage can neither read nor change a keyring. It can lose the
-/// keyring, and it can return an old one; a process that has seen a newer one refuses the old one.
+/// The root key seals the bytes, so a storage can neither read nor change a keyring. A storage can lose the keyring or
+/// return an old one; a process that has seen a newer keyring refuses the old one.
 pub trait KeyringStorage: Send + Sync + 'static {
-    /// Reads the sealed bytes and their tag. Answers [`Loaded::Unchanged`] if they still have the known tag.
+    /// Reads the sealed bytes and their tag. Returns [`Loaded::Unchanged`] if the bytes still have the known tag.
     ///
-    /// A read sees every replacement that was answered before the read began.
+    /// A read must see every replacement that was answered before the read began.
     ///
     /// # Errors
     ///
-    /// `NotFound`: no bytes are stored. Any other kind: the bytes cannot be read now.
+    /// Return `NotFound` if no bytes are stored, any other kind if the bytes cannot be read now.
     fn load(self: Arc<Self>, known: Option<StorageTag>) -> StorageFuture<Loaded>;
 
-    /// Replaces the bytes that have the expected tag, atomically and durably. Without an expected tag, stores the bytes
-    /// if none are stored yet.
+    /// Replaces the bytes that have the expected tag, atomically and durably. If no tag is expected, stores the bytes
+    /// only if none are stored yet.
     ///
     /// # Errors
     ///
-    /// Nothing was stored. If that is not certain, the answer is [`Replaced::Unknown`] and not an error.
+    /// Return an error only if nothing was stored. If that is not certain, return [`Replaced::Unknown`].
     fn replace(self: Arc<Self>, sealed: Vec<u8>, expected: Option<StorageTag>) -> StorageFuture<Replaced>;
 }
 
@@ -101,7 +101,7 @@ impl StorageTag {
         Self(tag.into().into())
     }
 
-    /// The storage's own value.
+    /// Returns the storage's own value.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -113,7 +113,7 @@ impl fmt::Debug for StorageTag {
     }
 }
 
-/// The answer to [`KeyringStorage::load`]. `Debug` shows no sealed bytes, because a passphrase can be guessed from them
+/// The answer to [`KeyringStorage::load`]. `Debug` hides the sealed bytes: a passphrase can be guessed from them
 /// offline.
 #[derive(Clone)]
 #[non_exhaustive]
@@ -137,11 +137,11 @@ impl fmt::Debug for Loaded {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum Replaced {
-    /// The bytes are stored durably; this is their tag.
+    /// The bytes are stored durably with this tag.
     Stored(StorageTag),
-    /// Nothing was stored: the stored bytes have another tag, or bytes are stored although none were expected.
+    /// Nothing was stored: the stored bytes have another tag, or bytes exist although none were expected.
     Conflict,
-    /// It is not known whether the bytes are stored, for instance because an answer was lost. The library reads the
-    /// keyring again; until a read shows the outcome, the change neither takes effect nor is discarded.
+    /// The storage does not know whether the bytes are stored, for instance because an answer was lost. The library
+    /// reads the keyring again; until a read shows the outcome, the change neither takes effect nor is discarded.
     Unknown,
 }

@@ -1,4 +1,4 @@
-//! [`Stored`]: a keyring in a storage, with its reads, its queue of changes, and their time limits.
+//! [`Stored`]: a keyring in a storage, with its reads, its queue of changes and their time limits.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -47,24 +47,24 @@ pub(super) struct Stored {
 
 /// The latest view of the storage. Its lock is never held during I/O.
 pub(super) struct StorageView {
-    /// Rises whenever the state or the tag is replaced.
+    /// Rises with each replacement of the state or the tag.
     pub(super) epoch: u64,
-    /// The tag of the stored bytes that the state came from.
+    /// The tag of the stored bytes from which the state was read.
     pub(super) tag: StorageTag,
-    /// The moment when the last successful read began.
+    /// The start of the last successful read.
     pub(super) read: Moment,
-    /// The moment when the last background read began.
+    /// The start of the last background read.
     pub(super) attempted: Option<Moment>,
-    /// The last refused bytes and their error. An attacker who writes the store can cause many reads by envelopes with
-    /// unknown versions; the same bytes are judged once.
+    /// The last refused bytes and their error, so that the same bytes are judged once. An attacker who writes the store
+    /// can cause many reads with envelopes of unknown versions.
     pub(super) refused: Option<(Vec<u8>, Error)>,
-    /// The rule that the stored keyring breaks, if it has another history.
+    /// The rule that the stored keyring breaks if it has another history.
     pub(super) history: Option<OtherHistory>,
-    /// A change whose outcome is not known.
+    /// A change with unknown outcome.
     pub(super) pending: Option<(Vec<u8>, KeyringState)>,
 }
 
-/// A change that waits for its turn.
+/// A change that waits in the queue.
 struct Waiting {
     alteration: Alteration,
     answer: Mutex<Option<oneshot::Sender<Result<KeyringState>>>>,
@@ -72,7 +72,7 @@ struct Waiting {
 }
 
 impl Stored {
-    /// Creates a keyring that was read or created at the moment `read`.
+    /// Creates a keyring that was read or created at the time `read`.
     pub(super) fn new(
         state: KeyringState,
         tag: StorageTag,
@@ -104,11 +104,12 @@ impl Stored {
         self.seen().read.wall
     }
 
-    /// Reads the keyring again if it is too old for a write.
+    /// Reads the keyring again if the last read is too old for a write.
     ///
     /// # Errors
     ///
-    /// `Unavailable`: the keyring is too old and cannot be read, or what is stored has another history.
+    /// Returns `Unavailable` if the last read is too old and another read fails, or the stored keyring has another
+    /// history.
     pub(super) async fn fresh(self: &Arc<Self>) -> Result<()> {
         let clock = &*self.options.sources.clock;
         let max_age = self.options.max_age;
@@ -129,7 +130,7 @@ impl Stored {
         Ok(())
     }
 
-    /// Reads the storage again. Waiting callers share one read that begins after the call of each.
+    /// Reads the storage again. Waiting callers share one read, which begins after each of their calls.
     pub(super) async fn reload(self: &Arc<Self>) -> Result<()> {
         let (answer, answered) = oneshot::channel();
         self.ask_for_read(answer)?;
@@ -139,7 +140,7 @@ impl Stored {
         }
     }
 
-    /// Begins a read without waiting for it, unless one began a short while ago.
+    /// Begins a read without waiting for it, unless another began a short while ago.
     fn reload_in_background(self: &Arc<Self>) {
         let clock = &*self.options.sources.clock;
         {
@@ -151,7 +152,7 @@ impl Stored {
             seen.attempted = Some(Moment::now(clock));
         }
         let (answer, _) = oneshot::channel();
-        // If no thread can be started, a later write that finds the keyring too old reports it.
+        // If no thread can be started, a later write reports the old keyring.
         let _ = self.ask_for_read(answer);
     }
 
@@ -179,7 +180,7 @@ impl Stored {
                     }
                 }
             };
-            // A panic of the storage fails the callers that wait for this read, and no others.
+            // A panic of the storage fails only the callers that wait for this read.
             let reading = AssertUnwindSafe(self.read()).catch_unwind();
             let outcome = reading.await.unwrap_or_else(|_| Err(self.unavailable(KeyringError::StoragePanicked)));
             for answer in waiting {
@@ -193,7 +194,7 @@ impl Stored {
     }
 
     /// Changes the stored keyring, one change at a time. A change that has begun is finished even if its caller leaves;
-    /// a change whose caller leaves before it begins is never begun.
+    /// a change whose caller leaves earlier is never begun.
     pub(super) async fn alter(self: &Arc<Self>, alteration: Alteration) -> Result<KeyringState> {
         let (answer, answered) = oneshot::channel();
         let answer = Mutex::new(Some(answer));
@@ -247,8 +248,8 @@ impl Stored {
         self.unavailable(IoError::new("the storage of the keyring does not answer", error))
     }
 
-    /// Turns a fault of the stored keyring into `Unavailable`: it says nothing about an object, so it must not look
-    /// like `Inauthentic`.
+    /// Converts a fault of the stored keyring into `Unavailable`. The fault is not one of the object, so it must not
+    /// look like `Inauthentic`.
     pub(super) fn as_unavailable(&self, error: Error) -> Error {
         match error {
             Error::KeyProvider(error) if error.kind() == KeyProviderErrorKind::Unavailable => error.into(),
@@ -256,14 +257,14 @@ impl Stored {
         }
     }
 
-    /// The cause is an [`Error`], so that the chain of `source()` shows it.
+    /// Creates an `Unavailable` error. Its cause is an [`Error`], so that the `source()` chain shows it.
     pub(super) fn unavailable(&self, cause: impl Into<Error>) -> Error {
         let key_id = &self.current.get().key_id;
         KeyProviderError::new(KeyProviderErrorKind::Unavailable, key_id).with_source(cause.into()).into()
     }
 }
 
-/// Answers a caller, which may have left. A panic of the caller's waker is caught, so that other callers are answered.
+/// Answers a caller, which may have left. Catches a panic of the caller's waker, so that other callers are answered.
 fn send_answer<T>(answer: oneshot::Sender<T>, outcome: T) {
     let _ = catch_unwind(AssertUnwindSafe(|| answer.send(outcome)));
 }

@@ -1,5 +1,5 @@
 // Floor 3. May use the floors below: stream, crypto and the nouns.
-//! Keys that wrap keys: whose they are, how they wrap, how they rotate.
+//! Keys that wrap other keys: [`Keyring`], [`KeyProvider`], [`RootKey`] and [`EncryptionContext`].
 
 #[cfg(feature = "s3")]
 mod bulk;

@@ -1,4 +1,4 @@
-//! [`KeyProvider`]: the trait of a KMS, with its requests and answers.
+//! [`KeyProvider`], the trait of a KMS, with its requests and answers.
 
 use std::fmt;
 use std::future::Future;
@@ -11,17 +11,17 @@ use crate::error::{KeyProviderError, KeyProviderErrorKind};
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
 
-/// The most bytes of a wrapped key.
+/// The maximum length of a wrapped key in bytes.
 pub(crate) const MAX_WRAPPED_LEN: usize = 6_144;
 
 /// The answer of a key provider.
 pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>> + Send + 'static>>;
 
-/// A key management service (KMS): generates key-encryption keys and unwraps them. Requests and futures are owned, so
+/// A key management service (KMS), which generates and unwraps key-encryption keys. Requests and futures are owned, so
 /// that a caller can share, time out or abandon a call.
 ///
-/// The library calls it once for each object that is written or read. A provider must work without an async runtime too
-/// (under [`Sse::blocking`](crate::Sse::blocking)); a provider that needs a reactor runs it on its own thread.
+/// The library calls it once for each object that is written or read. A provider must also work without an async
+/// runtime (under [`Sse::blocking`](crate::Sse::blocking)); a provider that needs a reactor runs it on its own thread.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -55,9 +55,10 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// # Security
 ///
 /// The provider authorises [`KeyRequest::requester`] after it has resolved the key, and binds the wrapped key to every
-/// pair of [`KeyRequest::context`]: unwrapping with other pairs fails. The library compares the answering key with the
-/// requested key at every unwrap, and at a generate if the request names the key by its ARN or by an id in the
-/// service's [`KmsKeys`](crate::KmsKeys). An alias cannot be compared: the provider alone decides which key it names.
+/// pair of [`KeyRequest::context`]: unwrapping with other pairs must fail. The library compares the answering key with
+/// the requested key at every unwrap, and at a generate if the request names the key by its ARN or by an id in the
+/// service's [`KmsKeys`](crate::KmsKeys). It cannot compare an alias: the provider alone decides which key an alias
+/// names.
 pub trait KeyProvider: Send + Sync + 'static {
     /// Generates a key-encryption key and wraps it under the KMS key of the request.
     ///
@@ -77,24 +78,24 @@ pub struct KeyRequest {
 }
 
 impl KeyRequest {
-    /// Creates a request. The library does this; tests of a provider do it too.
+    /// Creates a request, as the library does; for tests of a provider.
     pub fn new(key_id: &str, context: EncryptionContext, requester: Requester) -> Self {
         Self { key_id: key_id.into(), context: Arc::new(context), requester }
     }
 
-    /// The KMS key: in a request to generate, the name that the caller gave, which may be empty; in a request to
-    /// unwrap, the resolved id.
+    /// Returns the KMS key: for a generate, the caller's name for it, which may be empty; for an unwrap, the resolved
+    /// id.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The pairs to bind the key to: the caller's pairs and, if the object has a name, `aws:s3:arn`. The caller's pairs
-    /// have at most 8,192 bytes, the ARN at most 65,535.
+    /// Returns the pairs to bind the key to: the caller's pairs (at most 8,192 bytes) and, if the object has a name,
+    /// `aws:s3:arn` (at most 65,535 bytes).
     pub fn context(&self) -> &EncryptionContext {
         &self.context
     }
 
-    /// The party on whose behalf the library asks.
+    /// Returns the requester on whose behalf the library asks.
     pub fn requester(&self) -> &Requester {
         &self.requester
     }
@@ -110,7 +111,7 @@ impl fmt::Debug for KeyRequest {
     }
 }
 
-/// The requested KMS key, and the rule for the ids that may answer.
+/// The requested KMS key, and the rule that decides which ids may answer.
 #[derive(Clone, Copy)]
 pub(crate) struct RequestedKey<'a> {
     key_id: &'a str,
@@ -119,12 +120,12 @@ pub(crate) struct RequestedKey<'a> {
 }
 
 impl<'a> RequestedKey<'a> {
-    /// A key by the caller's name for it: only the same key may answer an ARN, any key may answer another name.
+    /// Creates a request by the caller's name: only the same key may answer an ARN, any key may answer another name.
     pub(crate) fn new(key_id: &'a str) -> Self {
         Self { key_id, resolved: is_key_arn(key_id), replicas: false }
     }
 
-    /// A key by its resolved id: only the same key may answer.
+    /// Creates a request by resolved id: only the same key may answer.
     pub(crate) fn resolved(key_id: &'a str) -> Self {
         Self::new(key_id).resolved_if(true)
     }
@@ -153,27 +154,27 @@ pub struct GeneratedKey {
 
 impl GeneratedKey {
     /// Creates an answer from the resolved id of the KMS key (an ARN or URI; the library refuses an alias), the wrapped
-    /// key (1 to 6,144 bytes) and the key.
+    /// key (1 to 6,144 bytes) and the key-encryption key.
     pub fn new(key_id: impl Into<String>, wrapped: impl Into<Vec<u8>>, kek: KeyEncryptionKey) -> Self {
         Self { key_id: key_id.into(), wrapped: WrappedKey::new(wrapped), kek }
     }
 
-    /// The resolved id of the KMS key.
+    /// Returns the resolved id of the KMS key.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The wrapped key.
+    /// Returns the wrapped key.
     pub fn wrapped(&self) -> &WrappedKey {
         &self.wrapped
     }
 
-    /// The key.
+    /// Returns the key-encryption key.
     pub fn kek(&self) -> &KeyEncryptionKey {
         &self.kek
     }
 
-    /// Returns the answer if its id may answer the request and its id and wrapped key can be stored.
+    /// Returns the answer if its id may answer the request, and its id and wrapped key can be stored.
     pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<Self, KeyProviderError> {
         if is_alias(&self.key_id) {
             return Err(KeyProviderError::new(KeyProviderErrorKind::Unresolved, asked.key_id));
@@ -188,7 +189,7 @@ impl GeneratedKey {
     }
 }
 
-/// A wrapped key-encryption key: bytes whose meaning only its provider knows.
+/// A wrapped key-encryption key: bytes that only its provider can interpret.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct WrappedKey(Arc<[u8]>);
 
@@ -198,7 +199,7 @@ impl WrappedKey {
         Self(bytes.into().into())
     }
 
-    /// The bytes of the provider.
+    /// Returns the bytes of the provider.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
@@ -218,20 +219,20 @@ pub struct UnwrappedKey {
 }
 
 impl UnwrappedKey {
-    /// Creates an answer from the id of the KMS key that unwrapped, and the key.
+    /// Creates an answer from the id of the KMS key that unwrapped, and the key-encryption key.
     ///
-    /// If the backend does not report which key it used, let the backend enforce the key of the request, and give the
-    /// request's id.
+    /// If the backend does not report which key it used, make the backend enforce the key of the request, and pass the
+    /// id of the request.
     pub fn new(key_id: impl Into<String>, kek: KeyEncryptionKey) -> Self {
         Self { key_id: key_id.into(), kek }
     }
 
-    /// The id of the KMS key that answered.
+    /// Returns the id of the KMS key that answered.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The key.
+    /// Returns the key-encryption key.
     pub fn kek(&self) -> &KeyEncryptionKey {
         &self.kek
     }

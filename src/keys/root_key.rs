@@ -23,8 +23,8 @@ const ALL_ZERO: Said = Said("its 32 bytes are all zero");
 
 /// The key that seals a keyring or a key store: 32 random bytes, or a passphrase.
 ///
-/// Store it apart from the keyring file and from its backups. `RootKey` is a cheap handle: clones share one copy, which
-/// is wiped with the last clone.
+/// Store the root key apart from the keyring file and its backups. `RootKey` is a cheap handle: clones share one copy,
+/// which is wiped with the last clone.
 #[derive(Clone)]
 pub struct RootKey(Arc<RootKeyKind>);
 
@@ -35,7 +35,7 @@ pub(super) enum RootKeyKind {
 
 pub(super) struct Passphrase {
     pub(super) bytes: Zeroizing<Vec<u8>>,
-    /// The highest cost that a file may require.
+    /// The highest Argon2id cost that a file may require.
     pub(super) accepts: Argon2Cost,
 }
 
@@ -44,24 +44,24 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// [`Misuse::AllZeroKey`]: the array was never filled, or a key was taken from it before.
+    /// Returns [`Misuse::AllZeroKey`] if the array was never filled, or a key was taken from it before.
     pub fn from_bytes(bytes: &mut [u8; 32]) -> Result<Self> {
         Secret::from_bytes(bytes, || Misuse::AllZeroKey.into()).map(Self::from_secret)
     }
 
-    /// Takes a passphrase as its bytes are. Argon2id derives the key at each seal and each open.
+    /// Takes the bytes of a passphrase unchanged. Argon2id derives the key at each seal and each open.
     ///
-    /// Needs the cargo feature `passphrase`: without it, sealing and opening are
+    /// Needs the cargo feature `passphrase`: without it, sealing and opening return
     /// [`Error::NotCompiled`](crate::Error::NotCompiled).
     ///
     /// # Errors
     ///
-    /// [`Misuse::EmptyPassphrase`].
+    /// Returns [`Misuse::EmptyPassphrase`] if the passphrase is empty.
     ///
     /// # Security
     ///
     /// A file names its own Argon2id cost, and opening the file costs that much before the file is authenticated. The
-    /// default limit is [`Argon2Cost::ACCEPTED`]; [`accepting`](Self::accepting) changes it.
+    /// limit is [`Argon2Cost::ACCEPTED`] unless [`accepting`](Self::accepting) changes it.
     pub fn from_passphrase(passphrase: impl Into<String>) -> Result<Self> {
         let bytes = Zeroizing::new(passphrase.into().into_bytes());
         if bytes.is_empty() {
@@ -70,10 +70,10 @@ impl RootKey {
         Ok(Self(Arc::new(RootKeyKind::Passphrase(Passphrase { bytes, accepts: Argon2Cost::ACCEPTED }))))
     }
 
-    /// Sets the highest Argon2id cost of files that the passphrase opens. A file with a higher cost is
+    /// Sets the highest Argon2id cost of files that the passphrase opens. Opening a file with a higher cost returns
     /// [`SealedFileError::Unsupported`](crate::error::SealedFileError::Unsupported) before any work is done.
     ///
-    /// Without effect for a root key of 32 bytes.
+    /// Has no effect on a root key of 32 bytes.
     #[must_use]
     pub fn accepting(self, cost: Argon2Cost) -> Self {
         match &*self.0 {
@@ -84,12 +84,12 @@ impl RootKey {
         }
     }
 
-    /// Draws a fresh key from the operating system's random generator. For another generator draw 32 bytes and call
+    /// Draws a fresh key from the operating system's random generator. To use another generator, pass 32 bytes of it to
     /// [`from_bytes`](Self::from_bytes).
     ///
     /// # Errors
     ///
-    /// [`Error::Random`](crate::Error::Random): the operating system's generator failed.
+    /// Returns [`Error::Random`](crate::Error::Random) if the operating system's generator failed.
     pub fn generate() -> Result<Self> {
         Ok(Self::from_secret(Generator::default().secret()?))
     }
@@ -99,7 +99,7 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the file exists already, or cannot be written.
+    /// Returns [`Error::Io`](crate::Error::Io) if the file exists already or cannot be written.
     pub fn create_file(path: impl AsRef<Path>) -> Result<Self> {
         let secret = Generator::default().secret()?;
         write_new(path.as_ref(), secret.expose())?;
@@ -110,8 +110,8 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the file is missing, cannot be read, or is not exactly 32 bytes long or
-    /// all zero (kind `InvalidData`).
+    /// Returns [`Error::Io`](crate::Error::Io) if the file is missing or cannot be read, or if it is not exactly 32
+    /// bytes long or is all zero (kind `InvalidData`).
     ///
     /// # Security
     ///
@@ -131,28 +131,29 @@ impl RootKey {
 
     /// Reads the key from a file, or creates the file with a fresh key if it does not exist.
     ///
-    /// Processes that start at the same time get the same key: a complete temporary file is hard-linked to its name,
-    /// and an existing file is never replaced. A crash leaves no file or a complete one. It may also leave a
+    /// Processes that start at the same time get the same key: a complete temporary file is hard-linked to the path,
+    /// and an existing file is never replaced. A crash leaves no file or a complete one. A crash may also leave a
     /// `NAME.*.tmp` of mode 0600, which is a second link to the root key file or a key that seals nothing. On Unix the
     /// next call removes a second link if it may write the directory.
     ///
     /// # Errors
     ///
-    /// The errors of [`open_file`](Self::open_file) except for a missing file. [`Error::Io`](crate::Error::Io): the new
-    /// file cannot be written, or its file system has no hard links. [`Misuse::Path`]: the path has no file name.
+    /// Returns the errors of [`open_file`](Self::open_file) except for a missing file, [`Error::Io`](crate::Error::Io)
+    /// if the new file cannot be written or its file system has no hard links, and [`Misuse::Path`] if the path has no
+    /// file name.
     ///
     /// # Security
     ///
-    /// If the old key was lost, the new key opens nothing, and the loss shows only when a file under the root key is
-    /// opened. Use this only if the same start opens that file by a call that never creates a new one:
-    /// [`Keyring::open`](crate::Keyring::open) then gives `WrongRootKey`, and
+    /// If the old key was lost, the new key opens nothing, and the loss shows only when a sealed file is opened. Use
+    /// this only if the same start also opens that sealed file by a call that never creates one:
+    /// [`Keyring::open`](crate::Keyring::open) then returns `WrongRootKey`, and
     /// [`Keyring::create`](crate::Keyring::create) refuses to replace a file.
     pub fn open_or_create_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         match Self::open_file(path) {
             Err(Error::Io(error)) if error.kind() == ErrorKind::NotFound => {}
             opened => {
-                // The key is right even if the directory cannot be written.
+                // The key is right even if a second link cannot be removed.
                 let _ = remove_second_links(path);
                 return opened;
             }
@@ -165,24 +166,23 @@ impl RootKey {
         }
     }
 
-    /// Reads the key from an environment variable: 32 bytes in padded base64 (44 characters); surrounding white space
+    /// Reads the key from an environment variable: 32 bytes in padded base64 (44 characters). Surrounding white space
     /// is allowed.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the variable is not set (kind `NotFound`), or its value is not such a key or
-    /// is all zero (kind `InvalidData`). No error shows a part of the value.
+    /// Returns [`Error::Io`](crate::Error::Io) if the variable is not set (kind `NotFound`), or its value is not such a
+    /// key or is all zero (kind `InvalidData`). No error shows any part of the value.
     ///
     /// # Security
     ///
-    /// The copies made here are wiped, but the variable stays. Every child process inherits it, every user who may
-    /// inspect the process can read it, and crash reports often print it. A file that only the service may read is
-    /// safer.
+    /// The copies made here are wiped, but the variable stays. Child processes inherit it, every user who may inspect
+    /// the process can read it, and crash reports often print it. A file that only the service can read is safer.
     pub fn from_env(name: impl AsRef<OsStr>) -> Result<Self> {
         let value = env::var_os(name).ok_or_else(|| {
             IoError::new("the root key's environment variable is not set", ErrorKind::NotFound.into())
         })?;
-        // A value that is not Unicode is not base64; it is wiped too.
+        // A value that is not Unicode is not base64 either; it is wiped too.
         let value = Zeroizing::new(value.into_encoded_bytes());
         let doing = "the root key's environment variable holds no key";
         let invalid = |said| IoError::new(doing, io::Error::new(ErrorKind::InvalidData, said));
@@ -241,8 +241,8 @@ fn remove_second_links(_: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// Writes a new file in one step for other processes: under a temporary name, which is then linked. Fails if the file
-/// exists.
+/// Writes a new file that other processes see only when complete: a temporary file is linked to the path. Fails if the
+/// file exists.
 fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let mut name = path.file_name().ok_or(Misuse::Path)?.to_owned();
     let own = u64::from_be_bytes(Generator::default().bytes()?);
@@ -250,7 +250,7 @@ fn link_new(path: &Path, bytes: &[u8]) -> Result<()> {
     let temporary = path.with_file_name(name);
     write_unnamed(&temporary, bytes).map_err(|error| IoError::new("a new key file cannot be written", error))?;
     let linked = fs::hard_link(&temporary, path);
-    // If this fails, the temporary file is a second link to the root key; the next start removes it.
+    // If this fails, the temporary file is a second link to the root key; the next call removes it.
     let _ = fs::remove_file(&temporary);
     let linked = linked.and_then(|()| sync_directory_of(path));
     linked.map_err(|error| IoError::new("a new key file cannot be linked to its name", error).into())

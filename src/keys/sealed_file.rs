@@ -1,4 +1,4 @@
-//! `seal` and `open` of sealed files: a payload under a root key.
+//! [`seal`] and [`open`], which seal a payload under a root key into a sealed file and open it.
 
 use bytes::BufMut;
 use zeroize::Zeroizing;
@@ -16,10 +16,10 @@ const COMMITMENT_LEN: usize = 32;
 const KDF_NONE: u8 = 0;
 const KDF_ARGON2ID: u8 = 1;
 
-/// How much longer a sealed file is than its payload, at most: header with the cost of a passphrase, commitment, tag.
+/// The most bytes by which a sealed file is longer than its payload: header with a passphrase's cost, commitment, tag.
 pub(super) const MAX_OVERHEAD: u64 = (MAGIC.len() + 3 + 12 + SALT_LEN + COMMITMENT_LEN + TAG_LEN) as u64;
 
-/// The kind of the content of a sealed file.
+/// The kind of content of a sealed file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum SealedFileKind {
@@ -61,7 +61,7 @@ pub(crate) fn seal(kind: SealedFileKind, root: &RootKey, generator: &Generator, 
 ///
 /// # Errors
 ///
-/// In the order of the manual: not a sealed file, malformed, unsupported, malformed again, another root key,
+/// Checks in the order of the manual: not a sealed file, malformed, unsupported, malformed again, another root key,
 /// inauthentic.
 pub(crate) fn open(kind: SealedFileKind, root: &RootKey, file: &[u8]) -> Result<Zeroizing<Vec<u8>>> {
     if !file.starts_with(&MAGIC) {
@@ -81,7 +81,7 @@ pub(crate) fn open(kind: SealedFileKind, root: &RootKey, file: &[u8]) -> Result<
             let cost = Argon2Cost { memory_kib: reader.u32()?, passes: reader.u32()?, lanes: reader.u32()? };
             cost.check(match root.kind() {
                 RootKeyKind::Passphrase(passphrase) => passphrase.accepts,
-                // It costs nothing: a key opens no such file.
+                // This costs nothing: `one_shot` refuses such a file without running Argon2id.
                 RootKeyKind::Key(_) => Argon2Cost::FORMAT,
             })?;
             Some(cost)
@@ -102,9 +102,9 @@ pub(crate) fn open(kind: SealedFileKind, root: &RootKey, file: &[u8]) -> Result<
     Ok(payload)
 }
 
-/// Derives key and nonce of one file, and the commitment to its root key.
+/// Derives the key and nonce of one file, and the commitment to its root key.
 ///
-/// A passphrase for a file under a key, or a key for one under a passphrase, is the wrong root key.
+/// Refuses a passphrase for a file under a key, and a key for a file under a passphrase, as the wrong root key.
 fn one_shot(
     root: &RootKey,
     salt: &[u8; SALT_LEN],

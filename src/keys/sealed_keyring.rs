@@ -1,4 +1,4 @@
-//! A keyring as a sealed file; inside it:
+//! A keyring as a sealed file. Its payload:
 //!
 //! ```text
 //! LP(key id) || u64 generation || u32 primary || u32 next_version || u16 n ||
@@ -21,7 +21,7 @@ use crate::secret::{KEY_LEN, MasterKey, Secret};
 
 const VERSION_LEN: usize = 4 + 1 + 8 + KEY_LEN;
 
-/// The longest sealed keyring in bytes: the longest key id, the most versions, and a seal under a passphrase.
+/// The maximum length of a sealed keyring in bytes: longest key id, most versions, sealed under a passphrase.
 pub(super) const MAX_SEALED_LEN: u64 =
     sealed_file::MAX_OVERHEAD + 2 + 2_048 + 8 + 4 + 4 + 2 + 65_535 * VERSION_LEN as u64;
 
@@ -34,12 +34,12 @@ pub(super) fn seal(state: &KeyringState, root_key: &RootKey, generator: &Generat
 ///
 /// # Errors
 ///
-/// What opening the file gives; a payload that breaks a rule of the format is malformed.
+/// Returns the errors of opening the file, and malformed if the payload breaks a rule of the format.
 pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<KeyringState> {
     decode(&sealed_file::open(SealedFileKind::Keyring, root_key, sealed)?)
 }
 
-/// Encodes a keyring. The buffer is allocated once, so that growing it leaves no copy of a key behind.
+/// Encodes a keyring. The buffer is allocated once, so that growing it does not leave copies of keys in memory.
 fn encode(state: &KeyringState) -> Zeroizing<Vec<u8>> {
     let versions_len = state.versions.len().saturating_mul(VERSION_LEN);
     let mut payload =

@@ -1,4 +1,4 @@
-//! [`StoredFile`]: a file of sealed bytes that is only ever replaced whole, under a lock.
+//! [`StoredFile`]: a file of sealed bytes that is replaced as a whole, under a lock.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
@@ -10,18 +10,18 @@ use super::file_lock::FileLock;
 use crate::error::{IoError, Misuse, Result, Said};
 use crate::files::{copy_owner, directory_of, identity, links, open_regular, owners_alone, read_bounded};
 
-/// Header and commitment of a sealed file, both made from its salt: no two files begin alike.
+/// The length in bytes of a sealed file's header and commitment. The salt makes them different in every file.
 #[cfg(feature = "embedded-kms")]
 pub(crate) const BEGINNING_LEN: usize = 11 + 12 + 32 + 32;
 
-/// A file at a path. Links are followed anew at every use, so that a directory link that was swapped is followed too.
+/// A file at a path. Links are followed anew at every use, so that a replaced directory link takes effect.
 pub(crate) struct StoredFile {
     path: PathBuf,
     max_len: u64,
 }
 
-/// The file at the end of the links, and the two beside it: `NAME.lock`, which is never removed, and `NAME.tmp`, where
-/// new bytes are written before they take the old ones' place.
+/// The file at the end of the links, its lock file `NAME.lock`, which is never removed, and its temporary file
+/// `NAME.tmp`, which is written and then renamed to the file.
 #[derive(PartialEq, Eq)]
 struct Place {
     path: PathBuf,
@@ -29,43 +29,43 @@ struct Place {
     lock: PathBuf,
 }
 
-/// The lock of the file at the end of the links.
+/// The held lock of the file at the end of the links.
 pub(crate) struct LockedFile {
     place: Place,
     lock: FileLock,
 }
 
-/// What is written in the place of what.
+/// What a write replaces.
 pub(crate) enum Replacing<'a> {
-    /// A new file.
+    /// Nothing: the file is new.
     Nothing,
-    /// The file of exactly these bytes.
+    /// The file with exactly this content.
     Whole(&'a [u8]),
-    /// The file that begins with these bytes, enough to tell any two apart.
+    /// The file that begins with these bytes, which differ between any two files.
     #[cfg(feature = "embedded-kms")]
     Beginning(&'a [u8]),
 }
 
 /// Why a file was not replaced.
 pub(crate) enum NotReplaced {
-    /// The file is not the one that was to be replaced. Nothing was written.
+    /// The file is not the expected one. Nothing was written.
     Conflict,
     /// Nothing was written.
     Refused(IoError),
-    /// The file was replaced, and a loss of power may still undo it; or another process replaced it at the same moment.
+    /// The file was replaced, but a power loss may undo that; or another process replaced the file at the same moment.
     #[cfg_attr(not(feature = "embedded-kms"), expect(dead_code, reason = "a keyring is read back instead"))]
     Unknown(IoError),
 }
 
 impl StoredFile {
-    /// A file of at most this many bytes. A relative path is one from today's working directory.
+    /// Creates a file handle with a maximum length in bytes. Resolves a relative path against the current directory.
     pub(crate) fn at(path: &Path, max_len: u64) -> Result<Self> {
         path.file_name().ok_or(Misuse::Path)?;
         let path = path::absolute(path).map_err(|error| IoError::new("the sealed file cannot be found", error))?;
         Ok(Self { path, max_len })
     }
 
-    /// Waits for the lock of the file, at most this long. Not found where a file is to be there and is not.
+    /// Waits up to a time limit for the lock of the file. Returns `NotFound` if the file must exist but is missing.
     pub(crate) fn lock(&self, exists: bool, limit: Duration) -> Result<LockedFile, IoError> {
         let waiting_since = std::time::Instant::now();
         loop {
@@ -73,14 +73,14 @@ impl StoredFile {
             let owner = fs::metadata(&place.path).ok();
             let left = limit.saturating_sub(waiting_since.elapsed());
             let lock = FileLock::wait(&place.lock, owner.as_ref(), left).map_err(cannot_be_locked)?;
-            // The links may have been swapped while this waited.
+            // The links may have been replaced during the wait.
             if self.place(exists)? == place {
                 return Ok(LockedFile { place, lock });
             }
         }
     }
 
-    /// The lock, unless another holds it.
+    /// Returns the lock, or `None` if another holder has it.
     #[cfg(feature = "embedded-kms")]
     pub(crate) fn try_lock(&self, exists: bool) -> Result<Option<LockedFile>, IoError> {
         match self.lock(exists, Duration::ZERO) {
@@ -90,12 +90,12 @@ impl StoredFile {
         }
     }
 
-    /// Opens the file to read it.
+    /// Opens the file for reading.
     pub(crate) fn open(&self) -> io::Result<(File, Metadata)> {
         open_regular(&self.path)
     }
 
-    /// Reads a file that was opened.
+    /// Reads the opened file.
     pub(crate) fn read_from(&self, file: &File) -> io::Result<Vec<u8>> {
         read_bounded(file, self.max_len)
     }
@@ -111,7 +111,7 @@ impl StoredFile {
         File::open(directory_of(&place.path)).and_then(|directory| sync(&directory)).map_err(directory_not_synced)
     }
 
-    /// The place of the file: one that is there, or one that is to be made in a directory that is there.
+    /// Returns the place of the file. If `exists` is false, only its directory must exist.
     fn place(&self, exists: bool) -> Result<Place, IoError> {
         let found = if exists {
             fs::canonicalize(&self.path)
@@ -133,12 +133,11 @@ impl Place {
 }
 
 impl LockedFile {
-    /// Replaces the file in one step: a crash leaves the old one or the new one. The new file has the owner, the group
-    /// and the mode of the old one.
+    /// Replaces the file in one step: a crash leaves the old file or the new one. The new file keeps the owner, group
+    /// and mode of the old one.
     pub(crate) fn replace(&self, file: &StoredFile, old: Replacing<'_>, sealed: &[u8]) -> Result<(), NotReplaced> {
         let exists = !matches!(old, Replacing::Nothing);
-        // A directory that cannot be opened cannot be synchronised either: that is found out before anything is
-        // written.
+        // The directory is opened first: if it cannot be opened for the later sync, nothing is written.
         let directory = File::open(directory_of(&self.place.path)).map_err(directory_not_synced)?;
         if sealed.len() as u64 > file.max_len {
             return Err(cannot_be_replaced(ErrorKind::FileTooLarge.into()).into());
@@ -150,24 +149,23 @@ impl LockedFile {
             false => Err(NotReplaced::Conflict),
         });
         in_place.inspect_err(|_| {
-            let _ = fs::remove_file(&self.place.temporary); // the first error is the one to send_answer
+            let _ = fs::remove_file(&self.place.temporary); // the first error is the one to return
         })?;
         let settled = sync(&directory).and_then(|()| {
-            // Where a lock did not hold, another process may have renamed its file over this one, or this one's name
-            // away.
+            // If a lock did not hold, another process may have renamed its file over this one, or moved this one away.
             let is_new = identity(&fs::symlink_metadata(&self.place.path)?) == identity(&new.metadata()?);
             if is_new { Ok(()) } else { Err(ErrorKind::Interrupted.into()) }
         });
         settled.map_err(|error| NotReplaced::Unknown(directory_not_synced(error)))
     }
 
-    /// Whether the path still leads to the file whose lock this is, and the lock file is still the one that is locked.
+    /// Returns whether the path still leads to the locked file, and the lock file is still the locked one.
     #[cfg(feature = "embedded-kms")]
     pub(crate) fn is_held(&self, file: &StoredFile) -> bool {
         file.place(true).is_ok_and(|place| place == self.place) && self.lock.is_at(&self.place.lock)
     }
 
-    /// What is to be replaced, if it is what it is said to be.
+    /// Returns the metadata of the file to replace, if it is the expected one.
     fn old(&self, stored: &StoredFile, old: &Replacing<'_>) -> Result<Option<Metadata>, NotReplaced> {
         if matches!(old, Replacing::Nothing) {
             return match fs::symlink_metadata(&self.place.path) {
@@ -193,8 +191,8 @@ impl LockedFile {
         if is_expected { Ok(Some(metadata)) } else { Err(NotReplaced::Conflict) }
     }
 
-    /// Whether path, file and lock are what they were, and the temporary file is the one that this process wrote. What
-    /// changes from here to the rename is not noticed.
+    /// Returns whether path, file and lock are unchanged and the temporary file is this process's own. A change between
+    /// this check and the rename is not noticed.
     fn is_as_it_was(
         &self,
         file: &StoredFile,
@@ -207,7 +205,7 @@ impl LockedFile {
             (None, Err(error)) => error.kind() == ErrorKind::NotFound,
             _ => false,
         };
-        // Where the lock does nothing, another process may have put its own temporary file there, half written.
+        // If the lock has no effect, another process may have put its own half-written temporary file there.
         let same_new = match (new.metadata(), fs::symlink_metadata(&self.place.temporary)) {
             (Ok(written), Ok(there)) => identity(&written) == identity(&there),
             _ => false,
@@ -216,9 +214,9 @@ impl LockedFile {
         Ok(same_file && file.place(exists)? == self.place && self.lock.is_at(&self.place.lock))
     }
 
-    /// Writes the temporary file and synchronises it. If that fails, no file is left.
+    /// Writes and synchronises the temporary file. Removes it on failure.
     fn write(&self, old: Option<&Metadata>, sealed: &[u8]) -> io::Result<File> {
-        // A crash may have left one behind.
+        // A crash may have left a temporary file.
         let _ = fs::remove_file(&self.place.temporary);
         let mut file = owners_alone().write(true).create_new(true).open(&self.place.temporary)?;
         let written = old.map_or(Ok(()), |old| keep_access(&file, old)).and_then(|()| file.write_all(sealed));
@@ -234,7 +232,7 @@ impl From<IoError> for NotReplaced {
     }
 }
 
-/// Gives a new, empty file the owner, group and mode of the one that it is to replace.
+/// Gives a new, empty file the owner, group and mode of the file to replace.
 fn keep_access(file: &File, old: &Metadata) -> io::Result<()> {
     copy_owner(file, old).map_err(|error| {
         io::Error::new(

@@ -1,4 +1,4 @@
-//! [`PanicCatching`]: turns panics of a key provider into errors.
+//! [`PanicCatching`]: converts panics of a key provider into errors.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -1,4 +1,4 @@
-//! [`KeyUsage`]: counts of what each version of a keyring wraps, the proof for retiring a version.
+//! [`KeyUsage`]: counts what each version of a keyring wraps, as proof for retiring a version.
 
 use std::collections::BTreeMap;
 
@@ -6,10 +6,10 @@ use super::keyring::Keyring;
 use super::keyring_state::{KeyringState, VersionState};
 use crate::error::{KeyringError, Result};
 
-/// Counts of the objects and uploads under each version of one keyring, from a walk over the whole store.
+/// Counts of objects and uploads under each version of one keyring, from a walk over the whole store.
 ///
-/// A [sweep](crate::rotation::Sweep) and an [inventory](crate::rotation::Inventory) count it. A service with an index
-/// of its envelopes counts its own:
+/// A [sweep](crate::rotation::Sweep) or an [inventory](crate::rotation::Inventory) produces the counts. A service with
+/// an index of its envelopes can count them itself:
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -26,12 +26,12 @@ use crate::error::{KeyringError, Result};
 /// # Ok(()) }
 /// ```
 ///
-/// A version that was created after the walk began is not counted, so the usage cannot retire it.
+/// A version that was created after the walk began is not counted, so this usage cannot retire it.
 ///
 /// # Security
 ///
-/// After a keyring was restored from a backup or rebuilt from its versions, discard every earlier usage, report and
-/// cursor: they describe another history, and the library cannot always tell the two histories apart.
+/// After a keyring was restored from a backup or rebuilt from its versions, discard all earlier usages, reports and
+/// cursors: they describe another history, and the library cannot always tell the two histories apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyUsage {
     pub(crate) key_id: String,
@@ -54,7 +54,7 @@ pub(crate) struct VersionUsage {
 }
 
 impl KeyUsage {
-    /// Creates the empty usage of a walk that begins now.
+    /// Creates an empty usage for a walk that begins now.
     pub fn begin(keyring: &Keyring) -> Self {
         let state = keyring.state();
         let unused = |state: VersionState| VersionUsage { state, objects: 0, uploads: 0 };
@@ -76,38 +76,37 @@ impl KeyUsage {
         }
     }
 
-    /// Adds entries whose version is not known, such as damaged envelopes.
+    /// Adds entries of unknown version, such as damaged envelopes.
     pub fn add_unclear(&mut self, entries: u64) {
         self.unclear = self.unclear.saturating_add(entries);
     }
 
-    /// Marks the walk as finished: every entry that existed when it began was counted.
+    /// Marks the walk as finished: every entry that existed when the walk began was counted.
     pub fn finish(&mut self) {
         self.finished = true;
     }
 
-    /// The key id of the keyring.
+    /// Returns the key id of the keyring.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The version that was the primary when the walk began.
+    /// Returns the version that was the primary when the walk began.
     pub fn primary(&self) -> u32 {
         self.primary
     }
 
-    /// Whether the walk is finished.
+    /// Returns whether the walk is finished.
     pub fn is_finished(&self) -> bool {
         self.finished
     }
 
-    /// The versions of the keyring when the walk began, in ascending order, each with its counts of objects and
-    /// uploads.
+    /// Returns the versions at the start of the walk in ascending order, each with its counts of objects and uploads.
     pub fn versions(&self) -> impl Iterator<Item = (u32, u64, u64)> + '_ {
         self.versions.iter().map(|(number, usage)| (*number, usage.objects, usage.uploads))
     }
 
-    /// The number of entries whose version is not known.
+    /// Returns the number of entries of unknown version.
     pub fn unclear(&self) -> u64 {
         self.unclear
     }
@@ -116,7 +115,7 @@ impl KeyUsage {
     ///
     /// # Errors
     ///
-    /// The reason why it does not prove it.
+    /// Returns the reason why the usage is no proof.
     pub(super) fn check_unused(&self, now: &KeyringState, version: u32) -> Result<(), KeyringError> {
         if let Some(VersionUsage { objects, uploads, .. }) = self.versions.get(&version).copied()
             && (objects, uploads) != (0, 0)
@@ -135,12 +134,12 @@ impl KeyUsage {
         Ok(())
     }
 
-    /// Whether a version that is disabled now may have been the primary since the walk began.
+    /// Returns whether a version that is disabled now may have been the primary since the walk began.
     ///
-    /// A keyring does not remember its former primaries, but it counts its changes, and each change is one of one
-    /// version. To become the primary and then be disabled takes two changes of that version. So it was not the primary
-    /// if at most one change is left over when every other version has had the least number of changes that it shows.
-    /// Fewer changes than show are the history of another keyring: one restored from a backup, or rebuilt.
+    /// A keyring does not remember its former primaries, but counts its changes, and each change concerns one version.
+    /// A version needs two changes to become the primary and then be disabled. So it was not the primary if at most one
+    /// change is left after every other version's least number of changes is subtracted. If fewer changes were counted
+    /// than the states need, the keyring has another history: it was restored from a backup or rebuilt.
     fn may_have_been_primary_since(&self, now: &KeyringState, version: u32) -> bool {
         let numbers = self.versions.keys().chain(now.versions.keys().filter(|n| !self.versions.contains_key(*n)));
         let others = numbers.filter(|number| **number != version).map(|number| {
@@ -159,14 +158,14 @@ impl KeyUsage {
     }
 }
 
-/// The least number of changes from one state of a version to another; `None` is a version that does not exist.
+/// Returns the least number of changes from one state of a version to another; `None` means that no version exists.
 fn least_changes(before: Option<VersionState>, now: Option<VersionState>) -> u64 {
     use VersionState::{Disabled, Enabled, Staged};
 
     match (before, now) {
         (None, Some(Disabled)) | (Some(Enabled), None) => 2,
         (before, now) if before == now => 0,
-        // No change leads back to staged; no more is explained than there was.
+        // No change leads back to staged, so this counts as no change.
         (Some(_), Some(Staged)) => 0,
         _ => 1,
     }

@@ -24,16 +24,16 @@ use crate::offload::offload;
 
 const PREFIX: &str = "atrest-root-key ";
 const VERSION: &str = "1";
-/// Longer than any that is written: 2,048 bytes of key id and the base64 of 6,144 are about 10 KiB.
+/// The maximum file length, above the longest written file of about 10 KiB: a key id of 2,048 bytes, base64 of 6,144.
 const MAX_FILE_LEN: usize = 16 * 1024;
-/// The pair that the provider is shown, and binds the key to.
+/// The context pair that the provider binds the key to.
 const PURPOSE: (&str, &str) = ("atrest:purpose", "root key");
 
-/// Root keys that a key provider keeps: the root key is a key-encryption key that the provider generates, and its
-/// wrapped form lies in a file.
+/// Root keys under a key provider: the provider generates the root key as a key-encryption key, and a file stores its
+/// wrapped form.
 impl RootKey {
-    /// Makes a fresh key with a key provider, such as an HSM or a cloud's KMS, under the KMS key that `key_id` names; a
-    /// new file keeps the key wrapped, and with it the resolved id. The file is written on a thread of its own.
+    /// Creates a root key with a key provider, such as an HSM or a cloud KMS, under the KMS key `key_id`, and writes
+    /// the wrapped key and the resolved id to a new file. A separate thread writes the file.
     ///
     /// ```no_run
     /// # async fn start(hsm: std::sync::Arc<dyn atrest::KeyProvider>) -> atrest::Result<()> {
@@ -50,14 +50,14 @@ impl RootKey {
     ///
     /// # Errors
     ///
-    /// [`Error::KeyProvider`](crate::Error::KeyProvider): the provider refused, or answered with an alias, with another
-    /// key than the ARN that it was asked for, or with what cannot be stored.
-    /// [`Error::Io`](crate::Error::Io): there is a file already, or it cannot be written.
+    /// Returns [`Error::KeyProvider`](crate::Error::KeyProvider) if the provider refused, answered with an alias or
+    /// with another key than the requested ARN, or gave an answer that cannot be stored; and
+    /// [`Error::Io`](crate::Error::Io) if the file exists already or cannot be written.
     ///
     /// # Security
     ///
-    /// Give the root key a KMS key of its own, one that objects are not written under. The file holds no secret; it has
-    /// mode 0600 all the same. A file that is lost cannot be made again: back it up with what it seals.
+    /// Use a separate KMS key for the root key, under which no objects are written. The file holds no secret but still
+    /// has mode 0600. A lost file cannot be made again: back it up with the files that its root key seals.
     pub async fn create_wrapped(
         path: impl AsRef<Path> + Send,
         provider: Arc<dyn KeyProvider>,
@@ -71,11 +71,12 @@ impl RootKey {
         Ok(root_key)
     }
 
-    /// [`create_wrapped`](Self::create_wrapped) without a runtime: waits on this thread for the provider and the file.
+    /// Calls [`create_wrapped`](Self::create_wrapped) without a runtime, blocking the thread for the provider and the
+    /// file.
     ///
     /// # Errors
     ///
-    /// The errors of [`create_wrapped`](Self::create_wrapped).
+    /// Returns the errors of [`create_wrapped`](Self::create_wrapped).
     pub fn create_wrapped_blocking(
         path: impl AsRef<Path>,
         provider: Arc<dyn KeyProvider>,
@@ -87,19 +88,20 @@ impl RootKey {
         Ok(root_key)
     }
 
-    /// Opens the file that [`create_wrapped`](Self::create_wrapped) made: the key provider unwraps the key under the
-    /// KMS key of this id, which is the resolved id and not an alias. The file is read on a thread of its own.
+    /// Opens a file of [`create_wrapped`](Self::create_wrapped): the key provider unwraps the key under the KMS key
+    /// `key_id`, which is the resolved id and not an alias. A separate thread reads the file.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the file is missing or cannot be read; no other is made in its place.
-    /// [`Error::SealedFile`](crate::Error::SealedFile): it is damaged. [`Unexpected::KmsKey`]: it names another KMS
-    /// key. [`Error::KeyProvider`](crate::Error::KeyProvider): the provider refused, or answered with another key.
+    /// Returns [`Error::Io`](crate::Error::Io) if the file is missing or cannot be read (a missing file is not
+    /// created), [`Error::SealedFile`](crate::Error::SealedFile) if it is damaged, [`Unexpected::KmsKey`] if it names
+    /// another KMS key, and [`Error::KeyProvider`](crate::Error::KeyProvider) if the provider refused or answered with
+    /// another key.
     ///
     /// # Security
     ///
-    /// The caller says which KMS key it is, and the file does not: an attacker who can write the file's directory could
-    /// name a KMS key of their own, and bring a store to go with it.
+    /// The caller names the KMS key, because the file is not trusted: an attacker who can write the file's directory
+    /// could name a KMS key of their own there, and supply a matching store.
     pub async fn open_wrapped(
         path: impl AsRef<Path> + Send,
         provider: Arc<dyn KeyProvider>,
@@ -112,11 +114,11 @@ impl RootKey {
         unwrap(&file, provider, key_id, requester).await
     }
 
-    /// [`open_wrapped`](Self::open_wrapped) without a runtime: waits on this thread for the file and the provider.
+    /// Calls [`open_wrapped`](Self::open_wrapped) without a runtime, blocking the thread for the file and the provider.
     ///
     /// # Errors
     ///
-    /// The errors of [`open_wrapped`](Self::open_wrapped).
+    /// Returns the errors of [`open_wrapped`](Self::open_wrapped).
     pub fn open_wrapped_blocking(
         path: impl AsRef<Path>,
         provider: Arc<dyn KeyProvider>,
@@ -127,11 +129,11 @@ impl RootKey {
     }
 }
 
-/// A fresh root key, and the file that keeps it wrapped.
+/// Creates a root key and the content of the file that stores it wrapped.
 async fn generate(provider: Arc<dyn KeyProvider>, key_id: &str, requester: &Requester) -> Result<(RootKey, String)> {
     let generated =
         provider.clone().generate_key(request(key_id, requester)?).await?.checked(RequestedKey::new(key_id))?;
-    // What cannot be unwrapped shows now, and not at the next start.
+    // A key that cannot be unwrapped must fail now, not at the next start.
     let again = provider.unwrap_key(generated.wrapped.clone(), request(&generated.key_id, requester)?);
     let again = again.await?.checked(RequestedKey::resolved(&generated.key_id))?;
     if !constant_time_eq(again.expose_secret(), generated.kek.expose_secret()) {
@@ -160,7 +162,7 @@ fn read(path: &Path) -> Result<Vec<u8>> {
     let failed = |error| IoError::new("the file of the wrapped root key cannot be read", error);
     let (file, _) = open_regular(path).map_err(failed)?;
     let mut bytes = Vec::new();
-    // One byte more than there may be, so that too long is seen as that.
+    // One byte more than the limit, so that a longer file is noticed.
     file.take(MAX_FILE_LEN as u64 + 1).read_to_end(&mut bytes).map_err(failed)?;
     Ok(bytes)
 }
@@ -169,7 +171,7 @@ fn no_thread(error: io::Error) -> IoError {
     IoError::new("no thread could be started for the file of the wrapped root key", error)
 }
 
-/// The key id and the wrapped key; every pair of them has one encoding, and nothing else is taken.
+/// Returns the key id and the wrapped key. Accepts only the single valid encoding of each pair.
 fn parse(file: &[u8]) -> Result<(&str, Vec<u8>), SealedFileError> {
     let malformed = SealedFileError::Malformed;
     let rest = file.strip_prefix(PREFIX.as_bytes()).ok_or(SealedFileError::NotASealedFile)?;

@@ -1,4 +1,4 @@
-//! A key-encryption key as a KMS of ours wraps it.
+//! `wrap` and `unwrap` of key-encryption keys for the embedded KMS and the in-memory KMS.
 //!
 //! ```text
 //! 0x01 || u32 key version || salt(32) || AES-256-GCM(k, n, KEK)
@@ -14,7 +14,7 @@ const FORMAT: u8 = 1;
 const SALT_LEN: usize = 32;
 const LEN: usize = 1 + 4 + SALT_LEN + KEY_LEN + TAG_LEN;
 
-/// What a wrapped key is bound to besides the KMS key itself.
+/// The values that a wrapped key is bound to, besides the KMS key.
 pub(crate) struct Binding<'a> {
     pub(crate) version: u32,
     pub(crate) key_id: &'a str,
@@ -38,18 +38,18 @@ pub(crate) fn wrap(
     Ok(wrapped)
 }
 
-/// The key version that a wrapped key names; `None` where the bytes are none.
+/// Returns the key version that a wrapped key names; `None` if the bytes are not a wrapped key.
 pub(crate) fn version_of(wrapped: &[u8]) -> Option<u32> {
     let mut reader = ByteReader::new(wrapped, |_| ());
     let (format, version) = (reader.u8().ok()?, reader.u32().ok()?);
     (wrapped.len() == LEN && format == FORMAT && version > 0).then_some(version)
 }
 
-/// Unwraps what [`wrap`] wrapped.
+/// Unwraps a key that [`wrap`] wrapped.
 ///
 /// # Errors
 ///
-/// Inauthentic: KMS key, binding and wrapped key do not belong together.
+/// Returns `Inauthentic` if KMS key, binding and wrapped key do not belong together.
 pub(crate) fn unwrap(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, wrapped: &[u8]) -> Result<KeyEncryptionKey> {
     let mut reader = ByteReader::new(wrapped, |_| Error::Inauthentic);
     let _format_and_version = reader.bytes(1 + 4)?;
@@ -60,7 +60,7 @@ pub(crate) fn unwrap(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, wrapped: &[
     Ok(KeyEncryptionKey::from_secret(kek))
 }
 
-/// Derives key and nonce of this wrap from the KMS key, everything it is bound to, and its salt.
+/// Derives the key and nonce of this wrap from the KMS key, the binding and the salt.
 fn one_shot(kms_key: &[u8; KEY_LEN], binding: &Binding<'_>, salt: &[u8; SALT_LEN]) -> Result<OneShot> {
     let prk = Prk::extract(Crypto::single(Backend::fastest())?, salt, kms_key);
     let key_id_len = (binding.key_id.len() as u16).to_be_bytes(); // at most 2,048 bytes
@@ -85,7 +85,7 @@ mod tests {
         \xfe\x76\x48\x04\x35\x3f\x17\x79\x51\x7c\x96\x83\x5c\xcd\x3e\x95";
     const KEK: [u8; 32] = *b"\x78\x7a\xfe\x1a\x65\x30\xbe\x13\x2b\xed\x65\x12\x63\x5c\xa9\x08\
         \x98\x9c\x13\x2a\x72\xcb\x76\x7e\xba\x82\x0a\xc6\x05\x35\x33\x5c";
-    /// What is sealed behind the salt, with the pairs below and with none.
+    /// The sealed bytes after the salt: with the pairs below, and without pairs.
     const SEALED: [[u8; 48]; 2] = [
         *b"\xd1\x2f\x22\x5d\xae\xd9\x5e\x85\x0d\x11\x4d\x22\xe9\x27\xfc\xd7\xe4\xb9\xb2\x8a\x62\xb0\x93\xe9\
         \xe0\xef\xe8\x8e\x39\xe9\x5d\x06\x89\xd4\x9a\x77\x46\x41\x70\x78\x4b\x1b\x38\xfc\x26\xca\x1a\xbe",
@@ -93,7 +93,7 @@ mod tests {
         \x49\xa8\xa4\x85\xa5\xe9\x72\x5d\x74\xb5\x02\x0c\x8a\xf9\x8c\x8a\x65\x7d\x2b\x19\x0e\x7e\xc9\x52",
     ];
 
-    /// Plays back what was prepared, to the last byte.
+    /// A generator that returns prepared bytes and panics after the last one.
     #[derive(Clone)]
     struct Playback(Arc<Mutex<VecDeque<u8>>>);
 
@@ -117,7 +117,7 @@ mod tests {
 
     impl TryCryptoRng for Playback {}
 
-    /// The pairs of both values.
+    /// Returns the encryption contexts of both values.
     fn contexts() -> [EncryptionContext; 2] {
         let pairs = EncryptionContext::new().with("team", "photos").and_then(|pairs| pairs.with("a", ""));
         let arn = "arn:aws:s3:::photos/a".to_owned();
@@ -132,7 +132,7 @@ mod tests {
         Binding { version: 2, key_id: KEY_ID, context }
     }
 
-    /// As a KMS does that has only this key, under every number.
+    /// Unwraps as a KMS that has only this key, under every version number.
     fn opened(wrapped: &[u8], binding: &Binding<'_>) -> Option<[u8; 32]> {
         let version = version_of(wrapped)?;
         match unwrap(&KMS_KEY, &Binding { version, ..*binding }, wrapped) {

@@ -24,7 +24,7 @@ impl DsseKms {
         Self(self.0.with_context(context))
     }
 
-    /// The KMS key of the inner layer, as the caller named it.
+    /// Returns the KMS key of the inner layer, as the caller named it.
     pub fn key_id(&self) -> &str {
         self.0.key_id()
     }

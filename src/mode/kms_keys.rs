@@ -1,11 +1,11 @@
-//! [`KmsKeys`], the KMS keys that are accepted.
+//! [`KmsKeys`], the KMS keys that a service accepts.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use crate::keys::{RequestedKey, are_replicas};
 
-/// The keys of a KMS that are accepted, for reading and for writing.
+/// The keys of a KMS that a service accepts, for reading and for writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KmsKeys {
     only: Option<Arc<BTreeSet<String>>>,
@@ -22,8 +22,7 @@ impl KmsKeys {
     ///
     /// # Security
     ///
-    /// An attacker who can write the store and may use any of these keys can then write an object in place of
-    /// another.
+    /// An attacker who can write the store and may use any of these keys can then replace an object by another one.
     pub fn all() -> Self {
         Self { only: None, replicas: false }
     }
@@ -32,9 +31,8 @@ impl KmsKeys {
     /// key id, which begins with `mrk-`.
     ///
     /// By default the provider has to answer with exactly the ARN that the request names, and an object that was
-    /// written in one region is refused in another. If these keys are given to
-    /// [`SseBuilder::kms`](crate::SseBuilder::kms), a provider may also answer with another replica than the requested
-    /// one.
+    /// written in one region is refused in another. With these keys in [`SseBuilder::kms`](crate::SseBuilder::kms), a
+    /// provider may also answer with another replica than the requested one.
     ///
     /// # Security
     ///
@@ -46,7 +44,7 @@ impl KmsKeys {
         Self { replicas: true, ..self }
     }
 
-    /// Whether exactly one key is accepted, apart from its replicas.
+    /// Returns whether exactly one key is accepted, apart from its replicas.
     pub(crate) fn is_one(&self) -> bool {
         self.only.as_ref().is_some_and(|only| only.len() == 1)
     }
@@ -56,7 +54,7 @@ impl KmsKeys {
         self.only.as_ref().is_none_or(|only| only.contains(key_id) || is_replica(only))
     }
 
-    /// The KMS key to ask a provider for, with the ids that it may answer with. A listed key is named by its resolved id.
+    /// Returns the KMS key to request, with the ids that a provider may answer with. A listed key is a resolved id.
     pub(crate) fn asked<'a>(&self, key_id: &'a str) -> RequestedKey<'a> {
         let is_listed = self.only.as_ref().is_some_and(|only| only.contains(key_id));
         RequestedKey::new(key_id).resolved_if(is_listed).with_replicas_if(self.replicas)

@@ -25,7 +25,7 @@ impl Kek<'_> {
     }
 }
 
-/// A key-encryption key to wrap one layer under, and how the envelope names it.
+/// The key-encryption key that wraps one layer, and its name in the envelope.
 pub(crate) struct LayerKey<'a> {
     pub(super) kek: Kek<'a>,
     pub(crate) key: KeyRef,
@@ -36,7 +36,7 @@ impl LayerKey<'_> {
     ///
     /// # Errors
     ///
-    /// As [`Header::wrap`].
+    /// Returns the errors of [`Header::wrap`].
     pub(crate) fn wrap(
         &self,
         header: Header,

@@ -1,6 +1,6 @@
 // Floor 5. May use floors 0 to 4, and no other module of floor 5.
-//! The four modes as types: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], and [`AnyMode`] over them; [`KeySources`], which
-//! gets the keys of a mode. The mode of a stored object is a [`ModeId`], beside the envelope.
+//! The four modes as types: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], and [`AnyMode`] over them; [`KeySources`],
+//! which gets the keys of a mode. The mode of a stored object is a [`ModeId`].
 
 mod dsse_kms;
 mod kms_keys;
@@ -74,7 +74,7 @@ pub enum AnyMode {
 }
 
 impl AnyMode {
-    /// The mode without its parameters.
+    /// Returns the mode without its parameters.
     pub fn id(&self) -> ModeId {
         match self {
             Self::SseS3(_) => ModeId::SseS3,
@@ -84,7 +84,7 @@ impl AnyMode {
         }
     }
 
-    /// The KMS key as the caller named it and the caller's pairs, if the mode has them.
+    /// Returns the KMS key as the caller named it and the caller's pairs, if the mode has them.
     pub(crate) fn kms_key(&self) -> Option<(&str, &EncryptionContext)> {
         let mode = match self {
             Self::SseKms(mode) => mode,
@@ -128,7 +128,7 @@ pub(crate) fn any(mode: impl Mode) -> AnyMode {
     sealed::Sealed::into_any(mode)
 }
 
-/// The sources of key-encryption keys for one object or upload, and the party that requests them.
+/// The sources of key-encryption keys for one object or upload, and the requester.
 pub(crate) struct KeySources<'a> {
     pub(crate) keyring: Option<&'a Keyring>,
     pub(crate) kms: Option<&'a Arc<dyn KeyProvider>>,
@@ -138,11 +138,11 @@ pub(crate) struct KeySources<'a> {
 }
 
 impl<'a> KeySources<'a> {
-    /// Refuses a name that cannot be named to the sources of the mode. No source is asked.
+    /// Checks, without calling a key source, that the sources of the mode can name the object.
     ///
     /// # Errors
     ///
-    /// [`Misuse::NameNotAnArn`].
+    /// Returns [`Misuse::NameNotAnArn`] if the object's name does not form an ARN.
     pub(crate) fn check_name(&self, mode: ModeId) -> Result<()> {
         let named_by_arn = matches!(mode, ModeId::SseKms | ModeId::DsseKms);
         let is_nameable = !named_by_arn || sse_kms::has_arn(self.target.object);
@@ -181,14 +181,13 @@ impl<'a> KeySources<'a> {
         Ok(EachLayer { outer: rewriting(layers.outer).await?, inner })
     }
 
-    /// Gets the keys to wrap a completed object under, for an upload with this envelope. SSE-S3 and the outer layer of
-    /// DSSE-KMS are wrapped under the primary. The key-encryption key of a KMS stays: the KMS is asked to unwrap, never to
-    /// generate.
+    /// Gets the keys to wrap a completed object under, for an upload with this envelope. The primary wraps SSE-S3 and
+    /// the outer layer of DSSE-KMS. The key-encryption key of a KMS stays: the KMS unwraps it and generates none.
     ///
     /// # Errors
     ///
-    /// Those of [`unwrap`](Self::unwrap). [`Error::Inauthentic`](crate::Error::Inauthentic): the KMS returned another key
-    /// than the one that the upload is wrapped under.
+    /// Returns the errors of [`unwrap`](Self::unwrap), and [`Error::Inauthentic`](crate::Error::Inauthentic) if the KMS
+    /// returned another key than the one that the upload is wrapped under.
     pub(crate) async fn completing<'k>(
         &self,
         upload: &Envelope,
@@ -200,7 +199,7 @@ impl<'a> KeySources<'a> {
             KeyRef::Keyring { .. } => self.primary().await,
             key @ KeyRef::Kms { .. } => {
                 let kek = self.kek(layer, None).await?;
-                // Under another key than the upload, the object could not be read.
+                // An object under another key than its upload could not be read.
                 layer.unwrap(crypto, kek.expose(), &binding)?;
                 Ok(LayerKey { kek, key: key.clone() })
             }
@@ -218,9 +217,9 @@ impl<'a> KeySources<'a> {
     ///
     /// # Errors
     ///
-    /// - [`Unexpected`]: the builder has no source for the mode.
-    /// - [`CustomerKeyError::Required`]; and those of [`Envelope::unwrap`].
-    /// - [`Error::KeyProvider`](crate::Error::KeyProvider).
+    /// - [`Unexpected`] if the builder has no source for the mode.
+    /// - [`CustomerKeyError::Required`] if an SSE-C object has no customer key, and the errors of [`Envelope::unwrap`].
+    /// - [`Error::KeyProvider`](crate::Error::KeyProvider) if the source did not return the key.
     pub(crate) async fn unwrap(
         &self,
         layers: EachLayer<(&Envelope, Crypto)>,
@@ -260,12 +259,12 @@ impl<'a> KeySources<'a> {
         sse_s3::primary(self.keyring()?).await
     }
 
-    /// The builder's keyring. Without one, the mode is not accepted.
+    /// Returns the builder's keyring, or an error that the mode is not accepted.
     fn keyring(&self) -> Result<&'a Keyring> {
         self.keyring.ok_or(Unexpected::Mode.into())
     }
 
-    /// The builder's KMS. Without one, the mode is not accepted.
+    /// Returns the builder's KMS, or an error that the mode is not accepted.
     fn kms(&self) -> Result<Arc<dyn KeyProvider>> {
         self.kms.cloned().ok_or(Unexpected::Mode.into())
     }

@@ -1,4 +1,4 @@
-//! [`SseC`], the mode under a key that the client brings with each request.
+//! [`SseC`], the mode under a key that the client sends with each request.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::layer::{Kek, LayerKey};
 use crate::envelope::KeyRef;
 use crate::secret::CustomerKey;
 
-/// SSE-C: encrypts under a key that the client brings with each request. The key is not stored.
+/// SSE-C: encrypts under a key that the client sends with each request. The key is not stored.
 ///
 /// Spec: Amazon S3, "Using server-side encryption with customer-provided keys (SSE-C)".
 #[derive(Clone, Debug)]

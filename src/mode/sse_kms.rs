@@ -11,7 +11,7 @@ use crate::object::ObjectName;
 
 const ARN_PREFIX: &str = "arn:aws:s3:::";
 
-/// SSE-KMS: encrypts under a key of the KMS on the builder. The KMS is asked once for each object.
+/// SSE-KMS: encrypts under a key of the KMS on the builder. Each object needs one call of the KMS.
 ///
 /// The default value names no key. The KMS then uses its default key, such as `alias/aws/s3` of the embedded KMS.
 ///
@@ -34,7 +34,7 @@ impl SseKms {
         Self { context: Arc::new(context), ..self }
     }
 
-    /// The KMS key, as the caller named it.
+    /// Returns the KMS key, as the caller named it.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
@@ -45,12 +45,12 @@ impl SseKms {
 }
 
 impl KeySources<'_> {
-    /// A fresh key-encryption key under the KMS key that `mode` names.
+    /// Returns a fresh key-encryption key under the KMS key that `mode` names.
     pub(super) async fn generated_for(&self, mode: &SseKms, scope: KekScope) -> Result<LayerKey<'static>> {
         self.generated(self.kms_keys.asked(&mode.key_id), &mode.key_id, &mode.context, scope).await
     }
 
-    /// A fresh key-encryption key under the KMS key that an envelope names, by its resolved id.
+    /// Returns a fresh key-encryption key under the KMS key that an envelope names, by its resolved id.
     pub(super) async fn generated_again(
         &self,
         id: &str,
@@ -60,10 +60,12 @@ impl KeySources<'_> {
         self.generated(self.kms_keys.asked(id).resolved_if(true), id, context, scope).await
     }
 
+    /// Asks the KMS to generate a key-encryption key, and checks which KMS key the KMS answered with.
+    ///
     /// # Errors
     ///
-    /// Those of the provider; or the key that answered may not answer for the one that was asked. An object under that
-    /// key would be one that no reader opens, or one that the owner of another key opens.
+    /// Returns the errors of the provider, or an error if the provider answered with another key than the requested
+    /// one. No reader, or only the owner of the other key, could open an object under that key.
     async fn generated(
         &self,
         asked: RequestedKey<'_>,
@@ -78,7 +80,7 @@ impl KeySources<'_> {
         Ok(LayerKey { kek: Kek::Kms(generated.kek), key })
     }
 
-    /// Asks the KMS to unwrap a key-encryption key, and checks which of the KMS's keys answered.
+    /// Asks the KMS to unwrap a key-encryption key, and checks which KMS key the KMS answered with.
     pub(super) async fn unwrapped_kek(
         &self,
         id: &str,
@@ -104,8 +106,8 @@ impl KeySources<'_> {
     }
 }
 
-/// Whether the object's ARN names this object and no other: bucket and key are UTF-8, the bucket has no `/`, and the
-/// whole ARN is no longer than an encryption context can count.
+/// Returns whether the object's ARN names this object and no other: bucket and key are UTF-8, the bucket has no `/`,
+/// and the whole ARN is no longer than an encryption context can count.
 pub(super) fn has_arn(object: &ObjectName) -> bool {
     let is_text = |bytes| std::str::from_utf8(bytes).is_ok();
     let (bucket, key) = (object.bucket(), object.key());

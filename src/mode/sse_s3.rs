@@ -12,7 +12,7 @@ use crate::keys::Keyring;
 #[expect(clippy::exhaustive_structs, reason = "it is written as a value and never takes a parameter")]
 pub struct SseS3;
 
-/// The primary of the keyring: for SSE-S3, and for the outer layer of DSSE-KMS.
+/// Returns the primary of the keyring, for SSE-S3 and for the outer layer of DSSE-KMS.
 pub(super) async fn primary(keyring: &Keyring) -> Result<LayerKey<'static>> {
     let (id, version, key) = keyring.wrapping_key().await?;
     Ok(LayerKey { kek: Kek::Master(key), key: KeyRef::Keyring { id, version } })

@@ -19,11 +19,11 @@ impl<'a> Target<'a> {
         Self { object, upload_id: Some(upload_id) }
     }
 
-    /// The bytes that bind a wrap to the names.
+    /// Returns the bytes that bind a wrap to the names.
     ///
     /// # Errors
     ///
-    /// [`Misuse::UploadId`](crate::error::Misuse::UploadId).
+    /// Returns [`Misuse::UploadId`](crate::error::Misuse::UploadId) if the upload id does not suit the name.
     pub(crate) fn binding(&self) -> Result<Vec<u8>> {
         self.upload_id.map_or_else(|| Ok(self.object.binding(b"")), |id| self.object.upload_binding(id))
     }

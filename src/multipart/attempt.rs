@@ -1,4 +1,4 @@
-//! [`KeptAttempt`], the record of one attempt at a part, and [`UnopenedPart`], a part of a completion without key.
+//! [`KeptAttempt`], the record of one attempt at a part, and [`UnopenedPart`], a part of a completion without the key.
 
 use std::fmt;
 
@@ -16,8 +16,8 @@ const VERSION: u8 = 1;
 
 /// The record of one attempt at a part: number, stored length, the first 56 stored bytes, label and receipt.
 ///
-/// A service stores its [bytes](Self::to_bytes) beside the stored part. They answer ListParts and complete an SSE-C
-/// upload, both without a key.
+/// A service stores its [bytes](Self::to_bytes) beside the stored part. With them it answers ListParts and completes an
+/// SSE-C upload, both without a key.
 ///
 /// # Security
 ///
@@ -37,7 +37,8 @@ impl KeptAttempt {
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`]: the stored bytes are shorter than any part. [`Misuse::LabelTooLong`].
+    /// - [`Error::Truncated`]: the stored bytes are shorter than any part.
+    /// - [`Misuse::LabelTooLong`]: the label is longer than 255 bytes.
     pub fn new(number: PartNumber, label: &[u8], receipt: Receipt, stored: &[u8]) -> Result<Self> {
         let header = stored.first_chunk().ok_or(Error::Truncated)?;
         Self::stored(number, label, receipt, stored.len() as u64, header)
@@ -48,7 +49,7 @@ impl KeptAttempt {
     ///
     /// # Errors
     ///
-    /// [`Misuse::LabelTooLong`].
+    /// Returns [`Misuse::LabelTooLong`] if the label is longer than 255 bytes.
     pub fn stored(
         number: PartNumber,
         label: &[u8],
@@ -62,28 +63,28 @@ impl KeptAttempt {
         Ok(Self { number, stored_len, stored_header: *stored_header, label: label.to_vec(), receipt })
     }
 
-    /// The part's number.
+    /// Returns the part's number.
     pub fn number(&self) -> PartNumber {
         self.number
     }
 
-    /// The length of the stored part in bytes.
+    /// Returns the length of the stored part in bytes.
     pub fn stored_len(&self) -> u64 {
         self.stored_len
     }
 
-    /// The plaintext length of the part in bytes, for an upload in this mode: the size that ListParts answers. `None`
-    /// if no part has such a stored length.
+    /// Returns the plaintext length of the part in bytes, for an upload in this mode: the size that ListParts answers.
+    /// `None` if no part has such a stored length.
     pub fn plaintext_len(&self, mode: ModeId) -> Option<u64> {
         mode.plaintext_len(self.stored_len)
     }
 
-    /// The label of the receipt; in S3 the part's ETag.
+    /// Returns the label of the receipt; in S3 the part's ETag.
     pub fn label(&self) -> &[u8] {
         &self.label
     }
 
-    /// The sealed receipt.
+    /// Returns the sealed receipt.
     pub fn receipt(&self) -> &Receipt {
         &self.receipt
     }
@@ -107,7 +108,8 @@ impl KeptAttempt {
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError::Malformed`] and [`EnvelopeError::UnsupportedVersion`].
+    /// - [`EnvelopeError::Malformed`]: the bytes are not a record of an attempt.
+    /// - [`EnvelopeError::UnsupportedVersion`]: the version is not 1.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let malformed = |_| EnvelopeError::Malformed("the bytes of a kept attempt at a part");
         let mut reader = ByteReader::new(bytes, malformed);
@@ -137,7 +139,7 @@ impl fmt::Debug for KeptAttempt {
 }
 
 /// A part of an SSE-C upload that is completed without its key: the part that the client lists, the record that the
-/// service keeps, and the bytes that the store has.
+/// service keeps, and the stored bytes.
 #[derive(Clone, Copy)]
 pub struct UnopenedPart<'a> {
     number: PartNumber,
@@ -158,8 +160,8 @@ impl<'a> UnopenedPart<'a> {
     ///
     /// # Security
     ///
-    /// Read both from the stored part, not from the service's record: they prevent that another attempt at the part is
-    /// taken for this one.
+    /// Read both from the stored part, not from the service's record: they prevent another attempt at the part from
+    /// being taken for this one.
     pub fn stored(
         number: PartNumber,
         label: &'a [u8],

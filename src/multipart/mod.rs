@@ -38,10 +38,10 @@
 //! # Ok(()) }
 //! ```
 //!
-//! Every attempt at a part draws a salt of its own, so uploading a part again never repeats a key and nonce. Attempts
-//! are stored apart, and the receipts say which of them belong to the object. To abort an upload, drop it and remove
-//! what was stored. If two completions race, the store takes one, by compare-and-swap on the upload's envelope. If a
-//! sweep has rewrapped the envelope meanwhile, resume from the new one and complete again.
+//! Every attempt at a part draws its own salt, so uploading a part again never repeats a key and nonce. Attempts are
+//! stored separately, and the receipts say which attempts belong to the object. To abort an upload, drop it and remove
+//! its stored bytes. If two completions race, the store accepts one, by compare-and-swap on the upload's envelope. If a
+//! sweep has rewrapped the envelope meanwhile, resume from the new envelope and complete again.
 //!
 //! An SSE-C upload can be completed without its customer key: the keyring authenticates a [`CompletionRecord`], and the
 //! first request that brings the key finishes the completion. The manual's page *howto* shows it.
@@ -109,17 +109,17 @@ impl Upload {
         Self { shared: Arc::new(UploadInfo { object, upload_id, envelope }), keys }
     }
 
-    /// The envelope to store with the upload. It opens no object.
+    /// Returns the envelope to store with the upload. It opens no object.
     pub fn envelope(&self) -> &Envelope {
         &self.shared.envelope
     }
 
-    /// The object that is uploaded.
+    /// Returns the object that is uploaded.
     pub fn object(&self) -> &ObjectName {
         &self.shared.object
     }
 
-    /// The upload's id; empty if the object is unbound.
+    /// Returns the upload's id; empty if the object is unbound.
     pub fn upload_id(&self) -> &[u8] {
         &self.shared.upload_id
     }
@@ -131,7 +131,7 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// [`Error::Random`](crate::Error::Random).
+    /// Returns [`Error::Random`](crate::Error::Random) if the random generator fails.
     pub fn part(&self, number: PartNumber) -> Result<(Encryptor, PartSeal)> {
         self.part_of(number, None)
     }
@@ -140,7 +140,8 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// Those of [`part`](Self::part); [`Limit::Message`]: the length is too large for one part.
+    /// - The errors of [`part`](Self::part).
+    /// - [`Limit::Message`]: the length is too large for one part.
     pub fn part_of_len(&self, number: PartNumber, plaintext_len: u64) -> Result<(Encryptor, PartSeal)> {
         if plaintext_len > self.keys.layers().max_plaintext_len() {
             return Err(Limit::Message.into());
@@ -152,7 +153,7 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// Those of [`part_of_len`](Self::part_of_len) and [`PartSeal::receipt`].
+    /// Returns the errors of [`part_of_len`](Self::part_of_len) and [`PartSeal::receipt`].
     ///
     /// # Performance
     ///
@@ -167,12 +168,12 @@ impl Upload {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): it is not a receipt of this upload.
+    /// Returns [`Error::Inauthentic`](crate::Error::Inauthentic) if the receipt does not belong to this upload.
     pub fn open_receipt(&self, receipt: &Receipt) -> Result<PartReceipt> {
         PartReceipt::open(&self.keys, receipt)
     }
 
-    /// The sealer of small values that belong to the upload while it is under way.
+    /// Returns the sealer of small values that belong to the upload while it is under way.
     ///
     /// The values do not open for the completed object: seal them again with the values of
     /// [`CompletedUpload::decryptor`].
@@ -233,13 +234,13 @@ pub(crate) struct CheckedParts {
     pub(crate) plaintext_len: u64,
 }
 
-/// The result of a completion: what to store beside the parts.
+/// The result of a completion, to store beside the parts.
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct CompletedUpload {
-    /// The object's envelope. It replaces that of the upload.
+    /// The object's envelope. It replaces the upload's envelope.
     pub envelope: Envelope,
-    /// The manifest. Without it, as without the envelope, the object cannot be read.
+    /// The manifest. Without envelope and manifest, the object cannot be read.
     pub manifest: Vec<u8>,
     /// The decryptor of the object. Its values belong to the object as a whole.
     pub decryptor: Decryptor,

@@ -16,8 +16,8 @@ use crate::stream::parts::{PartInfo, PartRecord};
 
 /// A verified completion record. It answers HEAD, GetObjectAttributes and lists without the customer key.
 ///
-/// Its content is authentic: it is what the service wrote when the upload was completed. Whether the parts open under
-/// the customer key shows when a request brings that key.
+/// Its content is authentic: the service wrote it when the upload was completed. Whether the parts open under the
+/// customer key is known only when a request brings that key.
 #[derive(Clone)]
 pub struct OpenedRecord {
     record: CompletionRecord,
@@ -30,7 +30,8 @@ impl OpenedRecord {
     ///
     /// # Errors
     ///
-    /// Malformed: the embedded envelope. Inauthentic: part numbers, lengths or their total.
+    /// - [`EnvelopeError::Malformed`]: the embedded envelope is not that of an SSE-C upload.
+    /// - [`Error::Inauthentic`]: the part numbers, the lengths or their total are wrong.
     pub(crate) fn new(record: &CompletionRecord) -> Result<Self> {
         let embedded = || EnvelopeError::Malformed("the envelope in the completion record");
         let envelope = Envelope::decode(record.envelope()).map_err(|_| embedded())?;
@@ -51,27 +52,27 @@ impl OpenedRecord {
         Ok(Self { record: record.clone(), envelope, geometry })
     }
 
-    /// The record.
+    /// Returns the record.
     pub fn record(&self) -> &CompletionRecord {
         &self.record
     }
 
-    /// The id of the completed upload. The parts that are stored under it must stay.
+    /// Returns the id of the completed upload. The parts that are stored under it must stay.
     pub fn upload_id(&self) -> &[u8] {
         self.record.upload_id()
     }
 
-    /// The plaintext length of the object in bytes, authenticated.
+    /// Returns the plaintext length of the object in bytes, authenticated.
     pub fn plaintext_len(&self) -> u64 {
         self.geometry.plaintext_len()
     }
 
-    /// The length of the stored body in bytes, authenticated.
+    /// Returns the length of the stored body in bytes, authenticated.
     pub fn ciphertext_len(&self) -> u64 {
         self.geometry.ciphertext_len()
     }
 
-    /// Every part of the object in order, with its label.
+    /// Returns every part of the object in order, with its label.
     pub fn parts(&self) -> impl Iterator<Item = RecordedPart<'_>> {
         self.record.each_part().enumerate().filter_map(|(index, part)| {
             let number = PartNumber::any(part.number).ok()?;
@@ -81,12 +82,12 @@ impl OpenedRecord {
         })
     }
 
-    /// The plaintext length to keep beside the record, so that a listing need not verify the whole record.
+    /// Returns the plaintext length to keep beside the record, so that a listing need not verify the whole record.
     pub fn total(&self) -> RecordedTotal {
         RecordedTotal { plaintext_len: self.plaintext_len(), tag: *self.record.tag() }
     }
 
-    /// The upload's envelope.
+    /// Returns the upload's envelope.
     pub(crate) fn envelope(&self) -> &Envelope {
         &self.envelope
     }
@@ -131,8 +132,8 @@ pub struct RecordedPart<'a> {
     pub label: &'a [u8],
 }
 
-/// The plaintext length of an object that has a completion record, and the tag of that record. A listing reads it in
-/// place of the record; store both in the same commit.
+/// The plaintext length of an object that has a completion record, and the tag of that record. A listing reads the
+/// total instead of the record. Store both in the same commit.
 ///
 /// # Security
 ///
@@ -148,12 +149,12 @@ impl RecordedTotal {
     const MAGIC: [u8; 8] = *b"\x89ARSL\r\n\x1a";
     const VERSION: u8 = 1;
 
-    /// The plaintext length of the object in bytes.
+    /// Returns the plaintext length of the object in bytes.
     pub fn plaintext_len(&self) -> u64 {
         self.plaintext_len
     }
 
-    /// Whether this total was made from this record. After a rewrap or another completion it was not.
+    /// Returns whether this total was made from this record. It is false after a rewrap or another completion.
     pub fn belongs_to(&self, record: &CompletionRecord) -> bool {
         constant_time_eq(&self.tag, record.tag())
     }
@@ -172,7 +173,8 @@ impl RecordedTotal {
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError::Malformed`] and [`EnvelopeError::UnsupportedVersion`].
+    /// - [`EnvelopeError::Malformed`]: the bytes are not a total.
+    /// - [`EnvelopeError::UnsupportedVersion`]: the version is not 1.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let malformed = |_| EnvelopeError::Malformed("the bytes of the total of a completion record");
         let mut reader = ByteReader::new(bytes, malformed);

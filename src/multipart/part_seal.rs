@@ -22,7 +22,7 @@ impl PartSeal {
         Self { number, headers, keys }
     }
 
-    /// The part's number.
+    /// Returns the part's number.
     pub fn number(&self) -> PartNumber {
         self.number
     }
@@ -30,12 +30,13 @@ impl PartSeal {
     /// Seals the receipt with a label of at most 255 bytes. A completion compares the label with the one that the
     /// client lists; in S3 it is the part's ETag.
     ///
-    /// Store the receipt after the part is stored, not before.
+    /// Store the receipt only after the part is stored.
     ///
     /// # Errors
     ///
     /// - [`Misuse::OtherPart`]: `finished` is the result of another encryptor.
-    /// - [`Misuse::LabelTooLong`], [`Error::Random`](crate::Error::Random).
+    /// - [`Misuse::LabelTooLong`]: the label is longer than 255 bytes.
+    /// - [`Error::Random`](crate::Error::Random): the random generator failed.
     pub fn receipt(&self, finished: &Finished, label: &[u8]) -> Result<Receipt> {
         if finished.headers != self.headers {
             return Err(Misuse::OtherPart.into());

@@ -24,12 +24,12 @@ pub(super) const RECEIPT_OVERHEAD: usize = 111;
 pub struct Receipt(SealedValue);
 
 impl Receipt {
-    /// Creates a receipt from stored bytes. They are checked when the receipt is opened.
+    /// Creates a receipt from stored bytes. The bytes are checked when the receipt is opened.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self(SealedValue::from_bytes(bytes))
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub fn as_bytes(&self) -> &[u8] {
         self.0.as_bytes()
     }
@@ -71,7 +71,7 @@ impl fmt::Debug for Receipt {
 pub struct PartReceipt {
     /// The part's number.
     pub number: PartNumber,
-    /// Its plaintext length in bytes.
+    /// The part's plaintext length in bytes.
     pub plaintext_len: u64,
     /// The label that the caller gave the receipt; in S3 the part's ETag.
     pub label: Vec<u8>,
@@ -107,18 +107,18 @@ impl PartReceipt {
         })
     }
 
-    /// The sealer of small values that belong to the part.
+    /// Returns the sealer of small values that belong to the part.
     pub fn values(&self) -> ValueSealer {
         self.keys.values_of(self.headers.innermost().salt())
     }
 
-    /// The length of the stored part in bytes.
+    /// Returns the length of the stored part in bytes.
     pub fn stored_len(&self) -> u64 {
         // `parse` checked that the plaintext fits into one message.
         self.headers.layers().ciphertext_len(self.plaintext_len).unwrap_or(u64::MAX)
     }
 
-    /// Whether the stored part begins with this header.
+    /// Returns whether the stored part begins with this header.
     pub(super) fn is_of(&self, stored: &MessageHeader) -> bool {
         self.headers.outer == *stored
     }
@@ -138,7 +138,7 @@ impl fmt::Debug for PartReceipt {
     }
 }
 
-/// A part of a completion: the part that the client lists, its receipt, and the bytes that the store has.
+/// A part of a completion: the part that the client lists, its receipt, and the stored bytes.
 #[derive(Clone)]
 pub struct CompletedPart<'a> {
     pub(super) number: PartNumber,
@@ -160,8 +160,8 @@ impl<'a> CompletedPart<'a> {
     ///
     /// # Security
     ///
-    /// Read both from the stored part: they prevent that another attempt at the part is taken for this one, which no
-    /// reader could open.
+    /// Read both from the stored part: they prevent another attempt at the part, which no reader could open, from being
+    /// taken for this one.
     pub fn stored(
         number: PartNumber,
         label: impl Into<Cow<'a, [u8]>>,

@@ -29,13 +29,13 @@ const VERSION: u8 = 1;
 const MIN_LEN: usize = 16;
 pub(crate) const RECORD_SALT_LEN: usize = 32;
 pub(super) const TAG_LEN: usize = 32;
-/// The bytes of one part in a record, without its label, which stands in the record and in the receipt.
+/// The length of one part in a record without its label, which is in the record and in the receipt.
 const PART_LEN: u64 = 4 + 8 + 56 + 2 + 111 + 2;
 
 type Decoded<T> = std::result::Result<T, EnvelopeError>;
 
-/// The record of an SSE-C upload that was completed without its customer key. It is stored in the place of the object's
-/// envelope and manifest until a request brings the key.
+/// The record of an SSE-C upload that was completed without its customer key. The service stores it in place of the
+/// object's envelope and manifest until a request brings the key.
 ///
 /// A record contains no secret. Its content is not authenticated before [`Sse::open_record`](crate::Sse::open_record)
 /// has verified it; the methods of this type return unverified values. A clone shares the bytes.
@@ -57,16 +57,18 @@ pub struct CompletionRecord {
 }
 
 impl CompletionRecord {
-    /// The maximum length in bytes of a record of this many parts. Check it before reading a record into memory.
+    /// Returns the maximum length in bytes of a record with this number of parts. Check it before reading a record into
+    /// memory.
     pub const fn max_len(parts: u32) -> u64 {
         133_205_u64.saturating_add((parts as u64).saturating_mul(PART_LEN.saturating_add(510)))
     }
 
-    /// Decodes a whole record. This does not authenticate it.
+    /// Decodes a whole record without authenticating it.
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError`]: the bytes are not a record of this version. The manual gives the order of the checks.
+    /// Returns [`EnvelopeError`] if the bytes are not a record of this version. The manual gives the order of the
+    /// checks.
     ///
     /// # Performance
     ///
@@ -75,27 +77,27 @@ impl CompletionRecord {
         Ok(Self::parse(bytes)?)
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub fn as_bytes(&self) -> &[u8] {
         &self.bytes
     }
 
-    /// The id of the keyring that authenticates the record.
+    /// Returns the id of the keyring that authenticates the record.
     pub fn key_id(&self) -> &str {
         &self.key_id
     }
 
-    /// The version of the keyring that authenticates the record.
+    /// Returns the version of the keyring that authenticates the record.
     pub fn key_version(&self) -> u32 {
         self.key_version
     }
 
-    /// The number of parts in the record.
+    /// Returns the number of parts in the record.
     pub fn parts(&self) -> u32 {
         self.count
     }
 
-    /// The total plaintext length in bytes that the record claims; not authenticated.
+    /// Returns the total plaintext length in bytes that the record claims, unauthenticated.
     /// [`OpenedRecord::plaintext_len`](super::OpenedRecord::plaintext_len) is authenticated.
     pub fn claimed_plaintext_len(&self) -> u64 {
         self.each_part().fold(0, |total: u64, part| total.saturating_add(part.plaintext_len))
@@ -145,7 +147,7 @@ impl CompletionRecord {
     ///
     /// # Errors
     ///
-    /// No reader would accept the key id, the upload id or the number of parts.
+    /// Returns an error if no reader would accept the key id, the upload id or the number of parts.
     pub(crate) fn seal(
         crypto: Crypto,
         (key_id, key_version, key): (&str, u32, &MasterKey),
@@ -176,7 +178,7 @@ impl CompletionRecord {
         if constant_time_eq(&tag, &self.tag) { Ok(()) } else { Err(Error::Inauthentic) }
     }
 
-    /// The content that a rewrap keeps.
+    /// Returns the content that a rewrap keeps.
     pub(crate) fn contents(&self) -> RecordContents {
         RecordContents { upload_id: self.upload_id().to_vec(), bytes: self.slice(&self.rest).to_vec() }
     }
@@ -193,7 +195,7 @@ impl CompletionRecord {
         &self.tag
     }
 
-    /// Every part, in the order of the record.
+    /// Returns every part, in the order of the record.
     pub(super) fn each_part(&self) -> impl Iterator<Item = RecordPart<'_>> {
         let mut reader = ByteReader::new(self.slice(&self.parts), EnvelopeError::Malformed);
         (0..self.count).map_while(move |_| RecordPart::read(&mut reader).ok())
@@ -257,7 +259,7 @@ impl RecordContents {
     ///
     /// # Errors
     ///
-    /// [`Limit::Envelope`]: the envelope does not fit.
+    /// Returns [`Limit::Envelope`] if the envelope does not fit.
     pub(super) fn new(upload_id: &[u8], envelope: &Envelope, parts: &[RecordPart<'_>]) -> Result<Self> {
         let envelope = envelope.encode();
         let parts_len = parts.iter().map(|part| part.receipt.len().saturating_add(part.label.len()).saturating_add(72));
@@ -272,8 +274,8 @@ impl RecordContents {
     }
 }
 
-/// The stored header of an object: its envelope, or a completion record in the envelope's place. The first bytes tell
-/// which.
+/// The stored header of an object: its envelope, or a completion record in the envelope's place. The first bytes
+/// distinguish the two.
 ///
 /// Services that complete SSE-C uploads without their key decode stored bytes with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -290,7 +292,7 @@ impl EnvelopeOrRecord {
     ///
     /// # Errors
     ///
-    /// Those of [`Envelope::decode`] and [`CompletionRecord::decode`].
+    /// Returns the errors of [`Envelope::decode`] and [`CompletionRecord::decode`].
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         if bytes.starts_with(&MAGIC) {
             CompletionRecord::decode(bytes).map(Self::Record)
@@ -299,7 +301,7 @@ impl EnvelopeOrRecord {
         }
     }
 
-    /// The keyring version, if the envelope or record is under one.
+    /// Returns the keyring version, if the envelope or record is under one.
     pub fn key_version(&self) -> Option<u32> {
         match self {
             Self::Envelope(envelope) => envelope.key_version(),
@@ -307,7 +309,8 @@ impl EnvelopeOrRecord {
         }
     }
 
-    /// The id of the keyring or of the KMS key; in DSSE-KMS and for a record that of the keyring. `None` in SSE-C.
+    /// Returns the id of the keyring or of the KMS key. In DSSE-KMS and for a record it is the keyring's id. It is
+    /// `None` for an SSE-C envelope.
     pub fn key_id(&self) -> Option<&str> {
         match self {
             Self::Envelope(envelope) => envelope.key_id(),
@@ -315,7 +318,7 @@ impl EnvelopeOrRecord {
         }
     }
 
-    /// The mode; SSE-C for a record.
+    /// Returns the mode; SSE-C for a record.
     pub fn mode(&self) -> crate::envelope::ModeId {
         match self {
             Self::Envelope(envelope) => envelope.mode(),

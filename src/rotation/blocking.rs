@@ -13,10 +13,10 @@ use super::totals::InventoryTotals;
 use crate::error::Result;
 use crate::mode::Mode;
 
-/// A [`Sweep`] whose verbs wait on the calling thread.
+/// A [`Sweep`] whose methods block the calling thread.
 ///
-/// Do not use it inside an async runtime, where it would block a worker. The errors are those of the same verb of
-/// [`Sweep`].
+/// Do not use it inside an async runtime, where it would block a worker. Each method returns the errors of the same
+/// method of [`Sweep`].
 #[derive(Debug)]
 pub struct BlockingSweep<'a>(Sweep<'a>);
 
@@ -56,9 +56,9 @@ impl<'a> BlockingSweep<'a> {
     }
 }
 
-/// An [`Inventory`] that waits on the calling thread.
+/// An [`Inventory`] that blocks the calling thread.
 ///
-/// Do not use it inside an async runtime, where it would block a worker. The errors are those of [`Inventory::run`].
+/// Do not use it inside an async runtime, where it would block a worker. It returns the errors of [`Inventory::run`].
 #[derive(Debug)]
 pub struct BlockingInventory<'a>(Inventory<'a>);
 

@@ -218,7 +218,7 @@ pub(super) fn report(reader: &mut Reader<'_>) -> Decoded<Report> {
     Ok(Report { complete, counts, versions, further_versions, problems, skipped, usage })
 }
 
-/// Decodes the entries that a report names; of `total` entries it names the first `MAX_PROBLEMS`.
+/// Decodes the entries that a report names: the first `MAX_PROBLEMS` of `total` entries.
 fn named<T>(reader: &mut Reader<'_>, total: u64, one: fn(&mut Reader<'_>) -> Decoded<T>) -> Decoded<Vec<T>> {
     let len = reader.len(MAX_PROBLEMS)?;
     if u64::try_from(len).unwrap_or(u64::MAX) != total.min(MAX_PROBLEMS as u64) {
@@ -246,7 +246,7 @@ fn counts(reader: &mut Reader<'_>) -> Decoded<OutcomeCounts> {
     if sum == Some(counts.entries) { Ok(counts) } else { Err(CursorError::Malformed("its counts do not add up")) }
 }
 
-/// The counts whose sum is the number of entries.
+/// Returns the counts whose sum is the number of entries.
 fn outcomes(counts: &OutcomeCounts) -> [u64; 10] {
     let OutcomeCounts { entries: _, rewrapped, encrypted, current, not_selected, skipped, .. } = *counts;
     let OutcomeCounts { unencrypted, sse_kms, sse_c, gone, problems, .. } = *counts;

@@ -36,7 +36,7 @@ impl Cursor {
         Self { id, position: None, report: Report::begin(sse) }
     }
 
-    /// Errors if the cursor belongs to another sweep or another keyring.
+    /// Checks that the cursor belongs to this sweep and keyring.
     pub(super) fn check(&self, id: SweepId, sse: &Sse) -> Result<()> {
         if self.id != id {
             return Err(CursorError::OtherSweep.into());
@@ -58,12 +58,12 @@ impl Cursor {
     ///
     /// # Errors
     ///
-    /// [`CursorError`]: the bytes are not a cursor of this version, or are damaged.
+    /// Returns [`CursorError`] if the bytes are not a cursor of this version, or are damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Ok(codec::decode(SavedKind::Cursor, bytes, codec::cursor)?)
     }
 
-    /// Encodes the cursor: some hundred bytes, and the names of its problems and skipped entries.
+    /// Encodes the cursor: a few hundred bytes, and the names of its problems and skipped entries.
     ///
     /// # Security
     ///
@@ -72,12 +72,12 @@ impl Cursor {
         codec::encode(SavedKind::Cursor, |writer| writer.cursor(self))
     }
 
-    /// The [position](super::Entry::position) of the last processed entry; `None` before the first entry.
+    /// Returns the [position](super::Entry::position) of the last processed entry; `None` before the first entry.
     pub fn position(&self) -> Option<&[u8]> {
         self.position.as_deref()
     }
 
-    /// The report of the sweep so far.
+    /// Returns the report of the sweep so far.
     pub fn report(&self) -> &Report {
         &self.report
     }

@@ -20,7 +20,7 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// Creates an entry for an object with its stored envelope. The bytes are not checked here; a walk reports those
+    /// Creates an entry for an object with its stored envelope. The bytes are not checked here; a walk reports bytes
     /// that do not decode.
     pub fn object(name: ObjectName, envelope: impl Into<Vec<u8>>) -> Self {
         Self { envelope: Some(envelope.into()), ..Self::unencrypted(name) }
@@ -44,34 +44,34 @@ impl Entry {
 
     /// Sets the position in the listing, after which a resumed listing continues. The default is the object's key.
     ///
-    /// Each entry of a walk needs a position of its own. Set the position where keys repeat: in several buckets, as
+    /// Each entry of a walk needs a position of its own. Set the position if keys repeat: in several buckets, as
     /// versions, as uploads.
     #[must_use]
     pub fn with_position(self, position: impl Into<Vec<u8>>) -> Self {
         Self { position: Some(position.into()), ..self }
     }
 
-    /// The object's name.
+    /// Returns the object's name.
     pub fn name(&self) -> &ObjectName {
         &self.name
     }
 
-    /// The id of the multipart upload, if the entry is one.
+    /// Returns the id of the multipart upload, if the entry is one.
     pub fn upload_id(&self) -> Option<&[u8]> {
         self.upload_id.as_deref()
     }
 
-    /// The stored envelope; `None` for an unencrypted object.
+    /// Returns the stored envelope; `None` for an unencrypted object.
     pub fn envelope(&self) -> Option<&[u8]> {
         self.envelope.as_deref()
     }
 
-    /// The length of the body in stored bytes, if it was given.
+    /// Returns the length of the body in stored bytes, if it was given.
     pub fn stored_len(&self) -> Option<u64> {
         self.stored_len
     }
 
-    /// The position after which a resumed listing continues.
+    /// Returns the position after which a resumed listing continues.
     pub fn position(&self) -> &[u8] {
         self.position.as_deref().unwrap_or(self.name.key())
     }
@@ -89,13 +89,13 @@ impl fmt::Debug for Entry {
     }
 }
 
-/// The boxed future that a store's methods return.
+/// The boxed future that a method of a store returns.
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
 /// A store whose envelopes a sweep can read and replace by compare-and-swap.
 pub trait EnvelopeStore: Send + Sync {
     /// Replaces the entry's envelope by `new`, atomically, if the stored envelope is still `old`. Returns whether it
-    /// was.
+    /// replaced the envelope.
     fn replace<'a>(&'a self, entry: &'a Entry, old: &'a [u8], new: &'a [u8]) -> StoreFuture<'a, bool>;
 
     /// Reads the entry's current envelope. Returns `None` if the object or upload no longer exists or is unencrypted.
@@ -105,9 +105,9 @@ pub trait EnvelopeStore: Send + Sync {
 /// A store whose unencrypted objects a sweep can encrypt.
 pub trait UnencryptedStore: Send + Sync {
     /// Encrypts the entry's body with `encryptor`, and commits the new body together with `envelope` if the object is
-    /// still the unencrypted one that was listed. Returns whether it was.
+    /// still the unencrypted one that was listed. Returns whether it committed.
     ///
     /// Before the commit, readers see the old body without an envelope; after the commit, the new body with its
-    /// envelope; never one of each. Copies, snapshots and free blocks of the old body remain unencrypted.
+    /// envelope; never a mixture. Copies, snapshots and free blocks of the old body remain unencrypted.
     fn encrypt<'a>(&'a self, entry: &'a Entry, envelope: Envelope, encryptor: Encryptor) -> StoreFuture<'a, bool>;
 }

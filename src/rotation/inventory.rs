@@ -20,8 +20,8 @@ use crate::sse::Sse;
 
 /// A read-only walk over a whole store that reports how each object is encrypted.
 ///
-/// An inventory asks for no key and opens no object. The listing contains every object, every version of an object and
-/// every upload under way, and it begins no earlier than the walk.
+/// An inventory requests no key and opens no object. The listing must contain every object, every version of an object
+/// and every upload under way, and must begin no earlier than the walk.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -63,8 +63,9 @@ impl<'a> Inventory<'a> {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`]: the listing or `on_row` failed. [`Error::Io`], [`Error::KeyProvider`] or [`Error::SealedFile`]:
-    /// the keyring could not be reloaded; the inventory reloads it first.
+    /// - [`Error::Io`] if the listing or `on_row` failed.
+    /// - [`Error::Io`], [`Error::KeyProvider`] or [`Error::SealedFile`] if the keyring could not be reloaded. The
+    ///   inventory reloads it first.
     pub async fn run(
         self,
         entries: impl Stream<Item = io::Result<Entry>>,
@@ -129,12 +130,12 @@ impl<'a> InventoryRow<'a> {
         }
     }
 
-    /// The entry, as it was listed.
+    /// Returns the entry, as it was listed.
     pub fn entry(&self) -> &'a Entry {
         self.entry
     }
 
-    /// The entry's envelope, if it has one that this release can decode.
+    /// Returns the entry's envelope, if it has one that this release can decode.
     pub fn envelope(&self) -> Option<&Envelope> {
         match self.found.as_ref()? {
             EnvelopeOrRecord::Envelope(envelope) => Some(envelope),
@@ -142,8 +143,8 @@ impl<'a> InventoryRow<'a> {
         }
     }
 
-    /// The entry's completion record, if it has one in place of an envelope. The object is then SSE-C, and its record
-    /// is wrapped under the keyring until it is finished.
+    /// Returns the entry's completion record, if it has one in place of an envelope. The object is then SSE-C, and its
+    /// record is wrapped under the keyring until the object is finished.
     pub fn record(&self) -> Option<&CompletionRecord> {
         match self.found.as_ref()? {
             EnvelopeOrRecord::Record(record) => Some(record),
@@ -155,7 +156,7 @@ impl<'a> InventoryRow<'a> {
         self.found.as_ref()
     }
 
-    /// How the entry is stored.
+    /// Returns how the entry is stored.
     pub fn status(&self) -> Status {
         match (&self.found, self.entry.envelope()) {
             (Some(found), _) => Status::Encrypted(found.mode()),
@@ -164,29 +165,28 @@ impl<'a> InventoryRow<'a> {
         }
     }
 
-    /// Whether the key-encryption key is a bucket key; `None` for modes other than SSE-KMS.
+    /// Returns whether the key-encryption key is a bucket key; `None` for modes other than SSE-KMS.
     pub fn bucket_key(&self) -> Option<bool> {
         let envelope = self.envelope().filter(|envelope| envelope.mode() == ModeId::SseKms)?;
         Some(envelope.has_bucket_key())
     }
 
-    /// The id of the keyring or KMS key; for DSSE-KMS and for a completion record that of the keyring.
+    /// Returns the id of the keyring or KMS key; for DSSE-KMS and for a completion record the keyring's id.
     pub fn key_id(&self) -> Option<&str> {
         self.found.as_ref()?.key_id()
     }
 
-    /// The keyring version.
+    /// Returns the keyring version.
     pub fn key_version(&self) -> Option<u32> {
         self.found.as_ref()?.key_version()
     }
 
-    /// The id of the KMS key in DSSE-KMS.
+    /// Returns the id of the KMS key in DSSE-KMS.
     pub fn inner_key_id(&self) -> Option<&str> {
         self.envelope()?.inner()?.key_id()
     }
 
-    /// The plaintext length in bytes, from the envelope or the record or, if both lack it, computed from the stored
-    /// length.
+    /// Returns the plaintext length in bytes, from the envelope or record, or else computed from the stored length.
     pub fn plaintext_len(&self) -> Option<u64> {
         let stored_len = self.entry.stored_len();
         match &self.found {
@@ -199,24 +199,25 @@ impl<'a> InventoryRow<'a> {
         }
     }
 
-    /// Why the entry would not open, as far as this is known without its key: the envelope is damaged, the [`Sse`] does
-    /// not accept it, or its keyring version is disabled or retired.
+    /// Returns why the entry would not open, as far as this is known without its key: the envelope is damaged, the
+    /// [`Sse`] does not accept it, or its keyring version is disabled or retired.
     pub fn problem(&self) -> Option<&Error> {
         self.problem.as_ref()
     }
 
-    /// The row as one line of CSV (RFC 4180), line end included; names are percent-encoded as in the S3 inventory.
+    /// Returns the row as one line of CSV (RFC 4180), line end included; names are percent-encoded as in the S3
+    /// inventory.
     ///
     /// # Security
     ///
-    /// Key ids are written as they are in the envelope, which an attacker may have written: a spreadsheet may interpret
-    /// a key id as a formula. Import the file as text.
+    /// A key id is written as it is in the envelope, which an attacker may have written: a spreadsheet may interpret it
+    /// as a formula. Import the file as text.
     pub fn to_csv(&self) -> String {
         self.line(table::csv)
     }
 
-    /// The row as one line of JSON, line end included. The fields are the columns of [`CSV_HEADER`](Self::CSV_HEADER);
-    /// names are percent-encoded.
+    /// Returns the row as one line of JSON, line end included. The fields are the columns of
+    /// [`CSV_HEADER`](Self::CSV_HEADER); names are percent-encoded.
     pub fn to_json(&self) -> String {
         self.line(table::json)
     }
@@ -243,7 +244,7 @@ impl<'a> InventoryRow<'a> {
     }
 }
 
-/// The versions of the keyring. The keyring is reloaded for a version that it does not have.
+/// The versions of the keyring, which is reloaded for a version that it does not have.
 struct Versions {
     known: BTreeMap<u32, VersionState>,
     /// The remaining number of reloads, which is limited because envelopes can name any number of unknown versions.

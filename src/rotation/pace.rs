@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use futures_util::lock::Mutex;
 
-/// The caller's timer, so that a sweep needs no particular runtime.
+/// The caller's timer, which makes a sweep independent of the runtime.
 type Timer<'a> = Box<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync + 'a>;
 
 /// The most waits in one second: timers of common runtimes have a resolution of one millisecond.
 const WAITS_PER_SECOND: u32 = 100;
 
 /// Admits a batch of changes, then waits for the time that the batch may take. A lock allows one wait at a time, so
-/// that entries in flight at once are not admitted at once.
+/// that entries in flight are not admitted all at once.
 pub(super) struct Pace<'a> {
     timer: Timer<'a>,
     batch: u32,

@@ -59,7 +59,8 @@ impl Progress<'_> {
     }
 }
 
-/// Whether an error points to an outage of the store, the key provider or the audit trail, not to a fault of the entry.
+/// Returns whether an error points to an outage of the store, the key provider or the audit trail, not to a fault of
+/// the entry.
 fn is_outage(error: &Error) -> bool {
     match error {
         Error::KeyProvider(error) => error.is_transient(),

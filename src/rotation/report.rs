@@ -15,8 +15,8 @@ use crate::sse::Sse;
 
 /// The most problems that a report names. Events carry every problem.
 pub(super) const MAX_PROBLEMS: usize = 1_000;
-/// The most versions with a row of their own beside those of the keyring. An attacker who writes the store can name any
-/// number of versions.
+/// The most versions with a row of their own besides those of the keyring. An attacker who writes the store can name
+/// any number of versions.
 pub(super) const MAX_OTHER_VERSIONS: usize = 1_000;
 /// The most characters of a problem's reason.
 const MAX_REASON_LEN: usize = 1_000;
@@ -102,7 +102,7 @@ pub struct Skipped {
     pub name: ObjectName,
     /// The id of the multipart upload, if the entry is one.
     pub upload_id: Option<Vec<u8>>,
-    /// Why the sweep left the entry unchanged.
+    /// The reason why the sweep left the entry unchanged.
     pub reason: Skip,
 }
 
@@ -147,7 +147,8 @@ impl Report {
     ///
     /// # Errors
     ///
-    /// [`CursorError`](crate::error::CursorError): the bytes are not a report of this version, or are damaged.
+    /// Returns [`CursorError`](crate::error::CursorError) if the bytes are not a report of this version, or are
+    /// damaged.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         Ok(codec::decode(SavedKind::Report, bytes, codec::report)?)
     }
@@ -162,42 +163,42 @@ impl Report {
         codec::encode(SavedKind::Report, |writer| writer.report(self))
     }
 
-    /// Whether the sweep reached the end of the listing. A complete report may still have
+    /// Returns whether the sweep reached the end of the listing. A complete report may still have
     /// [problems](OutcomeCounts::problems).
     pub fn is_complete(&self) -> bool {
         self.complete
     }
 
-    /// The number of entries by outcome.
+    /// Returns the number of entries by outcome.
     pub fn counts(&self) -> OutcomeCounts {
         self.counts
     }
 
-    /// The counts of each keyring version, in ascending order of version number.
+    /// Returns the counts of each keyring version, in ascending order of version number.
     ///
     /// The iterator yields every version that the keyring had when the sweep began, and up to 1,000 others.
     pub fn versions(&self) -> impl Iterator<Item = (u32, VersionCounts)> + '_ {
         self.versions.iter().map(|(number, counts)| (*number, *counts))
     }
 
-    /// The counts of all versions that [`versions`](Self::versions) does not yield.
+    /// Returns the counts of all versions that [`versions`](Self::versions) does not yield.
     pub fn further_versions(&self) -> VersionCounts {
         self.further_versions
     }
 
-    /// The first 1,000 problems; [`OutcomeCounts::problems`] counts all.
+    /// Returns the first 1,000 problems; [`OutcomeCounts::problems`] counts all.
     pub fn problems(&self) -> &[Problem] {
         &self.problems
     }
 
-    /// The first 1,000 entries that a sweep to another key or mode left unchanged; [`OutcomeCounts::skipped`] counts
-    /// all.
+    /// Returns the first 1,000 entries that a sweep to another key or mode left unchanged; [`OutcomeCounts::skipped`]
+    /// counts all.
     pub fn skipped(&self) -> &[Skipped] {
         &self.skipped
     }
 
-    /// How many objects are wrapped under each keyring version; [`Keyring::retire`](crate::Keyring::retire) needs this.
-    /// `None` if the [`Sse`] has no keyring.
+    /// Returns how many objects are wrapped under each keyring version, for
+    /// [`Keyring::retire`](crate::Keyring::retire). `None` if the [`Sse`] has no keyring.
     pub fn usage(&self) -> Option<&KeyUsage> {
         self.usage.as_ref()
     }
@@ -272,27 +273,27 @@ impl EntryCounts {
 }
 
 impl Problem {
-    /// The object's name.
+    /// Returns the object's name.
     pub fn name(&self) -> &ObjectName {
         &self.name
     }
 
-    /// The id of the multipart upload, if the entry is one.
+    /// Returns the id of the multipart upload, if the entry is one.
     pub fn upload_id(&self) -> Option<&[u8]> {
         self.upload_id.as_deref()
     }
 
-    /// The kind of the problem.
+    /// Returns the kind of the problem.
     pub fn kind(&self) -> ProblemKind {
         self.kind
     }
 
-    /// The entry's keyring version, if known.
+    /// Returns the entry's keyring version, if known.
     pub fn version(&self) -> Option<u32> {
         self.version
     }
 
-    /// The text of the [`Error`], cut after 1,000 characters.
+    /// Returns the text of the [`Error`], cut after 1,000 characters.
     pub fn reason(&self) -> &str {
         &self.reason
     }
@@ -305,7 +306,7 @@ impl fmt::Display for Problem {
 }
 
 impl ProblemKind {
-    /// The kind of an entry's error.
+    /// Returns the kind of an entry's error.
     pub fn of(error: &Error) -> Self {
         match error {
             Error::Envelope(_) => Self::Damaged,

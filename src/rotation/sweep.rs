@@ -41,13 +41,13 @@ pub enum SweepEvent<'a> {
 
 /// A walk over a whole store that rewraps envelopes or encrypts unencrypted objects.
 ///
-/// The caller provides the listing. The listing contains every object, every version of an object and every multipart
-/// upload under way, and it begins no earlier than the sweep. A resumed sweep needs the same order of entries. A sweep
-/// can be repeated: it leaves entries that are up to date unchanged.
+/// The caller provides the listing. The listing must contain every object, every version of an object and every
+/// multipart upload under way, and must begin no earlier than the sweep. A resumed sweep needs the same order of
+/// entries. A sweep can be repeated: it leaves entries that are up to date unchanged.
 ///
 /// # Performance
 ///
-/// A sweep runs in one task and holds only the entries in flight in memory. Rewrapping one SSE-S3 envelope takes some
+/// A sweep runs in one task and holds only the entries in flight in memory. Rewrapping one SSE-S3 envelope takes a few
 /// microseconds. To use more than one core, run one sweep for each section of the listing.
 pub struct Sweep<'a> {
     sse: &'a Sse,
@@ -113,7 +113,7 @@ impl<'a> Sweep<'a> {
     /// Stops the sweep after this many consecutive entries for which the store failed, or the key provider or the audit
     /// trail was unavailable. The default is 100; 0 means 1.
     ///
-    /// The last checkpoint then stands before the failed entries, so that a resumed sweep processes them again.
+    /// The last checkpoint is then before the failed entries, so that a resumed sweep processes them again.
     #[must_use]
     pub fn give_up_after(self, entries: u64) -> Self {
         Self { give_up_after: entries.max(1), ..self }
@@ -164,20 +164,20 @@ impl<'a> Sweep<'a> {
     /// Rewraps every envelope that is not under the keyring's primary. The store replaces each envelope by
     /// compare-and-swap; after a lost swap the sweep reads the envelope again and retries, up to eight times.
     ///
-    /// The report names each envelope that cannot be rewrapped, and the sweep leaves it unchanged: a damaged envelope,
-    /// one under a disabled or retired version, one of another keyring.
+    /// The sweep leaves each envelope that it cannot rewrap unchanged, and the report names it: a damaged envelope, one
+    /// under a disabled or retired version, or one of another keyring.
     ///
     /// # Errors
     ///
-    /// - [`Error::Io`](crate::Error::Io): the listing failed, and the last checkpoint stands before the failure; or
+    /// - [`Error::Io`](crate::Error::Io) if the listing failed, and the last checkpoint is before the failure; or if
     ///   `on_event` returned an error.
-    /// - `Error::Io`, [`Error::KeyProvider`](crate::Error::KeyProvider), [`Error::Audit`](crate::Error::Audit): the
+    /// - `Error::Io`, [`Error::KeyProvider`](crate::Error::KeyProvider) or [`Error::Audit`](crate::Error::Audit) if the
     ///   sweep [gave up](Self::give_up_after).
-    /// - `Error::Io`, `Error::KeyProvider`, [`Error::SealedFile`](crate::Error::SealedFile): the keyring could not be
-    ///   reloaded. The sweep reloads it first.
-    /// - [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep),
-    ///   [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId): the cursor belongs to another sweep.
-    /// - [`Misuse::SamePosition`]: two consecutive entries have the same position.
+    /// - `Error::Io`, `Error::KeyProvider` or [`Error::SealedFile`](crate::Error::SealedFile) if the keyring could not
+    ///   be reloaded. The sweep reloads it first.
+    /// - [`CursorError::OtherSweep`](crate::error::CursorError::OtherSweep) or
+    ///   [`Unexpected::KeyringId`](crate::error::Unexpected::KeyringId) if the cursor belongs to another sweep.
+    /// - [`Misuse::SamePosition`] if two consecutive entries have the same position.
     ///
     /// A failure of one entry is not an error of the sweep; the report contains it.
     pub async fn rewrap(
@@ -194,15 +194,15 @@ impl<'a> Sweep<'a> {
     /// The store replaces each envelope by compare-and-swap. The sweep does not read bodies, and leaves entries that
     /// are already under the target unchanged.
     ///
-    /// An object keeps its encryption context where `mode` names no pairs. The sweep leaves an entry that a rewrap
-    /// cannot convert unchanged, and reports it as [skipped](crate::rotation::Report::skipped) with the reason
-    /// ([`Skip`](super::Skip)). Where `mode` names an alias, the sweep learns the resolved key id from the first
-    /// rewrap; entries before that may be rewrapped although they were under that KMS key. [`all`](Self::all) has no
-    /// effect here.
+    /// An object keeps its encryption context if `mode` names no pairs. The sweep leaves an entry that a rewrap cannot
+    /// convert unchanged, and reports it as [skipped](crate::rotation::Report::skipped) with the reason
+    /// ([`Skip`](super::Skip)). If `mode` names an alias, the sweep learns the resolved key id from the first rewrap;
+    /// entries before that may be rewrapped although they were under that KMS key. [`all`](Self::all) has no effect
+    /// here.
     ///
     /// # Errors
     ///
-    /// Those of [`rewrap`](Self::rewrap), and [`Misuse::RewrapCrossesCustomerKey`]: the target is SSE-C.
+    /// Returns the errors of [`rewrap`](Self::rewrap), and [`Misuse::RewrapCrossesCustomerKey`] if the target is SSE-C.
     ///
     /// # Security
     ///
@@ -225,7 +225,7 @@ impl<'a> Sweep<'a> {
     ///
     /// # Errors
     ///
-    /// Those of [`rewrap`](Self::rewrap).
+    /// Returns the errors of [`rewrap`](Self::rewrap).
     ///
     /// # Security
     ///
@@ -242,7 +242,7 @@ impl<'a> Sweep<'a> {
         self.walk(SweepKind::Encrypt, Some(&mode), task, entries).await
     }
 
-    /// Returns the same sweep with synchronous verbs, for callers without a runtime.
+    /// Returns the same sweep with synchronous methods, for callers without a runtime.
     pub fn blocking(self) -> BlockingSweep<'a> {
         BlockingSweep::new(self)
     }
@@ -281,8 +281,8 @@ impl<'a> Sweep<'a> {
                 Err(error) => Err(error),
             }
         };
-        // After an error the sweep begins no further entry and waits for those in flight, so that none is dropped
-        // halfway.
+        // After an error the sweep begins no further entry and waits for those in flight, so that no entry
+        // is dropped halfway.
         let over = AtomicBool::new(false);
         let listing = entries.take_while(|_| ready(!over.load(Ordering::Relaxed))).inspect(|listed| {
             over.fetch_or(listed.is_err(), Ordering::Relaxed);

@@ -12,7 +12,7 @@ use crate::mode::{AnyMode, DsseKms, SseKms};
 use crate::multipart::EnvelopeOrRecord;
 use crate::sse::Sse;
 
-/// Why a sweep to another key or mode left an entry unchanged.
+/// The reason why a sweep to another key or mode left an entry unchanged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Skip {
@@ -78,8 +78,8 @@ impl RewrapTarget {
         }
     }
 
-    /// Whether an envelope of the same mode is under the target's KMS key and, if the target names context pairs, has
-    /// them.
+    /// Returns whether an envelope of the same mode is under the target's KMS key and, if the target names context
+    /// pairs, has them.
     fn is_under(&self, envelope: &Envelope) -> bool {
         let Some((named, pairs)) = self.mode.kms_key() else { return true };
         let key_id = envelope.kms_key_id();
@@ -87,7 +87,7 @@ impl RewrapTarget {
         is_key && (pairs.is_empty() || pairs_of(envelope) == Some(pairs))
     }
 
-    /// The target's mode; with the object's own context pairs if the target names none.
+    /// Returns the target's mode; with the object's own context pairs if the target names none.
     fn mode_for(&self, envelope: &Envelope) -> AnyMode {
         let pairs = pairs_of(envelope).filter(|_| self.mode.kms_key().is_some_and(|(_, pairs)| pairs.is_empty()));
         match (&self.mode, pairs) {
@@ -113,7 +113,7 @@ pub(super) struct Filter<'a> {
 type Chosen<'a> = dyn Fn(&Entry) -> bool + Send + Sync + 'a;
 
 impl Filter<'_> {
-    /// Whether the filter selects an entry with this envelope or record.
+    /// Returns whether the filter selects an entry with this envelope or record.
     pub(super) fn takes(&self, entry: &Entry, found: &EnvelopeOrRecord) -> bool {
         let inner = match found {
             EnvelopeOrRecord::Envelope(envelope) => envelope.inner().and_then(Envelope::key_id),
@@ -125,13 +125,13 @@ impl Filter<'_> {
             && self.takes_entry(entry)
     }
 
-    /// Whether the caller's predicate selects an entry.
+    /// Returns whether the caller's predicate selects an entry.
     pub(super) fn takes_entry(&self, entry: &Entry) -> bool {
         self.chosen.as_ref().is_none_or(|chosen| chosen(entry))
     }
 }
 
-/// A digest of a sweep's target and filter without the predicate; `None` if the sweep has neither.
+/// Returns a digest of a sweep's target and filter without the predicate; `None` if the sweep has neither.
 pub(super) fn digest(target: Option<&AnyMode>, filter: &Filter<'_>) -> Option<[u8; 8]> {
     if target.is_none() && filter.modes.is_none() && filter.key_ids.is_none() {
         return None;

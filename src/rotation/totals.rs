@@ -38,9 +38,9 @@ pub struct InventoryTotal {
     pub objects: u64,
     /// Number of multipart uploads under way.
     pub uploads: u64,
-    /// Stored bytes of all bodies whose entry has a stored length.
+    /// Stored bytes of all bodies with a known stored length.
     pub stored_len: u64,
-    /// Plaintext bytes of all bodies whose plaintext length is known.
+    /// Plaintext bytes of all bodies with a known plaintext length.
     pub plaintext_len: u64,
     /// Number of objects and uploads with a problem.
     pub problems: u64,
@@ -88,12 +88,12 @@ impl InventoryTotal {
         }
     }
 
-    /// The total as one line of CSV, line end included.
+    /// Returns the total as one line of CSV, line end included.
     pub fn to_csv(&self) -> String {
         self.line(table::csv)
     }
 
-    /// The total as one line of JSON, line end included.
+    /// Returns the total as one line of JSON, line end included.
     pub fn to_json(&self) -> String {
         self.line(table::json)
     }
@@ -142,23 +142,23 @@ impl InventoryTotals {
         }
     }
 
-    /// All totals, ordered by status and then by key.
+    /// Returns all totals, ordered by status and then by key.
     pub fn totals(&self) -> impl Iterator<Item = &InventoryTotal> + '_ {
         self.totals.values()
     }
 
-    /// How many objects are wrapped under each keyring version; [`Keyring::retire`](crate::Keyring::retire) needs this.
-    /// `None` if the [`Sse`] has no keyring.
+    /// Returns how many objects are wrapped under each keyring version, for
+    /// [`Keyring::retire`](crate::Keyring::retire). `None` if the [`Sse`] has no keyring.
     pub fn usage(&self) -> Option<&KeyUsage> {
         self.usage.as_ref()
     }
 
-    /// All totals as CSV with the header line.
+    /// Returns all totals as CSV with the header line.
     pub fn to_csv(&self) -> String {
         [InventoryTotal::CSV_HEADER.to_owned()].into_iter().chain(self.totals().map(InventoryTotal::to_csv)).collect()
     }
 
-    /// All totals as JSON, one line each.
+    /// Returns all totals as JSON, one line each.
     pub fn to_json(&self) -> String {
         self.totals().map(InventoryTotal::to_json).collect()
     }

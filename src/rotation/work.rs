@@ -54,7 +54,7 @@ pub(super) struct EntryResult {
     pub(super) now: WrappedUnder,
 }
 
-/// Which keyring version, if any, an entry is wrapped under.
+/// The keyring version, if any, that an entry is wrapped under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum WrappedUnder {
     /// No version of this keyring.
@@ -64,19 +64,19 @@ pub(super) enum WrappedUnder {
     Unclear,
 }
 
-/// What the sweep does with each entry.
+/// The action of a sweep on each entry.
 pub(super) enum Task<'a> {
     Rewrap { scope: Scope, store: &'a dyn EnvelopeStore },
     Encrypt { mode: AnyMode, store: &'a dyn UnencryptedStore },
 }
 
-/// Which envelopes a sweep rewraps, and to which key.
+/// The envelopes that a sweep rewraps, and the key that it rewraps them to.
 pub(super) enum Scope {
-    /// Those that are not under the primary.
+    /// Envelopes that are not under the primary.
     Needed,
     /// Every envelope, both layers, each layer under its own key.
     All,
-    /// Those that are not under this mode and key.
+    /// Envelopes that are not under this mode and key.
     To(RewrapTarget),
 }
 
@@ -212,7 +212,7 @@ impl Worker<'_> {
         store: &dyn UnencryptedStore,
         seen: &mut LastSeen,
     ) -> Result<EntryOutcome> {
-        // The object is under no version until it is encrypted; a failure leaves it unencrypted.
+        // The object is under no version until it is encrypted; after a failure it is still unencrypted.
         seen.now = WrappedUnder::Nothing;
         self.pass().await;
         let (name, mode) = (entry.name(), mode.clone());
@@ -255,7 +255,7 @@ impl LastSeen {
     ///
     /// # Errors
     ///
-    /// The bytes are neither an envelope nor a record, or they are under another keyring.
+    /// Returns an error if the bytes are neither an envelope nor a record, or are under another keyring.
     fn inspect(&mut self, sse: &Sse, stored: &[u8]) -> Result<(EnvelopeOrRecord, Option<EntryOutcome>)> {
         *self = Self { before: None, now: WrappedUnder::Unclear };
         let found = EnvelopeOrRecord::decode(stored)?;

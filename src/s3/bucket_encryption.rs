@@ -1,13 +1,14 @@
-//! [`BucketEncryption`], a bucket's default and blocked encryption, and [`ObjectEncryption`], with their XML.
+//! [`BucketEncryption`], a bucket's default and blocked encryption, and [`ObjectEncryption`], the target of an
+//! UpdateObjectEncryption, with their XML.
 
 use quick_xml::escape::escape;
 
 use super::xml::{DECLARATION, Document, Element, Malformed, NAMESPACE};
 
-/// The most bytes of a key id, as everywhere in the library.
+/// The maximum length of a key id in bytes, as everywhere in the library.
 const MAX_KEY_ID_LEN: usize = 2_048;
 
-/// The encryption of a bucket: its default, its bucket key and the encryption that it blocks.
+/// The encryption of a bucket: its default, its bucket key setting and the encryption that it blocks.
 ///
 /// ```
 /// # fn main() -> Result<(), atrest::s3::BucketEncryptionError> {
@@ -28,15 +29,15 @@ const MAX_KEY_ID_LEN: usize = 2_048;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BucketEncryption {
-    /// The encryption of objects whose request names none.
+    /// The encryption of objects whose request names no encryption.
     pub default: DefaultEncryption,
-    /// Whether SSE-KMS objects ask for a bucket key.
+    /// Whether SSE-KMS objects use a bucket key.
     pub bucket_key_enabled: bool,
-    /// The encryption that the bucket blocks for writes, if it was configured. It is answered as it was configured.
+    /// The encryption that the bucket blocks for writes, if configured. GetBucketEncryption returns it as configured.
     pub blocked: Option<BlockedEncryption>,
 }
 
-/// The encryption of objects whose request names none.
+/// The encryption of objects whose request names no encryption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DefaultEncryption {
@@ -44,12 +45,12 @@ pub enum DefaultEncryption {
     SseS3,
     /// `aws:kms`.
     SseKms {
-        /// The KMS key, as the configuration names it; `None` is the KMS's own key, `aws/s3`.
+        /// The KMS key, as the configuration names it. `None` means the KMS's own key, `aws/s3`.
         key_id: Option<String>,
     },
     /// `aws:kms:dsse`.
     DsseKms {
-        /// The KMS key, as the configuration names it; `None` is the KMS's own key, `aws/s3`.
+        /// The KMS key, as the configuration names it. `None` means the KMS's own key, `aws/s3`.
         key_id: Option<String>,
     },
 }
@@ -64,32 +65,32 @@ pub enum BlockedEncryption {
     SseC,
 }
 
-/// The reason why a body of PutBucketEncryption or UpdateObjectEncryption is refused.
+/// The reason why the body of a PutBucketEncryption or UpdateObjectEncryption is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BucketEncryptionError {
-    /// The body is not XML, or not the XML of this request.
+    /// The body is not XML or not the XML of this request.
     #[error("the XML is not well-formed, or not that of this request")]
     MalformedXml,
-    /// A KMS key is named with `AES256`.
+    /// The body names a KMS key with `AES256`.
     #[error("a KMSMasterKeyID is given with AES256, which has no KMS key")]
     KeyIdNotApplicable,
     /// The algorithm is not `AES256`, `aws:kms` or `aws:kms:dsse`.
     #[error("the SSEAlgorithm is none of AES256, aws:kms and aws:kms:dsse")]
     UnknownAlgorithm,
-    /// An object is to be changed to something else than SSE-KMS.
+    /// The target of an UpdateObjectEncryption is missing or unknown.
     #[error("an object's encryption can be changed to SSE-KMS, and to nothing else")]
     NotSseKms,
-    /// An object is to be changed to DSSE-KMS or SSE-C.
+    /// The target of an UpdateObjectEncryption is DSSE-KMS or SSE-C.
     #[error("an object's encryption can be changed to SSE-KMS, and not to DSSE-KMS or SSE-C")]
     ToOtherMode,
-    /// An object is to be changed to SSE-KMS without a KMS key.
+    /// The target of an UpdateObjectEncryption has no KMS key.
     #[error("the KMS key's ARN is missing")]
     KmsKeyMissing,
-    /// An object is to be changed to SSE-KMS under a KMS key that is not named by its ARN.
+    /// The KMS key of an UpdateObjectEncryption is not named by its ARN.
     #[error("the KMS key is not named by its ARN")]
     KmsKeyNotArn,
-    /// An object is to be changed with a `BucketKeyEnabled` that is neither `true` nor `false`.
+    /// The `BucketKeyEnabled` of an UpdateObjectEncryption is neither `true` nor `false`.
     #[error("the BucketKeyEnabled is neither true nor false")]
     BucketKeyInvalid,
 }
@@ -103,9 +104,11 @@ impl From<Malformed> for BucketEncryptionError {
 type Result<T, E = BucketEncryptionError> = std::result::Result<T, E>;
 
 impl BucketEncryption {
-    /// Creates the encryption of a new bucket: SSE-S3, no bucket key, and what the service blocks on new buckets.
+    /// Creates the encryption of a new bucket: SSE-S3, no bucket key, and the encryption that the service blocks on new
+    /// buckets.
     ///
-    /// Amazon S3 has blocked SSE-C on new buckets since April 2026. A service whose clients use SSE-C blocks nothing.
+    /// Amazon S3 has blocked SSE-C on new buckets since April 2026. A service whose clients use SSE-C passes
+    /// [`BlockedEncryption::None`].
     pub fn new_bucket(blocked: BlockedEncryption) -> Self {
         Self {
             default: DefaultEncryption::SseS3,
@@ -114,30 +117,31 @@ impl BucketEncryption {
         }
     }
 
-    /// Whether writes with SSE-C are refused. Reads are not.
+    /// Returns whether the bucket refuses writes with SSE-C. Reads are not affected.
     pub fn blocks_customer_keys(&self) -> bool {
         self.blocked == Some(BlockedEncryption::SseC)
     }
 
     /// Returns the configuration after a PutBucketEncryption with this body. The whole body is checked first.
     ///
-    /// A rule without blocked types leaves them unchanged: S3 keeps the block of a new bucket when its default is
-    /// configured. A rule without a default is how S3's guide blocks and unblocks SSE-C. What S3 does with the default
-    /// then is not recorded; here the default stays. Whether the KMS key exists is not checked.
+    /// A rule without blocked types leaves the blocked types unchanged, as S3 keeps the block of a new bucket when a
+    /// default is configured. S3's guide blocks and unblocks SSE-C with a rule without a default. S3's treatment of the
+    /// default in this case is not recorded; this function keeps the default. The KMS key's existence is not checked.
     ///
     /// # Errors
     ///
-    /// [`MalformedXml`](BucketEncryptionError::MalformedXml): it is not this request's XML, by one element too many,
-    /// too few or unknown, or longer than 64 KiB, or it has a DTD, a processing instruction or an entity that XML
-    /// does not know; [`KeyIdNotApplicable`](BucketEncryptionError::KeyIdNotApplicable);
-    /// [`UnknownAlgorithm`](BucketEncryptionError::UnknownAlgorithm).
+    /// - [`MalformedXml`](BucketEncryptionError::MalformedXml): the body is not this request's XML (an element is
+    ///   unknown, missing or one too many), is longer than 64 KiB, or has a DTD, a processing instruction or an entity
+    ///   that XML does not define.
+    /// - [`KeyIdNotApplicable`](BucketEncryptionError::KeyIdNotApplicable): `AES256` with a KMS key.
+    /// - [`UnknownAlgorithm`](BucketEncryptionError::UnknownAlgorithm): the algorithm is not one of S3's three.
     pub fn after_put(&self, xml: &[u8]) -> Result<Self> {
         let document = Document::parse(xml)?;
         let [rule] = document.root("ServerSideEncryptionConfiguration")?.fields(["Rule"])?;
         let names = ["ApplyServerSideEncryptionByDefault", "BucketKeyEnabled", "BlockedEncryptionTypes"];
         let [default, bucket_key, blocked] = rule.ok_or(Malformed)?.fields(names)?;
         if default.or(bucket_key).or(blocked).is_none() {
-            // A rule without any element: what S3 answers is not recorded.
+            // S3's answer to a rule without any element is not recorded.
             return Err(BucketEncryptionError::MalformedXml);
         }
         let mut next = self.clone();
@@ -156,7 +160,7 @@ impl BucketEncryption {
 
     /// Returns the configuration after a DeleteBucketEncryption: SSE-S3 without a bucket key.
     ///
-    /// Blocked types stay, because a deletion of the default does not name them. What S3 does is not recorded.
+    /// Blocked types stay, because the deletion of the default does not name them. S3's behaviour is not recorded.
     #[must_use]
     pub fn after_delete(&self) -> Self {
         Self { blocked: self.blocked, ..Self::default() }
@@ -166,12 +170,12 @@ impl BucketEncryption {
     ///
     /// # Errors
     ///
-    /// Those of [`after_put`](Self::after_put).
+    /// Returns the errors of [`after_put`](Self::after_put).
     pub fn from_xml(xml: &[u8]) -> Result<Self> {
         Self::default().after_put(xml)
     }
 
-    /// Writes the answer to GetBucketEncryption. The elements have the order that was recorded of the service.
+    /// Writes the answer to GetBucketEncryption. The elements have the order recorded of the service.
     pub fn to_xml(&self) -> String {
         let (algorithm, key_id) = self.default.as_written();
         let key_id = key_id.map(|id| format!("<KMSMasterKeyID>{}</KMSMasterKeyID>", escape(id))).unwrap_or_default();
@@ -193,7 +197,7 @@ impl BucketEncryption {
     }
 }
 
-/// SSE-S3, no bucket key, nothing blocked: every bucket of Amazon S3 from 2023 to April 2026.
+/// Creates SSE-S3 without a bucket key and without a block, as every bucket of Amazon S3 from 2023 to April 2026.
 impl Default for BucketEncryption {
     fn default() -> Self {
         Self::new_bucket(BlockedEncryption::None)
@@ -203,7 +207,7 @@ impl Default for BucketEncryption {
 impl DefaultEncryption {
     fn read(element: Element<'_>) -> Result<Self> {
         let [algorithm, key_id] = element.fields(["SSEAlgorithm", "KMSMasterKeyID"])?;
-        // Some clients send an empty element for none.
+        // Some clients send an empty element when they name no key.
         let key_id = key_id.map(Element::text).transpose()?.filter(|id| !id.is_empty());
         let key_id = key_id.map(checked_key_id).transpose()?;
         match (algorithm.ok_or(Malformed)?.word()?, key_id) {
@@ -232,7 +236,7 @@ impl BlockedEncryption {
         }
     }
 
-    /// None where the list is empty, and so says nothing. One that names both is a contradiction.
+    /// Reads the list. Returns `None` for an empty list. Refuses a list that names both types.
     fn read(element: Element<'_>) -> Result<Option<Self>> {
         let mut blocked = None;
         for entry in element.children()? {
@@ -249,20 +253,20 @@ impl BlockedEncryption {
     }
 }
 
-/// The target of an UpdateObjectEncryption: SSE-KMS under this key.
+/// The target of an UpdateObjectEncryption: SSE-KMS under one KMS key.
 ///
 /// Spec: Amazon S3, UpdateObjectEncryption, SSEKMSEncryption.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ObjectEncryption {
-    /// The full ARN of the KMS key. S3 accepts no id and no alias here. The KMS decides whether the key exists.
+    /// The full ARN of the KMS key. S3 accepts neither an id nor an alias. The KMS decides whether the key exists.
     pub kms_key_arn: String,
-    /// Whether the object shares a bucket key.
+    /// Whether the object uses a bucket key.
     pub bucket_key_enabled: bool,
 }
 
 impl ObjectEncryption {
-    /// Creates the target with this key and without a bucket key.
+    /// Creates the target with this KMS key and without a bucket key.
     pub fn new(kms_key_arn: impl Into<String>) -> Self {
         Self { kms_key_arn: kms_key_arn.into(), bucket_key_enabled: false }
     }
@@ -271,10 +275,12 @@ impl ObjectEncryption {
     ///
     /// # Errors
     ///
-    /// [`MalformedXml`](BucketEncryptionError::MalformedXml), as [`BucketEncryption::after_put`];
-    /// [`NotSseKms`](BucketEncryptionError::NotSseKms), [`ToOtherMode`](BucketEncryptionError::ToOtherMode),
-    /// [`KmsKeyMissing`](BucketEncryptionError::KmsKeyMissing), [`KmsKeyNotArn`](BucketEncryptionError::KmsKeyNotArn),
-    /// [`BucketKeyInvalid`](BucketEncryptionError::BucketKeyInvalid).
+    /// - [`MalformedXml`](BucketEncryptionError::MalformedXml): as for [`BucketEncryption::after_put`].
+    /// - [`NotSseKms`](BucketEncryptionError::NotSseKms): no target, or an unknown target.
+    /// - [`ToOtherMode`](BucketEncryptionError::ToOtherMode): the target is DSSE-KMS or SSE-C.
+    /// - [`KmsKeyMissing`](BucketEncryptionError::KmsKeyMissing): no KMS key.
+    /// - [`KmsKeyNotArn`](BucketEncryptionError::KmsKeyNotArn): the KMS key is not an ARN.
+    /// - [`BucketKeyInvalid`](BucketEncryptionError::BucketKeyInvalid): a `BucketKeyEnabled` that is not a boolean.
     pub fn from_xml(xml: &[u8]) -> Result<Self> {
         let document = Document::parse(xml)?;
         let mut children = document.root("ObjectEncryption")?.children()?;
@@ -311,7 +317,8 @@ impl ObjectEncryption {
     }
 }
 
-/// Whether it is the ARN of a key, or the URI by which a KMS of another kind names one; an alias and a bare id are not.
+/// Returns whether the text is the ARN of a KMS key, or the URI of a key in another kind of KMS. An alias or a bare id
+/// is neither.
 fn is_arn(key_id: &str) -> bool {
     match key_id.split_once(':') {
         Some(("arn", rest)) => rest.split(':').count() == 5 && rest.rsplit(':').next().is_some_and(is_key),
@@ -324,7 +331,7 @@ fn is_key(resource: &str) -> bool {
     resource.strip_prefix("key/").is_some_and(|id| !id.is_empty())
 }
 
-/// What no request could name later: every write would fail then, and not the one that configures it.
+/// Refuses an id that no request could name. A configuration with such an id would make every later write fail.
 fn checked_key_id(id: &str) -> Result<String> {
     let well_formed = (1..=MAX_KEY_ID_LEN).contains(&id.len()) && !id.chars().any(char::is_control);
     if well_formed { Ok(id.into()) } else { Err(BucketEncryptionError::MalformedXml) }

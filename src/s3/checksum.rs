@@ -1,4 +1,4 @@
-//! [`Checksum`], the checksum of a plaintext, which is stored sealed beside the object, and [`ChecksumAlgorithm`].
+//! [`Checksum`], the checksum of a plaintext, stored sealed beside the object, and [`ChecksumAlgorithm`].
 
 use std::fmt;
 
@@ -7,9 +7,9 @@ use base64ct::{Base64, Encoding};
 use crate::error::{Error, Result};
 use crate::stream::{SealedValue, ValueSealer};
 
-/// The longest value of any algorithm in bytes.
+/// The maximum length of a checksum, in bytes.
 const MAX_LEN: usize = 64;
-/// The longest name of an algorithm in bytes.
+/// The maximum length of an algorithm's name, in bytes.
 const MAX_NAME_LEN: usize = 24;
 const HEADER: &str = "x-amz-checksum-";
 const VALUE: &str = "s3/checksum/";
@@ -23,7 +23,7 @@ macro_rules! algorithms {
         #[non_exhaustive]
         pub enum ChecksumAlgorithm {
             $($(#[$doc])* $name,)*
-            /// An algorithm that this release does not know: [`ChecksumAlgorithm::other`].
+            /// An algorithm that this release does not know; see [`ChecksumAlgorithm::other`].
             Other(OtherAlgorithm),
         }
 
@@ -31,7 +31,7 @@ macro_rules! algorithms {
             /// Every algorithm that this release knows by name.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
-            /// The algorithm's name as S3 writes it, for example in `x-amz-checksum-algorithm`.
+            /// Returns the algorithm's name as S3 writes it, for example in `x-amz-checksum-algorithm`.
             pub fn as_str(&self) -> &str {
                 match self {
                     $(Self::$name => $s3,)*
@@ -39,7 +39,7 @@ macro_rules! algorithms {
                 }
             }
 
-            /// The length of a checksum in bytes.
+            /// Returns the length of a checksum, in bytes.
             pub fn value_len(&self) -> usize {
                 match self {
                     $(Self::$name => $len,)*
@@ -73,17 +73,17 @@ algorithms! {
     XxHash128 "XXHASH128" 16,
 }
 
-/// The name and length of an algorithm that is younger than this release.
+/// The name of an algorithm that this release does not know, and the length of its checksums.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct OtherAlgorithm {
-    /// Zeros behind the name.
+    /// The name, padded with zeros.
     name: [u8; MAX_NAME_LEN],
     value_len: u8,
 }
 
 impl OtherAlgorithm {
     fn as_str(&self) -> &str {
-        // A name is ASCII.
+        // Names are ASCII, so the conversion does not fail.
         let name = self.name.split(|byte| *byte == 0).next().unwrap_or_default();
         std::str::from_utf8(name).unwrap_or_default()
     }
@@ -96,7 +96,7 @@ impl fmt::Debug for OtherAlgorithm {
 }
 
 impl ChecksumAlgorithm {
-    /// The algorithm with this name; `None` if this release does not know the name.
+    /// Returns the algorithm with this name, or `None` if this release does not know the name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.iter().copied().find(|algorithm| algorithm.as_str() == name)
     }
@@ -104,8 +104,8 @@ impl ChecksumAlgorithm {
     /// Creates an algorithm that this release does not know, from its name as S3 writes it and the length of its
     /// checksums in bytes.
     ///
-    /// A known name gives the known algorithm. `None` if the name is known with another length, the name is not 1 to 24
-    /// capital letters and digits, or the length is not 1 to 64.
+    /// A known name gives the known algorithm. Returns `None` if the name is known with another length, the name is not
+    /// 1 to 24 capital letters and digits, or the length is not 1 to 64.
     pub fn other(name: &str, value_len: usize) -> Option<Self> {
         if let Some(known) = Self::from_name(name) {
             return Some(known).filter(|known| known.value_len() == value_len);
@@ -119,12 +119,12 @@ impl ChecksumAlgorithm {
         Some(Self::Other(OtherAlgorithm { name: padded, value_len: u8::try_from(value_len).ok()? }))
     }
 
-    /// The header that carries the checksum, in lower case.
+    /// Returns the name of the header that carries the checksum, in lower case.
     pub fn header_name(&self) -> String {
         self.under(HEADER)
     }
 
-    /// What a checksum is sealed under.
+    /// Returns the value name under which a checksum is sealed.
     fn value_name(&self) -> String {
         self.under(VALUE)
     }
@@ -142,8 +142,8 @@ impl fmt::Display for ChecksumAlgorithm {
 
 /// The checksum of a plaintext.
 ///
-/// For an object that was uploaded in parts, S3 answers a checksum over the parts' checksums as base64, `-` and the
-/// number of parts. This type holds the value; the number is [`Etag::parts`](super::Etag::parts).
+/// For an object that was uploaded in parts, S3 returns a checksum over the parts' checksums: base64, `-`, and the
+/// number of parts. This type holds the value without the number, which is [`Etag::parts`](super::Etag::parts).
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -164,12 +164,12 @@ impl fmt::Display for ChecksumAlgorithm {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct Checksum {
     algorithm: ChecksumAlgorithm,
-    /// Zeros where the algorithm's values are shorter.
+    /// The checksum, padded with zeros.
     value: [u8; MAX_LEN],
 }
 
 impl Checksum {
-    /// Creates a checksum from its bytes; `None` if the length is not that of the algorithm.
+    /// Creates a checksum from its bytes. Returns `None` if the length is not the algorithm's.
     pub fn new(algorithm: ChecksumAlgorithm, value: &[u8]) -> Option<Self> {
         if value.len() != algorithm.value_len() {
             return None;
@@ -179,33 +179,34 @@ impl Checksum {
         Some(Self { algorithm, value: padded })
     }
 
-    /// Creates a checksum from the base64 of a header; `None` if it is not base64 or has another length.
+    /// Creates a checksum from the base64 of a header. Returns `None` if the text is not base64 or the length is not
+    /// the algorithm's.
     pub fn from_base64(algorithm: ChecksumAlgorithm, base64: &str) -> Option<Self> {
         let mut room = [0; MAX_LEN];
         Self::new(algorithm, Base64::decode(base64, &mut room).ok()?)
     }
 
-    /// The algorithm.
+    /// Returns the algorithm.
     pub fn algorithm(&self) -> ChecksumAlgorithm {
         self.algorithm
     }
 
-    /// The bytes of the checksum.
+    /// Returns the bytes of the checksum.
     pub fn value(&self) -> &[u8] {
         self.value.get(..self.algorithm.value_len()).unwrap_or(&self.value)
     }
 
-    /// The base64 of the checksum, as in a header or a listing.
+    /// Returns the checksum in base64, as in a header or a listing.
     pub fn to_base64(&self) -> String {
         Base64::encode_string(self.value())
     }
 
-    /// Seals the checksum as a value of its object, under a name such as `s3/checksum/crc32c`. The result is 41 bytes
-    /// longer than the checksum, in DSSE-KMS 82.
+    /// Seals the checksum as a value of its object, under a name such as `s3/checksum/crc32c`. The sealed value is 41
+    /// bytes longer than the checksum, or 82 bytes in DSSE-KMS.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`].
+    /// Returns [`Error::Random`] if the random generator fails.
     pub fn seal(&self, values: &ValueSealer) -> Result<SealedValue> {
         values.seal(&self.algorithm.value_name(), self.value())
     }
@@ -214,14 +215,14 @@ impl Checksum {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: the value was changed, or belongs to another object or algorithm.
+    /// Returns [`Error::Inauthentic`] if the value was changed, or belongs to another object or algorithm.
     pub fn open(algorithm: ChecksumAlgorithm, values: &ValueSealer, sealed: &SealedValue) -> Result<Self> {
         let opened = values.open(&algorithm.value_name(), sealed)?;
         Self::new(algorithm, &opened).ok_or(Error::Inauthentic)
     }
 }
 
-/// Omits the value, because it reveals a short plaintext.
+/// Omits the value, because a checksum reveals a short plaintext.
 impl fmt::Debug for Checksum {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Checksum").field("algorithm", &self.algorithm).finish_non_exhaustive()

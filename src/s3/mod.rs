@@ -1,6 +1,6 @@
 // Floor 8. May use floors 0 to 7, and no other module of floor 8.
-//! S3's semantics as pure functions, for services that speak S3 (feature `s3`): which encryption a request gets, or
-//! which error.
+//! S3's semantics as pure functions, for services that speak S3 (feature `s3`): they decide which encryption or which
+//! error a request gets.
 //!
 //! ```text
 //! http::HeaderMap, query ──> EncryptionHeaders ─┐
@@ -15,7 +15,7 @@
 //! S3Error    ──> status, XML
 //! ```
 //!
-//! Nothing here does I/O or asks for a key. The tests compare every answer with what was recorded of the real
+//! No function here does I/O or asks a key provider. The tests compare every answer with recordings of the real
 //! service. The page [`manual::s3`](crate::manual::s3) follows one service from a request's headers to stored bytes.
 
 mod bucket_encryption;

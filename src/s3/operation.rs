@@ -1,15 +1,15 @@
-//! [`S3Operation`]: the operations of S3 that concern encryption.
+//! [`S3Operation`], an operation of S3 that concerns encryption.
 
 /// An operation of S3.
 ///
-/// It determines which headers a request takes, which actions a policy is asked about, and how the XML of an error
-/// begins.
+/// The operation determines which headers a request may carry, which actions a policy is evaluated for, and how the
+/// XML of an error begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum S3Operation {
     /// `PUT /key`.
     PutObject,
-    /// `POST /` of a form, whose fields are the headers.
+    /// `POST /` of a form. The form fields replace the headers.
     PostObject,
     /// `PUT /key` with `x-amz-copy-source`.
     CopyObject,
@@ -29,7 +29,7 @@ pub enum S3Operation {
     GetObjectAttributes,
     /// `PUT /key?encryption`.
     UpdateObjectEncryption,
-    /// Every other operation: it takes no encryption headers.
+    /// Any other operation. It takes no encryption headers.
     Other,
 }
 
@@ -50,8 +50,8 @@ impl S3Operation {
         Self::Other,
     ];
 
-    /// The actions that a policy is asked about, for an object or, with `of_version`, for one version of it. The
-    /// request is refused if one of them is denied. For the source of a copy they are those of
+    /// Returns the actions for which a policy is evaluated: for an object or, with `of_version`, for one version of an
+    /// object. The request is refused if one action is denied. The source of a copy has the actions of
     /// [`GetObject`](Self::GetObject).
     pub fn actions(self, of_version: bool) -> &'static [&'static str] {
         match (self, of_version) {
@@ -65,27 +65,27 @@ impl S3Operation {
         }
     }
 
-    /// Whether the request may name an encryption.
+    /// Returns whether the request may name an encryption method.
     pub(super) fn takes_method(self) -> bool {
         matches!(self, Self::PutObject | Self::PostObject | Self::CopyObject | Self::CreateMultipartUpload)
     }
 
-    /// Whether the operation writes data.
+    /// Returns whether the operation writes data.
     pub(super) fn writes(self) -> bool {
         self.takes_method() || self.is_of_upload()
     }
 
-    /// Whether the operation concerns an upload under way.
+    /// Returns whether the operation belongs to a multipart upload that was created before.
     pub(super) fn is_of_upload(self) -> bool {
         matches!(self, Self::UploadPart | Self::UploadPartCopy | Self::CompleteMultipartUpload)
     }
 
-    /// Whether the request must contain the MD5 of a customer key.
+    /// Returns whether a request with a customer key must contain the key's MD5.
     pub(super) fn requires_md5(self) -> bool {
         !matches!(self, Self::GetObject | Self::HeadObject | Self::GetObjectAttributes)
     }
 
-    /// Whether the XML of an error begins with the declaration: recorded.
+    /// Returns whether the XML of an error begins with the XML declaration, as recorded of the service.
     pub(super) fn declares_xml(self) -> bool {
         !matches!(self, Self::CopyObject | Self::UploadPartCopy | Self::CompleteMultipartUpload)
     }

@@ -21,11 +21,11 @@ const CUSTOMER_ALGORITHM: u8 = 1 << 6;
 const KNOWN: u8 = (1 << 7) - 1;
 
 /// The service's own record of how an object or upload is encrypted: the mode, the KMS key, whether a bucket key was
-/// asked for and is used, and for an upload the values that a policy judged when it began.
+/// requested and whether one is used, and for an upload the condition values of the request that began it.
 ///
-/// It answers HEAD, lists and parts without a key and without the envelope, and gives a reader its expectations. A
-/// decision [creates](super::NewEncryption::record) it; the service stores its [bytes](Self::encode) and passes it to
-/// the next decision.
+/// It answers HEAD, lists and parts without a key or the envelope, and contains a reader's expectations. A decision
+/// [creates](super::NewEncryption::record) the record. The service stores its [bytes](Self::encode) and passes the
+/// record to the next decision.
 ///
 /// # Security
 ///
@@ -35,7 +35,7 @@ const KNOWN: u8 = (1 << 7) - 1;
 ///
 /// # The bytes
 ///
-/// Integers are big-endian, `LP(x) = u16(len x) || x`, and there is one encoding of every record:
+/// Integers are big-endian, and `LP(x) = u16(len x) || x`. Every record has exactly one encoding:
 ///
 /// ```text
 /// version(1) = 1 || mode(1) || flags(1)
@@ -53,7 +53,7 @@ const KNOWN: u8 = (1 << 7) - 1;
 ///        bit 7       zero
 /// ```
 ///
-/// Bits 2 and 4 to 6 are of uploads alone. A text has at most 2,048 bytes and no control character, and that of the
+/// Bits 2 and 4 to 6 are set only for uploads. A text has at most 2,048 bytes and no control character. The text of the
 /// KMS key is not empty. A record is at most 8,203 bytes long.
 #[derive(Clone, PartialEq, Eq)]
 pub struct EncryptionRecord {
@@ -87,13 +87,13 @@ pub enum EncryptionRecordError {
 
 impl fmt::Debug for UploadRequest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The request sent the texts, so a key may be in a wrong place.
+        // Omits the texts, because a client may have sent a key in the wrong header.
         f.debug_struct("UploadRequest").field("checksum_algorithm", &self.checksum_algorithm).finish_non_exhaustive()
     }
 }
 
 impl EncryptionRecord {
-    /// The longest encoding, in bytes.
+    /// The maximum length of an encoding, in bytes.
     pub const MAX_LEN: usize = 3 + 4 * (2 + MAX_TEXT_LEN);
 
     /// Creates the record of an unencrypted object.
@@ -120,7 +120,7 @@ impl EncryptionRecord {
     /// Returns the record after a rewrap of its object or upload, for a sweep. For UpdateObjectEncryption use
     /// [`NewEncryption::record`](super::NewEncryption::record).
     ///
-    /// Commit it with the envelope in one step: a decision refuses an object whose envelope does not match its record.
+    /// Commit record and envelope in one step: a decision refuses an object whose envelope does not match its record.
     ///
     /// # Security
     ///
@@ -142,43 +142,44 @@ impl EncryptionRecord {
         Self { upload: Some(Box::new(begun)), ..self }
     }
 
-    /// Returns the record of the completed object, with or without the customer key.
+    /// Returns the record of the completed object, whether or not the request had the customer key.
     #[must_use]
     pub fn completed(&self) -> Self {
         Self { upload: None, ..self.clone() }
     }
 
-    /// The mode; `None` if the object is unencrypted.
+    /// Returns the mode; `None` if the object is unencrypted.
     pub fn mode(&self) -> Option<ModeId> {
         self.mode
     }
 
-    /// The resolved id of the KMS key, in SSE-KMS and DSSE-KMS.
+    /// Returns the resolved id of the KMS key, in SSE-KMS and DSSE-KMS.
     pub fn kms_key_id(&self) -> Option<&str> {
         self.kms_key_id.as_deref()
     }
 
-    /// Whether the request or the bucket asked for a bucket key.
+    /// Returns whether the request or the bucket asked for a bucket key.
     pub fn bucket_key_asked(&self) -> bool {
         self.bucket_key_asked
     }
 
-    /// Whether a bucket key is used. Answers report this, not what was asked for.
+    /// Returns whether a bucket key is used. Answers report this, not the request.
     pub fn bucket_key_done(&self) -> bool {
         self.bucket_key_done
     }
 
-    /// Whether the record is that of a multipart upload under way.
+    /// Returns whether the record belongs to a multipart upload under way.
     pub fn is_of_upload(&self) -> bool {
         self.upload.is_some()
     }
 
-    /// Whether the upload was begun with a checksum algorithm. Completing it in SSE-C then needs the customer key.
+    /// Returns whether the upload was begun with a checksum algorithm. If so, completing an SSE-C upload needs the
+    /// customer key.
     pub fn has_checksum_algorithm(&self) -> bool {
         self.upload.as_ref().is_some_and(|begun| begun.checksum_algorithm)
     }
 
-    /// The expectations of a reader: exactly this mode and KMS key; `None` if the object is unencrypted.
+    /// Returns the expectations of a reader: exactly this mode and KMS key; `None` if the object is unencrypted.
     pub fn expected(&self) -> Option<Expected> {
         let expected = Expected::new().with_modes([self.mode?]);
         Some(match &self.kms_key_id {
@@ -187,12 +188,12 @@ impl EncryptionRecord {
         })
     }
 
-    /// The encryption headers of an answer to a request without a customer key.
+    /// Returns the encryption headers of an answer to a request without a customer key.
     pub fn response_headers(&self) -> http::HeaderMap {
         AnswerHeaders::default().headers(self)
     }
 
-    /// The condition values of a part or a completion, which are those of the request that began the upload.
+    /// Returns the condition values of a part or a completion: those of the request that began the upload.
     pub fn condition_values(&self, secure_transport: bool) -> ConditionValues<'_> {
         let values = ConditionValues::new(secure_transport);
         match &self.upload {
@@ -228,7 +229,7 @@ impl EncryptionRecord {
     ///
     /// # Errors
     ///
-    /// [`EncryptionRecordError`]: the bytes are not an encoding of [`encode`](Self::encode).
+    /// Returns [`EncryptionRecordError`] if the bytes are not the output of [`encode`](Self::encode).
     pub fn decode(bytes: &[u8]) -> Result<Self, EncryptionRecordError> {
         let malformed = EncryptionRecordError::Malformed;
         match bytes.first() {
@@ -276,7 +277,7 @@ impl EncryptionRecord {
     }
 }
 
-/// The longest text, in bytes: that of a KMS key.
+/// The maximum length of a text, in bytes: that of a KMS key.
 const MAX_TEXT_LEN: usize = 2_048;
 
 /// Reads `LP(text)` if the text is legal.
@@ -288,7 +289,7 @@ fn take(reader: &mut ByteReader<'_, ()>) -> Option<String> {
 
 impl fmt::Debug for EncryptionRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Omits the texts that the request sent, because a key may be in a wrong place.
+        // Omits the texts of the request, because a client may have sent a key in the wrong header.
         f.debug_struct("EncryptionRecord")
             .field("mode", &self.mode)
             .field("kms_key_id", &self.kms_key_id)

@@ -1,11 +1,11 @@
-//! [`PlaintextMd5`], the MD5 of a plaintext, which is stored sealed.
+//! [`PlaintextMd5`], the MD5 of a plaintext, stored sealed.
 
 use std::fmt;
 
 use crate::error::{Error, Result};
 use crate::stream::{SealedValue, ValueSealer};
 
-/// The MD5 of a plaintext, computed by the host or sent by a client. Store it sealed, never unencrypted beside an
+/// The MD5 of a plaintext, computed by the host or sent by a client. Store the MD5 sealed, never unencrypted beside an
 /// encrypted object.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct PlaintextMd5([u8; 16]);
@@ -18,16 +18,17 @@ impl PlaintextMd5 {
         Self(md5)
     }
 
-    /// The 16 bytes.
+    /// Returns the 16 bytes.
     pub fn to_bytes(self) -> [u8; 16] {
         self.0
     }
 
-    /// Seals the MD5 as a value of its object, under the name `s3/md5`: 57 bytes, in DSSE-KMS 98.
+    /// Seals the MD5 as a value of its object, under the name `s3/md5`. The sealed value has 57 bytes, or 98 bytes in
+    /// DSSE-KMS.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`].
+    /// Returns [`Error::Random`] if the random generator fails.
     pub fn seal(self, values: &ValueSealer) -> Result<SealedValue> {
         values.seal(Self::NAME, &self.0)
     }
@@ -36,7 +37,7 @@ impl PlaintextMd5 {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: the value was changed, belongs to another object, or is not an MD5.
+    /// Returns [`Error::Inauthentic`] if the value was changed, belongs to another object, or is not an MD5.
     pub fn open(values: &ValueSealer, sealed: &SealedValue) -> Result<Self> {
         let opened = values.open(Self::NAME, sealed)?;
         opened.try_into().map(Self).map_err(|_| Error::Inauthentic)

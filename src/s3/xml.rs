@@ -1,7 +1,7 @@
-//! Parses the XML of S3's clients: small and shallow documents of elements and text.
+//! [`Document`] and [`Element`], the parsed XML of a client: a small, shallow document of elements and text.
 //!
-//! `quick-xml` finds the tags; what it lets pass and XML or S3 does not is refused here. Nothing is expanded, and
-//! nothing recurses.
+//! `quick-xml` finds the tags. This module refuses what `quick-xml` accepts but XML or S3 does not. The parser expands
+//! no entity definitions and does not recurse.
 
 use std::iter;
 
@@ -11,19 +11,19 @@ use quick_xml::events::attributes::{Attribute, Attributes};
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::name::{Namespace, ResolveResult};
 
-/// What S3's documents begin with.
+/// The XML declaration at the beginning of S3's documents.
 pub(super) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 /// The namespace of S3's elements.
 pub(super) const NAMESPACE: &str = "http://s3.amazonaws.com/doc/2006-03-01/";
 
-/// The most bytes of a document.
+/// The maximum length of a document, in bytes.
 const MAX_LEN: usize = 64 * 1_024;
-/// How deep elements lie in each other at most.
+/// The maximum depth of nested elements.
 const MAX_DEPTH: usize = 8;
-/// The most elements of a document; a sensible one has ten.
+/// The maximum number of elements in a document; a typical document has ten.
 const MAX_ELEMENTS: usize = 256;
 
-/// A document is no XML, or more than is taken.
+/// The error of a document that is not XML, not the expected XML, or exceeds a limit.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Malformed;
 
@@ -35,18 +35,18 @@ impl<T: Into<quick_xml::Error>> From<T> for Malformed {
 
 type Result<T, E = Malformed> = std::result::Result<T, E>;
 
-/// A document: its elements in the order of their start tags.
+/// A parsed document: its elements in the order of their start tags.
 #[derive(Default)]
 pub(super) struct Document {
     elements: Vec<Node>,
-    /// Where those stand that are not closed yet, the root first.
+    /// The indices of the elements that are not closed yet, the root first.
     open: Vec<usize>,
 }
 
 struct Node {
     depth: usize,
     name: String,
-    /// Its own, without that of the elements in it.
+    /// The element's own text, without the text of its children.
     text: String,
 }
 
@@ -86,7 +86,7 @@ impl Document {
         }
     }
 
-    /// The root, by this name.
+    /// Returns the root element. Refuses a root with another name.
     pub(super) fn root(&self, name: &str) -> Result<Element<'_>> {
         let (node, below) = self.elements.split_first().ok_or(Malformed)?;
         if node.name == name { Ok(Element { node, below }) } else { Err(Malformed) }
@@ -102,7 +102,7 @@ impl Document {
         Ok(())
     }
 
-    /// Where text goes; outside of the root there is no place for any.
+    /// Returns the text of the innermost open element. Refuses text outside the root.
     fn text(&mut self) -> Result<&mut String> {
         let at = self.open.last().ok_or(Malformed)?;
         self.elements.get_mut(*at).map(|node| &mut node.text).ok_or(Malformed)
@@ -113,7 +113,7 @@ impl Document {
 #[derive(Clone, Copy)]
 pub(super) struct Element<'d> {
     node: &'d Node,
-    /// All that lies in it.
+    /// The element's descendants.
     below: &'d [Node],
 }
 
@@ -122,17 +122,17 @@ impl<'d> Element<'d> {
         &self.node.name
     }
 
-    /// The text of an element that has nothing else.
+    /// Returns the text. Refuses an element with children.
     pub(super) fn text(self) -> Result<&'d str> {
         if self.below.is_empty() { Ok(&self.node.text) } else { Err(Malformed) }
     }
 
-    /// The text of one whose value is a word: white space around it does not count.
+    /// Returns the text without surrounding white space.
     pub(super) fn word(self) -> Result<&'d str> {
         self.text().map(|text| text.trim_matches(is_white_space))
     }
 
-    /// In upper or lower case, as clients send it.
+    /// Returns the text as a boolean, in upper or lower case, as clients send it.
     pub(super) fn boolean(self) -> Result<bool> {
         match self.word()? {
             word if word.eq_ignore_ascii_case("true") => Ok(true),
@@ -141,7 +141,7 @@ impl<'d> Element<'d> {
         }
     }
 
-    /// The elements in one that has no text.
+    /// Returns the children. Refuses an element with text.
     pub(super) fn children(self) -> Result<impl Iterator<Item = Element<'d>>> {
         let mut rest = if is_blank(&self.node.text) { self.below } else { return Err(Malformed) };
         Ok(iter::from_fn(move || {
@@ -153,7 +153,7 @@ impl<'d> Element<'d> {
         }))
     }
 
-    /// The elements of these names in one that has no others, each at most once.
+    /// Returns the children with these names. Refuses other children and repeated children.
     pub(super) fn fields<const N: usize>(self, names: [&str; N]) -> Result<[Option<Element<'d>>; N]> {
         let mut fields = [None; N];
         for child in self.children()? {
@@ -167,7 +167,7 @@ impl<'d> Element<'d> {
     }
 }
 
-/// `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`, the last two if they please.
+/// Checks `<?xml version="1.0" encoding="UTF-8" standalone="yes"?>`. The last two attributes are optional.
 fn check_declaration(declaration: &BytesDecl<'_>) -> Result<()> {
     let mut known = ["version", "encoding", "standalone"].iter();
     let mut has_version = false;
@@ -180,7 +180,7 @@ fn check_declaration(declaration: &BytesDecl<'_>) -> Result<()> {
             "standalone" => matches!(&*value, "yes" | "no"),
             _ => false,
         };
-        // Each at most once and in this order: what comes before it is not looked for again.
+        // The iterator only advances, so each attribute may come once at most, and only in this order.
         if !taken || !known.any(|known| *known == name) {
             return Err(Malformed);
         }
@@ -189,7 +189,7 @@ fn check_declaration(declaration: &BytesDecl<'_>) -> Result<()> {
     if has_version { Ok(()) } else { Err(Malformed) }
 }
 
-/// S3's namespace, or none at all.
+/// Checks that an element is in S3's namespace or in no namespace.
 fn check_namespace(namespace: &ResolveResult<'_>) -> Result<()> {
     match namespace {
         ResolveResult::Unbound | ResolveResult::Bound(Namespace(NAMESPACE)) => Ok(()),
@@ -197,7 +197,7 @@ fn check_namespace(namespace: &ResolveResult<'_>) -> Result<()> {
     }
 }
 
-/// S3's elements have no attributes; these declare namespaces.
+/// Checks that an element has no attributes except namespace declarations, as S3's elements have none.
 fn check_attributes(start: &BytesStart<'_>) -> Result<()> {
     for attribute in start.attributes() {
         let Attribute { key, value } = attribute.map_err(|_| Malformed)?;
@@ -208,7 +208,8 @@ fn check_attributes(start: &BytesStart<'_>) -> Result<()> {
     Ok(())
 }
 
-/// A character by its number, or one of the five that XML names; there is no other entity, as there is no DTD.
+/// Appends a character that is referenced by its number or by one of the five names of XML. Without a DTD there are no
+/// other entities.
 fn reference_into(text: &mut String, reference: &BytesRef<'_>) -> Result<()> {
     match reference.resolve_char_ref()? {
         Some(character) if is_xml(character) => text.push(character),
@@ -218,11 +219,15 @@ fn reference_into(text: &mut String, reference: &BytesRef<'_>) -> Result<()> {
     Ok(())
 }
 
+/// Returns whether XML allows this character.
+///
 /// Spec: XML 1.0, production 2.
 fn is_xml(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' '..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
+/// Returns whether XML counts this character as white space.
+///
 /// Spec: XML 1.0, production 3.
 fn is_white_space(character: char) -> bool {
     matches!(character, '\t' | '\n' | '\r' | ' ')

@@ -1,4 +1,4 @@
-//! [`Access`] and [`Unlock`]: what a reader brings to open an object.
+//! [`Access`] and [`Unlock`], the keys and expectations with which a reader opens an object.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use super::Expected;
 use crate::secret::CustomerKey;
 
-/// What a reader brings to unlock an object.
+/// The keys with which a reader unlocks an object.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Unlock<'a> {
@@ -14,7 +14,7 @@ pub enum Unlock<'a> {
     Server,
     /// The customer key: for SSE-C.
     CustomerKey(&'a CustomerKey),
-    /// The service's own keys or a customer key, and the expectations that the object has to meet.
+    /// The service's own keys or a customer key, and the expectations that the object must meet.
     Access(&'a Access),
 }
 
@@ -35,7 +35,7 @@ impl<'a> Unlock<'a> {
     }
 }
 
-/// An [`Unlock`] that can be kept: the expectations that an object has to meet, and the customer key for SSE-C.
+/// An owned [`Unlock`]: the expectations that an object must meet, and the customer key for SSE-C.
 ///
 /// The decisions of [`s3`](crate::s3) return one. Pass [`unlock`](Self::unlock) to the calls of [`Sse`](crate::Sse):
 /// they apply the expectations. `Debug` shows no key.
@@ -58,7 +58,7 @@ pub struct Access {
 }
 
 impl Access {
-    /// Creates an access with the service's own keys to an object that has to be as expected.
+    /// Creates an access with the service's own keys and these expectations.
     pub fn new(expected: Expected) -> Self {
         Self { expected, customer_key: None }
     }
@@ -69,13 +69,13 @@ impl Access {
         Self { customer_key: Some(key.into()), ..self }
     }
 
-    /// The expectations that the object has to meet.
+    /// Returns the expectations that the object must meet.
     pub fn expected(&self) -> &Expected {
         &self.expected
     }
 
-    /// The argument for [`Sse::decryptor`](crate::Sse::decryptor) and the other calls that unlock an object. It carries
-    /// the expectations.
+    /// Returns the argument for [`Sse::decryptor`](crate::Sse::decryptor) and the other calls that unlock an object. It
+    /// contains the expectations.
     pub fn unlock(&self) -> Unlock<'_> {
         Unlock::Access(self)
     }

@@ -1,4 +1,4 @@
-//! Records one event for each operation, and gives out nothing without it.
+//! [`PendingEvent`], and the recording of one event for each operation before its outcome is returned.
 
 use std::time::SystemTime;
 
@@ -10,7 +10,7 @@ use crate::mode::AnyMode;
 use crate::object::{ObjectName, Requester};
 use crate::trail::{AuditEvent, AuditOperation};
 
-/// An audit event before its outcome is known. Borrowed: without a trail it costs nothing.
+/// An audit event before its outcome is known. It borrows its fields, so it costs nothing without a trail.
 #[derive(Clone, Copy)]
 pub(super) struct PendingEvent<'a> {
     operation: AuditOperation,
@@ -24,13 +24,14 @@ pub(super) struct PendingEvent<'a> {
 }
 
 impl<'a> PendingEvent<'a> {
-    /// An operation that writes in this mode.
+    /// Creates the event of an operation that writes in this mode.
     pub(super) fn writing(operation: AuditOperation, object: &'a ObjectName, mode: &'a AnyMode) -> Self {
         let (requested_key_id, context) = mode.kms_key().unzip();
         Self { operation, object, source_object: None, mode: mode.id(), requested_key_id, context, envelope: None }
     }
 
-    /// An operation that reads this envelope; the event names the envelope's mode and key, which are not authenticated.
+    /// Creates the event of an operation that reads this envelope. The event names the envelope's mode and key, which
+    /// are not authenticated.
     pub(super) fn reading(operation: AuditOperation, object: &'a ObjectName, envelope: &'a Envelope) -> Self {
         Self {
             operation,
@@ -43,18 +44,18 @@ impl<'a> PendingEvent<'a> {
         }
     }
 
-    /// An operation on the completion record of an SSE-C object, or one that makes a record.
+    /// Creates the event of an operation that makes or uses the completion record of an SSE-C object.
     pub(super) fn of_record(operation: AuditOperation, object: &'a ObjectName) -> Self {
         let mode = ModeId::SseC;
         Self { operation, object, source_object: None, mode, requested_key_id: None, context: None, envelope: None }
     }
 
-    /// The same operation, from an object that may have another name.
+    /// Adds the source object if its name differs.
     pub(super) fn out_of(self, source: &'a ObjectName) -> Self {
         Self { source_object: Some(source).filter(|source| *source != self.object), ..self }
     }
 
-    /// The event, once the outcome is known. `written` is the new envelope, if there is one.
+    /// Creates the final event when the outcome is known. `written` is the new envelope, if there is one.
     fn event(
         self,
         time: SystemTime,
@@ -83,18 +84,18 @@ impl<'a> PendingEvent<'a> {
     }
 }
 
-/// The key that a trail names: the KMS key if there is one, else the keyring with the version.
+/// Returns the key that a trail names: the KMS key if there is one, else the keyring with the version.
 fn key_of(envelope: &Envelope) -> Option<(&str, Option<u32>)> {
     let keyring = || envelope.key_id().map(|key_id| (key_id, envelope.key_version()));
     envelope.kms_key_id().map(|key_id| (key_id, None)).or_else(keyring)
 }
 
 impl Sse {
-    /// Runs an operation, and gives out its outcome once it is on record: exactly one event for each call, whatever the
-    /// outcome.
+    /// Runs an operation and returns its outcome after recording it: exactly one event for each call, on success and
+    /// failure.
     ///
-    /// `written` is the new envelope in the outcome, if there is one. A call that is dropped before its outcome is
-    /// known has no event; after that the sink has the event already.
+    /// `written` returns the new envelope in the outcome, if there is one. A call that is dropped before its outcome is
+    /// known has no event; if it is dropped later, the sink already has the event.
     pub(super) async fn audited<T>(
         &self,
         pending: PendingEvent<'_>,

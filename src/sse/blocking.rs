@@ -12,8 +12,8 @@ use crate::stream::{Decryptor, Encryptor};
 
 /// An [`Sse`] whose calls wait on the calling thread, with no runtime.
 ///
-/// Do not use it inside an async runtime, where it would block a worker. Each call is that of [`Sse`] with the same
-/// name and has its errors.
+/// Do not use it inside an async runtime, where it would block a worker. Each method calls the method of [`Sse`] with
+/// the same name and returns its errors.
 #[derive(Clone, Debug)]
 pub struct Blocking(Sse);
 
@@ -22,7 +22,7 @@ impl Blocking {
         Self(sse)
     }
 
-    /// The handle whose calls these are.
+    /// Returns the handle that is called.
     #[cfg(feature = "s3")]
     pub(crate) fn sse(&self) -> &Sse {
         &self.0
@@ -31,22 +31,22 @@ impl Blocking {
 
 #[expect(clippy::missing_errors_doc, reason = "the errors are those of the call of Sse with the same name")]
 impl Blocking {
-    /// [`Sse::encrypt`].
+    /// Calls [`Sse::encrypt`].
     pub fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
         block_on(self.0.encrypt(object, mode, plaintext))
     }
 
-    /// [`Sse::decrypt`].
+    /// Calls [`Sse::decrypt`].
     pub fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
         block_on(self.0.decrypt(object, encrypted, unlock))
     }
 
-    /// [`Sse::encryptor`].
+    /// Calls [`Sse::encryptor`].
     pub fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
         block_on(self.0.encryptor(object, mode))
     }
 
-    /// [`Sse::encryptor_of_len`].
+    /// Calls [`Sse::encryptor_of_len`].
     pub fn encryptor_of_len(
         &self,
         object: &ObjectName,
@@ -56,22 +56,22 @@ impl Blocking {
         block_on(self.0.encryptor_of_len(object, mode, plaintext_len))
     }
 
-    /// [`Sse::decryptor`].
+    /// Calls [`Sse::decryptor`].
     pub fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         block_on(self.0.decryptor(object, envelope, unlock))
     }
 
-    /// [`Sse::rewrap`].
+    /// Calls [`Sse::rewrap`].
     pub fn rewrap(&self, request: Rewrap<'_>) -> Result<Envelope> {
         block_on(self.0.rewrap(request))
     }
 
-    /// [`Sse::begin_multipart`].
+    /// Calls [`Sse::begin_multipart`].
     pub fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
         block_on(self.0.begin_multipart(object, upload_id, mode))
     }
 
-    /// [`Sse::resume_multipart`].
+    /// Calls [`Sse::resume_multipart`].
     pub fn resume_multipart(
         &self,
         object: &ObjectName,
@@ -83,7 +83,7 @@ impl Blocking {
         block_on(self.0.resume_multipart(object, upload_id, envelope, expected, unlock))
     }
 
-    /// [`Sse::complete_multipart`].
+    /// Calls [`Sse::complete_multipart`].
     pub fn complete_multipart<'p>(
         &self,
         upload: &Upload,
@@ -93,7 +93,7 @@ impl Blocking {
         block_on(self.0.complete_multipart(upload, unlock, parts))
     }
 
-    /// [`Sse::complete_multipart_without_key`].
+    /// Calls [`Sse::complete_multipart_without_key`].
     pub fn complete_multipart_without_key<'p>(
         &self,
         object: &ObjectName,
@@ -104,12 +104,12 @@ impl Blocking {
         block_on(self.0.complete_multipart_without_key(object, upload_id, envelope, parts))
     }
 
-    /// [`Sse::open_record`].
+    /// Calls [`Sse::open_record`].
     pub fn open_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<OpenedRecord> {
         block_on(self.0.open_record(object, record))
     }
 
-    /// [`Sse::finish_completion`].
+    /// Calls [`Sse::finish_completion`].
     pub fn finish_completion(
         &self,
         object: &ObjectName,
@@ -119,7 +119,7 @@ impl Blocking {
         block_on(self.0.finish_completion(object, record, unlock))
     }
 
-    /// [`Sse::rewrap_record`].
+    /// Calls [`Sse::rewrap_record`].
     pub fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
         block_on(self.0.rewrap_record(object, record))
     }

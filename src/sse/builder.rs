@@ -32,7 +32,7 @@ pub(super) struct SseConfig {
 }
 
 impl SseConfig {
-    /// Whether the builder got the key sources of a mode. SSE-C needs none.
+    /// Returns whether the builder got the key sources of a mode. SSE-C needs none.
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {
         match mode {
             ModeId::SseS3 => self.keyring.is_some(),
@@ -42,7 +42,7 @@ impl SseConfig {
         }
     }
 
-    /// The implementations that each layer runs on.
+    /// Returns the implementations that each layer runs on.
     pub(super) fn cryptos(&self, mode: ModeId) -> Result<EachLayer<Crypto>> {
         match mode {
             ModeId::DsseKms => Crypto::layers(self.backend),
@@ -85,8 +85,7 @@ impl SseBuilder {
     /// # Security
     ///
     /// Name the keys by their resolved ids. With [`KmsKeys::all`], an attacker who may use any KMS key that this
-    /// service can decrypt with can put an object in the place of another
-    /// one.
+    /// service can decrypt with can replace an object with another one.
     #[must_use]
     pub fn kms(self, provider: Arc<dyn KeyProvider>, keys: KmsKeys) -> Self {
         Self { kms: Some((provider, keys)), ..self }
@@ -147,7 +146,7 @@ impl SseBuilder {
     /// # Performance
     ///
     /// The calling thread waits for the batch. An encryptor or reader of DSSE-KMS holds up to 16 MiB between its layers
-    /// once it is handed that much at once.
+    /// if it gets that much in one call.
     #[must_use]
     pub fn workers(self, workers: Arc<dyn Workers>) -> Self {
         Self { workers: Some(workers), ..self }
@@ -160,8 +159,8 @@ impl SseBuilder {
         Self { envelope_len: Some(len), ..self }
     }
 
-    /// Makes and accepts completion records: an SSE-C upload can be completed without its key, and a record takes the
-    /// place of the envelope until a request brings the key. Needs a [`keyring`](Self::keyring).
+    /// Makes and accepts completion records: an SSE-C upload can be completed without its key, and a record replaces
+    /// the envelope until a request brings the key. This needs a [`keyring`](Self::keyring).
     ///
     /// Set it on every node that reads the store, or on none. A node without it refuses a record with
     /// [`Unexpected::Record`](crate::error::Unexpected::Record).
@@ -174,8 +173,8 @@ impl SseBuilder {
     ///
     /// # Errors
     ///
-    /// [`Error::NotCompiled`](crate::Error::NotCompiled): this build lacks the backend that was named.
-    /// [`Error::UnsupportedCpu`](crate::Error::UnsupportedCpu): this processor does.
+    /// - [`Error::NotCompiled`](crate::Error::NotCompiled): this build lacks the backend.
+    /// - [`Error::UnsupportedCpu`](crate::Error::UnsupportedCpu): this processor does not support the backend.
     pub fn build(self) -> Result<Sse> {
         let (kms, kms_keys) = self.kms.unzip();
         let backend = self.backend.unwrap_or_else(Backend::fastest);

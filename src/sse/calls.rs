@@ -1,4 +1,4 @@
-//! The first calls of [`Sse`]: they build it, encrypt and decrypt objects, and derive other handles.
+//! The calls of [`Sse`] that build it, encrypt and decrypt objects, and derive other handles.
 
 use std::mem;
 
@@ -23,7 +23,7 @@ impl Sse {
     ///
     /// # Errors
     ///
-    /// Those of [`encryptor`](Self::encryptor).
+    /// Returns the errors of [`encryptor`](Self::encryptor).
     ///
     /// # Performance
     ///
@@ -42,7 +42,7 @@ impl Sse {
     ///
     /// # Errors
     ///
-    /// - Those of [`decryptor`](Self::decryptor).
+    /// - The errors of [`decryptor`](Self::decryptor).
     /// - [`Error::Truncated`](crate::Error::Truncated): the body ends too early.
     /// - [`Error::ManifestRequired`](crate::Error::ManifestRequired): the object was uploaded in parts, and its
     ///   manifest is missing.
@@ -71,10 +71,12 @@ impl Sse {
     /// # Errors
     ///
     /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the key provider or the keyring gave no key.
-    /// - [`Error::Unexpected`](crate::Error::Unexpected): this handle would not read the object again.
-    /// - [`Error::NotCompiled`](crate::Error::NotCompiled): DSSE-KMS without a second backend of AES-256-GCM.
-    /// - [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): a mode with KMS keys, and a name without an ARN.
-    /// - [`Error::LimitExceeded`](crate::Error::LimitExceeded), [`Error::Random`](crate::Error::Random).
+    /// - [`Error::Unexpected`](crate::Error::Unexpected): this handle would not read the object.
+    /// - [`Error::NotCompiled`](crate::Error::NotCompiled): the mode is DSSE-KMS, and this build has no second backend
+    ///   of AES-256-GCM.
+    /// - [`Misuse::NameNotAnArn`](crate::error::Misuse::NameNotAnArn): the mode has a KMS key, and the name has no ARN.
+    /// - [`Error::LimitExceeded`](crate::Error::LimitExceeded): a limit is exceeded.
+    /// - [`Error::Random`](crate::Error::Random): the random generator failed.
     /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the call.
     pub async fn encryptor(&self, object: &ObjectName, mode: impl Mode) -> Result<(Envelope, Encryptor)> {
         self.begin_encryption(object, any(mode), None).await
@@ -87,7 +89,7 @@ impl Sse {
     ///
     /// # Errors
     ///
-    /// Those of [`encryptor`](Self::encryptor).
+    /// Returns the errors of [`encryptor`](Self::encryptor).
     pub async fn encryptor_of_len(
         &self,
         object: &ObjectName,
@@ -97,16 +99,16 @@ impl Sse {
         self.begin_encryption(object, any(mode), Some(plaintext_len)).await
     }
 
-    /// Unlocks an object. Returns the [`Decryptor`] of its body, for the whole or for ranges.
+    /// Unlocks an object. Returns the [`Decryptor`] of its body, for the whole body or for ranges.
     ///
     /// An object that was uploaded in parts also needs its [manifest](Decryptor::with_manifest).
     ///
     /// # Errors
     ///
-    /// - [`Error::Unexpected`](crate::Error::Unexpected), [`Error::CustomerKey`](crate::Error::CustomerKey): refused
-    ///   before any key provider is asked.
-    /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the key provider refused; or the stored keyring had to be
-    ///   read again and could not be (kind `Unavailable`).
+    /// - [`Error::Unexpected`](crate::Error::Unexpected), [`Error::CustomerKey`](crate::Error::CustomerKey): the
+    ///   envelope or the customer key is not accepted. No key provider was called.
+    /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the key provider refused, or the stored keyring could not
+    ///   be read again (kind `Unavailable`).
     /// - [`Error::Inauthentic`](crate::Error::Inauthentic): envelope, key and name do not belong together.
     /// - [`Error::UploadNotComplete`](crate::Error::UploadNotComplete): the envelope is that of an upload under way.
     /// - [`Error::NotCompiled`](crate::Error::NotCompiled),
@@ -131,7 +133,8 @@ impl Sse {
 
     /// Returns a handle that also demands these expectations of every object that it reads.
     ///
-    /// For services that keep the mode and the key of an object where an attacker who writes the store cannot write.
+    /// Use it in a service that keeps the mode and the key of an object where an attacker who writes the store cannot
+    /// write.
     #[must_use]
     pub fn expecting(&self, expected: Expected) -> Self {
         let mut narrowed = self.clone();

@@ -1,5 +1,4 @@
-//! The calls of `Sse` for SSE-C uploads that are completed without their key: make, open, rewrap and finish a
-//! completion record.
+//! The calls of `Sse` that make, open, rewrap and finish completion records of SSE-C uploads.
 
 use super::audited::PendingEvent;
 use super::{Expected, Sse, Unlock};
@@ -18,31 +17,33 @@ impl Sse {
     /// Completes an SSE-C upload without its customer key. Returns the record to store in the place of envelope and
     /// manifest.
     ///
-    /// The record lists the parts, and the keyring's primary authenticates it. Commit it together with the object, and
-    /// remove the upload's envelope in the same commit, by compare-and-swap. Keep the parts where they are, and refuse
-    /// further attempts at a part. The first request that brings the key [finishes](Self::finish_completion) the
-    /// completion.
+    /// The record lists the parts, and the keyring's primary authenticates it. Commit the record together with the
+    /// object, and remove the upload's envelope in the same commit, by compare-and-swap. Keep the parts where they are,
+    /// and refuse further attempts at a part. The first request that brings the key [finishes](Self::finish_completion)
+    /// the completion.
     ///
-    /// The parts come in strictly ascending order of number, as the client lists them, with or without gaps. The caller
+    /// Pass the parts in strictly ascending order of number, as the client lists them, with or without gaps. The caller
     /// checks S3's rules on the size of parts, with [`KeptAttempt::plaintext_len`](crate::multipart::KeptAttempt).
     ///
     /// # Errors
     ///
     /// - [`Unexpected`]: the envelope is not that of an SSE-C upload that this handle accepts, or the handle accepts no
     ///   [records](crate::SseBuilder::completion_records).
-    /// - [`Misuse::CompletionWithoutKey`]: the name is unbound, or the `Sse` has no keyring. [`Misuse::UploadId`].
+    /// - [`Misuse::CompletionWithoutKey`]: the name is unbound, or the `Sse` has no keyring.
+    /// - [`Misuse::UploadId`]: the upload id is missing, too long, or that of an unbound object.
     /// - [`Error::Part`](crate::Error::Part): the client's list does not match the parts that the service keeps.
-    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt is not as the service keeps it.
+    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): a stored part or a receipt differs from the service's
+    ///   record.
     /// - [`Error::KeyProvider`](crate::Error::KeyProvider): the stored keyring cannot be read again.
-    /// - [`Error::LimitExceeded`](crate::Error::LimitExceeded), [`Error::Random`](crate::Error::Random),
-    ///   [`Error::Audit`](crate::Error::Audit).
+    /// - [`Error::LimitExceeded`](crate::Error::LimitExceeded): a limit of the upload or the record is exceeded.
+    /// - [`Error::Random`](crate::Error::Random): the random generator failed.
+    /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the call.
     ///
     /// # Security
     ///
-    /// The call opens no receipt: the client is told that the upload is complete before anything is decrypted. If an
-    /// attacker who writes the store changed the envelope, a receipt or a label before, the first read with the key
-    /// fails. The record holds the labels unsealed, so a label must not tell anything about the plaintext, such as its
-    /// MD5.
+    /// The call opens no receipt: the client gets its answer before anything is decrypted. If an attacker who writes
+    /// the store changed the envelope, a receipt or a label before the completion, the first read with the key fails.
+    /// The record contains the labels unsealed, so a label must reveal nothing about the plaintext, such as its MD5.
     pub async fn complete_multipart_without_key(
         &self,
         object: &ObjectName,
@@ -107,8 +108,9 @@ impl Sse {
     ///
     /// # Errors
     ///
-    /// - Those of [`open_record`](Self::open_record) and [`decryptor`](Self::decryptor).
-    /// - [`CustomerKeyError::Required`]: there is no customer key. [`CustomerKeyError::Mismatch`]: it is another one.
+    /// - The errors of [`open_record`](Self::open_record) and [`decryptor`](Self::decryptor).
+    /// - [`CustomerKeyError::Required`]: there is no customer key.
+    /// - [`CustomerKeyError::Mismatch`]: the customer key is another one.
     /// - [`Error::Inauthentic`](crate::Error::Inauthentic): envelope, receipts and record do not belong together,
     ///   because the store was changed before the upload was completed.
     pub async fn finish_completion(
@@ -138,13 +140,14 @@ impl Sse {
 
     /// Authenticates a record again, under the keyring's primary and a fresh salt. Its content does not change.
     ///
-    /// Put the new record in the old one's place by compare-and-swap on the old one, and its
-    /// [total](OpenedRecord::total) beside it.
+    /// Replace the old record by compare-and-swap, and store the [total](OpenedRecord::total) of the new record beside
+    /// it.
     ///
     /// # Errors
     ///
-    /// Those of [`open_record`](Self::open_record); [`Error::Random`](crate::Error::Random);
-    /// [`Error::Audit`](crate::Error::Audit).
+    /// - The errors of [`open_record`](Self::open_record).
+    /// - [`Error::Random`](crate::Error::Random): the random generator failed.
+    /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the call.
     pub async fn rewrap_record(&self, object: &ObjectName, record: &CompletionRecord) -> Result<CompletionRecord> {
         let pending = PendingEvent::of_record(AuditOperation::RewrapObject, object);
         let rewrapping = async {
@@ -155,7 +158,7 @@ impl Sse {
         self.audited(pending, rewrapping, |_| None).await
     }
 
-    /// Whether the record is authenticated under another version of the keyring than its primary.
+    /// Returns whether the record is authenticated under a keyring version other than the primary.
     pub fn record_needs_rewrap(&self, record: &CompletionRecord) -> bool {
         self.keyring().is_some_and(|keyring| record.key_version() != keyring.primary())
     }

@@ -4,7 +4,7 @@ use crate::envelope::{Envelope, ModeId};
 use crate::error::{Result, Unexpected};
 use crate::mode::KmsKeys;
 
-/// The expectations of a reader: the modes and KMS keys that it accepts, of those that its `Sse` accepts. The default
+/// The expectations of a reader: the modes and KMS keys that it accepts among those that its `Sse` accepts. The default
 /// accepts all of them.
 ///
 /// ```
@@ -55,7 +55,7 @@ impl Expected {
         Self { no_records: true, ..self }
     }
 
-    /// Errors unless exactly one mode is allowed and, if that mode has a KMS key, exactly one KMS key.
+    /// Returns an error unless exactly this mode is allowed and, if that mode has a KMS key, exactly one KMS key.
     pub(super) fn says_which(&self, mode: ModeId) -> Result<()> {
         if self.modes.as_ref().is_none_or(|modes| *modes != [mode]) {
             return Err(Unexpected::Mode.into());
@@ -67,7 +67,7 @@ impl Expected {
         Ok(())
     }
 
-    /// Whether the mode of an envelope and its KMS key, if it has one, are allowed.
+    /// Returns whether the mode of an envelope and its KMS key, if it has one, are allowed.
     #[cfg(feature = "s3")]
     pub(crate) fn accepts(&self, envelope: &Envelope) -> bool {
         self.accepts_mode(envelope.mode()) && envelope.kms_key_id().is_none_or(|key_id| self.accepts_kms_key(key_id))

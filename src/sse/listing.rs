@@ -1,4 +1,4 @@
-//! Opens one sealed value of each of many SSE-S3 objects, under the keyring alone.
+//! [`ListedValue`], and the calls that open one sealed value of each of many SSE-S3 objects with the keyring alone.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -41,7 +41,7 @@ impl Sse {
         let of_keyring = |value: &&ListedValue<'_>| keyring.is(value.envelope.key_id());
         let versions = listed.iter().filter(of_keyring).filter_map(|value| value.envelope.key_version());
         let keys = keyring.unwrapping_keys(&versions.collect()).await;
-        // PERF: everything about one object at a time, while its envelope is in the cache.
+        // PERF: all steps of one object together, while its envelope is in the cache.
         listed.iter().map(|value| self.open_value(name, value, crypto, &keys)).collect()
     }
 
@@ -59,7 +59,7 @@ impl Sse {
         keys.values_of(header.salt()).open(name, sealed)
     }
 
-    /// Records a listing if the trail wants listings: how many ETags were asked for, and how many could not be opened.
+    /// Records a listing if the trail wants listings: how many ETags were requested, and how many could not be opened.
     pub(crate) async fn record_listing(&self, asked: usize, failed: usize) -> Result<()> {
         let Some(trail) = self.shared.audit.as_ref().filter(|trail| trail.wants_listings()) else {
             return Ok(());

@@ -58,13 +58,13 @@ use crate::stream::object_keys::ObjectKeys;
 ///
 /// # Security
 ///
-/// The handle decides what a reader accepts, never the stored bytes: the modes whose keys the builder was given, the
-/// KMS keys that the builder allows, narrowed by [`expecting`](Self::expecting).
+/// The handle decides what a reader accepts, the stored bytes never do. It accepts the modes whose keys the builder was
+/// given and the KMS keys that the builder allows, narrowed by [`expecting`](Self::expecting).
 #[derive(Clone)]
 pub struct Sse {
     shared: Arc<SseConfig>,
     requester: Requester,
-    /// An object has to meet all of them.
+    /// An object must meet all of these.
     expected: Vec<Expected>,
 }
 
@@ -112,12 +112,12 @@ impl Sse {
         }
     }
 
-    /// The keyring that the builder was given.
+    /// Returns the keyring that the builder was given.
     pub(crate) fn keyring(&self) -> Option<&Keyring> {
         self.shared.keyring.as_ref()
     }
 
-    /// `expected` is what the caller of one call adds to the expectations of the handle.
+    /// Refuses a mode that the handle or `expected`, the expectations of this call, do not accept.
     fn check_mode(&self, mode: ModeId, expected: Option<&Expected>) -> Result<()> {
         let accepted = self.shared.accepts_mode(mode) && self.all_expected(expected).all(|all| all.accepts_mode(mode));
         if accepted { Ok(()) } else { Err(Unexpected::Mode.into()) }

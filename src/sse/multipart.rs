@@ -18,12 +18,12 @@ use crate::trail::AuditOperation;
 impl Sse {
     /// Begins a multipart upload. Store its [envelope](Upload::envelope) with the upload.
     ///
-    /// The upload id is chosen by the store and never used again for the same object. The id of an unbound object is
+    /// The store chooses the upload id and never uses it again for the same object. The id of an unbound object is
     /// empty.
     ///
     /// # Errors
     ///
-    /// - Those of [`encryptor`](Self::encryptor).
+    /// - The errors of [`encryptor`](Self::encryptor).
     /// - [`Misuse::UploadId`](crate::error::Misuse::UploadId): the id is missing, too long, or that of an unbound
     ///   object.
     /// - [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit the fixed
@@ -60,15 +60,16 @@ impl Sse {
 
     /// Resumes an upload from its stored envelope, on any machine.
     ///
-    /// `expected` names the mode that this upload was begun with and, if the mode has one, the KMS key. They come from
-    /// a source that a writer of the store cannot change, such as an upload id that the service signs.
+    /// `expected` names the mode that this upload was begun with and, if the mode has one, the KMS key. Take both from
+    /// a source that an attacker who writes the store cannot change, such as an upload id that the service signs.
     ///
     /// # Errors
     ///
-    /// - Those of [`decryptor`](Self::decryptor).
-    /// - [`Error::Unexpected`](crate::Error::Unexpected): `expected` allows more than one mode or KMS key, or others;
-    ///   or the envelope is not that of an upload under way.
-    /// - [`Misuse::UploadId`](crate::error::Misuse::UploadId).
+    /// - The errors of [`decryptor`](Self::decryptor).
+    /// - [`Error::Unexpected`](crate::Error::Unexpected): `expected` does not allow exactly the mode and KMS key of the
+    ///   envelope, or the envelope is not that of an upload under way.
+    /// - [`Misuse::UploadId`](crate::error::Misuse::UploadId): the id is missing, too long, or that of an unbound
+    ///   object.
     ///
     /// # Security
     ///
@@ -107,8 +108,9 @@ impl Sse {
     /// of two completions that race, one is stored. If the swap fails because a sweep has rewrapped the upload
     /// meanwhile, resume from the new envelope and complete again; the receipts stay valid.
     ///
-    /// The parts come in strictly ascending order of number, as the client lists them, with or without gaps. An SSE-C
-    /// upload without its key is completed by [`complete_multipart_without_key`](Self::complete_multipart_without_key).
+    /// Pass the parts in strictly ascending order of number, as the client lists them, with or without gaps. To
+    /// complete an SSE-C upload without its key, use
+    /// [`complete_multipart_without_key`](Self::complete_multipart_without_key).
     ///
     /// The object's envelope is under the keyring's current primary; a stored keyring that has changed is read again
     /// first. A KMS unwraps the upload's key once for each layer and generates none: the wrapped key of the upload
@@ -117,10 +119,10 @@ impl Sse {
     /// # Errors
     ///
     /// - [`Error::Part`](crate::Error::Part): the list does not match the parts that were uploaded.
-    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): a receipt is not of this upload, or a stored part is not of
-    ///   its receipt.
+    /// - [`Error::Inauthentic`](crate::Error::Inauthentic): a receipt does not belong to this upload, or a stored part
+    ///   does not match its receipt.
     /// - [`Limit::Multipart`](crate::error::Limit::Multipart): too many parts, or too many bytes.
-    /// - Those of [`encryptor`](Self::encryptor) and [`decryptor`](Self::decryptor).
+    /// - The errors of [`encryptor`](Self::encryptor) and [`decryptor`](Self::decryptor).
     pub async fn complete_multipart(
         &self,
         upload: &Upload,
@@ -175,7 +177,7 @@ impl Sse {
         };
         let envelope = envelope.wrap(&keys, upload.keys())?;
         let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.keys(), list.plaintext_len);
-        // Nothing is returned that does not open.
+        // The manifest is opened before it is returned.
         let decryptor = decryptor.with_manifest(&manifest.stored)?;
         Ok(CompletedUpload { envelope, manifest: manifest.stored, decryptor })
     }

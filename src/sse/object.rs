@@ -41,12 +41,13 @@ impl Encrypted {
         Self { manifest: Some(manifest.into()), ..self }
     }
 
-    /// Builds the inline container: envelope, manifest if there is one, and body in one piece. It serves stores that
+    /// Builds the inline container: envelope, manifest if there is one, and body in one piece. It is for stores that
     /// cannot keep an envelope beside the body.
     ///
     /// # Errors
     ///
-    /// - [`Error::ManifestRequired`]: the object was uploaded in parts, and its manifest is absent or has another length.
+    /// - [`Error::ManifestRequired`]: the object was uploaded in parts, and its manifest is absent or of another
+    ///   length.
     /// - [`Error::UploadNotComplete`]: the envelope belongs to an upload under way.
     pub fn to_inline(&self) -> Result<Vec<u8>> {
         if self.envelope.state() == EnvelopeState::Upload {
@@ -64,12 +65,11 @@ impl Encrypted {
     ///
     /// # Errors
     ///
-    /// [`Error::Envelope`]: the container does not begin with an envelope.
+    /// Returns [`Error::Envelope`] if the container does not begin with an envelope.
     ///
     /// # Security
     ///
-    /// Whether stored bytes are an inline container has to come from the configuration of the store. Do not find it
-    /// out by trying.
+    /// The configuration of the store must say whether stored bytes are an inline container. Do not find out by trying.
     pub fn from_inline(container: &[u8]) -> Result<Self> {
         let (envelope, len) = Envelope::decode_inline(container)?;
         let rest = container.get(len..).unwrap_or_default();
@@ -127,23 +127,24 @@ impl Sse {
         Ok((envelope.wrap(&keys, &drawn.keys)?, Encryptor::new(message, &drawn.keys, plaintext_len)))
     }
 
-    /// Refuses a mode that this handle would not read again, and returns the implementations of each layer.
+    /// Refuses a mode that this handle would not read, and returns the implementations of each layer.
     pub(super) fn check_written(&self, mode: &AnyMode) -> Result<EachLayer<Crypto>> {
         self.check_mode(mode.id(), None)?;
         self.shared.cryptos(mode.id())
     }
 
-    /// Refuses KMS keys that this handle would not read again. The provider's answer names them by their resolved ids.
+    /// Refuses KMS keys whose objects this handle would not read. The provider's answer names them by their resolved
+    /// ids.
     pub(super) fn check_written_kms_keys(&self, keys: &EachLayer<LayerKey<'_>>) -> Result<()> {
         keys.iter().filter_map(|layer| layer.key.kms_id()).try_for_each(|key_id| self.check_kms_key(key_id, None))
     }
 
-    /// The data keys of an object with the generator of its salts and the workers.
+    /// Combines the data keys of an object with the generator of its salts and the workers.
     pub(super) fn object_keys(&self, layers: EachLayer<LayerSecret>) -> ObjectKeys {
         ObjectKeys::new(layers, self.shared.generator.clone(), self.shared.workers.clone())
     }
 
-    /// Draws the salts and data keys of a new object or upload: `len` bytes for each layer, from the outer layer inward.
+    /// Draws the salts and data keys of a new object or upload: `len` bytes per layer, from the outer layer inward.
     ///
     /// PERF: one draw for all. A call to the operating system costs as much as three derivations.
     pub(super) fn draw(&self, room: &mut [u8], cryptos: EachLayer<Crypto>, len: usize) -> Result<FreshSecrets> {
@@ -176,7 +177,7 @@ pub(super) struct FreshSecrets {
     message_salts: EachLayer<[u8; SALT_LEN]>,
 }
 
-/// Returns what decrypts the body of an unlocked object.
+/// Returns the decryptor of the body of an unlocked object.
 pub(super) fn decryptor(envelope: &Envelope, keys: &ObjectKeys) -> Result<Decryptor> {
     let headers =
         envelope.each_layer().try_map(|layer| layer.header().content.header().ok_or(Error::UploadNotComplete))?;

@@ -30,8 +30,8 @@ use crate::trail::AuditOperation;
 ///
 /// # Security
 ///
-/// A rewrap revokes nothing: a reader that could open the old envelope may have kept the data key. After a key leaked,
-/// encrypt again.
+/// A rewrap revokes nothing: a reader that could open the old envelope may have kept the data key. After a key leak,
+/// encrypt the object again.
 ///
 /// Spec: manual, format, "Rewrap".
 #[derive(Debug)]
@@ -47,38 +47,38 @@ pub struct Rewrap<'a> {
 
 impl<'a> Rewrap<'a> {
     /// Requests a fresh wrap for the same object in the same mode: under the keyring's primary, under a fresh key of
-    /// the same KMS key, or under the same customer key. In DSSE-KMS only the outer layer gets one.
+    /// the same KMS key, or under the same customer key. In DSSE-KMS only the outer layer is wrapped again.
     pub fn of(object: &'a ObjectName, envelope: &'a Envelope, unlock: Unlock<'a>) -> Self {
         let source = Target::object(object);
         Self { source, envelope, unlock, target: None, both_layers: false, across_customer_key: false }
     }
 
     /// Requests a fresh wrap for a multipart upload under way, so that it survives the retirement of a key version. In
-    /// DSSE-KMS only the outer layer gets one. Encryption of parts continues meanwhile.
+    /// DSSE-KMS only the outer layer is wrapped again. Parts can be encrypted meanwhile.
     pub fn upload(object: &'a ObjectName, upload_id: &'a [u8], envelope: &'a Envelope, unlock: Unlock<'a>) -> Self {
         Self { source: Target::upload(object, upload_id), ..Self::of(object, envelope, unlock) }
     }
 
     /// Wraps the data key for this name, mode and key instead.
     ///
-    /// Expectations of the handle and of the `Unlock` hold for the old envelope. The new mode and key have to be
-    /// accepted by the builder alone.
+    /// The expectations of the handle and of the `Unlock` apply to the old envelope only. For the new mode and key only
+    /// the builder's settings apply.
     pub fn to(self, object: &'a ObjectName, mode: impl Mode) -> Self {
         Self { target: Some((object, any(mode))), ..self }
     }
 
-    /// Wraps both layers of DSSE-KMS again. A rewrap [to](Self::to) another name or key always does.
+    /// Wraps both layers of DSSE-KMS again. A rewrap [to](Self::to) another name or key always wraps both.
     pub fn both_layers(self) -> Self {
         Self { both_layers: true, ..self }
     }
 
-    /// Accepts a change into or out of SSE-C, which leaves the old key able to open the object.
+    /// Allows a change into or out of SSE-C, after which the old key can still open the object.
     ///
     /// # Security
     ///
     /// After a change out of SSE-C, a holder of the customer key and of an old envelope still opens the object. After a
-    /// change into SSE-C, a holder of an old envelope who may use the service's keys does. Where that is not
-    /// acceptable, encrypt again.
+    /// change into SSE-C, a holder of an old envelope who may use the service's keys still opens it. If that is not
+    /// acceptable, encrypt the object again.
     pub fn across_customer_key(self) -> Self {
         Self { across_customer_key: true, ..self }
     }
@@ -87,17 +87,20 @@ impl<'a> Rewrap<'a> {
 impl Sse {
     /// Returns a new envelope around the object's data key.
     ///
-    /// Put the new envelope in the old one's place by compare-and-swap on the old one.
+    /// Replace the old envelope by compare-and-swap.
     ///
     /// # Errors
     ///
-    /// - Those of [`decryptor`](Self::decryptor) for the old envelope, and of [`encryptor`](Self::encryptor) for the
-    ///   new one.
+    /// - The errors of [`decryptor`](Self::decryptor) for the old envelope, and of [`encryptor`](Self::encryptor) for
+    ///   the new one.
     /// - [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the new envelope does not fit the fixed length.
-    /// - [`Misuse::RewrapChangesLayers`]: into or out of DSSE-KMS, which takes new encryption.
-    /// - [`Misuse::RewrapCrossesCustomerKey`]: into or out of SSE-C without [`Rewrap::across_customer_key`].
-    /// - Of a multipart upload: [`Unexpected::State`](crate::error::Unexpected::State), the envelope is not an
-    ///   upload's; [`Misuse::UploadId`]; [`Misuse::RewrapOfUpload`], the request has a new name, mode or key.
+    /// - [`Misuse::RewrapChangesLayers`]: the rewrap is into or out of DSSE-KMS. Encrypt the object again.
+    /// - [`Misuse::RewrapCrossesCustomerKey`]: the rewrap is into or out of SSE-C without
+    ///   [`Rewrap::across_customer_key`].
+    /// - [`Unexpected::State`](crate::error::Unexpected::State): the request is for an upload, and the envelope is not
+    ///   an upload's.
+    /// - [`Misuse::UploadId`]: the upload id is missing, too long, or that of an unbound object.
+    /// - [`Misuse::RewrapOfUpload`]: the request is for an upload and has a new name, mode or key.
     pub async fn rewrap(&self, request: Rewrap<'_>) -> Result<Envelope> {
         let (operation, source) = (AuditOperation::RewrapObject, request.source.object);
         let pending = match &request.target {
@@ -107,9 +110,10 @@ impl Sse {
         self.audited(pending, self.rewrapped(&request), |envelope| Some(envelope)).await
     }
 
-    /// Whether the envelope is wrapped under another version of the keyring than its primary.
+    /// Returns whether the envelope is wrapped under a keyring version other than the primary.
     ///
-    /// Exact for SSE-S3 and the outer layer of DSSE-KMS. False for SSE-KMS, whose KMS rotates by itself, and for SSE-C.
+    /// The result is exact for SSE-S3 and the outer layer of DSSE-KMS. It is false for SSE-KMS, whose KMS rotates its
+    /// own keys, and for SSE-C.
     pub fn needs_rewrap(&self, envelope: &Envelope) -> bool {
         match (&self.shared.keyring, envelope.key_version()) {
             (Some(keyring), Some(version)) => version != keyring.primary() || !keyring.is(envelope.key_id()),
@@ -125,7 +129,7 @@ impl Sse {
             let keys = self.key_sources(source).rewriting(layers, unlock.customer_key()).await?;
             return self.wrap_anew(envelope, &unlocked, &keys, source);
         };
-        // What a writer of the store put there is unexpected, before it is a mistake of the caller.
+        // Checks the stored envelope before the request: an attacker's change is not reported as the caller's misuse.
         self.check(source, envelope, Some(unlock))?;
         if source.upload_id.is_some() {
             return Err(Misuse::RewrapOfUpload.into());
@@ -137,7 +141,7 @@ impl Sse {
         if envelope.mode().layers() != mode.id().layers() {
             return Err(Misuse::RewrapChangesLayers.into());
         }
-        // The expectations of the old envelope say nothing about the new one; the builder does.
+        // The expectations apply to the old envelope; only the builder's settings apply to the new one.
         let writer = Self { expected: Vec::new(), ..self.clone() };
         writer.check_mode(mode.id(), None)?;
         let sources = writer.key_sources(Target::object(object));
@@ -167,7 +171,7 @@ impl Sse {
         envelope.wrap(keys, unlocked)
     }
 
-    /// The fixed length of an envelope that replaces another.
+    /// Returns the fixed length of an envelope that replaces another.
     pub(super) fn len_after(&self, old: &Envelope) -> Option<usize> {
         self.shared.envelope_len.or(old.header().fixed_len)
     }

@@ -40,7 +40,7 @@ impl NewEnvelope<'_> {
 impl Sse {
     /// Draws a fresh salt for each layer that gets a new key.
     pub(super) fn wrap_salts(&self, keys: &EachLayer<LayerKey<'_>>) -> Result<EachLayer<[u8; WRAP_SALT_LEN]>> {
-        // The inner salt is drawn first: the vectors state the randomness in this order.
+        // The inner salt is drawn first: the test vectors list the randomness in this order.
         let inner = keys.inner.as_ref().map(|_| self.shared.generator.bytes()).transpose()?;
         Ok(EachLayer { outer: self.shared.generator.bytes()?, inner })
     }

@@ -11,17 +11,18 @@ use super::{Transform, split_front, update_and_finish};
 use crate::error::{Error, Result};
 use crate::geometry::{EachLayer, Extent, PartsExtent, in_object};
 
-/// Takes stored bytes of a body and gives plaintext.
+/// Takes the stored bytes of a body and returns plaintext.
 #[derive(Debug)]
 pub(super) enum BodyReader {
     Message(Layered<MessageReader>),
     Parts(Box<PartsReader>),
-    /// A body of parts whose manifest was not given.
+    /// A body of parts without its manifest.
     Unlisted,
 }
 
 impl BodyReader {
-    /// Stored bytes up to the end of the chunk that comes next; where the next part is not open yet, as if it were one.
+    /// Returns the number of stored bytes up to the end of the next chunk; one full chunk if the next part is not open
+    /// yet.
     pub(super) fn chunk_left(&self) -> usize {
         match self {
             Self::Message(message) => message.first().chunk_left(),
@@ -45,7 +46,7 @@ impl Transform for BodyReader {
     fn given(&self, taken: u64, ended: bool) -> u64 {
         match self {
             Self::Message(message) => message.given(taken, ended),
-            // A part's last bytes come with its last stored byte, and none with the end.
+            // The last bytes of a part are written when its last stored byte is taken; `finish` writes none.
             Self::Parts(parts) => parts.extent.given(parts.table.geometry(), taken),
             Self::Unlisted => 0,
         }
@@ -75,7 +76,7 @@ impl Transform for BodyReader {
     }
 }
 
-/// Readers of these chunks of one message, and in DSSE-KMS of the one in it.
+/// Creates readers of these chunks of one message, and in DSSE-KMS of the inner message.
 pub(super) fn message_readers(keys: &EachLayer<Arc<MessageKey>>, extents: EachLayer<Extent>) -> Layered<MessageReader> {
     let outer = MessageReader::new(keys.outer.clone(), extents.outer, false);
     let inner = keys.inner.as_ref().zip(extents.inner);
@@ -83,19 +84,19 @@ pub(super) fn message_readers(keys: &EachLayer<Arc<MessageKey>>, extents: EachLa
     Layered::new(outer, inner, keys.outer.pipe_chunks() * SEALED_CHUNK_LEN)
 }
 
-/// Reads parts in order, each a message of its own.
+/// Reads parts in order; each part is a message.
 #[derive(Debug)]
 pub(super) struct PartsReader {
     keys: ObjectKeys,
     table: Arc<PartTable>,
     extent: PartsExtent,
-    /// The index of the next part to be opened.
+    /// The index of the next part to open.
     next: usize,
     current: Option<Part>,
     taken: u64,
 }
 
-/// The part that is being read, and how many of its stored bytes are still to come.
+/// The part that is being read, and the number of its stored bytes that are still to be taken.
 #[derive(Debug)]
 struct Part {
     reader: Layered<MessageReader>,
@@ -112,10 +113,10 @@ impl PartsReader {
         if self.next >= self.extent.parts.end {
             return Err(Error::Inauthentic);
         }
-        // The table holds what the extent names: both were made from one manifest.
+        // The table holds every part of the extent: both were made from one manifest.
         let record = self.table.record(self.next).ok_or(Error::Inauthentic)?;
         let (extents, fetch) = self.extent.of_part(self.table.geometry(), self.next).ok_or(Error::Inauthentic)?;
-        // The manifest authenticates the salt, and its checked commitment has fixed the data key.
+        // The manifest authenticates the salts, and the checked commitment of the manifest fixes the data key.
         let keys = self.keys.message_under(&record.salts, &part_context(record.number)).map(Arc::new);
         self.next += 1;
         Ok(Part { reader: message_readers(&keys, extents), left: fetch.end.saturating_sub(fetch.start) })
@@ -132,7 +133,7 @@ impl PartsReader {
             self.taken += in_object(taken.len());
             input = rest;
             if part.left == 0 {
-                // SECURITY: nothing of the next part is read before this one has verified.
+                // SECURITY: no byte of the next part is read before this part is verified.
                 let len = part.reader.finish_len();
                 part.reader.finish(split_front(&mut output, len))?;
             } else {

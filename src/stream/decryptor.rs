@@ -1,4 +1,4 @@
-//! `Decryptor`: the keys of one object, from which it is read wholly, by ranges or by parts.
+//! [`Decryptor`]: the keys of one object; reads the object whole, by ranges or by parts.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use super::value::ValueSealer;
 use crate::error::{Error, Result};
 use crate::geometry::{EachLayer, Extent, Layers, PartsExtent};
 
-/// Reads one object: holds its keys and no byte of its body.
+/// Reads one object; holds its keys and no byte of its body.
 ///
 /// | to read | call |
 /// |---|---|
@@ -21,12 +21,12 @@ use crate::geometry::{EachLayer, Extent, Layers, PartsExtent};
 /// | an object of parts | [`with_manifest`](Self::with_manifest) first, or [`manifest_page`](Self::manifest_page) |
 /// | one of its parts | [`part_decryptor`](Self::part_decryptor) |
 ///
-/// Cheap to clone; many threads may read from one at once.
+/// Cheap to clone; many threads may read from one decryptor at once.
 ///
 /// # Security
 ///
-/// Holding one means that envelope, key and name belong together. Every chunk is authenticated before any byte of it
-/// is given out, and the length of the object is known only where [`plaintext_len`](Self::plaintext_len) gives it.
+/// A decryptor exists only if envelope, key and name belong together. Every chunk is authenticated before any of its
+/// bytes is returned. The object's length is authenticated only if [`plaintext_len`](Self::plaintext_len) returns it.
 #[derive(Clone, Debug)]
 pub struct Decryptor {
     keys: ObjectKeys,
@@ -34,11 +34,11 @@ pub struct Decryptor {
     plaintext_len: Option<u64>,
 }
 
-/// What the body is made of.
+/// The structure of the body.
 #[derive(Clone, Debug)]
 enum Body {
     Message(EachLayer<Arc<MessageKey>>),
-    /// So many parts, listed in a manifest with these headers; and the list, once it was given.
+    /// `count` parts, listed in the manifest with these headers; `table` is the list, once it was given.
     Parts {
         count: u32,
         manifest: EachLayer<MessageHeader>,
@@ -47,12 +47,12 @@ enum Body {
 }
 
 impl Decryptor {
-    /// Reads a body that is one message, of the length that the envelope authenticates.
+    /// Creates a decryptor of a body that is one message, of the length that the envelope authenticates, if any.
     pub(crate) fn of_message(message: MessageKeys, keys: &ObjectKeys, plaintext_len: Option<u64>) -> Self {
         Self { keys: keys.clone(), body: Body::Message(message.map(Arc::new)), plaintext_len }
     }
 
-    /// Reads a body of parts, as the envelope describes their manifest.
+    /// Creates a decryptor of a body of parts, from the envelope's description of their manifest.
     pub(crate) fn of_parts(
         count: u32,
         manifest: EachLayer<MessageHeader>,
@@ -63,7 +63,7 @@ impl Decryptor {
         Self { keys: keys.clone(), body, plaintext_len: Some(plaintext_len) }
     }
 
-    /// Reads the whole object in order.
+    /// Returns a reader of the whole object in order.
     pub fn sequential(&self) -> PlaintextReader {
         PlaintextReader::whole(match &self.body {
             Body::Message(keys) => {
@@ -77,14 +77,14 @@ impl Decryptor {
         })
     }
 
-    /// The plaintext length in bytes, if it is authenticated: it was known when encryption began, the object was
-    /// uploaded in parts, or the end was [verified](Self::verify_end).
+    /// Returns the plaintext length in bytes, if it is authenticated: it was known when encryption began, the object
+    /// was uploaded in parts, or the end was [verified](Self::verify_end).
     pub fn plaintext_len(&self) -> Option<u64> {
         self.plaintext_len
     }
 
-    /// The stored bytes of the body, where they are known before any is fetched: the length of its plaintext is
-    /// authenticated, and of parts the manifest was given.
+    /// Returns the length of the stored body in bytes, if it is known before any byte is fetched: the plaintext length
+    /// is authenticated and, if the object has parts, the manifest was given.
     pub fn ciphertext_len(&self) -> Option<u64> {
         match &self.body {
             Body::Message(_) => self.layers().ciphertext_len(self.plaintext_len?),
@@ -92,7 +92,7 @@ impl Decryptor {
         }
     }
 
-    /// The sealer of small values that belong to the object, such as a checksum of its plaintext.
+    /// Returns the sealer of small values that belong to the object, such as a checksum of its plaintext.
     pub fn values(&self) -> ValueSealer {
         let salt = match &self.body {
             Body::Message(keys) => keys.innermost().header().salt(),
@@ -101,7 +101,7 @@ impl Decryptor {
         self.keys.values_of(salt)
     }
 
-    /// Reads these chunks of a body that is one message.
+    /// Returns a reader of these chunks of a body that is one message.
     pub(super) fn message_reader(&self, extents: EachLayer<Extent>) -> BodyReader {
         match &self.body {
             Body::Message(keys) => BodyReader::Message(message_readers(keys, extents)),
@@ -109,16 +109,16 @@ impl Decryptor {
         }
     }
 
-    /// Reads these parts.
+    /// Returns a reader of these parts.
     pub(super) fn parts_reader(&self, table: &Arc<PartTable>, extent: PartsExtent) -> BodyReader {
         BodyReader::Parts(Box::new(PartsReader::new(self.keys.clone(), table.clone(), extent)))
     }
 
-    /// The parts of the body; `None` where it is one message.
+    /// Returns the parts of the body; `None` if it is one message.
     ///
     /// # Errors
     ///
-    /// There are parts, and their manifest was not given.
+    /// Returns [`Error::ManifestRequired`] if there are parts and their manifest was not given.
     pub(super) fn table(&self) -> Result<Option<&Arc<PartTable>>> {
         match &self.body {
             Body::Message(_) => Ok(None),
@@ -126,7 +126,7 @@ impl Decryptor {
         }
     }
 
-    /// How many parts there are, and the headers of their manifest.
+    /// Returns the number of parts and the headers of their manifest.
     pub(super) fn manifest(&self) -> Option<(u32, EachLayer<MessageHeader>)> {
         match &self.body {
             Body::Message(_) => None,
@@ -134,13 +134,13 @@ impl Decryptor {
         }
     }
 
-    /// The same object, with the list of its parts.
+    /// Returns a decryptor of the same object that has the list of its parts.
     pub(super) fn listing(&self, table: PartTable) -> Option<Self> {
         let (count, manifest) = self.manifest()?;
         Some(Self { body: Body::Parts { count, manifest, table: Some(Arc::new(table)) }, ..self.clone() })
     }
 
-    /// The same object, with its length, which was verified.
+    /// Returns a decryptor of the same object that knows its verified length.
     pub(super) fn knowing(&self, plaintext_len: Option<u64>) -> Self {
         Self { plaintext_len, ..self.clone() }
     }

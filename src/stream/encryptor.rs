@@ -1,4 +1,4 @@
-//! `Encryptor`: encrypts one object or part.
+//! [`Encryptor`]: encrypts one object or part.
 
 use bytes::BytesMut;
 
@@ -13,8 +13,9 @@ use crate::geometry::EachLayer;
 
 /// Encrypts one object or part, in order, into the caller's memory.
 ///
-/// Call [`update`](Self::update) for every piece of plaintext, then [`finish`](Self::finish). Dropping it instead
-/// leaves bytes that no reader takes for an object. After an error it gives the same error for ever.
+/// Call [`update`](Self::update) for every piece of plaintext, then [`finish`](Self::finish). Bytes written by an
+/// encryptor that is dropped instead are never accepted as an object. After an error every later call returns the same
+/// error.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -36,25 +37,25 @@ use crate::geometry::EachLayer;
 ///
 /// # Performance
 ///
-/// Whole chunks are sealed straight from the input into the output: one pass, no copy. An encryptor holds at most one
-/// chunk (DSSE-KMS: six), allocated when first needed; `update` allocates nothing after that. Give it pieces and
-/// outputs of 64 KiB or more.
+/// Whole chunks are sealed from the input into the output: one pass, no copy. An encryptor holds at most one chunk
+/// (DSSE-KMS: six), allocated on first use; after that `update` allocates nothing. Use pieces and outputs of 64 KiB or
+/// more.
 ///
 /// Spec: manual, format, "Messages".
 #[derive(Debug)]
 pub struct Encryptor {
     stream: Stream<Layered<MessageWriter>>,
-    /// The plaintext length that was said when encryption began.
+    /// The plaintext length that the caller gave when encryption began.
     plaintext_len: Option<u64>,
     keys: ObjectKeys,
     headers: EachLayer<MessageHeader>,
 }
 
-/// What an [`Encryptor`] has written in the end; a part's [`PartSeal`](crate::multipart::PartSeal) takes it.
+/// The result of a finished [`Encryptor`]; a part's [`PartSeal`](crate::multipart::PartSeal) takes it.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Finished {
-    /// Bytes that [`finish`](Encryptor::finish) has put into its output.
+    /// The number of bytes that [`finish`](Encryptor::finish) wrote to its output.
     pub written: usize,
     /// The plaintext length of the object or part, in bytes.
     pub plaintext_len: u64,
@@ -63,7 +64,7 @@ pub struct Finished {
 }
 
 impl Encryptor {
-    /// Encrypts a message, of a plaintext of this length where it is known.
+    /// Creates an encryptor of a message, whose plaintext has `plaintext_len` bytes if that is known.
     pub(crate) fn new(message: MessageKeys, keys: &ObjectKeys, plaintext_len: Option<u64>) -> Self {
         let headers = message.headers();
         let limit = match plaintext_len {
@@ -79,77 +80,81 @@ impl Encryptor {
         Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys: keys.clone(), headers }
     }
 
-    /// How many bytes [`update`](Self::update) gives for so many bytes of plaintext; exact, and 0 for none.
+    /// Returns the exact number of bytes that [`update`](Self::update) writes for `input_len` plaintext bytes;
+    /// 0 for no input.
     pub fn update_len(&self, input_len: usize) -> usize {
         self.stream.update_len(input_len)
     }
 
-    /// Takes all of `input`, puts stored bytes into the front of `output`, and says how many:
+    /// Takes all of `input`, writes stored bytes to the front of `output`, and returns the number of bytes written:
     /// [`update_len`](Self::update_len).
     ///
     /// # Errors
     ///
-    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`update_len`](Self::update_len); nothing was taken, and
-    /// the call may be repeated. Any other error repeats for ever: [`Limit::Message`]: the object is longer than the
-    /// format holds. [`Misuse::PlaintextLen`]: it is longer than was said when encryption began.
+    /// After [`Misuse::OutputTooSmall`] the call may be repeated; any other error is returned by every later call.
+    ///
+    /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`update_len`](Self::update_len); nothing was taken.
+    /// - [`Limit::Message`] if the object is longer than the format allows.
+    /// - [`Misuse::PlaintextLen`] if the plaintext is longer than the length given when encryption began.
     pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
         self.stream.update(input, output)
     }
 
-    /// How many bytes [`finish`](Self::finish) gives: under 16,500 (DSSE-KMS: 33,000).
+    /// Returns the number of bytes that [`finish`](Self::finish) writes: under 16,500 (DSSE-KMS: 33,000).
     pub fn finish_len(&self) -> usize {
         self.stream.finish_len()
     }
 
-    /// Gives the rest of the object; only now is there an object.
+    /// Writes the rest of the object; the object exists only after success.
     ///
     /// # Errors
     ///
-    /// [`Misuse::PlaintextLen`]: fewer bytes came than was said when encryption began. [`Misuse::OutputTooSmall`]:
-    /// `output` is shorter than [`finish_len`](Self::finish_len); the encryptor is lost.
+    /// - [`Misuse::PlaintextLen`] if the plaintext is shorter than the length given when encryption began.
+    /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`finish_len`](Self::finish_len); the encryptor is
+    ///   lost.
     pub fn finish(mut self, output: &mut [u8]) -> Result<Finished> {
         self.check_len()?;
         let written = self.stream.finish(output)?;
         Ok(self.finished(written))
     }
 
-    /// [`update`](Self::update), appending to `output`; says how many bytes.
+    /// Appends the output of [`update`](Self::update) to `output`; returns the number of bytes.
     ///
     /// # Errors
     ///
-    /// As [`update`](Self::update), but for `OutputTooSmall`. Nothing is appended then.
+    /// Returns the errors of [`update`](Self::update) except `OutputTooSmall`; then nothing is appended.
     ///
     /// # Performance
     ///
-    /// Fresh memory is zeroed before it is used: slower than `update` into a reused buffer.
+    /// New memory is zeroed before use: slower than `update` into a reused buffer.
     pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<usize> {
         self.stream.push(input, output)
     }
 
-    /// [`finish`](Self::finish), appending to `output`.
+    /// Appends the output of [`finish`](Self::finish) to `output`.
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish), but for `OutputTooSmall`.
+    /// Returns the errors of [`finish`](Self::finish) except `OutputTooSmall`.
     pub fn finish_into(mut self, output: &mut BytesMut) -> Result<Finished> {
         self.check_len()?;
         let written = self.stream.finish_into(output)?;
         Ok(self.finished(written))
     }
 
-    /// The sealer of small values that belong to the object or part, such as a checksum of its plaintext.
+    /// Returns the sealer of small values that belong to the object or part, such as a checksum of its plaintext.
     pub fn values(&self) -> ValueSealer {
         self.keys.values_of(self.headers.innermost().salt())
     }
 
-    /// The whole plaintext at once.
+    /// Encrypts the whole plaintext at once.
     pub(crate) fn all(mut self, plaintext: &[u8]) -> Result<(Vec<u8>, Finished)> {
         let stored = self.stream.all(plaintext)?;
         let finished = self.finished(stored.len());
         Ok((stored, finished))
     }
 
-    /// Fails if an earlier call has, or if fewer bytes came than was said.
+    /// Fails if an earlier call failed, or if the plaintext is shorter than the given length.
     fn check_len(&self) -> Result<()> {
         self.stream.check()?;
         let too_short = self.plaintext_len.is_some_and(|len| self.stream.taken() < len);

@@ -1,30 +1,30 @@
-//! `Layered`: one transform, or two of which the first feeds the second.
+//! `Layered`: one transform, or two transforms of which the first feeds the second.
 
 use super::message::{HEADER_LEN, SEALED_CHUNK_LEN};
 use super::{Transform, split_front, update_and_finish};
 use crate::error::Result;
 use crate::secret::redacted;
 
-/// The least memory between two layers.
+/// The initial buffer length between two layers.
 const PIPE_LEN: usize = HEADER_LEN + 4 * SEALED_CHUNK_LEN;
 
-/// One transform, or in DSSE-KMS two: writing, the inner layer feeds the outer; reading, the outer feeds the inner.
+/// One transform, or two in DSSE-KMS: for writing, the inner layer feeds the outer; for reading, the outer the inner.
 #[derive(Debug)]
 pub(super) struct Layered<T> {
     first: T,
-    /// The second, and the bytes that pass between the two.
+    /// The second transform, and the buffer between the two.
     second: Option<Box<(T, Pipe)>>,
-    /// The most input bytes that pass to the second at once.
+    /// The maximum input length of the first transform for one transfer to the second.
     piece_len: usize,
 }
 
-/// Holds the inner layer's ciphertext on its way, and never plaintext.
+/// A buffer for the inner layer's ciphertext; it never holds plaintext.
 struct Pipe(Vec<u8>);
 
 redacted!(Pipe);
 
 impl Pipe {
-    /// Makes room for `len` bytes.
+    /// Returns room for `len` bytes.
     fn room(&mut self, len: usize) -> &mut [u8] {
         if self.0.len() < len {
             self.0.resize(len.max(PIPE_LEN), 0);
@@ -34,12 +34,12 @@ impl Pipe {
 }
 
 impl<T: Transform> Layered<T> {
-    /// One layer, or two if there is a second, to which the first passes at most `piece_len` bytes of input at once.
+    /// Creates one layer, or two if there is a `second`; the first takes at most `piece_len` bytes for each transfer.
     pub(super) fn new(first: T, second: Option<T>, piece_len: usize) -> Self {
         Self { first, second: second.map(|second| Box::new((second, Pipe(Vec::new())))), piece_len }
     }
 
-    /// The transform that takes the input.
+    /// Returns the transform that takes the input.
     pub(super) fn first(&self) -> &T {
         &self.first
     }

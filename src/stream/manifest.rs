@@ -1,4 +1,4 @@
-//! `ManifestPage` and `ListedPart`: reads a manifest, whole or by pages, and single parts.
+//! [`ManifestPage`] and [`ListedPart`]: reads a manifest, whole or by pages, and single parts.
 
 use std::ops::Range;
 
@@ -13,16 +13,16 @@ use crate::geometry::{EachLayer, in_object};
 use crate::object::PartNumber;
 
 impl Decryptor {
-    /// The same object with its manifest, as it is stored beside the envelope: the result can read the body.
+    /// Returns a decryptor that can read the body, from the manifest that is stored beside the envelope.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: it is not the manifest that the envelope names, or the object was not uploaded in parts.
-    /// [`Error::Truncated`]: it has no bytes.
+    /// - [`Error::Inauthentic`] if the envelope names another manifest, or the object was not uploaded in parts.
+    /// - [`Error::Truncated`] if the manifest is empty.
     ///
     /// # Performance
     ///
-    /// Allocates some 60 bytes for each part, in DSSE-KMS 84. To read a few parts of thousands, open a
+    /// Allocates about 60 bytes for each part, in DSSE-KMS 84. To read a few parts of thousands, open a
     /// [page](Self::manifest_page).
     pub fn with_manifest(&self, manifest: &[u8]) -> Result<Self> {
         let (parts, headers) = self.manifest().ok_or(Error::Inauthentic)?;
@@ -33,29 +33,32 @@ impl Decryptor {
             return Err(Error::Inauthentic);
         }
         let records = self.manifest_of(&headers)?.sequential().all(manifest)?;
-        // The total that the envelope authenticates; a manifest that says otherwise is another one.
+        // The envelope authenticates this total; a manifest with another total is the wrong one.
         let total = self.plaintext_len().ok_or(Error::Inauthentic)?;
         self.listing(PartTable::new(self.layers(), records, parts, total)?).ok_or(Error::Inauthentic)
     }
 
-    /// Every part of the object in order; empty where it was not uploaded in parts.
+    /// Returns every part of the object in order; empty if it was not uploaded in parts.
     ///
     /// # Errors
     ///
-    /// [`Error::ManifestRequired`].
+    /// Returns [`Error::ManifestRequired`] if the object has parts and no manifest was given.
     pub fn parts(&self) -> Result<Vec<PartInfo>> {
         let infos = |table: &PartTable| (0..table.geometry().len()).filter_map(|index| table.info(index)).collect();
         Ok(self.table()?.map_or_else(Vec::new, |table| infos(table)))
     }
 
-    /// Where the part with this number lies: for `GET` with `partNumber`, and for stores that keep parts apart.
+    /// Returns the position of the part with this number: for `GET` with `partNumber`, and for stores that keep parts
+    /// separately.
     ///
-    /// Part 1 of an object that was not uploaded in parts is the whole object, as S3 answers it.
+    /// Part 1 of an object that was not uploaded in parts is the whole object, as in S3.
     ///
     /// # Errors
     ///
-    /// [`PartError::NotFound`]; [`Error::ManifestRequired`]. [`PartError::EndNotVerified`]: the object was not uploaded
-    /// in parts, and its length is not authenticated before [`verify_end`](Self::verify_end).
+    /// - [`PartError::NotFound`] if the object has no such part.
+    /// - [`Error::ManifestRequired`] if the object has parts and no manifest was given.
+    /// - [`PartError::EndNotVerified`] if the object was not uploaded in parts and its length is not authenticated;
+    ///   call [`verify_end`](Self::verify_end) first.
     pub fn part(&self, number: PartNumber) -> Result<PartInfo> {
         if self.is_whole(number)? {
             let lens = self.plaintext_len().zip(self.ciphertext_len());
@@ -65,12 +68,13 @@ impl Decryptor {
         self.part_and_record(number).map(|(info, _)| info)
     }
 
-    /// Decrypts the part with this number alone, from the stored bytes that [`part`](Self::part) says, and opens the
-    /// values that were sealed with it.
+    /// Returns a decryptor of the part with this number, which reads the stored bytes that [`part`](Self::part) returns
+    /// and opens the values that were sealed with the part.
     ///
     /// # Errors
     ///
-    /// [`PartError::NotFound`]; [`Error::ManifestRequired`].
+    /// Returns [`PartError::NotFound`] if the object has no such part, and [`Error::ManifestRequired`] if the object
+    /// has parts and no manifest was given.
     pub fn part_decryptor(&self, number: PartNumber) -> Result<Self> {
         if self.is_whole(number)? {
             return Ok(self.clone());
@@ -79,21 +83,21 @@ impl Decryptor {
         Ok(self.of_part(&record, info.plaintext.end.saturating_sub(info.plaintext.start)))
     }
 
-    /// Which stored bytes of the manifest to fetch to learn of these parts, counted from 0 in the order of their
-    /// numbers: for objects of thousands of parts, of which one or a few are needed.
+    /// Plans which stored bytes of the manifest to fetch for these parts, counted from 0 in the order of their numbers:
+    /// for reading a few parts of an object that has thousands.
     ///
-    /// What is counted behind the last part is left out.
+    /// The range is clipped at the last part.
     ///
     /// # Errors
     ///
-    /// [`PartError::Page`]: no part is among them, or the object was not uploaded in parts.
+    /// Returns [`PartError::Page`] if the range holds no part, or the object was not uploaded in parts.
     pub fn manifest_page(&self, parts: Range<u32>) -> Result<ManifestPage> {
         let (count, headers) = self.manifest().ok_or(PartError::Page)?;
         let parts = parts.start..parts.end.min(count);
         if parts.is_empty() {
             return Err(PartError::Page.into());
         }
-        // The record before the first says where the first part begins.
+        // The record before the first part gives the start of that part.
         let first = parts.start.saturating_sub(1);
         let record = record_len(self.layers()) as u64;
         let bytes = u64::from(first).saturating_mul(record)..u64::from(parts.end).saturating_mul(record);
@@ -102,7 +106,7 @@ impl Decryptor {
         Ok(ManifestPage { object: self.clone(), plan, first, parts, count })
     }
 
-    /// Whether the part with this number is the whole of an object that was not uploaded in parts.
+    /// Returns whether the part with this number is the whole of an object that was not uploaded in parts.
     fn is_whole(&self, number: PartNumber) -> Result<bool> {
         Ok(number.get() == 1 && self.table()?.is_none())
     }
@@ -115,7 +119,7 @@ impl Decryptor {
         found.ok_or(PartError::NotFound(number.get()).into())
     }
 
-    /// Decrypts the manifest with these headers.
+    /// Returns a decryptor of the manifest with these headers.
     fn manifest_of(&self, headers: &EachLayer<MessageHeader>) -> Result<Self> {
         let message = self.keys().message_of(headers, label::MANIFEST)?;
         Ok(Self::of_message(message, self.keys(), None))
@@ -127,43 +131,44 @@ impl Decryptor {
     }
 }
 
-/// Some of the records of a manifest: what to fetch for them, and how to open it.
+/// A range of a manifest's records: which stored bytes to fetch, and how to open them.
 #[derive(Clone, Debug)]
 pub struct ManifestPage {
     object: Decryptor,
     plan: RangePlan,
-    /// The index of the first record that is read, and those of the parts that were asked for.
+    /// The index of the first record that is read; `parts` holds the indices of the requested parts.
     first: u32,
     parts: Range<u32>,
     count: u32,
 }
 
-/// A part that stands on a page of a manifest.
+/// A part that a page of a manifest lists.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ListedPart {
-    /// Its number, as it was uploaded.
+    /// The part's number, as it was uploaded.
     pub number: PartNumber,
-    /// Where it lies in the object's plaintext, in bytes; empty where the part is.
+    /// The part's range in the object's plaintext, in bytes; empty if the part is empty.
     pub plaintext: Range<u64>,
-    /// What decrypts the part alone, from its own stored bytes.
+    /// The decryptor of the part alone, which reads the part's own stored bytes.
     pub decryptor: Decryptor,
 }
 
 impl ManifestPage {
-    /// The stored bytes of the manifest to fetch.
+    /// Returns the range of the stored manifest to fetch.
     pub fn fetch(&self) -> Range<u64> {
         self.plan.fetch_span()
     }
 
-    /// The parts, from what was fetched.
+    /// Opens the fetched bytes and returns the parts.
     ///
-    /// Where they lie in the stored body follows from the lengths of all parts before them; a store that keeps parts
-    /// apart needs no more than this.
+    /// The position of a part in the stored body depends on the lengths of all earlier parts; a store that keeps parts
+    /// separately does not need it.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`] and [`Error::Truncated`]: it is not of the manifest that the envelope names.
+    /// Returns [`Error::Inauthentic`] or [`Error::Truncated`] if the bytes are not those of the manifest that the
+    /// envelope names.
     pub fn open(&self, fetched: &[u8]) -> Result<Vec<ListedPart>> {
         let layers = self.object.layers();
         let records = self.plan.decrypt(fetched)?;
@@ -192,7 +197,7 @@ impl ManifestPage {
     }
 }
 
-/// A manifest's records, sealed: what is stored, and what the envelope says of it.
+/// The sealed records of a manifest: the bytes to store, and the headers for the envelope.
 pub(crate) struct SealedManifest {
     pub(crate) stored: Vec<u8>,
     pub(crate) headers: EachLayer<MessageHeader>,

@@ -1,4 +1,4 @@
-//! `MessageKey` and `MessageHeader`: the derived key of one message, and the 56 bytes it begins with.
+//! `MessageKey` and `MessageHeader`: the derived key of one message, and the message's first 56 bytes.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ pub(crate) const TAG_LEN: usize = 16;
 pub(crate) const SEALED_CHUNK_LEN: usize = CHUNK_LEN + TAG_LEN;
 pub(crate) const HEADER_LEN: usize = 56;
 pub(crate) const SALT_LEN: usize = 24;
-/// Chunks that a worker takes at once: few enough that all workers end together, and enough that they seldom meet.
+/// Chunks that a worker takes at once: few, so that all workers end together; enough to keep contention low.
 const GROUP_CHUNKS: usize = 4;
 const COMMITMENT_LEN: usize = HEADER_LEN - SALT_LEN;
 
-/// The beginning of a message: `salt(24) || commitment(32)`.
+/// The header of a message: `salt(24) || commitment(32)`.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct MessageHeader([u8; HEADER_LEN]);
 
@@ -39,7 +39,7 @@ impl MessageHeader {
     }
 }
 
-/// The keys of one message, in DSSE-KMS of the outer one and of the one in it.
+/// The keys of one message; in DSSE-KMS of the outer and the inner message.
 pub(crate) type MessageKeys = EachLayer<MessageKey>;
 
 impl MessageKeys {
@@ -59,7 +59,7 @@ pub(crate) struct MessageKey {
 }
 
 impl MessageKey {
-    /// The key of a new message under a fresh salt.
+    /// Derives the key of a new message under a fresh salt.
     pub(crate) fn new(crypto: Crypto, data_key: &DataKey, salt: &[u8; SALT_LEN], context: &[u8]) -> Self {
         let prk = Prk::from_key(crypto, data_key.expose_secret());
         let (aead, base_nonce, commitment) = AeadKey::derive::<COMMITMENT_LEN>(&prk, label::MESSAGE, &[salt, context]);
@@ -69,19 +69,20 @@ impl MessageKey {
         Self { aead, base_nonce, header: MessageHeader(header), workers: None }
     }
 
-    /// The same key, whose large batches are divided among workers.
+    /// Returns the same key, which divides large batches among workers.
     pub(super) fn with_workers(self, workers: Option<Arc<dyn Workers>>) -> Self {
         Self { workers, ..self }
     }
 
-    /// The key of a message that begins with this header.
+    /// Derives the key of a message that begins with this header.
     ///
     /// # Errors
     ///
-    /// Inauthentic where the commitment is not the data key's: no chunk is opened before this was compared.
+    /// Returns [`Error::Inauthentic`] if the commitment does not match the data key. No chunk is opened before this
+    /// check.
     pub(crate) fn open(crypto: Crypto, data_key: &DataKey, header: &MessageHeader, context: &[u8]) -> Result<Self> {
         let key = Self::new(crypto, data_key, &header.salt(), context);
-        // The salts are the same.
+        // Both headers have the same salt.
         let is_committed = constant_time_eq(key.header.commitment(), header.commitment());
         if is_committed { Ok(key) } else { Err(Error::Inauthentic) }
     }
@@ -95,13 +96,13 @@ impl MessageKey {
         self.aead.seal(&self.nonce(index), plaintext, sealed);
     }
 
-    /// Seals whole chunks, the first of which has index `first`.
+    /// Seals full chunks; the first has index `first`.
     ///
-    /// On entry `plaintext` is whole chunks, and `sealed` 16 bytes longer for each.
+    /// `plaintext` holds full chunks; `sealed` is 16 bytes longer for each chunk.
     ///
     /// # Errors
     ///
-    /// The workers panicked.
+    /// Returns [`Misuse::WorkersPanicked`](crate::error::Misuse::WorkersPanicked) if the workers panicked.
     pub(super) fn seal_chunks(&self, first: u64, plaintext: &[u8], sealed: &mut [u8]) -> Result<()> {
         self.each_chunk::<CHUNK_LEN, SEALED_CHUNK_LEN>(first, plaintext, sealed, |nonce, plaintext, sealed| {
             self.aead.seal(nonce, plaintext, sealed);
@@ -109,10 +110,10 @@ impl MessageKey {
         })
     }
 
-    /// Opens whole chunks, the first of which has index `first`.
+    /// Opens full chunks; the first has index `first`.
     ///
-    /// On entry `sealed` is whole sealed chunks, and `plaintext` 16 bytes shorter for each. On failure some of
-    /// `plaintext` is filled: the caller wipes it.
+    /// `sealed` holds full sealed chunks; `plaintext` is 16 bytes shorter for each chunk. On failure part of
+    /// `plaintext` is filled, and the caller wipes it.
     pub(super) fn open_chunks(&self, first: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
         self.each_chunk::<SEALED_CHUNK_LEN, CHUNK_LEN>(first, sealed, plaintext, |nonce, sealed, plaintext| {
             self.aead.open(nonce, sealed, plaintext)
@@ -124,8 +125,9 @@ impl MessageKey {
         self.aead.open(&self.nonce(index), sealed, plaintext)
     }
 
-    /// Chunks that pass from one layer to the other at once: without workers few enough for the nearest cache and enough
-    /// that most pass straight through both layers; with workers enough that each layer's batch is divided.
+    /// Returns the number of chunks that one layer passes to the other at once. Without workers they fit the nearest
+    /// cache, and most pass through both layers without a copy; with workers each layer's batch is long enough to be
+    /// divided.
     pub(super) fn pipe_chunks(&self) -> usize {
         const FEW: usize = 4;
         const MOST: usize = (16 << 20) / CHUNK_LEN;
@@ -135,12 +137,12 @@ impl MessageKey {
         }
     }
 
-    /// The workers, if there is more than one thread.
+    /// Returns the workers if they have more than one thread.
     fn dividing(&self) -> Option<&dyn Workers> {
         self.workers.as_deref().filter(|workers| workers.threads() > 1)
     }
 
-    /// Does `work` for each chunk, of `IN` bytes of input and `OUT` of output; a large batch is divided among workers.
+    /// Calls `work` for each chunk (`IN` input bytes, `OUT` output bytes); divides a large batch among the workers.
     fn each_chunk<const IN: usize, const OUT: usize>(
         &self,
         first: u64,
@@ -163,12 +165,12 @@ impl MessageKey {
         }
     }
 
-    /// Opens one chunk where it stands and gives its plaintext.
+    /// Opens one chunk in place and returns its plaintext.
     pub(super) fn open_in_place<'a>(&self, index: u64, sealed: &'a mut [u8]) -> Result<&'a mut [u8]> {
         self.aead.open_in_place(&self.nonce(index), sealed)
     }
 
-    /// `base_nonce XOR index`, the index as 96 bits: one nonce for each chunk of the message.
+    /// Returns the nonce of a chunk, unique in the message: `base_nonce XOR index`, with a 96-bit index.
     fn nonce(&self, index: u64) -> [u8; NONCE_LEN] {
         let mut nonce = self.base_nonce;
         for (byte, counter) in nonce[4..].iter_mut().zip(index.to_be_bytes()) {

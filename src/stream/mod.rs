@@ -1,16 +1,16 @@
 // Floor 2. May use the floors below: crypto and the nouns.
-//! Messages and chunks; knows no key but its own, and does no I/O.
+//! [`Encryptor`], [`Decryptor`] and the types that seal and open messages and chunks, without I/O.
 //!
 //! ```text
 //! message   salt(24) | commitment(32) | chunk 0 | chunk 1 | ... | last chunk
-//! chunk     AES-256-GCM of 16,384 plaintext bytes, the last of fewer; 16 bytes longer than its plaintext
+//! chunk     AES-256-GCM of 16,384 plaintext bytes (the last chunk: fewer); 16 bytes longer than its plaintext
 //! DSSE-KMS  a message whose plaintext is a whole message
 //! ```
 //!
-//! `object_keys` owns an object's data keys, `message` has the keys of one message. `writer` and `reader` pass one
-//! message through in order, `layers` puts one in another, `body` reads the parts that `parts` lists, one behind the
-//! other. `encryptor`, `decryptor`, `plaintext_reader`, `manifest`, `range` and `value` are what users hold. [`Stream`]
-//! is the one place that checks an output's length and wipes it after an error; [`Failure`] remembers the error.
+//! `object_keys` owns the data keys of an object; `message` holds the keys of one message. `writer` and `reader`
+//! process one message in order, `layers` nests one message in another, and `body` reads the parts that `parts` lists
+//! in order. `encryptor`, `decryptor`, `plaintext_reader`, `manifest`, `range` and `value` hold the public types. Only
+//! [`Stream`] checks the length of an output and wipes the output after an error; [`Failure`] stores the error.
 
 mod body;
 mod decryptor;
@@ -41,14 +41,14 @@ use crate::error::{Error, Misuse, Result};
 use crate::geometry::in_object;
 use crate::secret::wipe;
 
-/// Passes bytes through: a message, two in one another, or a body.
+/// A transform of bytes: one message, two nested messages, or a body.
 ///
-/// How much comes out follows from how much went in, and from nothing else.
+/// The output length depends only on the input length.
 pub(crate) trait Transform {
-    /// Input bytes taken so far.
+    /// Returns the number of input bytes taken so far.
     fn taken(&self) -> u64;
 
-    /// Bytes that `update` has given once it has taken so many; if `ended`, `finish` too.
+    /// Returns the total output of `update` for the first `taken` input bytes; if `ended`, including that of `finish`.
     fn given(&self, taken: u64, ended: bool) -> u64;
 
     /// Takes all of `input` and fills `output`, whose length is [`update_len`](Self::update_len).
@@ -57,23 +57,23 @@ pub(crate) trait Transform {
     /// Ends the input and fills `output`, whose length is [`finish_len`](Self::finish_len).
     fn finish(&mut self, output: &mut [u8]) -> Result<()>;
 
-    /// Takes the rest of the input, ends it, and fills `output`: `update` and `finish` in one. A small object is not
-    /// staged.
+    /// Takes the rest of the input, ends it, and fills `output`: `update` and `finish` in one call, without staging a
+    /// small object.
     fn end_with(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
         update_and_finish(self, input, output)
     }
 
-    /// Bytes that `update` gives for so many bytes of input.
+    /// Returns the number of bytes that `update` writes for `input_len` bytes of input.
     fn update_len(&self, input_len: usize) -> usize {
         self.still_given(self.taken().saturating_add(in_object(input_len)), false)
     }
 
-    /// Bytes that `finish` gives.
+    /// Returns the number of bytes that `finish` writes.
     fn finish_len(&self) -> usize {
         self.still_given(self.taken(), true)
     }
 
-    /// Bytes that are given from now on until so many are taken.
+    /// Returns the number of output bytes from now until `taken` input bytes are taken.
     fn still_given(&self, taken: u64, ended: bool) -> usize {
         let given = self.given(taken, ended).saturating_sub(self.given(self.taken(), false));
         usize::try_from(given).unwrap_or(usize::MAX)
@@ -86,33 +86,33 @@ fn update_and_finish<T: Transform + ?Sized>(transform: &mut T, input: &[u8], mut
     transform.finish(output)
 }
 
-/// The first error of a stream, which every later call gives again.
+/// The first error of a stream; every later call returns it again.
 #[derive(Debug, Default)]
 pub(crate) struct Failure(Option<Error>);
 
 impl Failure {
-    /// Fails if an earlier call has.
+    /// Returns the stored error if an earlier call failed.
     pub(crate) fn check(&self) -> Result<()> {
         self.0.clone().map_or(Ok(()), Err)
     }
 
-    /// Remembers the error of a call that has failed.
+    /// Stores the error of a failed call.
     pub(crate) fn remember<T>(&mut self, outcome: Result<T>) -> Result<T> {
         outcome.map_err(|error| self.set(error))
     }
 
-    /// Remembers an error, and gives it back.
+    /// Stores an error and returns it.
     pub(crate) fn set(&mut self, error: Error) -> Error {
         self.0 = Some(error.clone());
         error
     }
 }
 
-/// A transform with its lengths checked, and its output wiped after an error.
+/// A transform that checks output lengths and wipes the output after an error.
 #[derive(Debug)]
 pub(crate) struct Stream<T> {
     transform: T,
-    /// The most input, and the error of more.
+    /// The maximum input length, and the error for a longer input.
     limit: Option<(u64, Error)>,
     failure: Failure,
 }
@@ -122,7 +122,7 @@ impl<T: Transform> Stream<T> {
         Self { transform, limit, failure: Failure::default() }
     }
 
-    /// Fails if an earlier call has.
+    /// Returns the stored error if an earlier call failed.
     pub(crate) fn check(&self) -> Result<()> {
         self.failure.check()
     }
@@ -146,7 +146,7 @@ impl<T: Transform> Stream<T> {
         })
     }
 
-    /// The error of an input that is too long.
+    /// Returns the error for an input that exceeds the limit.
     fn too_long(&self, input: &[u8]) -> Option<Error> {
         let after = self.taken().saturating_add(in_object(input.len()));
         self.limit.as_ref().filter(|(limit, _)| *limit < after).map(|(_, error)| error.clone())
@@ -156,22 +156,22 @@ impl<T: Transform> Stream<T> {
         self.run(self.finish_len(), output, T::finish)
     }
 
-    /// `update` for a caller who holds a `BytesMut`: appends to it.
+    /// Appends the output of `update` to a `BytesMut`.
     pub(crate) fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<usize> {
-        // PERF: fresh capacity has to be zeroed before it can be lent as a slice; `update` into reused memory does
-        // without, which is why it is the primitive.
+        // PERF: new capacity must be zeroed before it is a slice. `update` into reused memory avoids this, so `update`
+        // is the primitive.
         append(output, self.update_len(input.len()), |output| self.update(input, output))
     }
 
-    /// `finish` for a caller who holds a `BytesMut`: appends to it.
+    /// Appends the output of `finish` to a `BytesMut`.
     pub(crate) fn finish_into(&mut self, output: &mut BytesMut) -> Result<usize> {
         append(output, self.finish_len(), |output| self.finish(output))
     }
 
-    /// The output of all of the input and its end, in memory of its own.
+    /// Takes all of the input, ends it, and returns the output in a new `Vec`.
     pub(crate) fn all(&mut self, input: &[u8]) -> Result<Vec<u8>> {
         let len = self.transform.still_given(self.taken().saturating_add(in_object(input.len())), true);
-        // An input of no possible length is refused by the stream itself.
+        // The stream itself refuses an input of impossible length.
         let mut output = vec![0; if len == usize::MAX { 0 } else { len }];
         let too_long = self.too_long(input);
         self.run(output.len(), &mut output, |transform, output| {
@@ -180,7 +180,7 @@ impl<T: Transform> Stream<T> {
         Ok(output)
     }
 
-    /// The output of all of the input and its end; says how many bytes it is. On failure all of `output` is wiped.
+    /// Takes all of the input, ends it, and returns the number of bytes written. On failure all of `output` is wiped.
     pub(crate) fn all_into<'a>(
         &mut self,
         input: impl IntoIterator<Item = &'a [u8]>,
@@ -194,12 +194,12 @@ impl<T: Transform> Stream<T> {
             written += self.finish(&mut output[written..])?;
             Ok(written)
         };
-        // SECURITY: what was given before a later chunk failed does not stay.
+        // SECURITY: output of earlier chunks is wiped if a later chunk fails.
         let outcome = each();
         outcome.inspect_err(|_| wipe(output))
     }
 
-    /// Runs a step that fills the first `len` bytes of `output`, unless an earlier step has failed.
+    /// Runs a step that fills the first `len` bytes of `output`, unless an earlier step failed.
     fn run(
         &mut self,
         len: usize,
@@ -207,7 +207,7 @@ impl<T: Transform> Stream<T> {
         step: impl FnOnce(&mut T, &mut [u8]) -> Result<()>,
     ) -> Result<usize> {
         self.failure.check()?;
-        // The one error that is not remembered: nothing was taken.
+        // This error alone is not stored: no input was taken.
         let output = output.get_mut(..len).ok_or(Misuse::OutputTooSmall)?;
         let outcome = step(&mut self.transform, output).inspect_err(|_| wipe(output));
         self.failure.remember(outcome)?;
@@ -215,14 +215,14 @@ impl<T: Transform> Stream<T> {
     }
 }
 
-/// Appends `len` bytes that `fill` gives, or none if it fails.
+/// Appends the `len` bytes that `fill` writes, or nothing if `fill` fails.
 fn append(output: &mut BytesMut, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<usize> {
     let start = output.len();
     output.resize(start.saturating_add(len), 0);
     fill(&mut output[start..]).inspect_err(|_| output.truncate(start))
 }
 
-/// Splits `len` bytes off the front of what is left of an output.
+/// Splits `len` bytes off the front of the remaining output.
 fn split_front<'a>(output: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {
     let (front, rest) = std::mem::take(output).split_at_mut(len);
     *output = rest;

@@ -10,13 +10,13 @@ use crate::geometry::{EachLayer, Layers};
 use crate::secret::{DataKey, redacted};
 use crate::workers::Workers;
 
-/// One layer's data key, and the implementations it runs on.
+/// One layer's data key, and the cryptographic implementations that use it.
 pub(crate) struct LayerSecret {
     pub(crate) crypto: Crypto,
     pub(crate) data_key: DataKey,
 }
 
-/// The data keys of one object or upload, the generator of its salts, and the workers; a cheap handle.
+/// The data keys of one object or upload, the generator of its salts, and the workers; cheap to clone.
 #[derive(Clone)]
 pub(crate) struct ObjectKeys {
     layers: Arc<EachLayer<LayerSecret>>,
@@ -37,7 +37,7 @@ impl ObjectKeys {
         self.layers.layers()
     }
 
-    /// The keys of a new message under fresh salts, or of one whose salts are authentic.
+    /// Derives the keys of a new message from fresh salts, or of an existing message from authenticated salts.
     pub(crate) fn message_under(&self, salts: &EachLayer<[u8; SALT_LEN]>, context: &[u8]) -> MessageKeys {
         let each = self.layers.as_ref().as_ref().zip(salts.as_ref());
         each.map(|(layer, salt)| {
@@ -45,11 +45,11 @@ impl ObjectKeys {
         })
     }
 
-    /// The keys of the message that has these headers.
+    /// Derives the keys of the message that has these headers.
     ///
     /// # Errors
     ///
-    /// As [`MessageKey::open`].
+    /// Returns the errors of [`MessageKey::open`].
     pub(crate) fn message_of(&self, headers: &EachLayer<MessageHeader>, context: &[u8]) -> Result<MessageKeys> {
         let each = self.layers.as_ref().as_ref().zip(headers.as_ref());
         each.try_map(|(layer, header)| {
@@ -58,9 +58,9 @@ impl ObjectKeys {
         })
     }
 
-    /// A fresh salt for each layer.
+    /// Returns a fresh salt for each layer.
     ///
-    /// PERF: one draw for both layers; a call to the operating system costs as much as three derivations.
+    /// PERF: one draw serves both layers; a call to the operating system costs as much as three derivations.
     pub(crate) fn fresh_salts(&self) -> Result<EachLayer<[u8; SALT_LEN]>> {
         let mut drawn = [[0; SALT_LEN]; 2];
         let two = self.layers.inner.is_some();
@@ -69,18 +69,18 @@ impl ObjectKeys {
         Ok(EachLayer { outer, inner: two.then_some(inner) })
     }
 
-    /// Fresh public bytes.
+    /// Returns random public bytes.
     #[cfg(feature = "s3")]
     pub(super) fn random<const N: usize>(&self) -> Result<[u8; N]> {
         self.generator.bytes()
     }
 
-    /// The sealer of values that describe the message with this salt.
+    /// Returns the sealer of values that describe the message with this salt.
     pub(crate) fn values_of(&self, salt: [u8; SALT_LEN]) -> ValueSealer {
         ValueSealer::new(self.clone(), salt)
     }
 
-    /// The sealer of values that describe no message.
+    /// Returns the sealer of values that describe no message.
     pub(crate) fn values(&self) -> ValueSealer {
         self.values_of([0; SALT_LEN])
     }

@@ -1,4 +1,4 @@
-//! `PartInfo` and `PartTable`: the parts of a multipart object, as its manifest lists them.
+//! [`PartInfo`] and `PartTable`: the parts of a multipart object, as its manifest lists them.
 
 use std::ops::Range;
 
@@ -8,18 +8,18 @@ use crate::error::{Error, Limit, Result};
 use crate::geometry::{EachLayer, Layers, Parts};
 use crate::object::PartNumber;
 
-/// What a manifest says of one part before its salts: number and plaintext end.
+/// Length of a record before its salts: part number and plaintext end.
 const PLACE_LEN: usize = 12;
 
-/// Where one part of a multipart object lies.
+/// The position of one part of a multipart object.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub struct PartInfo {
-    /// Its number, as it was uploaded.
+    /// The part's number, as it was uploaded.
     pub number: PartNumber,
-    /// Where it lies in the object's plaintext, in bytes; empty where the part is.
+    /// The part's range in the object's plaintext, in bytes; empty if the part is empty.
     pub plaintext: Range<u64>,
-    /// Where it lies in the stored body, in bytes.
+    /// The part's range in the stored body, in bytes.
     pub ciphertext: Range<u64>,
 }
 
@@ -31,7 +31,7 @@ pub(crate) struct PartRecord {
     pub(crate) salts: EachLayer<[u8; SALT_LEN]>,
 }
 
-/// The length of one record of a manifest.
+/// Returns the length of one record of a manifest.
 pub(crate) const fn record_len(layers: Layers) -> usize {
     match layers {
         Layers::One => PLACE_LEN + SALT_LEN,
@@ -46,7 +46,7 @@ impl PartRecord {
         self.salts.iter().for_each(|salt| records.extend_from_slice(salt));
     }
 
-    /// A record from its bytes; `None` where they are fewer than one.
+    /// Decodes a record; returns `None` if `record` is too short.
     pub(crate) fn decode(layers: Layers, record: &[u8]) -> Option<Self> {
         let (number, rest) = record.split_first_chunk()?;
         let (plaintext_end, rest) = rest.split_first_chunk()?;
@@ -63,25 +63,25 @@ impl PartRecord {
     }
 }
 
-/// The context of a part's message.
+/// Returns the context of a part's message.
 pub(crate) fn part_context(number: u32) -> Vec<u8> {
     [label::PART, &number.to_be_bytes()].concat()
 }
 
-/// Every part of an object: where it lies, and how its message is opened.
+/// All parts of an object: their positions, and the records that open their messages.
 pub(crate) struct PartTable {
     geometry: Parts,
     numbers: Vec<u32>,
-    /// The records, for their salts.
+    /// The encoded records, kept for their salts.
     records: Vec<u8>,
 }
 
 impl PartTable {
-    /// From a manifest's records and what the envelope says of them.
+    /// Creates a table from a manifest's records and the part count and length in the envelope.
     ///
     /// # Errors
     ///
-    /// Inauthentic: they contradict the envelope, or themselves.
+    /// Returns [`Error::Inauthentic`] if the records contradict the envelope or each other.
     pub(crate) fn new(layers: Layers, records: Vec<u8>, count: u32, plaintext_len: u64) -> Result<Self> {
         let decoded = || records.chunks(record_len(layers)).map(|record| PartRecord::decode(layers, record));
         let mut numbers = Vec::with_capacity(records.len() / record_len(layers));
@@ -102,7 +102,7 @@ impl PartTable {
         &self.geometry
     }
 
-    /// The index of the part with this number.
+    /// Returns the index of the part with this number.
     pub(crate) fn index_of_number(&self, number: u32) -> Option<usize> {
         self.numbers.binary_search(&number).ok()
     }
@@ -128,7 +128,7 @@ impl std::fmt::Debug for PartTable {
     }
 }
 
-/// The stored bytes of a manifest of so many parts.
+/// Returns the number of stored bytes of a manifest of `parts` parts.
 pub(crate) fn manifest_len(layers: Layers, parts: u32) -> Result<u64> {
     let records = u64::from(parts).checked_mul(record_len(layers) as u64).ok_or(Limit::Multipart)?;
     layers.ciphertext_len(records).ok_or(Limit::Multipart.into())

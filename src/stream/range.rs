@@ -1,4 +1,4 @@
-//! `RangePlan`: what to fetch for a range of an object, and how to open it.
+//! [`RangePlan`]: which stored bytes to fetch for a range of an object, and how to open them.
 
 use std::cmp::Ordering;
 use std::ops::Range;
@@ -12,41 +12,45 @@ use crate::error::{Error, Misuse, Result};
 use crate::geometry::{EachLayer, Extent, PartsExtent, in_object, opened_len};
 
 impl Decryptor {
-    /// Plans how to read a range of an object whose stored body has so many bytes.
+    /// Plans how to read a range of an object whose stored body has `ciphertext_len` bytes.
     ///
-    /// Which bytes to fetch can also be said without a key: [`Layers::fetch`](crate::geometry::Layers::fetch),
-    /// [`Layers::fetch_of_len`](crate::geometry::Layers::fetch_of_len).
+    /// [`Layers::fetch`](crate::geometry::Layers::fetch) and
+    /// [`Layers::fetch_of_len`](crate::geometry::Layers::fetch_of_len) return the bytes to fetch without a key.
     ///
     /// # Errors
     ///
-    /// [`Error::RangeNotSatisfiable`] at once if the length is authenticated, and otherwise only when the plan was
-    /// carried out. [`Error::Truncated`] where no object has a body of that length, [`Error::Inauthentic`] where it is
-    /// not this object's. [`Error::ManifestRequired`].
+    /// - [`Error::RangeNotSatisfiable`] if the range holds no byte of the object and the object's length is
+    ///   authenticated. If the length is not authenticated, only reading the plan returns this error.
+    /// - [`Error::Truncated`] if no object has a body of this length.
+    /// - [`Error::Inauthentic`] if this object has a body of another length.
+    /// - [`Error::ManifestRequired`] if the object has parts and no manifest was given.
     pub fn range(&self, range: impl Into<ByteRange>, ciphertext_len: u64) -> Result<RangePlan> {
         RangePlan::new(self, range.into(), ciphertext_len)
     }
 
-    /// The range of the stored body to fetch for [`verify_end`](Self::verify_end): its last chunk.
+    /// Returns the range of the stored body to fetch for [`verify_end`](Self::verify_end): the last chunk.
     ///
     /// # Errors
     ///
-    /// [`Error::Truncated`] where no object has a body of that length; [`Error::ManifestRequired`].
+    /// Returns [`Error::Truncated`] if no object has a body of this length, and [`Error::ManifestRequired`] if the
+    /// object has parts and no manifest was given.
     pub fn end_fetch(&self, ciphertext_len: u64) -> Result<Range<u64>> {
         Ok(self.end_plan(ciphertext_len)?.fetch_span())
     }
 
-    /// Verifies the last chunk, and gives a decryptor that knows the object's length: for `Content-Range`, `HEAD`, and
-    /// answers that need it before any data.
+    /// Verifies the last chunk and returns a decryptor that knows the object's length: for `Content-Range`, `HEAD`, and
+    /// answers that need the length before any data.
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`] and [`Error::Truncated`]: the object does not end there. [`Misuse::FetchedLen`].
+    /// Returns [`Error::Inauthentic`] or [`Error::Truncated`] if the object does not end there, and
+    /// [`Misuse::FetchedLen`] if `fetched` is longer than [`end_fetch`](Self::end_fetch).
     pub fn verify_end(&self, ciphertext_len: u64, fetched: &[u8]) -> Result<Self> {
         self.end_plan(ciphertext_len)?.decrypt(fetched)?;
         self.ending_at(ciphertext_len)
     }
 
-    /// Plans to give nothing and to verify where the object ends.
+    /// Plans to verify the end of the object and to return no plaintext.
     pub(crate) fn end_plan(&self, ciphertext_len: u64) -> Result<RangePlan> {
         let end = match self.table()? {
             None => opened_len(self.layers(), ciphertext_len)?,
@@ -55,7 +59,7 @@ impl Decryptor {
         RangePlan::over(self, end..end, true, ciphertext_len)
     }
 
-    /// A decryptor that knows the object's length, once its [end](Self::end_plan) has verified.
+    /// Returns a decryptor that knows the object's length; the caller has verified the [end](Self::end_plan).
     pub(crate) fn ending_at(&self, ciphertext_len: u64) -> Result<Self> {
         if self.table()?.is_some() {
             return Ok(self.clone());
@@ -68,7 +72,7 @@ impl Decryptor {
     }
 }
 
-/// Says what to fetch for a range, and opens it.
+/// A plan of which stored bytes to fetch for a range, and how to open them.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -87,8 +91,9 @@ impl Decryptor {
 ///
 /// # Security
 ///
-/// Whole chunks are fetched and authenticated; nothing comes out of one that does not. A range whose place depends on
-/// where the object ends includes the last chunk, and what depends on the end is reported only once that has verified.
+/// Whole chunks are fetched; no byte of a chunk is returned before the chunk is authenticated. A plan for a range whose
+/// position depends on the object's end includes the last chunk, and reports what depends on the end only after the
+/// last chunk is verified.
 ///
 /// Spec: manual, format, "Reading a message".
 #[derive(Clone, Debug)]
@@ -97,15 +102,15 @@ pub struct RangePlan {
     ciphertext_len: u64,
     fetches: Vec<Range<u64>>,
     reading: Reading,
-    /// The plaintext bytes that come out.
+    /// The plaintext bytes that the plan returns.
     wanted: Range<u64>,
-    /// Whether no unverified length had a say in that.
+    /// Whether `wanted` is independent of any unverified length.
     proven: bool,
-    /// The length of an object that has no byte in the range, if it is as long as its stored bytes say.
+    /// The unverified plaintext length of an object that has no byte in the range.
     nothing_of: Option<u64>,
 }
 
-/// What of the body is read.
+/// The parts of the body that are read.
 #[derive(Clone, Debug)]
 enum Reading {
     Message(EachLayer<Extent>),
@@ -113,14 +118,14 @@ enum Reading {
 }
 
 impl RangePlan {
-    /// Plans for an object of so many stored bytes, its length being known only where `proven`.
+    /// Plans a range of an object of `ciphertext_len` stored bytes; the object's length is verified only if `proven`.
     fn new(decryptor: &Decryptor, range: ByteRange, ciphertext_len: u64) -> Result<Self> {
         let known = decryptor.plaintext_len();
         let plaintext_len = unverified_plaintext_len(decryptor, ciphertext_len)?;
         let (wanted, depends) = range.within(plaintext_len);
         if !wanted.is_empty() || range.is_whole_of_empty(plaintext_len) {
             let proven = known.is_some() || !depends;
-            // An empty object has nothing but its end to verify.
+            // An empty object has only its end to verify.
             let to_end = !proven || wanted.is_empty();
             Ok(Self { proven, ..Self::over(decryptor, wanted, to_end, ciphertext_len)? })
         } else if known.is_some() {
@@ -131,7 +136,7 @@ impl RangePlan {
         }
     }
 
-    /// Finds the parts, and the chunks of each layer from the inside out.
+    /// Finds the parts to read, and the chunks of each layer from the inner layer outward.
     fn over(decryptor: &Decryptor, wanted: Range<u64>, to_end: bool, ciphertext_len: u64) -> Result<Self> {
         let bytes = wanted.clone();
         let (reading, fetches) = match decryptor.table()? {
@@ -149,47 +154,47 @@ impl RangePlan {
         Ok(Self { decryptor, ciphertext_len, fetches, reading, wanted, proven: false, nothing_of: None })
     }
 
-    /// The ranges of the stored body to fetch, in this order: one, or one in each part that is read. Their bytes belong
-    /// one behind the other. A range that begins at 0 begins behind the message's header, at byte 56.
+    /// Returns the ranges of the stored body to fetch, in order: one, or one in each part that is read. Concatenate
+    /// their bytes. A range from 0 starts after the message's header, at byte 56.
     pub fn fetches(&self) -> &[Range<u64>] {
         &self.fetches
     }
 
-    /// All of [`fetches`](Self::fetches) in one range, for bodies that are stored in one piece: they lie one behind the
-    /// other without a gap.
+    /// Returns all of [`fetches`](Self::fetches) as one range, for bodies that are stored in one piece: the fetches are
+    /// adjacent.
     pub fn fetch_span(&self) -> Range<u64> {
         let start = self.fetches.first().map_or(0, |fetch| fetch.start);
         start..self.fetches.last().map_or(start, |fetch| fetch.end)
     }
 
-    /// Which plaintext bytes will come out; `None` while that depends on an end that has not verified.
+    /// Returns the plaintext bytes of the range; `None` while they depend on an end that is not verified.
     ///
     /// A caller that needs the range before the data verifies the end first: [`Decryptor::verify_end`].
     pub fn plaintext_range(&self) -> Option<Range<u64>> {
         self.proven.then(|| self.wanted.clone())
     }
 
-    /// The range and the object's length, for `Content-Range`; `None` while the length of the object is not
-    /// authenticated.
+    /// Returns the range and the object's length, for `Content-Range`; `None` while the length is not authenticated.
     ///
-    /// It is `None` where the length was unknown when the object was written. A caller that answers `Content-Range`
-    /// then fetches [`Decryptor::end_fetch`], verifies it by [`Decryptor::verify_end`], and plans the range again with
-    /// the decryptor that this gives: one more fetch of at most one chunk.
+    /// The result is `None` if the length was unknown when the object was written. A caller that answers
+    /// `Content-Range` then fetches [`Decryptor::end_fetch`], verifies it by [`Decryptor::verify_end`], and plans the
+    /// range again with the new decryptor. This costs one more fetch of at most one chunk.
     pub fn resolved(&self) -> Option<ResolvedRange> {
         Some(ResolvedRange::new(self.plaintext_range()?, self.decryptor.plaintext_len()?))
     }
 
-    /// How many bytes [`decrypt_into`](Self::decrypt_into) gives if the stored body is as long as was said; not
-    /// verified.
+    /// Returns the number of bytes that [`decrypt_into`](Self::decrypt_into) writes; based on the unverified length of
+    /// the stored body.
     pub fn output_len(&self) -> usize {
         usize::try_from(self.wanted.end.saturating_sub(self.wanted.start)).unwrap_or(usize::MAX)
     }
 
-    /// Opens what was fetched, exactly and in one piece.
+    /// Opens exactly the planned bytes, fetched in one piece.
     ///
     /// # Errors
     ///
-    /// [`Misuse::FetchedLen`]: more than the plan fetches. As [`decrypt_pieces`](Self::decrypt_pieces).
+    /// Returns [`Misuse::FetchedLen`] if `fetched` is longer than the plan, and the errors of
+    /// [`decrypt_pieces`](Self::decrypt_pieces).
     ///
     /// # Performance
     ///
@@ -201,31 +206,32 @@ impl RangePlan {
         self.decrypt_pieces([(self.fetch_span().start, fetched)])
     }
 
-    /// Opens pieces of the stored body, each given with its offset there: exactly what was asked for, or wider.
+    /// Opens pieces of the stored body, each given with its offset there: exactly the planned bytes, or more.
     ///
-    /// Together the pieces hold all of [`fetch_span`](Self::fetch_span), in order and without a gap; what else they
-    /// hold, or hold twice, is passed over.
+    /// Together the pieces hold all of [`fetch_span`](Self::fetch_span), in order and without a gap. Other bytes and
+    /// repeated bytes are ignored.
     ///
     /// # Errors
     ///
-    /// [`Misuse::FetchedPlace`]: the pieces are out of order, leave a gap before the end, or reach beyond the body.
-    /// [`Error::Truncated`]: they end too early. [`Error::Inauthentic`]; [`Error::RangeNotSatisfiable`] once the end
-    /// has verified.
+    /// - [`Misuse::FetchedPlace`] if the pieces are out of order, leave a gap before the end, or exceed the body.
+    /// - [`Error::Truncated`] if the pieces end too early.
+    /// - [`Error::Inauthentic`] if a chunk does not authenticate.
+    /// - [`Error::RangeNotSatisfiable`] if the range holds no byte of the object, once the end is verified.
     pub fn decrypt_pieces<'a>(&self, pieces: impl IntoIterator<Item = (u64, &'a [u8])>) -> Result<Vec<u8>> {
         let cut = self.cut(pieces)?;
-        // No more than what was fetched: all of it is there.
+        // `output_len` is not larger than the fetched bytes, and all of them are there.
         let mut output = vec![0; self.output_len()];
         self.reader().all_into(cut, &mut output)?;
         Ok(output)
     }
 
-    /// [`decrypt_pieces`](Self::decrypt_pieces) into the front of the caller's memory; says how many bytes it put
-    /// there.
+    /// Opens pieces as [`decrypt_pieces`](Self::decrypt_pieces) does, into the front of `output`; returns the number of
+    /// bytes written.
     ///
     /// # Errors
     ///
-    /// As [`decrypt_pieces`](Self::decrypt_pieces); then all that the call may have filled is wiped.
-    /// [`Misuse::OutputTooSmall`]: `output` is shorter than [`output_len`](Self::output_len).
+    /// Returns the errors of [`decrypt_pieces`](Self::decrypt_pieces), and [`Misuse::OutputTooSmall`] if `output` is
+    /// shorter than [`output_len`](Self::output_len). After an error everything that the call wrote is wiped.
     pub fn decrypt_into<'a>(
         &self,
         pieces: impl IntoIterator<Item = (u64, &'a [u8])>,
@@ -236,7 +242,7 @@ impl RangePlan {
         self.reader().all_into(cut, output)
     }
 
-    /// Opens what is fetched as it comes, exactly and in order, in constant memory.
+    /// Returns a reader that opens exactly the planned bytes, in order as they arrive, in constant memory.
     pub fn reader(&self) -> PlaintextReader {
         let body = match &self.reading {
             Reading::Message(extents) => self.decryptor.message_reader(*extents),
@@ -250,7 +256,7 @@ impl RangePlan {
         span.end.saturating_sub(span.start)
     }
 
-    /// What of the pieces the plan fetches, without a gap.
+    /// Cuts the planned bytes out of the pieces; they have no gap.
     fn cut<'a>(&self, pieces: impl IntoIterator<Item = (u64, &'a [u8])>) -> Result<Vec<&'a [u8]>> {
         let (Range { start: mut next, end }, mut before, mut cut) = (self.fetch_span(), 0, Vec::new());
         for (offset, piece) in pieces {
@@ -269,7 +275,7 @@ impl RangePlan {
     }
 }
 
-/// The plaintext length of a body of so many stored bytes: authenticated where the decryptor knows it.
+/// Returns the plaintext length of a body of `ciphertext_len` bytes; it is authenticated if the decryptor knows it.
 fn unverified_plaintext_len(decryptor: &Decryptor, ciphertext_len: u64) -> Result<u64> {
     let layers = decryptor.layers();
     if let Some(table) = decryptor.table()? {
@@ -281,7 +287,7 @@ fn unverified_plaintext_len(decryptor: &Decryptor, ciphertext_len: u64) -> Resul
     }
     match decryptor.plaintext_len() {
         Some(known) if layers.ciphertext_len(known) == Some(ciphertext_len) => Ok(known),
-        // It may still be no length at all, and then it is truncated.
+        // If no body has this length, the body is truncated.
         Some(_) => Err(opened_len(layers, ciphertext_len).err().unwrap_or(Error::Inauthentic)),
         None => opened_len(layers, ciphertext_len),
     }

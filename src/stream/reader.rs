@@ -1,4 +1,4 @@
-//! `MessageReader`: opens one message in order, or the chunks of it that hold a range.
+//! `MessageReader`: opens one message in order, or only the chunks that hold a range.
 
 use std::sync::Arc;
 
@@ -8,14 +8,14 @@ use super::{Transform, split_front, update_and_finish};
 use crate::error::{Error, Result};
 use crate::geometry::{Extent, in_memory, in_object};
 
-/// Takes stored bytes and gives plaintext; none comes out before its chunk has authenticated.
+/// Takes stored bytes and returns plaintext; a chunk's plaintext is returned only after the chunk is authenticated.
 #[derive(Debug)]
 pub(super) struct MessageReader {
     key: Arc<MessageKey>,
     extent: Extent,
-    /// Whether this is the message inside another one, which has authenticated it.
+    /// Whether this is the inner message; the outer message has authenticated its bytes.
     inner: bool,
-    /// Stored bytes taken.
+    /// The number of stored bytes taken.
     taken: u64,
     stage: Stage,
 }
@@ -25,13 +25,13 @@ impl MessageReader {
         Self { key, extent, inner, taken: 0, stage: Stage::default() }
     }
 
-    /// Stored bytes up to the end of the chunk that comes next.
+    /// Returns the number of stored bytes up to the end of the next chunk.
     pub(super) fn chunk_left(&self) -> usize {
         let header = self.extent.header_len().saturating_sub(self.taken) as usize;
         header + SEALED_CHUNK_LEN - self.stage.filled()
     }
 
-    /// Compares the header with the envelope's, byte for byte; another one is another message's.
+    /// Compares the header with the envelope's, byte for byte; a different header belongs to another message.
     fn compare_header(&mut self, input: &mut &[u8]) -> Result<()> {
         let seen = in_memory(self.taken.min(self.extent.header_len()))?;
         let left = in_memory(self.extent.header_len())? - seen;
@@ -44,7 +44,7 @@ impl MessageReader {
         Ok(())
     }
 
-    /// Opens the staged chunk, the last one too, and gives out what is wanted of it.
+    /// Opens the staged chunk, which may be the last, and writes its wanted bytes.
     fn open_staged(&mut self, chunk: u64, output: &mut &mut [u8]) -> Result<()> {
         let (index, wanted) = (self.extent.first_chunk + chunk, self.extent.of_chunk(chunk));
         let staged = self.stage.take();
@@ -58,7 +58,7 @@ impl MessageReader {
         Ok(())
     }
 
-    /// The error of stored bytes that end too early; once an outer layer has authenticated them they were written so.
+    /// Returns the error for too few stored bytes: if an outer layer authenticated them, they were written that way.
     fn too_short(&self) -> Error {
         if self.inner { Error::Inauthentic } else { Error::Truncated }
     }
@@ -91,7 +91,7 @@ impl Transform for MessageReader {
         while input.len() >= SEALED_CHUNK_LEN {
             let straight = self.extent.whole_chunks(chunk).min(in_object(input.len() / SEALED_CHUNK_LEN));
             if straight > 0 {
-                // Chunks that are wanted whole go straight from the input into the output, as one batch.
+                // Chunks that are wanted whole are opened from the input into the output, as one batch.
                 let chunks = in_memory(straight)?;
                 let (sealed, rest) = input.split_at(chunks * SEALED_CHUNK_LEN);
                 let room = split_front(&mut output, chunks * CHUNK_LEN);
@@ -112,7 +112,7 @@ impl Transform for MessageReader {
         let (chunk, last_len) = self.extent.chunks_in(after);
         let (whole, last) = input.split_at(input.len().saturating_sub(in_memory(last_len)?));
         let updated_len = self.update_len(whole.len());
-        // Whether the last chunk is in one piece, is given out whole, and ends an object of the right length.
+        // Whether the last chunk is in one piece, is wanted whole, and ends an object of the right length.
         let is_straight = self.stage.filled() == 0
             && self.taken + in_object(whole.len()) >= self.extent.header_len()
             && self.extent.to_end
@@ -140,7 +140,7 @@ impl Transform for MessageReader {
             let (chunk, _) = self.extent.chunks_in(self.taken);
             self.open_staged(chunk, &mut output)?;
             if left > 0 {
-                // A whole message, but not of the length that the envelope authenticates.
+                // A complete message, but not of the length that the envelope authenticates.
                 return Err(Error::Inauthentic);
             }
         }

@@ -3,26 +3,26 @@
 use super::message::SEALED_CHUNK_LEN;
 use crate::secret::{redacted, wipe};
 
-/// The initial buffer; a small object never grows it.
+/// Length of the initial buffer; a small object needs no larger one.
 const SMALL_LEN: usize = 4_096;
 
-/// Memory for one chunk, allocated when first needed, wiped as far as it was used.
+/// A buffer for one chunk: allocated on first use; its used part is wiped on drop and when it grows.
 #[derive(Default)]
 pub(super) struct Stage {
     buffer: Box<[u8]>,
     filled: usize,
-    /// How much of the buffer was ever written.
+    /// The length of the part of `buffer` that was ever written.
     used: usize,
 }
 
 impl Stage {
-    /// How many bytes are staged.
+    /// Returns the number of staged bytes.
     pub(super) fn filled(&self) -> usize {
         self.filled
     }
 
-    /// Stages bytes from the front of `input` until there are `len`; whether there are. `small`: this may be the only
-    /// chunk.
+    /// Stages bytes from the front of `input` up to `len` staged bytes; returns whether `len` is reached. `small` says
+    /// that this may be the only chunk.
     pub(super) fn fill(&mut self, input: &mut &[u8], len: usize, small: bool) -> bool {
         let (taken, rest) = input.split_at(input.len().min(len - self.filled));
         if !taken.is_empty() {
@@ -34,15 +34,15 @@ impl Stage {
         self.filled == len
     }
 
-    /// The staged bytes, which are taken out: they stand there until more are staged.
+    /// Takes the staged bytes; the slice is valid until more bytes are staged.
     pub(super) fn take(&mut self) -> &mut [u8] {
         &mut self.buffer[..std::mem::take(&mut self.filled)]
     }
 
-    /// Makes room for `len` bytes, one sealed chunk at the most.
+    /// Makes room for `len` bytes, at most one sealed chunk.
     fn reserve(&mut self, len: usize, small: bool) {
         if self.buffer.len() < len {
-            // PERF: a small object pays for a small allocation; a whole chunk costs it a microsecond and more.
+            // PERF: a small object needs only a small allocation; that of a full chunk takes a microsecond or more.
             let grown = if small && len <= SMALL_LEN { SMALL_LEN } else { SEALED_CHUNK_LEN };
             let mut grown = vec![0; grown].into_boxed_slice();
             grown[..self.used].copy_from_slice(&self.buffer[..self.used]);

@@ -1,4 +1,4 @@
-//! `ValueSealer` and `SealedValue`: small values that must not lie in the clear beside an object, and receipts.
+//! [`ValueSealer`] and [`SealedValue`]: small values that are stored sealed beside an object, and receipts.
 
 use std::fmt;
 
@@ -10,38 +10,38 @@ use crate::crypto::{OneShot, Prk, TAG_LEN, label};
 use crate::error::{Error, Limit, Misuse, Result};
 use crate::secret::redacted;
 
-/// The most bytes of a value before it is sealed.
+/// The maximum length of a value before it is sealed, in bytes.
 const MAX_LEN: usize = 65_535;
-/// What a sealed value begins with.
+/// The first byte of a sealed value.
 const VERSION: u8 = 1;
-/// How much longer a value is once one layer is sealed: version, salt and tag.
+/// The bytes that sealing one layer adds: version, salt and tag.
 const OVERHEAD: usize = 1 + SALT_LEN + TAG_LEN;
-/// Names that are the library's own begin with this.
+/// The prefix of names that the library reserves.
 const RESERVED: &str = "atrest/";
 
 /// A small value, sealed under an object's data key: 41 bytes longer than the value, in DSSE-KMS 82. Safe to store
 /// anywhere.
 ///
-/// For what is made from the plaintext and kept beside it, such as its MD5 or a checksum: in the clear they would give
-/// the plaintext's secrets away. It is a type of its own so that a sealed value is never taken for a plain one; only
-/// [`ValueSealer::open`] makes one of the other.
+/// It is for values that are made from the plaintext and kept beside it, such as an MD5 or a checksum: unencrypted,
+/// they would reveal the plaintext. The type is distinct, so that a sealed value is never taken for a plain one; only
+/// [`ValueSealer::open`] opens it.
 ///
 /// Spec: manual, format, "Sealed values".
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct SealedValue(Vec<u8>);
 
 impl SealedValue {
-    /// A sealed value as it was read from a store: any bytes; opening it tells.
+    /// Creates a sealed value from stored bytes; accepts any bytes, which are checked when the value is opened.
     pub fn from_bytes(bytes: impl Into<Vec<u8>>) -> Self {
         Self(bytes.into())
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub fn as_bytes(&self) -> &[u8] {
         &self.0
     }
 
-    /// The bytes to store.
+    /// Returns the bytes to store.
     pub fn into_bytes(self) -> Vec<u8> {
         self.0
     }
@@ -53,13 +53,13 @@ impl fmt::Debug for SealedValue {
     }
 }
 
-/// Seals and opens small values that belong to one object, part or upload, under its data keys; a cheap handle.
+/// Seals and opens small values of one object, part or upload under its data keys; cheap to clone.
 ///
 /// `values()` of an [`Encryptor`](crate::Encryptor), a [`Decryptor`](crate::Decryptor), an
-/// [`Upload`](crate::multipart::Upload) or a [`PartReceipt`](crate::multipart::PartReceipt) gives it. What the
-/// encryptor of an object sealed the object's decryptor opens; what the encryptor of a part sealed the receipt opens,
-/// and later the [decryptor of the part](crate::Decryptor::part_decryptor). An upload has values of its own while it is
-/// under way: for the object that it becomes, seal them again with that object's decryptor.
+/// [`Upload`](crate::multipart::Upload) or a [`PartReceipt`](crate::multipart::PartReceipt) returns it. The object's
+/// decryptor opens values sealed by the object's encryptor. The receipt opens values sealed by the part's encryptor;
+/// later the [decryptor of the part](crate::Decryptor::part_decryptor) opens them. An upload in progress has its own
+/// values: seal them again with the decryptor of the completed object.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -75,12 +75,12 @@ impl fmt::Debug for SealedValue {
 ///
 /// # Security
 ///
-/// Copies that are made by rewrap share their values: put the object's name into one that may differ between them. An
-/// older value of the same name can be put back unnoticed.
+/// Copies made by rewrap share their values: include the object's name in a value that may differ between copies. An
+/// attacker can restore an older value of the same name undetected.
 #[derive(Clone)]
 pub struct ValueSealer {
     keys: ObjectKeys,
-    /// The salt of the message that the values describe: the inner layer's; zeros where they describe none.
+    /// The salt of the message that the values describe (in DSSE-KMS the inner message); zeros if they describe none.
     of: [u8; SALT_LEN],
 }
 
@@ -89,7 +89,7 @@ impl ValueSealer {
         Self { keys, of }
     }
 
-    /// Fresh public bytes from the handle's generator, for an ETag that says nothing of the plaintext.
+    /// Returns random public bytes for an ETag that reveals nothing of the plaintext.
     #[cfg(feature = "s3")]
     pub(crate) fn random_digits(&self) -> Result<[u8; 16]> {
         self.keys.random()
@@ -99,7 +99,8 @@ impl ValueSealer {
     ///
     /// # Errors
     ///
-    /// [`Misuse::ValueName`]; [`Limit::Value`]; [`Error::Random`].
+    /// Returns [`Misuse::ValueName`] if the name has another length or is reserved, [`Limit::Value`] if the value is
+    /// too long, and [`Error::Random`] if the random generator fails.
     pub fn seal(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
         check_name(name)?;
         if value.len() > MAX_LEN {
@@ -112,13 +113,14 @@ impl ValueSealer {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: it was changed, or belongs to something else or to another name; [`Misuse::ValueName`].
+    /// Returns [`Error::Inauthentic`] if the value was changed, or belongs to another object or name, and
+    /// [`Misuse::ValueName`] if the name is not valid.
     pub fn open(&self, name: &str, sealed: &SealedValue) -> Result<Vec<u8>> {
         check_name(name)?;
         self.open_reserved(name, sealed)
     }
 
-    /// Seals a value under a name of the library's own.
+    /// Seals a value under a reserved name.
     pub(crate) fn seal_reserved(&self, name: &str, value: &[u8]) -> Result<SealedValue> {
         let salts = self.keys.fresh_salts()?;
         let layers = self.keys.each_layer().as_ref().zip(salts);
@@ -129,10 +131,10 @@ impl ValueSealer {
         Ok(SealedValue(sealed))
     }
 
-    /// Opens a value that has a name of the library's own.
+    /// Opens a value that has a reserved name.
     pub(crate) fn open_reserved(&self, name: &str, sealed: &SealedValue) -> Result<Vec<u8>> {
         let layers = self.keys.each_layer();
-        // Before anything is allocated for it.
+        // Checked before the allocation.
         if sealed.0.len() > MAX_LEN + layers.iter().count() * OVERHEAD {
             return Err(Error::Inauthentic);
         }
@@ -157,9 +159,9 @@ impl ValueSealer {
         Ok(value)
     }
 
-    /// Derives key and nonce of one value; no other value has them, because the salt is fresh.
+    /// Derives the key and nonce of one value; they are unique because the salt is fresh.
     fn one_shot(&self, layer: &LayerSecret, name: &str, salt: &[u8; SALT_LEN]) -> OneShot {
-        // A name is at most 255 bytes: `check_name` has checked the caller's, and the library's own are short.
+        // A name is at most 255 bytes: `check_name` checks the caller's names, and reserved names are short.
         let name_len = u16::try_from(name.len()).unwrap_or(u16::MAX).to_be_bytes();
         let prk = Prk::from_key(layer.crypto, layer.data_key.expose_secret());
         OneShot::derive(&prk, label::VALUE, &[&self.of, &name_len, name.as_bytes(), salt])

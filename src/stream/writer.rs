@@ -6,11 +6,11 @@ use super::{Transform, split_front, update_and_finish};
 use crate::error::Result;
 use crate::geometry::{self, Layers, in_object};
 
-/// Takes plaintext and gives one message.
+/// Takes plaintext and writes one message.
 #[derive(Debug)]
 pub(super) struct MessageWriter {
     key: MessageKey,
-    /// Plaintext bytes taken; the index of the next chunk follows from it and makes the nonce, so it only ever rises.
+    /// The number of plaintext bytes taken. It never decreases: it gives the index of the next chunk, and so its nonce.
     taken: u64,
     stage: Stage,
 }
@@ -55,7 +55,7 @@ impl Transform for MessageWriter {
             self.key.seal_chunk(index, self.stage.take(), split_front(&mut output, SEALED_CHUNK_LEN));
             index += 1;
         }
-        // Whole chunks go straight from the input into the output, as one batch.
+        // Full chunks are sealed from the input into the output, as one batch.
         let (whole, mut rest) = input.split_at(input.len() / CHUNK_LEN * CHUNK_LEN);
         self.key.seal_chunks(index, whole, output)?;
         self.stage.fill(&mut rest, CHUNK_LEN, self.taken < geometry::CHUNK_LEN);

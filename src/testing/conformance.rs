@@ -16,10 +16,10 @@ const AT_ONCE: usize = 16;
 /// A part of the suite, as a future that the caller's runtime runs to its end.
 pub type SuiteTask = Pin<Box<dyn Future<Output = ()> + Send>>;
 
-/// The conformance suite for key providers: checks that a provider does what the library relies on.
+/// The conformance suite for key providers, which checks that a provider does what the library relies on.
 ///
-/// [`run`](Self::run) needs no runtime. [`run_in`](Self::run_in) takes a runtime as a closure; a provider must conform in
-/// a current-thread and in a multi-thread runtime too. Each run makes some hundred calls to the provider.
+/// [`run`](Self::run) needs no runtime. [`run_in`](Self::run_in) takes a runtime as a closure; a provider must also
+/// conform in a current-thread and in a multi-thread runtime. Each run makes about a hundred calls to the provider.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -63,7 +63,7 @@ impl KeyProviderSuite {
         }
     }
 
-    /// Names a second key that the requester may use: the suite checks that it does not unwrap what the first key
+    /// Names a second key that the requester may use: the suite checks that it does not unwrap a key that the first key
     /// wrapped.
     pub fn other_key_id(mut self, key_id: impl Into<String>) -> Self {
         self.other_key_id = Some(key_id.into());
@@ -80,7 +80,7 @@ impl KeyProviderSuite {
     ///
     /// # Panics
     ///
-    /// The provider does not conform. The message says how.
+    /// Panics if the provider does not conform. The message says how.
     pub fn run(&self) {
         self.run_in(block_on);
     }
@@ -90,7 +90,7 @@ impl KeyProviderSuite {
     ///
     /// # Panics
     ///
-    /// The provider does not conform in this runtime. The message says how.
+    /// Panics if the provider does not conform in this runtime. The message says how.
     pub fn run_in(&self, block_on: impl Fn(SuiteTask) + Sync) {
         let suite = self.clone();
         block_on(Box::pin(async move { suite.check().await }));

@@ -1,4 +1,4 @@
-//! [`MemoryKms`], an in-memory KMS for tests; [`Calls`], its call counts.
+//! [`MemoryKms`], an in-memory KMS for tests; and [`Calls`], its call counts.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -66,7 +66,7 @@ impl MemoryKms {
     ///
     /// # Errors
     ///
-    /// The operating system's random generator failed.
+    /// Returns [`Error::Random`](crate::Error::Random) if the operating system's random generator failed.
     pub fn create_key(&self, name: &str) -> Result<String> {
         let key_id = format!("memory-kms:key/{name}");
         let key = Key { material: MasterKey::generate()?, refuses: None };
@@ -101,12 +101,12 @@ impl MemoryKms {
         self.state().fails = kind;
     }
 
-    /// The number of calls so far.
+    /// Returns the number of calls so far.
     pub fn calls(&self) -> Calls {
         self.state().calls
     }
 
-    /// All requests so far, in order.
+    /// Returns all requests so far, in order.
     pub fn requests(&self) -> Vec<KeyRequest> {
         self.state().requests.clone()
     }
@@ -138,7 +138,7 @@ impl State {
         }
     }
 
-    /// The key id to answer with.
+    /// Returns the key id for the answer.
     fn answers_as(&self, key_id: String) -> String {
         if self.fails == Some(Kind::WrongKey) { format!("{key_id}-another") } else { key_id }
     }

@@ -23,11 +23,11 @@ use crate::error::Result;
 use crate::object::ObjectName;
 use crate::sse::Sse;
 
-/// Unwraps the data key of an SSE-S3 or DSSE-KMS object and drops it: a baseline for benchmarks.
+/// Unwraps the data key of an SSE-S3 or DSSE-KMS object and drops it, as a baseline for benchmarks.
 ///
 /// # Errors
 ///
-/// The errors of [`Sse::decryptor`].
+/// Returns the errors of [`Sse::decryptor`].
 pub fn unwrap_data_key(sse: &Sse, object: &ObjectName, envelope: &Envelope) -> Result<()> {
     pollster::block_on(sse.unwrap_alone(object, envelope))
 }

@@ -1,4 +1,4 @@
-//! One event.
+//! [`AuditEvent`]: one event of an audit trail.
 
 use std::fmt;
 use std::time::SystemTime;
@@ -9,7 +9,7 @@ use crate::error::Error;
 use crate::keys::{EncryptionContext, MAX_KEY_ID_LEN};
 use crate::object::{ObjectName, Requester};
 
-/// One thing that was done with a key or an object, or was refused.
+/// One operation on a key or an object that was done or refused.
 ///
 /// `Debug` shows no value of the encryption context.
 #[derive(Clone)]
@@ -44,13 +44,13 @@ impl AuditEvent {
         }
     }
 
-    /// No longer than a key id can be: the requester chooses the name.
+    /// Sets the requested key id, cut to the maximum length of a key id: the requester chooses the name.
     pub(crate) fn with_requested_key_id(self, key_id: &str) -> Self {
         let end = (0..=key_id.len().min(MAX_KEY_ID_LEN)).rev().find(|at| key_id.is_char_boundary(*at));
         Self { requested_key_id: key_id.get(..end.unwrap_or(0)).map(str::to_owned), ..self }
     }
 
-    /// The key, resolved.
+    /// Sets the resolved key and its version.
     pub(crate) fn with_key(self, key_id: &str, version: Option<u32>) -> Self {
         Self { key: Some((key_id.to_owned(), version)), ..self }
     }
@@ -80,71 +80,71 @@ impl AuditEvent {
         Self { error, ..self }
     }
 
-    /// The time when the operation was done or refused, by the [clock](crate::Clock) of the recorder.
+    /// Returns the time when the operation was done or refused, by the [clock](crate::Clock) of the recorder.
     pub fn time(&self) -> SystemTime {
         self.time
     }
 
-    /// The requester of the operation.
+    /// Returns the requester of the operation.
     pub fn requester(&self) -> &Requester {
         &self.requester
     }
 
-    /// The requested operation.
+    /// Returns the requested operation.
     pub fn operation(&self) -> AuditOperation {
         self.operation
     }
 
-    /// The key name in the request: an alias, an id or an ARN. If an object is read or rewrapped, the key name in its
-    /// envelope, which is not authenticated. In DSSE-KMS the KMS key.
+    /// Returns the key name in the request: an alias, an id or an ARN. If an object is read or rewrapped, returns the
+    /// key name in its envelope, which is not authenticated. In DSSE-KMS, returns the name of the KMS key.
     pub fn requested_key_id(&self) -> Option<&str> {
         self.requested_key_id.as_deref()
     }
 
-    /// The resolved id of the key that was used: the KMS key in SSE-KMS and DSSE-KMS, the keyring in SSE-S3. `None` in
-    /// SSE-C, and if the operation was refused before the key was known.
+    /// Returns the resolved id of the used key: the KMS key in SSE-KMS and DSSE-KMS, the keyring in SSE-S3. Returns
+    /// `None` in SSE-C, and if the operation was refused before the key was known.
     pub fn key_id(&self) -> Option<&str> {
         self.key.as_ref().map(|(key_id, _)| key_id.as_str())
     }
 
-    /// The version of the key that was used, if the recorder of the event knows it: in SSE-S3 the keyring's version,
-    /// and in events of the embedded KMS the version of the KMS key.
+    /// Returns the version of the used key, if the recorder of the event knows the version: in SSE-S3 that of the
+    /// keyring, in events of the embedded KMS that of the KMS key.
     pub fn key_version(&self) -> Option<u32> {
         self.key.as_ref().and_then(|(_, version)| *version)
     }
 
-    /// The pairs that the key is bound to: in an event of an object the caller's pairs, and in an event of the KMS the
-    /// pairs of the request, including the object's ARN.
+    /// Returns the pairs that the key is bound to: in an event of an object the caller's pairs, in an event of the KMS
+    /// the pairs of the request, including the object's ARN.
     pub fn context(&self) -> Option<&EncryptionContext> {
         self.context.as_ref()
     }
 
-    /// The name of the object; after a rewrap under another name, the new name.
+    /// Returns the name of the object; after a rewrap under another name, the new name.
     pub fn object(&self) -> Option<&ObjectName> {
         self.object.as_ref()
     }
 
-    /// The former name of the object, if a rewrap gave it another one.
+    /// Returns the former name of the object if a rewrap changed the name.
     pub fn source_object(&self) -> Option<&ObjectName> {
         self.source_object.as_ref()
     }
 
-    /// The requested mode, or the mode in the envelope.
+    /// Returns the requested mode, or the mode in the envelope.
     pub fn mode(&self) -> Option<ModeId> {
         self.mode
     }
 
-    /// The requested change of a KMS as names and values; a name is CloudTrail's if CloudTrail has one.
+    /// Returns the requested change of a KMS as names and values. Names are those of CloudTrail if CloudTrail has them.
     pub fn parameters(&self) -> &[(&'static str, String)] {
         &self.parameters
     }
 
-    /// The reason why the operation was refused or failed; `None` if it was done.
+    /// Returns the reason why the operation was refused or failed, or `None` if it was done.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
 
-    /// The id that the backend of the key provider gave to the request that failed, if the provider says it.
+    /// Returns the backend's id of the failed request, if the key provider reports it.
     pub fn key_provider_request_id(&self) -> Option<&str> {
         match &self.error {
             Some(Error::KeyProvider(error)) => error.request_id(),
@@ -153,7 +153,7 @@ impl AuditEvent {
     }
 }
 
-/// The error as it is shown, without its cause: that is another library's, and may say anything.
+/// Shows the error's own text without its cause: the cause comes from another library and may contain anything.
 impl fmt::Debug for AuditEvent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AuditEvent")

@@ -12,14 +12,13 @@ use crate::keys::keyring_record::{KeyringRecord, Recorder};
 use crate::object::Requester;
 
 impl AuditTrail {
-    /// Puts every later change of a stored keyring on record, as one made by this requester: rotations, versions that
-    /// are staged, activated, disabled, enabled or retired, a stored keyring that is adopted or sealed anew.
+    /// Records every later change of a stored keyring as made by this requester: rotations; versions that are staged,
+    /// activated, disabled, enabled or retired; a stored keyring that is adopted or sealed anew.
     ///
-    /// The event is on record before the change is stored, and again with the error where the change could not be
-    /// stored. Unless the trail is [best effort](Self::best_effort), a change that cannot be recorded is not made. All
-    /// handles of the keyring share the trail; a keyring has one trail, and a second call is without effect. The
-    /// keyring of an [embedded KMS](crate::manual::kms) is on the record of its store already, and a keyring in memory
-    /// has no trail.
+    /// The event is recorded before the change is stored, and again with the error if the change could not be stored.
+    /// Unless the trail is [best effort](Self::best_effort), a change that cannot be recorded is not made. All handles
+    /// of a keyring share one trail; a second call has no effect. The call has no effect on the keyring of an [embedded
+    /// KMS](crate::manual::kms), which its store records already, nor on a keyring in memory.
     ///
     /// ```
     /// # fn main() -> atrest::Result<()> {

@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::{AuditEvent, AuditFuture, AuditSink};
 
-/// Keeps every event in memory: for tests, and for programs that show what they did.
+/// An audit sink that keeps every event in memory, for tests and for programs that show their events.
 #[derive(Debug, Default)]
 pub struct MemorySink(Mutex<Vec<AuditEvent>>);
 
@@ -15,7 +15,7 @@ impl MemorySink {
         Self::default()
     }
 
-    /// The events since the last [`clear`](Self::clear), in order.
+    /// Returns the events since the last [`clear`](Self::clear), in order.
     pub fn events(&self) -> Vec<AuditEvent> {
         self.lock().clone()
     }

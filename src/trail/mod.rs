@@ -1,8 +1,7 @@
 // Floor 5. May use floors 0 to 4, and no other module of floor 5.
 //! The audit trail: [`AuditTrail`], [`AuditEvent`], [`AuditOperation`], the trait [`AuditSink`] and [`MemorySink`].
 //!
-//! Sinks in other people's formats are in `adapter/audit`; the public
-//! path of both is `atrest::audit`.
+//! Sinks for other formats are in `adapter/audit`. The public path of both is `atrest::audit`.
 
 mod event;
 mod keyring_change;
@@ -24,12 +23,12 @@ use futures_util::FutureExt;
 
 use crate::error::{AuditError, Result, Said};
 
-/// The answer of an [`AuditSink`]: resolves once the event is as safe as the sink promises.
+/// The answer of an [`AuditSink`]; the future resolves once the event is as safe as the sink promises.
 pub type AuditFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'static>>;
 
 /// A destination of audit events.
 ///
-/// A sink that has nothing to wait for is a few lines:
+/// A sink that does not wait takes a few lines:
 ///
 /// ```
 /// use std::io::{self, Write};
@@ -72,34 +71,31 @@ pub type AuditFuture = Pin<Box<dyn Future<Output = io::Result<()>> + Send + 'sta
 pub trait AuditSink: Send + Sync + 'static {
     /// Takes an event, and returns a future that resolves once the event is as safe as the sink promises.
     ///
-    /// The event is taken by the call, not by polling the future: the caller may drop the future at any time, and the
-    /// event is still recorded.
+    /// The call itself takes the event: the caller may drop the future at any time, and the event is still recorded.
     ///
     /// # Errors
     ///
-    /// The event may not be on record. Unless the trail is [`best_effort`](AuditTrail::best_effort), the operation then
-    /// fails and returns nothing. A panic of the call or of the future counts as an error.
+    /// Return an error if the event may not be recorded. Unless the trail is [`best_effort`](AuditTrail::best_effort),
+    /// the operation then fails and returns nothing. A panic of the call or of the future counts as an error.
     ///
     /// # Performance
     ///
-    /// Neither the call nor the future may block its thread, which is often an executor's: a file is written on a
-    /// thread of the sink's own. The future must resolve in bounded time: the operation waits for it without a limit. A
-    /// sink must not call the `Sse` or the KMS whose events it takes: the call would wait
-    /// for itself.
+    /// Neither the call nor the future may block its thread, which is often an executor's: write a file on the sink's
+    /// own thread. The future must resolve in bounded time: the operation waits for it without a limit. A sink must not
+    /// call the `Sse` or the KMS that it records: the call would wait for itself.
     fn record(&self, event: AuditEvent) -> AuditFuture;
 
-    /// Waits until the sink has room for another event; a sink without a bound has room at once, and need not implement
-    /// this.
+    /// Waits until the sink has room for another event. A sink without a bound need not implement this method.
     ///
-    /// The library waits here before an operation begins. A sink that cannot keep up thus slows down new operations,
-    /// and [`record`](Self::record) takes the event of one that is under way in any case. A sink that wraps another one
-    /// forwards this call.
+    /// The library calls this before an operation begins, so that a sink that cannot keep up slows down new operations;
+    /// [`record`](Self::record) always takes the event of an operation in progress. A sink that wraps another sink must
+    /// forward this call.
     fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         Box::pin(std::future::ready(()))
     }
 }
 
-/// A sink and the policy for events that cannot be recorded. `AuditTrail` is a cheap handle.
+/// An audit sink and the policy for events that cannot be recorded. `AuditTrail` is a cheap handle.
 #[derive(Clone)]
 pub struct AuditTrail {
     sink: Arc<dyn AuditSink>,
@@ -108,16 +104,16 @@ pub struct AuditTrail {
 }
 
 impl AuditTrail {
-    /// Creates a trail into a sink. An operation whose event cannot be recorded fails with
+    /// Creates a trail into a sink. An operation whose event cannot be recorded returns
     /// [`Error::Audit`](crate::Error::Audit).
     pub fn new(sink: Arc<dyn AuditSink>) -> Self {
         Self { sink, best_effort: false, listings: false }
     }
 
-    /// Returns the trail with this setting: an operation succeeds although its event cannot be recorded.
+    /// Lets an operation succeed even if its event cannot be recorded.
     ///
-    /// An operation still waits for the sink. A sink that never answers holds up every operation, because the library
-    /// has no time limit for it: a sink that may hang limits its own waiting and answers with an error.
+    /// An operation still waits for the sink, without a time limit, so a sink that never answers blocks every
+    /// operation. A sink that may hang must limit its own waiting and return an error.
     ///
     /// # Security
     ///
@@ -127,14 +123,14 @@ impl AuditTrail {
         Self { best_effort: true, ..self }
     }
 
-    /// Returns the trail with this setting: it records one event, [`AuditOperation::ListEtags`], for each listing whose
-    /// ETags are opened. Without it no listing is recorded, and none fails because of the trail.
+    /// Records one event, [`AuditOperation::ListEtags`], for each listing whose ETags are opened. By default no
+    /// listing is recorded, and no listing fails because of the trail.
     #[must_use]
     pub fn with_listings(self) -> Self {
         Self { listings: true, ..self }
     }
 
-    /// Whether listings are recorded.
+    /// Returns whether listings are recorded.
     #[cfg(feature = "s3")]
     pub(crate) fn wants_listings(&self) -> bool {
         self.listings
@@ -142,17 +138,17 @@ impl AuditTrail {
 
     /// Waits until the sink has room for the event of an operation that is about to begin.
     pub(crate) async fn ready(&self) {
-        // A sink that panics here says so again when the event is recorded, and then fails the operation.
+        // If a panic here recurs when the event is recorded, it fails the operation there.
         if let Ok(ready) = catch_unwind(AssertUnwindSafe(|| self.sink.ready())) {
             let _ = AssertUnwindSafe(ready).catch_unwind().await;
         }
     }
 
-    /// Hands an event to the sink now, and returns a future that waits for the answer.
+    /// Hands an event to the sink at once, and returns a future that waits for the answer.
     ///
     /// # Errors
     ///
-    /// The sink failed or panicked, and the trail is not best effort.
+    /// Returns an error if the sink failed or panicked and the trail is not best effort.
     pub(crate) fn record(&self, event: AuditEvent) -> impl Future<Output = Result<()>> + Send + 'static + use<> {
         let best_effort = self.best_effort;
         let recording = catch_unwind(AssertUnwindSafe(|| self.sink.record(event)));

@@ -1,10 +1,10 @@
-//! The audited operations.
+//! [`AuditOperation`]: the audited operations.
 
 use std::fmt;
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $name:ident => $event:literal,)*) => {
-        /// What was done, or was to be done. `Display` gives the name of CloudTrail's event.
+        /// The operation of an event. `Display` gives the name of CloudTrail's event.
         ///
         /// Spec: AWS KMS, "Logging AWS KMS API calls with AWS CloudTrail"; Amazon S3, "Amazon S3 CloudTrail events".
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -14,7 +14,7 @@ macro_rules! operations {
         }
 
         impl AuditOperation {
-            /// Every operation there is.
+            /// All operations.
             pub const ALL: &'static [Self] = &[$(Self::$name),*];
 
             pub(crate) fn event_name(self) -> &'static str {
@@ -27,21 +27,21 @@ macro_rules! operations {
 }
 
 operations! {
-    /// An object was encrypted, or its encryption begun: `PutObject`.
+    /// An object was encrypted, or its encryption began: `PutObject`.
     EncryptObject => "PutObject",
-    /// An object was unlocked, or decrypted as a whole: `GetObject`.
+    /// An object was unlocked or decrypted as a whole: `GetObject`.
     DecryptObject => "GetObject",
-    /// The ETags of a listing were opened, as many as the event's parameter says: `ListEtags`, which AWS does not have.
+    /// The ETags of a listing were opened; the parameter gives their number: `ListEtags`, which AWS does not have.
     ListEtags => "ListEtags",
-    /// The data key of an object or upload was wrapped anew: `UpdateObjectEncryption`.
+    /// The data key of an object or upload was rewrapped: `UpdateObjectEncryption`.
     RewrapObject => "UpdateObjectEncryption",
-    /// A multipart upload was begun: `CreateMultipartUpload`.
+    /// A multipart upload began: `CreateMultipartUpload`.
     BeginMultipart => "CreateMultipartUpload",
-    /// A multipart upload was taken up, to encrypt parts: `UploadPart`.
+    /// A multipart upload was resumed to encrypt parts: `UploadPart`.
     ResumeMultipart => "UploadPart",
     /// A multipart upload was completed: `CompleteMultipartUpload`.
     CompleteMultipart => "CompleteMultipartUpload",
-    /// A key-encryption key was made under a KMS key: `GenerateDataKey`.
+    /// A key-encryption key was generated under a KMS key: `GenerateDataKey`.
     GenerateKey => "GenerateDataKey",
     /// A key-encryption key was unwrapped: `Decrypt`.
     UnwrapKey => "Decrypt",
@@ -73,7 +73,7 @@ operations! {
     ScheduleDeletion => "ScheduleKeyDeletion",
     /// `CancelKeyDeletion`.
     CancelDeletion => "CancelKeyDeletion",
-    /// A key was deleted, its waiting period being over: `DeleteKey`.
+    /// A key was deleted after its waiting period: `DeleteKey`.
     DeleteKey => "DeleteKey",
     /// A key was rotated on request: `RotateKeyOnDemand`.
     RotateKey => "RotateKeyOnDemand",
@@ -81,7 +81,7 @@ operations! {
     RotateKeyByAge => "RotateKey",
     /// The age at which a key is rotated was set: `EnableKeyRotation`.
     SetRotation => "EnableKeyRotation",
-    /// A key is no longer rotated by its age: `DisableKeyRotation`.
+    /// Rotation by age was ended for a key: `DisableKeyRotation`.
     EndRotation => "DisableKeyRotation",
     /// `PutKeyPolicy`.
     SetPolicy => "PutKeyPolicy",
@@ -93,7 +93,7 @@ operations! {
     ExportKey => "ExportKeyMaterial",
     /// `BackupKeyStore`, which AWS does not have.
     Backup => "BackupKeyStore",
-    /// A key store was made: `CreateKeyStore`, which AWS does not have.
+    /// A key store was created: `CreateKeyStore`, which AWS does not have.
     CreateStore => "CreateKeyStore",
     /// A key store was opened; the parameters are its id and generation: `OpenKeyStore`, which AWS does not have.
     OpenStore => "OpenKeyStore",
@@ -101,13 +101,13 @@ operations! {
     RestoreStore => "RestoreKeyStore",
     /// A keyring was changed; the version is the primary after the change: `ChangeKeyring`, which AWS does not have.
     ChangeKeyring => "ChangeKeyring",
-    /// The time of a clock that had been ahead was taken as right: `AcceptClock`, which AWS does not have.
+    /// The time of a clock that had been ahead was accepted: `AcceptClock`, which AWS does not have.
     AcceptClock => "AcceptClock",
 }
 
 impl AuditOperation {
-    /// Whether it changes nothing that is stored, in CloudTrail's sense: making a key for someone and unwrapping one do
-    /// not.
+    /// Returns whether the operation changes nothing that is stored. As in CloudTrail, generating and unwrapping a key
+    /// change nothing.
     pub fn is_read_only(self) -> bool {
         matches!(
             self,
@@ -122,7 +122,7 @@ impl AuditOperation {
         )
     }
 
-    /// Whether it is an [`Sse`](crate::Sse)'s, about an object, and not a KMS's, about a key.
+    /// Returns whether the operation is one of an [`Sse`](crate::Sse) on an object, not one of a KMS on a key.
     pub fn is_of_objects(self) -> bool {
         matches!(
             self,
@@ -136,7 +136,7 @@ impl AuditOperation {
         )
     }
 
-    /// Whether a KMS does it by itself, without a request.
+    /// Returns whether a KMS does the operation by itself, without a request.
     #[cfg(feature = "audit-json")]
     pub(crate) fn is_by_itself(self) -> bool {
         matches!(self, Self::DeleteKey | Self::RotateKeyByAge)

@@ -1,4 +1,4 @@
-//! Audit sinks in other people's formats: [`JsonLines`], a file of AWS CloudTrail records, and [`TracingSink`].
+//! Audit sinks for other formats: [`JsonLines`], a file of AWS CloudTrail records, and [`TracingSink`].
 
 #[cfg(feature = "audit-json")]
 mod json_lines;

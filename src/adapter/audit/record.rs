@@ -1,6 +1,6 @@
-//! `Record`: an audit event as JSON in the shape of a CloudTrail record; and [`AuditEvent::to_json`].
+//! `Record`, an audit event as JSON in the shape of a CloudTrail record, and [`AuditEvent::to_json`].
 //!
-//! Members that the library does not know are left out: the client's address, its user agent, the request's id.
+//! The record omits members that the library does not know: the client's address, its user agent, the request's id.
 
 use std::borrow::Cow;
 use std::io;
@@ -17,13 +17,13 @@ use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
 use crate::trail::AuditEvent;
 
-/// The version of CloudTrail's records that this is the shape of.
+/// The version of CloudTrail's record format.
 const EVENT_VERSION: &str = "1.11";
 
-/// The last second that RFC 3339 has a year for.
+/// The last second that RFC 3339 can represent.
 const LAST_SECOND: u64 = 253_402_300_799;
 
-/// The event's line, with the newline at its end.
+/// Returns the event's line, which ends in a newline.
 pub(super) fn line(event: &AuditEvent, event_id: &str) -> io::Result<Vec<u8>> {
     let mut line = Vec::with_capacity(1_024);
     serde_json::to_writer(&mut line, &Record::of(event, event_id))?;
@@ -32,12 +32,12 @@ pub(super) fn line(event: &AuditEvent, event_id: &str) -> io::Result<Vec<u8>> {
 }
 
 impl AuditEvent {
-    /// The event as [`JsonLines`](super::JsonLines) writes it, without the newline, under a fresh event id: for a sink
-    /// of one's own.
+    /// Returns the event as [`JsonLines`](super::JsonLines) writes it, without the newline, under a fresh event id; for
+    /// custom sinks.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`]: the operating system gave no randomness for the id.
+    /// Returns [`Error::Random`] if the operating system gives no randomness for the id.
     pub fn to_json(&self) -> Result<String> {
         let mut line =
             line(self, &event_id(&Generator::default())?).map_err(|e| IoError::new("an event is no JSON", e))?;
@@ -46,7 +46,7 @@ impl AuditEvent {
     }
 }
 
-/// A random UUID, version 4.
+/// Returns a random UUID, version 4.
 pub(super) fn event_id(generator: &Generator) -> Result<String> {
     Ok(Builder::from_random_bytes(generator.bytes()?).into_uuid().hyphenated().to_string())
 }
@@ -109,7 +109,7 @@ impl<'a> Record<'a> {
     }
 }
 
-/// Seconds, in UTC. A clock that is out of all bounds gives the nearest time that can be written.
+/// Formats a time in seconds, in UTC. A time out of range becomes the nearest one that can be written.
 fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs().min(LAST_SECOND));
     humantime::format_rfc3339_seconds(UNIX_EPOCH + Duration::from_secs(seconds)).to_string()
@@ -132,7 +132,7 @@ struct UserIdentity<'a> {
 impl<'a> UserIdentity<'a> {
     fn of(requester: &'a str) -> Self {
         let none = Self { r#type: "Unknown", principal_id: None, arn: None, account_id: None, user_name: None };
-        // As CloudTrail writes an anonymous requester.
+        // CloudTrail writes an anonymous requester like this.
         if requester == "anonymous" {
             return Self { r#type: "AWSAccount", principal_id: Some(""), account_id: Some(requester), ..none };
         }
@@ -153,7 +153,7 @@ impl<'a> UserIdentity<'a> {
     }
 }
 
-/// `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
+/// An ARN: `arn:PARTITION:SERVICE:REGION:ACCOUNT:RESOURCE`.
 struct Arn<'a> {
     service: &'a str,
     region: Option<&'a str>,
@@ -176,7 +176,7 @@ impl<'a> Arn<'a> {
 struct RequestParameters<'a> {
     #[serde(flatten)]
     object: Option<Names<'a>>,
-    /// `url` where a name is not UTF-8: then all names of the record are in percent-encoding.
+    /// `url` if a name is not UTF-8: then all names of the record are percent-encoded.
     #[serde(rename = "encoding-type", skip_serializing_if = "Option::is_none")]
     encoding_type: Option<&'static str>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -210,7 +210,7 @@ impl<'a> RequestParameters<'a> {
     }
 }
 
-/// Whether the names of this record are in percent-encoding: all of them, or none.
+/// Returns whether the names of this record are percent-encoded: all of them or none.
 fn encoded(event: &AuditEvent) -> bool {
     [event.object(), event.source_object()].into_iter().flatten().any(|object| !names::are_text(object))
 }
@@ -283,7 +283,7 @@ struct Resource<'a> {
     arn: Cow<'a, str>,
 }
 
-/// The object, its bucket and the KMS key, as far as they have ARNs.
+/// Returns the object, its bucket and the KMS key, if they have ARNs.
 fn resources(event: &AuditEvent) -> Vec<Resource<'_>> {
     let mut resources = Vec::with_capacity(3);
     if let Some(names) = event.object().and_then(|object| Names::of(object, encoded(event))) {
@@ -298,7 +298,7 @@ fn resources(event: &AuditEvent) -> Vec<Resource<'_>> {
     resources
 }
 
-/// The error in the words of AWS KMS and S3, as near as they come.
+/// Returns the closest error code of AWS KMS or S3.
 fn error_code(error: &Error) -> &'static str {
     match error {
         Error::KeyProvider(error) => match error.kind() {

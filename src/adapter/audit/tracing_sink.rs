@@ -1,4 +1,4 @@
-//! [`TracingSink`]: passes audit events to `tracing`.
+//! [`TracingSink`]: an audit sink that emits events to `tracing`.
 
 use std::fmt;
 use std::future::ready;
@@ -8,25 +8,24 @@ use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
 use crate::trail::{AuditEvent, AuditFuture, AuditSink};
 
-/// Gives every event to `tracing`, with the target `atrest::audit`: at level INFO what was done, at WARN what was
-/// refused. Never fails.
+/// Emits every event to `tracing` with the target `atrest::audit`: completed operations at level INFO, refused or
+/// failed ones at WARN. Never fails.
 ///
-/// The fields, each where there is something to say: `operation`, `requester`, `mode`, `bucket`, `key`,
-/// `requested_key_id`, `key_id`, `key_version`, `context` (all pairs, with their values), `parameters`,
-/// `key_provider_request_id` and `error`; of the object also `realm` and `version_id`, and where it had another name
-/// `source_bucket` and `source_key`. Where one of the names is not UTF-8, all of them are in percent-encoding and the
-/// field `encoding` says `url`.
+/// The fields, each present if it has a value: `operation`, `requester`, `mode`, `bucket`, `key`, `requested_key_id`,
+/// `key_id`, `key_version`, `context` (all pairs, with their values), `parameters`, `key_provider_request_id` and
+/// `error`; of the object also `realm` and `version_id`, and `source_bucket` and `source_key` if it had another name.
+/// If one of the names is not UTF-8, all of them are percent-encoded and the field `encoding` is `url`.
 ///
 /// # Security
 ///
-/// What a subscriber filters out, or fails to write, is not on record. Names are the clients' own: have the subscriber
-/// escape them.
+/// Events that a subscriber filters out or fails to write are not recorded. Clients choose the names: make the
+/// subscriber escape them.
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct TracingSink {}
 
 impl TracingSink {
-    /// The sink, which goes to whatever subscriber there is where it is called.
+    /// Creates a sink that emits to the subscriber current at each call.
     pub fn new() -> Self {
         Self::default()
     }
@@ -78,7 +77,7 @@ impl AuditSink for TracingSink {
     }
 }
 
-/// The pairs with their values: they are part of an audit trail, and of no other log.
+/// The pairs with their values, which belong in an audit trail and in no other log.
 struct Pairs<'a>(&'a EncryptionContext);
 
 impl fmt::Debug for Pairs<'_> {

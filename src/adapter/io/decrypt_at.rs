@@ -1,4 +1,4 @@
-//! `DecryptAt` and `ReadAt`: reads at any offset, from many threads at once.
+//! [`DecryptAt`] and [`ReadAt`]: reads at any offset, from many threads at once.
 
 use std::fs::File;
 use std::io::{self, ErrorKind};
@@ -11,13 +11,13 @@ use super::underneath;
 use crate::error::{Error, Result};
 use crate::stream::Decryptor;
 
-/// Bytes that can be read at an offset through a shared reference.
+/// A source of bytes that can be read at an offset through a shared reference.
 pub trait ReadAt {
-    /// Reads some bytes at an offset; none only at the end.
+    /// Reads some bytes at an offset; returns 0 only at the end.
     ///
     /// # Errors
     ///
-    /// What the source gives.
+    /// Returns the error of the source.
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
@@ -62,14 +62,14 @@ read_at_through! {
     (T: ReadAt + ?Sized) Arc<T>;
 }
 
-/// Reads the plaintext of an object at any offset; share it by reference or `Arc` among as many threads as there are.
+/// Reads the plaintext of an object at any offset; threads share it by reference or `Arc`.
 ///
-/// After an authentication error every call gives that error; what the source gives is passed on, and may be tried
-/// again.
+/// After an authentication error every later call returns the same error. After an error of the source the call may be
+/// repeated.
 ///
 /// # Performance
 ///
-/// One read of the source for each call, of whole chunks; at most 256 KiB of plaintext for each call, as `read_at` may.
+/// Each call reads whole chunks from the source once, and returns at most 256 KiB of plaintext.
 #[derive(Debug)]
 pub struct DecryptAt<S> {
     decryptor: Decryptor,
@@ -78,20 +78,20 @@ pub struct DecryptAt<S> {
     failed: OnceLock<Error>,
 }
 
-/// The most plaintext of one call, so that memory does not grow with the caller's buffer.
+/// The maximum plaintext length of one call, so that memory does not grow with the caller's buffer.
 const MAX_READ_LEN: usize = 256 * 1024;
 
 impl<S: ReadAt> DecryptAt<S> {
-    /// Decrypts the body that lies in this range of `source`.
+    /// Decrypts the body that lies in the range `body` of `source`.
     pub fn new(decryptor: Decryptor, source: S, body: Range<u64>) -> Self {
         Self { decryptor, source, body, failed: OnceLock::new() }
     }
 
-    /// Reads some bytes at a plaintext offset; none only at or behind an end that has verified.
+    /// Reads some bytes at a plaintext offset; returns 0 only at or behind a verified end.
     ///
     /// # Errors
     ///
-    /// What the source gives; an [`atrest::Error`](crate::Error) where the bytes do not authenticate.
+    /// Returns the error of the source, or an [`atrest::Error`](crate::Error) if the bytes do not authenticate.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
         let len = buffer.len().min(MAX_READ_LEN);
         self.run(|| match self.read(&mut buffer[..len], offset) {
@@ -104,7 +104,7 @@ impl<S: ReadAt> DecryptAt<S> {
     ///
     /// # Errors
     ///
-    /// As [`read_at`](Self::read_at); `UnexpectedEof` where the object ends before.
+    /// Returns the errors of [`read_at`](Self::read_at), and `UnexpectedEof` if the object ends earlier.
     pub fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
         while !buffer.is_empty() {
             match self.read_at(buffer, offset)? {
@@ -118,16 +118,16 @@ impl<S: ReadAt> DecryptAt<S> {
         Ok(())
     }
 
-    /// The plaintext length in bytes, once the end has verified.
+    /// Verifies the end and returns the plaintext length in bytes.
     ///
     /// # Errors
     ///
-    /// As [`read_at`](Self::read_at).
+    /// Returns the errors of [`read_at`](Self::read_at).
     pub fn plaintext_len(&self) -> io::Result<u64> {
         self.run(|| self.verified_len())
     }
 
-    /// Runs a step unless an earlier one has failed; an error of the source alone may be tried again.
+    /// Runs a step unless an earlier step failed; errors of the source are not stored, so the step may be repeated.
     fn run<T>(&self, step: impl FnOnce() -> Result<T>) -> io::Result<T> {
         let outcome = self.failed.get().map_or_else(step, |error| Err(error.clone()));
         outcome.map_err(|error| match error {
@@ -149,13 +149,13 @@ impl<S: ReadAt> DecryptAt<S> {
     fn verified_len(&self) -> Result<u64> {
         let fetch = self.decryptor.end_fetch(self.body_len())?;
         let fetched = self.fetch(fetch)?;
-        // `verify_end` gives a decryptor that knows.
+        // The decryptor that `verify_end` returns knows the length.
         self.decryptor.verify_end(self.body_len(), &fetched)?.plaintext_len().ok_or(Error::Inauthentic)
     }
 
-    /// Reads a range of the body; less only where the source ends before it.
+    /// Reads a range of the body; returns fewer bytes only if the source ends earlier.
     fn fetch(&self, range: Range<u64>) -> Result<Vec<u8>> {
-        // No longer than one call reads and the chunks around it: `MAX_READ_LEN` bounds it, but for 72 bytes (DSSE-KMS:
+        // The range covers one call's plaintext and its chunks, so `MAX_READ_LEN` bounds it, plus 72 bytes (DSSE-KMS:
         // 144) for each empty part in between.
         let len = usize::try_from(range.end.saturating_sub(range.start)).unwrap_or(usize::MAX);
         let (mut fetched, mut filled) = (vec![0; len], 0);

@@ -1,4 +1,4 @@
-//! `DecryptReader`: a reader that decrypts and seeks.
+//! [`DecryptReader`]: a reader that decrypts and seeks.
 
 use std::io::{self, BufRead, ErrorKind, Read, Seek, SeekFrom};
 
@@ -6,37 +6,37 @@ use super::uninterrupted;
 use crate::adapter::pump::{Buffer, DecryptPump, Step};
 use crate::stream::Decryptor;
 
-/// Decrypts the body that begins where `inner` stands and ends where `inner` ends.
+/// Decrypts the body between the current position of `inner` and the end of `inner`.
 ///
-/// It reports a clean end only where the end is known: the last chunk has verified, or the envelope authenticates the
-/// length. A seek relative to the end verifies the last chunk first unless the length is authenticated. After an error
-/// every read and seek gives the same error. `Interrupted` is tried again; `WouldBlock` is passed on, and the call may
-/// be repeated.
+/// The reader reports a clean end only if the end is known: the last chunk is verified, or the envelope authenticates
+/// the length. A seek relative to the end verifies the last chunk first unless the length is authenticated. After an
+/// error every read and seek returns the same error. `Interrupted` is retried; `WouldBlock` is returned, and the call
+/// may be repeated.
 ///
 /// # Performance
 ///
-/// [`new`](Self::new) copies the stored bytes once, through 64 KiB of its own; [`buffered`](Self::buffered) opens them
-/// where the source lends them, without a copy. Reads of less than 16 KiB hold one chunk of plaintext more. After a
-/// seek the next read fetches up to 64 KiB, or what the source buffers.
+/// [`new`](Self::new) copies the stored bytes once, through a buffer of 64 KiB; [`buffered`](Self::buffered) opens them
+/// in the source's memory, without a copy. Reads of less than 16 KiB buffer one more chunk of plaintext. After a seek
+/// the next read fetches up to 64 KiB, or what the source buffers.
 #[derive(Debug)]
 pub struct DecryptReader<R> {
     pump: DecryptPump,
     inner: R,
-    /// Stored bytes that were read and not yet used, unless the source lends its own.
+    /// Stored bytes that were read and are not used yet; unused if the source lends its own memory.
     buffer: Buffer,
     lend: Lend<R>,
     consume: fn(&mut R, &mut Buffer, usize),
-    /// Where the body begins in `inner`; found at the first use.
+    /// The offset in `inner` at which the body begins; set at the first use.
     start: Option<u64>,
-    /// The offset in the body of the next byte that is lent, where that is known.
+    /// The offset in the body of the next byte that is lent, if known.
     at: Option<u64>,
 }
 
-/// Lends the stored bytes that come next, at most so many where a buffer has to be filled; none at the end.
+/// Lends the next stored bytes, at most `usize` of them if a buffer must be filled; none at the end.
 type Lend<R> = for<'a> fn(&'a mut R, &'a mut Buffer, usize) -> io::Result<&'a [u8]>;
 
 impl<R: Read + Seek> DecryptReader<R> {
-    /// Decrypts the body that begins where `inner` stands now. Needs no `BufReader`.
+    /// Decrypts the body from the current position of `inner`, which needs no `BufReader`.
     pub fn new(decryptor: Decryptor, inner: R) -> Self {
         let lend: Lend<R> = |inner, buffer, most| {
             if buffer.ready().is_empty() {
@@ -48,8 +48,8 @@ impl<R: Read + Seek> DecryptReader<R> {
         Self::over(decryptor, inner, lend, |_, buffer, len| buffer.consume(len))
     }
 
-    /// Decrypts the body that begins where `inner` stands now, from the memory that `inner` lends: of a `Cursor` over a
-    /// memory map or a `Vec`, or of a `BufReader` whose buffer holds 64 KiB or more.
+    /// Decrypts the body from the current position of `inner`, in memory that `inner` lends: a `Cursor` over a memory
+    /// map or a `Vec`, or a `BufReader` whose buffer holds 64 KiB or more.
     pub fn buffered(decryptor: Decryptor, inner: R) -> Self
     where
         R: BufRead,
@@ -66,12 +66,12 @@ impl<R: Read + Seek> DecryptReader<R> {
         Self { pump, inner, buffer, lend, consume, start: None, at: None }
     }
 
-    /// Gives back what it reads from, standing anywhere.
+    /// Returns the inner reader, whose position is unspecified.
     pub fn into_inner(self) -> R {
         self.inner
     }
 
-    /// Gives the pump the stored bytes at this offset of the body; says how much plaintext it gave for them.
+    /// Feeds the pump the stored bytes at this offset of the body; returns the number of plaintext bytes written.
     fn feed(&mut self, offset: u64, most: usize, output: &mut [u8]) -> io::Result<usize> {
         let start = self.find_body()?;
         if self.at != Some(offset) {
@@ -81,7 +81,7 @@ impl<R: Read + Seek> DecryptReader<R> {
                 .map_err(|error| self.pump.underneath(error))?;
             self.at = Some(offset);
         }
-        // A read that would block has moved nothing; after any other error none follows.
+        // A read that would block moves nothing; after any other error there is no further read.
         let lent = (self.lend)(&mut self.inner, &mut self.buffer, most);
         let stored = lent.map_err(|error| self.pump.underneath(error))?;
         let (taken, given) = self.pump.feed(stored, output)?;
@@ -90,9 +90,9 @@ impl<R: Read + Seek> DecryptReader<R> {
         Ok(given)
     }
 
-    /// Finds where the body begins, and tells the pump how long it is.
+    /// Finds where the body begins, and tells the pump the body's length.
     fn find_body(&mut self) -> io::Result<u64> {
-        // An error that is remembered comes before any I/O.
+        // A stored error is returned before any I/O.
         self.pump.failure.check()?;
         if let Some(start) = self.start {
             return Ok(start);

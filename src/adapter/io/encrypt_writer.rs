@@ -1,4 +1,4 @@
-//! `EncryptWriter`: a writer that encrypts.
+//! [`EncryptWriter`]: a writer that encrypts.
 
 use std::io::{self, Write};
 
@@ -6,15 +6,15 @@ use super::{underneath, uninterrupted};
 use crate::adapter::pump::EncryptPump;
 use crate::stream::{Encryptor, Finished};
 
-/// Encrypts what is written to it, an object or a part, and writes that on.
+/// Encrypts the written plaintext of an object or part, and writes the stored bytes to the inner writer.
 ///
-/// Only [`finish`](Self::finish) makes it an object: dropping the writer instead leaves bytes that no reader takes for
-/// one. `flush` passes on what is sealed already; a chunk that is not full stays here. After an error it gives the same
-/// error for ever.
+/// The object is complete only after [`finish`](Self::finish): the bytes of a writer that is dropped instead are never
+/// accepted as an object. `flush` passes on sealed chunks; an incomplete chunk stays buffered. After an error every
+/// later call returns the same error.
 ///
 /// # Performance
 ///
-/// Holds 64 KiB and what [`Encryptor`] holds. Needs no `BufWriter` around it or underneath.
+/// Holds 64 KiB and what [`Encryptor`] holds. Needs no `BufWriter` around or below it.
 #[derive(Debug)]
 pub struct EncryptWriter<W> {
     pump: EncryptPump,
@@ -22,26 +22,27 @@ pub struct EncryptWriter<W> {
 }
 
 impl<W: Write> EncryptWriter<W> {
-    /// Encrypts into `inner`, whose bytes from here on are the body.
+    /// Encrypts into `inner`; the bytes written from now on are the body.
     pub fn new(encryptor: Encryptor, inner: W) -> Self {
         Self { pump: EncryptPump::new(encryptor), inner }
     }
 
-    /// Writes the rest of the object, flushes, and gives back what was written into.
+    /// Writes the rest of the object, flushes, and returns the inner writer.
     ///
     /// # Errors
     ///
-    /// An earlier one again; what the stream underneath gives; of an object whose length was given, another length.
+    /// Returns an earlier error again, an error of the inner writer, or an error if the plaintext does not have the
+    /// given length.
     pub fn finish(self) -> io::Result<W> {
         self.finish_part().map(|(inner, _)| inner)
     }
 
-    /// [`finish`](Self::finish), and what the receipt of a part is sealed from
-    /// ([`PartSeal::receipt`](crate::multipart::PartSeal::receipt)).
+    /// Finishes as [`finish`](Self::finish) does, and also returns the [`Finished`] from which a part's receipt is
+    /// sealed ([`PartSeal::receipt`](crate::multipart::PartSeal::receipt)).
     ///
     /// # Errors
     ///
-    /// As [`finish`](Self::finish).
+    /// Returns the errors of [`finish`](Self::finish).
     pub fn finish_part(mut self) -> io::Result<(W, Finished)> {
         let (last, finished) = self.pump.finish()?;
         self.inner.write_all(&last).map_err(underneath)?;

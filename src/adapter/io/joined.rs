@@ -1,13 +1,13 @@
-//! `Joined`: parts that are stored apart, read as one body.
+//! [`Joined`]: parts that are stored separately, read as one body.
 
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom};
 
 use super::ReadAt;
 
-/// Sources one behind the other, read as one: the parts of a multipart object, each stored by itself.
+/// Concatenates sources and reads them as one: the parts of a multipart object, each stored separately.
 ///
-/// Under [`DecryptAt`](super::DecryptAt) and [`DecryptReader`](super::DecryptReader) alike. A source is any [`ReadAt`];
-/// one that opens its file when it is first read keeps thousands of parts from being open at once.
+/// Works with [`DecryptAt`](super::DecryptAt) and [`DecryptReader`](super::DecryptReader). A source is any [`ReadAt`];
+/// a source that opens its file at its first read avoids opening thousands of parts at once.
 ///
 /// ```no_run
 /// use std::fs::File;
@@ -28,18 +28,18 @@ use super::ReadAt;
 ///
 /// # Security
 ///
-/// The lengths are those of the [parts](crate::Decryptor::parts). What a source has beyond its own is not looked at: a
-/// store that wants to know compares it.
+/// The lengths are those of the [parts](crate::Decryptor::parts). Bytes of a source beyond its length are ignored: a
+/// store that must detect them compares the lengths.
 #[derive(Clone, Debug)]
 pub struct Joined<S> {
     sources: Vec<S>,
-    /// Where each ends, in bytes from the beginning of the first.
+    /// Where each source ends, in bytes from the beginning of the first.
     ends: Vec<u64>,
     position: u64,
 }
 
 impl<S: ReadAt> Joined<S> {
-    /// Joins sources, each of which has so many bytes.
+    /// Joins sources, each given with its length in bytes.
     pub fn new(sources: impl IntoIterator<Item = (S, u64)>) -> Self {
         let mut joined = Self { sources: Vec::new(), ends: Vec::new(), position: 0 };
         for (source, len) in sources {
@@ -49,12 +49,12 @@ impl<S: ReadAt> Joined<S> {
         joined
     }
 
-    /// How many bytes they have together.
+    /// Returns the total length of the sources in bytes.
     pub fn len(&self) -> u64 {
         self.ends.last().copied().unwrap_or(0)
     }
 
-    /// Whether they have none.
+    /// Returns whether the total length is 0.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }

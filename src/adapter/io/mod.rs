@@ -1,4 +1,4 @@
-//! `std::io`: a writer that encrypts, a reader that decrypts and seeks, and reads at any offset from many threads.
+//! [`EncryptWriter`], [`DecryptReader`] with seek, and [`DecryptAt`] for reads at any offset, over `std::io`.
 //!
 //! ```no_run
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -22,7 +22,7 @@
 //! # Ok(()) }
 //! ```
 //!
-//! An [`io::Error`](std::io::Error) that comes from here holds an [`atrest::Error`](crate::Error):
+//! An [`io::Error`](std::io::Error) of this module holds an [`atrest::Error`](crate::Error):
 //! `error.get_ref().and_then(|inner| inner.downcast_ref::<atrest::Error>())`.
 
 mod decrypt_at;
@@ -53,8 +53,8 @@ impl From<Error> for StdError {
     }
 }
 
-/// Repeats a step on the stream underneath for as long as it is interrupted: remembered, `Interrupted` would make
-/// callers who try again do so for ever.
+/// Repeats an I/O step while it is interrupted. If `Interrupted` were stored as the stream's error, callers that retry
+/// would retry forever.
 fn uninterrupted<T>(mut step: impl FnMut() -> std::io::Result<T>) -> std::io::Result<T> {
     loop {
         match step() {

@@ -1,7 +1,8 @@
-//! `EncryptPump` and `DecryptPump`: what adapters for writers and readers have in common, without their I/O.
+//! `EncryptPump` and `DecryptPump`: the common part of adapters for writers and readers, without I/O.
 //!
-//! An adapter asks a pump, does the one read, seek or write that the pump names, and asks again. The pump decides what
-//! to read next and where, and serves outputs of any size; it remembers the first error, the adapter's I/O included.
+//! An adapter asks a pump for a step, does the one read, seek or write of that step, and asks again. The pump decides
+//! what to read next and where, and fills outputs of any size; it stores the first error, including errors of the
+//! adapter's I/O.
 
 #[cfg(test)]
 mod tests;
@@ -15,16 +16,16 @@ use crate::secret::{redacted, wipe};
 use crate::stream::message::{CHUNK_LEN, HEADER_LEN, SEALED_CHUNK_LEN};
 use crate::stream::{Decryptor, Encryptor, Failure, Finished, PlaintextReader};
 
-/// Four sealed chunks: enough that an adapter costs nothing, and little enough for a thousand streams.
+/// Four sealed chunks: enough that an adapter's overhead is negligible, and small enough for a thousand streams.
 const BUFFER_CHUNKS: usize = 4;
 const BUFFER_LEN: usize = HEADER_LEN + BUFFER_CHUNKS * SEALED_CHUNK_LEN;
 
-/// An error of the stream underneath.
+/// Wraps an error of the underlying stream.
 pub(crate) fn underneath(error: StdError) -> Error {
     IoError::new("the stream underneath failed", error).into()
 }
 
-/// Bytes that wait, wiped when dropped.
+/// A buffer of waiting bytes, wiped when dropped.
 #[derive(Default)]
 pub(crate) struct Buffer {
     bytes: Vec<u8>,
@@ -34,12 +35,12 @@ pub(crate) struct Buffer {
 redacted!(Buffer);
 
 impl Buffer {
-    /// The bytes that wait.
+    /// Returns the waiting bytes.
     pub(crate) fn ready(&self) -> &[u8] {
         &self.bytes[self.ready.clone()]
     }
 
-    /// Forgets the bytes that wait, and makes room for `len` others; [`filled`](Self::filled) follows.
+    /// Discards the waiting bytes and returns room for `len` new ones; call [`filled`](Self::filled) next.
     pub(crate) fn room(&mut self, len: usize) -> &mut [u8] {
         self.ready = 0..0;
         if self.bytes.len() < len {
@@ -49,17 +50,17 @@ impl Buffer {
         &mut self.bytes[..len]
     }
 
-    /// Says how many bytes were put into the room.
+    /// Sets the number of bytes that were written to the room.
     pub(crate) fn filled(&mut self, len: usize) {
         self.ready = 0..len;
     }
 
-    /// Forgets as many of the bytes that wait, from their front.
+    /// Discards the first `len` waiting bytes.
     pub(crate) fn consume(&mut self, len: usize) {
         self.ready.start += len;
     }
 
-    /// Moves what it can to the front of `output`, and says how many bytes.
+    /// Moves as many bytes as fit to the front of `output`, and returns their number.
     fn give(&mut self, output: &mut [u8]) -> usize {
         let given = self.ready.len().min(output.len());
         output[..given].copy_from_slice(&self.ready()[..given]);
@@ -74,7 +75,7 @@ impl Drop for Buffer {
     }
 }
 
-/// Encrypts what is written, and holds what is sealed until the adapter has written it on.
+/// Encrypts written plaintext, and holds the sealed bytes until the adapter has written them.
 #[derive(Debug)]
 pub(crate) struct EncryptPump {
     encryptor: Encryptor,
@@ -87,7 +88,8 @@ impl EncryptPump {
         Self { encryptor, sealed: Buffer::default(), failure: Failure::default() }
     }
 
-    /// Takes bytes from the front of `input` and says how many; only while nothing is [pending](Self::pending).
+    /// Takes bytes from the front of `input` and returns their number; call only while nothing is
+    /// [pending](Self::pending).
     pub(crate) fn write(&mut self, input: &[u8]) -> Result<usize> {
         self.failure.check()?;
         let mut len = input.len().min(BUFFER_CHUNKS * CHUNK_LEN);
@@ -99,17 +101,17 @@ impl EncryptPump {
         Ok(len)
     }
 
-    /// Stored bytes to write on.
+    /// Returns the stored bytes to write.
     pub(crate) fn pending(&self) -> &[u8] {
         self.sealed.ready()
     }
 
-    /// Says that so many of the pending bytes were written.
+    /// Discards the first `len` pending bytes, which were written.
     pub(crate) fn written(&mut self, len: usize) {
         self.sealed.consume(len);
     }
 
-    /// Ends the plaintext: gives the last stored bytes to write.
+    /// Ends the plaintext and returns the last stored bytes to write.
     pub(crate) fn finish(self) -> Result<(Vec<u8>, Finished)> {
         self.failure.check()?;
         let mut last = vec![0; self.encryptor.finish_len()];
@@ -118,17 +120,17 @@ impl EncryptPump {
     }
 }
 
-/// What an adapter does next.
+/// The next step of an adapter.
 #[derive(Debug)]
 pub(crate) enum Step<T> {
-    /// It answers its caller.
+    /// The adapter answers its caller.
     Done(T),
-    /// It [feeds](DecryptPump::feed) stored bytes from this offset of the body on, `most` are of use at once, and asks
-    /// again.
+    /// The adapter [feeds](DecryptPump::feed) stored bytes from this offset of the body, of which at most `most` are
+    /// used at once, and asks again.
     Fetch { offset: u64, most: usize },
 }
 
-/// Decrypts a body that the adapter reads: at a position, in steps of any size.
+/// Decrypts a body that the adapter reads, from any position, in steps of any size.
 #[derive(Debug)]
 pub(crate) struct DecryptPump {
     decryptor: Decryptor,
@@ -136,9 +138,9 @@ pub(crate) struct DecryptPump {
     /// The plaintext offset of the next byte.
     position: u64,
     state: State,
-    /// Where the stored bytes lie that are still to come; nowhere once the body has ended.
+    /// The stored bytes that are still to be read; empty once the body has ended.
     left: Range<u64>,
-    /// Plaintext for which the output had no room.
+    /// Plaintext that did not fit the output.
     plain: Buffer,
     pub(crate) failure: Failure,
 }
@@ -149,25 +151,25 @@ enum State {
     Idle,
     /// The chunks from the position on are being read.
     Reading(PlaintextReader),
-    /// They were read to a verified end.
+    /// The chunks were read to a verified end.
     Finished,
-    /// The last chunk is being read, to verify where the object ends.
+    /// The last chunk is being read, to verify the object's end.
     Ending(PlaintextReader),
 }
 
 impl DecryptPump {
-    /// Reads a body from its beginning; its [length](Self::set_body_len) follows.
+    /// Creates a pump at the body's beginning; call [`set_body_len`](Self::set_body_len) next.
     pub(crate) fn new(decryptor: Decryptor) -> Self {
         let (state, plain, failure) = (State::Idle, Buffer::default(), Failure::default());
         Self { decryptor, body_len: 0, position: 0, state, left: 0..0, plain, failure }
     }
 
-    /// Says how many stored bytes the body has, before the first read or seek.
+    /// Sets the number of stored bytes of the body, before the first read or seek.
     pub(crate) fn set_body_len(&mut self, len: u64) {
         self.body_len = len;
     }
 
-    /// Puts some plaintext into `output` and says how many bytes; 0 only at a verified end.
+    /// Writes some plaintext to `output` and returns the number of bytes; 0 only at a verified end.
     pub(crate) fn read(&mut self, output: &mut [u8]) -> Result<Step<usize>> {
         self.failure.check()?;
         let step = self.read_some(output);
@@ -178,10 +180,10 @@ impl DecryptPump {
         Ok(step)
     }
 
-    /// Moves the position, and says where it is; `None` before the beginning.
+    /// Moves the position and returns it; `None` if it would be before the beginning.
     pub(crate) fn seek(&mut self, to: SeekFrom) -> Result<Step<Option<u64>>> {
         self.failure.check()?;
-        // Computed first, committed last.
+        // The new position is computed first and committed last.
         let position = match to {
             SeekFrom::Start(offset) => Some(offset),
             SeekFrom::Current(distance) => self.position.checked_add_signed(distance),
@@ -199,8 +201,8 @@ impl DecryptPump {
         Ok(Step::Done(position))
     }
 
-    /// Takes stored bytes that lie where the last step said, none if the body ends there, and puts plaintext into
-    /// `output`; says how many bytes it took, and how many it gave.
+    /// Takes stored bytes at the offset of the last step (none if the body ends there) and writes plaintext to
+    /// `output`; returns the number of bytes taken and the number written.
     pub(crate) fn feed(&mut self, stored: &[u8], output: &mut [u8]) -> Result<(usize, usize)> {
         let fed = self.feed_some(stored, output);
         let (taken, given) = self.failure.remember(fed)?;
@@ -209,7 +211,7 @@ impl DecryptPump {
         Ok((taken, given))
     }
 
-    /// Remembers an error of the stream underneath, unless that stream may be asked again.
+    /// Stores an error of the underlying stream, unless the operation may be repeated.
     pub(crate) fn underneath(&mut self, error: StdError) -> Error {
         let again = error.kind() == ErrorKind::WouldBlock;
         if again { underneath(error) } else { self.failure.set(underneath(error)) }
@@ -235,11 +237,11 @@ impl DecryptPump {
         let stored = &stored[..stored.len().min(self.left_len())];
         let reader = match &mut self.state {
             State::Reading(reader) => reader,
-            // Nothing of the last chunk is given out.
+            // The last chunk's plaintext is not returned.
             State::Ending(reader) => return Ok((stored.len(), reader.update(stored, &mut [])?)),
             State::Idle | State::Finished => return Ok((0, 0)),
         };
-        // As many whole chunks as `output` holds go straight into it; a chunk for which it is too small is kept.
+        // As many whole chunks as fit are opened into `output`; a chunk that does not fit is buffered.
         let one = reader.chunk_left().min(stored.len());
         let more = (output.len() / CHUNK_LEN).max(1) - 1;
         let all = one.saturating_add(more.saturating_mul(SEALED_CHUNK_LEN)).min(stored.len());
@@ -252,7 +254,7 @@ impl DecryptPump {
         Ok((one, self.plain.give(output)))
     }
 
-    /// Begins to read at the position; false where that is at or behind an end that is known.
+    /// Begins to read at the position; returns false if the position is at or behind a known end.
     fn begin(&mut self) -> Result<bool> {
         let (reader, stored) = if self.position == 0 {
             (self.decryptor.sequential(), 0..self.body_len)
@@ -273,12 +275,12 @@ impl DecryptPump {
         (self.state, self.left) = (state, stored);
     }
 
-    /// Asks for the stored bytes that come next.
+    /// Returns the step that fetches the next stored bytes.
     fn fetch<T>(&self) -> Step<T> {
         let (State::Reading(reader) | State::Ending(reader)) = &self.state else {
             return Step::Fetch { offset: self.left.start, most: 0 };
         };
-        // PERF: what ends with a chunk is opened without a copy.
+        // PERF: input that ends with a chunk is opened without a copy.
         let most = reader.chunk_left() + (BUFFER_CHUNKS - 1) * SEALED_CHUNK_LEN;
         Step::Fetch { offset: self.left.start, most: most.min(self.left_len()) }
     }
@@ -287,20 +289,20 @@ impl DecryptPump {
         usize::try_from(self.left.end.saturating_sub(self.left.start)).unwrap_or(usize::MAX)
     }
 
-    /// Verifies the end and keeps the last bytes.
+    /// Verifies the end and buffers the last bytes.
     fn finish(&mut self) -> Result<()> {
         let State::Reading(reader) = std::mem::replace(&mut self.state, State::Finished) else { return Ok(()) };
         let room = self.plain.room(reader.finish_len());
         match reader.finish(room) {
             Ok(len) => self.plain.filled(len),
-            // Behind the end, and now it is known to be the end.
+            // The position is behind the end, which is now verified.
             Err(Error::RangeNotSatisfiable { .. }) => {}
             Err(error) => return Err(error),
         }
         Ok(())
     }
 
-    /// The plaintext length, once it is verified.
+    /// Returns the plaintext length once it is verified.
     fn verified_len(&mut self) -> Result<Option<u64>> {
         if let Some(len) = self.decryptor.plaintext_len() {
             return Ok(Some(len));
@@ -316,7 +318,7 @@ impl DecryptPump {
             reader.finish(&mut [])?;
             self.decryptor = self.decryptor.ending_at(self.body_len)?;
         }
-        // A decryptor knows the length once the end has verified.
+        // The decryptor knows the length once the end is verified.
         self.decryptor.plaintext_len().map(Some).ok_or(Error::Inauthentic)
     }
 }

@@ -25,7 +25,7 @@ use crate::trail::AuditOperation as Operation;
 /// call returns.
 ///
 /// Every call blocks its thread: it waits for the audit trail, and a change also waits for earlier changes and for the
-/// disk. In async code call it where blocking is allowed.
+/// disk. In async code, call it where blocking is allowed.
 ///
 /// | state of the key | refused calls |
 /// |---|---|
@@ -35,13 +35,18 @@ use crate::trail::AuditOperation as Operation;
 ///
 /// # Errors
 ///
-/// Every call: [`KeyProviderError`] of kind `NotFound`, `AccessDenied` or, if the key's state refuses the call,
-/// `Disabled` or `PendingDeletion`; [`Error::Audit`](crate::Error::Audit): the call could not be recorded and was not
-/// done.
+/// Every call may return:
 ///
-/// A call that changes the store, in addition: [`Error::Io`](crate::Error::Io): the change could not be stored and has
-/// no effect (if the rollback failed too, the change takes effect at the next start); [`KeyStoreError::Conflict`];
-/// [`KeyStoreError::ClockWentBack`] if the change records a time.
+/// - [`KeyProviderError`] of kind `NotFound`, `AccessDenied` or, if the key's state refuses the call, `Disabled` or
+///   `PendingDeletion`;
+/// - [`Error::Audit`](crate::Error::Audit) if the call could not be recorded; it was not done.
+///
+/// A call that changes the store may also return:
+///
+/// - [`Error::Io`](crate::Error::Io) if the change could not be stored; it has no effect, or takes effect at the next
+///   start if the rollback failed too;
+/// - [`KeyStoreError::Conflict`] if the store's file was replaced;
+/// - [`KeyStoreError::ClockWentBack`] if the change records a time and the clock is behind the last change.
 #[derive(Clone, Debug)]
 pub struct KeyAdmin {
     pub(super) kms: EmbeddedKms,
@@ -64,8 +69,8 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]. [`KeyStoreError`]: the requester is not the owner, the key id or alias exists already, or a
-    /// text is too long.
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError`] if the requester is not the owner, the key id or alias exists
+    /// already, or a text is too long.
     pub fn create_key(&self, new: NewKey) -> Result<KeyInfo> {
         self.changing(Operation::CreateKey, None, &[], |state, affected| {
             self.owned(state)?;
@@ -74,11 +79,11 @@ impl KeyAdmin {
         })
     }
 
-    /// Creates many keys with one write: all of them or no key at all. Owner only.
+    /// Creates many keys with one write, all or none. Owner only.
     ///
     /// # Errors
     ///
-    /// The errors of [`create_key`](Self::create_key).
+    /// Returns the errors of [`create_key`](Self::create_key).
     pub fn create_keys(&self, new: impl IntoIterator<Item = NewKey>) -> Result<Vec<KeyInfo>> {
         let new: Vec<_> = new.into_iter().collect();
         self.kms.store().changing_all(self.pending(Operation::CreateKey, None), |state, affected| {
@@ -111,7 +116,7 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// [`Error::Audit`](crate::Error::Audit).
+    /// Returns [`Error::Audit`](crate::Error::Audit) if the call could not be recorded.
     pub fn list_keys(&self) -> Result<Vec<KeyInfo>> {
         self.kms.store().reading(self.pending(Operation::ListKeys, None), |_| {
             let state = self.kms.store().state();
@@ -125,7 +130,7 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::Invalid`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::Invalid`] if the description is too long.
     pub fn set_description(&self, key: &str, description: &str) -> Result<()> {
         self.change_key(Operation::SetDescription, key, &[("description", &description)], IfPending::Refused, |key| {
             check_description(description)?;
@@ -134,11 +139,12 @@ impl KeyAdmin {
         })
     }
 
-    /// Sets a tag of a key and replaces one of the same name. A name has 1 to 128 bytes, a value at most 256.
+    /// Sets a tag of a key, replacing one of the same name. A name has 1 to 128 bytes, a value at most 256.
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::Invalid`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::Invalid`] if the name or value has another length, or the key
+    /// would have more than 50 tags.
     pub fn set_tag(&self, key: &str, name: &str, value: &str) -> Result<()> {
         self.change_key(Operation::SetTag, key, &[("tagKey", &name), ("tagValue", &value)], IfPending::Refused, |key| {
             key.tags.insert(name.to_owned(), value.to_owned());
@@ -192,7 +198,7 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::WaitingPeriod`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::WaitingPeriod`] if `waiting` is not 7 to 30 days.
     pub fn schedule_deletion(&self, key: &str, waiting: Duration) -> Result<SystemTime> {
         let waits = waiting.as_secs() / days(1).as_secs();
         self.change_key(
@@ -215,7 +221,7 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::NotPendingDeletion`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::NotPendingDeletion`] if the key is not pending deletion.
     pub fn cancel_deletion(&self, key: &str) -> Result<()> {
         self.change_key(Operation::CancelDeletion, key, &[], IfPending::Allowed, |key| {
             if !matches!(key.state, StoredState::PendingDeletion { .. }) {
@@ -230,7 +236,7 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::Invalid`] if the key has 10,000 versions already.
     pub fn rotate_key(&self, key: &str) -> Result<u32> {
         self.changing(Operation::RotateKey, Some(key), &[], |state, affected| {
             let id = self.administered(state, key, affected)?;
@@ -238,12 +244,12 @@ impl KeyAdmin {
         })
     }
 
-    /// Sets after how many days [`maintain`](EmbeddedKms::maintain) rotates a key, measured from its newest version, 1
-    /// to 3,650; `None` ends the rotation by age.
+    /// Sets the age of a key's newest version, 1 to 3,650 days, at which [`maintain`](EmbeddedKms::maintain) rotates
+    /// the key; `None` ends the rotation by age.
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::RotationPeriod`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::RotationPeriod`] if `every_days` is not 1 to 3,650.
     pub fn set_rotation(&self, key: &str, every_days: Option<u32>) -> Result<()> {
         let (operation, period) = match &every_days {
             Some(days) => (Operation::SetRotation, Some(("rotationPeriodInDays", days as &(dyn Display + Sync)))),
@@ -260,7 +266,7 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::Invalid`] if the names of the policy exceed 32 KiB.
     pub fn set_policy(&self, key: &str, policy: Option<KeyPolicy>) -> Result<()> {
         self.change_key(
             Operation::SetPolicy,
@@ -275,7 +281,7 @@ impl KeyAdmin {
         )
     }
 
-    /// Sets how often each requester may use a key. With `None` the quota of the builder applies alone.
+    /// Sets how often each requester may use a key. With `None` only the builder's quota applies.
     ///
     /// # Errors
     ///
@@ -302,7 +308,9 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::NotTheOwner`]; [`Error::Io`](crate::Error::Io); [`Error::Audit`](crate::Error::Audit).
+    /// - [`KeyStoreError::NotTheOwner`] if the requester is not the owner;
+    /// - [`Error::Io`](crate::Error::Io) if the change could not be stored;
+    /// - [`Error::Audit`](crate::Error::Audit) if the call could not be recorded.
     pub fn accept_clock(&self) -> Result<()> {
         self.changing(Operation::AcceptClock, None, &[], |state, _| {
             self.owned(state)?;
@@ -311,7 +319,7 @@ impl KeyAdmin {
         })
     }
 
-    /// Adds a key with this or with fresh material.
+    /// Adds a key with this material, or with fresh material.
     pub(super) fn add(&self, state: &mut StoreState, new: NewKey, material: Option<Secret>) -> Result<Uuid> {
         let store = self.kms.store();
         state.add(new, material, store.now()?, store.generator())
@@ -368,7 +376,7 @@ impl KeyAdmin {
         if self.requester == state.owner { Ok(()) } else { Err(KeyStoreError::NotTheOwner.into()) }
     }
 
-    /// The id of the key with this name, if the requester may administer it.
+    /// Returns the id of the key with this name, if the requester may administer it.
     pub(super) fn administered(&self, state: &StoreState, named: &str, affected: &mut Affected) -> Result<Uuid> {
         let key = state.key(named)?;
         affected.key_id = Some(key.arn.clone());

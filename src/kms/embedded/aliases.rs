@@ -13,13 +13,13 @@ use crate::error::{Error, KeyStoreError};
 use crate::trail::AuditOperation as Operation;
 
 impl KeyAdmin {
-    /// Creates an alias of a key. Owner only, as all changes of aliases: aliases belong to the whole store, and objects
-    /// written under an alias use the key that it names.
+    /// Creates an alias of a key. Owner only, because an alias belongs to the whole store and decides the key of the
+    /// objects that are written under it.
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::NotTheOwner`], [`KeyStoreError::AliasExists`], [`KeyStoreError::AliasName`],
-    /// [`KeyStoreError::TooManyAliases`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::NotTheOwner`], [`KeyStoreError::AliasExists`],
+    /// [`KeyStoreError::AliasName`] or [`KeyStoreError::TooManyAliases`].
     pub fn create_alias(&self, alias: &str, key: &str) -> Result<()> {
         self.change_alias(Operation::CreateAlias, alias, key, |state, id| state.add_alias(alias.to_owned(), id))
     }
@@ -28,8 +28,8 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::NotTheOwner`], [`KeyStoreError::AliasUnknown`], [`KeyStoreError::AliasName`],
-    /// [`KeyStoreError::TooManyAliases`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::NotTheOwner`], [`KeyStoreError::AliasUnknown`],
+    /// [`KeyStoreError::AliasName`] or [`KeyStoreError::TooManyAliases`].
     pub fn move_alias(&self, alias: &str, key: &str) -> Result<()> {
         self.change_alias(Operation::MoveAlias, alias, key, |state, id| {
             state.remove_alias(alias)?;
@@ -41,7 +41,8 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// See [`KeyAdmin`]; [`KeyStoreError::NotTheOwner`], [`KeyStoreError::AliasUnknown`], [`KeyStoreError::AliasName`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::NotTheOwner`], [`KeyStoreError::AliasUnknown`] or
+    /// [`KeyStoreError::AliasName`].
     pub fn delete_alias(&self, alias: &str) -> Result<()> {
         self.changing(Operation::DeleteAlias, Some(alias), &[], |state, affected| {
             self.owned(state)?;
@@ -68,7 +69,7 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// [`Error::Audit`](crate::Error::Audit).
+    /// Returns [`Error::Audit`](crate::Error::Audit) if the call could not be recorded.
     pub fn list_aliases(&self) -> Result<BTreeMap<String, String>> {
         self.kms.store().reading(self.pending(Operation::ListAliases, None), |_| {
             let state = self.kms.store().state();

@@ -19,7 +19,7 @@ use crate::keys::{Keyring, RootKey};
 use crate::object::Requester;
 use crate::trail::{AuditOperation, AuditTrail};
 
-/// The path and the settings of an [`EmbeddedKms`]. Everything but the path is optional.
+/// The path and the settings of an [`EmbeddedKms`]. Only the path is required.
 pub struct EmbeddedKmsBuilder {
     path: PathBuf,
     region: String,
@@ -58,13 +58,13 @@ impl EmbeddedKmsBuilder {
         Self { region: region.into(), account: account.into(), ..self }
     }
 
-    /// Expects the store with this id.
+    /// Requires the store to have this id.
     #[must_use]
     pub fn store_id(self, id: impl Into<String>) -> Self {
         Self { store_id: Some(id.into()), ..self }
     }
 
-    /// Expects this generation or a later one: an old copy of the file is refused.
+    /// Requires this generation or a later one: an old copy of the file is refused.
     ///
     /// # Security
     ///
@@ -94,23 +94,22 @@ impl EmbeddedKmsBuilder {
         Self { default_key_policy: Some(policy), ..self }
     }
 
-    /// Sets the clock, for tests of what a service does as time passes: creation, rotation by age, deletion, quotas and
-    /// audit events follow it. The default is the clock of this machine, which also measures the period of
-    /// [`maintain_every`](EmbeddedKms::maintain_every) in any case.
+    /// Sets the clock of creation times, rotation by age, deletion, quotas and audit events, for tests. The default is
+    /// this machine's clock, which always measures the period of [`maintain_every`](EmbeddedKms::maintain_every).
     #[must_use]
     pub fn clock(mut self, clock: Arc<dyn Clock>) -> Self {
         self.sources.clock = clock;
         self
     }
 
-    /// Sets the random generator. The default is the operating system.
+    /// Sets the random generator. The default is the operating system's.
     ///
     /// `factory` makes a generator for each draw. KMS keys, key-encryption keys, master keys of the store's keyring,
     /// ids, and all salts come from it.
     ///
     /// # Security
     ///
-    /// A generator that repeats itself repeats keys.
+    /// A generator that repeats its output repeats keys.
     #[must_use]
     pub fn generator<R>(mut self, factory: impl Fn() -> R + Send + Sync + 'static) -> Self
     where
@@ -121,21 +120,22 @@ impl EmbeddedKmsBuilder {
         self
     }
 
-    /// Takes the versions of an existing keyring over into a new store, so that objects written under them open. From
-    /// then on rotate only the store's keyring.
+    /// Copies the versions of an existing keyring into a new store, so that objects written under them open.
+    /// Afterwards, rotate only the store's keyring.
     #[must_use]
     pub fn keyring_of(self, keyring: &Keyring) -> Self {
         Self { keyring: Some(keyring.clone()), ..self }
     }
 
-    /// Creates a new store in a new file, with a keyring and without KMS keys. Blocks its thread for the file and the
-    /// trail.
+    /// Creates a new store in a new file, with a keyring and without KMS keys. The call blocks its thread for the file
+    /// and the trail.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the file exists already or cannot be written (its directory has to exist).
-    /// [`KeyStoreError`](crate::error::KeyStoreError): the owner is anonymous, or the region or account is malformed.
-    /// [`Error::Audit`](crate::Error::Audit): the creation could not be recorded.
+    /// - [`Error::Io`](crate::Error::Io) if the file exists already or cannot be written; its directory has to exist.
+    /// - [`KeyStoreError`](crate::error::KeyStoreError) if the owner is anonymous, or the region or account is
+    ///   malformed.
+    /// - [`Error::Audit`](crate::Error::Audit) if the creation could not be recorded.
     pub fn create(self, root_key: &RootKey, owner: Requester) -> Result<EmbeddedKms> {
         check_owner(&owner)?;
         check_account(&self.region, &self.account)?;
@@ -148,15 +148,17 @@ impl EmbeddedKmsBuilder {
         self.create_with(state, root_key, AuditOperation::CreateStore)
     }
 
-    /// Opens the store if it is the expected one. The audit trail records the opening, also a refused one. Blocks its
-    /// thread for the file and the trail.
+    /// Opens the store if it is the expected one. The audit trail records the opening, even if it is refused. The
+    /// call blocks its thread for the file and the trail.
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::InUse`](crate::error::KeyStoreError::InUse). [`Error::Io`](crate::Error::Io): the file is
-    /// missing or cannot be read. [`Error::SealedFile`](crate::Error::SealedFile) and
-    /// [`Error::Inauthentic`](crate::Error::Inauthentic): the file is damaged or sealed under another root key.
-    /// [`Unexpected`]. [`Error::Audit`](crate::Error::Audit): the opening could not be recorded.
+    /// - [`KeyStoreError::InUse`](crate::error::KeyStoreError::InUse) if the store is open already.
+    /// - [`Error::Io`](crate::Error::Io) if the file is missing or cannot be read.
+    /// - [`Error::SealedFile`](crate::Error::SealedFile) or [`Error::Inauthentic`](crate::Error::Inauthentic) if the
+    ///   file is damaged or sealed under another root key.
+    /// - [`Unexpected`] if the store is not the expected one.
+    /// - [`Error::Audit`](crate::Error::Audit) if the opening could not be recorded.
     pub fn open(self, root_key: &RootKey) -> Result<EmbeddedKms> {
         let store = Store::open(&self.path, root_key, self.options(), |state| self.check(state))?;
         Ok(self.build(store))
@@ -165,17 +167,17 @@ impl EmbeddedKmsBuilder {
     /// Restores a [backup](super::KeyAdmin::backup) into a new file under `root_key`. The backup is sealed under
     /// `backup_key`.
     ///
-    /// The store gets a generation above that of the backup and above [`min_generation`](Self::min_generation): set the
-    /// latter to the generation that was kept. Everything after the backup is lost: keys and versions created since,
-    /// and changed policies. Keys deleted since exist again.
+    /// The store gets a generation above that of the backup and above [`min_generation`](Self::min_generation): set
+    /// `min_generation` to the generation that was kept. Changes since the backup are lost: new keys, new versions and
+    /// changed policies. Keys deleted since exist again.
     ///
     /// # Errors
     ///
-    /// The errors of [`create`](Self::create) and [`open`](Self::open).
+    /// Returns the errors of [`create`](Self::create) and [`open`](Self::open).
     pub fn restore(self, backup: &[u8], backup_key: &RootKey, root_key: &RootKey) -> Result<EmbeddedKms> {
         let mut state = payload::open(backup, backup_key)?;
         self.check_id(&state)?;
-        // The new generation is above every one seen before, so that older files are refused.
+        // The new generation is above all earlier ones, so that older files are refused.
         state.generation = state.generation.max(self.min_generation);
         let state = state.next(self.sources.now())?;
         self.create_with(state, root_key, AuditOperation::RestoreStore)

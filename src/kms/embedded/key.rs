@@ -1,4 +1,4 @@
-//! [`NewKey`], [`KeyInfo`], [`KeyVersion`] and [`KeyState`]; and `KmsKey`, a KMS key as the store holds it.
+//! [`NewKey`], [`KeyInfo`], [`KeyVersion`] and [`KeyState`]; and `KmsKey`, a KMS key in the store.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use crate::clock::time;
 use crate::error::{KeyProviderErrorKind, KeyStoreError};
 use crate::secret::Secret;
 
-/// The most versions of one key. Rotating daily reaches this after 27 years.
+/// The most versions of one key. Daily rotation reaches this after 27 years.
 const MAX_VERSIONS: usize = 10_000;
 
 /// The state of a KMS key.
@@ -104,13 +104,13 @@ pub struct NewKey {
 }
 
 impl NewKey {
-    /// A key with a fresh id, without aliases or a policy.
+    /// Returns the parameters of a key with a fresh id, without aliases or a policy.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// A key with the same id, aliases, description, tags, rotation, policy and quota, for another store or a repeated
-    /// import. The aliases that only the KMS creates, `alias/aws/..`, are left out.
+    /// Returns parameters with the same id, aliases, description, tags, rotation, policy and quota, for another store
+    /// or a repeated import. Aliases that only the KMS creates, `alias/aws/..`, are left out.
     pub fn like(info: &KeyInfo) -> Self {
         Self {
             id: Some(info.id.clone()),
@@ -123,7 +123,7 @@ impl NewKey {
         }
     }
 
-    /// Sets the key id, a UUID in lower case. An exported key needs its old id to open what it wrapped.
+    /// Sets the key id, a UUID in lower case. An exported key needs its old id to unwrap the keys that it wrapped.
     #[must_use]
     pub fn id(self, id: impl Into<String>) -> Self {
         Self { id: Some(id.into()), ..self }
@@ -149,7 +149,7 @@ impl NewKey {
         self
     }
 
-    /// Rotates the key when its newest version is this many days old, 1 to 3,650.
+    /// Sets the age in days of the newest version, 1 to 3,650, at which the key is rotated.
     #[must_use]
     pub fn rotated_every_days(self, days: u32) -> Self {
         Self { rotation_days: Some(days), ..self }
@@ -168,7 +168,7 @@ impl NewKey {
     }
 }
 
-/// A KMS key as the store holds it.
+/// A KMS key in the store.
 #[derive(Clone)]
 pub(super) struct KmsKey {
     pub(super) id: Uuid,
@@ -201,7 +201,7 @@ pub(super) struct KmsKeyVersion {
 }
 
 impl KmsKey {
-    /// The newest version, which wraps.
+    /// Returns the newest version, which wraps.
     pub(super) fn current(&self) -> &KmsKeyVersion {
         self.versions.last().expect("a key has a version")
     }
@@ -236,7 +236,7 @@ impl KmsKey {
         }
     }
 
-    /// Whether the newest version has reached the rotation age.
+    /// Returns whether the newest version has reached the rotation age.
     pub(super) fn rotation_is_due(&self, now: u64) -> bool {
         let age = Duration::from_millis(now.saturating_sub(self.current().created));
         self.state == StoredState::Enabled

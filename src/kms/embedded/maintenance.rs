@@ -29,21 +29,26 @@ pub struct Maintained {
 
 impl EmbeddedKms {
     /// Rotates the keys whose newest version has reached the rotation age, and deletes the keys whose waiting period is
-    /// over. Call it once a day or more often, where blocking is allowed, or let [a thread](Self::maintain_every) call
-    /// it. If nothing is due, nothing is written. Each call checks that the lock of the store is still in place.
+    /// over. Call it once a day or more often, where blocking is allowed, or start [a thread](Self::maintain_every)
+    /// that calls it. If nothing is due, nothing is written. Each call checks that the lock of the store is still in
+    /// place.
     ///
     /// # Security
     ///
-    /// Uses the clock of this machine: a clock that is weeks ahead deletes keys weeks too early. No other function
-    /// deletes keys.
+    /// The call uses the clock of this machine: a clock that is weeks ahead deletes keys weeks too early. No other
+    /// function deletes keys.
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::ClockWentBack`](crate::error::KeyStoreError::ClockWentBack);
-    /// [`KeyStoreError::Conflict`](crate::error::KeyStoreError::Conflict), also if nothing is due: the lock file was
-    /// removed or replaced, and another process may have the store open.
-    /// [`KeyStoreError::Panicked`](crate::error::KeyStoreError::Panicked); [`Error::Io`](crate::Error::Io);
-    /// [`Error::Audit`](crate::Error::Audit). In each case nothing was done.
+    /// On every error nothing was done.
+    ///
+    /// - [`KeyStoreError::ClockWentBack`](crate::error::KeyStoreError::ClockWentBack) if the clock is behind the last
+    ///   change.
+    /// - [`KeyStoreError::Conflict`](crate::error::KeyStoreError::Conflict) if the store's file was replaced or, even
+    ///   if nothing is due, if the lock file was removed or replaced: another process may have the store open.
+    /// - [`KeyStoreError::Panicked`](crate::error::KeyStoreError::Panicked) if the clock panicked.
+    /// - [`Error::Io`](crate::Error::Io) if the change could not be stored.
+    /// - [`Error::Audit`](crate::Error::Audit) if it could not be recorded.
     pub fn maintain(&self) -> Result<Maintained> {
         let owner = self.owner();
         self.store().changing_all(PendingEvent::new(AuditOperation::RotateKeyByAge, &owner), |state, affected| {
@@ -76,7 +81,7 @@ impl EmbeddedKms {
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the thread cannot be started.
+    /// Returns [`Error::Io`](crate::Error::Io) if the thread cannot be started.
     pub fn maintain_every(
         &self,
         period: Duration,
@@ -102,8 +107,8 @@ impl EmbeddedKms {
     }
 }
 
-/// The guard of a thread that maintains a KMS. Dropping it stops the thread and waits for it: a run of `maintain` in
-/// progress finishes first.
+/// The guard of a thread that maintains a KMS. Dropping the guard stops the thread and waits for it, and so for a run
+/// of `maintain` in progress.
 #[must_use = "the thread stops when this is dropped"]
 pub struct Maintenance {
     /// The channel that stops the thread. `drop` closes it before it waits for the thread.
@@ -113,12 +118,12 @@ pub struct Maintenance {
 }
 
 impl Maintenance {
-    /// Whether the thread runs.
+    /// Returns whether the thread runs.
     pub fn is_alive(&self) -> bool {
         self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
-    /// The number of panics of the function that takes the results.
+    /// Returns the number of panics of the function that takes the results.
     pub fn panics(&self) -> u64 {
         self.panics.load(Ordering::Relaxed)
     }

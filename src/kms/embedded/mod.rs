@@ -35,8 +35,8 @@ use store::Store;
 
 /// A KMS in this process that keeps its keys in one sealed file, for services without a cloud KMS or an HSM.
 ///
-/// It is a [`KeyProvider`](crate::KeyProvider) for SSE-KMS and DSSE-KMS, and it holds the [keyring](Self::keyring) of
-/// SSE-S3. `EmbeddedKms` is a cheap handle: clones share one open store.
+/// The KMS is a [`KeyProvider`](crate::KeyProvider) for SSE-KMS and DSSE-KMS, and it holds the [keyring](Self::keyring)
+/// of SSE-S3. `EmbeddedKms` is a cheap handle: clones share one open store.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -79,8 +79,8 @@ use store::Store;
 ///
 /// # Performance
 ///
-/// A change writes the whole file, some 350 bytes for each key, and waits for the disk. Under a passphrase it also runs
-/// Argon2id.
+/// A change writes the whole file, about 350 bytes for each key, and waits for the disk. Under a passphrase it also
+/// runs Argon2id.
 ///
 /// Spec: manual, kms; format, "Sealed files".
 #[derive(Clone)]
@@ -103,7 +103,7 @@ impl EmbeddedKms {
     ///
     /// # Errors
     ///
-    /// The errors of [`EmbeddedKmsBuilder::create`].
+    /// Returns the errors of [`EmbeddedKmsBuilder::create`].
     pub fn create(path: impl Into<PathBuf>, root_key: &RootKey, owner: Requester) -> Result<Self> {
         Self::builder(path).create(root_key, owner)
     }
@@ -113,7 +113,7 @@ impl EmbeddedKms {
     ///
     /// # Errors
     ///
-    /// The errors of [`EmbeddedKmsBuilder::open`].
+    /// Returns the errors of [`EmbeddedKmsBuilder::open`].
     pub fn open(path: impl Into<PathBuf>, root_key: &RootKey) -> Result<Self> {
         Self::builder(path).open(root_key)
     }
@@ -128,8 +128,8 @@ impl EmbeddedKms {
         KeyAdmin::new(self.clone(), requester)
     }
 
-    /// The keyring of SSE-S3 and DSSE-KMS, which is in the same file. A change of it is a change of the store; the
-    /// audit trail names the owner as its requester.
+    /// Returns the keyring of SSE-S3 and DSSE-KMS, which is in the same file. A change of the keyring is a change of
+    /// the store; the audit trail names the owner as its requester.
     ///
     /// # Security
     ///
@@ -139,17 +139,17 @@ impl EmbeddedKms {
         self.0.keyring.clone()
     }
 
-    /// The store's id, a UUID.
+    /// Returns the store's id, a UUID.
     pub fn store_id(&self) -> String {
         self.store().state().id.to_string()
     }
 
-    /// The number of times that the store was written; it never falls.
+    /// Returns the number of times that the store was written. The number never falls.
     pub fn generation(&self) -> u64 {
         self.store().state().generation
     }
 
-    /// The owner of the store.
+    /// Returns the owner of the store.
     pub fn owner(&self) -> Requester {
         self.store().state().owner.clone()
     }

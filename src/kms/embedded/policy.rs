@@ -18,11 +18,10 @@ pub enum Permission {
     Administer,
 }
 
-/// The requesters that each [`Permission`] for a key covers. All others have no access.
+/// The requesters that have each [`Permission`] for a key. All others have no access.
 ///
-/// Only the store's owner may use a key without a policy. The requesters that a policy covers may use its key, and the
-/// owner may only if the policy covers the owner; but the owner may administer every key, so that every key stays
-/// manageable.
+/// Without a policy only the store's owner may use the key. With a policy the owner needs its permission too, except to
+/// administer the key: the owner may administer every key, so that every key stays manageable.
 ///
 /// A name covers the requester of that name. As in a bucket policy, the ARN of a role covers its sessions, and the id
 /// of an account, or the ARN of its root, covers every requester of the account.
@@ -75,14 +74,14 @@ impl KeyPolicy {
     ///
     /// # Security
     ///
-    /// This includes [`Requester::anonymous`]. If requests from the public reach the KMS, all of them may use the key.
+    /// This includes [`Requester::anonymous`]. If public requests reach the KMS, all of them may use the key.
     #[must_use]
     pub fn allow_everyone(mut self, permission: Permission) -> Self {
         *self.requesters_mut(permission) = Requesters::Everyone;
         self
     }
 
-    /// Whether the requester has the permission: by its own name, its role or its account.
+    /// Returns whether the requester has the permission, by its own name, its role or its account.
     pub fn allows(&self, permission: Permission, requester: &Requester) -> bool {
         let covered = |names: &BTreeSet<String>| {
             let identity = Identity::new(requester.as_str());
@@ -91,7 +90,7 @@ impl KeyPolicy {
         self.requesters(permission).is_none_or(covered)
     }
 
-    /// The names that a permission covers; `None` if it covers every requester.
+    /// Returns the names that a permission covers; `None` if it covers every requester.
     pub fn requesters(&self, permission: Permission) -> Option<&BTreeSet<String>> {
         let requesters = match permission {
             Permission::Generate => &self.generate,

@@ -155,12 +155,12 @@ impl EmbeddedKms {
     }
 }
 
-/// The key name in the request; the default key if the request has no name.
+/// Returns the key name in the request; the default key if the request has no name.
 fn named(request: &KeyRequest) -> &str {
     Some(request.key_id()).filter(|named| !named.is_empty()).unwrap_or(DEFAULT_ALIAS)
 }
 
-/// Whether this is the alias of the default key or the alias's ARN.
+/// Returns whether this is the alias of the default key or the alias's ARN.
 fn is_default(state: &StoreState, named: &str) -> bool {
     named == DEFAULT_ALIAS || named == state.arn(DEFAULT_ALIAS)
 }

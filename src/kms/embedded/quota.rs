@@ -1,4 +1,4 @@
-//! [`Quota`], how often a requester may use a key; `Meter`, which counts the uses.
+//! [`Quota`], how often a requester may use a key; and `Meter`, which counts the uses.
 
 use std::collections::HashMap;
 use std::num::NonZeroU32;
@@ -9,10 +9,10 @@ use uuid::Uuid;
 
 use crate::object::Requester;
 
-/// How often each requester may use a key: a rate for each second, and a burst after a pause.
+/// How often each requester may use a key: a rate per second, and a burst after a pause.
 ///
 /// Generating and unwrapping count alike. A call that the key's state or policy refuses does not count; a call with a
-/// malformed wrapped key counts. If the key and the builder have a quota each, both apply. A call beyond the quota
+/// malformed wrapped key counts. If both the key and the builder have a quota, both apply. A call beyond the quota
 /// fails as [`Throttled`](crate::KeyProviderErrorKind::Throttled). The counts are in memory: a restart resets them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Quota {
@@ -21,18 +21,18 @@ pub struct Quota {
 }
 
 impl Quota {
-    /// A rate of `uses` in each second, with a burst of the same number.
+    /// Returns a quota of `uses` in each second, with a burst of the same number.
     pub fn per_second(uses: NonZeroU32) -> Self {
         Self { per_second: uses, burst: uses }
     }
 
-    /// Sets the burst: how many uses may come at once after a pause.
+    /// Sets the burst: the number of uses at once after a pause.
     #[must_use]
     pub fn with_burst(self, uses: NonZeroU32) -> Self {
         Self { burst: uses, ..self }
     }
 
-    /// The quota that satisfies both.
+    /// Returns the quota that satisfies both.
     pub(super) fn stricter(one: Option<Self>, other: Option<Self>) -> Option<Self> {
         match (one, other) {
             (Some(one), Some(other)) => {
@@ -42,7 +42,7 @@ impl Quota {
         }
     }
 
-    /// The time between two uses at the full rate.
+    /// Returns the time between two uses at the full rate.
     fn interval(self) -> Duration {
         Duration::from_secs(1) / self.per_second.get()
     }
@@ -50,8 +50,8 @@ impl Quota {
 
 /// The recent uses of every requester.
 ///
-/// Moments are readings of a monotonic clock. Meters with the generic cell rate algorithm of ATM Forum TM 4.0: one
-/// moment for each requester and key, at which all uses so far are paid off.
+/// The meter uses the generic cell rate algorithm of ATM Forum TM 4.0: it holds, for each requester and key, the moment
+/// at which all uses so far are paid off. Moments are readings of a monotonic clock.
 #[derive(Default)]
 pub(super) struct Meter(Mutex<Used>);
 

@@ -1,4 +1,4 @@
-//! `PendingEvent` and `Affected`: runs each use and change of the store and records it in the audit trail.
+//! `PendingEvent` and `Affected`; and the functions that run a use or change of the store and record it.
 
 use std::fmt::Display;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -49,7 +49,7 @@ pub(super) struct Affected {
 }
 
 impl Store {
-    /// The blocking form of [`using`](Self::using).
+    /// Does what [`using`](Self::using) does, and blocks its thread.
     pub(super) fn reading<T>(
         &self,
         pending: PendingEvent<'_>,
@@ -75,7 +75,7 @@ impl Store {
     /// Changes the store. A change is recorded before it is stored, and readers see it after it is stored. A change
     /// that is recorded and then cannot be stored is recorded again, as failed.
     ///
-    /// Waits for earlier changes, the sink and the file; must not run on an executor's thread.
+    /// The call waits for earlier changes, the sink and the file, and must not run on an executor's thread.
     pub(super) fn changing<T>(
         &self,
         pending: PendingEvent<'_>,
@@ -153,7 +153,7 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The thread cannot be started.
+    /// Returns an error if the thread cannot be started.
     pub(super) fn on_a_thread<T: Send + 'static>(
         change: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<impl Future<Output = Result<T>> + Send + 'static> {
@@ -211,7 +211,7 @@ impl StoreOptions {
     }
 }
 
-/// Runs work that may call a function of the caller, such as a clock, and turns a panic into an error.
+/// Runs work that may call a function of the caller, such as a clock, and returns a panic as an error.
 pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(KeyStoreError::Panicked.into()))
 }

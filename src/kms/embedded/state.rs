@@ -64,7 +64,7 @@ impl StoreState {
         })
     }
 
-    /// The ARN of `key/ID` or `alias/NAME` in the store.
+    /// Returns the ARN of `key/ID` or `alias/NAME` in the store.
     pub(super) fn arn(&self, of: &str) -> String {
         format!("arn:aws:kms:{}:{}:{of}", self.region, self.account)
     }
@@ -94,7 +94,7 @@ impl StoreState {
         self.resolve(named).ok_or_else(|| self.unknown(named))
     }
 
-    /// The error for a name without a key, with the ARN that the key or alias would have.
+    /// Returns the error for a name without a key, with the ARN that the key or alias would have.
     pub(super) fn unknown(&self, named: &str) -> KeyProviderError {
         let mut components = named.split(':').skip(3);
         let other_region =
@@ -113,7 +113,7 @@ impl StoreState {
         }
     }
 
-    /// Whether the requester has this permission for the key now.
+    /// Returns whether the requester has this permission for the key now.
     pub(super) fn allows(&self, key: &KmsKey, permission: Permission, requester: &Requester) -> bool {
         let is_owner = *requester == self.owner;
         match &key.policy {
@@ -189,7 +189,7 @@ impl StoreState {
         Ok(self.keys[&id].arn.clone())
     }
 
-    /// The key for a change.
+    /// Returns the key for a change.
     pub(super) fn key_mut(&mut self, id: Uuid) -> Option<&mut KmsKey> {
         self.keys.get_mut(&id).map(Arc::make_mut)
     }
@@ -214,14 +214,14 @@ impl StoreState {
         ids.iter().map(|id| self.keys[id].info(aliases.remove(id).unwrap_or_default())).collect()
     }
 
-    /// A copy of the state with the next generation, the starting point of a change.
+    /// Returns a copy of the state with the next generation, the starting point of a change.
     pub(super) fn next(&self, now: u64) -> Result<Self> {
         let generation = self.generation.checked_add(1).ok_or(Limit::Keyring)?;
         Ok(Self { generation, written: self.written.max(now), ..self.clone() })
     }
 }
 
-/// A random UUID, version 4.
+/// Returns a random UUID, version 4.
 fn new_id(generator: &Generator) -> Result<Uuid> {
     Ok(uuid::Builder::from_random_bytes(generator.bytes()?).into_uuid())
 }

@@ -22,10 +22,10 @@ use crate::keys::stored_file::{BEGINNING_LEN, LockedFile, NotReplaced, Replacing
 use crate::object::Requester;
 use crate::trail::{AuditOperation, AuditTrail};
 
-/// The longest store file in bytes; it has room for some 700,000 keys.
+/// The longest store file in bytes; it has room for about 700,000 keys.
 pub(super) const MAX_SEALED_LEN: u64 = 256 * 1024 * 1024;
 
-/// How far the clock may be behind the last change; time synchronisation causes such steps.
+/// How far the clock may be behind the last change: time synchronisation sets clocks back.
 const CLOCK_TOLERANCE: Duration = Duration::from_secs(120);
 
 /// One open store. Its file lock excludes every other handle while this lives.
@@ -76,8 +76,8 @@ impl Store {
         Ok(store)
     }
 
-    /// Opens the store of a file if it is as expected. The trail records the opening, also a refused one. The event
-    /// contains the store's id and generation, so that an old copy is noticed.
+    /// Opens the store of a file if it is the expected one. The trail records the opening, even if it is refused. The
+    /// event contains the store's id and generation, which reveal an old copy.
     pub(super) fn open(
         path: &Path,
         root_key: &RootKey,
@@ -113,7 +113,7 @@ impl Store {
         Self { state, turn: Mutex::new(beginning(sealed)), file, lock, root_key: root_key.clone(), options }
     }
 
-    /// The current state.
+    /// Returns the current state.
     pub(super) fn state(&self) -> Arc<StoreState> {
         self.state.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -131,14 +131,17 @@ impl Store {
         block_on(self.turn.lock())
     }
 
+    /// Checks that the lock file is still in place.
+    ///
     /// # Errors
     ///
-    /// The lock file was removed or replaced, or the path leads elsewhere: another process may have the store open.
+    /// Returns an error if the lock file was removed or replaced, or the path leads elsewhere: another process may have
+    /// the store open.
     pub(super) fn check_lock(&self) -> Result<()> {
         if self.lock.is_held(&self.file) { Ok(()) } else { Err(KeyStoreError::Conflict.into()) }
     }
 
-    /// The state from which a change starts.
+    /// Returns the state from which a change starts.
     pub(super) fn next(&self) -> Result<StoreState> {
         self.state().next(millis(self.time()))
     }
@@ -147,7 +150,8 @@ impl Store {
     ///
     /// # Errors
     ///
-    /// The errors of the file; [`KeyStoreError::Conflict`]: the file is not the one that was written last.
+    /// Returns the errors of the file, and [`KeyStoreError::Conflict`] if the file is not the one that was written
+    /// last.
     pub(super) fn store(&self, stored: &mut Beginning, state: StoreState) -> Result<()> {
         let sealed = payload::seal(&state, &self.root_key, &self.options.sources.generator)?;
         match self.lock.replace(&self.file, Replacing::Beginning(stored), &sealed) {
@@ -186,11 +190,11 @@ impl Store {
         *self.state.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
 
-    /// The current time in milliseconds since 1970, for a time that later decisions depend on.
+    /// Returns the current time in milliseconds since 1970, for times that later decisions depend on.
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::ClockWentBack`]: the clock is behind the store.
+    /// Returns [`KeyStoreError::ClockWentBack`] if the clock is behind the store.
     pub(super) fn now(&self) -> Result<u64> {
         let (now, written) = (millis(self.time()), self.state().written);
         let behind = Duration::from_millis(written.saturating_sub(now));
@@ -205,7 +209,7 @@ fn beginning(sealed: &[u8]) -> Beginning {
     sealed[..sealed.len().min(BEGINNING_LEN)].to_vec()
 }
 
-/// The store's id and generation, for the audit trail.
+/// Returns the store's id and generation, for the audit trail.
 fn identity(state: &StoreState) -> Vec<(&'static str, String)> {
     vec![("storeId", state.id.to_string()), ("generation", state.generation.to_string())]
 }

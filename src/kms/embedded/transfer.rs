@@ -13,13 +13,14 @@ impl KeyAdmin {
     /// Creates a key from imported material: 32 bytes that AES-KWP wrapped under `wrapping_key` to 40 bytes. Owner
     /// only.
     ///
-    /// An [exported](Self::export_key) key opens what it wrapped if it is imported with its [id](NewKey::id), its first
-    /// version by this function and each later one in order by [`import_key_version`](Self::import_key_version), into a
-    /// store of the same region and account.
+    /// To open data under an [exported](Self::export_key) key, import the key with its [id](NewKey::id) into a store of
+    /// the same region and account: the first version with this function, then each later version, in order, with
+    /// [`import_key_version`](Self::import_key_version).
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::KeyMaterial`]; the errors of [`create_key`](Self::create_key).
+    /// Returns [`KeyStoreError::KeyMaterial`] if the bytes are not such material, and the errors of
+    /// [`create_key`](Self::create_key).
     ///
     /// Spec: RFC 5649; NIST SP 800-38F, KWP.
     pub fn import_key(&self, new: NewKey, wrapping_key: &KeyEncryptionKey, wrapped: &[u8]) -> Result<KeyInfo> {
@@ -35,7 +36,8 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::KeyMaterial`], [`KeyStoreError::NotTheOwner`]; the errors of [`rotate_key`](Self::rotate_key).
+    /// Returns [`KeyStoreError::KeyMaterial`], [`KeyStoreError::NotTheOwner`], and the errors of
+    /// [`rotate_key`](Self::rotate_key).
     pub fn import_key_version(&self, key: &str, wrapping_key: &KeyEncryptionKey, wrapped: &[u8]) -> Result<u32> {
         self.changing(Operation::ImportKey, Some(key), &[], |state, affected| {
             self.owned(state)?;
@@ -44,8 +46,8 @@ impl KeyAdmin {
         })
     }
 
-    /// Exports the material of a version: 40 bytes that AES-KWP wrapped under `wrapping_key`. Works in every state of
-    /// the key. Owner only.
+    /// Exports the material of a version: 40 bytes that AES-KWP wrapped under `wrapping_key`. The call works in every
+    /// state of the key. Owner only.
     ///
     /// # Security
     ///
@@ -54,7 +56,7 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::VersionUnknown`], [`KeyStoreError::NotTheOwner`]; see [`KeyAdmin`].
+    /// See [`KeyAdmin`]. Also returns [`KeyStoreError::VersionUnknown`] or [`KeyStoreError::NotTheOwner`].
     pub fn export_key(&self, key: &str, version: u32, wrapping_key: &KeyEncryptionKey) -> Result<Vec<u8>> {
         self.kms.store().reading(self.pending(Operation::ExportKey, Some(key)), |affected| {
             let state = self.kms.store().state();
@@ -75,8 +77,11 @@ impl KeyAdmin {
     ///
     /// # Errors
     ///
-    /// [`KeyStoreError::NotTheOwner`]; [`Error::Audit`](crate::Error::Audit); [`Error::Random`](crate::Error::Random);
-    /// [`Error::NotCompiled`](crate::Error::NotCompiled): `backup_key` is a passphrase and the build lacks its feature.
+    /// - [`KeyStoreError::NotTheOwner`] if the requester is not the owner;
+    /// - [`Error::Audit`](crate::Error::Audit) if the call could not be recorded;
+    /// - [`Error::Random`](crate::Error::Random) if the generator failed;
+    /// - [`Error::NotCompiled`](crate::Error::NotCompiled) if `backup_key` is a passphrase and the build lacks its
+    ///   feature.
     pub fn backup(&self, backup_key: &RootKey) -> Result<Vec<u8>> {
         self.kms.store().reading(self.pending(Operation::Backup, None), |_| {
             let state = self.kms.store().state();

@@ -1,4 +1,4 @@
-//! The decisions about the three operations on a bucket's encryption.
+//! Decides about PutBucketEncryption, GetBucketEncryption and DeleteBucketEncryption.
 
 use super::S3Rules;
 use super::request::BucketDefault;
@@ -6,22 +6,22 @@ use crate::s3::bucket_encryption::BucketEncryption;
 use crate::s3::error::{Profile, S3Error, S3ErrorKind as Kind};
 
 impl S3Rules {
-    /// What the bucket has after a PutBucketEncryption with this body.
+    /// Returns the bucket's encryption after a PutBucketEncryption with this body.
     ///
     /// # Errors
     ///
-    /// As [`BucketEncryption::after_put`].
+    /// Returns the errors of [`BucketEncryption::after_put`].
     pub fn put_bucket_encryption(&self, bucket: &BucketDefault, body: &[u8]) -> Result<BucketDefault, S3Error> {
         let before = bucket.encryption().cloned().unwrap_or_default();
         Ok(BucketDefault::Explicit(before.after_put(body)?))
     }
 
-    /// What GetBucketEncryption answers.
+    /// Returns the body that GetBucketEncryption answers.
     ///
     /// # Errors
     ///
-    /// [`NoEncryptionConfiguration`](Kind::NoEncryptionConfiguration): the bucket has no encryption, or in the
-    /// profile of `ceph/s3-tests` none that was configured.
+    /// Returns [`NoEncryptionConfiguration`](Kind::NoEncryptionConfiguration) if the bucket has no encryption or, in
+    /// the profile of `ceph/s3-tests`, only the implicit default.
     pub fn get_bucket_encryption(&self, bucket: &BucketDefault) -> Result<String, S3Error> {
         match (bucket, self.profile) {
             (BucketDefault::Absent, _) | (BucketDefault::Implicit(_), Profile::CephTests) => {
@@ -31,7 +31,8 @@ impl S3Rules {
         }
     }
 
-    /// What the bucket has after a DeleteBucketEncryption: what the service does without being told, however often.
+    /// Returns the bucket's encryption after a DeleteBucketEncryption: the service's own default, or none in the
+    /// profile of `ceph/s3-tests`. A repeated call changes nothing.
     pub fn delete_bucket_encryption(&self, bucket: &BucketDefault) -> BucketDefault {
         match (bucket, self.profile) {
             (BucketDefault::Explicit(_), Profile::CephTests) => BucketDefault::Absent,

@@ -1,17 +1,17 @@
 //! Checks the headers of a customer key, in the order of S3.
 //!
-//! C is the request's own group of three headers, S that of the source of a copy. The rules explain every answer of the
-//! real service that was recorded, apart from one.
+//! C is the request's own group of three headers, S the group of a copy's source. The rules explain every recorded
+//! answer of Amazon S3 except one.
 //!
-//! 1. S before C, each as a whole: the algorithm is absent, the key is absent, the MD5 is absent (it may be on a read,
-//!    in S and on a completion); plain HTTP; the values.
-//! 2. Values: the key is not ASCII, or decodes to nothing; the MD5 is not that of the decoded key; the algorithm is not
-//!    `AES256`. Nothing is said here of the key's length.
-//! 3. What is stored: no group for what is in SSE-C, a group for what is not, another key. A key of another length is
-//!    another key.
-//! 4. The length, of what is newly written in SSE-C alone.
-//! 5. A completion passes over a C that lacks one of the three. With all three, whatever does not fit the upload is one
-//!    error.
+//! 1. S is checked before C, each completely, in this order: the algorithm is absent; the key is absent; the MD5 is
+//!    absent (allowed in a read, in S and in a completion); plain HTTP; the values.
+//! 2. Values, in this order: the key is not ASCII or decodes to nothing; the MD5 is not that of the decoded key; the
+//!    algorithm is not `AES256`. The key's length is not checked here.
+//! 3. The stored object or upload: no group for SSE-C; a group for another mode or none; another key. A key of another
+//!    length is another key.
+//! 4. The key's length, only for a new SSE-C object or upload.
+//! 5. A completion ignores a C that lacks one of the three headers. With all three, every mismatch with the upload is
+//!    the same error.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ use crate::s3::headers::names::SERVER_SIDE_ENCRYPTION;
 use crate::s3::headers::{CustomerKeyHeaders, DecodedKey, KeyText};
 use crate::secret::CustomerKey;
 
-/// What a group has to say before its values are looked at: rule 1.
+/// Checks which headers of a group are present, and the transport: rule 1.
 pub(super) fn check_presence(
     group: &CustomerKeyHeaders,
     requires_md5: bool,
@@ -47,11 +47,11 @@ pub(super) fn check_presence(
     Ok(())
 }
 
-/// The key of a group, once its values are right: rule 2. `None` where there is no group.
+/// Checks the values of a group and returns its key: rule 2. Returns `None` if there is no group.
 pub(super) fn check_values(group: &CustomerKeyHeaders) -> Result<Option<&DecodedKey>, S3Error> {
     let decoded = match group.key() {
         None => return Ok(None),
-        // SECURITY: the service repeats the key here, as ArgumentValue; it is repeated nowhere in this library.
+        // SECURITY: Amazon S3 repeats the key here, as ArgumentValue. This library never repeats it.
         Some(KeyText::NotAscii) => return Err(named(Kind::CustomerKeyNotAscii)),
         Some(KeyText::TooShort { empty: true }) => {
             return Err(S3Error::new(Kind::CustomerKeyTooShort).with_argument(SERVER_SIDE_ENCRYPTION, ""));
@@ -71,18 +71,18 @@ pub(super) fn check_values(group: &CustomerKeyHeaders) -> Result<Option<&Decoded
     }
 }
 
-/// The key, if it is the one of the envelope: rule 3.
+/// Returns the key if it is the envelope's customer key: rule 3.
 pub(super) fn check_key(decoded: &DecodedKey, envelope: &Envelope, other: Kind) -> Result<Arc<CustomerKey>, S3Error> {
     let key = decoded.key.as_ref().filter(|key| envelope.verify_customer_key(key).is_ok());
     key.cloned().ok_or_else(|| other.into())
 }
 
-/// The key that something new is written with: rule 4.
+/// Checks the length of the key of a new object or upload, and returns the key: rule 4.
 pub(super) fn check_length(decoded: &DecodedKey) -> Result<Arc<CustomerKey>, S3Error> {
     decoded.key.clone().ok_or_else(|| named(Kind::CustomerKeyInvalid))
 }
 
-/// As the service answers: it names the header of another mode.
+/// Adds the argument name of Amazon S3's answer, which is the header of another mode.
 fn named(kind: Kind) -> S3Error {
     S3Error::new(kind).with_argument_name(SERVER_SIDE_ENCRYPTION)
 }

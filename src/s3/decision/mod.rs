@@ -1,4 +1,4 @@
-//! Which encryption a request gets, or which error: [`S3Rules`] and the decision of each kind of operation.
+//! [`S3Rules`] and the decision of each kind of operation: the encryption that a request gets, or its error.
 
 mod bucket;
 mod customer;
@@ -24,11 +24,11 @@ use super::operation::S3Operation;
 use super::policy::ConditionValues;
 use policy::PolicyCheck;
 
-/// The rules of a service that speaks S3: they decide which encryption a request gets, or which error. A service
-/// creates one and uses it for every request.
+/// The rules of a service that speaks S3. They decide which encryption or which error a request gets. A service creates
+/// one `S3Rules` and uses it for every request.
 ///
 /// The decisions are pure functions of their arguments and, if the service has one, its policy engine. They do no I/O
-/// and ask no key provider.
+/// and call no key provider.
 ///
 /// ```
 /// use atrest::AnyMode;
@@ -57,46 +57,47 @@ use policy::PolicyCheck;
 ///
 /// # The order of checks
 ///
-/// If several checks fail, the first one is answered. *Recorded* means that the real service was seen to do so,
-/// *documented* that its documentation says so, *ours* that no record is known. The service checks the syntax of
-/// `Content-MD5`, the storage class and the part number before all of these (recorded), and so must the host.
+/// If several checks fail, the answer is the error of the first. *Recorded* means that Amazon S3 was observed to do so,
+/// *documented* that its documentation says so, *ours* that no record is known. Amazon S3 checks the syntax of
+/// `Content-MD5`, the storage class and the part number before all of these (recorded), and your service must do the
+/// same.
 ///
 /// | | check | its place |
 /// |---|---|---|
-/// | 1 | a method where the operation takes none | recorded |
-/// | | a method and any header of a customer key | recorded: before any value is looked at |
-/// | 2 | the customer key of a copy's source: algorithm, key absent; plain HTTP; the key is not ASCII or decodes to nothing, the MD5, the algorithm | recorded: all of it before the next |
-/// | 3 | the request's own customer key: algorithm, key, MD5 absent; plain HTTP | recorded |
+/// | 1 | a method, if the operation takes none | recorded |
+/// | | a method and any header of a customer key | recorded: before any value is checked |
+/// | 2 | the customer key of a copy's source: algorithm or key absent; plain HTTP; the key is not ASCII or decodes to nothing; wrong MD5; wrong algorithm | recorded: all before the next row |
+/// | 3 | the request's own customer key: algorithm, key or MD5 absent; plain HTTP | recorded |
 /// | | KMS key or context without a method | ours |
-/// | | SSE-KMS or DSSE-KMS, by request or by default: plain HTTP, then a signature that is not Version 4 | recorded for plain HTTP: before the policy; the signature ours |
-/// | 4 | the policies of the bucket and of the source's bucket | documented: before any default; among the rest ours |
-/// | 5 | SSE-C is blocked on the bucket | recorded: before the key is looked at |
-/// | 6 | the request's own customer key: not ASCII or nothing, the MD5, the algorithm | recorded |
-/// | 7 | what is stored, the source of a copy first: there is nothing; a customer key too many, missing, or another one | recorded; where nothing is, ours |
-/// | | – SSE-KMS or DSSE-KMS over plain HTTP or without Signature Version 4 | ours |
-/// | 8 | a bucket key that is no boolean | ours |
-/// | 9 | the length of a customer key that something new is written with | recorded: after the source was looked at |
-/// | | the method; KMS key and context | ours |
+/// | | SSE-KMS or DSSE-KMS, by request or by default: plain HTTP, then a signature that is not Version 4 | recorded for plain HTTP: before the policy; ours for the signature |
+/// | 4 | the policies of the bucket and of the source's bucket | documented: before any default; otherwise ours |
+/// | 5 | SSE-C is blocked on the bucket | recorded: before the key is checked |
+/// | 6 | the request's own customer key: not ASCII or decodes to nothing; wrong MD5; wrong algorithm | recorded |
+/// | 7 | the stored object or upload, the source of a copy first: absent; a customer key not expected, missing or another one | recorded; ours if absent |
+/// | | the same, in SSE-KMS or DSSE-KMS: plain HTTP or no Signature Version 4 | ours |
+/// | 8 | a bucket key that is not a boolean | ours |
+/// | 9 | the length of the customer key of a new object or upload | recorded: after the source is checked |
+/// | | the method; the KMS key and the context | ours |
 /// | 10 | the bucket's default | documented: last |
 /// | 11 | a copy of an object onto itself that changes nothing | ours |
 ///
-/// A completion ignores a customer key of which one header is missing (recorded), so that rows 2, 3 and 6 do not apply.
+/// A completion ignores a customer key with a missing header (recorded), so rows 2, 3 and 6 do not apply.
 ///
 /// # Errors
 ///
-/// Every [`S3ErrorKind`](super::S3ErrorKind) of headers, of what the service allows and of what is stored.
+/// Decisions return every [`S3ErrorKind`](super::S3ErrorKind) about headers, the service's rules and stored objects.
 ///
 /// # Security
 ///
 /// [`Writing::Unencrypted`] is returned only if the request names no encryption and the bucket has none.
 ///
-/// A request that a policy denies is refused. The absence of a denial allows nothing: the service and its KMS decide
-/// whether the requester may make the request and use the KMS key that it names.
+/// A request that a policy denies is refused. A request that is not denied is not thereby allowed: the service and its
+/// KMS decide whether the requester may make the request and use the KMS key that it names.
 ///
 /// # Performance
 ///
-/// A few hundred nanoseconds, and as many again under a policy of five statements; 2.5 µs for each customer key that is
-/// compared with what is stored.
+/// A decision takes a few hundred nanoseconds, twice that with a policy of five statements, and 2.5 µs more for each
+/// customer key that is compared with a stored object.
 ///
 /// Spec: Amazon S3 API reference, the operations; User Guide, "Protecting data with encryption".
 #[derive(Clone, Debug, Default)]
@@ -148,7 +149,7 @@ impl S3Rules {
     /// Returns the same rules for a service whose key provider shares keys among the objects of a bucket, as S3's
     /// bucket keys do.
     ///
-    /// Without it, a requested bucket key is kept in the record, but not used and not answered.
+    /// Without this setting, a requested bucket key is kept in the record, but not used and not answered.
     #[must_use]
     pub fn with_bucket_keys(self, apply: bool) -> Self {
         Self { bucket_keys: apply, ..self }
@@ -161,7 +162,7 @@ impl S3Rules {
         Self { encryption_without_tls: allow, ..self }
     }
 
-    /// The HTTP status of an error.
+    /// Returns the HTTP status of an error.
     pub fn status(&self, error: &S3Error) -> StatusCode {
         error.status_in(self.profile)
     }
@@ -284,19 +285,20 @@ impl S3Rules {
         Ok(UpdateDecision { access, encryption })
     }
 
-    /// Decides about an operation that takes no encryption headers, such as a list or a deletion: asks the policy about
-    /// these actions and refuses a method. Customer keys are ignored.
+    /// Decides about an operation that takes no encryption headers, such as a list or a deletion. Asks the policy about
+    /// these actions, refuses a method and ignores customer keys.
     ///
     /// # Errors
     ///
-    /// [`MethodNotSupported`](Kind::MethodNotSupported), [`PolicyDenied`](Kind::PolicyDenied).
+    /// Returns [`MethodNotSupported`](Kind::MethodNotSupported) if the request has a method, and
+    /// [`PolicyDenied`](Kind::PolicyDenied) if the policy denies the request.
     pub fn decide_other(&self, request: &S3Request, actions: &[&str]) -> Result<(), S3Error> {
         self.check_method(request, S3Operation::Other)?;
         let conditions = policy::of_headers(request, None, &request.headers.customer);
         policy::check(request, PolicyCheck { actions, absent: false, conditions, source: None })
     }
 
-    /// Makes the checks 1 to 6 of the table. Returns the customer keys of the source and of the request.
+    /// Makes checks 1 to 6 of the table. Returns the customer keys of the source and of the request.
     fn check<'a>(
         &self,
         request: &'a S3Request,
@@ -347,7 +349,7 @@ impl S3Rules {
     }
 }
 
-/// What an operation is about, beside its name.
+/// The stored object, copy source and target of an operation.
 #[derive(Clone, Copy, Default)]
 struct Subject<'a> {
     stored: Option<&'a Stored>,
@@ -356,7 +358,7 @@ struct Subject<'a> {
 }
 
 impl<'a> Subject<'a> {
-    /// What a policy judges the request by: its own headers, what the upload was begun with, or the body.
+    /// Returns the condition values for a policy: from the request's headers, the upload's first request or the body.
     fn conditions(&self, request: &'a S3Request, operation: S3Operation) -> ConditionValues<'a> {
         if let Some(target) = self.target {
             return policy::of_headers(request, Some(&Method::Kms), &request.headers.customer)
@@ -369,7 +371,7 @@ impl<'a> Subject<'a> {
     }
 }
 
-/// Whether the request, or the default in its place, has the object encrypted under a KMS key.
+/// Returns whether the request, or else the bucket's default, encrypts the object under a KMS key.
 fn becomes_kms(request: &S3Request, operation: S3Operation) -> bool {
     if operation == S3Operation::UpdateObjectEncryption {
         return true;

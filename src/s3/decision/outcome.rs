@@ -30,17 +30,17 @@ pub struct NewEncryption {
 }
 
 impl NewEncryption {
-    /// The mode to encrypt in. A mode without a KMS key uses the KMS's own key, S3's `aws/s3`.
+    /// Returns the mode to encrypt in. A KMS mode that names no key uses the KMS's own key, S3's `aws/s3`.
     pub fn mode(&self) -> AnyMode {
         self.mode.clone()
     }
 
-    /// Whether the request or the bucket asks for a bucket key.
+    /// Returns whether the request or the bucket asks for a bucket key.
     pub fn bucket_key_asked(&self) -> bool {
         self.bucket_key_asked
     }
 
-    /// The record to store with the object or upload that has this envelope.
+    /// Returns the record to store with the object or upload that has this envelope.
     pub fn record(&self, envelope: &Envelope) -> EncryptionRecord {
         let record =
             EncryptionRecord::of_envelope(envelope).bucket_key(self.bucket_key_asked, self.bucket_keys_applied);
@@ -60,7 +60,7 @@ pub enum Reading {
     /// With [`Sse::decryptor`](crate::Sse::decryptor).
     Encrypted(Access),
     /// With [`Sse::finish_completion`](crate::Sse::finish_completion): the upload was completed without its customer
-    /// key, and no request has finished it yet. The reader is the one that finishing gives.
+    /// key, and no request has finished it yet. Read with the decryptor that this call returns.
     FinishFirst(Access),
 }
 
@@ -84,8 +84,8 @@ pub enum Completing {
     /// [`Sse::complete_multipart`](crate::Sse::complete_multipart).
     Encrypted(Access),
     /// With [`Sse::complete_multipart_without_key`](crate::Sse::complete_multipart_without_key): the upload is in
-    /// SSE-C, and the request brings no customer key. It is acknowledged under a completion record, and finished by the
-    /// first request that brings the key.
+    /// SSE-C, and the request has no customer key. The service acknowledges it under a completion record, and the first
+    /// request with the key finishes it.
     WithoutKey,
 }
 
@@ -155,16 +155,16 @@ pub struct CompleteDecision {
 pub struct UpdateDecision {
     /// How to unlock the object's data key.
     pub access: Access,
-    /// What the object becomes, with a [`Rewrap`](crate::Rewrap) to its mode. Envelope and record are
-    /// replaced in one step.
+    /// The object's new encryption. Call a [`Rewrap`](crate::Rewrap) to its mode, and replace envelope and record in
+    /// one step.
     pub encryption: NewEncryption,
 }
 
 macro_rules! answers_with_a_new_record {
     ($($decision:ident)*) => {$(
         impl $decision {
-            /// The encryption headers of the answer, from the record of the written object. They name the resolved KMS
-            /// key, and a bucket key if one is used. Sensitive values are marked.
+            /// Returns the encryption headers of the answer, from the record of the written object. They name the
+            /// resolved KMS key, and a bucket key if one is used. Sensitive values are marked.
             pub fn response_headers(&self, record: &EncryptionRecord) -> HeaderMap {
                 self.answer.headers(record)
             }
@@ -175,33 +175,33 @@ macro_rules! answers_with_a_new_record {
 answers_with_a_new_record! { WriteDecision CopyDecision }
 
 impl ReadDecision {
-    /// The encryption headers of the answer; GetObjectAttributes has none. Sensitive values are marked.
+    /// Returns the encryption headers of the answer; GetObjectAttributes has none. Sensitive values are marked.
     pub fn response_headers(&self) -> HeaderMap {
         self.answer.as_ref().map(|answer| answer.headers(&self.record)).unwrap_or_default()
     }
 }
 
 impl PartDecision {
-    /// The encryption headers of the answer. Sensitive values are marked.
+    /// Returns the encryption headers of the answer. Sensitive values are marked.
     pub fn response_headers(&self) -> HeaderMap {
         self.answer.headers(&self.record)
     }
 }
 
 impl PartCopyDecision {
-    /// The encryption headers of the answer. Sensitive values are marked.
+    /// Returns the encryption headers of the answer. Sensitive values are marked.
     pub fn response_headers(&self) -> HeaderMap {
         self.part.response_headers()
     }
 }
 
 impl CompleteDecision {
-    /// The encryption headers of the answer. Sensitive values are marked.
+    /// Returns the encryption headers of the answer. Sensitive values are marked.
     pub fn response_headers(&self) -> HeaderMap {
         self.answer.headers(&self.record)
     }
 
-    /// The record to store with the object.
+    /// Returns the record to store with the object.
     pub fn record(&self) -> EncryptionRecord {
         self.record.completed()
     }

@@ -1,4 +1,4 @@
-//! [`PolicySource`], [`PolicyEngine`] and [`PolicyQuestion`]: asks the policies about a request.
+//! [`PolicySource`], [`PolicyEngine`] and [`PolicyQuestion`]: the policies of a request and the questions to them.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::s3::policy::{BucketPolicy, ConditionKey, ConditionValues, PolicyReque
 #[derive(Clone)]
 #[non_exhaustive]
 pub enum PolicySource {
-    /// No policy: the bucket has none, or the service has asked before.
+    /// No policy: the bucket has none, or the service has already asked it.
     Unasked,
     /// The bucket's policy. Only a denial counts; an allowance has no effect.
     Bucket(Arc<BucketPolicy>),
@@ -25,12 +25,12 @@ pub enum PolicySource {
 
 /// A policy engine of the service.
 ///
-/// A decision calls it once, synchronously, at the point where S3 asks its policies: after the checks of the headers as
-/// such, before any value of a customer key is checked.
+/// A decision calls it once, synchronously, where S3 asks its policies: after the checks of the headers as such, before
+/// any value of the request's own customer key is checked.
 pub trait PolicyEngine: Send + Sync {
-    /// Answers all questions of one request with one verdict: [`Deny`](Verdict::Deny) where any of them is denied.
-    /// With [`Allow`](Verdict::Allow) and [`Neither`](Verdict::Neither) the decision goes on; an engine that refuses
-    /// what no policy allows answers `Deny`.
+    /// Answers all questions of one request with one verdict: [`Deny`](Verdict::Deny) if any of them is denied. After
+    /// [`Allow`](Verdict::Allow) or [`Neither`](Verdict::Neither) the decision continues. An engine that refuses what
+    /// no policy allows answers `Deny`.
     fn judge(&self, questions: Vec<PolicyQuestion>) -> Verdict;
 }
 
@@ -61,7 +61,7 @@ impl fmt::Debug for PolicySource {
 
 impl fmt::Debug for PolicyQuestion {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The values are the request's: a key may stand where it does not belong.
+        // Omits the values, because a client may have sent a key in the wrong header.
         f.debug_struct("PolicyQuestion")
             .field("principal", &self.principal)
             .field("action", &self.action)
@@ -71,7 +71,7 @@ impl fmt::Debug for PolicyQuestion {
     }
 }
 
-/// The input of the policy check, beside the headers.
+/// The input of the policy check, except the headers.
 pub(super) struct PolicyCheck<'a> {
     pub(super) actions: &'a [&'a str],
     /// The object or upload does not exist. The policy is also asked whether the caller may learn that.
@@ -106,7 +106,7 @@ pub(super) fn check(request: &S3Request, asked: PolicyCheck<'_>) -> Result<(), S
         // The same conditions as for a read of the source, with its customer key.
         conditions: of_headers(request, None, &request.headers.source),
     });
-    // SECURITY: a resource that is not an ARN of S3 would match no statement, and so no Deny.
+    // SECURITY: a resource that is not an ARN of S3 would match no statement, not even a Deny.
     let named = |place: &PolicyScope<'_>| {
         matches!(place.policy, PolicySource::Unasked) || place.resource.arn.starts_with("arn:aws:s3:::")
     };
@@ -127,7 +127,8 @@ pub(super) fn check(request: &S3Request, asked: PolicyCheck<'_>) -> Result<(), S
 }
 
 impl PolicyScope<'_> {
-    /// Each action with its resource. A caller may learn that an object does not exist if it may list the bucket.
+    /// Returns each action with its resource. A caller that may list the bucket may learn that an object does not
+    /// exist.
     fn asked(&self) -> impl Iterator<Item = (&str, &str)> {
         let list = self.absent.then(|| ("s3:ListBucket", self.resource.bucket_arn()));
         self.actions.iter().map(|action| (*action, &*self.resource.arn)).chain(list)
@@ -158,7 +159,7 @@ impl PolicyScope<'_> {
     }
 }
 
-/// The condition values of the headers: the method as it is, and the algorithm of a customer key.
+/// Returns the condition values of the headers: the method as it is, and the algorithm of a customer key.
 pub(super) fn of_headers<'a>(
     request: &'a S3Request,
     method: Option<&'a Method>,
@@ -170,13 +171,13 @@ pub(super) fn of_headers<'a>(
         .with_customer_algorithm(customer.algorithm.as_deref())
 }
 
-/// The condition values of a write.
+/// Returns the condition values of a write.
 pub(super) fn of_write(request: &S3Request) -> ConditionValues<'_> {
     let headers = &request.headers;
     of_headers(request, headers.method.as_ref(), &headers.customer).with_kms_key_id(headers.kms_key_id.as_deref())
 }
 
-/// The condition values of the request that began the upload. A part and a completion cannot carry them.
+/// Returns the condition values of the request that began the upload. A part and a completion cannot carry them.
 pub(super) fn of_upload<'a>(request: &'a S3Request, upload: Option<&'a Present>) -> ConditionValues<'a> {
     let secure_transport = request.caller.transport == Transport::Secure;
     match upload {

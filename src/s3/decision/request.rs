@@ -115,12 +115,12 @@ impl Resource {
         Self { of_version: true, ..self }
     }
 
-    /// The ARN.
+    /// Returns the ARN.
     pub fn arn(&self) -> &str {
         &self.arn
     }
 
-    /// The ARN of the bucket.
+    /// Returns the ARN of the bucket.
     pub(super) fn bucket_arn(&self) -> &str {
         self.arn.split_once('/').map_or(&*self.arn, |(bucket, _)| bucket)
     }
@@ -139,7 +139,7 @@ pub enum BucketDefault {
 }
 
 impl BucketDefault {
-    /// The configuration, implicit or explicit.
+    /// Returns the implicit or explicit configuration.
     pub fn encryption(&self) -> Option<&BucketEncryption> {
         match self {
             Self::Implicit(encryption) | Self::Explicit(encryption) => Some(encryption),
@@ -152,14 +152,14 @@ impl BucketDefault {
     }
 }
 
-/// The explicit configuration.
+/// Creates an explicit configuration.
 impl From<BucketEncryption> for BucketDefault {
     fn from(encryption: BucketEncryption) -> Self {
         Self::Explicit(encryption)
     }
 }
 
-/// The stored object or upload that a request refers to. A cheap handle.
+/// The stored object or upload that a request refers to. Clones are cheap.
 #[derive(Clone, Debug)]
 pub struct Stored(pub(super) Option<Present>);
 
@@ -172,30 +172,30 @@ pub(super) struct Present {
 }
 
 impl Stored {
-    /// There is no such object or upload. A decision answers 403 or 404, depending on the policy.
+    /// Describes an object or upload that does not exist. A decision answers 403 or 404, depending on the policy.
     pub fn absent() -> Self {
         Self(None)
     }
 
-    /// An object or upload that is unencrypted by the service's record. A missing envelope alone does not mean
-    /// unencrypted.
+    /// Describes an object or upload that is unencrypted by the service's record. A missing envelope alone does not
+    /// mean unencrypted.
     pub fn unencrypted() -> Self {
         Self::recorded(EncryptionRecord::unencrypted())
     }
 
-    /// An object or upload with its envelope.
+    /// Describes an object or upload with its envelope.
     pub fn encrypted(record: impl Into<Arc<EncryptionRecord>>, envelope: impl Into<Arc<Envelope>>) -> Self {
         Self(Some(Present { record: record.into(), envelope: Some(envelope.into()), awaits_key: false }))
     }
 
-    /// An object or upload whose envelope is not loaded. This is enough for HEAD, except for an SSE-C object, and for
-    /// an unencrypted object.
+    /// Describes an object or upload whose envelope is not loaded. This is enough for an unencrypted object, and for
+    /// HEAD of any object that is not SSE-C.
     pub fn recorded(record: impl Into<Arc<EncryptionRecord>>) -> Self {
         Self(Some(Present { record: record.into(), envelope: None, awaits_key: false }))
     }
 
-    /// An SSE-C object whose upload was completed without the customer key and whose completion is not finished, with
-    /// the envelope of the upload.
+    /// Describes an SSE-C object whose upload was completed without the customer key and whose completion is not
+    /// finished, with the envelope of the upload.
     pub fn completed_without_key(
         record: impl Into<Arc<EncryptionRecord>>,
         upload_envelope: impl Into<Arc<Envelope>>,
@@ -205,12 +205,12 @@ impl Stored {
 }
 
 impl Stored {
-    /// The record; `None` if nothing is stored.
+    /// Returns the record; `None` if nothing is stored.
     pub fn record(&self) -> Option<&EncryptionRecord> {
         self.0.as_ref().map(|present| &*present.record)
     }
 
-    /// The envelope, if it is loaded.
+    /// Returns the envelope, if it is loaded.
     pub fn envelope(&self) -> Option<&Envelope> {
         self.0.as_ref()?.envelope.as_deref()
     }

@@ -20,7 +20,7 @@ pub(super) struct Read {
     pub(super) record: Arc<EncryptionRecord>,
 }
 
-/// Decides about reading an object, or the source of a copy. `wrong` is the answer to another customer key.
+/// Decides about reading an object, or the source of a copy. `wrong` is the error for another customer key.
 pub(super) fn read(
     rules: &S3Rules,
     request: &S3Request,
@@ -96,7 +96,7 @@ pub(super) fn complete(
     let record = present.record.clone();
     let expected = match (present.expected(&[EnvelopeState::Upload])?, group) {
         (None, Some(_)) => return Err(Kind::CompletionCustomerKey.into()),
-        // SECURITY: one profile ignores a method here. A request that has one is never completed unencrypted.
+        // SECURITY: one profile ignores a method here. A request with a method is never completed unencrypted.
         (None, None) if request.headers.method.is_some() => return Err(Kind::PartEncryption.into()),
         (None, None) => return Ok((Completing::Unencrypted, AnswerHeaders::default(), record)),
         (Some(expected), _) => expected,
@@ -117,7 +117,7 @@ pub(super) fn complete(
     }
 }
 
-/// Decides about rewrapping an object's data key. Unlike a copy, the object keeps the context pairs of its caller.
+/// Decides about rewrapping an object's data key. Unlike in a copy, the object keeps the context pairs of its writer.
 pub(super) fn update(
     rules: &S3Rules,
     request: &S3Request,
@@ -137,12 +137,12 @@ pub(super) fn update(
     Ok((Access::new(expected), SseKms::new(&target.kms_key_arn).with_context(pairs).into()))
 }
 
-/// An upload that still takes parts: one that was completed without its key takes none.
+/// Returns the upload if it still takes parts. An upload that was completed without its key takes none.
 fn under_way(upload: &Stored) -> Result<&Present, S3Error> {
     upload.0.as_ref().filter(|present| !present.awaits_key).ok_or_else(|| Kind::NoSuchUpload.into())
 }
 
-/// What is under a KMS key, or is to be, over plain HTTP or without Signature Version 4.
+/// Refuses plain HTTP, unless the rules allow it, and any signature except Version 4, for data under a KMS key.
 pub(super) fn check_kms_caller(rules: &S3Rules, request: &S3Request) -> Result<(), S3Error> {
     if request.caller.transport == Transport::Plain && !rules.encryption_without_tls {
         return Err(Kind::KmsInsecure.into());
@@ -160,13 +160,13 @@ fn check_kms(rules: &S3Rules, request: &S3Request, record: &EncryptionRecord) ->
     }
 }
 
-/// The key of the request's own group; on a completion only where all three headers are there.
+/// Returns the customer key headers of a completion, only if all three are present.
 pub(super) fn group_of_completion(group: &CustomerKeyHeaders) -> Option<&CustomerKeyHeaders> {
     Some(group).filter(|group| group.is_complete())
 }
 
 impl Present {
-    /// The states that the envelope of an object may have: that of its upload until the object is finished.
+    /// Returns the states that the object's envelope may have: the upload's state until the completion is finished.
     fn object_states(&self) -> &'static [EnvelopeState] {
         match self.awaits_key {
             true => &[EnvelopeState::Upload],
@@ -174,9 +174,9 @@ impl Present {
         }
     }
 
-    /// What is expected of it, once its envelope agrees with the record; `None` where it is unencrypted.
+    /// Checks the envelope against the record and returns the expectations; `None` if the object is unencrypted.
     fn expected(&self, states: &[EnvelopeState]) -> Result<Option<Expected>, S3Error> {
-        // What a writer of the store put there is no reason to tell the client anything.
+        // The error reveals no detail of an envelope that an attacker who writes the store may have put there.
         let state_is_right = self.envelope.as_ref().is_none_or(|envelope| states.contains(&envelope.state()));
         if state_is_right && self.is_as_recorded() {
             Ok(self.record.expected())

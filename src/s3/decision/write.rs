@@ -42,7 +42,7 @@ pub(super) fn decide(
     }
     match request.bucket.default() {
         Some(default) => Ok(encrypt(by_default(default), AnswerHeaders::default())),
-        // SECURITY: the only place that stores unencrypted. A request that names any encryption does not reach it.
+        // SECURITY: only the last branch stores unencrypted. A request that names any encryption does not reach it.
         None if headers.asks_for_encryption() => Err(kms_without_method()),
         None => {
             let record = EncryptionRecord::unencrypted();
@@ -56,7 +56,7 @@ pub(super) fn kms_without_method() -> S3Error {
     S3Error::new(Kind::KmsWithoutMethod).with_argument_name(SERVER_SIDE_ENCRYPTION)
 }
 
-/// The mode and the context that the request names, without the bucket's default.
+/// Returns the mode and the context that the request names, without the bucket's default.
 fn asked(rules: &S3Rules, request: &S3Request, method: &Method) -> Result<(AnyMode, Option<ContextHeader>), S3Error> {
     match method {
         Method::Aes256 => Ok((SseS3.into(), None)),
@@ -76,7 +76,7 @@ fn asked(rules: &S3Rules, request: &S3Request, method: &Method) -> Result<(AnyMo
     }
 }
 
-/// The KMS key that the request names. An empty name is an error.
+/// Returns the KMS key that the request names. An empty name is an error.
 fn kms_key_id<'a>(rules: &S3Rules, request: &'a S3Request) -> Result<Option<&'a str>, S3Error> {
     match (request.headers.kms_key_id.as_deref(), rules.profile) {
         (Some(""), _) => Err(S3Error::new(Kind::KmsKeyIdInvalid).with_subject("")),
@@ -85,7 +85,7 @@ fn kms_key_id<'a>(rules: &S3Rules, request: &'a S3Request) -> Result<Option<&'a 
     }
 }
 
-/// The context pairs of the request. They may contain the pair that the library adds, with the right value.
+/// Returns the context pairs of the request. The pair that the library adds is allowed if its value is right.
 fn context(request: &S3Request) -> Result<Option<ContextHeader>, S3Error> {
     match &request.headers.context {
         None => Ok(None),
@@ -96,7 +96,7 @@ fn context(request: &S3Request) -> Result<Option<ContextHeader>, S3Error> {
     }
 }
 
-/// Whether a bucket key is asked for. The request overrides the bucket.
+/// Returns whether a bucket key is requested. The request overrides the bucket.
 fn bucket_key(request: &S3Request) -> Result<bool, S3Error> {
     match request.headers.bucket_key {
         Some(Some(enabled)) => Ok(enabled),

@@ -1,4 +1,4 @@
-//! Converts errors of the library into [`S3Error`]s.
+//! Converts the library's errors into [`S3Error`]s.
 
 use super::{S3Error, S3ErrorKind as Kind};
 use crate::error::{
@@ -9,8 +9,8 @@ use crate::s3::headers::names::SERVER_SIDE_ENCRYPTION;
 use crate::s3::policy::{PolicyError, PolicyErrorKind};
 
 impl S3Error {
-    /// Converts the error of a read, or of a look at a stored object, into the answer to the client. Log the error
-    /// itself for the operator: some errors are an alarm.
+    /// Converts the error of a read or an inspection of a stored object into the answer to the client. Log the original
+    /// error for the operator, because some errors are an alarm.
     pub fn of_read(error: &Error) -> Self {
         match error {
             Error::CustomerKey(error) => customer_key(*error).into(),
@@ -23,13 +23,13 @@ impl S3Error {
             Error::KeyProvider(error) => key_provider(error),
             Error::LimitExceeded(limit) => limit_exceeded(*limit).into(),
             Error::Unexpected(_) => Kind::StoredUnexpected.into(),
-            // The store's bytes, the service's keys or its code: nothing that the client can change.
+            // The cause is the store's bytes, the service's keys or its code. The client cannot change any of them.
             _ => Kind::Internal.into(),
         }
     }
 
-    /// Converts the error of a write into the answer to the client. An encryption that the service does not accept, and
-    /// a body of another length than declared, are errors of the client.
+    /// Converts the error of a write into the answer to the client. An encryption that the service does not accept, or
+    /// a body of another length than declared, is an error of the client.
     pub fn of_write(error: &Error) -> Self {
         match error {
             Error::Unexpected(Unexpected::KmsKey) => Kind::KmsAccessDenied.into(),
@@ -43,11 +43,11 @@ impl S3Error {
     }
 }
 
-/// As `PutBucketEncryption` and `UpdateObjectEncryption` answer.
+/// Converts into the answer of `PutBucketEncryption` or `UpdateObjectEncryption`.
 impl From<BucketEncryptionError> for S3Error {
     fn from(error: BucketEncryptionError) -> Self {
         match error {
-            // The service's answer to an unknown algorithm is not recorded. The schema does not allow one.
+            // The service's answer to an unknown algorithm is not recorded. The schema allows no unknown algorithm.
             BucketEncryptionError::MalformedXml | BucketEncryptionError::UnknownAlgorithm => Kind::MalformedXml.into(),
             BucketEncryptionError::KeyIdNotApplicable => {
                 Self::new(Kind::BucketKmsKeyNotApplicable).with_argument_name("ApplyServerSideEncryptionByDefault")
@@ -61,7 +61,8 @@ impl From<BucketEncryptionError> for S3Error {
     }
 }
 
-/// As `PutBucketPolicy` answers: what is no JSON in S3's words, and what is not understood by its name and place.
+/// Converts into the answer of `PutBucketPolicy`: S3's message for a document that is not JSON, otherwise the name and
+/// place of the unsupported element.
 impl From<&PolicyError> for S3Error {
     fn from(error: &PolicyError) -> Self {
         match error.kind() {
@@ -71,7 +72,7 @@ impl From<&PolicyError> for S3Error {
     }
 }
 
-/// As it is on a read; the decision has answered the rest before.
+/// Converts into the answer to a read. The decision has refused the other cases before.
 fn customer_key(error: CustomerKeyError) -> Kind {
     match error {
         CustomerKeyError::Required => Kind::CustomerKeyRequired,
@@ -95,7 +96,8 @@ fn part(error: PartError) -> S3Error {
 }
 
 fn key_provider(error: &KeyProviderError) -> S3Error {
-    // A version is the keyring's, or lies within a key that is there: in either case no key that the client named.
+    // An error with a key version concerns the keyring or a version of an existing key, not the key that the client
+    // named.
     if error.key_version().is_some() {
         return Kind::Internal.into();
     }
@@ -123,7 +125,7 @@ fn key_provider(error: &KeyProviderError) -> S3Error {
     S3Error::new(kind).with_subject(named)
 }
 
-/// S3 tells an alias, an id that could be one, and a word that could not.
+/// Returns the kind for an unknown key. S3 distinguishes an alias, a well-formed key id and any other text.
 fn not_found(key_id: &str) -> Kind {
     let is_hex_or_dash = |c: char| c.is_ascii_hexdigit() || c == '-';
     let is_id = |id: &str| id.len() == 36 && id.strip_prefix("mrk-").unwrap_or(id).chars().all(is_hex_or_dash);
@@ -141,7 +143,7 @@ fn not_found(key_id: &str) -> Kind {
 fn limit_exceeded(limit: Limit) -> Kind {
     match limit {
         Limit::Message | Limit::Multipart => Kind::TooLarge,
-        // What makes an envelope too long are the pairs in it.
+        // Only the pairs of the context can make an envelope too long.
         Limit::Context | Limit::Envelope | Limit::EnvelopeLen(_) => Kind::ContextInvalid,
         Limit::KeyId => Kind::KmsKeyIdInvalid,
         _ => Kind::Internal,

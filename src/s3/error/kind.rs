@@ -1,11 +1,11 @@
-//! [`S3ErrorKind`] and the answer for each kind: status, code and message.
+//! [`S3ErrorKind`], and the status, code and message of each kind.
 
 use http::StatusCode;
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident,)*) => {
-        /// The kinds of an [`S3Error`](super::S3Error), one for each answer that S3 is known to give and for each
-        /// that a caller may want to tell apart.
+        /// The kind of an [`S3Error`](super::S3Error): one for each known answer of S3, and one for each case that a
+        /// caller may want to distinguish.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[non_exhaustive]
         pub enum S3ErrorKind {
@@ -20,80 +20,81 @@ macro_rules! kinds {
 }
 
 kinds! {
-    // -- What the request's headers say.
-    /// An encryption header, or the same parameter of the query, was given twice with different values.
+    // -- Request headers.
+    /// An encryption header, or the query parameter of the same name, comes twice with different values.
     HeaderRepeated,
     /// An encryption header is longer than any valid value.
     HeaderTooLong,
     /// An encryption header is not printable ASCII.
     HeaderNotText,
-    /// SSE-C and another method are both asked for.
+    /// The request asks for SSE-C and another method.
     CustomerKeyConflict,
     /// The algorithm of SSE-C is not `AES256`.
     CustomerAlgorithm,
-    /// SSE-C without an algorithm.
+    /// The request asks for SSE-C without an algorithm.
     CustomerAlgorithmMissing,
-    /// SSE-C without a key.
+    /// The request asks for SSE-C without a customer key.
     CustomerKeyMissing,
-    /// SSE-C without the MD5 of the key.
+    /// The request asks for SSE-C without the MD5 of the customer key.
     CustomerKeyMd5Missing,
     /// The text of the customer key is not ASCII.
     CustomerKeyNotAscii,
-    /// The text of the customer key decodes to nothing.
+    /// The text of the customer key decodes to no byte.
     CustomerKeyTooShort,
-    /// The customer key is not 32 bytes, or all zeros, where an object is newly written.
+    /// The customer key for a new object is not 32 bytes long, or is all zeros.
     CustomerKeyInvalid,
-    /// The MD5 is not the customer key's.
+    /// The MD5 is not that of the customer key.
     CustomerKeyMd5Mismatch,
     /// The method is not one of the three that S3 knows.
     MethodUnknown,
-    /// The operation takes no method: it is fixed already.
+    /// The operation takes no method, because the method is already fixed.
     MethodNotSupported,
-    /// A KMS key or an encryption context without `aws:kms` or `aws:kms:dsse`; and in a bucket without encryption,
-    /// whatever asks for some without saying which.
+    /// A KMS key or an encryption context without `aws:kms` or `aws:kms:dsse`. In a bucket without encryption, also any
+    /// other encryption header without a method.
     KmsWithoutMethod,
-    /// SSE-KMS or DSSE-KMS without a key, in [`Profile::CephTests`](super::Profile::CephTests).
+    /// SSE-KMS or DSSE-KMS without a KMS key, only in [`Profile::CephTests`](super::Profile::CephTests).
     KmsKeyIdMissing,
-    /// The encryption context is not base64 of a JSON object of strings, or breaks its rules.
+    /// The encryption context is not base64 of a JSON object of strings, or breaks a rule of encryption contexts.
     ContextInvalid,
-    /// The header for bucket keys is neither `true` nor `false`.
+    /// The bucket key header is neither `true` nor `false`.
     BucketKeyInvalid,
 
-    // -- What the service allows.
-    /// A customer key over plain HTTP.
+    // -- Permissions of the service.
+    /// The request has a customer key and came over plain HTTP.
     CustomerKeyInsecure,
-    /// SSE-KMS or DSSE-KMS over plain HTTP.
+    /// The request concerns SSE-KMS or DSSE-KMS and came over plain HTTP.
     KmsInsecure,
-    /// The bucket policy denies it.
+    /// The bucket policy denies the request.
     PolicyDenied,
-    /// The bucket blocks writes in SSE-C.
+    /// The bucket blocks writes with SSE-C.
     CustomerKeyBlocked,
-    /// An anonymous request, or one of Signature Version 2, for what is in SSE-KMS or DSSE-KMS.
+    /// The request concerns SSE-KMS or DSSE-KMS and is anonymous or signed with Signature Version 2.
     KmsUnsigned,
-    /// A copy of an object onto itself that changes nothing.
+    /// The request copies an object onto itself and changes nothing.
     CopyOntoItself,
 
-    // -- What is stored.
-    /// The object is SSE-C, and the request brings no customer key.
+    // -- Stored objects.
+    /// The object is SSE-C, and the request has no customer key.
     CustomerKeyRequired,
-    /// The customer key is not the one that the object was written with.
+    /// The customer key is not the key with which the object was written.
     CustomerKeyWrong,
-    /// A customer key for an object that is not SSE-C.
+    /// The request has a customer key for an object that is not SSE-C.
     CustomerKeyNotApplicable,
-    /// Upload and part do not agree whether there is a customer key.
+    /// The upload has a customer key and the part has none, or the part has one and the upload has none, or the request
+    /// names an encryption for an unencrypted upload.
     PartEncryption,
-    /// The customer key is not the upload's, or not that of the source of a copy.
+    /// The customer key is not that of the upload, or not that of the source of a copy.
     CustomerKeyOther,
-    /// A completion in SSE-C whose customer key is not the upload's, or that lacks it where the upload was begun with a
-    /// checksum algorithm.
+    /// The completion has a customer key that is not the upload's, or has none although the SSE-C upload was created
+    /// with a checksum algorithm.
     CompletionCustomerKey,
     /// `UpdateObjectEncryption` of an unencrypted object.
     UpdateOfUnencrypted,
-    /// `UpdateObjectEncryption` of an object in DSSE-KMS or SSE-C.
+    /// `UpdateObjectEncryption` of a DSSE-KMS or SSE-C object.
     UpdateOfMode,
     /// `UpdateObjectEncryption` to DSSE-KMS or SSE-C.
     UpdateToMode,
-    /// `UpdateObjectEncryption` to anything else but SSE-KMS.
+    /// `UpdateObjectEncryption` to any other target than SSE-KMS.
     UpdateTarget,
     /// `UpdateObjectEncryption` without a KMS key.
     UpdateKmsKeyMissing,
@@ -101,31 +102,31 @@ kinds! {
     UpdateKmsKeyNotArn,
     /// `UpdateObjectEncryption` with a `BucketKeyEnabled` that is neither `true` nor `false`.
     UpdateBucketKeyInvalid,
-    /// What is stored is not what the service's own record says: alarm.
+    /// The stored object does not match the service's own record. This is an alarm.
     StoredUnexpected,
-    /// There is no such object.
+    /// The object does not exist.
     NoSuchKey,
-    /// There is no such upload.
+    /// The upload does not exist.
     NoSuchUpload,
-    /// The bucket has no encryption that was configured.
+    /// The bucket has no configured encryption.
     NoEncryptionConfiguration,
-    /// No byte of the range lies in the object.
+    /// The range includes no byte of the object.
     RangeNotSatisfiable,
 
     // -- Multipart.
-    /// No part has this number.
+    /// The part number is not 1 to 10,000.
     PartNumber,
-    /// A listed part is not the one that was uploaded.
+    /// A listed part is not the uploaded part.
     PartInvalid,
     /// The parts are not listed in ascending order.
     PartOrder,
-    /// The object has no part of this number.
+    /// The object has no part with this number.
     PartNotFound,
-    /// A read names a part and a range.
+    /// A read names both a part and a range.
     PartWithRange,
     /// A part other than the last is shorter than 5 MiB.
     PartTooSmall,
-    /// More than an object holds.
+    /// The data is longer than the maximum length of an object.
     TooLarge,
 
     // -- Bodies.
@@ -135,50 +136,50 @@ kinds! {
     BodyDigest,
 
     // -- Keys.
-    /// A word that is the id of no KMS key.
+    /// The text is not a well-formed KMS key id.
     KmsKeyIdInvalid,
-    /// There is no such KMS key.
+    /// The KMS key does not exist.
     KmsKeyNotFound,
-    /// There is no such alias.
+    /// The alias does not exist.
     KmsAliasNotFound,
-    /// The ARN of the KMS key is of another region.
+    /// The ARN of the KMS key names another region.
     KmsOtherRegion,
     /// The KMS key is disabled.
     KmsKeyDisabled,
-    /// The KMS key waits for its deletion.
+    /// The KMS key is pending deletion.
     KmsKeyPendingDeletion,
-    /// The KMS key is in another state in which it cannot be used, such as waiting for its material.
+    /// The KMS key is in another unusable state, such as pending import of its material.
     KmsInvalidState,
-    /// The KMS key is not for encrypting: it signs, or makes MACs.
+    /// The KMS key is not for encryption but for signatures or MACs.
     KmsInvalidKeyUsage,
     /// The requester may not use the KMS key.
     KmsAccessDenied,
-    /// The KMS is asked too often.
+    /// The KMS throttles the requests.
     KmsThrottled,
 
     // -- Documents.
-    /// XML that is not understood.
+    /// The XML is not that of the request.
     MalformedXml,
-    /// A bucket default of `AES256` that names a KMS key.
+    /// A bucket default of `AES256` names a KMS key.
     BucketKmsKeyNotApplicable,
-    /// A bucket policy that is not understood.
+    /// The bucket policy is not supported.
     MalformedPolicy,
 
     // -- The service.
-    /// Something is out of reach; try again later.
+    /// A dependency is unavailable. The client may try again later.
     Unavailable,
-    /// Nothing that is the client's to know.
+    /// An internal error. The client learns no more.
     Internal,
-    /// An error of the service's own: [`S3Error::custom`](super::S3Error::custom).
+    /// An error of the service's own; see [`S3Error::custom`](super::S3Error::custom).
     Custom,
 }
 
-/// How a kind is answered.
+/// The answer for a kind.
 pub(super) struct ErrorAnswer {
     pub(super) code: &'static str,
     pub(super) status: StatusCode,
     pub(super) message: &'static str,
-    /// Before and after the KMS key, where the message names it and it is known.
+    /// The text before and after the subject, for a kind whose message names one.
     pub(super) naming: Option<[&'static str; 2]>,
 }
 
@@ -198,7 +199,7 @@ const fn denied(message: &'static str) -> ErrorAnswer {
     of(StatusCode::FORBIDDEN, "AccessDenied", message)
 }
 
-/// The message without a key is that of S3's list of error codes.
+/// Creates the answer for a KMS error. `message`, the text of S3's list of error codes, is used without a subject.
 const fn kms(code: &'static str, naming: [&'static str; 2], message: &'static str) -> ErrorAnswer {
     ErrorAnswer { naming: Some(naming), ..of(StatusCode::BAD_REQUEST, code, message) }
 }

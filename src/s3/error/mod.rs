@@ -17,10 +17,10 @@ use super::operation::S3Operation;
 
 /// An error as S3 answers it.
 ///
-/// `Display` is its message. It holds no customer key, no MD5 of one and no value of an encryption context; it may
-/// hold the id of a KMS key, the method and the algorithm that the request named, as S3's own answers do.
+/// `Display` gives the message. The error holds no customer key, no MD5 of a customer key and no value of an encryption
+/// context. Like S3's own answers, it may hold the KMS key id, the method and the algorithm that the request names.
 ///
-/// Its status depends on the profile that the service chose: [`S3Rules::status`](super::S3Rules::status).
+/// The status depends on the profile of the service: see [`S3Rules::status`](super::S3Rules::status).
 ///
 /// ```
 /// use atrest::s3::{S3Operation, S3Error, S3ErrorKind, S3Rules};
@@ -46,29 +46,32 @@ struct Details {
     elements: Vec<(&'static str, String)>,
 }
 
-/// Whose answers are given, where servers differ; chosen once, for the whole service.
+/// The server whose answers the service gives, for cases in which servers differ. One profile holds for the whole
+/// service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Profile {
-    /// Those of Amazon S3.
+    /// The answers of Amazon S3.
     #[default]
     Amazon,
-    /// Those that the suite `ceph/s3-tests` asserts, which differ from S3's in five places. A wrong customer key on a
-    /// read is 400 where S3 answers 403. SSE-KMS or DSSE-KMS without a KMS key is an error where S3 takes its own key
-    /// `aws/s3`. A method on a part or a completion of an encrypted upload is passed over where S3 refuses it.
-    /// GetBucketEncryption of a bucket that was never configured is 404. Deleting a bucket's encryption leaves the
-    /// bucket without any.
+    /// The answers that the suite `ceph/s3-tests` asserts. They differ from S3's in five cases:
+    ///
+    /// - A wrong customer key on a read is 400. S3 answers 403.
+    /// - SSE-KMS or DSSE-KMS without a KMS key is an error. S3 uses its own key `aws/s3`.
+    /// - A method on a part or a completion of an encrypted upload is ignored. S3 refuses it.
+    /// - GetBucketEncryption of a bucket that was never configured is 404.
+    /// - Deleting a bucket's encryption leaves the bucket without encryption.
     CephTests,
 }
 
 impl S3Error {
-    /// An error of this kind.
+    /// Creates an error of this kind.
     pub fn new(kind: S3ErrorKind) -> Self {
         Self { kind, details: None }
     }
 
-    /// An error of the service's own, of the kind [`Custom`](S3ErrorKind::Custom): answered and written as the others
-    /// are.
+    /// Creates an error of the service's own, of the kind [`Custom`](S3ErrorKind::Custom). It is answered and written
+    /// like any other error.
     pub fn custom(
         status: StatusCode,
         code: impl Into<Cow<'static, str>>,
@@ -82,20 +85,20 @@ impl S3Error {
         self
     }
 
-    /// The same with an `ArgumentName` and its `ArgumentValue`. The client is shown both.
+    /// Sets `ArgumentName` and `ArgumentValue`. The client sees both.
     #[must_use]
     pub fn with_argument(self, name: &'static str, value: impl Into<String>) -> Self {
         self.with(|details| details.argument = Some((name, Some(value.into()))))
     }
 
-    /// The same with an `ArgumentName` alone.
+    /// Sets `ArgumentName` without an `ArgumentValue`.
     #[must_use]
     pub fn with_argument_name(self, name: &'static str) -> Self {
         self.with(|details| details.argument = Some((name, None)))
     }
 
-    /// The same with a value of the request that is shown only where it is as short as a method or an algorithm: a
-    /// key or its MD5 may stand where it does not belong.
+    /// Sets `ArgumentName`, and `ArgumentValue` only if the value is as short as a method or an algorithm. A longer
+    /// value may be a customer key or its MD5 in the wrong header.
     pub(super) fn with_request_value(self, name: &'static str, value: &str) -> Self {
         match shown(value) {
             Some(value) => self.with_argument(name, value),
@@ -103,44 +106,44 @@ impl S3Error {
         }
     }
 
-    /// The same with one more XML element after the argument, such as `Key` or `BucketName`. The client is shown it.
+    /// Adds an XML element after the argument, such as `Key` or `BucketName`. The client sees the element.
     #[must_use]
     pub fn with_element(self, name: &'static str, value: impl Into<String>) -> Self {
         self.with(|details| details.elements.push((name, value.into())))
     }
 
-    /// The same with what the request's `Range` header says, as `RangeRequested`, where the range is not satisfiable;
-    /// SDKs read it to try again.
+    /// Adds the request's `Range` header as `RangeRequested`, for a range that is not satisfiable. SDKs read this
+    /// element to try again.
     #[must_use]
     pub fn with_range_requested(self, range: impl Into<String>) -> Self {
         self.with(|details| details.elements.insert(0, ("RangeRequested", range.into())))
     }
 
-    /// The same with the number of parts that the object has, as `ActualPartCount`, where it has no part of the
-    /// number that was asked for.
+    /// Adds the object's number of parts as `ActualPartCount`, for a request for a part that the object does not have.
     #[must_use]
     pub fn with_actual_part_count(self, parts: u32) -> Self {
         self.with_element("ActualPartCount", parts.to_string())
     }
 
-    /// The same about this KMS key, or with this text in place of the kind's message: the messages of some kinds name
-    /// what they are about. In others nothing is shown of it.
+    /// Sets the subject that the messages of some kinds name, such as the KMS key, the region or the requester. The
+    /// subject replaces the whole message of [`MalformedPolicy`](S3ErrorKind::MalformedPolicy). Other kinds do not show
+    /// the subject.
     #[must_use]
     pub fn with_subject(self, subject: impl Into<String>) -> Self {
         self.with(|details| details.subject = Some(subject.into()))
     }
 
-    /// What kind of refusal it is.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> S3ErrorKind {
         self.kind
     }
 
-    /// The code, as `InvalidArgument`.
+    /// Returns the code, such as `InvalidArgument`.
     pub fn code(&self) -> &str {
         self.custom_answer().map_or(self.kind.answer().code, |(_, code, _)| code)
     }
 
-    /// The message, as `Display` gives it.
+    /// Returns the message, as `Display` gives it.
     pub fn message(&self) -> String {
         self.to_string()
     }
@@ -156,21 +159,21 @@ impl S3Error {
         self.details.as_ref()?.custom.as_ref()
     }
 
-    /// `ArgumentName` and, where there is one, `ArgumentValue`.
+    /// Returns `ArgumentName` and, if set, `ArgumentValue`.
     pub fn argument(&self) -> Option<(&str, Option<&str>)> {
         let (name, value) = self.details.as_ref()?.argument.as_ref()?;
         Some((name, value.as_deref()))
     }
 
-    /// The further elements, in the order of the XML.
+    /// Returns the added elements, in the order of the XML.
     pub fn elements(&self) -> impl Iterator<Item = (&str, &str)> {
         self.details.iter().flat_map(|details| details.elements.iter().map(|(name, value)| (*name, value.as_str())))
     }
 
-    /// The body of the answer to this operation, in UTF-8; a HEAD is answered with the same status and no body.
+    /// Writes the body of the answer to this operation, in UTF-8. The answer to a HEAD has the same status and no body.
     ///
-    /// As recorded of the service, the XML declaration is left out where it belongs to a copy or a completion. An empty
-    /// request id or host id leaves its element out.
+    /// As recorded of the service, the XML of a copy or a completion has no XML declaration. The element of an empty
+    /// request id or host id is omitted.
     pub fn to_xml(&self, operation: S3Operation, request_id: &str, host_id: &str) -> String {
         let declaration = if operation.declares_xml() { super::xml::DECLARATION } else { "" };
         let mut xml = format!("{declaration}<Error>");
@@ -195,7 +198,7 @@ impl S3Error {
     }
 }
 
-/// A value of the request, unless it is as long as the text of an MD5, with or without its padding.
+/// Returns a value of the request, or `None` if the value is at least as long as the unpadded text of an MD5.
 pub(super) fn shown(value: &str) -> Option<&str> {
     Some(value).filter(|value| value.len() < 22)
 }
@@ -225,7 +228,7 @@ fn element(xml: &mut String, name: &str, text: &str) {
     xml.extend(["<", name, ">", &escape(legal(text)), "</", name, ">"]);
 }
 
-/// What XML 1.0 has no character for, not even escaped, is replaced.
+/// Replaces the characters that XML 1.0 does not allow, not even escaped.
 fn legal(text: &str) -> Cow<'_, str> {
     let illegal = |c: char| matches!(c, '\0'..='\x08' | '\x0b'..='\x1f' | '\u{fffe}' | '\u{ffff}');
     if text.contains(illegal) { text.replace(illegal, "\u{fffd}").into() } else { text.into() }

@@ -1,16 +1,18 @@
-//! Checks part numbers and the list of parts of a completion by S3's rules.
+//! [`check_parts`] and [`read_part_number`], which check a completion's list of parts and part numbers by S3's rules.
 
 use super::{S3Error, S3ErrorKind as Kind};
 use crate::multipart::s3_limits::MIN_PART_LEN;
 use crate::object::PartNumber;
 
 /// Checks the parts that a CompleteMultipartUpload lists, each with its number and its plaintext length in bytes,
-/// against the limits of S3: 1 to 10,000 parts in ascending order, and all but the last at least 5 MiB long.
+/// against the limits of S3: 1 to 10,000 parts in ascending order, each but the last at least 5 MiB long.
 ///
 /// # Errors
 ///
-/// [`MalformedXml`](Kind::MalformedXml): no part, or more than 10,000. [`PartNumber`](Kind::PartNumber).
-/// [`PartOrder`](Kind::PartOrder). [`PartTooSmall`](Kind::PartTooSmall), with the elements that S3 has.
+/// - [`MalformedXml`](Kind::MalformedXml): no part, or more than 10,000 parts.
+/// - [`PartNumber`](Kind::PartNumber): a part number is not 1 to 10,000.
+/// - [`PartOrder`](Kind::PartOrder): the part numbers do not ascend.
+/// - [`PartTooSmall`](Kind::PartTooSmall), with S3's elements: a part other than the last is shorter than 5 MiB.
 ///
 /// ```
 /// use atrest::s3::{S3ErrorKind, check_parts};
@@ -43,14 +45,15 @@ pub fn check_parts(parts: impl IntoIterator<Item = (u32, u64)>) -> Result<(), S3
     if count == 0 { Err(Kind::MalformedXml.into()) } else { Ok(()) }
 }
 
-/// Reads the `partNumber` of a GetObject or HeadObject that has this `Range` header, or none: one of 1 to 10,000.
+/// Reads the `partNumber` of a GetObject or HeadObject, 1 to 10,000. `range` is the request's `Range` header, if any.
 ///
-/// [`Decryptor::part`](crate::Decryptor::part) gives the bytes of that part. Part 1 of an object that was not uploaded
-/// in parts is the whole object.
+/// [`Decryptor::part`](crate::Decryptor::part) gives the byte range of the part. Part 1 of an object that was not
+/// uploaded in parts is the whole object.
 ///
 /// # Errors
 ///
-/// [`PartNumber`](Kind::PartNumber). [`PartWithRange`](Kind::PartWithRange): the request names a range too.
+/// - [`PartNumber`](Kind::PartNumber): the text is not a number from 1 to 10,000.
+/// - [`PartWithRange`](Kind::PartWithRange): the request also has a range.
 ///
 /// ```
 /// use atrest::s3::{S3ErrorKind, read_part_number};

@@ -16,17 +16,17 @@ use crate::error::{Misuse, Result};
 use crate::geometry::MAX_PARTS;
 use crate::stream::ValueSealer;
 
-/// The ETag of an object or part, as S3 answers it: 32 hex digits, and for an upload in parts `-` and the number of
+/// The ETag of an object or part, as S3 answers it: 32 hex digits, then for a multipart upload `-` and the number of
 /// parts.
 ///
 /// | written | ETag |
 /// |---|---|
 /// | unencrypted, SSE-S3: PUT, POST, copy, and each part | the MD5 of the plaintext |
-/// | SSE-KMS, DSSE-KMS, SSE-C: the same | random, another at every write |
-/// | in parts, in every mode | the MD5 over the parts' ETags, `-` and how many they are |
+/// | SSE-KMS, DSSE-KMS, SSE-C: the same | random, new at every write |
+/// | in parts, in every mode | the MD5 of the parts' ETags, `-` and the number of parts |
 ///
-/// Recorded answers of S3 are like this even if the parts' ETags are random. So a completion needs only the ETags that
-/// the client lists, and with random ETags of parts the object's ETag reveals nothing about the plaintext.
+/// Recorded answers of S3 follow this table even if the parts' ETags are random. So a completion needs only the ETags
+/// that the client lists, and if these are random, the object's ETag reveals nothing about the plaintext.
 ///
 /// UpdateObjectEncryption leaves the ETag of an object unchanged.
 ///
@@ -55,13 +55,13 @@ impl Etag {
     ///
     /// # Errors
     ///
-    /// [`Misuse::EtagWithoutMd5`]: the upload is SSE-S3 and there is no MD5.
-    /// [`Error::Random`](crate::Error::Random).
+    /// - [`Misuse::EtagWithoutMd5`]: the upload is SSE-S3, and there is no MD5.
+    /// - [`Error::Random`](crate::Error::Random): the random generator failed.
     pub fn of_part(upload: &Envelope, part: &ValueSealer, md5: Option<PlaintextMd5>) -> Result<Self> {
         Self::of_encrypted(upload, part, md5)
     }
 
-    /// The ETag of an object that was encrypted in one piece, in the mode of this envelope.
+    /// Returns the ETag of an object that was encrypted in one piece, in the mode of this envelope.
     fn of_encrypted(envelope: &Envelope, values: &ValueSealer, md5: Option<PlaintextMd5>) -> Result<Self> {
         match (Self::needs_md5(Some(envelope.mode())), md5) {
             (true, Some(md5)) => Ok(Self::of_unencrypted(md5)),
@@ -85,8 +85,8 @@ impl Etag {
         Some(Self { digits: md5(&digits), parts: Some(parts) })
     }
 
-    /// Parses an ETag as a client sends it, with or without quotes, or as a receipt's label has it; `None` if it is not
-    /// in S3's form.
+    /// Parses an ETag from a client, with or without quotes, or from a receipt's label. Returns `None` if it is not in
+    /// S3's form.
     pub fn parse(text: &str) -> Option<Self> {
         let unquoted = text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text);
         let (digits, parts) = match unquoted.split_once('-') {
@@ -100,13 +100,13 @@ impl Etag {
         Some(Self { digits: u128::from_str_radix(digits, 16).ok()?.to_be_bytes(), parts })
     }
 
-    /// The number of parts of the upload; `None` for an object that was written in one piece, and for a part.
+    /// Returns the number of parts of the upload; `None` for an object that was written in one piece, and for a part.
     pub fn parts(&self) -> Option<u32> {
         self.parts.map(NonZeroU32::get)
     }
 
-    /// Whether ETags in this mode are made from the plaintext's MD5, so that a writer has to compute it. `None` means
-    /// unencrypted.
+    /// Returns whether ETags in this mode are made from the plaintext's MD5, which the writer must then compute. `None`
+    /// means unencrypted.
     pub fn needs_md5(mode: Option<ModeId>) -> bool {
         match mode {
             None | Some(ModeId::SseS3) => true,
@@ -114,7 +114,7 @@ impl Etag {
         }
     }
 
-    /// The text for a client, without the quotes of a header, as in GetObjectAttributes and CopyPartResult.
+    /// Returns the text for a client, without the quotes of a header, as in GetObjectAttributes and CopyPartResult.
     ///
     /// # Security
     ///
@@ -124,7 +124,7 @@ impl Etag {
         self.parts.map_or_else(|| format!("{digits:032x}"), |parts| format!("{digits:032x}-{parts}"))
     }
 
-    /// The value of the header `ETag`, in quotes and marked sensitive.
+    /// Returns the value of the header `ETag`, in quotes and marked sensitive.
     pub fn to_header_value(&self) -> HeaderValue {
         let text = format!("\"{}\"", self.to_client_string());
         let mut value = HeaderValue::from_str(&text).expect("hex digits, a dash and quotes are a header's");

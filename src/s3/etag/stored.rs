@@ -23,16 +23,16 @@ const NAME: &str = "s3/etag";
 /// An ETag as a store keeps it: sealed if it is made from the plaintext of an encrypted object, otherwise unsealed.
 ///
 /// A writer creates it at the end of a write, together with the ETag to answer, from the encryptor's values. A listing
-/// opens many at once with the keyring alone, [`Sse::open_etags`]: it calls no key provider, derives no key of a body,
+/// opens many at once with the keyring alone, by [`Sse::open_etags`]: that calls no key provider, derives no body key
 /// and emits no event of a read object.
 ///
-/// The stored bytes, [`to_bytes`](Self::to_bytes), have one encoding:
+/// The stored bytes, [`to_bytes`](Self::to_bytes), have exactly one encoding:
 ///
 /// | bytes | field |
 /// |---|---|
 /// | 1 | version, 1 |
 /// | 1 | 0 unsealed, 1 sealed |
-/// | 20, unsealed | the 16 bytes of the digits, and the number of parts as a big-endian `u32`, 0 where there are none |
+/// | 20, unsealed | the 16 bytes of the digits, and the number of parts as a big-endian `u32`, 0 if there are none |
 /// | the rest, sealed | the same 20 bytes as a [`SealedValue`] under the name `s3/etag`: 61 bytes, in DSSE-KMS 102 |
 ///
 /// # Examples
@@ -56,7 +56,7 @@ const NAME: &str = "s3/etag";
 ///
 /// # Security
 ///
-/// An attacker who writes the store can put back an older ETag of the same object, and can change an unsealed one.
+/// An attacker who writes the store can restore an older ETag of the same object, and can change an unsealed ETag.
 ///
 /// Spec: manual, format, "Sealed values".
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -69,28 +69,30 @@ enum Kept {
 }
 
 impl StoredEtag {
-    /// Creates the ETag of an encrypted object that was written in one piece, and the one to answer: in SSE-S3 the MD5,
-    /// sealed; in the other modes a random one, unsealed.
+    /// Creates the ETag to answer and the ETag to store for an encrypted object that was written in one piece. In
+    /// SSE-S3 it is the MD5, stored sealed; in the other modes it is random, stored unsealed.
     ///
     /// `values` comes from the object's encryptor. [`Etag::needs_md5`] tells beforehand whether to compute the MD5. An
     /// MD5 that is not needed is ignored.
     ///
     /// # Errors
     ///
-    /// [`Misuse::EtagWithoutMd5`](crate::error::Misuse::EtagWithoutMd5); [`Error::Random`].
+    /// - [`Misuse::EtagWithoutMd5`](crate::error::Misuse::EtagWithoutMd5): the object is SSE-S3, and there is no MD5.
+    /// - [`Error::Random`]: the random generator failed.
     pub fn of_write(envelope: &Envelope, values: &ValueSealer, md5: Option<PlaintextMd5>) -> Result<(Etag, Self)> {
         let etag = Etag::of_encrypted(envelope, values, md5)?;
         Ok((etag, Self::of(etag, envelope, values)?))
     }
 
-    /// Creates the ETag of a completed upload, and the one to answer, from the ETags of the parts, which are the labels
-    /// of their receipts.
+    /// Creates the ETag to answer and the ETag to store for a completed upload, from the ETags of the parts, which are
+    /// the labels of their receipts.
     ///
     /// `envelope` and `values` are those of the [completed upload](crate::multipart::CompletedUpload).
     ///
     /// # Errors
     ///
-    /// [`PartError::None`]: there are no parts, or over 65,536, or one of the ETags is not a part's. [`Error::Random`].
+    /// - [`PartError::None`]: there are no parts or over 65,536, or one of the ETags is not a part's.
+    /// - [`Error::Random`]: the random generator failed.
     pub fn of_upload(
         envelope: &Envelope,
         values: &ValueSealer,
@@ -100,7 +102,7 @@ impl StoredEtag {
         Ok((etag, Self::of(etag, envelope, values)?))
     }
 
-    /// Creates the ETag of an unencrypted object. Never use it for an encrypted one.
+    /// Creates the ETag of an unencrypted object. Never use it for an encrypted object.
     pub fn of_unencrypted(etag: Etag) -> Self {
         Self(Kept::Unsealed(etag))
     }
@@ -110,12 +112,13 @@ impl StoredEtag {
         Self(Kept::Sealed(sealed))
     }
 
-    /// Returns the ETag to store after a rewrap of the object: an unsealed one is sealed if the object is now SSE-S3,
-    /// and a sealed one stays as it is. `envelope` is the new envelope, and `values` comes from the object's decryptor.
+    /// Returns the ETag to store after a rewrap of the object: an unsealed ETag is sealed if the object is now SSE-S3,
+    /// and a sealed ETag stays as it is. `envelope` is the new envelope, and `values` comes from the object's
+    /// decryptor.
     ///
     /// # Errors
     ///
-    /// [`Error::Random`].
+    /// Returns [`Error::Random`] if the random generator fails.
     pub fn after_rewrap(&self, envelope: &Envelope, values: &ValueSealer) -> Result<Self> {
         match &self.0 {
             Kept::Unsealed(etag) => Self::of(*etag, envelope, values),
@@ -135,8 +138,8 @@ impl StoredEtag {
     ///
     /// # Errors
     ///
-    /// [`Error::Inauthentic`]: the ETag was changed, or belongs to another object; or it is unsealed and the object is
-    /// SSE-S3.
+    /// Returns [`Error::Inauthentic`] if the ETag was changed, belongs to another object, or is unsealed and the object
+    /// is SSE-S3.
     pub fn open(&self, envelope: &Envelope, values: &ValueSealer) -> Result<Etag> {
         match &self.0 {
             Kept::Unsealed(etag) => unsealed(*etag, Some(envelope)),
@@ -144,11 +147,11 @@ impl StoredEtag {
         }
     }
 
-    /// The ETag of an unencrypted object.
+    /// Returns the ETag of an unencrypted object.
     ///
     /// # Errors
     ///
-    /// [`Unexpected::Mode`]: the ETag is sealed, so its object is encrypted.
+    /// Returns [`Unexpected::Mode`] if the ETag is sealed: its object is encrypted.
     pub fn open_unencrypted(&self) -> Result<Etag> {
         match &self.0 {
             Kept::Unsealed(etag) => Ok(*etag),
@@ -168,8 +171,9 @@ impl StoredEtag {
     ///
     /// # Errors
     ///
-    /// [`EnvelopeError::UnsupportedVersion`]: a newer release wrote it. [`Error::Truncated`]: there are fewer than two
-    /// bytes. [`Error::Inauthentic`]: no release wrote it.
+    /// - [`EnvelopeError::UnsupportedVersion`]: a newer release wrote the bytes.
+    /// - [`Error::Truncated`]: there are fewer than two bytes.
+    /// - [`Error::Inauthentic`]: no release wrote the bytes.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
         let ([version, kind], rest) = bytes.split_first_chunk().ok_or(Error::Truncated)?;
         match (*version, *kind) {
@@ -211,13 +215,13 @@ fn unsealed(etag: Etag, envelope: Option<&Envelope>) -> Result<Etag> {
     }
 }
 
-/// One object of a listing: its name, its envelope where it is encrypted, and its stored ETag.
+/// One object of a listing: its name, its envelope if it is encrypted, and its stored ETag.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "every field has to be said: one left out would be another object")]
 pub struct ListedEtag<'a> {
     /// The object that the ETag is stored beside.
     pub object: &'a ObjectName,
-    /// The object's envelope; `None` where the object is unencrypted.
+    /// The object's envelope; `None` if the object is unencrypted.
     pub envelope: Option<&'a Envelope>,
     /// The stored ETag.
     pub stored: &'a StoredEtag,
@@ -226,23 +230,25 @@ pub struct ListedEtag<'a> {
 impl Sse {
     /// Opens the ETags of a listing. The results have the order of `listed`.
     ///
-    /// Unsealed ETags need no key. Sealed ones are opened with the keyring alone, and only for SSE-S3 objects. An entry
-    /// that cannot be opened has an error of its own, and a listing leaves its ETag out. The reasons are a damaged
-    /// envelope ([`Error::Inauthentic`]), a version that the keyring does not have or has disabled
-    /// ([`Error::KeyProvider`]), an object of another mode whose ETag is still sealed because it was one of SSE-S3
-    /// before a rewrap ([`Unexpected::Mode`]; open it with the object's decryptor, [`StoredEtag::open`]).
+    /// Unsealed ETags need no key. Sealed ETags are opened with the keyring alone, and only for SSE-S3 objects. An
+    /// entry that cannot be opened has its own error, and a listing leaves its ETag out:
+    ///
+    /// - [`Error::Inauthentic`]: the envelope is damaged.
+    /// - [`Error::KeyProvider`]: the keyring does not have the version, or has disabled it.
+    /// - [`Unexpected::Mode`]: the object was SSE-S3 before a rewrap to another mode, and its ETag is still sealed.
+    ///   Open it with [`StoredEtag::open`] and the object's decryptor.
     ///
     /// The audit trail records no read of the objects. A trail with
     /// [`with_listings`](crate::audit::AuditTrail::with_listings) gets one event with the count.
     ///
     /// # Errors
     ///
-    /// [`Error::Audit`]: the trail wants listings and cannot be written.
+    /// Returns [`Error::Audit`] if the trail wants listings and cannot be written.
     ///
     /// # Performance
     ///
-    /// Each sealed ETag costs one unwrap of a data key and one sealed value, about 1.4 times the unwrap. The stored
-    /// keyring is read at most once, if an entry names a version that is unknown or disabled.
+    /// Each sealed ETag costs one unwrap of a data key and one opened value, together about 1.4 times the unwrap. The
+    /// stored keyring is read at most once, if an entry names a version that is unknown or disabled.
     pub async fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
         let sealed: Vec<ListedValue<'_>> = listed.iter().filter_map(ListedEtag::value).collect();
         let mut opened = self.open_values(NAME, &sealed).await.into_iter();
@@ -265,7 +271,7 @@ impl Sse {
     ///
     /// # Errors
     ///
-    /// Those of an entry of [`open_etags`](Self::open_etags).
+    /// Returns the errors of an entry of [`open_etags`](Self::open_etags).
     pub async fn open_etag(&self, object: &ObjectName, envelope: &Envelope, stored: &StoredEtag) -> Result<Etag> {
         match &stored.0 {
             Kept::Unsealed(etag) => unsealed(*etag, Some(envelope)),
@@ -279,19 +285,19 @@ impl Sse {
 
 #[expect(clippy::missing_errors_doc, reason = "the errors are those of the call of Sse with the same name")]
 impl Blocking {
-    /// [`Sse::open_etags`].
+    /// Calls [`Sse::open_etags`].
     pub fn open_etags(&self, listed: &[ListedEtag<'_>]) -> Result<Vec<Result<Etag>>> {
         block_on(self.sse().open_etags(listed))
     }
 
-    /// [`Sse::open_etag`].
+    /// Calls [`Sse::open_etag`].
     pub fn open_etag(&self, object: &ObjectName, envelope: &Envelope, stored: &StoredEtag) -> Result<Etag> {
         block_on(self.sse().open_etag(object, envelope, stored))
     }
 }
 
 impl<'a> ListedEtag<'a> {
-    /// The sealed value of the entry, if it has one.
+    /// Returns the sealed value of the entry, if it has one.
     fn value(&self) -> Option<ListedValue<'a>> {
         match (&self.stored.0, self.envelope) {
             (Kept::Sealed(sealed), Some(envelope)) => Some(ListedValue { object: self.object, envelope, sealed }),

@@ -1,19 +1,18 @@
-//! Decodes base64 as leniently as S3 decodes a customer key.
+//! Decodes the base64 of a customer key as leniently as S3 does.
 
 use zeroize::Zeroizing;
 
-/// The value that stands for `=`; the service takes it for a digit where it does not end a quadruplet.
+/// The value of `=`. The service treats `=` as a digit if it does not end a quadruplet.
 const PADDING: u8 = 127;
 
-/// Decodes base64 leniently: a character that is not in the alphabet is passed over, and an incomplete last
-/// quadruplet is dropped.
+/// Decodes base64 leniently: ignores characters outside the alphabet and an incomplete last quadruplet.
 ///
-/// `None` where a byte is not ASCII. The result may be empty.
+/// Returns `None` if a byte is not ASCII. The result may be empty.
 pub(super) fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     if !text.is_ascii() {
         return None;
     }
-    // The bytes are a secret: the vector never grows, so that no copy is left behind.
+    // SECURITY: the vector never grows, so no copy of the secret bytes is left in memory.
     let mut bytes = Zeroizing::new(Vec::with_capacity(text.len() / 4 * 3));
     let mut quadruplet = Zeroizing::new([0_u8; 4]);
     let mut len = 0;
@@ -35,9 +34,9 @@ pub(super) fn decode(text: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
     Some(bytes)
 }
 
-/// The six bits of a digit, in arithmetic that takes as long for every one.
+/// Returns the six bits of a digit, in constant time.
 fn digit(byte: u8) -> Option<u8> {
-    // `low..=high` gives the offset of the digits of one row, by comparison without a branch on the secret.
+    // Each row has its first and last digit and the value of its first digit. There is no branch on the secret.
     const ROWS: [(u8, u8, u8); 6] = [
         (b'A', b'Z', 0),
         (b'a', b'z', 26),
@@ -50,7 +49,7 @@ fn digit(byte: u8) -> Option<u8> {
     for (low, high, first) in ROWS {
         let inside = u8::from(byte >= low) & u8::from(byte <= high);
         let value = byte.wrapping_sub(low).wrapping_add(first);
-        // All ones where the byte is in this row.
+        // All bits are one if the byte is in this row.
         let mask = inside.wrapping_neg();
         found = (found & !mask) | (value & mask);
     }

@@ -1,4 +1,4 @@
-//! The encryption context in a header: base64 of a JSON object of strings.
+//! [`ContextHeader`], the encryption context in a header: base64 of a JSON object of strings.
 
 use std::fmt;
 
@@ -8,27 +8,27 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use crate::keys::EncryptionContext;
 
-/// The name of the pair that the library adds by itself; a client may send it too.
+/// The name of the pair that the library adds itself. A client may also send this pair.
 const OBJECT_ARN: &str = "aws:s3:arn";
 
-/// The pairs of a request.
+/// The pairs of the encryption context of a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(in crate::s3) struct ContextHeader {
-    /// The pairs, without the next.
+    /// The pairs without `aws:s3:arn`.
     pub(in crate::s3) pairs: EncryptionContext,
-    /// The value of `aws:s3:arn`, which is never stored: the library knows it.
+    /// The value of `aws:s3:arn`. It is never stored, because the library knows it.
     pub(in crate::s3) arn: Option<String>,
 }
 
 impl ContextHeader {
-    /// The pairs; `None` where the text is no base64 of a JSON object of strings, names one twice, or breaks a rule of
-    /// [`EncryptionContext`].
+    /// Decodes the pairs. Returns `None` if the text is not base64 of a JSON object of strings, repeats a name, or
+    /// breaks a rule of [`EncryptionContext`].
     pub(super) fn decode(text: &str) -> Option<Self> {
         let json = Base64::decode_vec(text).ok()?;
         serde_json::from_slice(&json).ok()
     }
 
-    /// As [`decode`](Self::decode) takes it, the names in ascending order.
+    /// Encodes the pairs for [`decode`](Self::decode), with the names in ascending order.
     pub(in crate::s3) fn encode(&self) -> String {
         let json = serde_json::to_vec(self).expect("texts are JSON");
         Base64::encode_string(&json)

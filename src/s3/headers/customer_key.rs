@@ -1,4 +1,4 @@
-//! The three headers of a customer key, for the object or for the source of a copy.
+//! [`CustomerKeyHeaders`], the three headers of a customer key, for the object or for the source of a copy.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::crypto::md5::md5;
 use crate::s3::error::shown;
 use crate::secret::CustomerKey;
 
-/// The three headers, each as far as it could be parsed. An empty header is present with a wrong value.
+/// The three headers, each parsed as far as possible. An empty header is present and has a wrong value.
 #[derive(Clone, Default)]
 pub(in crate::s3) struct CustomerKeyHeaders {
     pub(in crate::s3) algorithm: Option<String>,
@@ -20,7 +20,7 @@ pub(in crate::s3) struct CustomerKeyHeaders {
     md5: Option<Given<()>>,
 }
 
-/// A value, and its text to compare it with that of the same header given again.
+/// A value of a header, and the header's text to compare with a repetition of the header.
 #[derive(Clone)]
 struct Given<T> {
     text: Arc<Zeroizing<Vec<u8>>>,
@@ -30,7 +30,7 @@ struct Given<T> {
 /// The parsed text of a key.
 #[derive(Clone)]
 pub(in crate::s3) enum KeyText {
-    /// A byte of it is not ASCII.
+    /// A byte of the text is not ASCII.
     NotAscii,
     /// The text decodes to no byte; the flag says whether the text is empty.
     TooShort { empty: bool },
@@ -38,14 +38,14 @@ pub(in crate::s3) enum KeyText {
     Decoded(DecodedKey),
 }
 
-/// A decoded key. `key` is `None` if the bytes are not a customer key: of another length, or all zero.
+/// A decoded key. `key` is `None` if the bytes are not a customer key, by their length or because all are zero.
 #[derive(Clone)]
 pub(in crate::s3) struct DecodedKey {
     pub(in crate::s3) key: Option<Arc<CustomerKey>>,
     pub(in crate::s3) md5: CustomerKeyMd5,
 }
 
-/// The MD5 of a customer key in base64: made from a secret, and shown by no `Debug`.
+/// The MD5 of a customer key in base64. It is derived from a secret, so `Debug` does not show it.
 #[derive(Clone)]
 pub(in crate::s3) struct CustomerKeyMd5(Zeroizing<[u8; 24]>);
 
@@ -53,7 +53,7 @@ impl CustomerKeyMd5 {
     fn of(key: &[u8]) -> Self {
         let digest = Zeroizing::new(md5(key));
         let mut text = Zeroizing::new([0; 24]);
-        // 16 bytes are 24 characters, always.
+        // 16 bytes always encode to 24 characters.
         let _ = Base64::encode(&*digest, &mut *text);
         Self(text)
     }
@@ -103,12 +103,12 @@ impl CustomerKeyHeaders {
         again
     }
 
-    /// Whether any of the three headers is present.
+    /// Returns whether any of the three headers is present.
     pub(in crate::s3) fn is_present(&self) -> bool {
         self.algorithm.is_some() || self.key.is_some() || self.md5.is_some()
     }
 
-    /// Whether all three headers are present.
+    /// Returns whether all three headers are present.
     pub(in crate::s3) fn is_complete(&self) -> bool {
         self.algorithm.is_some() && self.key.is_some() && self.md5.is_some()
     }
@@ -121,7 +121,8 @@ impl CustomerKeyHeaders {
         self.md5.is_some()
     }
 
-    /// Whether the MD5 that was given, if one was, is this one: as text, which the service does not read leniently.
+    /// Returns whether the MD5 header is absent or equals this MD5. The texts are compared, because the service does
+    /// not decode the MD5 leniently.
     pub(in crate::s3) fn md5_is(&self, md5: &CustomerKeyMd5) -> bool {
         self.md5.as_ref().is_none_or(|given| given.is(md5.as_bytes()))
     }

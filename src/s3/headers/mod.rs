@@ -1,4 +1,4 @@
-//! [`EncryptionHeaders`], the encryption headers of a request, and the headers of the answer.
+//! [`EncryptionHeaders`], the encryption headers of a request, and [`AnswerHeaders`], those of the answer.
 
 pub mod names;
 
@@ -20,14 +20,14 @@ use percent_encoding::percent_decode_str;
 use super::error::{S3Error, S3ErrorKind, shown};
 use names::SERVER_SIDE_ENCRYPTION;
 
-/// The encryption headers of a request, or the query parameters of a presigned URL or the form fields of a POST that
-/// replace them.
+/// The encryption headers of a request, also if they came as query parameters of a presigned URL or as form fields of a
+/// POST.
 ///
-/// Customer keys are parsed into [`CustomerKey`](crate::CustomerKey). A decision later refuses wrong values, in S3's
-/// order of checks. Parsing refuses only a header that comes twice with different values, is longer than any valid
-/// value, or is not printable ASCII.
+/// Customer keys are parsed into [`CustomerKey`](crate::CustomerKey). Parsing refuses only a header that comes twice
+/// with different values, is longer than any valid value, or is not printable ASCII. The decision refuses other wrong
+/// values later, in S3's order of checks.
 ///
-/// `Debug` shows no key, no MD5 of a key and no value of the context.
+/// `Debug` shows no key, no MD5 of a key and no value of the encryption context.
 ///
 /// ```
 /// use atrest::s3::EncryptionHeaders;
@@ -42,13 +42,13 @@ use names::SERVER_SIDE_ENCRYPTION;
 ///
 /// # Security
 ///
-/// The map, the query and the form still contain the customer key as text: [mark](mark_sensitive) the headers, log none
-/// of them, and drop them soon. Proxies log URLs, so a customer key in a query ends up in their logs.
+/// The header map, the query and the form still contain the customer key as text. [Mark](mark_sensitive) the headers,
+/// log none of the three, and drop them soon. Proxies log URLs, so a customer key in a query ends up in their logs.
 #[derive(Clone, Default)]
 pub struct EncryptionHeaders {
     pub(super) method: Option<Method>,
     pub(super) kms_key_id: Option<String>,
-    /// The header is present; the value is `None` if it cannot be parsed.
+    /// The inner value is `None` if the header is present but cannot be parsed.
     pub(super) context: Option<Option<ContextHeader>>,
     pub(super) bucket_key: Option<Option<bool>>,
     pub(super) customer: CustomerKeyHeaders,
@@ -88,21 +88,21 @@ impl Method {
     }
 }
 
-/// A header, the maximum length of its value, and whether the value may be any bytes.
+/// A header, the maximum length of its value in bytes, and the setter of its value.
 struct Field {
     name: &'static str,
     max_len: usize,
     set: Set,
 }
 
-/// Sets a value. Returns whether it agrees with an earlier value.
+/// The setter of a value. It returns whether the value agrees with an earlier value.
 enum Set {
     Text(fn(&mut EncryptionHeaders, &str) -> bool),
-    /// What is wrong with the value is told by the rules of SSE-C, also where it is no text.
+    /// The value may be any bytes. The rules of SSE-C refuse a wrong value later, also one that is not text.
     Bytes(fn(&mut EncryptionHeaders, &[u8]) -> bool),
 }
 
-/// Sets a value. Returns whether there was none, or the same one.
+/// Sets a value. Returns whether there was no value before, or an equal one.
 fn put<T: PartialEq>(place: &mut Option<T>, value: T) -> bool {
     match place {
         Some(there) => *there == value,
@@ -139,16 +139,18 @@ const FIELDS: [Field; 10] = [
 ];
 
 impl EncryptionHeaders {
-    /// Parses the headers of a request and the query of its URL, undecoded. The parameters of a presigned URL count as
-    /// headers.
+    /// Parses the headers of a request and the query of its URL, not yet decoded. The parameters of a presigned URL
+    /// count as headers.
     ///
-    /// A header and a parameter with the same value count once, and so does a header that comes twice.
+    /// A header that comes twice with the same value, also as header and parameter, counts once.
     ///
     /// # Errors
     ///
-    /// [`HeaderRepeated`](S3ErrorKind::HeaderRepeated): a header comes twice, with different values.
-    /// [`HeaderTooLong`](S3ErrorKind::HeaderTooLong) or [`HeaderNotText`](S3ErrorKind::HeaderNotText). The header's
-    /// name is the argument, and there is no value.
+    /// The error has the header's name as its argument, without the value.
+    ///
+    /// - [`HeaderRepeated`](S3ErrorKind::HeaderRepeated): a header comes twice with different values.
+    /// - [`HeaderTooLong`](S3ErrorKind::HeaderTooLong): a header is longer than any valid value.
+    /// - [`HeaderNotText`](S3ErrorKind::HeaderNotText): a header is not printable ASCII.
     pub fn from_request(headers: &HeaderMap, query: Option<&str>) -> Result<Self, S3Error> {
         let mut found = Self::default();
         for (name, value) in headers {
@@ -157,7 +159,7 @@ impl EncryptionHeaders {
         for parameter in query.unwrap_or_default().split('&') {
             let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
             let name = percent_decode_str(name).decode_utf8_lossy();
-            // In a query `+` is a space; one that stands for itself is written `%2B`.
+            // In a query `+` means a space, and `%2B` means a plus sign.
             let value = if value.contains('+') { Cow::Owned(value.replace('+', " ")) } else { Cow::Borrowed(value) };
             let value: Cow<'_, [u8]> = percent_decode_str(&value).into();
             found.take(&name, &value)?;
@@ -165,20 +167,20 @@ impl EncryptionHeaders {
         Ok(found)
     }
 
-    /// Parses the headers of a request whose URL has no query, or an irrelevant one.
+    /// Parses the headers of a request whose URL has no query, or an irrelevant query.
     ///
     /// # Errors
     ///
-    /// Those of [`from_request`](Self::from_request).
+    /// Returns the errors of [`from_request`](Self::from_request).
     pub fn from_headers(headers: &HeaderMap) -> Result<Self, S3Error> {
         Self::from_request(headers, None)
     }
 
-    /// Parses the form fields of a POST. The case of the names does not matter, and other fields are ignored.
+    /// Parses the form fields of a POST. Ignores the case of the names, and other fields.
     ///
     /// # Errors
     ///
-    /// Those of [`from_request`](Self::from_request).
+    /// Returns the errors of [`from_request`](Self::from_request).
     pub fn from_form_fields<N, V>(fields: impl IntoIterator<Item = (N, V)>) -> Result<Self, S3Error>
     where
         N: AsRef<str>,
@@ -191,12 +193,12 @@ impl EncryptionHeaders {
         Ok(found)
     }
 
-    /// Whether the request has no encryption header.
+    /// Returns whether the request has no encryption header.
     pub fn is_empty(&self) -> bool {
         !self.asks_for_encryption() && !self.source.is_present()
     }
 
-    /// Whether any header names an encryption.
+    /// Returns whether any header asks for encryption of the object that is written.
     pub(super) fn asks_for_encryption(&self) -> bool {
         self.method.is_some()
             || self.kms_key_id.is_some()
@@ -206,7 +208,8 @@ impl EncryptionHeaders {
     }
 
     fn take(&mut self, name: &str, value: &[u8]) -> Result<(), S3Error> {
-        // Form fields are written by hand, and the object of an ignored one would be stored unencrypted.
+        // Form field names are written by hand. If a name with spaces were ignored, the object would be stored
+        // unencrypted.
         let name = name.trim();
         // PERF: most headers of a request are not encryption headers.
         if !name.get(..6).is_some_and(|prefix| prefix.eq_ignore_ascii_case("x-amz-")) {
@@ -246,15 +249,15 @@ impl fmt::Debug for EncryptionHeaders {
     }
 }
 
-/// The id of a KMS key for a log: an ARN, an alias or a UUID. Any other text may be a customer key in the wrong header
-/// and is not shown.
+/// Returns the KMS key id for a log if it is an ARN, an alias or a UUID. Any other text may be a customer key in the
+/// wrong header, and is not shown.
 fn shown_key_id(key_id: &str) -> &str {
     let is_uuid = key_id.len() == 36 && key_id.bytes().all(|byte| byte.is_ascii_hexdigit() || byte == b'-');
     if is_uuid || key_id.starts_with("arn:") || key_id.starts_with("alias/") { key_id } else { "not shown" }
 }
 
 /// Marks the headers that must not be logged as [sensitive](http::HeaderValue::set_sensitive): customer keys, their
-/// MD5s and the encryption context. The `Debug` of such a value does not show it, and HTTP/2 does not put it into its
+/// MD5s and the encryption context. `Debug` does not show a sensitive value, and HTTP/2 does not add it to its header
 /// table.
 ///
 /// Call this first, before anything logs the request. The response headers of a decision are already marked.

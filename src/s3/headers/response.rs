@@ -1,4 +1,4 @@
-//! The encryption headers of an answer.
+//! [`AnswerHeaders`], which creates the encryption headers of an answer.
 
 use http::{HeaderMap, HeaderValue};
 
@@ -9,14 +9,14 @@ use crate::s3::record::EncryptionRecord;
 /// The parts of an answer that come from the request, not from the record.
 #[derive(Clone, Debug, Default)]
 pub(in crate::s3) struct AnswerHeaders {
-    /// The MD5 of the customer key of the request.
+    /// The MD5 of the request's customer key.
     pub(in crate::s3) customer_key_md5: Option<CustomerKeyMd5>,
-    /// The encryption context of the request, which the answer repeats.
+    /// The request's encryption context, which the answer repeats.
     pub(in crate::s3) context: Option<ContextHeader>,
 }
 
 impl AnswerHeaders {
-    /// Creates the headers of an answer about the object with this record. Sensitive values are marked.
+    /// Creates the headers of an answer about the object with this record, and marks sensitive values.
     pub(in crate::s3) fn headers(&self, record: &EncryptionRecord) -> HeaderMap {
         let mut headers = HeaderMap::new();
         let method = match record.mode() {
@@ -47,8 +47,7 @@ impl AnswerHeaders {
 }
 
 fn insert(headers: &mut HeaderMap, name: &'static str, value: &[u8], sensitive: bool) {
-    // The id of a KMS key has no control characters, and the rest is base64: there is nothing that a header cannot
-    // hold.
+    // A header can hold every value: a KMS key id has no control characters, and the other values are base64.
     if let Ok(mut value) = HeaderValue::from_bytes(value) {
         value.set_sensitive(sensitive);
         headers.insert(name, value);

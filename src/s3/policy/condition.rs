@@ -1,4 +1,4 @@
-//! [`Condition`], one operator on one key of a request, with the policy's values.
+//! [`Condition`], one operator on one key, with the policy's values.
 //!
 //! Spec: AWS IAM User Guide, "IAM JSON policy elements: Condition operators" and "Conditions with multiple context keys
 //! or values".
@@ -39,7 +39,7 @@ enum ExpectedValues {
     Networks(Vec<IpNet>),
 }
 
-/// Which of the two values of a boolean are listed.
+/// The boolean values that the policy lists: true, false or both.
 #[derive(Clone, Copy, Debug)]
 struct Either {
     yes: bool,
@@ -73,10 +73,10 @@ impl Condition {
             }
             Test::Value { values, negated, if_exists, set } => (values, *negated, *if_exists, *set),
         };
-        // Several values of the policy are alternatives; a negated operator wants none of them.
+        // The policy's values are alternatives. A negated operator is met if no value matches.
         let meets = |value: &str| values.any_meets(value) != negated;
         match set {
-            // What is absent is nothing that was asked for, so a negated operator holds.
+            // An absent value matches no value of the policy, so a negated operator holds.
             None => request.value(&self.key).map_or(if_exists || negated, meets),
             Some(Set::All) => request.values(&self.key).iter().all(|value| meets(value)),
             Some(Set::Any) => match request.values(&self.key) {
@@ -86,7 +86,7 @@ impl Condition {
         }
     }
 
-    /// What its wildcards cost at most, in searches through a value of the request.
+    /// Returns the maximum cost of the condition's wildcards, in searches through a value of the request.
     pub(super) fn searches(&self) -> usize {
         let Test::Value { values, set, .. } = &self.test else {
             return 0;
@@ -98,7 +98,7 @@ impl Condition {
         };
         match set {
             None => patterns.map(Glob::searches).sum(),
-            // Several values are compared, but short ones.
+            // The operator compares several values, but short ones.
             Some(_) => patterns.map(|pattern| 2 + 4 * pattern.searches()).sum(),
         }
     }
@@ -114,7 +114,7 @@ impl ExpectedValues {
                 let components = std::array::from_fn(|_| components.next());
                 arns.iter().any(|arn| arn_meets(arn, &components))
             }
-            // What is neither is neither.
+            // A value that is not a boolean matches neither true nor false.
             Self::Bool(either) => typed::boolean(value).is_some_and(|value| either.lists(value)),
             Self::Numbers(order, numbers) => {
                 typed::number(value).is_some_and(|value| numbers.iter().any(|number| order.admits(value.cmp(number))))
@@ -145,7 +145,7 @@ fn each<T>(values: &[&str], read: impl Fn(&str) -> Option<T>) -> Result<Vec<T>, 
     values.iter().map(read).collect()
 }
 
-/// The components of an ARN, each a pattern of its own; the last holds all further colons.
+/// Splits an ARN into six components, each a pattern. The last component includes all further colons.
 fn arn(text: &str) -> Option<[Glob; 6]> {
     let components: Vec<Glob> = text.splitn(6, ':').map(Glob::new).collect();
     components.try_into().ok().filter(|_| text.starts_with("arn:"))

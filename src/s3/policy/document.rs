@@ -1,4 +1,4 @@
-//! Parses a policy document into statements. Anything unknown is an error; nothing is skipped.
+//! Parses a policy document into statements. Unknown elements are errors, and no element is skipped.
 
 use std::collections::BTreeSet;
 
@@ -13,7 +13,7 @@ use super::{BucketPolicy, Effect, Statement};
 
 const BUCKET_ARN: &str = "arn:aws:s3:::";
 
-/// The JSON of a document that is no longer than S3 takes one.
+/// Parses the JSON of a document. Refuses a document that is longer than S3's limit.
 pub(super) fn json(document: &[u8]) -> Result<Json, PolicyError> {
     if document.len() > BucketPolicy::MAX_LEN {
         return Err(PolicyError::new(PolicyErrorKind::TooLong, ""));
@@ -21,14 +21,14 @@ pub(super) fn json(document: &[u8]) -> Result<Json, PolicyError> {
     Json::parse(document)
 }
 
-/// The statements of a document, each understood or refused by name.
+/// Reads the statements of a document. Each statement that is not supported has its own error.
 ///
 /// # Errors
 ///
-/// What is not understood outside of statements.
+/// Returns the first error outside the statements.
 pub(super) fn read(document: &Json) -> Result<Vec<Result<Statement, PolicyError>>, PolicyError> {
     let [version, id, statements] = members("policy", document, ["Version", "Id", "Statement"])?;
-    // Without one it is the older, and between the two only variables differ, which neither may hold here.
+    // A document without a version has the older one. The two versions differ only in variables, which are refused.
     if let Some(version) = version.map(|version| text("Version", version)).transpose()?
         && !matches!(version, "2012-10-17" | "2008-10-17")
     {
@@ -41,7 +41,7 @@ pub(super) fn read(document: &Json) -> Result<Vec<Result<Statement, PolicyError>
     let read = statements.iter().enumerate().map(|(index, json)| {
         let sid = sid(json);
         let statement = statement(json).map_err(|error| error.in_statement(index, sid))?;
-        // A Sid may be empty, and then names nothing.
+        // A Sid may be empty, and an empty Sid may repeat.
         match sid.filter(|sid| !sid.is_empty()).is_none_or(|sid| sids.insert(sid)) {
             true => Ok(statement),
             false => Err(PolicyError::new(PolicyErrorKind::Repeated, "Sid").in_statement(index, sid)),
@@ -50,7 +50,7 @@ pub(super) fn read(document: &Json) -> Result<Vec<Result<Statement, PolicyError>
     Ok(read.collect())
 }
 
-/// Refuses statements whose wildcards cost every request too much.
+/// Refuses statements whose wildcards cost more than [`BucketPolicy::MAX_SEARCHES`].
 pub(super) fn check_cost(statements: &[Statement]) -> Result<(), PolicyError> {
     if statements.iter().map(Statement::searches).sum::<usize>() <= BucketPolicy::MAX_SEARCHES {
         Ok(())
@@ -92,7 +92,7 @@ fn principals(json: &Json) -> Result<Principals, PolicyError> {
     Ok(if everyone { Principals::Everyone } else { Principals::These(list) })
 }
 
-/// Everyone but those who are listed; everyone but everyone would be a statement about no request.
+/// Reads a `NotPrincipal`. Refuses `*`, because such a statement would apply to no request.
 fn all_but(json: &Json) -> Result<Principals, PolicyError> {
     let everyone = || PolicyError::new(PolicyErrorKind::InvalidPrincipal, "*");
     if is_everyone(json) {
@@ -108,7 +108,7 @@ fn is_everyone(json: &Json) -> bool {
     matches!(json, Json::Text(text) if text == "*")
 }
 
-/// The principals that are named, and whether `AWS` has a `*` among them, which is everyone.
+/// Reads the listed principals, and whether `AWS` has a `*`, which means everyone.
 fn principal_list(element: &str, json: &Json) -> Result<(Vec<Principal>, bool), PolicyError> {
     const KINDS: [(&str, PrincipalKind); 4] = [
         ("AWS", PrincipalKind::Aws),
@@ -141,7 +141,7 @@ fn action(text: &str) -> Result<Glob, PolicyError> {
     if text != "*" && !of_s3 {
         return Err(PolicyError::new(PolicyErrorKind::InvalidAction, text));
     }
-    // Upper and lower case are the same: an action is compared in lower case.
+    // Actions are compared in lower case.
     Ok(Glob::new(&text.to_ascii_lowercase()))
 }
 
@@ -154,7 +154,7 @@ fn resource(text: &str) -> Result<Glob, PolicyError> {
     }
 }
 
-/// Every key of every operator: all have to hold.
+/// Reads the conditions: one for each key of each operator. All must hold.
 fn conditions(json: &Json) -> Result<Vec<Condition>, PolicyError> {
     let mut conditions = Vec::new();
     let mut operators = BTreeSet::new();
@@ -175,7 +175,7 @@ fn conditions(json: &Json) -> Result<Vec<Condition>, PolicyError> {
                 return Err(PolicyError::new(PolicyErrorKind::OperatorDoesNotFit, name));
             }
             let values = one_or_more(key_name, values)?.iter().map(|value| match value {
-                // Booleans and numbers may stand without quotation marks.
+                // Booleans and numbers need no quotation marks.
                 Json::Bool(true) => Ok("true"),
                 Json::Bool(false) => Ok("false"),
                 Json::Number(number) => Ok(number.as_str()),
@@ -187,9 +187,9 @@ fn conditions(json: &Json) -> Result<Vec<Condition>, PolicyError> {
     Ok(conditions)
 }
 
-// What every element has in common.
+// The functions below serve every element.
 
-/// The `Sid` to name a statement by, before it is known to be one.
+/// Returns the `Sid` for the statement's errors, before the statement is parsed.
 fn sid(statement: &Json) -> Option<&str> {
     let Json::Object(members) = statement else {
         return None;
@@ -200,7 +200,7 @@ fn sid(statement: &Json) -> Option<&str> {
     })
 }
 
-/// The members of an object, in the order of the names; one of another name is refused, and one that is there twice.
+/// Returns the members of an object, in the order of the names. Refuses other members and repeated members.
 fn members<'a, const N: usize>(
     element: &str,
     json: &'a Json,
@@ -240,7 +240,7 @@ fn texts<'a>(element: &str, json: &'a Json) -> Result<Vec<&'a str>, PolicyError>
     one_or_more(element, json)?.iter().map(|json| text(element, json)).collect()
 }
 
-/// Where a list may stand, one value may too.
+/// Returns the values of a list, or the single value that replaces a list.
 fn one_or_more<'a>(element: &str, json: &'a Json) -> Result<&'a [Json], PolicyError> {
     match json {
         Json::List(list) if list.is_empty() => Err(PolicyError::new(PolicyErrorKind::Empty, element)),

@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::BucketPolicy;
 
-/// What in a bucket policy is not understood, and in which statement.
+/// The reason why a bucket policy is refused: the unsupported element and its statement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PolicyError {
     kind: PolicyErrorKind,
@@ -13,7 +13,7 @@ pub struct PolicyError {
     sid: Option<String>,
 }
 
-/// Why a bucket policy is refused.
+/// The kind of a [`PolicyError`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum PolicyErrorKind {
@@ -21,50 +21,51 @@ pub enum PolicyErrorKind {
     TooLong,
     /// The wildcards of the document cost more than [`BucketPolicy::MAX_SEARCHES`].
     TooManyWildcards,
-    /// The document is not JSON; the place is counted from 1, the column in bytes.
+    /// The document is not JSON. Line and column count from 1, the column in bytes.
     NotJson {
-        /// The line at which it ceases to be.
+        /// The line where parsing failed.
         line: usize,
-        /// The column in that line.
+        /// The column where parsing failed.
         column: usize,
     },
-    /// Objects and lists stand in each other more deeply than in any policy.
+    /// Objects and lists are nested more deeply than in any policy.
     TooDeep,
-    /// An element that is not understood, such as `NotAction`.
+    /// An element is not supported, such as `NotAction`.
     UnknownElement,
-    /// An element or a condition key is there twice, or two statements have one `Sid`.
+    /// An element, condition operator or condition key is repeated, or two statements have the same `Sid`.
     Repeated,
-    /// An element that has to be there is not.
+    /// A required element is missing.
     Missing,
-    /// An element that may not stand beside another: `NotPrincipal` beside `Principal`.
+    /// Two elements exclude each other: `Principal` and `NotPrincipal`.
     Conflict,
-    /// An element's value is not of its type.
+    /// An element's value has the wrong type.
     WrongType,
-    /// An element's list or object holds nothing.
+    /// An element's list or object is empty.
     Empty,
-    /// A `Version` other than `2012-10-17` and `2008-10-17`.
+    /// The `Version` is neither `2012-10-17` nor `2008-10-17`.
     UnknownVersion,
-    /// An `Effect` other than `Allow` and `Deny`.
+    /// The `Effect` is neither `Allow` nor `Deny`.
     UnknownEffect,
-    /// A principal that is not understood: under `AWS` other than `*`, an account id and the ARN of an account's root,
-    /// a user, a role or a session; under `Service` and `Federated` other than a host name, or a provider's ARN; under
-    /// `CanonicalUser` other than 64 hex digits; and `*` under `NotPrincipal`.
+    /// A principal is not supported.
+    ///
+    /// `AWS` supports `*` (not under `NotPrincipal`), an account id, and the ARN of an account's root, a user, a role
+    /// or a session; `Service` a host name; `Federated` a host name or a provider's ARN; `CanonicalUser` 64 hex digits.
     InvalidPrincipal,
-    /// An action other than `*` and `s3:` with a name that may hold wildcards.
+    /// An action is neither `*` nor `s3:` with a name, which may contain wildcards.
     InvalidAction,
-    /// A resource that is not a bucket's ARN, with or without a key.
+    /// A resource is not a bucket's ARN, with or without a key.
     InvalidResource,
-    /// A condition operator that is not understood.
+    /// A condition operator is not supported.
     UnknownOperator,
-    /// A condition key that is not understood.
+    /// A condition key is not supported.
     UnknownKey,
-    /// A condition operator that is never met by a value of its key, such as `Bool` where there is text; one with
-    /// `ForAllValues:` or `ForAnyValue:` on a key of one value, and one without on a key of several.
+    /// A condition operator does not fit its key: by the type, such as `Bool` on a text key, or because
+    /// `ForAllValues:` or `ForAnyValue:` stands on a key of one value or is missing on a key of several values.
     OperatorDoesNotFit,
-    /// A condition's value that its operator never meets: not a boolean for `Bool` and `Null`, not an ARN, a number, a
-    /// date or a network for the operators of these.
+    /// A condition's value does not have its operator's type: a boolean for `Bool` and `Null`, otherwise an ARN,
+    /// number, date or network.
     InvalidValue,
-    /// A policy variable, `${..}`.
+    /// A value contains a policy variable, `${..}`.
     Variable,
 }
 
@@ -77,22 +78,22 @@ impl PolicyError {
         Self { statement: Some(index), sid: sid.map(str::to_owned), ..self }
     }
 
-    /// Why the policy is refused.
+    /// Returns the kind of the error.
     pub fn kind(&self) -> PolicyErrorKind {
         self.kind
     }
 
-    /// What it is refused for: the element, or the text that is not understood; empty where it is the document.
+    /// Returns the element or the text that is not supported. It is empty if the error concerns the whole document.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// In which statement, counted from 0; `None` where it is outside of them.
+    /// Returns the index of the statement, from 0, or `None` if the error is outside the statements.
     pub fn statement(&self) -> Option<usize> {
         self.statement
     }
 
-    /// The `Sid` of that statement.
+    /// Returns the `Sid` of the statement.
     pub fn sid(&self) -> Option<&str> {
         self.sid.as_deref()
     }

@@ -1,5 +1,5 @@
-//! [`RequestFacts`], what a host knows of a request, and [`ConditionValues`], all that a policy's conditions are
-//! evaluated against.
+//! [`RequestFacts`], the host's facts about a request, and [`ConditionValues`], all values against which a policy's
+//! conditions are evaluated.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,10 +9,11 @@ use jiff::Timestamp;
 
 use super::key::ConditionKey;
 
-/// What the host knows of a request and its requester, for a policy's conditions and principals. Owned.
+/// The host's facts about a request and its requester, for a policy's conditions and principals. The type owns its
+/// values.
 ///
-/// Each value has a setter of its own. A value that is not set is absent, as in IAM: an operator that compares does not
-/// match it, a negated operator matches it, and an `IfExists` operator matches it.
+/// Each value has its own setter. A value that is not set is absent, as in IAM: negated and `IfExists` operators match
+/// an absent value, other comparing operators do not.
 ///
 /// # Examples
 ///
@@ -29,8 +30,8 @@ use super::key::ConditionKey;
 ///
 /// # Security
 ///
-/// Values that a client can choose, such as `Referer` and `User-Agent`, prove nothing. The address is that of the
-/// client: behind a proxy, the one that a trusted proxy reports.
+/// Values that a client can choose, such as `Referer` and `User-Agent`, prove nothing. The address must be the
+/// client's: behind a proxy, the address that a trusted proxy reports.
 ///
 /// Spec: AWS IAM User Guide, "AWS global condition context keys".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -54,7 +55,7 @@ macro_rules! texts {
 }
 
 impl RequestFacts {
-    /// Creates facts without any value.
+    /// Creates facts without values.
     pub fn new() -> Self {
         Self::default()
     }
@@ -66,7 +67,7 @@ impl RequestFacts {
         with_source_vpce SourceVpce;
         /// Sets `aws:PrincipalOrgID`: the organisation of the requester's account.
         with_principal_org_id PrincipalOrgId;
-        /// Sets `aws:PrincipalArn`: the ARN of the user or role; of a session its role's, with the path.
+        /// Sets `aws:PrincipalArn`: the ARN of the user or role. For a session, the ARN of its role with the path.
         with_principal_arn PrincipalArn;
         /// Sets `aws:PrincipalAccount`: the requester's account id.
         with_principal_account PrincipalAccount;
@@ -76,15 +77,15 @@ impl RequestFacts {
         with_resource_account ResourceAccount;
         /// Sets `aws:userid`: the requester's unique id.
         with_user_id UserId;
-        /// Sets `aws:username`: the requester's user name; only of IAM users.
+        /// Sets `aws:username`: the requester's user name. Only IAM users have one.
         with_user_name UserName;
-        /// Sets `aws:UserAgent`: the header as it came.
+        /// Sets `aws:UserAgent`: the header's unchanged value.
         with_user_agent UserAgent;
-        /// Sets `aws:Referer`: the header as it came.
+        /// Sets `aws:Referer`: the header's unchanged value.
         with_referer Referer;
-        /// Sets `aws:SourceArn`: the resource on whose behalf a service asks.
+        /// Sets `aws:SourceArn`: the resource for which a service makes the request.
         with_source_arn SourceArn;
-        /// Sets `aws:SourceAccount`: the account on whose behalf a service asks.
+        /// Sets `aws:SourceAccount`: the account for which a service makes the request.
         with_source_account SourceAccount;
     }
 
@@ -100,13 +101,14 @@ impl RequestFacts {
         self.with(ConditionKey::VpcSourceIp, address.to_canonical().to_string())
     }
 
-    /// Sets `s3:TlsVersion`, such as 1 and 2 for TLS 1.2.
+    /// Sets `s3:TlsVersion`: for example 1 and 2 for TLS 1.2.
     #[must_use]
     pub fn with_tls_version(self, major: u8, minor: u8) -> Self {
         self.with(ConditionKey::TlsVersion, format!("{major}.{minor}"))
     }
 
-    /// Sets `aws:CurrentTime` and `aws:EpochTime`: when the request came. A time after the year 9999 counts as its end.
+    /// Sets `aws:CurrentTime` and `aws:EpochTime`: the time of the request. A time after the year 9999 counts as the
+    /// end of that year.
     #[must_use]
     pub fn with_time(self, time: SystemTime) -> Self {
         let bound = if time < SystemTime::UNIX_EPOCH { Timestamp::MIN } else { Timestamp::MAX };
@@ -122,52 +124,53 @@ impl RequestFacts {
     }
 
     /// Sets `aws:CalledVia`, `aws:CalledViaFirst` and `aws:CalledViaLast`: the services that made the request on the
-    /// requester's behalf, the first one first.
+    /// requester's behalf, in order.
     #[must_use]
     pub fn with_called_via(self, services: impl IntoIterator<Item = impl Into<String>>) -> Self {
         Self { called_via: services.into_iter().map(Into::into).collect(), ..self }
     }
 
-    /// Sets `aws:PrincipalTag/NAME`: a tag of the requester. Of names that differ in case alone the last counts.
+    /// Sets `aws:PrincipalTag/NAME`: a tag of the requester. Of names that differ only in case, the last value counts.
     #[must_use]
     pub fn with_principal_tag(self, name: &str, value: impl Into<String>) -> Self {
         self.with(ConditionKey::PrincipalTag(name.to_ascii_lowercase().into()), value.into())
     }
 
-    /// Sets `aws:ResourceTag/NAME`: a tag of what is asked for. Of names that differ in case alone the last counts.
+    /// Sets `aws:ResourceTag/NAME`: a tag of the requested bucket or object. Of names that differ only in case, the
+    /// last value counts.
     #[must_use]
     pub fn with_resource_tag(self, name: &str, value: impl Into<String>) -> Self {
         self.with(ConditionKey::ResourceTag(name.to_ascii_lowercase().into()), value.into())
     }
 
-    /// Sets `aws:RequestTag/NAME` and adds to `aws:TagKeys`: a tag that the request carries. Of names that differ in
-    /// case alone the last value counts.
+    /// Sets `aws:RequestTag/NAME` and adds the name to `aws:TagKeys`: a tag in the request. Of names that differ only
+    /// in case, the last value counts.
     #[must_use]
     pub fn with_request_tag(mut self, name: &str, value: impl Into<String>) -> Self {
         self.tag_keys.push(name.to_owned());
         self.with(ConditionKey::RequestTag(name.to_ascii_lowercase().into()), value.into())
     }
 
-    /// Adds to `aws:TagKeys` alone: a tag that the request names without a value, such as one to remove.
+    /// Adds a name only to `aws:TagKeys`: a tag that the request names without a value, such as a tag to remove.
     #[must_use]
     pub fn with_tag_key(mut self, name: impl Into<String>) -> Self {
         self.tag_keys.push(name.into());
         self
     }
 
-    /// The service that asks for itself, such as `logging.s3.amazonaws.com`: a `Service` principal.
+    /// Sets the `Service` principal: the service that makes the request for itself, such as `logging.s3.amazonaws.com`.
     #[must_use]
     pub fn with_service_principal(self, service: impl Into<String>) -> Self {
         Self { service_principal: Some(service.into()), ..self }
     }
 
-    /// The identity provider that the requester signed in with: a `Federated` principal.
+    /// Sets the `Federated` principal: the identity provider with which the requester signed in.
     #[must_use]
     pub fn with_federated_provider(self, provider: impl Into<String>) -> Self {
         Self { federated_provider: Some(provider.into()), ..self }
     }
 
-    /// The canonical id of the requester's account, 64 hex digits in lower case: a `CanonicalUser` principal.
+    /// Sets the `CanonicalUser` principal: the canonical id of the requester's account, 64 hex digits in lower case.
     #[must_use]
     pub fn with_canonical_user(self, id: impl Into<String>) -> Self {
         Self { canonical_user: Some(id.into()), ..self }
@@ -195,10 +198,10 @@ impl RequestFacts {
     }
 }
 
-/// The values that a policy's conditions are evaluated against: the request's encryption headers and transport, and the
-/// host's [`RequestFacts`].
+/// The values against which a policy's conditions are evaluated: the request's encryption headers and transport, and
+/// the host's [`RequestFacts`].
 ///
-/// A default that is applied later is not part of them.
+/// The values do not include a default that is applied later.
 #[derive(Clone, Copy, Debug)]
 pub struct ConditionValues<'a> {
     server_side_encryption: Option<&'a str>,
@@ -209,7 +212,8 @@ pub struct ConditionValues<'a> {
 }
 
 impl<'a> ConditionValues<'a> {
-    /// Creates the values of a request without encryption headers, over TLS (`aws:SecureTransport`) or not.
+    /// Creates the values of a request without encryption headers. `secure_transport` (`aws:SecureTransport`) says
+    /// whether the request came over TLS.
     pub fn new(secure_transport: bool) -> Self {
         Self { server_side_encryption: None, kms_key_id: None, customer_algorithm: None, secure_transport, facts: None }
     }
@@ -238,7 +242,7 @@ impl<'a> ConditionValues<'a> {
         Self { facts: Some(facts), ..self }
     }
 
-    /// The value of a key with at most one value; `None` if the request has none.
+    /// Returns the value of a key with at most one value, or `None` if the request has no value.
     pub fn value(&self, key: &ConditionKey) -> Option<&'a str> {
         match key {
             ConditionKey::ServerSideEncryption => self.server_side_encryption,
@@ -249,13 +253,13 @@ impl<'a> ConditionValues<'a> {
         }
     }
 
-    /// The values of a key that may have several, `aws:TagKeys` and `aws:CalledVia`.
+    /// Returns the values of a key that may have several values: `aws:TagKeys` or `aws:CalledVia`.
     pub fn values(&self, key: &ConditionKey) -> &'a [String] {
         self.facts.map_or(&[], |facts| facts.values(key))
     }
 
-    /// Every key that the request has, with its value, for a host's own policy engine; a key with several values comes
-    /// once with each.
+    /// Returns every key of the request with its value, for a host's own policy engine. A key with several values comes
+    /// once with each value.
     pub fn iter(&self) -> impl Iterator<Item = (&'a ConditionKey, &'a str)> + use<'a> {
         let this = *self;
         let of_facts = this.facts.into_iter().flat_map(|facts| facts.values.iter());

@@ -1,8 +1,8 @@
-//! [`Glob`], a pattern with wildcards: `*` stands for any text, also for none, and `?` for one character.
+//! [`Glob`], a pattern with wildcards: `*` matches any text, also an empty one, and `?` matches one character.
 
 use memchr::memmem;
 
-/// A pattern that a text matches as a whole or not at all; upper and lower case differ.
+/// A pattern for a whole text. The case matters.
 #[derive(Clone, Debug)]
 pub(super) struct Glob(Box<str>);
 
@@ -11,10 +11,10 @@ impl Glob {
         Self(pattern.into())
     }
 
-    /// What it costs at most to match, in searches through the text for a few bytes.
+    /// Returns the maximum cost of a match, in searches through the text for a few bytes.
     ///
-    /// What stands before the first star and behind the last is compared in place and costs nothing here: its length is
-    /// bounded by the document's. What stands between two stars is searched for.
+    /// Pattern text before the first star and after the last star is compared in place and costs nothing, because its
+    /// length is bounded by the document's length. Pattern text between two stars is searched for.
     pub(super) fn searches(&self) -> usize {
         let mut between = self.0.split('*').skip(1).collect::<Vec<_>>();
         between.pop();
@@ -25,8 +25,8 @@ impl Glob {
         further + between.len() / 4 + usize::from(!between.is_empty())
     }
 
-    // Between two stars stands text of a fixed number of characters, so the first place where it is found is as good as
-    // any later one, and no search is ever begun again.
+    // Pattern text between two stars has a fixed number of characters. The first match is as good as any later match,
+    // so no search is repeated.
     pub(super) fn matches(&self, text: &str) -> bool {
         let mut parts = self.0.split('*');
         let Some(rest) = parts.next().and_then(|first| strip_start(text.as_bytes(), first)) else {
@@ -40,26 +40,26 @@ impl Glob {
     }
 }
 
-// The texts are UTF-8, so bytes that match begin and end where characters do.
+// The texts are UTF-8, so matching bytes begin and end at character boundaries.
 
-/// What follows a part that the text begins with.
+/// Returns the text after the part at its beginning, or `None` if the text does not begin with the part.
 fn strip_start<'a>(text: &'a [u8], part: &str) -> Option<&'a [u8]> {
     let mut runs = part.split('?');
     let rest = text.strip_prefix(runs.next()?.as_bytes())?;
     runs.try_fold(rest, |rest, run| skip_char(rest)?.strip_prefix(run.as_bytes()))
 }
 
-/// What precedes a part that the text ends with.
+/// Returns the text before the part at its end, or `None` if the text does not end with the part.
 fn strip_end<'a>(text: &'a [u8], part: &str) -> Option<&'a [u8]> {
     let mut runs = part.rsplit('?');
     let rest = text.strip_suffix(runs.next()?.as_bytes())?;
     runs.try_fold(rest, |rest, run| skip_last_char(rest)?.strip_suffix(run.as_bytes()))
 }
 
-/// What follows the first place where the text has a part.
+/// Returns the text after the first match of a part.
 ///
-/// PERF: a run of bytes is searched in linear time, whatever it is. Only the places of the part's longest run are
-/// looked at, and each is compared run by run.
+/// PERF: the search for a run of bytes takes linear time for every run. Only the matches of the part's longest run are
+/// examined, and each of them is compared run by run.
 fn after_first<'a>(text: &'a [u8], part: &str) -> Option<&'a [u8]> {
     let anchor = part.split('?').max_by_key(|run| run.len())?;
     if anchor.is_empty() || anchor.len() == part.len() {
@@ -68,9 +68,9 @@ fn after_first<'a>(text: &'a [u8], part: &str) -> Option<&'a [u8]> {
     }
     let anchor_at = part.find(anchor)?;
     let mut chars_before = part.get(..anchor_at)?.chars().count();
-    // PERF: made once; making it again at each place took 6 ms where the text is full of them.
+    // PERF: created once. Creating it at each match took 6 ms for a text that is full of matches.
     let finder = memmem::Finder::new(anchor);
-    // `start` follows the anchor at a distance of so many characters.
+    // `start` moves ahead with the anchor, at the anchor's distance in characters from the start of the part.
     let (mut start, mut from) = (text, text);
     loop {
         let at = finder.find(from)?;
@@ -86,7 +86,7 @@ fn after_first<'a>(text: &'a [u8], part: &str) -> Option<&'a [u8]> {
         {
             return Some(rest);
         }
-        // The next place, one character on.
+        // Continue one character further.
         from = skip_char(from)?;
         match chars_before.checked_sub(1) {
             Some(left) => chars_before = left,

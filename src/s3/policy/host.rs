@@ -1,12 +1,12 @@
-//! [`HostPolicy`], a policy document for the host's own engine.
+//! [`HostPolicy`], a policy document for the host's own policy engine.
 
 use super::error::PolicyError;
 use super::{Statement, document};
 
 /// A bucket policy that the host's own policy engine evaluates.
 ///
-/// The value keeps the document unchanged and lists what this crate does not support in it. This crate cannot evaluate
-/// it, because an unsupported element can neither be ignored nor be decided.
+/// A `HostPolicy` holds the unchanged document and lists the elements that this crate does not support. This crate
+/// cannot evaluate the document, because it can neither ignore nor decide an unsupported element.
 ///
 /// # Examples
 ///
@@ -35,8 +35,8 @@ impl HostPolicy {
     ///
     /// # Errors
     ///
-    /// The document is longer than [`BucketPolicy::MAX_LEN`](super::BucketPolicy::MAX_LEN), not JSON, or nested more
-    /// deeply than any policy.
+    /// Returns a [`PolicyError`] if the document is longer than
+    /// [`BucketPolicy::MAX_LEN`](super::BucketPolicy::MAX_LEN), not JSON, or nested more deeply than any policy.
     pub fn from_json(document: &[u8]) -> Result<Self, PolicyError> {
         let json = document::json(document)?;
         let not_understood = match document::read(&json) {
@@ -49,16 +49,16 @@ impl HostPolicy {
                 (_, refused) => refused.into_iter().filter_map(Result::err).collect(),
             },
         };
-        // JSON is text.
+        // JSON is UTF-8, so the conversion loses nothing.
         Ok(Self { document: String::from_utf8_lossy(document).into(), not_understood })
     }
 
-    /// The document, unchanged.
+    /// Returns the unchanged document.
     pub fn document(&self) -> &str {
         &self.document
     }
 
-    /// The first element of each statement that this crate does not support; empty if the document is a valid
+    /// Returns the first unsupported element of each statement. The list is empty if the document is a valid
     /// [`BucketPolicy`](super::BucketPolicy).
     pub fn not_understood(&self) -> &[PolicyError] {
         &self.not_understood

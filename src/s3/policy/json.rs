@@ -1,4 +1,4 @@
-//! [`Json`], a document with its members in their order, repeated ones too: maps and derived types would hide those.
+//! [`Json`], a document that keeps all members in order. Maps and derived types would hide repeated members.
 
 use std::fmt;
 
@@ -6,8 +6,8 @@ use serde::de::{DeserializeSeed, Deserializer, MapAccess, SeqAccess, Visitor};
 
 use super::error::{PolicyError, PolicyErrorKind};
 
-/// Objects and lists in each other in the deepest part of a policy: the document, its statements, one of them, its
-/// conditions, one operator's, a key's values.
+/// The levels of objects and lists in the deepest part of a policy: the document, its statements, one statement, its
+/// conditions, one operator's keys, one key's values.
 const MAX_LEVELS: usize = 6;
 
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) enum Json {
     List(Vec<Json>),
     Text(String),
     Bool(bool),
-    /// A number, written as short as it can be.
+    /// A number in its shortest form.
     Number(String),
     Null,
 }
@@ -26,7 +26,7 @@ impl Json {
         let mut deserializer = serde_json::Deserializer::from_slice(bytes);
         let json = Node { levels: MAX_LEVELS }.deserialize(&mut deserializer);
         json.and_then(|json| deserializer.end().map(|()| json)).map_err(|error| {
-            // The only error that is not one of the text is the one made here.
+            // The only data error is the one of `Node::inner`.
             let kind = match error.is_data() {
                 true => PolicyErrorKind::TooDeep,
                 false => PolicyErrorKind::NotJson { line: error.line(), column: error.column() },
@@ -36,7 +36,7 @@ impl Json {
     }
 }
 
-/// A value that may hold so many levels of objects and lists.
+/// A value that may contain `levels` levels of objects and lists.
 #[derive(Clone, Copy)]
 struct Node {
     levels: usize,

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-/// The longest name of a tag in bytes: 128 characters of UTF-8.
+/// The maximum length of a tag's name in bytes: 128 characters of UTF-8.
 const MAX_TAG_NAME_LEN: usize = 512;
 
-/// Of which type the values of a key are: which operators compare them.
+/// The type of a key's values. The type determines which operators fit the key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum KeyType {
     Text,
@@ -16,15 +16,15 @@ pub(super) enum KeyType {
     /// Seconds since 1970: a number and a date.
     Epoch,
     Ip,
-    /// Whatever its owner wrote: every operator compares it as its own type.
+    /// Text that the tag's owner chose. Every operator reads it as the operator's type.
     Tag,
 }
 
 macro_rules! keys {
     ($($(#[$doc:meta])* $variant:ident $name:literal $kind:ident,)*; $($(#[$tag_doc:meta])* $tag:ident $prefix:literal,)*) => {
-        /// A key of a policy's conditions: what a condition may ask of a request.
+        /// A key of a policy's conditions: the property of a request that a condition tests.
         ///
-        /// `Display` gives its name in a policy.
+        /// `Display` gives the key's name in a policy.
         ///
         /// Spec: AWS IAM User Guide, "AWS global condition context keys"; Service Authorization Reference, Amazon S3.
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -35,11 +35,11 @@ macro_rules! keys {
         }
 
         impl ConditionKey {
-            /// Every key that has no tag's name in it.
+            /// Every key except the tag keys.
             pub(super) const PLAIN: &'static [Self] = &[$(Self::$variant),*];
 
-            /// The key of this name; upper and lower case are the same, in the names of tags too. `None` where there is
-            /// no such key, which is not the same as a key without a value.
+            /// Returns the key with this name, in any case, also for tag names. Returns `None` if the key is unknown,
+            /// which is not the same as a key without a value.
             pub fn from_name(name: &str) -> Option<Self> {
                 $(if name.eq_ignore_ascii_case($name) {
                     return Some(Self::$variant);
@@ -70,7 +70,7 @@ macro_rules! keys {
 }
 
 keys! {
-    /// The header of the encryption mode.
+    /// The header of the encryption method.
     ServerSideEncryption "s3:x-amz-server-side-encryption" Text,
     /// The header of the KMS key.
     KmsKeyId "s3:x-amz-server-side-encryption-aws-kms-key-id" Arn,
@@ -90,15 +90,15 @@ keys! {
     SourceVpce "aws:SourceVpce" Text,
     /// The organisation of the requester's account.
     PrincipalOrgId "aws:PrincipalOrgID" Text,
-    /// The ARN of the user or role that asks.
+    /// The ARN of the requester's user or role.
     PrincipalArn "aws:PrincipalArn" Arn,
     /// The requester's account.
     PrincipalAccount "aws:PrincipalAccount" Text,
-    /// What the requester is, such as `User` or `AssumedRole`.
+    /// The requester's type, such as `User` or `AssumedRole`.
     PrincipalType "aws:PrincipalType" Text,
     /// The account that owns the bucket.
     ResourceAccount "aws:ResourceAccount" Text,
-    /// The names of the tags in the request: several values.
+    /// The names of the tags in the request. This key has several values.
     TagKeys "aws:TagKeys" Text,
     /// The requester's unique id.
     UserId "aws:userid" Text,
@@ -112,7 +112,7 @@ keys! {
     CurrentTime "aws:CurrentTime" Date,
     /// The time of the request in seconds since 1970.
     EpochTime "aws:EpochTime" Epoch,
-    /// The services that made the request on the requester's behalf: several values.
+    /// The services that made the request on the requester's behalf. This key has several values.
     CalledVia "aws:CalledVia" Text,
     /// The first of these services.
     CalledViaFirst "aws:CalledViaFirst" Text,
@@ -120,9 +120,9 @@ keys! {
     CalledViaLast "aws:CalledViaLast" Text,
     /// Whether a service made the request on the requester's behalf.
     ViaAwsService "aws:ViaAWSService" Bool,
-    /// The resource on whose behalf a service asks.
+    /// The resource for which a service makes the request.
     SourceArn "aws:SourceArn" Arn,
-    /// The account on whose behalf a service asks.
+    /// The account for which a service makes the request.
     SourceAccount "aws:SourceAccount" Text,
 ;
     /// A tag of the requester, by its name in lower case.
@@ -134,7 +134,8 @@ keys! {
 }
 
 impl ConditionKey {
-    /// Whether a request may have several values of it: then an operator says whether all or any are to meet it.
+    /// Returns whether a request may have several values of this key. The operator then says whether all values or any
+    /// value must meet the condition.
     pub(super) fn has_several_values(&self) -> bool {
         matches!(self, Self::TagKeys | Self::CalledVia)
     }

@@ -1,4 +1,4 @@
-//! [`BucketPolicy`], which this crate evaluates, and [`HostPolicy`], which the host's own engine evaluates.
+//! [`BucketPolicy`], which this crate evaluates, and [`HostPolicy`], which the host's own policy engine evaluates.
 
 mod condition;
 mod document;
@@ -21,23 +21,25 @@ pub use facts::{ConditionValues, RequestFacts};
 pub use host::HostPolicy;
 pub use key::ConditionKey;
 
-/// A parsed bucket policy. Parse it once, when it is stored, and evaluate it for every request.
+/// A parsed bucket policy. Parse a policy once, when it is stored, and evaluate it for every request.
 ///
-/// It understands `Version`, `Id`, `Sid`, `Effect`, `Action` and `Resource` with the wildcards `*` and `?`, and
+/// This type supports:
 ///
+/// - `Version`, `Id`, `Sid`, `Effect`, and `Action` and `Resource` with the wildcards `*` and `?`;
 /// - `Principal` and `NotPrincipal`: `*`, and lists under `AWS` (account ids and ARNs), `Service`, `Federated` and
 ///   `CanonicalUser`;
-/// - in a `Condition` the operators `String*`, `Arn*`, `Bool`, `Numeric*`, `Date*` and `IpAddress` with their negations
-///   and the `IfExists` form of each, `Null`, and `ForAllValues:` and `ForAnyValue:` on keys of several values;
+/// - the `Condition` operators `String*`, `Arn*`, `Bool`, `Numeric*`, `Date*` and `IpAddress` with their negations and
+///   `IfExists` forms, `Null`, and `ForAllValues:` and `ForAnyValue:` on keys with several values;
 /// - the keys of [`ConditionKey`].
 ///
-/// A list may stand wherever the grammar allows one; booleans are read in any case, booleans and numbers with quotation
-/// marks or without. A document that holds anything else is refused, so that no part of a stored document is ever
-/// ignored. A host with an engine of its own stores such a document as a [`HostPolicy`].
+/// Lists are accepted wherever the grammar allows one, booleans in any case, and booleans and numbers with or without
+/// quotation marks. A document with any other element is refused, so no part of a stored document is ignored. A host
+/// with its own policy engine stores such a document as a [`HostPolicy`].
 ///
-/// | request has no value | request's value is not of the operator's type |
+/// | request's value | condition |
 /// |---|---|
-/// | the condition is not met; with a negated operator, `IfExists` or `ForAllValues:` it is met | the value meets none of the policy's; a negated operator is met |
+/// | absent | met with `IfExists`, `ForAllValues:`, or a negated operator without `ForAnyValue:`; otherwise not met |
+/// | not of the operator's type | met with a negated operator; otherwise not met |
 ///
 /// ```
 /// use atrest::s3::{BucketPolicy, ConditionValues, PolicyRequest, Verdict};
@@ -82,19 +84,19 @@ enum Effect {
     Deny,
 }
 
-/// A question to a policy.
+/// One request to evaluate a policy for.
 #[derive(Clone, Copy, Debug)]
 #[expect(clippy::exhaustive_structs, reason = "every field has to be said: one left out would answer another question")]
 pub struct PolicyRequest<'a> {
-    /// The requester's ARN (user, role, session, or an account's root) or account id; `None` where the requester has
-    /// none: anonymous, or a service that [`RequestFacts::with_service_principal`] names.
+    /// The requester's ARN (user, role, session or account root) or account id. `None` for an anonymous requester and
+    /// for a service, which [`RequestFacts::with_service_principal`] names.
     pub principal: Option<&'a str>,
-    /// The action, such as `s3:PutObject`. The case does not matter.
+    /// The action, such as `s3:PutObject`, in any case.
     pub action: &'a str,
-    /// The ARN of the object or bucket, as `arn:aws:s3:::photos/2026/cat.jpg`, its key neither encoded nor shortened.
+    /// The ARN of the object or bucket, such as `arn:aws:s3:::photos/2026/cat.jpg`, with the full, unencoded key.
     pub resource: &'a str,
-    /// The condition values of the request: its encryption headers and transport, before any default is applied, and
-    /// the host's facts.
+    /// The condition values of the request: its encryption headers and transport before any default is applied, and the
+    /// host's facts.
     pub conditions: &'a ConditionValues<'a>,
 }
 
@@ -102,51 +104,54 @@ pub struct PolicyRequest<'a> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(clippy::exhaustive_enums, reason = "there is no fourth answer, and each is to be thought of")]
 pub enum Verdict {
-    /// A statement allows the request, and none denies it.
+    /// A statement allows the request, and no statement denies it.
     Allow,
-    /// A statement denies the request: 403 `AccessDenied`. A denial outweighs every allowance.
+    /// A statement denies the request: 403 `AccessDenied`. A `Deny` overrides every `Allow`.
     Deny,
-    /// No statement applies to the request. The service decides by what else it knows about the requester.
+    /// No statement applies to the request. The service decides by its other permissions for the requester.
     Neither,
 }
 
 impl BucketPolicy {
-    /// The longest policy that S3 stores, in bytes.
+    /// The maximum length of a policy in S3, in bytes.
     pub const MAX_LEN: usize = 20_480;
 
-    /// The most that the wildcards of a document may cost, in searches through one value of a request.
+    /// The maximum cost of the wildcards of a document, in searches through one value of a request.
     ///
-    /// A pattern with text between two stars costs one search, such as `photos/*/raw/*`, and one more for each four
-    /// such texts. Text with a `?` between two stars costs eight, four more for each further `?`, and one for each 2
-    /// bytes. Text before the first star and behind the last costs none, with `?` or without. Under `ForAllValues:` and
-    /// `ForAnyValue:` a pattern costs two and four times that.
+    /// | part of a pattern | searches |
+    /// |---|---|
+    /// | text before the first and after the last `*`, with or without `?` | 0 |
+    /// | all texts between two `*`, as in `photos/*/raw/*` | 1, and 1 for each four such texts |
+    /// | each such text with `?`, in addition | 8, 4 for each further `?`, and 1 for each 2 bytes |
+    ///
+    /// Under `ForAllValues:` and `ForAnyValue:` a pattern costs 2 plus four times that.
     pub const MAX_SEARCHES: usize = 256;
 
     /// Parses a policy document.
     ///
     /// # Errors
     ///
-    /// [`PolicyError`] names the first element that is not supported, and its statement. S3 answers such a
+    /// Returns a [`PolicyError`] with the first unsupported element and its statement. S3 answers such a
     /// `PutBucketPolicy` with 400 `MalformedPolicy`.
     ///
     /// # Security
     ///
-    /// The names of actions and of buckets are taken as they are: a statement about `s3:PutObjekt`, or about another
-    /// bucket, is about no request. A resource has to be of the partition `aws`.
+    /// It is not checked whether an action or bucket exists: a statement about `s3:PutObjekt` or about another bucket
+    /// never applies to a request. A resource must be in the partition `aws`.
     pub fn from_json(document: &[u8]) -> Result<Self, PolicyError> {
         let statements = document::read(&document::json(document)?)?.into_iter().collect::<Result<Vec<_>, _>>()?;
         document::check_cost(&statements)?;
         Ok(Self { statements })
     }
 
-    /// Evaluates the policy for a request. A denial outweighs every allowance.
+    /// Evaluates the policy for a request. A `Deny` overrides every `Allow`.
     ///
     /// # Performance
     ///
-    /// Allocates nothing, unless an action is longer than 128 bytes. The time is bounded by the document's length plus
-    /// [`MAX_SEARCHES`](Self::MAX_SEARCHES) times the length of the request's longest value. The dearest documents that
-    /// the bench `s3` makes (`policy/..`), each at all of its limits and against values of the greatest length, take
-    /// 0.13 ms at most.
+    /// Allocates nothing unless the action is longer than 128 bytes. The time is bounded by the document's length plus
+    /// [`MAX_SEARCHES`](Self::MAX_SEARCHES) times the length of the request's longest value. In the bench `s3`
+    /// (`policy/..`), the most expensive documents, at all limits and against values of maximum length, take at most
+    /// 0.13 ms.
     ///
     /// Spec: AWS IAM User Guide, "Policy evaluation logic".
     pub fn evaluate(&self, request: &PolicyRequest<'_>) -> Verdict {
@@ -174,14 +179,14 @@ impl Statement {
             && self.conditions.iter().all(|condition| condition.holds(request.conditions))
     }
 
-    /// What its wildcards cost at most, in searches through a value of the request.
+    /// Returns the maximum cost of the statement's wildcards, in searches through a value of the request.
     fn searches(&self) -> usize {
         let names = self.actions.iter().chain(&self.resources).map(Glob::searches);
         names.chain(self.conditions.iter().map(Condition::searches)).sum()
     }
 }
 
-/// A text in lower case; on the stack where it has room there.
+/// A text in lower case, on the stack if it fits.
 enum Lowered<'a> {
     Short(&'a str),
     Long(String),

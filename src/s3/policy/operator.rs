@@ -1,4 +1,4 @@
-//! [`Operator`], the comparison that a condition makes.
+//! [`Operator`], the operator of a condition.
 //!
 //! Spec: AWS IAM User Guide, "IAM JSON policy elements: Condition operators" and "Set operators for multivalued context
 //! keys".
@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 
 use super::key::{ConditionKey, KeyType};
 
-/// A condition operator: what it compares, and what it makes of the outcome.
+/// A condition operator: its comparison, and its treatment of the result, absent values and several values.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operator {
     pub(super) comparison: Comparison,
@@ -28,7 +28,7 @@ pub(super) enum Comparison {
     Ip,
 }
 
-/// How a request's value is to stand to the policy's.
+/// The required order of the request's value relative to the policy's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     Equal,
@@ -38,7 +38,7 @@ pub(super) enum Order {
     GreaterOrEqual,
 }
 
-/// Which of a request's several values are to meet a condition.
+/// Whether all or any values of a key with several values must meet the condition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Set {
     All,
@@ -59,7 +59,7 @@ impl Operator {
             "StringNotEquals" => (Comparison::Text, true),
             "StringLike" => (Comparison::Pattern, false),
             "StringNotLike" => (Comparison::Pattern, true),
-            // These two are one, wildcards included.
+            // Both are the same operator, with wildcards.
             "ArnEquals" | "ArnLike" => (Comparison::Arn, false),
             "ArnNotEquals" | "ArnNotLike" => (Comparison::Arn, true),
             "Bool" => (Comparison::Bool, false),
@@ -77,7 +77,7 @@ impl Operator {
         Some(Self { comparison, negated, if_exists, set })
     }
 
-    /// Whether a value of the key is ever of the type that the operator compares, and one or several as it expects.
+    /// Returns whether the operator fits the key, by the type of its values and by their number (one or several).
     pub(super) fn fits(self, key: &ConditionKey) -> bool {
         let of_type = match (self.comparison, key.key_type()) {
             (Comparison::Text | Comparison::Pattern | Comparison::Null, _) | (_, KeyType::Tag) => true,
@@ -92,7 +92,7 @@ impl Operator {
 }
 
 impl Order {
-    /// By the end of an operator's name, with whether it is negated.
+    /// Parses the end of an operator's name into the order and whether the operator is negated.
     fn from_name(name: &str) -> Option<(Self, bool)> {
         Some(match name {
             "Equals" => (Self::Equal, false),

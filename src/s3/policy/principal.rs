@@ -6,13 +6,13 @@ use super::error::{PolicyError, PolicyErrorKind};
 use super::{Effect, PolicyRequest};
 use crate::principal::{Arn, Identity, is_account_id};
 
-/// The requesters that a statement is about.
+/// The requesters that a statement applies to.
 #[derive(Clone, Debug)]
 pub(super) enum Principals {
-    /// Everyone, anonymous requesters too.
+    /// Every requester, including anonymous requesters.
     Everyone,
     These(Vec<Principal>),
-    /// Everyone but these.
+    /// Every requester except these.
     AllBut(Vec<Principal>),
 }
 
@@ -23,7 +23,7 @@ pub(super) struct Principal {
     name: Box<str>,
 }
 
-/// Under which name a principal stands in a policy.
+/// The kind of a principal: the name under which a policy lists it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PrincipalKind {
     Aws,
@@ -57,8 +57,8 @@ impl Principals {
         match self {
             Self::Everyone => true,
             Self::These(list) => list.iter().any(|principal| principal.covers(requester)),
-            // SECURITY: an account among the exceptions leaves fewest out where the statement denies, and most where it
-            // allows. The service asks for the account of an exception to be listed beside it.
+            // SECURITY: an account in the list excludes only its root user from a Deny, but all its requesters from an
+            // Allow. The real service requires that the account of each exception is also listed.
             Self::AllBut(list) => match effect {
                 Effect::Deny => !list.iter().any(|principal| principal.names(requester)),
                 Effect::Allow => !list.iter().any(|principal| principal.covers(requester)),
@@ -103,9 +103,9 @@ impl Principal {
     }
 }
 
-/// An account id, or the ARN of an account's root, a user, a role or a session.
+/// Returns whether the text is an account id, or the ARN of an account's root, a user, a role or a session.
 fn is_of_aws(text: &str) -> bool {
-    // A wildcard for a part of a name does not exist here, and would be taken for a name.
+    // Principals have no wildcards within a name. A wildcard would be compared as part of the name.
     if is_account_id(text) || text.contains(['*', '?', '$']) {
         return is_account_id(text);
     }
@@ -121,7 +121,8 @@ fn is_of_aws(text: &str) -> bool {
     }
 }
 
-/// A service, such as `logging.s3.amazonaws.com`, or a web identity provider, such as `accounts.google.com`.
+/// Returns whether the text is the host name of a service, such as `logging.s3.amazonaws.com`, or of a web identity
+/// provider, such as `accounts.google.com`.
 fn is_host_name(text: &str) -> bool {
     let is_label = |label: &str| {
         !label.is_empty()

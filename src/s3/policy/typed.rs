@@ -1,4 +1,4 @@
-//! Parses the typed values of conditions: booleans, numbers, times, addresses.
+//! Parses the typed values of conditions: booleans, numbers, times, addresses and networks.
 
 use std::net::IpAddr;
 
@@ -7,12 +7,12 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 
-/// Digits behind the decimal point of a number.
+/// The maximum number of digits after the decimal point.
 const DECIMALS: usize = 18;
-/// Digits before it.
+/// The maximum number of digits before the decimal point.
 const MAX_DIGITS: usize = 18;
 
-/// `true` or `false`, in any case.
+/// Parses `true` or `false`, in any case.
 pub(super) fn boolean(text: &str) -> Option<bool> {
     match text {
         _ if text.eq_ignore_ascii_case("true") => Some(true),
@@ -21,7 +21,7 @@ pub(super) fn boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// A decimal number, in units of 10^-18: exact, so that 1.20 is 1.2 and nothing else.
+/// Parses a decimal number into units of 10^-18. The result is exact, so 1.20 equals 1.2.
 pub(super) fn number(text: &str) -> Option<i128> {
     let (negative, digits) = match text.strip_prefix(['-', '+']) {
         Some(digits) => (text.starts_with('-'), digits),
@@ -38,7 +38,7 @@ pub(super) fn number(text: &str) -> Option<i128> {
     Some(if negative { -value } else { value })
 }
 
-/// A time of ISO 8601 with its offset from UTC, a day, month or year (their beginning in UTC), or seconds since 1970.
+/// Parses an ISO 8601 time with an offset from UTC, a day, month or year (its beginning in UTC), or seconds since 1970.
 ///
 /// Four digits are a year.
 pub(super) fn date(text: &str) -> Option<Timestamp> {
@@ -54,12 +54,12 @@ pub(super) fn date(text: &str) -> Option<Timestamp> {
     day.to_zoned(TimeZone::UTC).ok().map(|day| day.timestamp())
 }
 
-/// An address; one of IPv4 that is mapped into IPv6 is of IPv4.
+/// Parses an IP address. An IPv4 address that is mapped into IPv6 becomes an IPv4 address.
 pub(super) fn address(text: &str) -> Option<IpAddr> {
     text.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
-/// A network in CIDR form, or one address.
+/// Parses a network in CIDR form, or a single address.
 pub(super) fn network(text: &str) -> Option<IpNet> {
     if let Some(address) = address(text) {
         return Some(address.into());

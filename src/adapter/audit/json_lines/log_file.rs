@@ -1,4 +1,4 @@
-//! A file of lines that only grows, is put aside when it is long enough, and is followed where it is moved.
+//! [`LogFile`]: a file of lines that is only appended to, set aside when it is full, and followed when it is moved.
 
 use std::fs::{self, File};
 use std::io::{self, ErrorKind, Read, Seek, SeekFrom, Write};
@@ -11,20 +11,20 @@ use super::writer::Log;
 use crate::error::Said;
 use crate::files::{directory_of, leads_to, owners_alone, sync_directory_of};
 
-/// How many times a batch is written again because its file was replaced meanwhile.
+/// The maximum number of times that a batch is written because its file keeps being replaced.
 const ATTEMPTS: usize = 8;
 
 #[derive(Debug)]
 pub(super) struct LogFile {
-    /// As the operator gave it: links in it are followed again before and after each batch.
+    /// The path as the operator gave it. Links in it are followed again before and after each batch.
     given: PathBuf,
     place: Place,
     max_len: Option<u64>,
-    /// The number that the next file to be put aside is tried under.
+    /// The number to try for the next file that is set aside.
     next: u64,
-    /// `None` between a file that was put aside and the next one, where that could not be opened yet.
+    /// The open file. `None` if a file was set aside and the next one could not be opened yet.
     current: Option<Current>,
-    /// The file has lines that were not synchronised.
+    /// Whether the file has lines that are not synchronised.
     unsynced: bool,
     counters: Arc<Counters>,
 }
@@ -43,7 +43,7 @@ impl LogFile {
         Ok(Self { given: path, place, max_len, next, current: Some(current), unsynced: false, counters })
     }
 
-    /// Opens the file again where the path no longer leads to it.
+    /// Opens the file again if the path no longer leads to it.
     fn follow_path(&mut self) -> io::Result<()> {
         match &mut self.current {
             Some(current) if leads_to(&self.given, &current.file) => current.tail.catch_up(&mut current.file),
@@ -51,10 +51,9 @@ impl LogFile {
         }
     }
 
-    /// Writes a batch to where it belongs, in several files if one is long enough before its end.
+    /// Writes a batch, into several files if a file becomes full.
     ///
-    /// Gives whether each line is in a file that has its name still. Where it is not, the batch has to be written
-    /// again.
+    /// Returns whether each line is in a file that still has its name. If not, the batch must be written again.
     fn write(&mut self, lines: &[Vec<u8>], sync: bool) -> io::Result<bool> {
         let mut rest = lines;
         loop {
@@ -75,12 +74,12 @@ impl LogFile {
         if sync {
             self.sync()?;
         }
-        // SECURITY: looked at after the fsync, so that no line is answered for that is in a file without a name.
+        // SECURITY: checked after the fsync, so that no line is answered that is in a file without a name.
         let in_place = |current: &Current| leads_to(&self.given, &current.file) && !current.tail.is_cut(&current.file);
         Ok(self.current.as_ref().is_some_and(in_place))
     }
 
-    /// Puts the file aside and begins a new one. Gives false where it was not the file that the path led to.
+    /// Sets the file aside and begins a new one. Returns false if it was not the file that the path led to.
     fn put_aside(&mut self) -> io::Result<bool> {
         self.sync()?;
         let aside = self.free_name()?;
@@ -88,7 +87,7 @@ impl LogFile {
         if let Err(error) =
             if in_place { fs::rename(&self.place.path, &aside) } else { Err(ErrorKind::NotFound.into()) }
         {
-            let _ = fs::remove_file(&aside); // it is empty, and the first error is the one to tell
+            let _ = fs::remove_file(&aside); // this file is empty; the first error is the one to return
             return if error.kind() == ErrorKind::NotFound { Ok(false) } else { Err(error) };
         }
         let put_aside = self.current.take().is_some_and(|current| leads_to(&aside, &current.file));
@@ -96,7 +95,7 @@ impl LogFile {
         Ok(put_aside)
     }
 
-    /// Takes the next name that is free, with an empty file: renaming replaces that one and no other.
+    /// Reserves the next free name with an empty file, so that the rename replaces only that file.
     fn free_name(&mut self) -> io::Result<PathBuf> {
         loop {
             let aside = beside(&self.place.path, &format!(".{:06}", self.next))?;
@@ -134,9 +133,9 @@ impl Log for LogFile {
         Ok(())
     }
 
-    /// Opens the file that the path leads to now, or makes it. The old file stays open where that fails.
+    /// Opens or creates the file that the path leads to now. Keeps the old file open on failure.
     fn reopen(&mut self) -> io::Result<()> {
-        // The lines of the old file are out of reach of every later sync.
+        // No later sync reaches the lines of the old file.
         if self.unsynced {
             self.sync()?;
         }
@@ -161,17 +160,17 @@ impl Current {
     }
 }
 
-/// The end of the file.
+/// The state of the file's end.
 #[derive(Debug, Default)]
 struct Tail {
-    /// The length in bytes, as far as this sink knows it.
+    /// The length in bytes as this sink knows it.
     len: u64,
-    /// The last line may lack its end.
+    /// Whether the last line may be incomplete.
     torn: bool,
 }
 
 impl Tail {
-    /// Looks at what other programs did to the file: appended to it, or cut it.
+    /// Notices whether other programs appended to the file or cut it.
     fn catch_up(&mut self, file: &mut File) -> io::Result<()> {
         let metadata = file.metadata()?;
         if metadata.is_file() && metadata.len() != self.len {
@@ -180,13 +179,12 @@ impl Tail {
         Ok(())
     }
 
-    /// Whether the file is shorter than what was written to it: another program cut it, perhaps with lines of the
-    /// batch.
+    /// Returns whether the file is shorter than what was written: another program cut it, perhaps within this batch.
     fn is_cut(&self, file: &File) -> bool {
         file.metadata().is_ok_and(|metadata| metadata.is_file() && metadata.len() < self.len)
     }
 
-    /// How many of the lines the file may take. The first line of a file may be longer than it.
+    /// Returns how many of the lines fit into the file. A file's first line always fits.
     fn fitting(&self, lines: &[Vec<u8>], max_len: Option<u64>) -> usize {
         let Some(max_len) = max_len else { return lines.len() };
         let mut len = self.len + u64::from(self.torn);
@@ -198,14 +196,14 @@ impl Tail {
         lines.iter().take_while(fits).count()
     }
 
-    /// Appends lines, with one call of write where the system takes all of them at once.
+    /// Appends lines, in one write call if the system takes all of them at once.
     fn append(&mut self, file: &mut impl Write, lines: &[Vec<u8>]) -> io::Result<()> {
         let mut bytes = Vec::with_capacity(lines.iter().map(Vec::len).sum::<usize>() + 1);
         if self.torn {
             bytes.push(b'\n');
         }
         lines.iter().for_each(|line| bytes.extend_from_slice(line));
-        // Until all of it is known to be there.
+        // The line counts as incomplete until everything is written.
         self.torn = true;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
@@ -224,7 +222,7 @@ impl Tail {
     }
 }
 
-/// The highest number under which a file was put aside.
+/// Returns the highest number under which a file was set aside.
 fn last_number(path: &Path) -> io::Result<u64> {
     let name = beside(path, ".")?;
     let prefix = name.file_name().unwrap_or_default().as_encoded_bytes();
@@ -253,7 +251,7 @@ mod tests {
 
     use super::*;
 
-    /// A disk with so many bytes of room.
+    /// A disk with a limited number of free bytes.
     struct Disk {
         written: Vec<u8>,
         room: usize,

@@ -1,4 +1,4 @@
-//! [`JsonLines`]: an audit sink that appends one JSON record per line to a file; with its builder and [`Fsync`].
+//! [`JsonLines`], an audit sink that appends one JSON record per line to a file, with its builder and [`Fsync`].
 
 mod log_file;
 mod place;
@@ -30,27 +30,27 @@ use queue::{Answer, Queue, Task};
 use stats::Counters;
 use writer::Writer;
 
-/// Events in one batch, unless the options say otherwise.
+/// The default maximum number of events in one batch.
 const MAX_BATCH: NonZeroUsize = NonZeroUsize::new(1_024).expect("it is not zero");
-/// Events that wait to be written before new operations wait too, unless the options say otherwise.
+/// The default number of waiting events above which new operations wait.
 const QUEUE_LEN: NonZeroUsize = NonZeroUsize::new(4_096).expect("it is not zero");
 
 /// When the lines of a [`JsonLines`] reach the disk.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Fsync {
-    /// Before the event is answered: no event is lost once its operation is done. Events that come while another fsync
-    /// is under way share the next one.
+    /// Before the event is answered: no event is lost once its operation is done. Events that arrive during an fsync
+    /// share the next one.
     #[default]
     EveryEvent,
-    /// At the latest this long after they were written, and when the sink is dropped: a loss of power loses the events
-    /// of this period. If an fsync fails for which no caller waits, the next event fails.
+    /// At the latest this long after they were written, and when the sink is dropped: a power loss loses the events of
+    /// this period. If an fsync fails while no caller waits for it, the next event fails.
     Every(Duration),
-    /// When the operating system does it.
+    /// When the operating system writes them.
     Never,
 }
 
-/// A file to which one line of JSON is appended for each event, in the shape of a record of AWS CloudTrail.
+/// A file that gets one line of JSON for each event, in the shape of a record of AWS CloudTrail.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {
@@ -68,36 +68,36 @@ pub enum Fsync {
 /// # Ok(()) }
 /// ```
 ///
-/// A thread of the sink's own writes: it takes all events that wait, up to [`max_batch`](JsonLinesBuilder::max_batch),
-/// appends them with one call of write, synchronises the file, and then answers all of them. An event that was handed
-/// over is written whether its caller still waits or not.
+/// The sink's own thread takes all waiting events, up to [`max_batch`](JsonLinesBuilder::max_batch), appends them with
+/// one write call, synchronises the file, and then answers all of them. An event that was handed over is written even
+/// if its caller no longer waits.
 ///
-/// The file has mode 0600 and is only ever appended to (`O_APPEND`): this sink overwrites, cuts and deletes nothing. A
-/// batch that cannot be written is an error for each of its events, and the next batch is tried again: once the disk
-/// has room, the sink goes on. A crash or a full disk may leave a line that is cut. The next line then begins after a
-/// newline of its own, so that one line (or an empty one) cannot be read, and no other.
+/// The file has mode 0600 and is only appended to (`O_APPEND`): this sink overwrites, cuts and deletes nothing. If a
+/// batch cannot be written, each of its events fails, and the sink tries the next batch: it continues once the disk has
+/// room. A crash or a full disk may leave an incomplete line. The sink then begins the next line with a newline, so
+/// that only the incomplete line (or an empty one) is unreadable.
 ///
-/// The path is looked at before each batch and again after its fsync. Where the file was moved or removed, or cut
-/// meanwhile, the batch is written again into the file that the path leads to now, or into a new one, before its events
-/// are answered. A line may then stand in two files; none is missing.
+/// The path is checked before each batch and again after its fsync. If the file was moved, removed or cut meanwhile,
+/// the batch is written again, into the file that the path leads to now or into a new one, before its events are
+/// answered. A line may then be in two files; none is missing.
 ///
-/// One sink at a time writes to a file: it holds a lock on `NAME.lock` beside it, and a second sink is refused.
-/// Programs that ignore the lock and append too do no harm to whole lines.
+/// Only one sink at a time writes to a file: the sink locks `NAME.lock` beside the file, and a second sink is refused.
+/// Programs that ignore the lock and append too do not damage whole lines.
 ///
 /// # Errors
 ///
-/// Of [`record`](AuditSink::record): the file system's, for all events of a batch; some of them may be on record all
-/// the same. Where the thread has ended by a panic, each event fails.
+/// [`record`](AuditSink::record) returns the file system's error for all events of a batch, although some of them may
+/// be recorded. If the thread has ended by a panic, each event fails.
 ///
 /// # Security
 ///
-/// The file says who did what with which object, and the values of the encryption contexts. It is not sealed: an
-/// attacker who may write it can change what it says.
+/// The file shows who did what with which object, and the values of the encryption contexts. The file is not sealed: an
+/// attacker who can write it can change its content.
 ///
 /// # Performance
 ///
-/// `record` encodes the line and hands it over; it never waits for the disk. Dropping the sink does: it waits until all
-/// that was handed over is written and synchronised. In async code call [`sync`](Self::sync) before, or drop it where
+/// `record` encodes the line and hands it over without waiting for the disk. Dropping the sink waits until all events
+/// handed over are written and synchronised. In async code call [`sync`](Self::sync) first, or drop the sink where
 /// blocking is allowed.
 ///
 /// Spec: manual, audit; AWS CloudTrail, "CloudTrail record contents".
@@ -106,11 +106,11 @@ pub struct JsonLines {
     queue: Arc<Queue>,
     counters: Arc<Counters>,
     generator: Generator,
-    /// Waited for when the sink is dropped.
+    /// The thread that writes; dropping the sink waits for its end.
     thread: Option<JoinHandle<()>>,
 }
 
-/// The path and the settings of a [`JsonLines`]. Everything but the path is optional.
+/// The path and the settings of a [`JsonLines`]. Only the path is required.
 #[derive(Clone, Debug)]
 pub struct JsonLinesBuilder {
     path: PathBuf,
@@ -121,8 +121,7 @@ pub struct JsonLinesBuilder {
 }
 
 impl JsonLines {
-    /// Returns a builder that opens a sink into this file. The file is created if it is missing; its directory must
-    /// exist.
+    /// Returns a builder that opens a sink into this file. A missing file is created; its directory must exist.
     pub fn builder(path: impl Into<PathBuf>) -> JsonLinesBuilder {
         JsonLinesBuilder {
             path: path.into(),
@@ -133,37 +132,38 @@ impl JsonLines {
         }
     }
 
-    /// Waits until every event that was handed over so far has reached the disk.
+    /// Waits until every event handed over so far has reached the disk.
     ///
     /// # Errors
     ///
-    /// The file system's: some of the events may be lost. The thread has ended.
+    /// Returns the file system's error, after which some of the events may be lost, or an error if the thread has
+    /// ended.
     pub fn sync(&self) -> impl Future<Output = io::Result<()>> + Send + 'static + use<> {
         answer(self.ask(Task::Sync))
     }
 
-    /// Opens the file that the path leads to now, or makes it, after what was handed over before is written: for
-    /// SIGHUP, once another program has moved the file. Without it the move is noticed with the next event.
+    /// Opens or creates the file that the path leads to now, once all events handed over before are written: for
+    /// SIGHUP, after another program has moved the file. Without this call the sink notices the move at the next event.
     ///
     /// # Errors
     ///
-    /// The file system's; `ResourceBusy`: the path leads to another place now, and another sink holds its lock. The
-    /// sink keeps the file that it had.
+    /// Returns the file system's error, or `ResourceBusy` if the path now leads to another place whose lock another
+    /// sink holds. The sink then keeps its file.
     pub fn reopen(&self) -> impl Future<Output = io::Result<()>> + Send + 'static + use<> {
         answer(self.ask(Task::Reopen))
     }
 
-    /// The same calls, which wait.
+    /// Returns the same calls in blocking form.
     pub fn blocking(&self) -> BlockingJsonLines<'_> {
         BlockingJsonLines(self)
     }
 
-    /// What this sink did so far.
+    /// Returns counters of what this sink did so far.
     pub fn stats(&self) -> JsonLinesStats {
         self.counters.stats()
     }
 
-    /// Hands a task over now; what comes back is its answer.
+    /// Hands a task over at once and returns the receiver of its answer.
     fn ask(&self, task: impl FnOnce(Answer) -> Task) -> oneshot::Receiver<io::Result<()>> {
         let (answer, answered) = oneshot::channel();
         self.queue.push(task(answer));
@@ -175,71 +175,71 @@ async fn answer(answered: oneshot::Receiver<io::Result<()>>) -> io::Result<()> {
     answered.await.unwrap_or_else(|_| Err(io::Error::other(Said("the thread of the audit trail has ended"))))
 }
 
-/// Calls of a [`JsonLines`] that block their thread.
+/// The blocking calls of a [`JsonLines`].
 #[derive(Clone, Copy, Debug)]
 pub struct BlockingJsonLines<'a>(&'a JsonLines);
 
 impl BlockingJsonLines<'_> {
-    /// [`JsonLines::sync`], blocking.
+    /// The blocking form of [`JsonLines::sync`].
     ///
     /// # Errors
     ///
-    /// The errors of [`JsonLines::sync`].
+    /// Returns the errors of [`JsonLines::sync`].
     pub fn sync(&self) -> io::Result<()> {
         block_on(self.0.sync())
     }
 
-    /// [`JsonLines::reopen`], blocking.
+    /// The blocking form of [`JsonLines::reopen`].
     ///
     /// # Errors
     ///
-    /// The errors of [`JsonLines::reopen`].
+    /// Returns the errors of [`JsonLines::reopen`].
     pub fn reopen(&self) -> io::Result<()> {
         block_on(self.0.reopen())
     }
 }
 
 impl JsonLinesBuilder {
-    /// When lines reach the disk; [`Fsync::EveryEvent`] if not given.
+    /// Sets when lines reach the disk. The default is [`Fsync::EveryEvent`].
     #[must_use]
     pub fn fsync(self, fsync: Fsync) -> Self {
         Self { fsync, ..self }
     }
 
-    /// The most bytes of a file. Before a line that would make it longer, the file is synchronised and renamed to
-    /// `NAME.000001`, or the next number that is free, and a new one is begun. No file is ever replaced or deleted. One
-    /// file that grows for ever if not given.
+    /// Sets the maximum length of a file in bytes. Before a line that would exceed it, the file is synchronised and
+    /// renamed to `NAME.000001` or the next free number, and a new file is begun. No file is ever replaced or deleted.
+    /// By default one file grows without limit.
     #[must_use]
     pub fn max_len(self, max_len: u64) -> Self {
         Self { max_len: Some(max_len), ..self }
     }
 
-    /// The most events that are written together and share one fsync; 1,024 if not given. With 1, each event has an
-    /// fsync of its own.
+    /// Sets the maximum number of events that are written together and share one fsync. The default is 1,024. With 1,
+    /// each event has its own fsync.
     #[must_use]
     pub fn max_batch(self, max_batch: NonZeroUsize) -> Self {
         Self { max_batch, ..self }
     }
 
-    /// How many events may wait to be written before new operations wait too ([`AuditSink::ready`]); 4,096 if not
-    /// given.
+    /// Sets how many events may wait to be written before new operations wait too ([`AuditSink::ready`]). The default
+    /// is 4,096.
     ///
     /// # Performance
     ///
-    /// A line is about 1 KB. The queue also takes the events of operations that were under way when it became full.
+    /// A line is about 1 KB. The queue also takes the events of operations that were in progress when it became full.
     #[must_use]
     pub fn queue_len(self, queue_len: NonZeroUsize) -> Self {
         Self { queue_len, ..self }
     }
 
-    /// Opens the file, or makes it, and starts the thread that writes. Blocks its thread for the file: call it at the
-    /// start of a service.
+    /// Opens or creates the file and starts the thread that writes. Blocks the calling thread: call it when the service
+    /// starts.
     ///
     /// # Errors
     ///
-    /// [`Error::Io`](crate::Error::Io): the file cannot be opened, or the thread cannot be started; of kind
-    /// `ResourceBusy`: another sink has the file open, in this process or another; of kind `InvalidInput`: with
-    /// [`max_len`](Self::max_len), it is not a regular file.
+    /// Returns [`Error::Io`](crate::Error::Io) if the file cannot be opened or the thread cannot be started; of kind
+    /// `ResourceBusy` if another sink in this or another process has the file open; of kind `InvalidInput` if
+    /// [`max_len`](Self::max_len) is set and the file is not a regular file.
     pub fn open(self) -> Result<JsonLines> {
         let counters = Arc::new(Counters::default());
         let file = LogFile::open(self.path, self.max_len, counters.clone());
@@ -264,7 +264,7 @@ impl AuditSink for JsonLines {
 
     fn ready(&self) -> Pin<Box<dyn Future<Output = ()> + Send + 'static>> {
         match self.queue.room() {
-            // Where the thread has ended, it is the event that fails.
+            // If the thread has ended, the event fails instead.
             Some(room) => Box::pin(room.map(|_| ())),
             None => Box::pin(ready(())),
         }
@@ -274,9 +274,9 @@ impl AuditSink for JsonLines {
 impl Drop for JsonLines {
     fn drop(&mut self) {
         self.queue.close();
-        // The thread itself drops the sink where an answer wakes its last owner: then it ends by itself.
+        // If an answer wakes the last owner, the thread drops the sink itself and must not wait for its own end.
         if let Some(thread) = self.thread.take().filter(|thread| thread.thread().id() != thread::current().id()) {
-            let _ = thread.join(); // after a panic each event has failed
+            let _ = thread.join(); // after a panic, each event has failed already
         }
     }
 }

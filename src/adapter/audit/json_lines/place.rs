@@ -1,4 +1,4 @@
-//! Where the file of the audit trail is, and the lock on that place.
+//! [`Place`]: the resolved path of the audit file, and the lock on it.
 
 use std::ffi::OsString;
 use std::fs;
@@ -9,7 +9,7 @@ use crate::error::Said;
 use crate::files::directory_of;
 use crate::keys::file_lock::FileLock;
 
-/// How many links are followed one after the other, as Linux does.
+/// The maximum number of links followed in a row, as in Linux.
 const MAX_LINKS: usize = 40;
 
 /// The resolved path of the file, locked by `NAME.lock` beside it.
@@ -21,12 +21,11 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Locks the place that a path leads to. Links are followed now: the file at their end is the one that is put
-    /// aside.
+    /// Locks the place that a path leads to. Follows links now: the file at their end is the one that is set aside.
     ///
     /// # Errors
     ///
-    /// The file system's; `ResourceBusy`: another sink holds the lock.
+    /// Returns the file system's error, or `ResourceBusy` if another sink holds the lock.
     pub(super) fn lock(given: &Path) -> io::Result<Self> {
         const HELD: &str = "another process has it open, or this one has it open twice";
         let path = resolved(given)?;
@@ -37,8 +36,8 @@ impl Place {
         }
     }
 
-    /// Follows the path again. The lock is taken anew where the path leads to another place, or its file was replaced;
-    /// gives whether that is so.
+    /// Follows the path again. If the path leads to another place or the lock file was replaced, takes the lock anew
+    /// and returns true.
     pub(super) fn follow(&mut self, given: &Path) -> io::Result<bool> {
         if resolved(given)? == self.path && self.lock.is_at(&self.lock_path) {
             return Ok(false);
@@ -48,8 +47,8 @@ impl Place {
     }
 }
 
-/// The path without links, also where its last one leads to a file that is missing: the file is made there. A link to a
-/// device or a pipe stays, as nothing is put beside those.
+/// Returns the path without links, even if the last link leads to a missing file, which is then created there. Keeps a
+/// link to a device or a pipe, because no file is put beside those.
 fn resolved(path: &Path) -> io::Result<PathBuf> {
     let mut path = path.to_owned();
     if fs::metadata(&path).map_or(true, |metadata| metadata.is_file()) {
@@ -62,7 +61,7 @@ fn resolved(path: &Path) -> io::Result<PathBuf> {
     Ok(fs::canonicalize(directory_of(&path))?.join(name))
 }
 
-/// The path with this suffix after its file name.
+/// Returns the path with this suffix after its file name.
 pub(super) fn beside(path: &Path, suffix: &str) -> io::Result<PathBuf> {
     let mut name: OsString = path.file_name().ok_or(ErrorKind::InvalidInput)?.to_owned();
     name.push(suffix);

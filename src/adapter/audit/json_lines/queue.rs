@@ -1,4 +1,4 @@
-//! [`Queue`]: the tasks that wait for the thread that writes, and the callers that wait for room.
+//! [`Queue`]: the tasks for the thread that writes, and the callers that wait for room.
 
 use std::collections::VecDeque;
 use std::io;
@@ -7,17 +7,17 @@ use std::time::{Duration, Instant};
 
 use futures_channel::oneshot;
 
-/// The number of steps in which the thread waits for more tasks; it stops at the first step in which no task comes.
+/// The number of steps in which the thread waits for more tasks. The wait ends at the first step without a new task.
 const SLICES: u32 = 4;
 
-/// The idle time after which the thread lets further callers in. The callers before them handed no event over: they
-/// were abandoned, or their operations had no event.
+/// The idle time after which the thread admits more callers. The callers admitted before sent no event: they were
+/// abandoned, or their operations had no event.
 const LETTING_IN: Duration = Duration::from_millis(10);
 
-/// Takes the answer to one task; dropped unanswered where the thread ends.
+/// The sender of a task's answer; dropped without an answer if the thread ends.
 pub(super) type Answer = oneshot::Sender<io::Result<()>>;
 
-/// Something for the thread to do.
+/// A task for the thread.
 #[derive(Debug)]
 pub(super) enum Task {
     Line(Vec<u8>, Answer),
@@ -25,17 +25,17 @@ pub(super) enum Task {
     Reopen(Answer),
 }
 
-/// What the thread does next.
+/// The next work of the thread.
 #[derive(Debug)]
 pub(super) enum Work {
     Lines(Vec<Vec<u8>>, Vec<Answer>),
     Sync(Answer),
     Reopen(Answer),
-    /// The lines that were written have to reach the disk now; no caller waits.
+    /// The written lines must reach the disk now; no caller waits.
     SyncDue,
 }
 
-/// The tasks in their order. Its mutex is held for a few instructions, never while anything is written.
+/// The tasks in order. The mutex is held for a few instructions, never during a write.
 #[derive(Debug)]
 pub(super) struct Queue {
     state: Mutex<State>,
@@ -46,15 +46,15 @@ pub(super) struct Queue {
 #[derive(Debug, Default)]
 struct State {
     tasks: VecDeque<Task>,
-    /// Callers that wait for room before they begin, first come first served.
+    /// Callers that wait for room before they begin, in order of arrival.
     waiting: VecDeque<oneshot::Sender<()>>,
-    /// How many of them there may be before those are removed that were abandoned.
+    /// The number of waiting callers at which abandoned ones are removed.
     purge_at: usize,
-    /// How many tasks the thread waits for; with fewer it is not woken.
+    /// The number of tasks that the thread waits for; fewer do not wake the thread.
     wanted: usize,
-    /// The thread does what is there, and ends.
+    /// Whether the thread must finish the remaining tasks and end.
     closed: bool,
-    /// The thread has ended; nothing is taken any more.
+    /// Whether the thread has ended, after which no task is taken.
     ended: bool,
 }
 
@@ -63,8 +63,8 @@ impl Queue {
         Self { state: Mutex::default(), more: Condvar::new(), capacity }
     }
 
-    /// Adds a task, beyond the capacity too: an operation that has begun has its event taken. Once the thread has ended
-    /// the task is dropped, and so is its answer.
+    /// Adds a task, even beyond the capacity: the event of an operation that has begun is always taken. After the
+    /// thread has ended, drops the task and its answer.
     pub(super) fn push(&self, task: Task) {
         let mut state = self.lock();
         if state.ended {
@@ -79,8 +79,8 @@ impl Queue {
         }
     }
 
-    /// What to wait for before an operation begins: resolves once there is room, or the thread has ended. `None` where
-    /// there is room now.
+    /// Returns a receiver that resolves once there is room or the thread has ended. Returns `None` if there is room
+    /// now.
     pub(super) fn room(&self) -> Option<oneshot::Receiver<()>> {
         let mut state = self.lock();
         if state.ended || (state.waiting.is_empty() && state.tasks.len() < self.capacity) {
@@ -100,11 +100,11 @@ impl Queue {
         self.more.notify_one();
     }
 
-    /// Waits for the next work, with up to `max_batch` lines at once. `None` once the queue is closed and empty; if it
-    /// is empty at the moment `sync_at`, [`Work::SyncDue`].
+    /// Waits for the next work, with up to `max_batch` lines at once. Returns `None` once the queue is closed and
+    /// empty, and [`Work::SyncDue`] if the queue is empty at the time `sync_at`.
     ///
-    /// If there are fewer lines than were `answered` last, it waits up to `patience` for more: the answered callers are
-    /// about to come back.
+    /// If there are fewer lines than were `answered` last, waits up to `patience` for more: the answered callers are
+    /// likely to send their next events.
     pub(super) fn next(
         &self,
         max_batch: usize,
@@ -136,12 +136,12 @@ impl Queue {
         Some(work)
     }
 
-    /// Lets in as many callers as there is room for.
+    /// Admits as many callers as there is room for.
     fn let_in<'a>(&'a self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
         let room = self.capacity.saturating_sub(state.tasks.len()).min(state.waiting.len());
         let mut admitted: VecDeque<_> = state.waiting.drain(..room).collect();
-        drop(state); // an answer wakes a caller, who may come back here
-        // Callers that were abandoned leave their room to the next.
+        drop(state); // an answer wakes a caller, which may call this queue again
+        // Abandoned callers leave their room to the next.
         while let Some(waiter) = admitted.pop_front() {
             if waiter.send(()).is_err()
                 && let Some(next) = self.lock().waiting.pop_front()
@@ -152,10 +152,10 @@ impl Queue {
         self.lock()
     }
 
-    /// Waits until so many tasks are there, while more come.
+    /// Waits until `wanted` tasks are there, as long as more arrive.
     ///
-    /// PERF: without this, callers that are answered together come back one after the other, and the first of them has
-    /// an fsync for itself: 30 events per fsync instead of 60, with 64 callers. It pays where a fsync is slow.
+    /// PERF: without this, callers that are answered together return one by one, and the first of them gets an fsync of
+    /// its own: 30 events per fsync instead of 60, with 64 callers. The wait pays off if an fsync is slow.
     fn gather<'a>(
         &'a self,
         mut state: MutexGuard<'a, State>,
@@ -179,13 +179,13 @@ impl Queue {
         state
     }
 
-    /// Fails everything that is there, and all that comes.
+    /// Fails all tasks in the queue and all later ones.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
         let (tasks, waiting) = (std::mem::take(&mut state.tasks), std::mem::take(&mut state.waiting));
         drop(state);
-        drop((tasks, waiting)); // which wakes those who wait, and they may come back here
+        drop((tasks, waiting)); // this wakes the waiting callers, which may call this queue again
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -2,21 +2,21 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What a [`JsonLines`](super::JsonLines) did since it was opened.
+/// Counts of what a [`JsonLines`](super::JsonLines) did since it was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JsonLinesStats {
-    /// Events that were written, each counted once.
+    /// The number of written events, each counted once.
     pub events: u64,
-    /// Batches in which they were written.
+    /// The number of batches in which the events were written.
     pub batches: u64,
-    /// Calls of fsync on the file.
+    /// The number of fsync calls on the file.
     pub fsyncs: u64,
-    /// Lines that were written once more, because the file was moved, removed or cut meanwhile.
+    /// The number of lines written again because the file was moved, removed or cut meanwhile.
     pub written_again: u64,
 }
 
-/// The same, while it is counted.
+/// The running counters behind [`JsonLinesStats`].
 #[derive(Debug, Default)]
 pub(super) struct Counters {
     pub(super) events: AtomicU64,

@@ -10,22 +10,22 @@ use super::Fsync;
 use super::queue::{Answer, Queue, Work};
 use super::stats::Counters;
 
-/// How long the thread waits at most for callers to come back, on a disk that is slow.
+/// The longest wait for callers to send their next events, on a slow disk.
 const MAX_PATIENCE: Duration = Duration::from_millis(4);
 
-/// Where the lines go.
+/// A destination of lines.
 pub(super) trait Log {
-    /// Appends a batch; with `sync`, it has reached the disk after that. An error is one for the whole batch.
+    /// Appends a batch. With `sync`, returns after the batch has reached the disk. An error concerns the whole batch.
     fn append(&mut self, lines: &[Vec<u8>], sync: bool) -> io::Result<()>;
 
     /// Waits until all lines so far have reached the disk.
     fn sync(&mut self) -> io::Result<()>;
 
-    /// Opens the log again, where it is now, once the lines of the old one have reached the disk.
+    /// Opens the log again at its current place, after the lines of the old one have reached the disk.
     fn reopen(&mut self) -> io::Result<()>;
 }
 
-/// How the thread writes.
+/// The thread's queue, counters and settings.
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) queue: Arc<Queue>,
@@ -34,11 +34,11 @@ pub(super) struct Writer {
     pub(super) max_batch: NonZeroUsize,
 }
 
-/// The shortest fsync for which the writer waits for callers that come back.
+/// The shortest fsync for which the writer waits for more events.
 const SLOW_DISK: Duration = Duration::from_millis(1);
 
 impl Writer {
-    /// Writes what comes, until the queue is closed and empty.
+    /// Writes until the queue is closed and empty.
     pub(super) fn run(self, mut log: impl Log) {
         let _end = End(&self.queue);
         let (mut answered, mut patience) = (0, Duration::ZERO);
@@ -60,9 +60,9 @@ impl Writer {
                     };
                     let began = Instant::now();
                     let outcome = log.append(&lines, sync);
-                    // PERF: an fsync that is saved is worth half of one. On a disk that is faster than the callers, one
-                    // group of callers works while another group waits for its fsync: 0.73 to 1.00 of the rate without
-                    // fsync, where waiting for the callers gave 0.52.
+                    // PERF: the wait is at most half an fsync, the worth of one saved. On a disk faster than the
+                    // callers, one group works while another waits for its fsync: 0.73 to 1.00 of the rate without
+                    // fsync; waiting for the callers gave 0.52.
                     let took = began.elapsed();
                     patience = (took / 2).min(MAX_PATIENCE);
                     answered = if sync && took >= SLOW_DISK { lines.len() } else { 0 };
@@ -71,26 +71,26 @@ impl Writer {
                         Counters::add(&self.counters.batches, 1);
                     }
                     unsynced_since = if outcome.is_ok() && sync { None } else { unsynced_since.or(Some(began)) };
-                    // No caller waited for the fsync that failed, so the next ones are told.
+                    // No caller waited for the failed fsync, so the next events fail.
                     (outcome.and(sync_failed.take().map_or(Ok(()), Err)), answers)
                 }
                 Work::Sync(answer) => (log.sync().and(sync_failed.take().map_or(Ok(()), Err)), vec![answer]),
                 Work::Reopen(answer) => (log.reopen(), vec![answer]),
                 Work::SyncDue => {
                     sync_failed = log.sync().err();
-                    unsynced_since = sync_failed.is_some().then(Instant::now); // tried again after another period
+                    unsynced_since = sync_failed.is_some().then(Instant::now); // retried after another period
                     continue;
                 }
             };
             answer_all(answers, outcome);
         }
         if self.fsync != Fsync::Never {
-            let _ = log.sync(); // the sink is gone, and with it those who could be told
+            let _ = log.sync(); // the sink is dropped, and no caller is left to tell
         }
     }
 }
 
-/// Fails everything that waits, when the thread ends: also when it panics.
+/// Fails all waiting tasks when the thread ends, even by a panic.
 struct End<'a>(&'a Queue);
 
 impl Drop for End<'_> {
@@ -106,11 +106,11 @@ fn answer_all(answers: Vec<Answer>, outcome: io::Result<()>) {
             Ok(()) => Ok(()),
             Err(error) => Err(io::Error::new(error.kind(), Shared(error.clone()))),
         };
-        let _ = answer.send(own); // its caller may be gone
+        let _ = answer.send(own); // the caller may have left
     }
 }
 
-/// An error that many are told.
+/// An error that several callers receive.
 #[derive(Debug)]
 struct Shared(Arc<io::Error>);
 
@@ -135,7 +135,7 @@ mod tests {
     use super::super::queue::Task;
     use super::*;
 
-    /// A log that does as it is told, one step for each batch.
+    /// A log that follows instructions, one step for each batch.
     struct Scripted {
         steps: mpsc::Receiver<Step>,
         batches: mpsc::Sender<Vec<String>>,
@@ -161,7 +161,7 @@ mod tests {
         }
 
         fn sync(&mut self) -> io::Result<()> {
-            let _ = self.syncs.send(()); // no test may look
+            let _ = self.syncs.send(()); // the test may not receive it
             if self.sync_fails { Err(io::ErrorKind::StorageFull.into()) } else { Ok(()) }
         }
 
@@ -280,7 +280,7 @@ mod tests {
         for answer in [line, second] {
             block_on(answer).unwrap().unwrap();
         }
-        block_on(let_in).unwrap(); // and then goes away, or was an operation without an event
+        block_on(let_in).unwrap(); // this caller then sends no event
         let (sent, came) = mpsc::channel();
         thread::spawn(move || sent.send(block_on(behind)));
         let came = came.recv_timeout(Duration::from_secs(60));

@@ -40,14 +40,15 @@ pub(super) fn seal(state: &StoreState, root_key: &RootKey, generator: &Generator
 ///
 /// # Errors
 ///
-/// The errors of opening a sealed file; a payload that breaks a rule of the manual is malformed.
+/// Returns the errors of opening a sealed file. A payload that breaks a rule of the manual is malformed.
 pub(super) fn open(sealed: &[u8], root_key: &RootKey) -> Result<StoreState> {
     let text = sealed_file::open(SealedFileKind::KeyStore, root_key, sealed)?;
     let JsonObject(payload): JsonObject<Payload> = serde_json::from_slice(&text).map_err(|_| refused(&text))?;
     Ok(payload.state()?)
 }
 
-/// The error for a refused payload. The version is read separately, because a later version may have unknown members.
+/// Returns the error for a refused payload. The version is read separately, because a later version may have unknown
+/// members.
 fn refused(text: &[u8]) -> SealedFileError {
     #[derive(Deserialize)]
     struct Versioned {
@@ -364,7 +365,7 @@ impl KeyVersion {
     }
 }
 
-/// The JSON form of a policy for the audit trail.
+/// Returns the JSON form of a policy for the audit trail.
 pub(super) fn shown(policy: Option<&KeyPolicy>) -> String {
     let policy = policy.map(Policy::of);
     serde_json::to_string(&policy).expect("lists of texts are JSON")

@@ -19,7 +19,7 @@ use crate::secret::{KEY_LEN, MasterKey, Secret};
 /// The length of 32 bytes in base64, in characters.
 const KEY_TEXT_LEN: usize = 44;
 
-/// The length of a value as JSON, in bytes.
+/// Returns the length of a value as JSON, in bytes.
 pub(super) fn written_len(value: &impl Serialize) -> usize {
     struct Counter(usize);
     impl io::Write for Counter {
@@ -105,7 +105,7 @@ impl<'de, K: Key> Deserialize<'de> for KeyText<K> {
     }
 }
 
-/// A JSON object and nothing else: a derived `Deserialize` also accepts an array of the members.
+/// A value that deserialises from a JSON object only: a derived `Deserialize` also accepts an array of the members.
 pub(super) struct JsonObject<T>(pub(super) T);
 
 impl<T: Serialize> Serialize for JsonObject<T> {
