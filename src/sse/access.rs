@@ -37,7 +37,7 @@ impl<'a> Unlock<'a> {
 
 /// An owned [`Unlock`]: the expectations that an object must meet, and the customer key for SSE-C.
 ///
-/// The decisions of [`s3`](crate::s3) return one. Pass [`unlock`](Self::unlock) to the calls of [`Sse`](crate::Sse):
+/// The decisions of `s3` return one. Pass [`unlock`](Self::unlock) to the calls of [`Sse`](crate::Sse):
 /// they apply the expectations. `Debug` shows no key.
 ///
 /// ```
