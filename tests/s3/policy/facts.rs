@@ -115,6 +115,9 @@ fn every_operator_compares_its_type_and_meets_nothing_that_is_absent() {
         ("NumericEquals", TLS, json!(1), false, false),
         ("NumericNotEquals", TLS, json!("1.2"), false, true),
         ("NumericNotEquals", TLS, json!("1.3"), true, true),
+        // The most digits before and behind the point.
+        ("NumericLessThan", TLS, json!("999999999999999999"), true, false),
+        ("NumericLessThan", TLS, json!("1.200000000000000001"), true, false),
         ("NumericEquals", CLASS, json!("5.0"), true, false),
         // What is not a number meets no number.
         ("NumericEquals", TEAM, json!("0"), false, false),
