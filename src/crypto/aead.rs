@@ -32,8 +32,8 @@ pub(crate) struct AeadKey {
 }
 
 impl AeadKey {
-    /// Derives the key of a message, its base nonce and a commitment of `N` bytes (at most 32) from one expansion, in this
-    /// order.
+    /// Derives the key of a message, its base nonce and a commitment of `N` bytes (at most 32) from one expansion, in
+    /// this order.
     pub(crate) fn derive<const N: usize>(prk: &Prk, label: &[u8], info: &[&[u8]]) -> (Self, [u8; NONCE_LEN], [u8; N]) {
         Self::derive_for(Self::many_chunks, prk, label, info)
     }

@@ -393,8 +393,8 @@ pub enum Misuse {
     /// The keyring is not stored: a new version, and all objects written under it, would be lost when this process
     /// ends.
     #[error(
-        "the keyring is stored nowhere: create it with Keyring::builder, or allow changes by with_changes_lost_on_exit and \
-         seal it after each"
+        "the keyring is stored nowhere: create it with Keyring::builder, or allow changes by with_changes_lost_on_exit \
+         and seal it after each"
     )]
     KeyringNotStored,
     /// Two consecutive entries of a sweep have the same position: a sweep resumed after the first would skip the

@@ -48,8 +48,13 @@ impl<R: Read + Seek> DecryptReader<R> {
         Self::over(decryptor, inner, lend, |_, buffer, len| buffer.consume(len))
     }
 
-    /// Decrypts the body from the current position of `inner`, in memory that `inner` lends: a `Cursor` over a memory
-    /// map or a `Vec`, or a `BufReader` whose buffer holds 64 KiB or more.
+    /// Decrypts the body from the current position of `inner`, in memory that `inner` lends: a `Cursor` over a `Vec`,
+    /// or a `BufReader` whose buffer holds 64 KiB or more.
+    ///
+    /// # Security
+    ///
+    /// Do not lend memory that another process can change, such as a map of a file that others can write: bytes that
+    /// change while a chunk is opened may be decrypted as other bytes than those that were authenticated.
     pub fn buffered(decryptor: Decryptor, inner: R) -> Self
     where
         R: BufRead,
