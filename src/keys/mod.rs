@@ -33,7 +33,7 @@ mod wrapped_root_key;
 pub use context::EncryptionContext;
 #[cfg(feature = "testing")]
 pub(crate) use key_id::is_alias;
-pub(crate) use key_id::{MAX_KEY_ID_LEN, are_replicas, is_key_id};
+pub(crate) use key_id::{MAX_KEY_ID_LEN, are_replicas, is_key_arn, is_key_id};
 pub use keyring::{Keyring, VersionInfo};
 pub use keyring_blocking::BlockingKeyring;
 pub use keyring_builder::KeyringBuilder;

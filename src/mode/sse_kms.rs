@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::KeySources;
 use super::layer::{Kek, LayerKey};
 use crate::envelope::{KekScope, KeyRef};
-use crate::error::Result;
+use crate::error::{Limit, Result};
 use crate::keys::{EncryptionContext, KeyRequest, RequestedKey, WrappedKey};
 use crate::object::ObjectName;
 
@@ -46,8 +46,17 @@ impl SseKms {
 
 impl KeySources<'_> {
     /// Returns a fresh key-encryption key under the KMS key that `mode` names.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Limit::Context`] if the pairs and the object's ARN are too long together: not every KMS takes more.
+    /// Objects that were written with more can still be read, and rewrapped under their key.
     pub(super) async fn generated_for(&self, mode: &SseKms, scope: KekScope) -> Result<LayerKey<'static>> {
-        self.generated(self.kms_keys.asked(&mode.key_id), &mode.key_id, &mode.context, scope).await
+        let request = self.request(&mode.key_id, &mode.context, scope);
+        if !request.context().fits() {
+            return Err(Limit::Context.into());
+        }
+        self.generated(self.kms_keys.asked(&mode.key_id), request, &mode.context, scope).await
     }
 
     /// Returns a fresh key-encryption key under the KMS key that an envelope names, by its resolved id.
@@ -57,7 +66,8 @@ impl KeySources<'_> {
         context: &Arc<EncryptionContext>,
         scope: KekScope,
     ) -> Result<LayerKey<'static>> {
-        self.generated(self.kms_keys.asked(id).resolved_if(true), id, context, scope).await
+        let asked = self.kms_keys.asked(id).resolved_if(true);
+        self.generated(asked, self.request(id, context, scope), context, scope).await
     }
 
     /// Asks the KMS to generate a key-encryption key, and checks which KMS key the KMS answered with.
@@ -69,11 +79,10 @@ impl KeySources<'_> {
     async fn generated(
         &self,
         asked: RequestedKey<'_>,
-        key_id: &str,
+        request: KeyRequest,
         context: &Arc<EncryptionContext>,
         scope: KekScope,
     ) -> Result<LayerKey<'static>> {
-        let request = self.request(key_id, context, scope);
         let generated = self.kms()?.generate_key(request).await?.checked(asked)?;
         let (id, wrapped_kek) = (generated.key_id.into(), generated.wrapped);
         let key = KeyRef::Kms { id, wrapped_kek, context: context.clone(), scope };

@@ -12,3 +12,5 @@ mod kms_keys;
 mod runtimes;
 #[cfg(feature = "embedded-kms")]
 mod sources;
+#[cfg(feature = "testing")]
+mod threads;
