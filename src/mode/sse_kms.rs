@@ -39,9 +39,9 @@ impl SseKms {
         Self { context: Arc::new(context), ..self }
     }
 
-    /// Sets whether the object is written under a bucket key: one key of the KMS, kept in memory for a while, that wraps
-    /// the data keys of many objects of a bucket. [`Envelope::has_bucket_key`](crate::Envelope::has_bucket_key) says
-    /// whether it was.
+    /// Sets whether the object is written under a bucket key: one key of the KMS, kept in memory for a while, that
+    /// wraps the data keys of many objects of a bucket. The envelope
+    /// [says](crate::Envelope::has_bucket_key) whether it was.
     ///
     /// One call of the KMS serves all writes by one requester into one bucket that name the same KMS key and the same
     /// pairs, and one serves all reads under one wrapped key, within the limits of [`BucketKeys`](crate::BucketKeys).
@@ -77,7 +77,8 @@ impl SseKms {
     /// makes it take effect at once; [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys) does so too. No key is
     /// shared among requesters, buckets or realms.
     ///
-    /// Spec: manual, format, "The KEK of each mode"; Amazon S3, "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys".
+    /// Spec: manual, format, "The KEK of each mode"; Amazon S3, "Reducing the cost of SSE-KMS with Amazon S3 Bucket
+    /// Keys".
     #[must_use]
     pub fn with_bucket_key(self, bucket_key: bool) -> Self {
         Self { bucket_key, ..self }
