@@ -8,6 +8,7 @@ use super::audited::PendingEvent;
 use super::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock, object};
 use crate::envelope::Envelope;
 use crate::error::Result;
+use crate::geometry::Container;
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
 use crate::stream::{Decryptor, Encryptor};
@@ -117,6 +118,16 @@ impl Sse {
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope);
         self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
+    }
+
+    /// Returns the container of the stored objects, if the builder was given one.
+    pub fn container(&self) -> Option<Container> {
+        self.shared.container
+    }
+
+    /// Returns the length in bytes of every envelope that this handle writes, if the builder fixed it.
+    pub fn envelope_len(&self) -> Option<usize> {
+        self.shared.envelope_len
     }
 
     /// Returns the same handle with synchronous calls, for callers without a runtime.
