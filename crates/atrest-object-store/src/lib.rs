@@ -1,0 +1,1 @@
+//! Server-side encryption with the semantics of Amazon S3 over any store of the crate `object_store`.
