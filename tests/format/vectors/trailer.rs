@@ -129,7 +129,9 @@ fn no_cut_of_a_trailer_container_opens() {
             let refused = trailer.open(&trailer.stored[..len], backend).expect_err(&case.title);
             match refused {
                 Error::Truncated => assert!(len < shortest, "{} cut to {len}", case.title),
-                Error::Envelope(EnvelopeError::NotAnEnvelope) => assert!(len >= shortest, "{} cut to {len}", case.title),
+                Error::Envelope(EnvelopeError::NotAnEnvelope) => {
+                    assert!(len >= shortest, "{} cut to {len}", case.title)
+                }
                 other => panic!("{} cut to {len}: {other:?}", case.title),
             }
         }

@@ -146,7 +146,9 @@ mod tests {
             let tag = Tag::of(e_tag, version).expect("a tag");
             assert_eq!(decode(&encode(&tag)), Some(tag));
         }
-        for bytes in [&b""[..], b"\x01", &[1, 0, 0, 0, 0, 0, 0, 0, 9, b'a'], &[3, 255, 255, 255, 255, 255, 255, 255, 255]] {
+        for bytes in
+            [&b""[..], b"\x01", &[1, 0, 0, 0, 0, 0, 0, 0, 9, b'a'], &[3, 255, 255, 255, 255, 255, 255, 255, 255]]
+        {
             assert_eq!(decode(&StorageTag::new(bytes)), None);
         }
         assert_eq!(Tag::of(text("W/\"weak\""), None), None);
