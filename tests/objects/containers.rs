@@ -133,14 +133,15 @@ fn mixed_up_containers_are_not_an_envelope_and_the_text_says_where_to_look() {
 #[test]
 fn what_lies_at_the_other_end_changes_nothing() {
     for_every_store(|service, container, mode| {
-        let mut encrypt = |len| {
+        let encrypt = |len| {
             let encrypted = service.sse.blocking().encrypt(&name(), mode.clone(), &plain(len)).unwrap();
             (encrypted.envelope.encode(), encrypted.to_container(container).unwrap())
         };
         let ((envelope, stored), (other, other_stored)) = (encrypt(100), encrypt(20));
         let junk = [7; 50].to_vec();
-        let own_end = |more: &[u8]| if container.is_trailer() { [&stored, more] } else { [more, &stored] }.concat();
-        let other_end = |more: &[u8]| if container.is_trailer() { [more, &stored] } else { [&stored, more] }.concat();
+        let own_end = |more: &[u8]| if container.is_trailer() { [&stored[..], more] } else { [more, &stored] }.concat();
+        let other_end =
+            |more: &[u8]| if container.is_trailer() { [more, &stored[..]] } else { [&stored, more] }.concat();
         // At the end of the envelope, only an envelope of the container's length is one.
         for more in [&junk[..], &[0; LEN]] {
             let refused = Encrypted::from_container(&own_end(more), container).unwrap_err();
@@ -220,7 +221,8 @@ fn a_container_holds_no_object_in_parts() {
         assert!(matches!(refused, Error::Unexpected(Unexpected::Container)), "{refused:?}");
         // Placed there by whoever writes the store.
         let body = plain(200);
-        let placed = if container.is_trailer() { [&body, envelope.as_bytes()] } else { [envelope.as_bytes(), &body] };
+        let placed =
+            if container.is_trailer() { [&body[..], envelope.as_bytes()] } else { [envelope.as_bytes(), &body] };
         let refused = Encrypted::from_container(&placed.concat(), container).unwrap_err();
         assert!(matches!(refused, Error::Unexpected(Unexpected::Container)), "{refused:?}");
     }
@@ -272,7 +274,7 @@ fn the_builder_refuses_two_lengths_and_a_writer_an_envelope_that_does_not_fit() 
 fn a_stored_length_that_no_object_has_is_refused_whatever_was_fetched() {
     for container in containers() {
         let service = Service::with(|builder| builder.container(container));
-        let mode = match container.layers() {
+        let mode: atrest::AnyMode = match container.layers() {
             Layers::Two => DsseKms::new("alias/app").into(),
             _ => SseS3.into(),
         };
