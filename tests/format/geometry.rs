@@ -1,10 +1,10 @@
 //! Lengths and offsets, compared with counting one by one, and at the limits of `u64`.
 
-use atrest::{ByteRange, Error, ModeId};
 use atrest::geometry::{
-    CHUNK_LEN, Container, Fetch, HEADER_LEN, Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS, MAX_PLAINTEXT_LEN, MIN_MESSAGE_LEN, Parts,
-    SEALED_CHUNK_LEN, TAG_LEN, chunk_of, chunk_start, sealed_chunk_start,
+    CHUNK_LEN, Container, Fetch, HEADER_LEN, Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS, MAX_PLAINTEXT_LEN,
+    MIN_MESSAGE_LEN, Parts, SEALED_CHUNK_LEN, TAG_LEN, chunk_of, chunk_start, sealed_chunk_start,
 };
+use atrest::{ByteRange, Error, ModeId};
 use proptest::prelude::*;
 
 /// The length of a message, counted chunk by chunk.

@@ -91,15 +91,3 @@ fn check(golden: &Golden, container: Container, stored: &[u8], sse: &Sse) {
     let refused = Encrypted::from_container(stored, other).unwrap_err();
     assert!(matches!(refused, Error::Envelope(EnvelopeError::NotAnEnvelope)), "{refused:?}");
 }
-
-/// Fills folders of 0.4.0.
-#[test]
-fn temporary_fill() {
-    if std::env::var_os("FILL").is_none() {
-        return;
-    }
-    let version = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/golden/0.4.0");
-    let root_key = RootKey::open_file(version.join("root.key")).unwrap();
-    let keyring = Keyring::open_blocking(version.join("keyring.atrest"), &root_key).unwrap();
-    write(&version, &keyring);
-}

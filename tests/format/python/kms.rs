@@ -26,9 +26,8 @@ fn folder<'a>(path: &'a Path, backend: Backend, root_key: &RootKey, secret: Valu
     let mut keys = json!({ "key_store": "kms.atrest" });
     keys.as_object_mut().unwrap().extend(secret.as_object().unwrap().clone());
     let keyring = kms.keyring();
-    let builder = move || {
-        Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms.clone()), KmsKeys::all()).backend(backend)
-    };
+    let builder =
+        move || Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms.clone()), KmsKeys::all()).backend(backend);
     let sse = builder().build().unwrap().requested_by(owner.clone());
     let in_container: Box<dyn Fn(Container) -> Sse> =
         Box::new(move |container| builder().container(container).build().unwrap().requested_by(owner.clone()));

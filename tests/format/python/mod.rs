@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use atrest::multipart::{CompletedPart, KeptAttempt, UnopenedPart, Upload};
 use atrest::{
-    AnyMode, Backend, Blocking, Container, CustomerKey, DsseKms, EncryptionContext, KeyEncryptionKey, Keyring, KmsKeys, ModeId,
-    ObjectName, PartNumber, Rewrap, RootKey, SealedValue, Sse, SseC, SseKms, SseS3, Unlock,
+    AnyMode, Backend, Blocking, Container, CustomerKey, DsseKms, EncryptionContext, KeyEncryptionKey, Keyring, KmsKeys,
+    ModeId, ObjectName, PartNumber, Rewrap, RootKey, SealedValue, Sse, SseC, SseKms, SseS3, Unlock,
 };
 use atrest_kit::{C, OneKey, backends, plain};
 use data_encoding::HEXLOWER;
