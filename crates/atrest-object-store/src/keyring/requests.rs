@@ -125,23 +125,24 @@ impl Requests {
     /// Puts an object where none is, or in the place of the version with this tag.
     ///
     /// The clients of some stores repeat a put whose answer was lost, and the repeated put then fails because the first
-    /// one landed. So after a conflict the stored bytes are compared with `bytes`, which no other writer has made.
+    /// one landed. So after a failure the stored bytes are compared with `bytes`, which no other writer has made.
     pub(super) async fn put(&self, path: &Path, bytes: Vec<u8>, replaces: Option<Tag>, most: u64) -> Result<Put> {
         let bytes = Bytes::from(bytes);
         let mode = replaces.map_or(PutMode::Create, |tag| PutMode::Update(tag.into()));
         match self.put_with(path.clone(), bytes.clone(), mode).await {
             Ok(tag) => Ok(Put::Stored(tag)),
-            Err(Error::Precondition { .. } | Error::AlreadyExists { .. }) => {
-                Ok(match self.read(path, None, most).await {
-                    Ok(Found::Object(stored, tag)) if stored == bytes => Put::Stored(tag),
-                    Ok(_) => Put::Conflict,
-                    Err(_) => Put::Unknown,
-                })
-            }
             // The version to replace is gone.
             Err(Error::NotFound { .. }) => Ok(Put::Conflict),
             Err(error) if stores_nothing(&error) => Err(error),
-            Err(_) => Ok(Put::Unknown),
+            Err(error) => {
+                let refused = matches!(error, Error::Precondition { .. } | Error::AlreadyExists { .. });
+                Ok(match self.read(path, None, most).await {
+                    Ok(Found::Object(stored, tag)) if stored == bytes => Put::Stored(tag),
+                    Ok(_) if refused => Put::Conflict,
+                    // A put whose answer was lost may still arrive.
+                    _ => Put::Unknown,
+                })
+            }
         }
     }
 

@@ -62,7 +62,11 @@ impl Store {
     fn once(&self, location: &Path) -> Option<Wrong> {
         let mut wrong = self.wrong.lock().unwrap();
         let is_once = matches!(*wrong, Some(Wrong::AnswerLost | Wrong::Retried | Wrong::NotStored));
-        if is_once && !location.as_ref().ends_with(".probe") { wrong.take() } else { *wrong }
+        match (is_once, location.as_ref().ends_with(".probe")) {
+            (true, true) => None,
+            (true, false) => wrong.take(),
+            (false, _) => *wrong,
+        }
     }
 
     fn e_tag(&self, e_tag: Option<String>) -> Option<String> {
