@@ -293,6 +293,8 @@ GOLDEN = {"sse-s3": (20_000, CAT), "sse-s3-empty": (0, EMPTY), "sse-s3-chunk": (
           "sse-s3-unbound": (100, ["--unbound"]), "sse-kms": (20_000, CAT), "sse-kms-unbound": (100, ["--unbound"]),
           "dsse-kms": (20_000, CAT), "dsse-kms-chunk": (16_384, FULL),
           "sse-c": (20_000, CAT), "sse-c-empty": (0, EMPTY)}
+GOLDEN_BUCKET_KEYS = {"bucket-key-sse-kms": (20_000, CAT), "bucket-key-sse-kms-empty": (0, EMPTY),
+                      "bucket-key-sse-kms-chunk": (16_384, FULL)}
 PARTS_NAME = ["--bucket", "photos", "--key", "parts \u00e9", "--realm", "account-7"]
 GOLDEN_MULTIPART = {"multipart-sse-s3": PARTS_NAME, "multipart-sse-s3-unbound": ["--unbound"],
                     "multipart-sse-kms": PARTS_NAME, "multipart-dsse-kms": PARTS_NAME, "multipart-sse-c": PARTS_NAME}
@@ -416,7 +418,7 @@ class TheProgram(ProgramTest):
 
     def golden(self, folder, name):
         """The arguments that open a golden file."""
-        _, object_name = GOLDEN[name]
+        _, object_name = {**GOLDEN, **GOLDEN_BUCKET_KEYS}[name]
         envelope, body = folder / f"{name}.envelope", folder / f"{name}.body"
         args = ["open", "--envelope", envelope, "--body", body, *object_name, "--out", self.out]
         return [*args, *self.golden_keys(envelope, object_name)]
@@ -443,19 +445,22 @@ class TheProgram(ProgramTest):
                 return open(path, *mode)
 
             with mock.patch.object(atrest, "open", noting, create=True):
-                self.golden_objects_open(folder)
+                self.golden_objects_open(folder, GOLDEN)
                 self.golden_keyrings_open(folder)
                 if folder.name != "0.1.0":  # The first version had none.
                     self.golden_multipart_objects_open(folder, GOLDEN_MULTIPART, self.golden_keys)
                 if folder.name not in ("0.1.0", "0.2.0", "0.3.0"):  # Nor these a completion record.
                     opened |= self.golden_completion_opens(folder)
+                    self.golden_objects_open(folder, GOLDEN_BUCKET_KEYS)
+                    upload = {"bucket-key-multipart-sse-kms": PARTS_NAME}
+                    self.golden_multipart_objects_open(folder, upload, self.golden_keys)
                 if folder.name not in ("0.1.0", "0.2.0"):  # Nor had the second a key store.
                     self.golden_wrapped_root_key_opens(folder)
                     self.golden_key_stores_open(folder)
             self.assertEqual([path.name for path in folder.iterdir() if path not in opened], [])
 
-    def golden_objects_open(self, folder):
-        for name, (size, object_name) in GOLDEN.items():
+    def golden_objects_open(self, folder, objects):
+        for name, (size, object_name) in objects.items():
             with self.subTest(folder=folder.name, name=name):
                 args = self.golden(folder, name)
                 self.program(*args)
