@@ -61,6 +61,11 @@ impl Blocking {
         block_on(self.0.decryptor(object, envelope, unlock))
     }
 
+    /// Calls [`Sse::read_again`].
+    pub fn read_again(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
+        block_on(self.0.read_again(object, envelope, unlock))
+    }
+
     /// Calls [`Sse::rewrap`].
     pub fn rewrap(&self, request: Rewrap<'_>) -> Result<Envelope> {
         block_on(self.0.rewrap(request))
