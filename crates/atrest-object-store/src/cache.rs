@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use atrest::{Decryptor, Envelope, Expected, Requester};
+use atrest::{Decryptor, Envelope, Expected, ModeId, Requester};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -113,7 +113,7 @@ impl Cache {
         (known.expected == *call.access.expected()).then(|| known.clone())
     }
 
-    /// Keeps a decryptor, if the object can be recognised by a strong e_tag.
+    /// Keeps a decryptor, if the object can be recognised by a strong e_tag, and its key is not a customer key.
     pub(crate) fn keep(
         &self,
         call: &Call,
@@ -122,7 +122,7 @@ impl Cache {
         decryptor: &Decryptor,
         envelope: &Envelope,
     ) {
-        let Some(e_tag) = strong_e_tag(meta) else { return };
+        let Some(e_tag) = strong_e_tag(meta).filter(|_| envelope.mode() != ModeId::SseC) else { return };
         let known = Known {
             decryptor: decryptor.clone(),
             envelope: envelope.clone(),

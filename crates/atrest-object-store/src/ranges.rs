@@ -177,7 +177,8 @@ impl<T: ObjectStore> Shared<T> {
             None => None,
             Some(answer) => {
                 trust = trust.and(accept(same_object(&meta, &answer.meta))?);
-                let place = self.layout.envelope(meta.size).ok_or_else(missing)?;
+                let place = self.layout.envelope(meta.size);
+                let place = place.ok_or_else(|| StoreError::NotEncrypted.at(&call.location))?;
                 Some(of_answer(answer, place).await?)
             }
         };

@@ -57,7 +57,7 @@ async fn every_form_of_range_agrees_with_as_range() {
             compared += agrees(&store, "object", &plaintext(len)).await;
         }
     }
-    assert!(compared > 3_000, "{compared}");
+    assert!(compared > 2_500, "{compared}");
 }
 
 #[tokio::test]

@@ -16,7 +16,7 @@ use object_store::{
 
 /// One request to the inner store.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Request {
+pub(crate) enum Request {
     Put { len: usize },
     Begin,
     Part { len: usize },
@@ -32,7 +32,7 @@ pub enum Request {
 }
 
 /// What happens to one request.
-pub enum Fault {
+pub(crate) enum Fault {
     /// The store fails before it does anything.
     Fails,
     /// There is no such object.
@@ -70,7 +70,7 @@ struct State {
     without_conditions: bool,
 }
 
-pub struct Spy<T> {
+pub(crate) struct Spy<T> {
     inner: Arc<T>,
     state: Arc<Mutex<State>>,
 }
@@ -82,48 +82,48 @@ impl<T> Clone for Spy<T> {
 }
 
 impl<T: ObjectStore> Spy<T> {
-    pub fn new(inner: T) -> Self {
+    pub(crate) fn new(inner: T) -> Self {
         let state =
             State { requests: Vec::new(), seen: 0, hook: None, without_suffixes: false, without_conditions: false };
         Self { inner: Arc::new(inner), state: Arc::new(Mutex::new(state)) }
     }
 
-    pub fn bare(&self) -> &T {
+    pub(crate) fn bare(&self) -> &T {
         &self.inner
     }
 
     /// Returns the requests since the last call.
-    pub fn requests(&self) -> Vec<Request> {
+    pub(crate) fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
     }
 
     /// Calls the hook with each request, which are counted from 0.
-    pub fn on_request(&self, hook: impl FnMut(usize, &Request) -> Option<Fault> + Send + 'static) {
+    pub(crate) fn on_request(&self, hook: impl FnMut(usize, &Request) -> Option<Fault> + Send + 'static) {
         let mut state = self.state.lock().unwrap();
         state.hook = Some(Box::new(hook));
         state.seen = 0;
     }
 
     /// Lets one request fail; returns to normal after it.
-    pub fn fault_at(&self, index: usize, fault: Fault) {
+    pub(crate) fn fault_at(&self, index: usize, fault: Fault) {
         let mut fault = Some(fault);
         self.on_request(move |at, _| if at == index { fault.take() } else { None });
     }
 
     /// Ends the faults, and returns how many requests there were meanwhile.
-    pub fn calm(&self) -> usize {
+    pub(crate) fn calm(&self) -> usize {
         let mut state = self.state.lock().unwrap();
         state.hook = None;
         state.seen
     }
 
     /// Refuses suffixes from now on, as Azure does.
-    pub fn refuse_suffixes(&self) {
+    pub(crate) fn refuse_suffixes(&self) {
         self.state.lock().unwrap().without_suffixes = true;
     }
 
     /// Meets every condition from now on.
-    pub fn ignore_conditions(&self) {
+    pub(crate) fn ignore_conditions(&self) {
         self.state.lock().unwrap().without_conditions = true;
     }
 
@@ -149,7 +149,7 @@ impl<T: ObjectStore> Spy<T> {
     }
 }
 
-pub fn failure() -> Error {
+pub(crate) fn failure() -> Error {
     Error::Generic { store: "Spy", source: "injected".into() }
 }
 

@@ -3,7 +3,7 @@
 use atrest_object_store::{EncryptedStore, Placement, StoreError};
 use bytes::Bytes;
 use futures_util::FutureExt;
-use object_store::{MultipartUpload, ObjectStore, ObjectStoreExt, WriteMultipart};
+use object_store::{MultipartUpload, ObjectStoreExt, WriteMultipart};
 
 use crate::kit::{ENVELOPE, Memory, PLACEMENTS, at, built, get, plaintext, put_parts, store, store_error};
 use crate::spy::{Fault, Request};
