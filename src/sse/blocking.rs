@@ -5,7 +5,7 @@ use pollster::block_on;
 use super::{Encrypted, Expected, Rewrap, Sse, Unlock};
 use crate::envelope::Envelope;
 use crate::error::Result;
-use crate::mode::Mode;
+use crate::mode::{Mode, SseKms};
 use crate::multipart::{CompletedPart, CompletedUpload, CompletionRecord, OpenedRecord, UnopenedPart, Upload};
 use crate::object::ObjectName;
 use crate::stream::{Decryptor, Encryptor};
@@ -36,9 +36,31 @@ impl Blocking {
         block_on(self.0.encrypt(object, mode, plaintext))
     }
 
+    /// Calls [`Sse::encrypt_into`].
+    pub fn encrypt_into(
+        &self,
+        object: &ObjectName,
+        mode: impl Mode,
+        plaintext: &[u8],
+        output: &mut [u8],
+    ) -> Result<(Envelope, usize)> {
+        block_on(self.0.encrypt_into(object, mode, plaintext, output))
+    }
+
     /// Calls [`Sse::decrypt`].
     pub fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
         block_on(self.0.decrypt(object, encrypted, unlock))
+    }
+
+    /// Calls [`Sse::decrypt_into`].
+    pub fn decrypt_into(
+        &self,
+        object: &ObjectName,
+        encrypted: &Encrypted,
+        unlock: Unlock<'_>,
+        output: &mut [u8],
+    ) -> Result<usize> {
+        block_on(self.0.decrypt_into(object, encrypted, unlock, output))
     }
 
     /// Calls [`Sse::encryptor`].
@@ -64,6 +86,16 @@ impl Blocking {
     /// Calls [`Sse::read_again`].
     pub fn read_again(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
         block_on(self.0.read_again(object, envelope, unlock))
+    }
+
+    /// Calls [`Sse::check_kms`].
+    pub fn check_kms(&self, key_id: &str) -> Result<()> {
+        block_on(self.0.check_kms(key_id))
+    }
+
+    /// Calls [`Sse::warm_bucket_key`].
+    pub fn warm_bucket_key(&self, object: &ObjectName, mode: &SseKms) -> Result<()> {
+        block_on(self.0.warm_bucket_key(object, mode))
     }
 
     /// Calls [`Sse::rewrap`].

@@ -248,7 +248,7 @@ impl RangePlan {
             Reading::Message(extents) => self.decryptor.message_reader(*extents),
             Reading::Parts(table, extent) => self.decryptor.parts_reader(table, extent.clone()),
         };
-        PlaintextReader::of_plan(body, self.fetched_len(), self.nothing_of)
+        PlaintextReader::new(body, Some(self.fetched_len()), self.nothing_of)
     }
 
     fn fetched_len(&self) -> u64 {

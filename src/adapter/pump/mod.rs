@@ -92,11 +92,9 @@ impl EncryptPump {
     /// [pending](Self::pending).
     pub(crate) fn write(&mut self, input: &[u8]) -> Result<usize> {
         self.failure.check()?;
-        let mut len = input.len().min(BUFFER_CHUNKS * CHUNK_LEN);
-        while self.encryptor.update_len(len) > BUFFER_LEN {
-            len -= CHUNK_LEN;
-        }
-        let sealed = self.encryptor.update(&input[..len], self.sealed.room(BUFFER_LEN));
+        let len = self.encryptor.piece_len(input.len(), BUFFER_CHUNKS).min(input.len());
+        let room = self.sealed.room(self.encryptor.update_len(len).max(BUFFER_LEN));
+        let sealed = self.encryptor.update(&input[..len], room);
         self.sealed.filled(self.failure.remember(sealed)?);
         Ok(len)
     }
@@ -191,7 +189,7 @@ impl DecryptPump {
                 let len = self.verified_len();
                 match self.failure.remember(len)? {
                     Some(len) => len.checked_add_signed(distance),
-                    None => return Ok(self.fetch()),
+                    None => return Ok(self.fetch(0)),
                 }
             }
         };
@@ -226,7 +224,7 @@ impl DecryptPump {
         }
         if self.plain.ready.is_empty() && matches!(self.state, State::Reading(_)) {
             if !self.left.is_empty() {
-                return Ok(self.fetch());
+                return Ok(self.fetch(output.len()));
             }
             self.finish()?;
         }
@@ -242,7 +240,7 @@ impl DecryptPump {
             State::Idle | State::Finished => return Ok((0, 0)),
         };
         // As many whole chunks as fit are opened into `output`; a chunk that does not fit is buffered.
-        let one = reader.chunk_left().min(stored.len());
+        let one = reader.piece_len(0, 1).min(stored.len());
         let more = (output.len() / CHUNK_LEN).max(1) - 1;
         let all = one.saturating_add(more.saturating_mul(SEALED_CHUNK_LEN)).min(stored.len());
         if reader.update_len(all) <= output.len() {
@@ -275,13 +273,13 @@ impl DecryptPump {
         (self.state, self.left) = (state, stored);
     }
 
-    /// Returns the step that fetches the next stored bytes.
-    fn fetch<T>(&self) -> Step<T> {
-        let (State::Reading(reader) | State::Ending(reader)) = &self.state else {
-            return Step::Fetch { offset: self.left.start, most: 0 };
-        };
+    /// Returns the step that fetches the next stored bytes, for `room` bytes of plaintext.
+    fn fetch<T>(&self, room: usize) -> Step<T> {
         // PERF: input that ends with a chunk is opened without a copy.
-        let most = reader.chunk_left() + (BUFFER_CHUNKS - 1) * SEALED_CHUNK_LEN;
+        let most = match &self.state {
+            State::Reading(reader) | State::Ending(reader) => reader.piece_len(room, BUFFER_CHUNKS),
+            State::Idle | State::Finished => 0,
+        };
         Step::Fetch { offset: self.left.start, most: most.min(self.left_len()) }
     }
 

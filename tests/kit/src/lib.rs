@@ -13,8 +13,11 @@ mod providers;
 pub mod sample;
 mod service;
 mod streams;
+mod time;
 
-pub use bodies::{Body, RANGE_READERS, READERS, WRITERS, for_every_body, for_every_written_body, of_io, steps};
+pub use bodies::{
+    Body, RANGE_READERS, READERS, WRITERS, for_every_body, for_every_written_body, of_io, read_in_place, steps,
+};
 pub use clock::wall_clock;
 pub use playback::{Playback, keyring, keyring_of};
 pub use providers::{Faults, Faulty, KMS_KEY, OneKey, TableKms};
@@ -23,3 +26,4 @@ pub use streams::{
     C, LENS, Read, STEPS, Steps, Stream, backends, class, fetch, pass, plain, read_range, read_range_streamed,
     read_streamed, seal, seal_finished,
 };
+pub use time::ManualTime;
