@@ -8,6 +8,7 @@ use super::audited::PendingEvent;
 use super::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock, object};
 use crate::envelope::Envelope;
 use crate::error::Result;
+use crate::geometry::Container;
 use crate::keys::{BucketKeyStats, Keyring};
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
@@ -187,7 +188,12 @@ impl Sse {
         self.shared.keyring.as_ref()
     }
 
-    /// Returns the fixed length of every envelope in bytes, if the builder was given one.
+    /// Returns the container of the stored objects, if the builder was given one.
+    pub fn container(&self) -> Option<Container> {
+        self.shared.container
+    }
+
+    /// Returns the length in bytes of every envelope that this handle writes, if the builder fixed it.
     pub fn envelope_len(&self) -> Option<usize> {
         self.shared.envelope_len
     }

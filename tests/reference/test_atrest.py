@@ -220,6 +220,59 @@ class TheVectors(Test):
             self.refused("Truncated", opened, begins + manifest // 2)
             self.refused("Inauthentic|Truncated", opened, len(contained) - 1)
 
+    def trailer(self, case, length=None):
+        """What a trailer container opens to, cut to a length."""
+        stored = base64.b64decode(case["stored"])[:length]
+        try:
+            env = Envelope(stored[-case["envelope_len"]:])
+        except atrest.Refused:
+            env = SimpleNamespace(layers=[])
+        keys = keys_of(env, case["keks"])
+        keys.modes = case.get("modes")
+        store = (case["envelope_len"], 2 if case["store_of_dsse"] else 1)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "trailer")
+            path.write_bytes(stored)
+            env, data_keys, manifest, body = atrest.load(keys, name_of(case["name"]), trailer=path, store=store)
+            self.assertIsNone(manifest)
+            return b"".join(atrest.open_object(env, data_keys, body).whole())
+
+    def test_every_trailer_container_opens_and_no_cut_of_it_does(self):
+        cases = load("trailer.json")["accept"]
+        self.assertEqual(len(cases), 9)
+        for case in cases:
+            self.assertEqual(self.trailer(case), plaintext(case["plaintext_len"]), case["case"])
+            size, fixed = len(base64.b64decode(case["stored"])), case["envelope_len"]
+            shortest = fixed + (144 if case["store_of_dsse"] else 72)
+            for length in {0, 1, 71, 72, fixed - 1, fixed, shortest - 1, shortest, size - fixed, size - 1}:
+                if length < size:
+                    kind = "Truncated" if length < shortest else "NotAnEnvelope"
+                    self.refused(kind, self.trailer, case, length)
+            self.refused("Unexpected", self.trailer, {**case, "modes": []})
+
+    def test_every_wrong_trailer_container_is_refused_with_its_class(self):
+        cases = load("trailer.json")["reject"]
+        self.assertEqual(len(cases), 31)
+        for case in cases:
+            self.refused(case["expect"], self.trailer, case)
+
+    def test_containers_are_told_apart_by_configuration_alone(self):
+        for case in load("trailer.json")["accept"]:
+            stored, fixed = base64.b64decode(case["stored"]), case["envelope_len"]
+            env = Envelope(stored[-fixed:])
+            keys, name = keys_of(env, case["keks"]), name_of(case["name"])
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "stored")
+                path.write_bytes(stored)
+                self.refused("NotAnEnvelope", lambda: atrest.load(keys, name, inline=path))
+                layers = len(env.layers)
+                path.write_bytes(stored[-fixed:] + stored[:-fixed])
+                atrest.load(keys, name, inline=path)
+                self.refused("NotAnEnvelope", lambda: atrest.load(keys, name, trailer=path, store=(fixed, layers)))
+                path.write_bytes(stored)
+                self.refused("Truncated|Unexpected",
+                             lambda: atrest.load(keys, name, trailer=path, store=(fixed, 3 - layers)))
+
     def test_lengths_are_as_stated_in_both_directions(self):
         derivations = load("derivations.json")
         self.assertEqual((len(derivations["bad_lengths"]), len(derivations["lengths"])), (90, 8))
@@ -634,6 +687,32 @@ class TheProgram(ProgramTest):
         self.assertEqual(self.out.read_bytes(), plaintext(20_000))
         self.out.unlink()
         self.assert_refused("Misuse", "open", *good[5:])
+
+    def test_a_trailer_container_is_asked_for_its_kms_and_opened(self):
+        accepted = load("trailer.json")["accept"]
+        case = next(case for case in accepted if case["mode"] == "sse-kms")
+        trailer, fixed = self.file("trailer", base64.b64decode(case["stored"])), case["envelope_len"]
+        store = ["--envelope-len", fixed]
+        args = ["--bucket", UNHEX(case["name"][1]).decode(), "--key", UNHEX(case["name"][2]).decode()]
+        envelope = self.file("envelope", trailer.read_bytes()[-fixed:])
+        for asked in (["envelope"], ["kms-request", *args]):
+            shown = self.program(*asked, trailer, "--trailer", *store)
+            self.assertEqual(shown, self.program(*asked, envelope))
+            self.assert_refused("NotAnEnvelope", *asked, trailer)
+            self.assert_refused("NotAnEnvelope", *asked, trailer, "--inline")
+            self.assert_refused("Misuse", *asked, trailer, "--trailer")
+            self.assert_refused("NotAnEnvelope", *asked, trailer, "--trailer", "--envelope-len", fixed - 1)
+            self.assert_refused("Truncated", *asked, trailer, "--trailer", "--envelope-len", 1 << 63)
+            self.assert_refused("Truncated", *asked, trailer, "--trailer", *store, "--dsse-store")
+        key = self.file("kek", UNHEX(case["keks"][0]))
+        args = ["open", "--trailer", trailer, *args, "--kek", key, "--any-kms-key", "--out", self.out]
+        self.program(*args, *store)
+        self.assertEqual(self.out.read_bytes(), plaintext(case["plaintext_len"]))
+        self.out.unlink()
+        self.program(*args, *store, "--range", "-1")
+        self.assertEqual(self.out.read_bytes(), plaintext(case["plaintext_len"])[-1:])
+        self.out.unlink()
+        self.assert_refused("Misuse", *args)
 
     def test_a_name_that_no_name_can_be_is_misuse(self):
         good = self.golden(TESTS / "golden" / "0.1.0", "sse-s3")

@@ -152,10 +152,20 @@ impl<T: ObjectStore> EncryptedStoreBuilder<T> {
     /// # Errors
     ///
     /// Returns `NotSupported` if the envelope lies in the object and the `Sse` has no
-    /// [fixed length](atrest::SseBuilder::envelope_len) for it, and if the parts of [`equal_parts`](Self::equal_parts)
-    /// are shorter than a chunk.
+    /// [fixed length](atrest::SseBuilder::envelope_len) for it, if the `Sse` has another
+    /// [container](atrest::SseBuilder::container) than the placement, and if the parts of
+    /// [`equal_parts`](Self::equal_parts) are shorter than a chunk.
     pub fn build(self) -> Result<EncryptedStore<T>> {
         let unsupported = |reason: &str| Error::NotSupported { source: reason.into() };
+        let agrees = match (self.placement, self.sse.container()) {
+            (Placement::InFront, Some(container)) => container.is_inline(),
+            (Placement::Behind, Some(container)) => container.is_trailer(),
+            (Placement::Attributes, container) => container.is_none(),
+            (_, None) => true,
+        };
+        if !agrees {
+            return Err(unsupported("the placement of the store is not the container of the Sse"));
+        }
         let envelope_len = match (self.placement, self.sse.envelope_len()) {
             (Placement::Attributes, _) => 0,
             (_, Some(len)) => len,

@@ -1,5 +1,5 @@
 //! Server-side encryption with the semantics of Amazon S3 over any store of the crate `object_store`:
-//! [`EncryptedStore`], [`Placement`], [`CachePolicy`], [`CallOptions`].
+//! [`EncryptedStore`], [`Placement`], [`CachePolicy`], [`CallOptions`], and [`StoreKeyring`], a keyring in a store.
 //!
 //! ```
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -44,6 +44,7 @@ mod cache;
 mod call;
 mod copy;
 mod error;
+mod keyring;
 mod list;
 mod placement;
 mod plaintext;
@@ -60,6 +61,7 @@ pub use builder::EncryptedStoreBuilder;
 pub use cache::CachePolicy;
 pub use call::CallOptions;
 pub use error::StoreError;
+pub use keyring::{KeyringObject, KeyringStoreError, StoreKeyring};
 pub use list::Foreign;
 pub use placement::Placement;
 pub use store::EncryptedStore;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atrest::geometry::Container;
 use atrest::{Access, CustomerKey, DsseKms, Envelope, Expected, ModeId, Requester, SseC, SseKms, SseS3};
 use atrest_object_store::{CallOptions, EncryptedStore, Placement, StoreError};
 use object_store::memory::InMemory;
@@ -145,6 +146,25 @@ async fn a_store_that_lacks_a_fixed_length_is_not_built() {
     {
         let built = EncryptedStore::builder(InMemory::new(), sse.clone(), "lake").placement(placement).build();
         assert_eq!(built.is_ok(), builds, "{placement:?}");
+    }
+    for (container, accepted) in
+        [(Container::inline(1_024), Placement::InFront), (Container::trailer(1_024), Placement::Behind)]
+    {
+        let sse = atrest::Sse::builder().keyring(atrest::Keyring::generate().unwrap()).container(container);
+        let sse = sse.build().unwrap();
+        for placement in PLACEMENTS {
+            let built = EncryptedStore::builder(InMemory::new(), sse.clone(), "lake").placement(placement).build();
+            assert_eq!(built.is_ok(), placement == accepted, "{placement:?}");
+        }
+        let store = EncryptedStore::builder(InMemory::new(), sse.clone(), "lake").placement(accepted).build().unwrap();
+        put(&store, "object", plaintext(50_000)).await;
+        assert_eq!(get(&store, "object").await.unwrap(), plaintext(50_000));
+        // What the store holds is the container of the format.
+        let stored = get(store.inner(), "object").await.unwrap();
+        let stored = atrest::Encrypted::from_container(&stored, container).unwrap();
+        let name = atrest::ObjectName::new("lake", "object").unwrap();
+        let opened = sse.decrypt(&name, &stored, atrest::Unlock::Server).await.unwrap();
+        assert_eq!(opened, plaintext(50_000));
     }
     let too_small = EncryptedStore::builder(InMemory::new(), Keys::new().sse(), "lake").equal_parts(100).build();
     assert!(matches!(too_small.unwrap_err(), Error::NotSupported { .. }));
