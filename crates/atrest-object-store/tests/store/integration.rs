@@ -55,21 +55,21 @@ macro_rules! in_memory {
 }
 
 /// Names of configurations that change nothing.
-trait AsIs: Sized {
-    fn as_is(self) -> Self {
+trait Unchanged: Sized {
+    fn unchanged(self) -> Self {
         self
     }
 }
 
-impl<T: ObjectStore> AsIs for atrest_object_store::EncryptedStoreBuilder<T> {}
+impl<T: ObjectStore> Unchanged for atrest_object_store::EncryptedStoreBuilder<T> {}
 
 in_memory! {
-    a_store_with_envelopes_in_front_is_a_store: Placement::InFront, as_is;
+    a_store_with_envelopes_in_front_is_a_store: Placement::InFront, unchanged;
     a_store_with_envelopes_in_front_and_no_cache_is_a_store: Placement::InFront, without_cache;
     a_store_that_asks_for_the_envelope_first_is_a_store: Placement::InFront, envelope_first;
-    a_store_with_envelopes_behind_is_a_store: Placement::Behind, as_is;
+    a_store_with_envelopes_behind_is_a_store: Placement::Behind, unchanged;
     a_store_with_envelopes_behind_and_no_cache_is_a_store: Placement::Behind, without_cache;
-    a_store_with_envelopes_in_attributes_is_a_store: Placement::Attributes, as_is;
+    a_store_with_envelopes_in_attributes_is_a_store: Placement::Attributes, unchanged;
     an_unbound_store_is_a_store: Placement::InFront, unbound;
 }
 

@@ -1,4 +1,6 @@
 //! Tests of the encrypted store over inner stores that record, fail and lie.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
 
 mod cache;
 mod copies;
