@@ -293,6 +293,12 @@ GOLDEN = {"sse-s3": (20_000, CAT), "sse-s3-empty": (0, EMPTY), "sse-s3-chunk": (
           "sse-s3-unbound": (100, ["--unbound"]), "sse-kms": (20_000, CAT), "sse-kms-unbound": (100, ["--unbound"]),
           "dsse-kms": (20_000, CAT), "dsse-kms-chunk": (16_384, FULL),
           "sse-c": (20_000, CAT), "sse-c-empty": (0, EMPTY)}
+GOLDEN_BUCKET_KEYS = {"bucket-key-sse-kms": (20_000, CAT), "bucket-key-sse-kms-empty": (0, EMPTY),
+                      "bucket-key-sse-kms-chunk": (16_384, FULL)}
+IN_LAKE = ["--bucket", "lake", "--key", "t/part-0 \u00e9.parquet", "--realm", "account-7"]
+GOLDEN_IN_CONTAINERS = {"sse-s3": (20_000, IN_LAKE), "sse-s3-empty": (0, IN_LAKE),
+                        "sse-s3-unbound": (16_384, ["--unbound"]), "sse-kms": (16_384, IN_LAKE),
+                        "dsse-kms": (20_000, IN_LAKE), "sse-c": (20_000, IN_LAKE)}
 PARTS_NAME = ["--bucket", "photos", "--key", "parts \u00e9", "--realm", "account-7"]
 GOLDEN_MULTIPART = {"multipart-sse-s3": PARTS_NAME, "multipart-sse-s3-unbound": ["--unbound"],
                     "multipart-sse-kms": PARTS_NAME, "multipart-dsse-kms": PARTS_NAME, "multipart-sse-c": PARTS_NAME}
@@ -416,13 +422,13 @@ class TheProgram(ProgramTest):
 
     def golden(self, folder, name):
         """The arguments that open a golden file."""
-        _, object_name = GOLDEN[name]
+        _, object_name = {**GOLDEN, **GOLDEN_BUCKET_KEYS}[name]
         envelope, body = folder / f"{name}.envelope", folder / f"{name}.body"
         args = ["open", "--envelope", envelope, "--body", body, *object_name, "--out", self.out]
         return [*args, *self.golden_keys(envelope, object_name)]
 
-    def golden_keys(self, envelope, object_name):
-        folder, args = envelope.parent, []
+    def golden_keys(self, envelope, object_name, folder=None):
+        folder, args = folder or envelope.parent, []
         if "sse-c" not in envelope.name:
             args = ["--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key"]
         if "kms" in envelope.name:
@@ -443,19 +449,23 @@ class TheProgram(ProgramTest):
                 return open(path, *mode)
 
             with mock.patch.object(atrest, "open", noting, create=True):
-                self.golden_objects_open(folder)
+                self.golden_objects_open(folder, GOLDEN)
                 self.golden_keyrings_open(folder)
                 if folder.name != "0.1.0":  # The first version had none.
                     self.golden_multipart_objects_open(folder, GOLDEN_MULTIPART, self.golden_keys)
                 if folder.name not in ("0.1.0", "0.2.0", "0.3.0"):  # Nor these a completion record.
                     opened |= self.golden_completion_opens(folder)
+                    self.golden_containers_open(folder)
+                    self.golden_objects_open(folder, GOLDEN_BUCKET_KEYS)
+                    upload = {"bucket-key-multipart-sse-kms": PARTS_NAME}
+                    self.golden_multipart_objects_open(folder, upload, self.golden_keys)
                 if folder.name not in ("0.1.0", "0.2.0"):  # Nor had the second a key store.
                     self.golden_wrapped_root_key_opens(folder)
                     self.golden_key_stores_open(folder)
             self.assertEqual([path.name for path in folder.iterdir() if path not in opened], [])
 
-    def golden_objects_open(self, folder):
-        for name, (size, object_name) in GOLDEN.items():
+    def golden_objects_open(self, folder, objects):
+        for name, (size, object_name) in objects.items():
             with self.subTest(folder=folder.name, name=name):
                 args = self.golden(folder, name)
                 self.program(*args)
@@ -467,6 +477,22 @@ class TheProgram(ProgramTest):
                     self.program(*value, folder / f"{name}.value")
                     self.assertEqual(self.out.read_bytes(), name.encode())
                     self.out.unlink()
+
+    def golden_containers_open(self, folder):
+        for name, (size, object_name) in GOLDEN_IN_CONTAINERS.items():
+            for container in ("inline", "trailer"):
+                with self.subTest(folder=folder.name, name=name, container=container):
+                    stored, fixed = folder / f"{container}-{name}.stored", 1_024 if name == "dsse-kms" else 512
+                    content = stored.read_bytes()
+                    envelope = content[:fixed] if container == "inline" else content[-fixed:]
+                    keys = self.golden_keys(self.file(f"{name}.envelope", envelope), object_name, folder)
+                    store = ["--envelope-len", fixed, *(["--dsse-store"] if name == "dsse-kms" else [])]
+                    rest = [*object_name, *keys, "--out", self.out]
+                    self.program("open", f"--{container}", stored, *store, *rest)
+                    self.assertEqual(self.out.read_bytes(), plaintext(size))
+                    self.out.unlink()
+                    other = "trailer" if container == "inline" else "inline"
+                    self.assert_refused("NotAnEnvelope", "open", f"--{other}", stored, *store, *rest)
 
     def golden_keyrings_open(self, folder):
         passphrase = self.file("passphrase", PASSPHRASE.encode())

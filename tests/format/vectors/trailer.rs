@@ -95,7 +95,7 @@ fn every_trailer_container_opens_whole_and_in_ranges() {
             at.read_exact_at(&mut read, start as u64).unwrap();
             assert!(read == expected[start..end], "{}", case.title);
             let span = container.fetch_of_len(range.clone(), stored_len).unwrap();
-            let fetched = fetch(stored, &[span.clone()]);
+            let fetched = fetch(stored, std::slice::from_ref(&span));
             let plan = decryptor.range(range, stored_len - container.envelope_len()).unwrap();
             let piece = container.body_piece(stored_len, span.start, &fetched).unwrap();
             assert!(plan.decrypt_pieces([piece]).unwrap() == expected[start..end], "{}", case.title);
