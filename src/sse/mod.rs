@@ -124,11 +124,6 @@ impl Sse {
         }
     }
 
-    /// Returns the keyring that the builder was given.
-    pub(crate) fn keyring(&self) -> Option<&Keyring> {
-        self.shared.keyring.as_ref()
-    }
-
     /// Refuses a mode that the handle or `expected`, the expectations of this call, do not accept.
     fn check_mode(&self, mode: ModeId, expected: Option<&Expected>) -> Result<()> {
         let accepted = self.shared.accepts_mode(mode) && self.all_expected(expected).all(|all| all.accepts_mode(mode));
