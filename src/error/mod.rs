@@ -228,8 +228,8 @@ pub enum Limit {
     /// An envelope has at most 65,663 bytes; the inner envelope of DSSE-KMS has at most 60,000.
     #[error("the envelope is longer than the format allows")]
     Envelope,
-    /// An encryption context has at most 8,192 bytes.
-    #[error("the encryption context is longer than 8,192 bytes")]
+    /// An encryption context has at most 8,192 bytes: the caller's pairs, and those with the object's ARN.
+    #[error("the encryption context, with the object's ARN, is longer than 8,192 bytes")]
     Context,
     /// A key id has 1 to 2,048 bytes and no control characters.
     #[error("a key id has 1 to 2,048 bytes of UTF-8 and no control characters")]

@@ -7,7 +7,7 @@ use futures_util::{FutureExt, TryFutureExt};
 use super::KeySources;
 use super::layer::{Kek, LayerKey};
 use crate::envelope::{KekScope, KeyRef, ModeId, SUITE};
-use crate::error::Result;
+use crate::error::{Limit, Result};
 use crate::keys::{BucketKey, EncryptionContext, KeyRequest, Slot, WrappedKey};
 use crate::object::ObjectName;
 use crate::secret::KeyEncryptionKey;
@@ -107,7 +107,18 @@ impl KeySources<'_> {
     }
 
     /// Returns a fresh key-encryption key, or a bucket key, under the KMS key that `mode` names.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Limit::Context`] if the pairs and the ARN are too long together: not every KMS takes more. Objects that
+    /// were written with more can still be read, and rewrapped under their key.
     pub(super) async fn generated_for(&self, mode: &SseKms, scope: KekScope) -> Result<LayerKey<'static>> {
+        let object = self.target.object;
+        let key_len = if scope == KekScope::Bucket { 0 } else { "/".len() + object.key().len() };
+        let arn_len = object.is_bound().then(|| ARN_PREFIX.len() + object.bucket().len() + key_len);
+        if !mode.context.fits_with_arn(arn_len) {
+            return Err(Limit::Context.into());
+        }
         self.generated(&mode.key_id, false, &mode.context, scope).await
     }
 
