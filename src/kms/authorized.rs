@@ -43,9 +43,8 @@ use super::{KeyPolicy, Permission};
 /// answers first; if the requester is refused then, the generated key is wiped. So a refused requester can tell whether
 /// an alias exists, and costs a call of the backend. Errors of the provider come before the refusal.
 ///
-/// The function is not asked for an object under a [bucket key](crate::SseKms::with_bucket_key) that this requester has
-/// in memory. A change of its answers takes effect when the key's age is over, or at once with
-/// [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys).
+/// While a [bucket key](crate::SseKms::with_bucket_key) is in memory the function is not asked again: what it no longer
+/// allows takes effect when the key's age is over, or at [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys).
 ///
 /// A function that panics refuses: the operation fails as [`Panicked`](KeyProviderErrorKind::Panicked).
 pub struct Authorized {

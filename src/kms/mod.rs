@@ -1,8 +1,10 @@
 // Floor 6. May use floors 0 to 5, and no other module of floor 6.
-//! Key providers around other ones, and a KMS of one's own: [`Resilient`] bounds what a slow or dead KMS costs,
-//! [`Router`] serves several KMSs in one [`Sse`](crate::Sse), [`Authorized`] authorises requesters for a KMS that cannot,
-//! [`Observed`] reports each call for metrics, and [`EmbeddedKms`] keeps its keys in one sealed file of this process
-//! (feature `embedded-kms`). [`Threads`] is for a KMS whose calls block.
+//! Key providers around other ones, and a KMS in this process.
+//!
+//! [`Resilient`] bounds what a slow or dead KMS costs, [`Router`] serves several KMSs in one [`Sse`](crate::Sse),
+//! [`Observed`] reports each call for metrics, [`Authorized`] authorises requesters for a KMS that cannot, and
+//! [`Threads`] runs the calls of a KMS that block. [`EmbeddedKms`] keeps its keys in one sealed file of this process
+//! (feature `embedded-kms`).
 //!
 //! For another KMS implement [`KeyProvider`](crate::KeyProvider).
 #![cfg_attr(not(feature = "embedded-kms"), doc = "\n[`EmbeddedKms`]: crate::manual::kms")]

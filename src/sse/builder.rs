@@ -123,7 +123,8 @@ impl SseBuilder {
         Self { backend: Some(backend), ..self }
     }
 
-    /// Sets the clock, for tests: the times of audit events and the age of bucket keys come from it. The default is the clock of this machine.
+    /// Sets the clock, for tests: the times of audit events and the age of bucket keys come from it. The default is the
+    /// clock of this machine.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock: Some(clock), ..self }
