@@ -2,12 +2,14 @@
 //!
 //! `tests/golden/VERSION/` holds files written by that version: a root key, a sealed keyring, and an envelope and a
 //! body for each object below; from 0.2.0 also multipart objects and sealed values; from 0.3.0 also a wrapped root key
-//! and key stores of the embedded KMS with their objects; from 0.4.0 also completion records and objects under bucket keys. The files never change.
+//! and key stores of the embedded KMS with their objects; from 0.4.0 also completion records, objects in containers and
+//! objects under bucket keys. The files never change.
 //! `ATREST_GOLDEN_NEW=tests/golden/VERSION cargo test --all-features --test format golden` writes the folder of a new version
 //! if it does not exist.
 
 mod bucket_keys;
 mod completion;
+mod container;
 #[cfg(feature = "embedded-kms")]
 mod kms;
 mod multipart;
@@ -20,7 +22,7 @@ use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
     AnyMode, Backend, CustomerKey, DataKey, DsseKms, Encrypted, EncryptionContext, Envelope, GeneratedKey,
     KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Requester, RootKey,
-    SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
+    SealedValue, Sse, SseBuilder, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
 };
 use atrest_kit::{backends, plain};
 
@@ -117,8 +119,11 @@ fn sse(directory: &Path, backend: Backend) -> Sse {
 }
 
 fn sse_on(keyring: Keyring, backend: Backend) -> Sse {
-    let builder = Sse::builder().keyring(keyring).kms(Arc::new(GoldenKms), KmsKeys::only([KMS_KEY]));
-    builder.backend(backend).completion_records().build().unwrap()
+    builder_on(keyring, backend).completion_records().build().unwrap()
+}
+
+fn builder_on(keyring: Keyring, backend: Backend) -> SseBuilder {
+    Sse::builder().keyring(keyring).kms(Arc::new(GoldenKms), KmsKeys::only([KMS_KEY])).backend(backend)
 }
 
 #[test]
@@ -151,6 +156,7 @@ fn a_new_version_writes_its_own_files_when_asked() {
     }
     multipart::write(&directory, &sse);
     completion::write(&directory, &sse);
+    container::write(&directory, &keyring);
     bucket_keys::write(&directory, &sse);
     keyring.blocking().stage().unwrap();
     #[cfg(feature = "passphrase")]
