@@ -65,7 +65,7 @@ impl Decryptor {
 
     /// Returns a reader of the whole object in order.
     pub fn sequential(&self) -> PlaintextReader {
-        PlaintextReader::whole(match &self.body {
+        let body = match &self.body {
             Body::Message(keys) => {
                 let outer_len = self.plaintext_len.and_then(|len| self.layers().ciphertext_len(len));
                 let inner_len = self.plaintext_len.and_then(|len| Layers::One.ciphertext_len(len));
@@ -74,7 +74,8 @@ impl Decryptor {
             }
             Body::Parts { table: None, .. } => BodyReader::Unlisted,
             Body::Parts { table: Some(table), .. } => self.parts_reader(table, PartsExtent::whole(table.geometry())),
-        })
+        };
+        PlaintextReader::whole(body, self.plaintext_len)
     }
 
     /// Returns the plaintext length in bytes, if it is authenticated: it was known when encryption began, the object

@@ -80,6 +80,31 @@ impl Encryptor {
         Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys: keys.clone(), headers }
     }
 
+    /// Returns the plaintext length in bytes that was given when encryption began, if it was given.
+    pub fn plaintext_len(&self) -> Option<u64> {
+        self.plaintext_len
+    }
+
+    /// Returns the length in bytes of the whole stored body, if the plaintext length was given when encryption began:
+    /// the
+    /// `Content-Length` of an upload.
+    pub fn ciphertext_len(&self) -> Option<u64> {
+        self.keys.layers().ciphertext_len(self.plaintext_len?)
+    }
+
+    /// Returns the number of plaintext bytes up to the end of the next chunk; inputs that end there are sealed without
+    /// a copy.
+    #[cfg(any(feature = "http-body", feature = "stream"))]
+    pub(crate) fn chunk_left(&self) -> usize {
+        CHUNK_LEN - self.stream.taken() as usize % CHUNK_LEN
+    }
+
+    /// Returns the number of stored bytes that are still to be written, if the whole length is known.
+    #[cfg(any(feature = "http-body", feature = "stream"))]
+    pub(crate) fn remaining_len(&self) -> Option<u64> {
+        Some(self.ciphertext_len()?.saturating_sub(self.stream.given()))
+    }
+
     /// Returns the exact number of bytes that [`update`](Self::update) writes for `input_len` plaintext bytes;
     /// 0 for no input.
     pub fn update_len(&self, input_len: usize) -> usize {

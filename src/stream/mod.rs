@@ -131,6 +131,11 @@ impl<T: Transform> Stream<T> {
         self.transform.taken()
     }
 
+    /// Returns the number of output bytes written so far.
+    pub(crate) fn given(&self) -> u64 {
+        self.transform.given(self.taken(), false)
+    }
+
     pub(crate) fn update_len(&self, input_len: usize) -> usize {
         self.transform.update_len(input_len)
     }

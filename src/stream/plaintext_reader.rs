@@ -9,8 +9,8 @@ use crate::error::{Error, Misuse, Result};
 /// Decrypts stored bytes in order into the caller's memory: those of a whole object ([`Decryptor::sequential`]), or
 /// those that a plan fetches ([`RangePlan::reader`]).
 ///
-/// Call [`update`](Self::update) for every piece of the stored bytes, then [`finish`](Self::finish), which always fails
-/// for a truncated object. After an error every later call returns the same error.
+/// Call [`update`](Self::update) for every piece of the stored bytes, then [`finish`](Self::finish), which always
+/// fails for a truncated object. After an error every later call returns the same error.
 ///
 /// [`Decryptor::sequential`]: crate::Decryptor::sequential
 /// [`RangePlan::reader`]: crate::RangePlan::reader
@@ -22,24 +22,32 @@ use crate::error::{Error, Misuse, Result};
 #[derive(Debug)]
 pub struct PlaintextReader {
     stream: Stream<BodyReader>,
+    /// The plaintext length of the object, part or range, if it is authenticated.
+    plaintext_len: Option<u64>,
     /// The length of an object that has no byte in the range.
     nothing_of: Option<u64>,
 }
 
 impl PlaintextReader {
-    /// Creates a reader of a whole body.
-    pub(super) fn whole(body: BodyReader) -> Self {
-        Self { stream: Stream::new(body, None), nothing_of: None }
+    /// Creates a reader of a whole body, of the plaintext length that is authenticated, if any.
+    pub(super) fn whole(body: BodyReader, plaintext_len: Option<u64>) -> Self {
+        Self { stream: Stream::new(body, None), plaintext_len, nothing_of: None }
     }
 
-    /// Creates a reader of the `planned` bytes of a plan. `nothing_of` is the length of an object without a byte in the
-    /// range.
-    pub(super) fn of_plan(body: BodyReader, planned: u64, nothing_of: Option<u64>) -> Self {
-        Self { stream: Stream::new(body, Some((planned, Misuse::FetchedLen.into()))), nothing_of }
+    /// Creates a reader of the `planned` bytes of a plan, which open to a plaintext of the length that is
+    /// authenticated, if any. `nothing_of` is the length of an object without a byte in the range.
+    pub(super) fn of_plan(body: BodyReader, planned: u64, plaintext_len: Option<u64>, nothing_of: Option<u64>) -> Self {
+        Self { stream: Stream::new(body, Some((planned, Misuse::FetchedLen.into()))), plaintext_len, nothing_of }
     }
 
-    /// Returns the exact number of plaintext bytes that [`update`](Self::update) writes for `input_len` stored bytes; 0
-    /// for no input.
+    /// Returns the number of plaintext bytes that are still to be written, if the length of the object, part or range
+    /// is authenticated: the `Content-Length` of an answer, before the first byte.
+    pub fn remaining_len(&self) -> Option<u64> {
+        Some(self.plaintext_len?.saturating_sub(self.stream.given()))
+    }
+
+    /// Returns the exact number of plaintext bytes that [`update`](Self::update) writes for `input_len` stored bytes;
+    /// 0 for no input.
     pub fn update_len(&self, input_len: usize) -> usize {
         self.stream.update_len(input_len)
     }
