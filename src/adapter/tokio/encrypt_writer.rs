@@ -8,7 +8,7 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 use tokio::task::coop::poll_proceed;
 
-use super::uninterrupted;
+use super::{MAX_POLL_LEN, uninterrupted};
 use crate::adapter::pump::{EncryptPump, underneath};
 use crate::error::Misuse;
 use crate::stream::{Encryptor, Finished};
@@ -154,7 +154,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for EncryptWriter<W> {
         let coop = ready!(poll_proceed(context));
         // A write that is dropped while it is pending has taken nothing, because sealed bytes are written first.
         ready!(self.poll_drain(context))?;
-        let taken = self.pump.write(input)?;
+        let taken = self.pump.write(&input[..input.len().min(MAX_POLL_LEN)])?;
         coop.made_progress();
         Poll::Ready(Ok(taken))
     }
