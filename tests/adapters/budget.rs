@@ -120,7 +120,7 @@ fn a_read_initialises_no_more_of_the_output_than_it_may_fill() {
     let service = Service::new();
     let (decryptor, body) = stored(&service, 20 * C);
     let mut memory = vec![MaybeUninit::uninit(); 1 << 20];
-    let mut readers: [Box<dyn AsyncRead + Unpin>; 2] = [
+    let mut readers: [Box<dyn AsyncRead + Unpin + '_>; 2] = [
         Box::new(SequentialReader::new(decryptor.sequential(), &body[..])),
         Box::new(DecryptReader::new(decryptor, io::Cursor::new(body.clone()))),
     ];

@@ -1,6 +1,5 @@
 //! Futures that are dropped while they are pending.
 
-use std::future::Future;
 use std::io::{self, SeekFrom};
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

@@ -142,7 +142,7 @@ fn a_writer_that_failed_goes_on_failing_and_does_not_finish() {
     let service = Service::new();
     for room in [0, 1, 56, 57, 20_000, 40_000, 65_656] {
         for most in [1, 7_001, 0] {
-            let (envelope, encryptor) = encryptor(&service);
+            let (_, encryptor) = encryptor(&service);
             let mut writer = EncryptWriter::new(encryptor, Reluctant::over([], most).failing_after(room));
             let first = pollster::block_on(writer.write_all(&plain(200_000))).unwrap_err();
             assert_eq!(first.kind(), ErrorKind::ConnectionReset);
@@ -154,7 +154,7 @@ fn a_writer_that_failed_goes_on_failing_and_does_not_finish() {
                 assert_eq!((again.kind(), again.to_string()), (first.kind(), first.to_string()));
             }
             assert_eq!(pollster::block_on(writer.finish()).unwrap_err().to_string(), first.to_string());
-            let (_, encryptor) = crate::encryptor(&service);
+            let (envelope, encryptor) = crate::encryptor(&service);
             let mut writer = EncryptWriter::new(encryptor, Reluctant::over([], most).failing_after(room));
             pollster::block_on(writer.write_all(&plain(200_000))).unwrap_err();
             let left = writer.into_inner();

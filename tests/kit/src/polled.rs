@@ -64,7 +64,7 @@ impl Reluctant {
         self
     }
 
-    fn poll(&mut self, context: &Context<'_>, call: &'static str) -> Poll<io::Result<()>> {
+    fn turn(&mut self, context: &Context<'_>, call: &'static str) -> Poll<io::Result<()>> {
         self.calls.push(call);
         self.polls += 1;
         if self.pends && self.polls % 2 == 1 {
@@ -100,7 +100,7 @@ impl Reluctant {
 
 impl AsyncWrite for Reluctant {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, input: &[u8]) -> Poll<io::Result<usize>> {
-        ready!(self.poll(context, "write"))?;
+        ready!(self.turn(context, "write"))?;
         let len = self.moved(input.len())?;
         self.bytes.extend_from_slice(&input[..len]);
         Poll::Ready(Ok(len))
@@ -108,12 +108,12 @@ impl AsyncWrite for Reluctant {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         assert!(!self.calls.contains(&"shutdown"), "a writer that is being shut down is not asked for anything else");
-        self.poll(context, "flush")
+        self.turn(context, "flush")
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         assert!(!self.calls.contains(&"done"), "a writer is shut down once");
-        ready!(self.poll(context, "shutdown"))?;
+        ready!(self.turn(context, "shutdown"))?;
         self.calls.push("done");
         Poll::Ready(Ok(()))
     }
@@ -122,7 +122,7 @@ impl AsyncWrite for Reluctant {
 impl AsyncRead for Reluctant {
     fn poll_read(mut self: Pin<&mut Self>, context: &mut Context<'_>, out: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         assert!(self.seeking.is_none(), "a seek is completed before a read");
-        ready!(self.poll(context, "read"))?;
+        ready!(self.turn(context, "read"))?;
         let read = self.next(out.remaining())?;
         out.put_slice(&self.bytes[read]);
         Poll::Ready(Ok(()))
@@ -138,7 +138,7 @@ impl AsyncSeek for Reluctant {
     }
 
     fn poll_complete(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<u64>> {
-        ready!(self.poll(context, "complete"))?;
+        ready!(self.turn(context, "complete"))?;
         let position = match self.seeking.take().unwrap_or(SeekFrom::Current(0)) {
             SeekFrom::Start(offset) => Some(offset),
             SeekFrom::Current(distance) => (self.position as u64).checked_add_signed(distance),
@@ -170,7 +170,7 @@ impl Pieces {
         self
     }
 
-    fn poll(&mut self, context: &Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
+    fn turn(&mut self, context: &Context<'_>) -> Poll<Option<io::Result<Bytes>>> {
         assert!(!self.ended, "a stream that has ended or failed is not polled again");
         self.polls += 1;
         if self.polls % 2 == 1 {
@@ -187,7 +187,7 @@ impl Stream for Pieces {
     type Item = io::Result<Bytes>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.poll(context)
+        self.turn(context)
     }
 }
 
@@ -199,7 +199,7 @@ impl http_body::Body for Pieces {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, io::Error>>> {
-        Poll::Ready(match ready!(self.poll(context)) {
+        Poll::Ready(match ready!(self.turn(context)) {
             Some(piece) => Some(piece.map(Frame::data)),
             None => self.trailers.take().map(Ok),
         })
