@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use super::{underneath, uninterrupted};
 use crate::adapter::pump::EncryptPump;
-use crate::error::Misuse;
+use crate::error::{Error, Misuse};
 use crate::stream::{Encryptor, Finished};
 
 /// Encrypts the written plaintext of an object or part, and writes the stored bytes to the inner writer.
@@ -48,7 +48,7 @@ impl<W: Write> EncryptWriter<W> {
         self.pump.end()?;
         self.inner.write_all(self.pump.pending()).map_err(underneath)?;
         uninterrupted(|| self.inner.flush()).map_err(underneath)?;
-        let finished = self.pump.finished().cloned().ok_or(Misuse::Finished)?;
+        let finished = self.pump.finished().cloned().ok_or(Error::from(Misuse::Finished))?;
         Ok((self.inner, finished))
     }
 }

@@ -29,7 +29,7 @@ pub(crate) trait Engine: Sized {
     /// How many whole chunks fit a given piece.
     const CHUNKS: usize;
     /// What the end states.
-    type End;
+    type End: std::fmt::Debug;
 
     fn chunk_left(&self) -> usize;
     fn update_len(&self, input_len: usize) -> usize;
