@@ -2,8 +2,9 @@
 //!
 //! `seal` and `open` are bare loops of each cipher over the same source, in the same chunks, into the same output.
 //! `encrypt` and `decrypt` process an object from its key to its last byte, envelope included, through one reused
-//! output of 1 MiB. `oneshot` measures the calls that allocate their result, `io` the `std::io` adapters over memory.
-//! `threads` divides calls of 64 MiB among workers, beside the bare loops on as many threads.
+//! output of 1 MiB. `oneshot` measures the calls over an object in memory, `io` the `std::io` adapters over memory,
+//! `owned` the calls over a `BytesMut`. `threads` divides calls of 64 MiB among workers, beside the bare loops on as
+//! many threads.
 //!
 //! All benches read from one source and write to one output, because the position in memory alone changes the speed by
 //! 20 % and more.
@@ -20,6 +21,7 @@ use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use atrest::io::{DecryptReader, EncryptWriter};
 use atrest::{Encrypted, Envelope, ModeId, ScopedThreads, Workers};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use kit::{CASES, KIB, Kit, MIB, SIZES, id, source};
 
@@ -175,7 +177,7 @@ fn decrypt_once(kit: &Kit, envelope: &[u8], body: &[u8], output: &mut [u8]) {
 /// The streaming call encrypts the object, so that both directions measure an object of unknown length.
 fn stored(kit: &Kit, plaintext: &[u8]) -> (Vec<u8>, Vec<u8>) {
     let (envelope, mut encryptor) = kit.sse.blocking().encryptor(&kit.object, kit.mode.clone()).expect("an encryptor");
-    let mut body = bytes::BytesMut::new();
+    let mut body = BytesMut::new();
     encryptor.push(plaintext, &mut body).expect("encrypted");
     encryptor.finish_into(&mut body).expect("finished");
     (envelope.encode(), body.to_vec())
@@ -211,6 +213,14 @@ fn oneshot(criterion: &mut Criterion) {
             bencher.iter(|| sse.encrypt(&kit.object, kit.mode.clone(), &SOURCE[..size]).expect("encrypted"));
         });
         let stored: Encrypted = sse.encrypt(&kit.object, kit.mode.clone(), &SOURCE[..size]).expect("encrypted");
+        let mut output = vec![0; stored.ciphertext.len()];
+        group.bench_function(format!("encrypt-into/{}", id(ModeId::SseS3, "aws-lc", name)), |bencher| {
+            let (mode, source) = (&kit.mode, &SOURCE[..size]);
+            bencher.iter(|| sse.encrypt_into(&kit.object, mode.clone(), source, &mut output).expect("encrypted"));
+        });
+        group.bench_function(format!("decrypt-into/{}", id(ModeId::SseS3, "aws-lc", name)), |bencher| {
+            bencher.iter(|| sse.decrypt_into(&kit.object, &stored, kit.unlock(), &mut output).expect("decrypted"));
+        });
         group.bench_function(format!("decrypt/{}", id(ModeId::SseS3, "aws-lc", name)), |bencher| {
             bencher.iter(|| sse.decrypt(&kit.object, &stored, kit.unlock()).expect("decrypted"));
         });
@@ -341,5 +351,88 @@ fn io(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seal, encrypt, open, decrypt, oneshot, io, threads);
+/// Pieces that are received into a reused `BytesMut`, as from a socket: copied alone, then opened in place, by `push`
+/// into fresh memory, and by `update` into a reused output. And plaintext that is sealed by `push` and by `update`.
+fn owned(criterion: &mut Criterion) {
+    let mut output = output();
+    let mut group = criterion.benchmark_group("owned");
+    group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
+    for mode in [ModeId::SseS3, ModeId::DsseKms] {
+        let kit = Kit::new(mode, "aws-lc");
+        let (envelope, stored) = stored(&kit, &SOURCE);
+        let envelope = Envelope::decode(&envelope).expect("an envelope");
+        let body = body_of(&stored);
+        let body = &body[..stored.len()];
+        for (name, len) in [("8KiB", 8 * KIB), ("64KiB", 64 * KIB), ("1MiB", MIB)] {
+            let mut received = BytesMut::with_capacity(len);
+            let mut receive = |piece: &[u8]| {
+                received.reserve(len);
+                received.extend_from_slice(piece);
+                received.split()
+            };
+            let reader = || {
+                let decryptor = kit.sse.blocking().decryptor(&kit.object, &envelope, kit.unlock());
+                decryptor.expect("a decryptor").sequential()
+            };
+            group.bench_function(format!("copied/{mode}/{name}"), |bencher| {
+                bencher.iter(|| body.chunks(len).for_each(|piece| drop(black_box(receive(piece)))));
+            });
+            group.bench_function(format!("open/{mode}/in-place/{name}"), |bencher| {
+                let mut opened = Vec::<Bytes>::new();
+                bencher.iter(|| {
+                    let mut reader = reader();
+                    for piece in body.chunks(len) {
+                        reader.open_in_place(&mut receive(piece), &mut opened).expect("decrypted");
+                        opened.clear();
+                    }
+                    reader.finish(&mut output).expect("finished")
+                });
+            });
+            group.bench_function(format!("open/{mode}/push/{name}"), |bencher| {
+                bencher.iter(|| {
+                    let mut reader = reader();
+                    for piece in body.chunks(len) {
+                        let mut opened = BytesMut::new();
+                        reader.push(&receive(piece), &mut opened).expect("decrypted");
+                        black_box(opened.freeze());
+                    }
+                    reader.finish(&mut output).expect("finished")
+                });
+            });
+            group.bench_function(format!("open/{mode}/update/{name}"), |bencher| {
+                bencher.iter(|| {
+                    let mut reader = reader();
+                    for piece in body.chunks(len) {
+                        reader.update(&receive(piece), &mut output).expect("decrypted");
+                    }
+                    reader.finish(&mut output).expect("finished")
+                });
+            });
+            let encryptor = || kit.sse.blocking().encryptor(&kit.object, kit.mode.clone()).expect("an encryptor").1;
+            group.bench_function(format!("seal/{mode}/push/{name}"), |bencher| {
+                let mut sealed = BytesMut::new();
+                bencher.iter(|| {
+                    let mut encryptor = encryptor();
+                    for piece in SOURCE.chunks(len) {
+                        encryptor.push(piece, &mut sealed).expect("encrypted");
+                        black_box(sealed.split());
+                    }
+                    encryptor.finish(&mut output).expect("finished")
+                });
+            });
+            group.bench_function(format!("seal/{mode}/update/{name}"), |bencher| {
+                bencher.iter(|| {
+                    let mut encryptor = encryptor();
+                    for piece in SOURCE.chunks(len) {
+                        encryptor.update(piece, &mut output).expect("encrypted");
+                    }
+                    encryptor.finish(&mut output).expect("finished")
+                });
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, seal, encrypt, open, decrypt, oneshot, io, owned, threads);
 criterion_main!(benches);

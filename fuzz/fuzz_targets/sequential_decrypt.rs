@@ -96,13 +96,20 @@ fn stream(decryptor: &Decryptor, body: &[u8], mut pieces: Pieces, given: &mut Ve
     Ok(())
 }
 
+/// Feeds odd pieces by `push` and by `open_in_place`.
 fn bytes_mut(decryptor: &Decryptor, body: &[u8], mut pieces: Pieces) -> Result<bytes::BytesMut, Error> {
     let mut reader = decryptor.sequential();
     let mut output = bytes::BytesMut::new();
     let mut rest = body;
     while !rest.is_empty() {
         let (piece, behind) = rest.split_at(pieces.next_len().min(rest.len()));
-        reader.push(piece, &mut output)?;
+        if piece.len() % 2 == 0 {
+            reader.push(piece, &mut output)?;
+        } else {
+            let mut opened = Vec::<bytes::Bytes>::new();
+            reader.open_in_place(&mut bytes::BytesMut::from(piece), &mut opened)?;
+            opened.iter().for_each(|piece| output.extend_from_slice(piece));
+        }
         rest = behind;
     }
     reader.finish_into(&mut output)?;

@@ -36,9 +36,31 @@ impl Blocking {
         block_on(self.0.encrypt(object, mode, plaintext))
     }
 
+    /// Calls [`Sse::encrypt_into`].
+    pub fn encrypt_into(
+        &self,
+        object: &ObjectName,
+        mode: impl Mode,
+        plaintext: &[u8],
+        output: &mut [u8],
+    ) -> Result<(Envelope, usize)> {
+        block_on(self.0.encrypt_into(object, mode, plaintext, output))
+    }
+
     /// Calls [`Sse::decrypt`].
     pub fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
         block_on(self.0.decrypt(object, encrypted, unlock))
+    }
+
+    /// Calls [`Sse::decrypt_into`].
+    pub fn decrypt_into(
+        &self,
+        object: &ObjectName,
+        encrypted: &Encrypted,
+        unlock: Unlock<'_>,
+        output: &mut [u8],
+    ) -> Result<usize> {
+        block_on(self.0.decrypt_into(object, encrypted, unlock, output))
     }
 
     /// Calls [`Sse::encryptor`].

@@ -10,7 +10,8 @@ use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
-use crate::stream::{Decryptor, Encryptor};
+use crate::secret::wipe;
+use crate::stream::{Decryptor, Encryptor, PlaintextReader};
 use crate::trail::AuditOperation;
 
 impl Sse {
@@ -27,15 +28,32 @@ impl Sse {
     ///
     /// # Performance
     ///
-    /// Allocates the ciphertext. For large objects use [`encryptor`](Self::encryptor).
+    /// Allocates the ciphertext. From about 1 MiB on, fresh memory takes several times as long as encryption: use
+    /// [`encrypt_into`](Self::encrypt_into) with memory that is reused. For objects that are not in memory use
+    /// [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
-        let mode = any(mode);
-        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
-        let encrypting = async {
-            let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext.len() as u64)).await?;
-            Ok(Encrypted::new(envelope, encryptor.all(plaintext)?.0))
-        };
-        self.audited(pending, encrypting, |encrypted| Some(&encrypted.envelope)).await
+        let all = |encryptor: Encryptor| encryptor.all(plaintext);
+        let (envelope, (ciphertext, _)) = self.encrypt_by(object, any(mode), plaintext.len(), all).await?;
+        Ok(Encrypted::new(envelope, ciphertext))
+    }
+
+    /// Encrypts an object that is in memory into the front of `output`; returns its envelope and the length of its
+    /// body in bytes, [`ModeId::ciphertext_len`](crate::ModeId::ciphertext_len) of the plaintext's.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`encryptor`](Self::encryptor), and
+    /// [`Misuse::OutputTooSmall`](crate::error::Misuse::OutputTooSmall) if `output` is shorter than the body.
+    pub async fn encrypt_into(
+        &self,
+        object: &ObjectName,
+        mode: impl Mode,
+        plaintext: &[u8],
+        output: &mut [u8],
+    ) -> Result<(Envelope, usize)> {
+        let all = |encryptor: Encryptor| encryptor.all_into(plaintext, output);
+        let (envelope, finished) = self.encrypt_by(object, any(mode), plaintext.len(), all).await?;
+        Ok((envelope, finished.written))
     }
 
     /// Decrypts an object that is in memory.
@@ -49,19 +67,39 @@ impl Sse {
     ///
     /// # Performance
     ///
-    /// Allocates the plaintext. For large objects use [`decryptor`](Self::decryptor).
+    /// Allocates the plaintext. From about 1 MiB on, fresh memory takes several times as long as decryption: use
+    /// [`decrypt_into`](Self::decrypt_into) with memory that is reused. For objects that are not in memory use
+    /// [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
-        let decrypting = async {
-            let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
-            if let Some(manifest) = &encrypted.manifest {
-                decryptor = decryptor.with_manifest(manifest)?;
-            }
-            decryptor.sequential().all(&encrypted.ciphertext).map(Zeroizing::new)
-        };
+        let all = |reader: PlaintextReader| reader.all(&encrypted.ciphertext).map(Zeroizing::new);
         // The plaintext is wiped if the audit trail cannot record the call.
-        let mut plaintext = self.audited(pending, decrypting, |_| None).await?;
+        let mut plaintext = self.decrypt_by(object, encrypted, unlock, all).await?;
         Ok(mem::take(&mut *plaintext))
+    }
+
+    /// Decrypts an object that is in memory into the front of `output`; returns the number of plaintext bytes. An
+    /// output as long as the ciphertext is never too short.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`decrypt`](Self::decrypt), and
+    /// [`Misuse::OutputTooSmall`](crate::error::Misuse::OutputTooSmall) if `output` is shorter than the plaintext.
+    ///
+    /// # Security
+    ///
+    /// After an error, and if the call is cancelled, all of `output` is wiped.
+    pub async fn decrypt_into(
+        &self,
+        object: &ObjectName,
+        encrypted: &Encrypted,
+        unlock: Unlock<'_>,
+        output: &mut [u8],
+    ) -> Result<usize> {
+        let mut output = Unreleased(output);
+        let all = |reader: PlaintextReader| reader.all_into([&encrypted.ciphertext[..]], output.0);
+        let written = self.decrypt_by(object, encrypted, unlock, all).await?;
+        output.0 = &mut [];
+        Ok(written)
     }
 
     /// Begins to encrypt an object. Returns its envelope and the [`Encryptor`] of its body.
@@ -142,6 +180,41 @@ impl Sse {
         narrowed
     }
 
+    /// Encrypts an object of `plaintext_len` bytes by `body`.
+    async fn encrypt_by<T>(
+        &self,
+        object: &ObjectName,
+        mode: AnyMode,
+        plaintext_len: usize,
+        body: impl FnOnce(Encryptor) -> Result<T>,
+    ) -> Result<(Envelope, T)> {
+        let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
+        let encrypting = async {
+            let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext_len as u64)).await?;
+            Ok((envelope, body(encryptor)?))
+        };
+        self.audited(pending, encrypting, |(envelope, _)| Some(envelope)).await
+    }
+
+    /// Decrypts an object by `body`.
+    async fn decrypt_by<T>(
+        &self,
+        object: &ObjectName,
+        encrypted: &Encrypted,
+        unlock: Unlock<'_>,
+        body: impl FnOnce(PlaintextReader) -> Result<T>,
+    ) -> Result<T> {
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
+        let decrypting = async {
+            let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
+            if let Some(manifest) = &encrypted.manifest {
+                decryptor = decryptor.with_manifest(manifest)?;
+            }
+            body(decryptor.sequential())
+        };
+        self.audited(pending, decrypting, |_| None).await
+    }
+
     async fn begin_encryption(
         &self,
         object: &ObjectName,
@@ -156,5 +229,14 @@ impl Sse {
     async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let keys = self.unlock(Target::object(object), envelope, unlock, true).await?;
         object::decryptor(envelope, &keys)
+    }
+}
+
+/// The caller's output of a call that has not succeeded yet; wiped on drop.
+struct Unreleased<'a>(&'a mut [u8]);
+
+impl Drop for Unreleased<'_> {
+    fn drop(&mut self) {
+        wipe(self.0);
     }
 }

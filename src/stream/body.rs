@@ -2,12 +2,15 @@
 
 use std::sync::Arc;
 
+use bytes::BytesMut;
+
+use super::in_place::Opened;
 use super::layers::Layered;
 use super::message::{MessageKey, SEALED_CHUNK_LEN};
 use super::object_keys::ObjectKeys;
 use super::parts::{PartTable, part_context};
 use super::reader::MessageReader;
-use super::{Transform, split_front, update_and_finish};
+use super::{Transform, split_front};
 use crate::error::{Error, Result};
 use crate::geometry::{EachLayer, Extent, PartsExtent, in_object};
 
@@ -20,21 +23,9 @@ pub(super) enum BodyReader {
     Unlisted,
 }
 
-impl BodyReader {
-    /// Returns the number of stored bytes up to the end of the next chunk; one full chunk if the next part is not open
-    /// yet.
-    pub(super) fn chunk_left(&self) -> usize {
-        match self {
-            Self::Message(message) => message.first().chunk_left(),
-            Self::Parts(parts) => {
-                parts.current.as_ref().map_or(SEALED_CHUNK_LEN, |part| part.reader.first().chunk_left())
-            }
-            Self::Unlisted => SEALED_CHUNK_LEN,
-        }
-    }
-}
-
 impl Transform for BodyReader {
+    const CHUNK_LEN: usize = SEALED_CHUNK_LEN;
+
     fn taken(&self) -> u64 {
         match self {
             Self::Message(message) => message.taken(),
@@ -46,32 +37,45 @@ impl Transform for BodyReader {
     fn given(&self, taken: u64, ended: bool) -> u64 {
         match self {
             Self::Message(message) => message.given(taken, ended),
-            // The last bytes of a part are written when its last stored byte is taken; `finish` writes none.
+            // The last bytes of a part are written when its last stored byte is taken; the end adds none.
             Self::Parts(parts) => parts.extent.given(parts.table.geometry(), taken),
             Self::Unlisted => 0,
         }
     }
 
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
+    fn chunk_left(&self) -> usize {
+        self.message().map_or(SEALED_CHUNK_LEN, Transform::chunk_left)
+    }
+
+    fn batch(&self, len: usize) -> usize {
+        self.message().map_or(1, |message| message.batch(len))
+    }
+
+    fn run(&mut self, input: &[u8], ended: bool, output: &mut [u8]) -> Result<()> {
         match self {
-            Self::Message(message) => message.update(input, output),
-            Self::Parts(parts) => parts.update(input, output),
+            Self::Message(message) => message.run(input, ended, output),
+            Self::Parts(parts) => parts.run(input, ended, output),
+            Self::Unlisted => Err(Error::ManifestRequired),
+        }
+    }
+}
+
+impl BodyReader {
+    /// Opens all of the stored bytes in their own memory.
+    pub(super) fn open_in_place(&mut self, stored: &mut BytesMut, opened: &mut Opened) -> Result<()> {
+        match self {
+            Self::Message(message) => message.open_in_place(stored, opened),
+            Self::Parts(parts) => parts.open_in_place(stored, opened),
             Self::Unlisted => Err(Error::ManifestRequired),
         }
     }
 
-    fn end_with(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
+    /// Returns the reader of the message that is being read.
+    fn message(&self) -> Option<&Layered<MessageReader>> {
         match self {
-            Self::Message(message) => message.end_with(input, output),
-            Self::Parts(_) | Self::Unlisted => update_and_finish(self, input, output),
-        }
-    }
-
-    fn finish(&mut self, output: &mut [u8]) -> Result<()> {
-        match self {
-            Self::Message(message) => message.finish(output),
-            Self::Parts(parts) => parts.finish(),
-            Self::Unlisted => Err(Error::ManifestRequired),
+            Self::Message(message) => Some(message),
+            Self::Parts(parts) => parts.current.as_ref().map(|part| &part.reader),
+            Self::Unlisted => None,
         }
     }
 }
@@ -81,7 +85,7 @@ pub(super) fn message_readers(keys: &EachLayer<Arc<MessageKey>>, extents: EachLa
     let outer = MessageReader::new(keys.outer.clone(), extents.outer, false);
     let inner = keys.inner.as_ref().zip(extents.inner);
     let inner = inner.map(|(key, extent)| MessageReader::new(key.clone(), extent, true));
-    Layered::new(outer, inner, keys.outer.pipe_chunks() * SEALED_CHUNK_LEN)
+    Layered::new(outer, inner)
 }
 
 /// Reads parts in order; each part is a message.
@@ -122,29 +126,42 @@ impl PartsReader {
         Ok(Part { reader: message_readers(&keys, extents), left: fetch.end.saturating_sub(fetch.start) })
     }
 
-    fn update(&mut self, mut input: &[u8], mut output: &mut [u8]) -> Result<()> {
-        while !input.is_empty() {
-            let mut part = self.current.take().map_or_else(|| self.open_next(), Ok)?;
-            let of_part = usize::try_from(part.left).unwrap_or(usize::MAX).min(input.len());
-            let (taken, rest) = input.split_at(of_part);
-            let len = part.reader.update_len(taken.len());
-            part.reader.update(taken, split_front(&mut output, len))?;
-            part.left -= in_object(taken.len());
-            self.taken += in_object(taken.len());
+    fn run(&mut self, mut input: &[u8], ended: bool, mut output: &mut [u8]) -> Result<()> {
+        self.each_part(input.len(), |reader, len, ends| {
+            let (piece, rest) = input.split_at(len);
             input = rest;
-            if part.left == 0 {
-                // SECURITY: no byte of the next part is read before this part is verified.
-                let len = part.reader.finish_len();
-                part.reader.finish(split_front(&mut output, len))?;
-            } else {
+            reader.run(piece, ends, split_front(&mut output, reader.output_len(len, ends)))
+        })?;
+        let is_whole = self.current.is_none() && self.next >= self.extent.parts.end;
+        if ended && !is_whole { Err(Error::Truncated) } else { Ok(()) }
+    }
+
+    fn open_in_place(&mut self, stored: &mut BytesMut, opened: &mut Opened) -> Result<()> {
+        self.each_part(stored.len(), |reader, len, ends| {
+            reader.open_in_place(&mut stored.split_to(len), opened)?;
+            if ends { reader.run(&[], true, opened.room(reader.output_len(0, true))) } else { Ok(()) }
+        })
+    }
+
+    /// Calls `step` for each part that has some of the next `len` stored bytes, with their number, and whether the part
+    /// ends with them.
+    fn each_part(
+        &mut self,
+        mut len: usize,
+        mut step: impl FnMut(&mut Layered<MessageReader>, usize, bool) -> Result<()>,
+    ) -> Result<()> {
+        while len > 0 {
+            let mut part = self.current.take().map_or_else(|| self.open_next(), Ok)?;
+            let of_part = usize::try_from(part.left).unwrap_or(usize::MAX).min(len);
+            part.left -= in_object(of_part);
+            // SECURITY: no byte of the next part is read before this part is verified.
+            step(&mut part.reader, of_part, part.left == 0)?;
+            self.taken += in_object(of_part);
+            len -= of_part;
+            if part.left > 0 {
                 self.current = Some(part);
             }
         }
         Ok(())
-    }
-
-    fn finish(&self) -> Result<()> {
-        let whole = self.current.is_none() && self.next >= self.extent.parts.end;
-        if whole { Ok(()) } else { Err(Error::Truncated) }
     }
 }

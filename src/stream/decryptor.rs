@@ -75,7 +75,7 @@ impl Decryptor {
             Body::Parts { table: None, .. } => BodyReader::Unlisted,
             Body::Parts { table: Some(table), .. } => self.parts_reader(table, PartsExtent::whole(table.geometry())),
         };
-        PlaintextReader::whole(body, self.plaintext_len)
+        PlaintextReader::new(body, self.plaintext_len, None, None)
     }
 
     /// Returns the plaintext length in bytes, if it is authenticated: it was known when encryption began, the object
@@ -144,6 +144,11 @@ impl Decryptor {
     /// Returns a decryptor of the same object that knows its verified length.
     pub(super) fn knowing(&self, plaintext_len: Option<u64>) -> Self {
         Self { plaintext_len, ..self.clone() }
+    }
+
+    /// Returns the number of plaintext bytes to read at once if there is room for `len`.
+    pub(crate) fn batch_len(&self, len: usize) -> usize {
+        self.keys.batch_len(len)
     }
 
     pub(super) fn keys(&self) -> &ObjectKeys {

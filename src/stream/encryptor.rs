@@ -2,14 +2,14 @@
 
 use bytes::BytesMut;
 
-use super::Stream;
 use super::layers::Layered;
-use super::message::{CHUNK_LEN, MessageHeader, MessageKeys};
+use super::message::{MessageHeader, MessageKeys};
 use super::object_keys::ObjectKeys;
 use super::value::ValueSealer;
 use super::writer::MessageWriter;
+use super::{Stream, Transform, stream_calls};
 use crate::error::{Limit, Misuse, Result};
-use crate::geometry::EachLayer;
+use crate::geometry::{EachLayer, in_object};
 
 /// Encrypts one object or part, in order, into the caller's memory.
 ///
@@ -71,12 +71,11 @@ impl Encryptor {
             Some(len) => (len, Misuse::PlaintextLen.into()),
             None => (message.layers().max_plaintext_len(), Limit::Message.into()),
         };
-        let piece_len = message.outer.pipe_chunks() * CHUNK_LEN;
-        let (first, second) = match message.inner {
-            None => (message.outer, None),
-            Some(inner) => (inner, Some(MessageWriter::new(message.outer))),
+        let outer = MessageWriter::new(message.outer);
+        let writers = match message.inner {
+            None => Layered::new(outer, None),
+            Some(inner) => Layered::new(MessageWriter::new(inner), Some(outer)),
         };
-        let writers = Layered::new(MessageWriter::new(first), second, piece_len);
         Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys: keys.clone(), headers }
     }
 
@@ -86,17 +85,9 @@ impl Encryptor {
     }
 
     /// Returns the length in bytes of the whole stored body, if the plaintext length was given when encryption began:
-    /// the
-    /// `Content-Length` of an upload.
+    /// the `Content-Length` of an upload.
     pub fn ciphertext_len(&self) -> Option<u64> {
         self.keys.layers().ciphertext_len(self.plaintext_len?)
-    }
-
-    /// Returns the number of plaintext bytes up to the end of the next chunk; inputs that end there are sealed without
-    /// a copy.
-    #[cfg(any(feature = "http-body", feature = "stream"))]
-    pub(crate) fn chunk_left(&self) -> usize {
-        CHUNK_LEN - self.stream.taken() as usize % CHUNK_LEN
     }
 
     /// Returns the number of stored bytes that are still to be written, if the whole length is known.
@@ -105,29 +96,10 @@ impl Encryptor {
         Some(self.ciphertext_len()?.saturating_sub(self.stream.given()))
     }
 
-    /// Returns the exact number of bytes that [`update`](Self::update) writes for `input_len` plaintext bytes;
-    /// 0 for no input.
-    pub fn update_len(&self, input_len: usize) -> usize {
-        self.stream.update_len(input_len)
-    }
-
-    /// Takes all of `input`, writes stored bytes to the front of `output`, and returns the number of bytes written:
-    /// [`update_len`](Self::update_len).
-    ///
-    /// # Errors
-    ///
-    /// After [`Misuse::OutputTooSmall`] the call may be repeated; any other error is returned by every later call.
-    ///
-    /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`update_len`](Self::update_len); nothing was taken.
-    /// - [`Limit::Message`] if the object is longer than the format allows.
-    /// - [`Misuse::PlaintextLen`] if the plaintext is longer than the length given when encryption began.
-    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
-        self.stream.update(input, output)
-    }
-
-    /// Returns the number of bytes that [`finish`](Self::finish) writes: under 16,500 (DSSE-KMS: 33,000).
-    pub fn finish_len(&self) -> usize {
-        self.stream.finish_len()
+    stream_calls! {
+        "plaintext", "under 16,500 (DSSE-KMS: 33,000).",
+        "- [`Limit::Message`] if the object is longer than the format allows."
+        "- [`Misuse::PlaintextLen`] if the plaintext is longer than the length given when encryption began."
     }
 
     /// Writes the rest of the object; the object exists only after success.
@@ -137,23 +109,8 @@ impl Encryptor {
     /// - [`Misuse::PlaintextLen`] if the plaintext is shorter than the length given when encryption began.
     /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`finish_len`](Self::finish_len); the encryptor is
     ///   lost.
-    pub fn finish(mut self, output: &mut [u8]) -> Result<Finished> {
-        self.check_len()?;
-        let written = self.stream.finish(output)?;
-        Ok(self.finished(written))
-    }
-
-    /// Appends the output of [`update`](Self::update) to `output`; returns the number of bytes.
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`update`](Self::update) except `OutputTooSmall`; then nothing is appended.
-    ///
-    /// # Performance
-    ///
-    /// New memory is zeroed before use: slower than `update` into a reused buffer.
-    pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<usize> {
-        self.stream.push(input, output)
+    pub fn finish(self, output: &mut [u8]) -> Result<Finished> {
+        self.end(0, |stream| stream.run(&[], true, output))
     }
 
     /// Appends the output of [`finish`](Self::finish) to `output`.
@@ -161,10 +118,8 @@ impl Encryptor {
     /// # Errors
     ///
     /// Returns the errors of [`finish`](Self::finish) except `OutputTooSmall`.
-    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<Finished> {
-        self.check_len()?;
-        let written = self.stream.finish_into(output)?;
-        Ok(self.finished(written))
+    pub fn finish_into(self, output: &mut BytesMut) -> Result<Finished> {
+        self.end(0, |stream| stream.append(&[], true, output))
     }
 
     /// Returns the sealer of small values that belong to the object or part, such as a checksum of its plaintext.
@@ -173,20 +128,33 @@ impl Encryptor {
     }
 
     /// Encrypts the whole plaintext at once.
-    pub(crate) fn all(mut self, plaintext: &[u8]) -> Result<(Vec<u8>, Finished)> {
-        let stored = self.stream.all(plaintext)?;
-        let finished = self.finished(stored.len());
+    pub(crate) fn all(self, plaintext: &[u8]) -> Result<(Vec<u8>, Finished)> {
+        let mut stored = Vec::new();
+        let finished = self.end(plaintext.len(), |stream| {
+            stored = stream.all(plaintext)?;
+            Ok(stored.len())
+        })?;
         Ok((stored, finished))
     }
 
-    /// Fails if an earlier call failed, or if the plaintext is shorter than the given length.
-    fn check_len(&self) -> Result<()> {
-        self.stream.check()?;
-        let too_short = self.plaintext_len.is_some_and(|len| self.stream.taken() < len);
-        if too_short { Err(Misuse::PlaintextLen.into()) } else { Ok(()) }
+    /// Encrypts the whole plaintext at once, into the front of `output`.
+    pub(crate) fn all_into(self, plaintext: &[u8], output: &mut [u8]) -> Result<Finished> {
+        self.end(plaintext.len(), |stream| stream.run(plaintext, true, output))
     }
 
-    fn finished(&self, written: usize) -> Finished {
-        Finished { written, plaintext_len: self.stream.taken(), headers: self.headers }
+    /// Takes the last `left` bytes of the plaintext and ends it; fails if an earlier call failed, or if the plaintext
+    /// is shorter than the given length.
+    fn end(
+        mut self,
+        left: usize,
+        end: impl FnOnce(&mut Stream<Layered<MessageWriter>>) -> Result<usize>,
+    ) -> Result<Finished> {
+        self.stream.failure.check()?;
+        let plaintext_len = self.stream.transform.taken().saturating_add(in_object(left));
+        if self.plaintext_len.is_some_and(|len| plaintext_len < len) {
+            return Err(Misuse::PlaintextLen.into());
+        }
+        let written = end(&mut self.stream)?;
+        Ok(Finished { written, plaintext_len, headers: self.headers })
     }
 }

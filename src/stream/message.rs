@@ -96,27 +96,17 @@ impl MessageKey {
         self.aead.seal(&self.nonce(index), plaintext, sealed);
     }
 
-    /// Seals full chunks; the first has index `first`.
-    ///
-    /// `plaintext` holds full chunks; `sealed` is 16 bytes longer for each chunk.
+    /// Seals full chunks, of which the first has index `first`; `sealed` is 16 bytes longer for each chunk.
     ///
     /// # Errors
     ///
     /// Returns [`Misuse::WorkersPanicked`](crate::error::Misuse::WorkersPanicked) if the workers panicked.
     pub(super) fn seal_chunks(&self, first: u64, plaintext: &[u8], sealed: &mut [u8]) -> Result<()> {
-        self.each_chunk::<CHUNK_LEN, SEALED_CHUNK_LEN>(first, plaintext, sealed, |nonce, plaintext, sealed| {
-            self.aead.seal(nonce, plaintext, sealed);
+        let groups = plaintext.chunks(GROUP_CHUNKS * CHUNK_LEN).zip(sealed.chunks_mut(GROUP_CHUNKS * SEALED_CHUNK_LEN));
+        self.each_group(first, plaintext.len(), groups, |first, (plaintext, sealed)| {
+            let chunks = plaintext.chunks_exact(CHUNK_LEN).zip(sealed.chunks_exact_mut(SEALED_CHUNK_LEN));
+            (first..).zip(chunks).for_each(|(index, (plaintext, sealed))| self.seal_chunk(index, plaintext, sealed));
             Ok(())
-        })
-    }
-
-    /// Opens full chunks; the first has index `first`.
-    ///
-    /// `sealed` holds full sealed chunks; `plaintext` is 16 bytes shorter for each chunk. On failure part of
-    /// `plaintext` is filled, and the caller wipes it.
-    pub(super) fn open_chunks(&self, first: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
-        self.each_chunk::<SEALED_CHUNK_LEN, CHUNK_LEN>(first, sealed, plaintext, |nonce, sealed, plaintext| {
-            self.aead.open(nonce, sealed, plaintext)
         })
     }
 
@@ -125,49 +115,49 @@ impl MessageKey {
         self.aead.open(&self.nonce(index), sealed, plaintext)
     }
 
-    /// Returns the number of chunks that one layer passes to the other at once. Without workers they fit the nearest
-    /// cache, and most pass through both layers without a copy; with workers each layer's batch is long enough to be
-    /// divided.
-    pub(super) fn pipe_chunks(&self) -> usize {
-        const FEW: usize = 4;
-        const MOST: usize = (16 << 20) / CHUNK_LEN;
-        match self.dividing() {
-            Some(workers) => (workers.min_len() / CHUNK_LEN).saturating_mul(4).clamp(FEW, MOST),
-            None => FEW,
-        }
-    }
-
-    /// Returns the workers if they have more than one thread.
-    fn dividing(&self) -> Option<&dyn Workers> {
-        self.workers.as_deref().filter(|workers| workers.threads() > 1)
-    }
-
-    /// Calls `work` for each chunk (`IN` input bytes, `OUT` output bytes); divides a large batch among the workers.
-    fn each_chunk<const IN: usize, const OUT: usize>(
-        &self,
-        first: u64,
-        input: &[u8],
-        output: &mut [u8],
-        work: impl Fn(&[u8; NONCE_LEN], &[u8], &mut [u8]) -> Result<()> + Sync,
-    ) -> Result<()> {
-        let in_order = |first: u64, input: &[u8], output: &mut [u8]| {
-            let mut chunks = (first..).zip(input.chunks_exact(IN).zip(output.chunks_exact_mut(OUT)));
-            chunks.try_for_each(|(index, (input, output))| work(&self.nonce(index), input, output))
-        };
-        match self.dividing() {
-            Some(workers) if input.len() >= workers.min_len() => {
-                let groups = input.chunks(GROUP_CHUNKS * IN).zip(output.chunks_mut(GROUP_CHUNKS * OUT));
-                divide(workers, groups.enumerate(), |(group, (input, output))| {
-                    in_order(first + in_object(group * GROUP_CHUNKS), input, output)
-                })
-            }
-            _ => in_order(first, input, output),
-        }
+    /// Opens full chunks, of which the first has index `first`; `plaintext` is 16 bytes shorter for each chunk. On
+    /// failure part of `plaintext` is filled, and the caller wipes it.
+    pub(super) fn open_chunks(&self, first: u64, sealed: &[u8], plaintext: &mut [u8]) -> Result<()> {
+        let groups = sealed.chunks(GROUP_CHUNKS * SEALED_CHUNK_LEN).zip(plaintext.chunks_mut(GROUP_CHUNKS * CHUNK_LEN));
+        self.each_group(first, sealed.len(), groups, |first, (sealed, plaintext)| {
+            let chunks = sealed.chunks_exact(SEALED_CHUNK_LEN).zip(plaintext.chunks_exact_mut(CHUNK_LEN));
+            (first..).zip(chunks).try_for_each(|(index, (sealed, plaintext))| self.open_chunk(index, sealed, plaintext))
+        })
     }
 
     /// Opens one chunk in place and returns its plaintext.
     pub(super) fn open_in_place<'a>(&self, index: u64, sealed: &'a mut [u8]) -> Result<&'a mut [u8]> {
         self.aead.open_in_place(&self.nonce(index), sealed)
+    }
+
+    /// Opens full chunks in place, as [`open_chunks`](Self::open_chunks) does; each is followed by its tag.
+    pub(super) fn open_chunks_in_place(&self, first: u64, sealed: &mut [u8]) -> Result<()> {
+        let (len, groups) = (sealed.len(), sealed.chunks_mut(GROUP_CHUNKS * SEALED_CHUNK_LEN));
+        self.each_group(first, len, groups, |first, sealed| {
+            let chunks = sealed.chunks_exact_mut(SEALED_CHUNK_LEN);
+            (first..).zip(chunks).try_for_each(|(index, sealed)| self.open_in_place(index, sealed).map(drop))
+        })
+    }
+
+    /// Returns the number of chunks to take at once if `len` bytes are at hand.
+    pub(super) fn batch(&self, len: usize) -> usize {
+        batch(self.workers.as_deref(), len)
+    }
+
+    /// Calls `work` for each group of chunks, with the index of its first chunk; divides a large batch among the
+    /// workers.
+    fn each_group<T: Send>(
+        &self,
+        first: u64,
+        len: usize,
+        groups: impl ExactSizeIterator<Item = T> + Send,
+        work: impl Fn(u64, T) -> Result<()> + Sync,
+    ) -> Result<()> {
+        let mut groups = groups.enumerate().map(|(at, group)| (first + in_object(at * GROUP_CHUNKS), group));
+        match dividing(self.workers.as_deref(), len) {
+            Some(workers) => divide(workers, groups, |(first, group)| work(first, group)),
+            None => groups.try_for_each(|(first, group)| work(first, group)),
+        }
     }
 
     /// Returns the nonce of a chunk, unique in the message: `base_nonce XOR index`, with a 96-bit index.
@@ -178,6 +168,19 @@ impl MessageKey {
         }
         nonce
     }
+}
+
+/// Returns the workers if a batch of `len` bytes is divided among them.
+fn dividing(workers: Option<&dyn Workers>, len: usize) -> Option<&dyn Workers> {
+    workers.filter(|workers| workers.threads() > 1 && len >= workers.min_len())
+}
+
+/// Returns the number of chunks to take at once if `len` bytes are at hand: one, unless workers divide them; then a
+/// batch that is long enough for that, and short enough to be buffered.
+pub(super) fn batch(workers: Option<&dyn Workers>, len: usize) -> usize {
+    const MOST: usize = (16 << 20) / CHUNK_LEN;
+    let divided = |workers: &dyn Workers| (workers.min_len() / CHUNK_LEN).saturating_mul(4).min(len / CHUNK_LEN);
+    dividing(workers, len).map_or(1, |workers| divided(workers).clamp(1, MOST))
 }
 
 redacted!(MessageHeader, MessageKey);

@@ -8,13 +8,15 @@
 //! ```
 //!
 //! `object_keys` owns the data keys of an object; `message` holds the keys of one message. `writer` and `reader`
-//! process one message in order, `layers` nests one message in another, and `body` reads the parts that `parts` lists
-//! in order. `encryptor`, `decryptor`, `plaintext_reader`, `manifest`, `range` and `value` hold the public types. Only
-//! [`Stream`] checks the length of an output and wipes the output after an error; [`Failure`] stores the error.
+//! process one message in order, `layers` nests one message in another, `body` reads the parts that `parts` lists in
+//! order, and `in_place` leaves plaintext in the memory of the stored bytes. `encryptor`, `decryptor`,
+//! `plaintext_reader`, `manifest`, `range` and `value` hold the public types. Only [`Stream`] checks the length of an
+//! output and wipes the output after an error; [`Failure`] stores the error.
 
 mod body;
 mod decryptor;
 mod encryptor;
+mod in_place;
 mod layers;
 pub(crate) mod manifest;
 pub(crate) mod message;
@@ -45,45 +47,35 @@ use crate::secret::wipe;
 ///
 /// The output length depends only on the input length.
 pub(crate) trait Transform {
+    /// The input length of a full chunk.
+    const CHUNK_LEN: usize;
+
     /// Returns the number of input bytes taken so far.
     fn taken(&self) -> u64;
 
-    /// Returns the total output of `update` for the first `taken` input bytes; if `ended`, including that of `finish`.
+    /// Returns the total output for the first `taken` input bytes; if `ended`, including what the end adds.
     fn given(&self, taken: u64, ended: bool) -> u64;
 
-    /// Takes all of `input` and fills `output`, whose length is [`update_len`](Self::update_len).
-    fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<()>;
+    /// Returns the number of input bytes up to the end of the next chunk.
+    fn chunk_left(&self) -> usize;
 
-    /// Ends the input and fills `output`, whose length is [`finish_len`](Self::finish_len).
-    fn finish(&mut self, output: &mut [u8]) -> Result<()>;
+    /// Returns the number of chunks to take at once if `len` bytes are at hand: more than one if workers divide them.
+    fn batch(&self, len: usize) -> usize;
 
-    /// Takes the rest of the input, ends it, and fills `output`: `update` and `finish` in one call, without staging a
-    /// small object.
-    fn end_with(&mut self, input: &[u8], output: &mut [u8]) -> Result<()> {
-        update_and_finish(self, input, output)
-    }
+    /// Takes all of `input`, ends it if `ended`, and fills `output`, whose length is [`output_len`](Self::output_len).
+    fn run(&mut self, input: &[u8], ended: bool, output: &mut [u8]) -> Result<()>;
 
-    /// Returns the number of bytes that `update` writes for `input_len` bytes of input.
-    fn update_len(&self, input_len: usize) -> usize {
-        self.still_given(self.taken().saturating_add(in_object(input_len)), false)
-    }
-
-    /// Returns the number of bytes that `finish` writes.
-    fn finish_len(&self) -> usize {
-        self.still_given(self.taken(), true)
-    }
-
-    /// Returns the number of output bytes from now until `taken` input bytes are taken.
-    fn still_given(&self, taken: u64, ended: bool) -> usize {
+    /// Returns the number of bytes that `run` writes for the next `input_len` bytes.
+    fn output_len(&self, input_len: usize, ended: bool) -> usize {
+        let taken = self.taken().saturating_add(in_object(input_len));
         let given = self.given(taken, ended).saturating_sub(self.given(self.taken(), false));
         usize::try_from(given).unwrap_or(usize::MAX)
     }
-}
 
-fn update_and_finish<T: Transform + ?Sized>(transform: &mut T, input: &[u8], mut output: &mut [u8]) -> Result<()> {
-    let updated = split_front(&mut output, transform.update_len(input.len()));
-    transform.update(input, updated)?;
-    transform.finish(output)
+    /// Returns the length of an input that ends with a chunk: a batch of `len` bytes at hand, or a `few` chunks.
+    fn piece_len(&self, len: usize, few: usize) -> usize {
+        self.chunk_left() + (self.batch(len).max(few) - 1) * Self::CHUNK_LEN
+    }
 }
 
 /// The first error of a stream; every later call returns it again.
@@ -122,110 +114,133 @@ impl<T: Transform> Stream<T> {
         Self { transform, limit, failure: Failure::default() }
     }
 
-    /// Returns the stored error if an earlier call failed.
-    pub(crate) fn check(&self) -> Result<()> {
-        self.failure.check()
-    }
-
-    pub(crate) fn taken(&self) -> u64 {
-        self.transform.taken()
+    /// Takes all of `input`, ends it if `ended`, and fills the front of `output`; returns the number of bytes written.
+    pub(crate) fn run(&mut self, input: &[u8], ended: bool, output: &mut [u8]) -> Result<usize> {
+        self.failure.check()?;
+        // This error alone is not stored: no input was taken.
+        let output = output.get_mut(..self.transform.output_len(input.len(), ended)).ok_or(Misuse::OutputTooSmall)?;
+        let ran = self.check_limit(input.len()).and_then(|()| self.transform.run(input, ended, output));
+        self.failure.remember(ran.inspect_err(|_| wipe(output)))?;
+        Ok(output.len())
     }
 
     /// Returns the number of output bytes written so far.
     pub(crate) fn given(&self) -> u64 {
-        self.transform.given(self.taken(), false)
+        self.transform.given(self.transform.taken(), false)
     }
 
-    pub(crate) fn update_len(&self, input_len: usize) -> usize {
-        self.transform.update_len(input_len)
-    }
-
-    pub(crate) fn finish_len(&self) -> usize {
-        self.transform.finish_len()
-    }
-
-    pub(crate) fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
-        let too_long = self.too_long(input);
-        self.run(self.update_len(input.len()), output, |transform, output| {
-            too_long.map_or_else(|| transform.update(input, output), Err)
-        })
-    }
-
-    /// Returns the error for an input that exceeds the limit.
-    fn too_long(&self, input: &[u8]) -> Option<Error> {
-        let after = self.taken().saturating_add(in_object(input.len()));
-        self.limit.as_ref().filter(|(limit, _)| *limit < after).map(|(_, error)| error.clone())
-    }
-
-    pub(crate) fn finish(&mut self, output: &mut [u8]) -> Result<usize> {
-        self.run(self.finish_len(), output, T::finish)
-    }
-
-    /// Appends the output of `update` to a `BytesMut`.
-    pub(crate) fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<usize> {
-        // PERF: new capacity must be zeroed before it is a slice. `update` into reused memory avoids this, so `update`
-        // is the primitive.
-        append(output, self.update_len(input.len()), |output| self.update(input, output))
-    }
-
-    /// Appends the output of `finish` to a `BytesMut`.
-    pub(crate) fn finish_into(&mut self, output: &mut BytesMut) -> Result<usize> {
-        append(output, self.finish_len(), |output| self.finish(output))
+    /// Runs over all of `input` as [`run`](Self::run) does, and appends the output; on failure nothing is appended.
+    ///
+    /// PERF: new capacity is zeroed before it is a slice. One chunk at a time it is zeroed in the nearest cache.
+    pub(crate) fn append(&mut self, mut input: &[u8], ended: bool, output: &mut BytesMut) -> Result<usize> {
+        let start = output.len();
+        self.failure.check()?;
+        output.reserve(self.transform.output_len(input.len(), ended));
+        loop {
+            let (piece, rest) = input.split_at(self.transform.piece_len(input.len(), 1).min(input.len()));
+            let (at, ends) = (output.len(), ended && rest.is_empty());
+            output.resize(at + self.transform.output_len(piece.len(), ends), 0);
+            if let Err(error) = self.run(piece, ends, &mut output[at..]) {
+                wipe(&mut output[start..]);
+                output.truncate(start);
+                return Err(error);
+            }
+            if rest.is_empty() {
+                return Ok(output.len() - start);
+            }
+            input = rest;
+        }
     }
 
     /// Takes all of the input, ends it, and returns the output in a new `Vec`.
     pub(crate) fn all(&mut self, input: &[u8]) -> Result<Vec<u8>> {
-        let len = self.transform.still_given(self.taken().saturating_add(in_object(input.len())), true);
-        // The stream itself refuses an input of impossible length.
-        let mut output = vec![0; if len == usize::MAX { 0 } else { len }];
-        let too_long = self.too_long(input);
-        self.run(output.len(), &mut output, |transform, output| {
-            too_long.map_or_else(|| transform.end_with(input, output), Err)
-        })?;
+        self.check_limit(input.len())?;
+        let mut output = vec![0; self.transform.output_len(input.len(), true)];
+        self.run(input, true, &mut output)?;
         Ok(output)
     }
 
-    /// Takes all of the input, ends it, and returns the number of bytes written. On failure all of `output` is wiped.
+    /// Takes all pieces of the input, ends it, and returns the number of bytes written. On failure all of `output` is
+    /// wiped, that of earlier pieces too.
     pub(crate) fn all_into<'a>(
         &mut self,
-        input: impl IntoIterator<Item = &'a [u8]>,
+        pieces: impl IntoIterator<Item = &'a [u8]>,
         output: &mut [u8],
     ) -> Result<usize> {
-        let each = || {
-            let mut written = 0;
-            for piece in input {
-                written += self.update(piece, &mut output[written..])?;
+        let (mut pieces, mut written) = (pieces.into_iter().peekable(), 0);
+        loop {
+            let piece = pieces.next().unwrap_or_default();
+            let ended = pieces.peek().is_none();
+            written += self.run(piece, ended, &mut output[written..]).inspect_err(|_| wipe(output))?;
+            if ended {
+                return Ok(written);
             }
-            written += self.finish(&mut output[written..])?;
-            Ok(written)
-        };
-        // SECURITY: output of earlier chunks is wiped if a later chunk fails.
-        let outcome = each();
-        outcome.inspect_err(|_| wipe(output))
+        }
     }
 
-    /// Runs a step that fills the first `len` bytes of `output`, unless an earlier step failed.
-    fn run(
-        &mut self,
-        len: usize,
-        output: &mut [u8],
-        step: impl FnOnce(&mut T, &mut [u8]) -> Result<()>,
-    ) -> Result<usize> {
-        self.failure.check()?;
-        // This error alone is not stored: no input was taken.
-        let output = output.get_mut(..len).ok_or(Misuse::OutputTooSmall)?;
-        let outcome = step(&mut self.transform, output).inspect_err(|_| wipe(output));
-        self.failure.remember(outcome)?;
-        Ok(len)
+    /// Refuses an input that exceeds the limit.
+    fn check_limit(&self, input_len: usize) -> Result<()> {
+        let after = self.transform.taken().saturating_add(in_object(input_len));
+        match &self.limit {
+            Some((limit, error)) if *limit < after => Err(error.clone()),
+            _ => Ok(()),
+        }
     }
 }
 
-/// Appends the `len` bytes that `fill` writes, or nothing if `fill` fails.
-fn append(output: &mut BytesMut, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<usize>) -> Result<usize> {
-    let start = output.len();
-    output.resize(start.saturating_add(len), 0);
-    fill(&mut output[start..]).inspect_err(|_| output.truncate(start))
+/// Defines the calls that [`Encryptor`] and [`PlaintextReader`] have in common, on their field `stream`. Each `$error`
+/// is an error of `update` that only one of them returns.
+macro_rules! stream_calls {
+    ($input:literal, $finish_len:literal, $($error:literal)*) => {
+        #[doc = "Returns the exact number of bytes that [`update`](Self::update) writes for `input_len`"]
+        #[doc = concat!($input, " bytes; 0 for no input.")]
+        pub fn update_len(&self, input_len: usize) -> usize {
+            self.stream.transform.output_len(input_len, false)
+        }
+
+        #[doc = concat!("Takes all of the ", $input, " bytes in `input`, writes to the front of `output`, and")]
+        /// returns the number of bytes written: [`update_len`](Self::update_len).
+        ///
+        /// # Errors
+        ///
+        /// After [`Misuse::OutputTooSmall`] the call may be repeated; any other error wipes what this call wrote, and
+        /// every later call returns it again.
+        ///
+        /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`update_len`](Self::update_len); nothing was
+        ///   taken.
+        $(#[doc = $error])*
+        pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
+            self.stream.run(input, false, output)
+        }
+
+        /// Appends the output of [`update`](Self::update) to `output`; returns the number of bytes.
+        ///
+        /// # Errors
+        ///
+        /// Returns the errors of [`update`](Self::update) except `OutputTooSmall`; then nothing is appended.
+        ///
+        /// # Performance
+        ///
+        /// New memory is zeroed before use, one chunk at a time: slower than `update` into a reused buffer.
+        pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<usize> {
+            self.stream.append(input, false, output)
+        }
+
+        #[doc = "Returns the number of bytes that [`finish`](Self::finish) writes if the input ends here:"]
+        #[doc = $finish_len]
+        pub fn finish_len(&self) -> usize {
+            self.stream.transform.output_len(0, true)
+        }
+
+        /// Returns the number of bytes that one step of an adapter takes if `len` are at hand: a batch for workers, or
+        /// a `few` chunks. They end with a chunk, so that none is copied.
+        pub(crate) fn piece_len(&self, len: usize, few: usize) -> usize {
+            self.stream.transform.piece_len(len, few)
+        }
+    };
 }
+
+use stream_calls;
 
 /// Splits `len` bytes off the front of the remaining output.
 fn split_front<'a>(output: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::message::{MessageHeader, MessageKey, MessageKeys, SALT_LEN};
+use super::message::{self, MessageHeader, MessageKey, MessageKeys, SALT_LEN};
 use super::value::ValueSealer;
 use crate::crypto::{Crypto, Generator};
 use crate::error::Result;
@@ -35,6 +35,11 @@ impl ObjectKeys {
 
     pub(crate) fn layers(&self) -> Layers {
         self.layers.layers()
+    }
+
+    /// Returns the number of plaintext bytes to process at once if `len` are at hand: a chunk, or a batch for workers.
+    pub(super) fn batch_len(&self, len: usize) -> usize {
+        message::batch(self.workers.as_deref(), len) * message::CHUNK_LEN
     }
 
     /// Derives the keys of a new message from fresh salts, or of an existing message from authenticated salts.

@@ -1,9 +1,10 @@
 //! [`PlaintextReader`]: decrypts the stored bytes of an object, a part or a range as they arrive.
 
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
-use super::Stream;
 use super::body::BodyReader;
+use super::in_place::Opened;
+use super::{Stream, Transform, stream_calls};
 use crate::error::{Error, Misuse, Result};
 
 /// Decrypts stored bytes in order into the caller's memory: those of a whole object ([`Decryptor::sequential`]), or
@@ -18,26 +19,30 @@ use crate::error::{Error, Misuse, Result};
 /// # Performance
 ///
 /// Whole chunks are opened from the input into the output: one pass, no copy. A reader holds at most one chunk
-/// (DSSE-KMS: six), allocated on first use, again for each part; after that `update` allocates nothing.
+/// (DSSE-KMS: six), allocated on first use, again for each part; after that `update` allocates nothing. For owned input
+/// that is handed on, [`open_in_place`](Self::open_in_place) needs no output.
 #[derive(Debug)]
 pub struct PlaintextReader {
     stream: Stream<BodyReader>,
     /// The plaintext length of the object, part or range, if it is authenticated.
     plaintext_len: Option<u64>,
+    /// Room for the plaintext of one call in place; empty between the calls.
+    opened: Opened,
     /// The length of an object that has no byte in the range.
     nothing_of: Option<u64>,
 }
 
 impl PlaintextReader {
-    /// Creates a reader of a whole body, of the plaintext length that is authenticated, if any.
-    pub(super) fn whole(body: BodyReader, plaintext_len: Option<u64>) -> Self {
-        Self { stream: Stream::new(body, None), plaintext_len, nothing_of: None }
-    }
-
-    /// Creates a reader of the `planned` bytes of a plan, which open to a plaintext of the length that is
-    /// authenticated, if any. `nothing_of` is the length of an object without a byte in the range.
-    pub(super) fn of_plan(body: BodyReader, planned: u64, plaintext_len: Option<u64>, nothing_of: Option<u64>) -> Self {
-        Self { stream: Stream::new(body, Some((planned, Misuse::FetchedLen.into()))), plaintext_len, nothing_of }
+    /// Creates a reader of a body, of which only the `planned` bytes are given if a plan says so. `plaintext_len` is the
+    /// length of what is read, if it is authenticated, and `nothing_of` that of an object without a byte in the range.
+    pub(super) fn new(
+        body: BodyReader,
+        plaintext_len: Option<u64>,
+        planned: Option<u64>,
+        nothing_of: Option<u64>,
+    ) -> Self {
+        let limit = planned.map(|planned| (planned, Misuse::FetchedLen.into()));
+        Self { stream: Stream::new(body, limit), plaintext_len, opened: Opened::default(), nothing_of }
     }
 
     /// Returns the number of plaintext bytes that are still to be written, if the length of the object, part or range
@@ -46,32 +51,58 @@ impl PlaintextReader {
         Some(self.plaintext_len?.saturating_sub(self.stream.given()))
     }
 
-    /// Returns the exact number of plaintext bytes that [`update`](Self::update) writes for `input_len` stored bytes;
-    /// 0 for no input.
-    pub fn update_len(&self, input_len: usize) -> usize {
-        self.stream.update_len(input_len)
+    stream_calls! {
+        "stored", "under 16,384 (DSSE-KMS: 32,768).",
+        "- [`Error::Inauthentic`] if a chunk does not belong to the object."
+        "- [`Error::ManifestRequired`] if the object was uploaded in parts and the decryptor has no manifest."
+        "- [`Misuse::FetchedLen`] if the input exceeds the plan."
     }
 
-    /// Takes all of the stored bytes in `input`, writes plaintext to the front of `output`, and returns the number of
-    /// bytes written: [`update_len`](Self::update_len).
+    /// Takes all of the stored bytes, opens them in their own memory, and appends the plaintext to `opened`: a piece of
+    /// at most 16,384 bytes for each chunk, in order (at the end of a part in DSSE-KMS, of at most 32,767 bytes).
+    /// Returns the number of bytes.
+    ///
+    /// `stored` is left empty. Once the pieces are dropped, [`BytesMut::reserve`] uses its memory again.
+    ///
+    /// ```
+    /// # fn main() -> atrest::Result<()> {
+    /// # let sse = atrest::Sse::builder().keyring(atrest::Keyring::generate()?).build()?;
+    /// # let object = atrest::ObjectName::unbound();
+    /// # let stored = sse.blocking().encrypt(&object, atrest::SseS3, &[7; 40_000])?;
+    /// # let decryptor = sse.blocking().decryptor(&object, &stored.envelope, atrest::Unlock::Server)?;
+    /// use std::collections::VecDeque;
+    /// use bytes::{Bytes, BytesMut};
+    ///
+    /// let (mut reader, mut opened) = (decryptor.sequential(), VecDeque::new());
+    /// let mut received = BytesMut::from(&stored.ciphertext[..]); // from a socket, say
+    /// reader.open_in_place(&mut received, &mut opened)?;
+    /// while let Some(piece) = opened.pop_front() {
+    ///     let piece: Bytes = piece; // hand it on
+    ///     assert_eq!(piece.len(), 16_384);
+    /// }
+    /// reader.finish_into(&mut received)?; // the last chunk
+    /// assert_eq!(received.len(), 40_000 - 2 * 16_384);
+    /// # Ok(()) }
+    /// ```
     ///
     /// # Errors
     ///
-    /// After [`Misuse::OutputTooSmall`] the call may be repeated; any other error wipes what this call wrote and is
-    /// returned by every later call.
+    /// Returns the errors of [`update`](Self::update) except `OutputTooSmall`. Then nothing is appended, and all
+    /// plaintext of this call is wiped.
     ///
-    /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`update_len`](Self::update_len); nothing was taken.
-    /// - [`Error::Inauthentic`] if a chunk does not belong to the object.
-    /// - [`Error::ManifestRequired`] if the object was uploaded in parts and the decryptor has no manifest.
-    /// - [`Misuse::FetchedLen`] if the input exceeds the plan.
-    pub fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize> {
-        self.stream.update(input, output)
-    }
-
-    /// Returns the number of bytes that [`finish`](Self::finish) writes if the stored bytes end here: under 16,384
-    /// (DSSE-KMS: 32,768).
-    pub fn finish_len(&self) -> usize {
-        self.stream.finish_len()
+    /// # Performance
+    ///
+    /// A chunk that lies in two inputs is first copied to a buffer of its own. In DSSE-KMS the bytes between the layers
+    /// are moved together, and an inner chunk in five has a buffer of its own. Nothing is allocated within a message
+    /// once the pieces of earlier calls are dropped (DSSE-KMS: for up to 256 KiB at once).
+    pub fn open_in_place(&mut self, stored: &mut BytesMut, opened: &mut impl Extend<Bytes>) -> Result<usize> {
+        self.stream.failure.check()?;
+        let (len, mut input) = (self.update_len(stored.len()), stored.split());
+        let checked = self.stream.check_limit(input.len());
+        let outcome = checked.and_then(|()| self.stream.transform.open_in_place(&mut input, &mut self.opened));
+        self.stream.failure.remember(outcome).inspect_err(|_| self.opened.wipe())?;
+        opened.extend(self.opened.give());
+        Ok(len)
     }
 
     /// Writes the rest of the plaintext and returns the number of bytes written; only success proves that nothing is
@@ -82,22 +113,8 @@ impl PlaintextReader {
     /// - [`Error::Truncated`] or [`Error::Inauthentic`] if the object or range does not end here.
     /// - [`Error::RangeNotSatisfiable`] if the range holds no byte of the object, once the end is verified.
     /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`finish_len`](Self::finish_len); the reader is lost.
-    pub fn finish(mut self, output: &mut [u8]) -> Result<usize> {
-        let written = self.stream.finish(output)?;
-        self.in_range(written)
-    }
-
-    /// Appends the output of [`update`](Self::update) to `output`; returns the number of bytes.
-    ///
-    /// # Errors
-    ///
-    /// Returns the errors of [`update`](Self::update) except `OutputTooSmall`; then nothing is appended.
-    ///
-    /// # Performance
-    ///
-    /// New memory is zeroed before use: slower than `update` into a reused buffer.
-    pub fn push(&mut self, input: &[u8], output: &mut BytesMut) -> Result<usize> {
-        self.stream.push(input, output)
+    pub fn finish(self, output: &mut [u8]) -> Result<usize> {
+        self.end(|stream| stream.run(&[], true, output))
     }
 
     /// Appends the output of [`finish`](Self::finish) to `output`; returns the number of bytes.
@@ -105,35 +122,23 @@ impl PlaintextReader {
     /// # Errors
     ///
     /// Returns the errors of [`finish`](Self::finish) except `OutputTooSmall`.
-    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<usize> {
-        let written = self.stream.finish_into(output)?;
-        self.in_range(written)
-    }
-
-    /// Returns the number of stored bytes up to the end of the next chunk; inputs that end there are opened without a
-    /// copy.
-    pub(crate) fn chunk_left(&self) -> usize {
-        self.stream.transform.chunk_left()
+    pub fn finish_into(self, output: &mut BytesMut) -> Result<usize> {
+        self.end(|stream| stream.append(&[], true, output))
     }
 
     /// Decrypts all stored bytes at once.
-    pub(crate) fn all(mut self, stored: &[u8]) -> Result<Vec<u8>> {
-        let plaintext = self.stream.all(stored)?;
-        self.in_range(plaintext)
+    pub(crate) fn all(self, stored: &[u8]) -> Result<Vec<u8>> {
+        self.end(|stream| stream.all(stored))
     }
 
     /// Decrypts all stored bytes into the caller's memory; returns the number of plaintext bytes.
-    pub(super) fn all_into<'a>(
-        mut self,
-        stored: impl IntoIterator<Item = &'a [u8]>,
-        output: &mut [u8],
-    ) -> Result<usize> {
-        let written = self.stream.all_into(stored, output)?;
-        self.in_range(written)
+    pub(crate) fn all_into<'a>(self, stored: impl IntoIterator<Item = &'a [u8]>, output: &mut [u8]) -> Result<usize> {
+        self.end(|stream| stream.all_into(stored, output))
     }
 
-    /// Refuses a range that holds no byte of the object; called after the end is verified.
-    fn in_range<T>(&self, plaintext: T) -> Result<T> {
+    /// Ends the input. Then refuses a range that holds no byte of the object.
+    fn end<P>(mut self, end: impl FnOnce(&mut Stream<BodyReader>) -> Result<P>) -> Result<P> {
+        let plaintext = end(&mut self.stream)?;
         self.nothing_of.map_or(Ok(plaintext), |plaintext_len| Err(Error::RangeNotSatisfiable { plaintext_len }))
     }
 }

@@ -249,7 +249,7 @@ impl RangePlan {
             Reading::Parts(table, extent) => self.decryptor.parts_reader(table, extent.clone()),
         };
         let plaintext_len = self.plaintext_range().map(|range| range.end.saturating_sub(range.start));
-        PlaintextReader::of_plan(body, self.fetched_len(), plaintext_len, self.nothing_of)
+        PlaintextReader::new(body, plaintext_len, Some(self.fetched_len()), self.nothing_of)
     }
 
     fn fetched_len(&self) -> u64 {

@@ -1,12 +1,16 @@
 //! `MessageReader`: opens one message in order, or only the chunks that hold a range.
 
+use std::ops::Range;
 use std::sync::Arc;
+
+use bytes::{Buf, BytesMut};
 
 use super::message::{CHUNK_LEN, MessageKey, SEALED_CHUNK_LEN, TAG_LEN};
 use super::stage::Stage;
-use super::{Transform, split_front, update_and_finish};
+use super::{Transform, split_front};
 use crate::error::{Error, Result};
 use crate::geometry::{Extent, in_memory, in_object};
+use crate::secret::wipe;
 
 /// Takes stored bytes and returns plaintext; a chunk's plaintext is returned only after the chunk is authenticated.
 #[derive(Debug)]
@@ -25,46 +29,104 @@ impl MessageReader {
         Self { key, extent, inner, taken: 0, stage: Stage::default() }
     }
 
-    /// Returns the number of stored bytes up to the end of the next chunk.
-    pub(super) fn chunk_left(&self) -> usize {
-        let header = self.extent.header_len().saturating_sub(self.taken) as usize;
-        header + SEALED_CHUNK_LEN - self.stage.filled()
+    /// Takes bytes from the front of `stored` and opens them in their own memory: at most `most` chunks as they stand,
+    /// each followed by its tag, or a piece of the header or of a chunk that is staged. Returns the plaintext.
+    pub(super) fn open_next(&mut self, stored: &mut BytesMut, most: usize) -> Result<BytesMut> {
+        let header_left = self.header_left();
+        let at_chunk = header_left == 0 && self.stage.filled() == 0;
+        let whole = self.extent.whole_chunks(self.extent.chunks_in(self.taken).0);
+        let whole = in_memory(whole.min(in_object((stored.len() / SEALED_CHUNK_LEN).min(most))))?;
+        if at_chunk && whole > 0 {
+            let mut batch = stored.split_to(whole * SEALED_CHUNK_LEN);
+            let chunk = self.take(&mut &batch[..])?;
+            let opened = self.key.open_chunks_in_place(self.extent.first_chunk + chunk, &mut batch);
+            return opened.inspect_err(|_| wipe(&mut batch)).map(|()| batch);
+        }
+        let len = if header_left > 0 { header_left } else { self.chunk_left() };
+        let piece = stored.split_to(len.min(stored.len()));
+        let mut piece = &piece[..];
+        let chunk = self.take(&mut piece)?;
+        if !self.stage.fill(&mut piece, SEALED_CHUNK_LEN) {
+            return Ok(BytesMut::new());
+        }
+        let mut staged = self.stage.take_owned();
+        let wanted = open_wanted(&self.key, &self.extent, chunk, &mut staged)?;
+        staged.truncate(wanted.end);
+        staged.advance(wanted.start);
+        Ok(staged)
     }
 
-    /// Compares the header with the envelope's, byte for byte; a different header belongs to another message.
-    fn compare_header(&mut self, input: &mut &[u8]) -> Result<()> {
-        let seen = in_memory(self.taken.min(self.extent.header_len()))?;
-        let left = in_memory(self.extent.header_len())? - seen;
-        let (header, rest) = input.split_at(left.min(input.len()));
+    /// Counts the input as taken. Compares the part that is the header with the envelope's, byte for byte, since a
+    /// different header belongs to another message, and removes it. Returns the chunk in which the rest begins.
+    fn take(&mut self, input: &mut &[u8]) -> Result<u64> {
+        let (before, after) = (self.taken, self.taken + in_object(input.len()));
+        if self.extent.input_len.is_some_and(|len| len < after) {
+            return Err(Error::Inauthentic);
+        }
+        let (header, rest) = input.split_at(self.header_left().min(input.len()));
+        let seen = in_memory(before.min(self.extent.header_len()))?;
         if *header != self.key.header().as_bytes()[seen..seen + header.len()] {
             return Err(Error::Inauthentic);
         }
-        self.taken += in_object(header.len());
-        *input = rest;
-        Ok(())
+        (*input, self.taken) = (rest, after);
+        Ok(self.extent.chunks_in(before).0)
     }
 
     /// Opens the staged chunk, which may be the last, and writes its wanted bytes.
     fn open_staged(&mut self, chunk: u64, output: &mut &mut [u8]) -> Result<()> {
-        let (index, wanted) = (self.extent.first_chunk + chunk, self.extent.of_chunk(chunk));
         let staged = self.stage.take();
         if staged.len() == SEALED_CHUNK_LEN && self.extent.whole_chunks(chunk) > 0 {
-            return self.key.open_chunks(index, staged, split_front(output, CHUNK_LEN));
+            return self.key.open_chunk(self.extent.first_chunk + chunk, staged, split_front(output, CHUNK_LEN));
         }
-        let plaintext = self.key.open_in_place(index, staged)?;
-        let end = in_memory(wanted.end)?.min(plaintext.len());
-        let wanted = &plaintext[in_memory(wanted.start)?.min(end)..end];
-        split_front(output, wanted.len()).copy_from_slice(wanted);
+        let wanted = open_wanted(&self.key, &self.extent, chunk, staged)?;
+        split_front(output, wanted.len()).copy_from_slice(&staged[wanted]);
         Ok(())
     }
 
-    /// Returns the error for too few stored bytes: if an outer layer authenticated them, they were written that way.
-    fn too_short(&self) -> Error {
-        if self.inner { Error::Inauthentic } else { Error::Truncated }
+    /// Opens the last chunk and writes its wanted bytes, once the input has ended with these bytes.
+    fn end(&mut self, mut last: &[u8], mut output: &mut [u8]) -> Result<()> {
+        // If an outer layer authenticated too few bytes, they were written that way.
+        let too_short = if self.inner { Error::Inauthentic } else { Error::Truncated };
+        let left = self.extent.input_len.map_or(0, |len| len.saturating_sub(self.taken));
+        let Extent { header, to_end, .. } = self.extent;
+        if self.header_left() > 0 || (left > 0 && !(header && to_end)) {
+            return Err(too_short);
+        }
+        if !to_end {
+            return Ok(());
+        }
+        let (chunk, _) = self.extent.chunks_in(self.taken);
+        if self.stage.filled() == 0 && last.len() == output.len() + TAG_LEN {
+            // It is in one piece and wanted whole.
+            self.key.open_chunk(self.extent.first_chunk + chunk, last, output)?;
+        } else {
+            self.stage.fill(&mut last, SEALED_CHUNK_LEN);
+            if self.stage.filled() < TAG_LEN {
+                return Err(too_short);
+            }
+            self.open_staged(chunk, &mut output)?;
+        }
+        // If bytes are left, this is a complete message, but not of the length that the envelope authenticates.
+        if left > 0 { Err(Error::Inauthentic) } else { Ok(()) }
+    }
+
+    /// Returns the number of bytes of the header that are still to be taken.
+    fn header_left(&self) -> usize {
+        self.extent.header_len().saturating_sub(self.taken) as usize
     }
 }
 
+/// Opens a chunk in place and returns which bytes of it are wanted.
+fn open_wanted(key: &MessageKey, extent: &Extent, chunk: u64, sealed: &mut [u8]) -> Result<Range<usize>> {
+    let wanted = extent.of_chunk(chunk);
+    let len = key.open_in_place(extent.first_chunk + chunk, sealed)?.len();
+    let end = in_memory(wanted.end)?.min(len);
+    Ok(in_memory(wanted.start)?.min(end)..end)
+}
+
 impl Transform for MessageReader {
+    const CHUNK_LEN: usize = SEALED_CHUNK_LEN;
+
     fn taken(&self) -> u64 {
         self.taken
     }
@@ -73,18 +135,17 @@ impl Transform for MessageReader {
         self.extent.given(taken, ended)
     }
 
-    fn update(&mut self, mut input: &[u8], mut output: &mut [u8]) -> Result<()> {
-        let after = self.taken + in_object(input.len());
-        if self.extent.input_len.is_some_and(|len| len < after) {
-            return Err(Error::Inauthentic);
-        }
-        self.compare_header(&mut input)?;
-        let (mut chunk, _) = self.extent.chunks_in(self.taken);
-        self.taken = after;
-        if self.stage.filled() > 0 {
-            if !self.stage.fill(&mut input, SEALED_CHUNK_LEN, chunk == 0) {
-                return Ok(());
-            }
+    fn chunk_left(&self) -> usize {
+        self.header_left() + SEALED_CHUNK_LEN - self.stage.filled()
+    }
+
+    fn batch(&self, len: usize) -> usize {
+        self.key.batch(len)
+    }
+
+    fn run(&mut self, mut input: &[u8], ended: bool, mut output: &mut [u8]) -> Result<()> {
+        let mut chunk = self.take(&mut input)?;
+        if self.stage.filled() > 0 && self.stage.fill(&mut input, SEALED_CHUNK_LEN) {
             self.open_staged(chunk, &mut output)?;
             chunk += 1;
         }
@@ -98,52 +159,15 @@ impl Transform for MessageReader {
                 self.key.open_chunks(self.extent.first_chunk + chunk, sealed, room)?;
                 (input, chunk) = (rest, chunk + straight);
             } else {
-                self.stage.fill(&mut input, SEALED_CHUNK_LEN, false);
+                self.stage.fill(&mut input, SEALED_CHUNK_LEN);
                 self.open_staged(chunk, &mut output)?;
                 chunk += 1;
             }
         }
-        self.stage.fill(&mut input, SEALED_CHUNK_LEN, chunk == 0);
-        Ok(())
-    }
-
-    fn end_with(&mut self, input: &[u8], mut output: &mut [u8]) -> Result<()> {
-        let after = self.taken + in_object(input.len());
-        let (chunk, last_len) = self.extent.chunks_in(after);
-        let (whole, last) = input.split_at(input.len().saturating_sub(in_memory(last_len)?));
-        let updated_len = self.update_len(whole.len());
-        // Whether the last chunk is in one piece, is wanted whole, and ends an object of the right length.
-        let is_straight = self.stage.filled() == 0
-            && self.taken + in_object(whole.len()) >= self.extent.header_len()
-            && self.extent.to_end
-            && self.extent.input_len.is_none_or(|len| len == after)
-            && last.len() >= TAG_LEN
-            && updated_len + last.len() == output.len() + TAG_LEN;
-        if !is_straight {
-            return update_and_finish(self, input, output);
+        if ended {
+            return self.end(input, output);
         }
-        self.update(whole, split_front(&mut output, updated_len))?;
-        self.taken = after;
-        self.key.open_chunk(self.extent.first_chunk + chunk, last, output)
-    }
-
-    fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {
-        let left = self.extent.input_len.map_or(0, |len| len.saturating_sub(self.taken));
-        let Extent { header, to_end, .. } = self.extent;
-        if self.taken < self.extent.header_len() || (left > 0 && !(header && to_end)) {
-            return Err(self.too_short());
-        }
-        if to_end {
-            if self.stage.filled() < TAG_LEN {
-                return Err(self.too_short());
-            }
-            let (chunk, _) = self.extent.chunks_in(self.taken);
-            self.open_staged(chunk, &mut output)?;
-            if left > 0 {
-                // A complete message, but not of the length that the envelope authenticates.
-                return Err(Error::Inauthentic);
-            }
-        }
+        self.stage.fill(&mut input, SEALED_CHUNK_LEN);
         Ok(())
     }
 }

@@ -1,61 +1,73 @@
 //! `Stage`: buffers the one incomplete chunk between two calls.
 
+use bytes::BytesMut;
+
 use super::message::SEALED_CHUNK_LEN;
 use crate::secret::{redacted, wipe};
 
-/// Length of the initial buffer; a small object needs no larger one.
-const SMALL_LEN: usize = 4_096;
-
-/// A buffer for one chunk: allocated on first use; its used part is wiped on drop and when it grows.
+/// A buffer for one chunk: allocated on first use; the part of it that was written is wiped on drop.
 #[derive(Default)]
 pub(super) struct Stage {
-    buffer: Box<[u8]>,
-    filled: usize,
-    /// The length of the part of `buffer` that was ever written.
+    buffer: BytesMut,
+    /// Whether the bytes in `buffer` were taken: the next fill overwrites them.
+    taken: bool,
+    /// The number of bytes of this buffer that were ever written.
     used: usize,
+    /// Buffers that were given out with a chunk, to be used again once the caller has dropped the chunk.
+    given: Vec<BytesMut>,
 }
+
+/// The maximum number of buffers that are kept to be used again.
+const MOST_GIVEN: usize = 4;
 
 impl Stage {
     /// Returns the number of staged bytes.
     pub(super) fn filled(&self) -> usize {
-        self.filled
+        if self.taken { 0 } else { self.buffer.len() }
     }
 
-    /// Stages bytes from the front of `input` up to `len` staged bytes; returns whether `len` is reached. `small` says
-    /// that this may be the only chunk.
-    pub(super) fn fill(&mut self, input: &mut &[u8], len: usize, small: bool) -> bool {
-        let (taken, rest) = input.split_at(input.len().min(len - self.filled));
+    /// Stages bytes from the front of `input` up to `len` staged bytes; returns whether `len` is reached.
+    pub(super) fn fill(&mut self, input: &mut &[u8], len: usize) -> bool {
+        let (taken, rest) = input.split_at(input.len().min(len - self.filled()));
         if !taken.is_empty() {
-            let end = self.filled + taken.len();
-            self.reserve(end, small);
-            self.buffer[self.filled..end].copy_from_slice(taken);
-            (self.filled, *input) = (end, rest);
+            if std::mem::take(&mut self.taken) {
+                self.buffer.clear();
+            }
+            if self.used == 0 {
+                // SECURITY: there is room for every chunk, so the buffer never grows and leaves a copy behind.
+                let free = self.given.iter_mut().position(|buffer| buffer.try_reclaim(SEALED_CHUNK_LEN));
+                self.buffer = free.map_or_else(BytesMut::new, |free| self.given.swap_remove(free));
+                self.buffer.reserve(SEALED_CHUNK_LEN);
+            }
+            self.buffer.extend_from_slice(taken);
+            self.used = self.used.max(self.buffer.len());
+            *input = rest;
         }
-        self.filled == len
+        self.filled() == len
     }
 
     /// Takes the staged bytes; the slice is valid until more bytes are staged.
     pub(super) fn take(&mut self) -> &mut [u8] {
-        &mut self.buffer[..std::mem::take(&mut self.filled)]
+        let filled = self.filled();
+        self.taken = true;
+        &mut self.buffer[..filled]
     }
 
-    /// Makes room for `len` bytes, at most one sealed chunk.
-    fn reserve(&mut self, len: usize, small: bool) {
-        if self.buffer.len() < len {
-            // PERF: a small object needs only a small allocation; that of a full chunk takes a microsecond or more.
-            let grown = if small && len <= SMALL_LEN { SMALL_LEN } else { SEALED_CHUNK_LEN };
-            let mut grown = vec![0; grown].into_boxed_slice();
-            grown[..self.used].copy_from_slice(&self.buffer[..self.used]);
-            wipe(&mut self.buffer[..self.used]);
-            self.buffer = grown;
+    /// Takes the staged bytes with their memory.
+    pub(super) fn take_owned(&mut self) -> BytesMut {
+        let chunk = self.buffer.split();
+        if self.given.len() < MOST_GIVEN {
+            self.given.push(std::mem::take(&mut self.buffer));
         }
-        self.used = self.used.max(len);
+        self.used = 0;
+        chunk
     }
 }
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        wipe(&mut self.buffer[..self.used]);
+        self.buffer.resize(self.used, 0);
+        wipe(&mut self.buffer);
     }
 }
 

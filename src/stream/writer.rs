@@ -1,8 +1,8 @@
 //! `MessageWriter`: seals one message in order.
 
-use super::message::{CHUNK_LEN, HEADER_LEN, MessageKey, SEALED_CHUNK_LEN, TAG_LEN};
+use super::message::{CHUNK_LEN, HEADER_LEN, MessageKey, SEALED_CHUNK_LEN};
 use super::stage::Stage;
-use super::{Transform, split_front, update_and_finish};
+use super::{Transform, split_front};
 use crate::error::Result;
 use crate::geometry::{self, Layers, in_object};
 
@@ -19,13 +19,11 @@ impl MessageWriter {
     pub(super) fn new(key: MessageKey) -> Self {
         Self { key, taken: 0, stage: Stage::default() }
     }
-
-    fn give_header(&self, output: &mut &mut [u8]) {
-        split_front(output, HEADER_LEN).copy_from_slice(self.key.header().as_bytes());
-    }
 }
 
 impl Transform for MessageWriter {
+    const CHUNK_LEN: usize = CHUNK_LEN;
+
     fn taken(&self) -> u64 {
         self.taken
     }
@@ -39,50 +37,36 @@ impl Transform for MessageWriter {
         }
     }
 
-    fn update(&mut self, mut input: &[u8], mut output: &mut [u8]) -> Result<()> {
-        if input.is_empty() {
+    fn chunk_left(&self) -> usize {
+        CHUNK_LEN - self.stage.filled()
+    }
+
+    fn batch(&self, len: usize) -> usize {
+        self.key.batch(len)
+    }
+
+    fn run(&mut self, mut input: &[u8], ended: bool, mut output: &mut [u8]) -> Result<()> {
+        if input.is_empty() && !ended {
             return Ok(());
         }
         if self.taken == 0 {
-            self.give_header(&mut output);
+            split_front(&mut output, HEADER_LEN).copy_from_slice(self.key.header().as_bytes());
         }
         let mut index = self.taken / geometry::CHUNK_LEN;
         self.taken += in_object(input.len());
-        if self.stage.filled() > 0 {
-            if !self.stage.fill(&mut input, CHUNK_LEN, index == 0) {
-                return Ok(());
-            }
+        if self.stage.filled() > 0 && self.stage.fill(&mut input, CHUNK_LEN) {
             self.key.seal_chunk(index, self.stage.take(), split_front(&mut output, SEALED_CHUNK_LEN));
             index += 1;
         }
         // Full chunks are sealed from the input into the output, as one batch.
         let (whole, mut rest) = input.split_at(input.len() / CHUNK_LEN * CHUNK_LEN);
-        self.key.seal_chunks(index, whole, output)?;
-        self.stage.fill(&mut rest, CHUNK_LEN, self.taken < geometry::CHUNK_LEN);
-        Ok(())
-    }
-
-    fn end_with(&mut self, input: &[u8], mut output: &mut [u8]) -> Result<()> {
-        if self.stage.filled() > 0 {
-            return update_and_finish(self, input, output);
+        self.key.seal_chunks(index, whole, split_front(&mut output, whole.len() / CHUNK_LEN * SEALED_CHUNK_LEN))?;
+        if ended {
+            let last: &[u8] = if self.stage.filled() > 0 { self.stage.take() } else { rest };
+            self.key.seal_chunk(self.taken / geometry::CHUNK_LEN, last, output);
+        } else {
+            self.stage.fill(&mut rest, CHUNK_LEN);
         }
-        let (whole, last) = input.split_at(input.len() / CHUNK_LEN * CHUNK_LEN);
-        let updated = split_front(&mut output, self.update_len(whole.len()));
-        self.update(whole, updated)?;
-        if self.taken == 0 {
-            self.give_header(&mut output);
-        }
-        self.taken += in_object(last.len());
-        self.key.seal_chunk(self.taken / geometry::CHUNK_LEN, last, output);
-        Ok(())
-    }
-
-    fn finish(&mut self, mut output: &mut [u8]) -> Result<()> {
-        if self.taken == 0 {
-            self.give_header(&mut output);
-        }
-        let last = self.stage.take();
-        self.key.seal_chunk(self.taken / geometry::CHUNK_LEN, last, &mut output[..last.len() + TAG_LEN]);
         Ok(())
     }
 }

@@ -9,6 +9,7 @@ use atrest::io::{DecryptAt, DecryptReader};
 use atrest::{Encrypted, ObjectName};
 use atrest_kit::freed::{Freed, MARK, with_plaintext};
 use atrest_kit::{C, Service, name};
+use bytes::{Bytes, BytesMut};
 
 #[global_allocator]
 static ALLOCATOR: Freed = Freed;
@@ -44,6 +45,18 @@ fn nothing_of_an_object_that_proves_inauthentic_is_left_in_freed_memory() {
         let fetched = &stored.ciphertext[span.start as usize..span.end as usize];
         let (decrypted, left) = with_plaintext(|| plan.decrypt(fetched).is_err());
         assert_eq!((decrypted, left), (true, 0), "{mode:?} by range");
+
+        let mut damaged = stored.ciphertext.clone();
+        damaged[56 + 2 * (C + 16) + 100] ^= 1; // in the third chunk
+        for step in [damaged.len(), 2 * (C + 16)] {
+            let mut opened = Vec::<Bytes>::new();
+            let (failed, left) = with_plaintext(|| {
+                let mut reader = decryptor.sequential();
+                let mut pieces = damaged.chunks(step).map(BytesMut::from);
+                pieces.any(|mut piece| reader.open_in_place(&mut piece, &mut opened).is_err())
+            });
+            assert_eq!((failed, left), (true, 0), "{mode:?} in place");
+        }
 
         let mut piece = vec![0; C];
         let (failed, left) = with_plaintext(|| {

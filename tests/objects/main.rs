@@ -8,6 +8,8 @@ mod customer_key;
 mod dsse;
 #[cfg(feature = "testing")]
 mod errors;
+mod in_place;
+mod into;
 mod memory;
 mod range;
 mod secrets;

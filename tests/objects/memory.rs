@@ -6,6 +6,7 @@ use allocation_counter::measure;
 use atrest::io::{DecryptReader, EncryptWriter};
 use atrest::{AnyMode, Envelope, SseS3, Unlock};
 use atrest_kit::{C, Service, name, plain};
+use bytes::{Bytes, BytesMut};
 
 const MIB: usize = 1 << 20;
 
@@ -33,6 +34,46 @@ fn update_allocates_nothing_once_it_is_warm() {
             assert!(round == 0 || allocated.count_total == 0, "{mode:?} round {round}: {allocated:?}");
         }
         reader.finish(&mut output).unwrap();
+    }
+}
+
+/// Neither do the calls that append to a `BytesMut`, or open in one, once the memory of earlier pieces is free again.
+#[test]
+fn calls_over_a_bytes_mut_allocate_nothing_once_they_are_warm() {
+    let service = Service::new();
+    for mode in service.modes() {
+        let (envelope, mut encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+        let (mut stored, mut output) = (Vec::new(), BytesMut::with_capacity(200_000));
+        for (round, piece) in plain(800_000).chunks(100_000).enumerate() {
+            output.clear();
+            let allocated = measure(|| assert!(encryptor.push(piece, &mut output).is_ok()));
+            assert!(round < 2 || allocated.count_total == 0, "{mode:?} push, round {round}: {allocated:?}");
+            stored.extend_from_slice(&output);
+        }
+        output.clear();
+        encryptor.finish_into(&mut output).unwrap();
+        stored.extend_from_slice(&output);
+
+        // In steps that end with a chunk (of the outer layer), and in others.
+        for step in [8 * (C + 16), 100_000, 8_192] {
+            let decryptor = service.decryptor(&name(), &envelope).unwrap();
+            let (mut pushing, mut in_place) = (decryptor.sequential(), decryptor.sequential());
+            let (mut received, mut opened) = (BytesMut::new(), Vec::<Bytes>::with_capacity(16));
+            for (round, piece) in stored.chunks(step).enumerate() {
+                let warm = round > 2 * C / step + 2;
+                output.clear();
+                let allocated = measure(|| assert!(pushing.push(piece, &mut output).is_ok()));
+                assert!(!warm || allocated.count_total == 0, "{mode:?} push, {step}, round {round}: {allocated:?}");
+                let allocated = measure(|| {
+                    received.reserve(piece.len());
+                    received.extend_from_slice(piece);
+                    assert!(in_place.open_in_place(&mut received, &mut opened).is_ok());
+                });
+                assert_eq!(output, opened.concat(), "{mode:?} {step} {round}");
+                opened.clear();
+                assert!(!warm || allocated.count_total == 0, "{mode:?} {step}, round {round}: {allocated:?}");
+            }
+        }
     }
 }
 

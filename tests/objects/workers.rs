@@ -1,5 +1,6 @@
 //! Workers: they change how long a call takes, and never a byte of what it gives.
 
+use std::io::{Cursor, Read, Write};
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,8 +8,10 @@ use std::thread;
 
 use allocation_counter::measure;
 use atrest::error::{Error, Misuse};
+use atrest::io::{DecryptAt, DecryptReader, EncryptWriter};
 use atrest::{AnyMode, Encrypted, ScopedThreads, Sse, SseS3, Workers};
-use atrest_kit::{C, Playback, Service, Steps, name, plain, read_streamed, seal};
+use atrest_kit::{C, Playback, Service, Steps, name, plain, read_in_place, read_streamed, seal};
+use bytes::{Bytes, BytesMut};
 
 /// How a batch is run: on so many threads, the task.
 type Run = fn(usize, &(dyn Fn() + Sync));
@@ -254,6 +257,50 @@ fn workers_that_use_the_same_service_meanwhile_do_not_hang() {
     let plaintext = plain(50 * C);
     let stored = service.sse.blocking().encrypt(&name(), SseS3, &plaintext).unwrap();
     assert!(service.decrypt(&name(), &stored).unwrap() == plaintext);
+}
+
+#[test]
+fn workers_open_in_place_and_divide_what_adapters_are_handed_at_once() {
+    let plaintext = plain(70 * C + 9);
+    for threads in [1, 3] {
+        let runner = Runner::new(threads, at_once);
+        let service = Service::with(|builder| builder.workers(runner.clone()));
+        let divided = |what: &str| assert_eq!(runner.batches() > 0, threads > 1, "{what}");
+        for mode in service.modes() {
+            let (envelope, encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
+            let mut writer = EncryptWriter::new(encryptor, Vec::new());
+            writer.write_all(&plaintext).unwrap();
+            divided("write_all");
+            let stored = writer.finish().unwrap();
+            let decryptor = service.decryptor(&name(), &envelope).unwrap();
+            runner.batches();
+
+            let mut read = vec![0; plaintext.len()];
+            DecryptReader::new(decryptor.clone(), Cursor::new(&stored)).read_exact(&mut read).unwrap();
+            divided("read");
+            assert!(read == plaintext, "{mode:?}");
+            let at = DecryptAt::new(decryptor.clone(), &stored[..], 0..stored.len() as u64);
+            at.read_exact_at(&mut read[5..], 5).unwrap();
+            divided("read_at");
+            assert!(read == plaintext, "{mode:?}");
+
+            let read = read_in_place(decryptor.sequential(), &stored, &Steps::of(33 * C)).into_result().unwrap();
+            divided("open_in_place");
+            assert!(read == plaintext, "{mode:?}");
+            let mut pushed = BytesMut::new();
+            decryptor.sequential().push(&stored, &mut pushed).unwrap();
+            divided("push");
+            assert!(plaintext.starts_with(&pushed), "{mode:?}");
+
+            let mut damaged = stored;
+            let middle = damaged.len() / 2;
+            damaged[middle] ^= 1;
+            let (mut reader, mut opened) = (decryptor.sequential(), Vec::<Bytes>::new());
+            let refused = reader.open_in_place(&mut BytesMut::from(&damaged[..]), &mut opened);
+            assert!(matches!(refused, Err(Error::Inauthentic)) && opened.is_empty(), "{mode:?}");
+            runner.batches();
+        }
+    }
 }
 
 #[test]

@@ -21,17 +21,14 @@ pub trait ReadAt {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize>;
 }
 
-#[cfg(unix)]
+#[cfg(any(unix, windows))]
 impl ReadAt for File {
     fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::unix::fs::FileExt::read_at(self, buffer, offset)
-    }
-}
-
-#[cfg(windows)]
-impl ReadAt for File {
-    fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        std::os::windows::fs::FileExt::seek_read(self, buffer, offset)
+        #[cfg(unix)]
+        let read = std::os::unix::fs::FileExt::read_at(self, buffer, offset);
+        #[cfg(windows)]
+        let read = std::os::windows::fs::FileExt::seek_read(self, buffer, offset);
+        read
     }
 }
 
@@ -69,7 +66,8 @@ read_at_through! {
 ///
 /// # Performance
 ///
-/// Each call reads whole chunks from the source once, and returns at most 256 KiB of plaintext.
+/// Each call reads whole chunks from the source once, and returns at most 256 KiB of plaintext; with
+/// [workers](crate::SseBuilder::workers) that divide it, at most 16 MiB.
 #[derive(Debug)]
 pub struct DecryptAt<S> {
     decryptor: Decryptor,
@@ -78,7 +76,7 @@ pub struct DecryptAt<S> {
     failed: OnceLock<Error>,
 }
 
-/// The maximum plaintext length of one call, so that memory does not grow with the caller's buffer.
+/// The maximum plaintext length of one call without workers, so that memory does not grow with the caller's buffer.
 const MAX_READ_LEN: usize = 256 * 1024;
 
 impl<S: ReadAt> DecryptAt<S> {
@@ -93,7 +91,7 @@ impl<S: ReadAt> DecryptAt<S> {
     ///
     /// Returns the error of the source, or an [`atrest::Error`](crate::Error) if the bytes do not authenticate.
     pub fn read_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        let len = buffer.len().min(MAX_READ_LEN);
+        let len = buffer.len().min(self.decryptor.batch_len(buffer.len()).max(MAX_READ_LEN));
         self.run(|| match self.read(&mut buffer[..len], offset) {
             Err(Error::RangeNotSatisfiable { .. }) => Ok(0),
             outcome => outcome,

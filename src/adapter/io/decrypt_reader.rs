@@ -17,7 +17,8 @@ use crate::stream::Decryptor;
 ///
 /// [`new`](Self::new) copies the stored bytes once, through a buffer of 64 KiB; [`buffered`](Self::buffered) opens them
 /// in the source's memory, without a copy. Reads of less than 16 KiB buffer one more chunk of plaintext. After a seek
-/// the next read fetches up to 64 KiB, or what the source buffers.
+/// the next read fetches up to 64 KiB, or what the source buffers. With [workers](crate::SseBuilder::workers) a read
+/// that is long enough for them is divided, through a buffer of at most 16 MiB.
 #[derive(Debug)]
 pub struct DecryptReader<R> {
     pump: DecryptPump,

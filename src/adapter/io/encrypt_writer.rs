@@ -15,7 +15,9 @@ use crate::stream::{Encryptor, Finished};
 ///
 /// # Performance
 ///
-/// Holds 64 KiB and what [`Encryptor`] holds. Needs no `BufWriter` around or below it.
+/// Holds 64 KiB and what [`Encryptor`] holds. With [workers](crate::SseBuilder::workers) a write that is long enough
+/// for them is divided, in batches of at most 16 MiB, which the writer then holds. Needs no `BufWriter` around or below
+/// it.
 #[derive(Debug)]
 pub struct EncryptWriter<W> {
     pump: EncryptPump,

@@ -103,11 +103,9 @@ impl EncryptPump {
     pub(crate) fn write(&mut self, input: &[u8]) -> Result<usize> {
         self.failure.check()?;
         let Some(encryptor) = &mut self.encryptor else { return Err(Misuse::Finished.into()) };
-        let mut len = input.len().min(BUFFER_CHUNKS * CHUNK_LEN);
-        while encryptor.update_len(len) > BUFFER_LEN {
-            len -= CHUNK_LEN;
-        }
-        let sealed = encryptor.update(&input[..len], self.sealed.room(BUFFER_LEN));
+        let len = encryptor.piece_len(input.len(), BUFFER_CHUNKS).min(input.len());
+        let room = self.sealed.room(encryptor.update_len(len).max(BUFFER_LEN));
+        let sealed = encryptor.update(&input[..len], room);
         self.sealed.filled(self.failure.remember(sealed)?);
         Ok(len)
     }
@@ -218,7 +216,7 @@ impl DecryptPump {
                 let len = self.verified_len();
                 match self.failure.remember(len)? {
                     Some(len) => len.checked_add_signed(distance),
-                    None => return Ok(self.fetch()),
+                    None => return Ok(self.fetch(0)),
                 }
             }
         };
@@ -253,7 +251,7 @@ impl DecryptPump {
         }
         if self.plain.ready.is_empty() && matches!(self.state, State::Reading(_)) {
             if !self.left.is_empty() {
-                return Ok(self.fetch());
+                return Ok(self.fetch(output.len()));
             }
             self.finish()?;
         }
@@ -292,12 +290,13 @@ impl DecryptPump {
         (self.state, self.left) = (state, stored);
     }
 
-    /// Returns the step that fetches the next stored bytes.
-    fn fetch<T>(&self) -> Step<T> {
-        let (State::Reading(reader) | State::Ending(reader)) = &self.state else {
-            return Step::Fetch { offset: self.left.start, most: 0 };
+    /// Returns the step that fetches the next stored bytes, for `room` bytes of plaintext.
+    fn fetch<T>(&self, room: usize) -> Step<T> {
+        let most = match &self.state {
+            State::Reading(reader) | State::Ending(reader) => most_used(reader, room),
+            State::Idle | State::Finished => 0,
         };
-        Step::Fetch { offset: self.left.start, most: most_used(reader).min(self.left_len()) }
+        Step::Fetch { offset: self.left.start, most: most.min(self.left_len()) }
     }
 
     fn left_len(&self) -> usize {
@@ -347,7 +346,7 @@ fn open_some(
     stored: &[u8],
     output: &mut [u8],
 ) -> Result<(usize, usize)> {
-    let one = reader.chunk_left().min(stored.len());
+    let one = reader.piece_len(0, 1).min(stored.len());
     let more = (output.len() / CHUNK_LEN).max(1) - 1;
     let all = one.saturating_add(more.saturating_mul(SEALED_CHUNK_LEN)).min(stored.len());
     if reader.update_len(all) <= output.len() {
@@ -359,8 +358,8 @@ fn open_some(
     Ok((one, plain.give(output)))
 }
 
-/// Returns how many stored bytes a reader uses at once.
-fn most_used(reader: &PlaintextReader) -> usize {
+/// Returns how many stored bytes a reader uses at once for `room` bytes of plaintext.
+fn most_used(reader: &PlaintextReader, room: usize) -> usize {
     // PERF: input that ends with a chunk is opened without a copy.
-    reader.chunk_left() + (BUFFER_CHUNKS - 1) * SEALED_CHUNK_LEN
+    reader.piece_len(room, BUFFER_CHUNKS)
 }

@@ -1,5 +1,6 @@
 //! `PiecePump`: takes owned pieces of plaintext or stored bytes and gives owned pieces, without I/O.
 
+use std::collections::VecDeque;
 use std::error::Error as StdError;
 use std::io::Error as IoFailure;
 use std::sync::{Arc, OnceLock};
@@ -8,6 +9,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::underneath;
 use crate::error::{Error, Result};
+use crate::geometry::in_object;
 use crate::secret::redacted;
 use crate::stream::message::{CHUNK_LEN, SEALED_CHUNK_LEN};
 use crate::stream::{Encryptor, Failure, Finished, PlaintextReader};
@@ -31,18 +33,28 @@ pub(crate) trait Engine: Sized {
     /// What the end states.
     type End: std::fmt::Debug;
 
-    fn chunk_left(&self) -> usize;
+    fn piece_len(&self, len: usize, few: usize) -> usize;
     fn update_len(&self, input_len: usize) -> usize;
     fn update(&mut self, input: &[u8], output: &mut [u8]) -> Result<usize>;
     fn finish_len(&self) -> usize;
     fn finish(self, output: &mut [u8]) -> Result<Self::End>;
-    /// Returns the number of bytes that are still to be given, if that is known for sure; `None` after an error.
+    /// Returns the number of bytes that are still to be written, if that is known for sure.
     fn remaining_len(&self) -> Option<u64>;
 
-    /// Returns how many of `len` input bytes are taken for one piece: up to the end of a chunk where possible.
+    /// Passes input through that may be written over.
+    fn pass_owned(&mut self, input: BytesMut, memory: &mut Memory) -> Result<()> {
+        self.pass(&input, memory)
+    }
+
+    /// Passes input through into memory of its own.
+    fn pass(&mut self, input: &[u8], memory: &mut Memory) -> Result<()> {
+        memory.fill(self.update_len(input.len()), |output| self.update(input, output)).map(drop)
+    }
+
+    /// Returns how many of `len` input bytes are taken at once: up to the end of a chunk where possible.
     fn taken_at_once(&self, len: usize) -> usize {
         // PERF: input that begins with a chunk is sealed or opened without a copy.
-        let mut taken = len.min(self.chunk_left() + (Self::CHUNKS - 1) * Self::CHUNK);
+        let mut taken = len.min(self.piece_len(0, Self::CHUNKS));
         // One byte of input completes at most one chunk of each layer, so a single byte always fits.
         while self.update_len(taken) > MAX_PIECE_LEN {
             taken = taken.saturating_sub(Self::CHUNK).max(1);
@@ -52,14 +64,14 @@ pub(crate) trait Engine: Sized {
 }
 
 macro_rules! engine {
-    ($($engine:ident: $chunks:literal chunks of $chunk:ident, to $end:ty;)*) => {$(
+    ($($engine:ident: $chunks:literal chunks of $chunk:ident, to $end:ty { $($more:item)* })*) => {$(
         impl Engine for $engine {
             const CHUNK: usize = $chunk;
             const CHUNKS: usize = $chunks;
             type End = $end;
 
-            fn chunk_left(&self) -> usize {
-                self.chunk_left()
+            fn piece_len(&self, len: usize, few: usize) -> usize {
+                self.piece_len(len, few)
             }
             fn update_len(&self, input_len: usize) -> usize {
                 self.update_len(input_len)
@@ -76,13 +88,18 @@ macro_rules! engine {
             fn remaining_len(&self) -> Option<u64> {
                 self.remaining_len()
             }
+            $($more)*
         }
     )*};
 }
 
 engine! {
-    Encryptor: 3 chunks of CHUNK_LEN, to Finished;
-    PlaintextReader: 4 chunks of SEALED_CHUNK_LEN, to usize;
+    Encryptor: 3 chunks of CHUNK_LEN, to Finished {}
+    PlaintextReader: 4 chunks of SEALED_CHUNK_LEN, to usize {
+        fn pass_owned(&mut self, mut input: BytesMut, memory: &mut Memory) -> Result<()> {
+            self.open_in_place(&mut input, &mut memory.given).map(drop)
+        }
+    }
 }
 
 /// The next step of an adapter.
@@ -102,18 +119,17 @@ pub(crate) enum Next {
 pub(crate) struct PiecePump<T: Engine> {
     /// `None` once it is finished.
     engine: Option<T>,
-    /// What is left of the last piece of the input.
     input: Input,
     ended: bool,
     finished: Arc<OnceLock<T::End>>,
-    buffers: Buffers,
+    memory: Memory,
     failure: Failure,
 }
 
 impl<T: Engine> PiecePump<T> {
     pub(crate) fn new(engine: T) -> Self {
-        let (input, buffers, failure) = (Input::default(), Buffers::default(), Failure::default());
-        Self { engine: Some(engine), input, ended: false, finished: Arc::default(), buffers, failure }
+        let (input, memory, failure) = (Input::Shared(Bytes::new()), Memory::default(), Failure::default());
+        Self { engine: Some(engine), input, ended: false, finished: Arc::default(), memory, failure }
     }
 
     /// Returns the next step; one step seals or opens at most 64 KiB.
@@ -125,7 +141,7 @@ impl<T: Engine> PiecePump<T> {
 
     /// Takes the next piece of the input; call only where [`Next::Input`] asks for it.
     pub(crate) fn give(&mut self, piece: Bytes) {
-        self.input.0 = piece;
+        self.input = piece.try_into_mut().map_or_else(Input::Shared, Input::Owned);
     }
 
     /// Ends the input: the next step finishes.
@@ -145,40 +161,49 @@ impl<T: Engine> PiecePump<T> {
 
     /// Returns whether the input has ended, was finished, and every piece was given.
     pub(crate) fn is_finished(&self) -> bool {
-        self.engine.is_none() && self.failure.check().is_ok()
+        self.engine.is_none() && self.memory.given.is_empty() && self.failure.check().is_ok()
     }
 
     /// Returns the number of bytes that are still to be given, if that is known for sure; `None` after an error.
     pub(crate) fn remaining_len(&self) -> Option<u64> {
         self.failure.check().ok()?;
-        self.engine.as_ref().map_or(Some(0), T::remaining_len)
+        let left = self.engine.as_ref().map_or(Some(0), T::remaining_len)?;
+        Some(self.memory.given.iter().fold(left, |left, piece| left.saturating_add(in_object(piece.len()))))
     }
 
     fn step(&mut self) -> Result<Next> {
-        let Some(engine) = &mut self.engine else { return Ok(Next::End) };
-        let Input(input) = &mut self.input;
-        while !input.is_empty() {
-            let taken = input.split_to(engine.taken_at_once(input.len()));
-            let piece = self.buffers.fill(engine.update_len(taken.len()), |output| engine.update(&taken, output))?;
-            if !piece.is_empty() {
+        loop {
+            if let Some(piece) = self.memory.given.pop_front() {
                 return Ok(Next::Piece(piece));
             }
-        }
-        match self.engine.take_if(|_| self.ended) {
-            None => Ok(Next::Input),
-            Some(engine) => {
-                let (len, finished) = (engine.finish_len(), &self.finished);
-                let last =
-                    self.buffers.fill(len, |output| engine.finish(output).map(|end| finished.set(end).is_ok()))?;
-                Ok(if last.is_empty() { Next::End } else { Next::Piece(last) })
+            let Some(engine) = &mut self.engine else { return Ok(Next::End) };
+            match &mut self.input {
+                Input::Owned(input) if !input.is_empty() => {
+                    let taken = input.split_to(engine.taken_at_once(input.len()));
+                    engine.pass_owned(taken, &mut self.memory)?;
+                }
+                Input::Shared(input) if !input.is_empty() => {
+                    let taken = input.split_to(engine.taken_at_once(input.len()));
+                    engine.pass(&taken, &mut self.memory)?;
+                }
+                _ => match self.engine.take_if(|_| self.ended) {
+                    None => return Ok(Next::Input),
+                    Some(engine) => {
+                        let end = self.memory.fill(engine.finish_len(), |output| engine.finish(output))?;
+                        let _ = self.finished.set(end);
+                    }
+                },
             }
         }
     }
 }
 
-/// Bytes of the input, which may be plaintext.
-#[derive(Default)]
-struct Input(Bytes);
+/// What is left of the last piece of the input.
+enum Input {
+    Shared(Bytes),
+    /// A piece whose memory nothing else uses.
+    Owned(BytesMut),
+}
 
 redacted!(Input);
 
@@ -191,34 +216,37 @@ fn upstream(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     underneath(error.downcast::<IoFailure>().map_or_else(IoFailure::other, |error| *error))
 }
 
-/// Memory of given pieces, which is used again once the consumer has dropped the piece.
+/// Pieces that are to be given, and the memory of given ones, which is used again once the consumer has dropped them.
 #[derive(Default)]
-struct Buffers(Vec<Bytes>);
+pub(crate) struct Memory {
+    given: VecDeque<Bytes>,
+    buffers: Vec<Bytes>,
+}
 
-redacted!(Buffers);
+redacted!(Memory);
 
-impl Buffers {
-    /// Returns a piece of `len` bytes that `fill` has written.
-    fn fill<U>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<U>) -> Result<Bytes> {
+impl Memory {
+    /// Adds a piece of `len` bytes that `fill` has written.
+    fn fill<U>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<U>) -> Result<U> {
         if len == 0 {
-            return fill(&mut []).map(|_| Bytes::new());
+            return fill(&mut []);
         }
-        let mut buffer = self.take(len);
-        fill(&mut buffer[..len])?;
+        let mut buffer = self.buffer(len);
+        let filled = fill(&mut buffer[..len])?;
         let whole = buffer.freeze();
-        let piece = whole.slice(..len);
-        self.0.push(whole);
-        Ok(piece)
+        self.given.push_back(whole.slice(..len));
+        self.buffers.push(whole);
+        Ok(filled)
     }
 
     /// Returns initialised memory of at least `len` bytes.
-    fn take(&mut self, len: usize) -> BytesMut {
-        // PERF: zeroing 64 KiB costs a fifth of opening it; memory that is used again is initialised already.
-        let free = self.0.iter().position(|buffer| buffer.len() >= len && buffer.is_unique());
-        let again = free.and_then(|free| self.0.remove(free).try_into_mut().ok());
+    fn buffer(&mut self, len: usize) -> BytesMut {
+        // PERF: memory that is used again is initialised already, and in a near cache.
+        let free = self.buffers.iter().position(|buffer| buffer.len() >= len && buffer.is_unique());
+        let again = free.and_then(|free| self.buffers.remove(free).try_into_mut().ok());
         again.unwrap_or_else(|| {
-            if self.0.len() == REMEMBERED {
-                self.0.remove(0);
+            if self.buffers.len() == REMEMBERED {
+                self.buffers.remove(0);
             }
             BytesMut::zeroed(len)
         })

@@ -37,7 +37,7 @@ impl SequentialPump {
                 Ok(Step::Done(self.plain.give(output)))
             }
             None => Ok(match &self.reader {
-                Some(reader) => Step::Fetch { offset: 0, most: most_used(reader) },
+                Some(reader) => Step::Fetch { offset: 0, most: most_used(reader, output.len()) },
                 None => Step::Done(0),
             }),
         }

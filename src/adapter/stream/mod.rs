@@ -52,7 +52,7 @@ pin_project! {
     /// # Performance
     ///
     /// An item has at most 64 KiB, and keeps at most 64 KiB of memory. The memory of an item is used again for a later
-    /// one if the consumer has dropped the item by then. One poll seals at most 48 KiB, and takes at most 128 items.
+    /// one if the consumer has dropped the item by then. One poll seals at most 48 KiB, and takes at most 128 pieces.
     #[derive(Debug)]
     #[must_use = "a stream does nothing unless it is polled"]
     pub struct EncryptStream<S> {
@@ -70,8 +70,9 @@ pin_project! {
     ///
     /// # Performance
     ///
-    /// An item has at most 64 KiB, and keeps at most 64 KiB of memory. The memory of an item is used again for a later
-    /// one if the consumer has dropped the item by then. One poll opens at most 64 KiB, and takes at most 128 items.
+    /// A piece whose memory nothing else uses is opened in place: the items, one for each chunk of 16 KiB, keep its memory.
+    /// Other pieces are opened into memory of up to 64 KiB for each item, which is used again for a later one if the
+    /// consumer has dropped the item by then. One poll opens at most 64 KiB, and takes at most 128 pieces.
     #[derive(Debug)]
     #[must_use = "a stream does nothing unless it is polled"]
     pub struct DecryptStream<S> {

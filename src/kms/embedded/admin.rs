@@ -53,6 +53,9 @@ pub struct KeyAdmin {
     pub(super) requester: Requester,
 }
 
+/// The parameters of a call, for its audit event.
+type Parameters<'a> = &'a [(&'static str, &'a (dyn Display + Sync))];
+
 /// Whether a change is allowed while the key is pending deletion.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum IfPending {
@@ -201,20 +204,15 @@ impl KeyAdmin {
     /// See [`KeyAdmin`]. Also returns [`KeyStoreError::WaitingPeriod`] if `waiting` is not 7 to 30 days.
     pub fn schedule_deletion(&self, key: &str, waiting: Duration) -> Result<SystemTime> {
         let waits = waiting.as_secs() / days(1).as_secs();
-        self.change_key(
-            Operation::ScheduleDeletion,
-            key,
-            &[("pendingWindowInDays", &waits)],
-            IfPending::Refused,
-            |key| {
-                if !(days(7)..=days(30)).contains(&waiting) {
-                    return Err(KeyStoreError::WaitingPeriod.into());
-                }
-                let due = self.kms.store().now()?.saturating_add(millis(SystemTime::UNIX_EPOCH + waiting));
-                key.state = StoredState::PendingDeletion { due };
-                Ok(time(due))
-            },
-        )
+        let parameters: Parameters<'_> = &[("pendingWindowInDays", &waits)];
+        self.change_key(Operation::ScheduleDeletion, key, parameters, IfPending::Refused, |key| {
+            if !(days(7)..=days(30)).contains(&waiting) {
+                return Err(KeyStoreError::WaitingPeriod.into());
+            }
+            let due = self.kms.store().now()?.saturating_add(millis(SystemTime::UNIX_EPOCH + waiting));
+            key.state = StoredState::PendingDeletion { due };
+            Ok(time(due))
+        })
     }
 
     /// Cancels the deletion of a key; the key is disabled afterwards.
@@ -268,17 +266,12 @@ impl KeyAdmin {
     ///
     /// See [`KeyAdmin`]. Also returns [`KeyStoreError::Invalid`] if the names of the policy exceed 32 KiB.
     pub fn set_policy(&self, key: &str, policy: Option<KeyPolicy>) -> Result<()> {
-        self.change_key(
-            Operation::SetPolicy,
-            key,
-            &[("policy", &payload::shown(policy.as_ref()))],
-            IfPending::Allowed,
-            |key| {
-                policy.as_ref().map_or(Ok(()), KeyPolicy::check_len)?;
-                key.policy = policy;
-                Ok(())
-            },
-        )
+        let shown = payload::shown(policy.as_ref());
+        self.change_key(Operation::SetPolicy, key, &[("policy", &shown)], IfPending::Allowed, |key| {
+            policy.as_ref().map_or(Ok(()), KeyPolicy::check_len)?;
+            key.policy = policy;
+            Ok(())
+        })
     }
 
     /// Sets how often each requester may use a key. With `None` only the builder's quota applies.
@@ -289,16 +282,11 @@ impl KeyAdmin {
     pub fn set_quota(&self, key: &str, quota: Option<Quota>) -> Result<()> {
         let (uses, burst) = quota.map(|quota| (quota.per_second, quota.burst)).unzip();
         let shown = [uses, burst].map(|number| number.map_or("none".to_owned(), |number| number.to_string()));
-        self.change_key(
-            Operation::SetQuota,
-            key,
-            &[("perSecond", &shown[0]), ("burst", &shown[1])],
-            IfPending::Refused,
-            |key| {
-                key.quota = quota;
-                Ok(())
-            },
-        )
+        let parameters: Parameters<'_> = &[("perSecond", &shown[0]), ("burst", &shown[1])];
+        self.change_key(Operation::SetQuota, key, parameters, IfPending::Refused, |key| {
+            key.quota = quota;
+            Ok(())
+        })
     }
 
     /// Accepts the current time of the clock although the store recorded a later one. Owner only.
@@ -333,7 +321,7 @@ impl KeyAdmin {
         &self,
         operation: Operation,
         key: Option<&str>,
-        parameters: &[(&'static str, &(dyn Display + Sync))],
+        parameters: Parameters<'_>,
         change: impl FnOnce(&mut StoreState, &mut Affected) -> Result<T>,
     ) -> Result<T> {
         self.kms.store().changing(PendingEvent { parameters, ..self.pending(operation, key) }, change)
@@ -343,7 +331,7 @@ impl KeyAdmin {
         &self,
         operation: Operation,
         key: &str,
-        parameters: &[(&'static str, &(dyn Display + Sync))],
+        parameters: Parameters<'_>,
         pending_deletion: IfPending,
         change: impl FnOnce(&mut KmsKey) -> Result<T>,
     ) -> Result<T> {

@@ -9,10 +9,10 @@ use std::sync::Arc;
 
 use atrest::io::{DecryptAt, DecryptReader, EncryptWriter};
 use atrest::{
-    AnyMode, ByteRange, CustomerKey, Decryptor, Encrypted, Encryptor, Error, Finished, ObjectName, RangePlan, Result,
-    Sse, Unlock,
+    AnyMode, ByteRange, CustomerKey, Decryptor, Encrypted, Encryptor, Error, Finished, ObjectName, PlaintextReader,
+    RangePlan, Result, Sse, Unlock,
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 
 use crate::parts::{Part, Stored, number};
 use crate::polled;
@@ -55,15 +55,17 @@ pub const WRITERS: [Writer; 6] = [
 
 /// Every way to read a body from its beginning to its end. A way whose name begins with "range" reads no header of a
 /// message, because the envelope has it.
-pub const READERS: [Reader; 12] = [
+pub const READERS: [Reader; 14] = [
     ("one shot", |body, stored, _| {
         Read::of(body.sse.blocking().decrypt(&body.object, &body.with(stored), body.unlock()))
     }),
     ("one shot, async", |body, stored, _| {
         Read::of(pollster::block_on(body.sse.decrypt(&body.object, &body.with(stored), body.unlock())))
     }),
+    ("one shot, into", decrypted_whole_into),
     ("update", |body, stored, steps| read_streamed(&body.decryptor, stored, steps)),
     ("push", pushed_out),
+    ("in place", |body, stored, steps| read_in_place(body.decryptor.sequential(), stored, steps)),
     ("DecryptReader", |body, stored, steps| {
         through_reader(DecryptReader::new(body.decryptor.clone(), Cursor::new(stored)), steps)
     }),
@@ -82,7 +84,7 @@ pub const READERS: [Reader; 12] = [
 ];
 
 /// Every way to read a range.
-pub const RANGE_READERS: [RangeReader; 10] = [
+pub const RANGE_READERS: [RangeReader; 11] = [
     ("range, decrypt", |body, stored, range, _| {
         Read::of(body.plan(stored, range).and_then(|plan| plan.decrypt(&fetch(stored, plan.fetches()))))
     }),
@@ -93,6 +95,10 @@ pub const RANGE_READERS: [RangeReader; 10] = [
         Read::of(body.plan(stored, range).and_then(|plan| decrypted_into(&plan, stored, steps)))
     }),
     ("range, reader", |body, stored, range, steps| read_range_streamed(&body.decryptor, stored, range, steps)),
+    ("range, reader in place", |body, stored, range, steps| match body.plan(stored, range) {
+        Ok(plan) => read_in_place(plan.reader(), &fetch(stored, plan.fetches()), steps),
+        Err(error) => Read::of(Err(error)),
+    }),
     ("range, DecryptReader", |body, stored, range, _| {
         body.adapted(stored, range, |Range { start, end }| {
             let mut reader = DecryptReader::new(body.decryptor.clone(), Cursor::new(stored));
@@ -304,6 +310,45 @@ fn pushed_out(body: &Body, stored: &[u8], steps: &Steps) -> Read {
     let end = end.and_then(|()| reader.finish_into(&mut plaintext).map(drop));
     assert!(plaintext.starts_with(b"before"), "it appends");
     Read { released: plaintext[6..].to_vec(), end }
+}
+
+fn decrypted_whole_into(body: &Body, stored: &[u8], _: &Steps) -> Read {
+    let mut output = vec![0xEE; stored.len()];
+    let blocking = body.sse.blocking();
+    Read::of(match blocking.decrypt_into(&body.object, &body.with(stored), body.unlock(), &mut output) {
+        Ok(len) => Ok(output[..len].to_vec()),
+        Err(error) => {
+            assert!(output.iter().all(|byte| *byte == 0), "the output of a failed call is wiped");
+            Err(error)
+        }
+    })
+}
+
+/// Reads through `open_in_place`, in steps.
+pub fn read_in_place(mut reader: PlaintextReader, stored: &[u8], steps: &Steps) -> Read {
+    let (mut released, mut opened) = (Vec::new(), Vec::new());
+    for piece in steps.cut(stored) {
+        let mut owned = BytesMut::from(piece);
+        let len = reader.update_len(piece.len());
+        if let Err(error) = reader.open_in_place(&mut owned, &mut opened) {
+            assert!(opened.is_empty(), "a call that fails gives nothing out");
+            for input in [stored, &[]] {
+                let again = reader.open_in_place(&mut BytesMut::from(input), &mut opened).unwrap_err();
+                assert_eq!(again.to_string(), error.to_string(), "it goes on failing");
+                assert_eq!(reader.update(input, &mut []).unwrap_err().to_string(), error.to_string());
+            }
+            assert!(opened.is_empty() && reader.finish(&mut [0; 40_000]).is_err());
+            return Read { released, end: Err(error) };
+        }
+        assert!(owned.is_empty() && opened.iter().all(|piece| (1..2 * C).contains(&piece.len())));
+        let before = released.len();
+        opened.drain(..).for_each(|piece: Bytes| released.extend_from_slice(&piece));
+        assert_eq!(released.len() - before, len, "the length that was stated");
+    }
+    let mut last = BytesMut::new();
+    let end = reader.finish_into(&mut last).map(drop);
+    released.extend_from_slice(&last);
+    Read { released, end }
 }
 
 fn through_reader(mut reader: DecryptReader<impl io::Read + Seek>, steps: &Steps) -> Read {

@@ -15,7 +15,9 @@ pub mod sample;
 mod service;
 mod streams;
 
-pub use bodies::{Body, RANGE_READERS, READERS, WRITERS, for_every_body, for_every_written_body, of_io, steps};
+pub use bodies::{
+    Body, RANGE_READERS, READERS, WRITERS, for_every_body, for_every_written_body, of_io, read_in_place, steps,
+};
 pub use clock::wall_clock;
 pub use playback::{Playback, keyring, keyring_of};
 pub use providers::{Faults, Faulty, KMS_KEY, OneKey, TableKms};

@@ -164,6 +164,13 @@ impl Pieces {
         Self { pieces: pieces.map(Ok).collect(), ..Self::default() }
     }
 
+    /// Pieces of one memory.
+    pub fn shared(bytes: &[u8], steps: &Steps) -> Self {
+        let bytes = Bytes::copy_from_slice(bytes);
+        let pieces = steps.cut(&bytes).map(|piece| Ok(bytes.slice_ref(piece)));
+        Self { pieces: pieces.collect(), ..Self::default() }
+    }
+
     /// Pieces after which the stream fails.
     pub fn failing(mut self) -> Self {
         self.pieces.push_back(Err(ErrorKind::ConnectionReset.into()));
@@ -268,7 +275,7 @@ pub(crate) fn streamed_out(body: &Body, stored: &[u8], steps: &Steps) -> Read {
 }
 
 pub(crate) fn disembodied(body: &Body, stored: &[u8], steps: &Steps) -> Read {
-    of_body(DecryptBody::new(body.decryptor.sequential(), Pieces::of(stored, steps)))
+    of_body(DecryptBody::new(body.decryptor.sequential(), Pieces::shared(stored, steps)))
 }
 
 // Reading ranges.
@@ -302,7 +309,7 @@ pub(crate) fn range_streamed(body: &Body, stored: &[u8], range: ByteRange, steps
 }
 
 pub(crate) fn range_embodied(body: &Body, stored: &[u8], range: ByteRange, steps: &Steps) -> Read {
-    of_plan(body, stored, range, |reader, fetched| of_body(DecryptBody::new(reader, Pieces::of(fetched, steps))))
+    of_plan(body, stored, range, |reader, fetched| of_body(DecryptBody::new(reader, Pieces::shared(fetched, steps))))
 }
 
 fn of_plan(body: &Body, stored: &[u8], range: ByteRange, read: impl FnOnce(PlaintextReader, &[u8]) -> Read) -> Read {
