@@ -22,7 +22,7 @@ fn trailers() -> Frame<Bytes> {
 }
 
 fn with_trailers(bytes: &[u8]) -> Pieces {
-    Pieces { trailers: Some(trailers()), ..Pieces::of(bytes, &Steps::of(5_000)) }
+    Pieces::of(bytes, &Steps::of(5_000)).followed_by(trailers())
 }
 
 /// The frames up to the end or the first error, which is asked for again.

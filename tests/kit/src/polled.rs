@@ -152,9 +152,9 @@ impl AsyncSeek for Reluctant {
 /// A stream and a body of pieces, which pends at every second poll; empty pieces lie in between.
 #[derive(Debug, Default)]
 pub struct Pieces {
-    pub pieces: VecDeque<io::Result<Bytes>>,
-    pub trailers: Option<Frame<Bytes>>,
-    pub ended: bool,
+    pieces: VecDeque<io::Result<Bytes>>,
+    trailers: Option<Frame<Bytes>>,
+    ended: bool,
     polls: usize,
 }
 
@@ -169,6 +169,12 @@ impl Pieces {
         let bytes = Bytes::copy_from_slice(bytes);
         let pieces = steps.cut(&bytes).map(|piece| Ok(bytes.slice_ref(piece)));
         Self { pieces: pieces.collect(), ..Self::default() }
+    }
+
+    /// Pieces before these trailers.
+    pub fn followed_by(mut self, trailers: Frame<Bytes>) -> Self {
+        self.trailers = Some(trailers);
+        self
     }
 
     /// Pieces after which the stream fails.
