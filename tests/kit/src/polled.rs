@@ -293,7 +293,7 @@ pub(crate) fn range_by_tokio(body: &Body, stored: &[u8], range: ByteRange, steps
         assert_eq!(polled(|context| Pin::new(&mut reader).poll_complete(context))?, start);
         let (mut read, mut left) = (Vec::new(), (end - start) as usize);
         for step in steps.lens() {
-            let some = poll_read(&mut reader, step.min(left))?;
+            let some = poll_read(&mut reader, step.max(1).min(left))?;
             left -= some.len();
             read.extend_from_slice(&some);
             if some.is_empty() || left == 0 {
