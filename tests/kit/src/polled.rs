@@ -71,7 +71,7 @@ impl Reluctant {
             context.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if self.interrupts && self.polls % 3 == 0 {
+        if self.interrupts && self.polls.is_multiple_of(3) {
             return Poll::Ready(Err(ErrorKind::Interrupted.into()));
         }
         Poll::Ready(Ok(()))
