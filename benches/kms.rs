@@ -3,6 +3,8 @@
 //! `generate/off` and `unwrap/off` are calls of the provider as an `Sse` makes them, on one thread. With `json`, each
 //! call appends a line of JSON to a file, and syncs the file if the name says so.
 //!
+//! It also writes objects of 1 KiB under bucket keys, and prints what a write costs more than in SSE-S3, pair by pair.
+//!
 //! The bench first prints a table: keys generated with 64 concurrent calls on one thread, each recorded before it is
 //! answered, with one event for each fsync, with the default batches, and without fsync.
 #![allow(clippy::unwrap_used, reason = "a benchmark may panic")]
@@ -16,8 +18,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atrest::audit::{AuditTrail, Fsync, JsonLines, JsonLinesBuilder, JsonLinesStats};
-use atrest::kms::{EmbeddedKms, EmbeddedKmsBuilder, KeyPolicy, NewKey, Permission, Quota};
-use atrest::{EncryptionContext, KeyProvider, KeyRequest, Requester, RootKey, WrappedKey};
+use atrest::kms::{EmbeddedKms, EmbeddedKmsBuilder, KeyPolicy, NewKey, Permission, Quota, Resilient};
+use atrest::{
+    AnyMode, EncryptionContext, KeyProvider, KeyRequest, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, SseS3,
+    Unlock, WrappedKey,
+};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
@@ -105,8 +110,11 @@ fn batches(directory: &Path) {
         true => ("20 times the rate of one for each", batched >= 20.0 * first),
         false => ("0.7 of the rate without fsync", batched >= 0.7 * unsynced),
     };
-    let verdict = |met| if met { "met" } else { "NOT MET" };
     println!("target {target}: {}; 20 events per fsync: {}", verdict(met), verdict(per_fsync >= 20.0));
+}
+
+fn verdict(met: bool) -> &'static str {
+    if met { "met" } else { "NOT MET" }
 }
 
 /// Generates keys for one second. Returns the rate and the counts of the sink.
@@ -145,6 +153,52 @@ fn fsync_time(directory: &Path) -> Duration {
     started.elapsed() / 100
 }
 
+/// Prints what a write and a read of 1 KiB under a warm bucket key cost more than in SSE-S3. The two take turns, so that
+/// both see the same machine.
+fn bucket_keys(directory: &Path) {
+    let kms = kms(directory, |builder| builder);
+    let resilient: Arc<dyn KeyProvider> = Arc::new(Resilient::new(kms.clone()));
+    let sse = Sse::builder().keyring(kms.keyring()).kms(resilient, KmsKeys::all()).build().unwrap();
+    let (object, plaintext) = (ObjectName::new("photos", "2026/cat.jpg").unwrap(), [7; 1_024]);
+    let modes: [(&str, AnyMode); 3] = [
+        ("SSE-S3", SseS3.into()),
+        ("bucket key", SseKms::new("alias/app").with_bucket_key(true).into()),
+        ("own key", SseKms::new("alias/app").into()),
+    ];
+    let stored = modes.clone().map(|(_, mode)| block_on(sse.encrypt(&object, mode, &plaintext)).unwrap());
+    let (mut writes, mut reads) = ([(); 3].map(|()| Vec::new()), [(); 3].map(|()| Vec::new()));
+    for _ in 0..TURNS {
+        for (at, (_, mode)) in modes.iter().enumerate() {
+            writes[at].push(mean(|| drop(black_box(block_on(sse.encrypt(&object, mode.clone(), &plaintext))))));
+            reads[at].push(mean(|| drop(black_box(block_on(sse.decrypt(&object, &stored[at], Unlock::Server))))));
+        }
+    }
+    println!("1 KiB, median of {TURNS} turns of {EACH}");
+    let median = |times: &mut Vec<f64>| {
+        times.sort_by(f64::total_cmp);
+        times[times.len() / 2] * 1e6
+    };
+    let (writes, reads) = (writes.each_mut().map(median), reads.each_mut().map(median));
+    for (at, (name, _)) in modes.iter().enumerate() {
+        println!("{name:<12} write {:>7.2} us   read {:>7.2} us", writes[at], reads[at]);
+    }
+    let more = writes[1] - writes[0];
+    println!(
+        "a write under a warm bucket key costs {more:.2} us more than SSE-S3; target 1.00: {}",
+        verdict(more <= 1.0)
+    );
+}
+
+const TURNS: usize = 201;
+const EACH: u32 = 100;
+
+/// Returns the mean time of one call in seconds.
+fn mean(mut call: impl FnMut()) -> f64 {
+    let started = Instant::now();
+    (0..EACH).for_each(|_| call());
+    started.elapsed().as_secs_f64() / f64::from(EACH)
+}
+
 /// Opens the key store from the file, which is in the system's cache, to a working KMS.
 fn opening(criterion: &mut Criterion, directory: &Path) {
     let root_key = RootKey::generate().unwrap();
@@ -170,6 +224,7 @@ fn opening(criterion: &mut Criterion, directory: &Path) {
 fn all(criterion: &mut Criterion) {
     let directory = TempDir::new().unwrap();
     batches(directory.path());
+    bucket_keys(directory.path());
     calls(criterion, directory.path());
     opening(criterion, directory.path());
 }

@@ -107,10 +107,7 @@ mod files;
 pub mod geometry;
 pub mod hazmat;
 mod keys;
-#[cfg(feature = "embedded-kms")]
 pub mod kms;
-#[cfg(all(feature = "testing", not(feature = "embedded-kms")))]
-mod kms;
 pub mod manual;
 mod mode;
 pub mod multipart;
@@ -124,6 +121,7 @@ mod sse;
 mod stream;
 #[cfg(feature = "testing")]
 pub mod testing;
+mod timer;
 mod trail;
 mod workers;
 
@@ -189,9 +187,9 @@ pub use workers::{ScopedThreads, Workers};
 // Keys and their sources.
 pub use clock::Clock;
 pub use keys::{
-    BlockingKeyring, EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KeyUsage, Keyring,
-    KeyringBuilder, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag, UnwrappedKey, VersionInfo,
-    VersionState, WrappedKey,
+    BlockingKeyring, BucketKeyStats, BucketKeys, EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest,
+    KeyUsage, Keyring, KeyringBuilder, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag,
+    UNKNOWN_EPOCH, UnwrappedKey, VersionInfo, VersionState, WrappedKey,
 };
 pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};
 

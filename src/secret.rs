@@ -181,6 +181,15 @@ secrets! {
 }
 
 impl KeyEncryptionKey {
+    /// Copies the key from its heap allocation into another one, which is also wiped on drop. No copy is on the stack.
+    ///
+    /// A provider that gives one key to several callers, such as a cache, needs it: the type has no `Clone`, so that
+    /// each copy is visible in the code.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        Self(self.0.duplicate())
+    }
+
     pub(crate) fn into_secret(self) -> Secret {
         self.0
     }

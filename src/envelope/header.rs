@@ -10,7 +10,7 @@ use crate::secret::{DataKey, KEY_LEN};
 use crate::stream::message::{HEADER_LEN, MessageHeader};
 
 pub(super) const VERSION: u8 = 1;
-pub(super) const SUITE: u8 = 1;
+pub(crate) const SUITE: u8 = 1;
 
 /// Everything that an envelope states except its salt, its verifier and its wrapped key.
 #[derive(Clone)]

@@ -6,7 +6,7 @@ mod fields;
 mod header;
 mod mode_id;
 
-pub(crate) use header::{Content, Header, KekScope, KeyRef};
+pub(crate) use header::{Content, Header, KekScope, KeyRef, SUITE};
 pub use mode_id::ModeId;
 
 use std::fmt;

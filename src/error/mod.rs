@@ -287,6 +287,9 @@ pub enum Misuse {
     /// the ARN has at most 65,535 bytes.
     #[error("with KMS keys a bucket holds no '/', bucket and key are UTF-8, and their ARN is at most 65,535 bytes")]
     NameNotAnArn,
+    /// The prefix of a route does not begin with a scheme such as `arn` or `pkcs11`, or ends with a colon.
+    #[error("the prefix of a route begins with a scheme, such as arn or pkcs11, and does not end with a colon")]
+    KeyIdScheme,
     /// The name of a context pair is empty.
     #[error("the name of an encryption context pair is not empty")]
     ContextNameEmpty,

@@ -1,6 +1,7 @@
 // Floor 3. May use the floors below: stream, crypto and the nouns.
 //! Keys that wrap other keys: [`Keyring`], [`KeyProvider`], [`RootKey`] and [`EncryptionContext`].
 
+mod bucket_keys;
 #[cfg(feature = "s3")]
 mod bulk;
 mod context;
@@ -30,16 +31,16 @@ mod usage;
 mod wrap;
 mod wrapped_root_key;
 
+pub(crate) use bucket_keys::{BucketKey, BucketKeyCache, Slot};
+pub use bucket_keys::{BucketKeyStats, BucketKeys};
 pub use context::EncryptionContext;
-#[cfg(feature = "testing")]
-pub(crate) use key_id::is_alias;
-pub(crate) use key_id::{MAX_KEY_ID_LEN, are_replicas, is_key_id};
+pub(crate) use key_id::{MAX_KEY_ID_LEN, are_replicas, is_alias, is_key_id};
 pub use keyring::{Keyring, VersionInfo};
 pub use keyring_blocking::BlockingKeyring;
 pub use keyring_builder::KeyringBuilder;
 pub use keyring_state::VersionState;
 pub use keyring_storage::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
-pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+pub use provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UNKNOWN_EPOCH, UnwrappedKey, WrappedKey};
 pub(crate) use provider::{MAX_WRAPPED_LEN, RequestedKey};
 pub use root_key::RootKey;
 pub use usage::KeyUsage;

@@ -67,7 +67,24 @@ pub trait KeyProvider: Send + Sync + 'static {
 
     /// Unwraps a key that [`generate_key`](Self::generate_key) wrapped. The request names the resolved key.
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey>;
+
+    /// Returns a number that is another after each change by which a call about this key may have another outcome: a
+    /// rotation, a key that is disabled or deleted, another policy, an alias that moves.
+    ///
+    /// The library compares it at each use of a cached [bucket key](crate::SseKms::with_bucket_key), and asks the
+    /// provider again after a change. The call must be fast: it does no I/O. The default, 0 for ever, is for a provider
+    /// that does not learn of changes: a cached key then serves until its age is over.
+    /// [`UNKNOWN_EPOCH`] means that the provider cannot tell now: no cached key is used.
+    ///
+    /// A provider around another one returns the number of the inner one.
+    fn epoch(&self, key_id: &str) -> u64 {
+        let _ = key_id;
+        0
+    }
 }
+
+/// The [epoch](KeyProvider::epoch) of a provider that cannot tell it now.
+pub const UNKNOWN_EPOCH: u64 = u64::MAX;
 
 /// A request to a key provider: the KMS key, the encryption context and the requester.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -174,6 +191,11 @@ impl GeneratedKey {
         &self.kek
     }
 
+    /// Returns the resolved id, the wrapped key and the key-encryption key, without a copy of the key.
+    pub fn into_parts(self) -> (String, WrappedKey, KeyEncryptionKey) {
+        (self.key_id, self.wrapped, self.kek)
+    }
+
     /// Returns the answer if its id may answer the request, and its id and wrapped key can be stored.
     pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<Self, KeyProviderError> {
         if is_alias(&self.key_id) {
@@ -235,6 +257,11 @@ impl UnwrappedKey {
     /// Returns the key-encryption key.
     pub fn kek(&self) -> &KeyEncryptionKey {
         &self.kek
+    }
+
+    /// Returns the id of the KMS key that answered and the key-encryption key, without a copy of the key.
+    pub fn into_parts(self) -> (String, KeyEncryptionKey) {
+        (self.key_id, self.kek)
     }
 
     /// Returns the key if the answering KMS key may answer the request.

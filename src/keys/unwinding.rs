@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 
-use super::provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+use super::provider::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UNKNOWN_EPOCH, UnwrappedKey, WrappedKey};
 use crate::error::{KeyProviderError, KeyProviderErrorKind};
 
 /// A key provider whose panics become errors of kind `Panicked`, so that the operation fails and is recorded.
@@ -21,6 +21,10 @@ impl KeyProvider for PanicCatching {
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         let key_id = request.key_id().to_owned();
         caught(key_id, || self.0.clone().unwrap_key(wrapped, request))
+    }
+
+    fn epoch(&self, key_id: &str) -> u64 {
+        catch_unwind(AssertUnwindSafe(|| self.0.epoch(key_id))).unwrap_or(UNKNOWN_EPOCH)
     }
 }
 

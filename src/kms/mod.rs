@@ -1,11 +1,17 @@
 // Floor 6. May use floors 0 to 5, and no other module of floor 6.
-//! [`EmbeddedKms`], a key management service in one sealed file of this process (feature `embedded-kms`), and its
-//! types.
+//! Key providers around other ones, and a KMS of one's own: [`Resilient`] bounds what a slow or dead KMS costs,
+//! [`Router`] serves several KMSs in one [`Sse`](crate::Sse), [`Observed`] reports each call for metrics, and [`EmbeddedKms`] keeps its keys in one sealed file of
+//! this process (feature `embedded-kms`).
 //!
 //! For another KMS implement [`KeyProvider`](crate::KeyProvider).
+#![cfg_attr(not(feature = "embedded-kms"), doc = "\n[`EmbeddedKms`]: crate::manual::kms")]
 
 #[cfg(feature = "embedded-kms")]
 mod embedded;
+mod observed;
+mod resilient;
+mod router;
+#[cfg(any(feature = "embedded-kms", feature = "testing"))]
 pub(crate) mod wrapped_kek;
 
 #[cfg(feature = "embedded-kms")]
@@ -13,3 +19,8 @@ pub use embedded::{
     DEFAULT_ALIAS, EmbeddedKms, EmbeddedKmsBuilder, KeyAdmin, KeyInfo, KeyOrigin, KeyPolicy, KeyState, KeyVersion,
     Maintained, Maintenance, NewKey, Permission, Quota,
 };
+pub use observed::{KmsCall, KmsCounters, KmsKeyCounts, KmsObserver, KmsOperation, KmsOutcome, Observed};
+pub use resilient::Resilient;
+pub use router::Router;
+
+pub use crate::timer::{ThreadTimer, Timer, TimerFuture};

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use crate::keys::{RequestedKey, are_replicas};
+use crate::keys::{RequestedKey, are_replicas, is_alias};
 
 /// The keys of a KMS that a service accepts, for reading and for writing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,6 +42,13 @@ impl KmsKeys {
     #[must_use]
     pub fn with_replicas(self) -> Self {
         Self { replicas: true, ..self }
+    }
+
+    /// Returns the aliases among these keys. An alias accepts no object, because a resolved id is never an alias: check
+    /// for them at the start of the service. With the feature `tracing`, [`SseBuilder::build`](crate::SseBuilder::build)
+    /// warns of each.
+    pub fn aliases(&self) -> impl Iterator<Item = &str> {
+        self.only.iter().flat_map(|only| only.iter()).map(String::as_str).filter(|key_id| is_alias(key_id))
     }
 
     /// Returns whether exactly one key is accepted, apart from its replicas.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::envelope::{Envelope, Header, KeyRef};
 use crate::error::Result;
-use crate::keys::WRAP_SALT_LEN;
+use crate::keys::{BucketKey, WRAP_SALT_LEN};
 use crate::secret::{CustomerKey, KEY_LEN, KeyEncryptionKey, MasterKey};
 use crate::stream::object_keys::LayerSecret;
 
@@ -12,6 +12,7 @@ use crate::stream::object_keys::LayerSecret;
 pub(super) enum Kek<'a> {
     Master(Arc<MasterKey>),
     Kms(KeyEncryptionKey),
+    Bucket(Arc<BucketKey>),
     Customer(&'a CustomerKey),
 }
 
@@ -20,6 +21,7 @@ impl Kek<'_> {
         match self {
             Self::Master(key) => key.expose_secret(),
             Self::Kms(key) => key.expose_secret(),
+            Self::Bucket(key) => key.kek.expose_secret(),
             Self::Customer(key) => key.expose_secret(),
         }
     }

@@ -27,7 +27,7 @@ use crate::crypto::Crypto;
 use crate::envelope::{Envelope, KekScope, KeyRef, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
 use crate::geometry::EachLayer;
-use crate::keys::{EncryptionContext, KeyProvider, Keyring};
+use crate::keys::{BucketKeyCache, EncryptionContext, KeyProvider, Keyring};
 use crate::object::Requester;
 use crate::secret::CustomerKey;
 use crate::stream::object_keys::{LayerSecret, ObjectKeys};
@@ -133,6 +133,7 @@ pub(crate) struct KeySources<'a> {
     pub(crate) keyring: Option<&'a Keyring>,
     pub(crate) kms: Option<&'a Arc<dyn KeyProvider>>,
     pub(crate) kms_keys: &'a KmsKeys,
+    pub(crate) bucket_keys: &'a BucketKeyCache,
     pub(crate) target: Target<'a>,
     pub(crate) requester: &'a Requester,
 }
@@ -154,7 +155,7 @@ impl<'a> KeySources<'a> {
         self.check_name(mode.id())?;
         match mode {
             AnyMode::SseS3(_) => Ok(EachLayer::one(self.primary().await?)),
-            AnyMode::SseKms(mode) => Ok(EachLayer::one(self.generated_for(mode, KekScope::Object).await?)),
+            AnyMode::SseKms(mode) => Ok(EachLayer::one(self.generated_for(mode, self.scope_of(mode)).await?)),
             AnyMode::DsseKms(mode) => {
                 let inner = Some(self.generated_for(mode.inner(), KekScope::InnerLayer).await?);
                 Ok(EachLayer { outer: self.primary().await?, inner })

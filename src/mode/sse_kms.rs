@@ -2,16 +2,20 @@
 
 use std::sync::Arc;
 
+use futures_util::{FutureExt, TryFutureExt};
+
 use super::KeySources;
 use super::layer::{Kek, LayerKey};
-use crate::envelope::{KekScope, KeyRef};
+use crate::envelope::{KekScope, KeyRef, ModeId, SUITE};
 use crate::error::Result;
-use crate::keys::{EncryptionContext, KeyRequest, RequestedKey, WrappedKey};
+use crate::keys::{BucketKey, EncryptionContext, KeyRequest, Slot, WrappedKey};
 use crate::object::ObjectName;
+use crate::secret::KeyEncryptionKey;
 
 const ARN_PREFIX: &str = "arn:aws:s3:::";
 
-/// SSE-KMS: encrypts under a key of the KMS on the builder. Each object needs one call of the KMS.
+/// SSE-KMS: encrypts under a key of the KMS on the builder. Each object needs one call of the KMS, unless it is written
+/// under a [bucket key](Self::with_bucket_key).
 ///
 /// The default value names no key. The KMS then uses its default key, such as `alias/aws/s3` of the embedded KMS.
 ///
@@ -20,12 +24,13 @@ const ARN_PREFIX: &str = "arn:aws:s3:::";
 pub struct SseKms {
     key_id: String,
     context: Arc<EncryptionContext>,
+    bucket_key: bool,
 }
 
 impl SseKms {
     /// Encrypts under this KMS key: an id, ARN or alias that the key provider knows.
     pub fn new(key_id: impl Into<String>) -> Self {
-        Self { key_id: key_id.into(), context: Arc::default() }
+        Self { key_id: key_id.into(), ..Self::default() }
     }
 
     /// Binds the key to these pairs in the KMS. The envelope stores them unencrypted.
@@ -34,9 +39,58 @@ impl SseKms {
         Self { context: Arc::new(context), ..self }
     }
 
+    /// Sets whether the object is written under a bucket key: one key of the KMS, kept in memory for a while, that wraps
+    /// the data keys of many objects of a bucket. [`Envelope::has_bucket_key`](crate::Envelope::has_bucket_key) says
+    /// whether it was.
+    ///
+    /// One call of the KMS serves all writes by one requester into one bucket that name the same KMS key and the same
+    /// pairs, and one serves all reads under one wrapped key, within the limits of [`BucketKeys`](crate::BucketKeys).
+    /// Concurrent requests share a call in progress. The KMS gets the ARN of the bucket as `aws:s3:arn`, not that of
+    /// the object, and its own log shows one call for many objects.
+    ///
+    /// An unbound object has no bucket and gets a key of its own. DSSE-KMS has no bucket keys.
+    ///
+    /// ```
+    /// # fn main() -> atrest::Result<()> {
+    /// # #[cfg(feature = "testing")] {
+    /// use std::sync::Arc;
+    /// use atrest::testing::MemoryKms;
+    /// use atrest::{KmsKeys, ObjectName, Sse, SseKms};
+    ///
+    /// let kms = Arc::new(MemoryKms::new());
+    /// let key_id = kms.create_key("app")?;
+    /// let sse = Sse::builder().kms(kms.clone(), KmsKeys::only([&*key_id])).build()?.blocking();
+    /// for key in ["cat.jpg", "dog.jpg"] {
+    ///     let mode = SseKms::new(&*key_id).with_bucket_key(true);
+    ///     let stored = sse.encrypt(&ObjectName::new("photos", key)?, mode, b"meow")?;
+    ///     assert!(stored.envelope.has_bucket_key());
+    /// }
+    /// assert_eq!(kms.calls().generate, 1);
+    /// # }
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// # Security
+    ///
+    /// While a key is cached, the KMS is not asked: a policy that changes, or a key that is disabled, takes effect when
+    /// the key's age is over. A provider that [tells changes](crate::KeyProvider::epoch), as the embedded KMS does,
+    /// makes it take effect at once; [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys) does so too. No key is
+    /// shared among requesters, buckets or realms.
+    ///
+    /// Spec: manual, format, "The KEK of each mode"; Amazon S3, "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys".
+    #[must_use]
+    pub fn with_bucket_key(self, bucket_key: bool) -> Self {
+        Self { bucket_key, ..self }
+    }
+
     /// Returns the KMS key, as the caller named it.
     pub fn key_id(&self) -> &str {
         &self.key_id
+    }
+
+    /// Returns whether a bucket key is requested.
+    pub fn bucket_key(&self) -> bool {
+        self.bucket_key
     }
 
     pub(super) fn pairs(&self) -> &Arc<EncryptionContext> {
@@ -45,22 +99,30 @@ impl SseKms {
 }
 
 impl KeySources<'_> {
-    /// Returns a fresh key-encryption key under the KMS key that `mode` names.
-    pub(super) async fn generated_for(&self, mode: &SseKms, scope: KekScope) -> Result<LayerKey<'static>> {
-        self.generated(self.kms_keys.asked(&mode.key_id), &mode.key_id, &mode.context, scope).await
+    /// Returns which envelopes share the key-encryption key of a write.
+    pub(super) fn scope_of(&self, mode: &SseKms) -> KekScope {
+        let in_a_bucket = self.target.object.is_bound();
+        if mode.bucket_key && in_a_bucket { KekScope::Bucket } else { KekScope::Object }
     }
 
-    /// Returns a fresh key-encryption key under the KMS key that an envelope names, by its resolved id.
+    /// Returns a fresh key-encryption key, or a bucket key, under the KMS key that `mode` names.
+    pub(super) async fn generated_for(&self, mode: &SseKms, scope: KekScope) -> Result<LayerKey<'static>> {
+        self.generated(&mode.key_id, false, &mode.context, scope).await
+    }
+
+    /// Returns a fresh key-encryption key, or a bucket key, under the KMS key that an envelope names by its resolved
+    /// id.
     pub(super) async fn generated_again(
         &self,
         id: &str,
         context: &Arc<EncryptionContext>,
         scope: KekScope,
     ) -> Result<LayerKey<'static>> {
-        self.generated(self.kms_keys.asked(id).resolved_if(true), id, context, scope).await
+        self.generated(id, true, context, scope).await
     }
 
-    /// Asks the KMS to generate a key-encryption key, and checks which KMS key the KMS answered with.
+    /// Asks the KMS to generate a key-encryption key, and checks which KMS key the KMS answered with. A bucket key may
+    /// come from the cache.
     ///
     /// # Errors
     ///
@@ -68,29 +130,88 @@ impl KeySources<'_> {
     /// one. No reader, or only the owner of the other key, could open an object under that key.
     async fn generated(
         &self,
-        asked: RequestedKey<'_>,
         key_id: &str,
+        is_resolved: bool,
         context: &Arc<EncryptionContext>,
         scope: KekScope,
     ) -> Result<LayerKey<'static>> {
-        let request = self.request(key_id, context, scope);
-        let generated = self.kms()?.generate_key(request).await?.checked(asked)?;
+        let kms = self.kms()?;
+        let context = context.clone();
+        if scope == KekScope::Bucket {
+            let slot = self.slot(key_id, context.clone(), None);
+            let ask = || {
+                let (kms, kms_keys) = (kms.clone(), self.kms_keys.clone());
+                let request = self.request(key_id, &context, scope);
+                async move {
+                    let generated = kms.generate_key(request.clone()).await?;
+                    let asked = kms_keys.asked(request.key_id()).resolved_if(is_resolved);
+                    generated.checked(asked).map(BucketKey::from)
+                }
+                .boxed()
+            };
+            let shared = self.bucket_keys.key(slot, kms.epoch(key_id), ask).await?;
+            let (id, wrapped_kek) = (shared.key_id.clone(), shared.wrapped.clone());
+            return Ok(LayerKey { kek: Kek::Bucket(shared), key: KeyRef::Kms { id, wrapped_kek, context, scope } });
+        }
+        let generated = kms.generate_key(self.request(key_id, &context, scope)).await?;
+        let generated = generated.checked(self.kms_keys.asked(key_id).resolved_if(is_resolved))?;
         let (id, wrapped_kek) = (generated.key_id.into(), generated.wrapped);
-        let key = KeyRef::Kms { id, wrapped_kek, context: context.clone(), scope };
-        Ok(LayerKey { kek: Kek::Kms(generated.kek), key })
+        Ok(LayerKey { kek: Kek::Kms(generated.kek), key: KeyRef::Kms { id, wrapped_kek, context, scope } })
     }
 
-    /// Asks the KMS to unwrap a key-encryption key, and checks which KMS key the KMS answered with.
+    /// Asks the KMS to unwrap a key-encryption key, and checks which KMS key the KMS answered with. A bucket key may
+    /// come from the cache.
     pub(super) async fn unwrapped_kek(
         &self,
-        id: &str,
+        id: &Arc<str>,
         wrapped_kek: &WrappedKey,
-        context: &EncryptionContext,
+        context: &Arc<EncryptionContext>,
         scope: KekScope,
     ) -> Result<Kek<'static>> {
-        let request = self.request(id, context, scope);
-        let unwrapped = self.kms()?.unwrap_key(wrapped_kek.clone(), request).await?;
-        Ok(Kek::Kms(unwrapped.checked(self.kms_keys.asked(id).resolved_if(true))?))
+        let kms = self.kms()?;
+        let ask = || {
+            let (kms, kms_keys) = (kms.clone(), self.kms_keys.clone());
+            let (request, wrapped) = (self.request(id, context, scope), wrapped_kek.clone());
+            async move {
+                let unwrapped = kms.unwrap_key(wrapped, request.clone()).await?;
+                unwrapped.checked(kms_keys.asked(request.key_id()).resolved_if(true))
+            }
+        };
+        if scope == KekScope::Bucket {
+            let slot = self.slot(id, context.clone(), Some(wrapped_kek.clone()));
+            let (key_id, wrapped) = (id.clone(), wrapped_kek.clone());
+            let ask = || ask().map_ok(|kek| BucketKey { key_id, wrapped, kek }).boxed();
+            return Ok(Kek::Bucket(self.bucket_keys.key(slot, kms.epoch(id), ask).await?));
+        }
+        Ok(Kek::Kms(ask().await?))
+    }
+
+    /// Asks the KMS to generate a key and to unwrap it again, for no object. Returns the resolved id of the KMS key and
+    /// both keys.
+    pub(crate) async fn round_trip(&self, key_id: &str) -> Result<(String, [KeyEncryptionKey; 2])> {
+        let (kms, asked) = (self.kms()?, self.kms_keys.asked(key_id));
+        let context = EncryptionContext::new().with("atrest:purpose", "health")?;
+        let request = |key_id: &str| KeyRequest::new(key_id, context.clone(), self.requester.clone());
+        let generated = kms.clone().generate_key(request(key_id)).await?.checked(asked)?;
+        let (resolved, wrapped, kek) = generated.into_parts();
+        let unwrapped = kms.unwrap_key(wrapped, request(&resolved)).await?;
+        let unwrapped = unwrapped.checked(self.kms_keys.asked(&resolved).resolved_if(true))?;
+        Ok((resolved, [kek, unwrapped]))
+    }
+
+    /// Returns what a cached bucket key has to have in common with this request.
+    fn slot(&self, key_id: &str, pairs: Arc<EncryptionContext>, wrapped: Option<WrappedKey>) -> Slot {
+        let object = self.target.object;
+        Slot {
+            requester: self.requester.clone(),
+            key_id: key_id.into(),
+            pairs,
+            realm: object.realm().into(),
+            bucket: object.bucket().into(),
+            mode: ModeId::SseKms.number(),
+            suite: SUITE,
+            wrapped,
+        }
     }
 
     fn request(&self, key_id: &str, pairs: &EncryptionContext, scope: KekScope) -> KeyRequest {

@@ -127,15 +127,13 @@ impl EncryptionRecord {
     /// Pass the envelope that the rewrap returned, never one that was read from the store.
     #[must_use]
     pub fn after_rewrap(&self, envelope: &Envelope) -> Self {
-        let stays_kms = self.mode == Some(ModeId::SseKms) && envelope.mode() == ModeId::SseKms;
-        let bucket_key_done = envelope.has_bucket_key() || (self.bucket_key_done && stays_kms);
         let Self { bucket_key_asked, upload, .. } = self.clone();
-        Self { bucket_key_asked, bucket_key_done, upload, ..Self::of_envelope(envelope) }
+        Self { bucket_key_asked, upload, ..Self::of_envelope(envelope) }
     }
 
-    pub(super) fn bucket_key(self, asked: bool, applied: bool) -> Self {
-        let done = self.bucket_key_done || (asked && applied && self.mode == Some(ModeId::SseKms));
-        Self { bucket_key_asked: asked, bucket_key_done: done, ..self }
+    /// Sets what was requested; the envelope alone says what was done.
+    pub(super) fn with_bucket_key_asked(self, asked: bool) -> Self {
+        Self { bucket_key_asked: asked, ..self }
     }
 
     pub(super) fn of_upload(self, begun: UploadRequest) -> Self {

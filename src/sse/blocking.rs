@@ -5,7 +5,7 @@ use pollster::block_on;
 use super::{Encrypted, Expected, Rewrap, Sse, Unlock};
 use crate::envelope::Envelope;
 use crate::error::Result;
-use crate::mode::Mode;
+use crate::mode::{Mode, SseKms};
 use crate::multipart::{CompletedPart, CompletedUpload, CompletionRecord, OpenedRecord, UnopenedPart, Upload};
 use crate::object::ObjectName;
 use crate::stream::{Decryptor, Encryptor};
@@ -81,6 +81,16 @@ impl Blocking {
     /// Calls [`Sse::decryptor`].
     pub fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         block_on(self.0.decryptor(object, envelope, unlock))
+    }
+
+    /// Calls [`Sse::check_kms`].
+    pub fn check_kms(&self, key_id: &str) -> Result<()> {
+        block_on(self.0.check_kms(key_id))
+    }
+
+    /// Calls [`Sse::warm_bucket_key`].
+    pub fn warm_bucket_key(&self, object: &ObjectName, mode: &SseKms) -> Result<()> {
+        block_on(self.0.warm_bucket_key(object, mode))
     }
 
     /// Calls [`Sse::rewrap`].

@@ -11,7 +11,7 @@ use crate::envelope::ModeId;
 use crate::error::Result;
 use crate::geometry::EachLayer;
 use crate::keys::unwinding::PanicCatching;
-use crate::keys::{KeyProvider, Keyring};
+use crate::keys::{BucketKeyCache, BucketKeys, KeyProvider, Keyring};
 use crate::mode::KmsKeys;
 use crate::object::Requester;
 use crate::trail::AuditTrail;
@@ -22,6 +22,7 @@ pub(super) struct SseConfig {
     pub(super) keyring: Option<Keyring>,
     pub(super) kms: Option<Arc<dyn KeyProvider>>,
     pub(super) kms_keys: KmsKeys,
+    pub(super) bucket_keys: BucketKeyCache,
     pub(super) audit: Option<AuditTrail>,
     pub(super) backend: Backend,
     pub(super) clock: Arc<dyn Clock>,
@@ -63,6 +64,7 @@ impl SseConfig {
 pub struct SseBuilder {
     keyring: Option<Keyring>,
     kms: Option<(Arc<dyn KeyProvider>, KmsKeys)>,
+    bucket_keys: BucketKeys,
     audit: Option<AuditTrail>,
     backend: Option<Backend>,
     clock: Option<Arc<dyn Clock>>,
@@ -91,6 +93,13 @@ impl SseBuilder {
         Self { kms: Some((provider, keys)), ..self }
     }
 
+    /// Sets the limits of the [bucket keys](crate::SseKms::with_bucket_key) in memory. The default is
+    /// [`BucketKeys::new`]. Each `Sse` has a cache of its own, which its clones share.
+    #[must_use]
+    pub fn bucket_keys(self, limits: BucketKeys) -> Self {
+        Self { bucket_keys: limits, ..self }
+    }
+
     /// Sets the audit trail. Each call that encrypts, decrypts or rewraps an object, or begins, resumes or completes an
     /// upload, emits one event, whether it succeeds or fails.
     ///
@@ -114,7 +123,7 @@ impl SseBuilder {
         Self { backend: Some(backend), ..self }
     }
 
-    /// Sets the clock, for tests: the times of audit events come from it. The default is the clock of this machine.
+    /// Sets the clock, for tests: the times of audit events and the age of bucket keys come from it. The default is the clock of this machine.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock: Some(clock), ..self }
@@ -177,15 +186,21 @@ impl SseBuilder {
     /// - [`Error::UnsupportedCpu`](crate::Error::UnsupportedCpu): this processor does not support the backend.
     pub fn build(self) -> Result<Sse> {
         let (kms, kms_keys) = self.kms.unzip();
+        #[cfg(feature = "tracing")]
+        for alias in kms_keys.iter().flat_map(KmsKeys::aliases) {
+            tracing::warn!(alias, "KmsKeys::only names an alias, which accepts no object: name the key's resolved id");
+        }
         let backend = self.backend.unwrap_or_else(Backend::fastest);
         Crypto::single(backend)?;
+        let clock = self.clock.unwrap_or_else(|| Arc::new(SystemClock));
         let shared = SseConfig {
             keyring: self.keyring,
             kms: kms.map(|provider| Arc::new(PanicCatching(provider)) as Arc<dyn KeyProvider>),
             kms_keys: kms_keys.unwrap_or_else(|| KmsKeys::only::<&str>([])),
+            bucket_keys: BucketKeyCache::new(self.bucket_keys, clock.clone()),
             audit: self.audit,
             backend,
-            clock: self.clock.unwrap_or_else(|| Arc::new(SystemClock)),
+            clock,
             generator: self.generator,
             workers: self.workers,
             envelope_len: self.envelope_len,

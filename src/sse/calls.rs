@@ -8,6 +8,7 @@ use super::audited::PendingEvent;
 use super::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock, object};
 use crate::envelope::Envelope;
 use crate::error::Result;
+use crate::keys::BucketKeyStats;
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
 use crate::secret::wipe;
@@ -160,6 +161,21 @@ impl Sse {
     /// Returns the same handle with synchronous calls, for callers without a runtime.
     pub fn blocking(&self) -> Blocking {
         Blocking::new(self.clone())
+    }
+
+    /// Drops all [bucket keys](crate::SseKms::with_bucket_key) in memory, of this handle and its clones. Every later
+    /// request asks the KMS again: use it after a permission was revoked, if the provider
+    /// [tells no changes](crate::KeyProvider::epoch).
+    ///
+    /// A call of the KMS in progress still serves its callers, and leaves nothing in memory. A key that is in use at
+    /// this moment is wiped after that use.
+    pub fn purge_bucket_keys(&self) {
+        self.shared.bucket_keys.purge();
+    }
+
+    /// Returns the counts of the bucket keys in memory.
+    pub fn bucket_key_stats(&self) -> BucketKeyStats {
+        self.shared.bucket_keys.stats()
     }
 
     /// Returns a handle that makes every request as this requester. Key providers and the audit trail see the

@@ -10,6 +10,8 @@ mod multipart;
 
 mod completion;
 
+mod health;
+
 #[cfg(feature = "s3")]
 mod listing;
 
@@ -138,6 +140,7 @@ impl Sse {
             keyring: self.shared.keyring.as_ref(),
             kms: self.shared.kms.as_ref(),
             kms_keys: &self.shared.kms_keys,
+            bucket_keys: &self.shared.bucket_keys,
             target,
             requester: &self.requester,
         }

@@ -103,11 +103,11 @@ fn write() -> impl Strategy<Value = Write> {
     select(modes()).prop_flat_map(|mode| {
         let fixed = prop_oneof![2 => Just(None), 1 => (150..3_000_usize).prop_map(Some)];
         let inner = layer(SSE_KMS).prop_map(move |layer| (mode == DSSE_KMS).then_some(layer));
-        (name(mode), layer(mode), inner, any::<bool>(), fixed).prop_map(
-            move |(name, outer, inner, len_known, envelope_len)| Write {
+        (name(mode), layer(mode), inner, any::<[bool; 2]>(), fixed).prop_map(
+            move |(name, outer, inner, [len_known, bucket_key], envelope_len)| Write {
                 mode,
+                outer: Layer { bucket_key: bucket_key && mode == SSE_KMS && name.is_some(), ..outer },
                 name,
-                outer,
                 inner,
                 len_known,
                 envelope_len,

@@ -6,9 +6,9 @@
 use std::io::{Cursor, Read};
 
 use atrest::io::{DecryptAt, DecryptReader};
-use atrest::{Encrypted, ObjectName};
+use atrest::{Encrypted, KmsKeys, ObjectName, Sse, SseKms, Unlock};
 use atrest_kit::freed::{Freed, MARK, with_plaintext};
-use atrest_kit::{C, Service, name};
+use atrest_kit::{C, OneKey, Service, name};
 use bytes::{Bytes, BytesMut};
 
 #[global_allocator]
@@ -93,6 +93,24 @@ fn a_reader_leaves_nothing_of_the_last_chunk_when_it_is_dropped() {
             assert_eq!(left, 0, "{mode:?}");
         }
     }
+}
+
+#[test]
+fn nothing_of_a_bucket_key_is_left_when_it_leaves_the_cache() {
+    let kms = OneKey::new("one-kms:key/1", b"wrapped", [MARK; 32]);
+    let ((), left) = with_plaintext(|| {
+        let sse = Sse::builder().kms(kms.clone(), KmsKeys::only(["one-kms:key/1"])).build().unwrap();
+        let mode = || SseKms::new("one-kms:key/1").with_bucket_key(true);
+        let blocking = sse.blocking();
+        for _ in 0..3 {
+            let stored = blocking.encrypt(&name(), mode(), b"meow").unwrap();
+            assert_eq!(blocking.decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
+            assert_eq!(sse.bucket_key_stats().keys, 2);
+            sse.purge_bucket_keys();
+        }
+        blocking.encrypt(&name(), mode(), b"meow").unwrap();
+    });
+    assert_eq!(left, 0);
 }
 
 #[test]

@@ -38,6 +38,7 @@ const FLOORS: &[(u8, &[&str])] = &[
             "offload",
             "principal",
             "secret",
+            "timer",
             "workers",
         ],
     ),
@@ -52,6 +53,7 @@ const SAME_FLOOR_ALLOWED: &[(&str, &str)] = &[
     ("object", "error"),
     ("offload", "error"),
     ("secret", "error"),
+    ("timer", "clock"),
     ("workers", "error"),
 ];
 

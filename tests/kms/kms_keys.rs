@@ -190,3 +190,11 @@ fn only_a_multi_region_key_of_the_same_partition_and_account_has_replicas() {
         }
     }
 }
+
+#[test]
+fn aliases_among_the_accepted_keys_are_told() {
+    let keys = ["alias/app", "arn:aws:kms:eu-west-1:1:alias/app", "arn:aws:kms:eu-west-1:1:key/1", "pkcs11:id=%01"];
+    let keys = KmsKeys::only(keys);
+    assert_eq!(keys.aliases().collect::<Vec<_>>(), ["alias/app", "arn:aws:kms:eu-west-1:1:alias/app"]);
+    assert_eq!(KmsKeys::all().aliases().count(), 0);
+}

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 #[cfg(feature = "testing")]
+mod bucket_keys;
+#[cfg(feature = "testing")]
 mod conformance;
 #[cfg(all(feature = "embedded-kms", feature = "testing"))]
 mod embedded;
@@ -9,6 +11,14 @@ mod embedded;
 mod kill;
 mod kms_keys;
 #[cfg(feature = "testing")]
+mod observed;
+#[cfg(feature = "testing")]
+mod resilient;
+#[cfg(feature = "testing")]
+mod router;
+#[cfg(feature = "testing")]
 mod runtimes;
+#[cfg(feature = "testing")]
+mod scripted;
 #[cfg(feature = "embedded-kms")]
 mod sources;

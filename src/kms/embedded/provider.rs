@@ -37,6 +37,11 @@ impl KeyProvider for EmbeddedKms {
             self.used(AuditOperation::UnwrapKey, &request, unwrap).await
         })
     }
+
+    /// Returns the generation of the store: every change of a key, alias or policy raises it.
+    fn epoch(&self, _key_id: &str) -> u64 {
+        self.generation()
+    }
 }
 
 impl EmbeddedKms {

@@ -146,8 +146,8 @@ impl S3Rules {
         Self { profile, ..self }
     }
 
-    /// Returns the same rules for a service whose key provider shares keys among the objects of a bucket, as S3's
-    /// bucket keys do.
+    /// Returns the same rules for a service that applies bucket keys: a requested one is in the
+    /// [mode](NewEncryption::mode) of the decision.
     ///
     /// Without this setting, a requested bucket key is kept in the record, but not used and not answered.
     #[must_use]

@@ -30,9 +30,13 @@ pub struct NewEncryption {
 }
 
 impl NewEncryption {
-    /// Returns the mode to encrypt in. A KMS mode that names no key uses the KMS's own key, S3's `aws/s3`.
+    /// Returns the mode to encrypt in. A KMS mode that names no key uses the KMS's own key, S3's `aws/s3`. SSE-KMS has a
+    /// bucket key if one is requested and the service [applies](super::S3Rules::with_bucket_keys) them.
     pub fn mode(&self) -> AnyMode {
-        self.mode.clone()
+        match self.mode.clone() {
+            AnyMode::SseKms(mode) => mode.with_bucket_key(self.bucket_key_asked && self.bucket_keys_applied).into(),
+            mode => mode,
+        }
     }
 
     /// Returns whether the request or the bucket asks for a bucket key.
@@ -42,8 +46,7 @@ impl NewEncryption {
 
     /// Returns the record to store with the object or upload that has this envelope.
     pub fn record(&self, envelope: &Envelope) -> EncryptionRecord {
-        let record =
-            EncryptionRecord::of_envelope(envelope).bucket_key(self.bucket_key_asked, self.bucket_keys_applied);
+        let record = EncryptionRecord::of_envelope(envelope).with_bucket_key_asked(self.bucket_key_asked);
         match &self.begun {
             Some(begun) => record.of_upload(begun.clone()),
             None => record,

@@ -228,7 +228,10 @@ impl Case {
         }
         match self.mode.as_deref() {
             Some("sse-s3") => SseS3.into(),
-            Some("sse-kms") => SseKms::new("any").with_context(context).into(),
+            Some("sse-kms") => {
+                let bucket_key = Envelope::decode(self.envelope()).is_ok_and(|envelope| envelope.has_bucket_key());
+                SseKms::new("any").with_context(context).with_bucket_key(bucket_key).into()
+            }
             Some("dsse-kms") => DsseKms::new("any").with_context(context).into(),
             Some("sse-c") => SseC::new(Arc::new(self.customer_key().expect("a key"))).into(),
             other => panic!("{other:?} is no mode"),

@@ -17,8 +17,7 @@
 //! `ATREST_VECTORS=FOLDER cargo test --all-features --test format vectors` reads the four files of another folder
 //! instead of `tests/vectors/data`. No test knows how many cases a file has.
 //!
-//! Left out: the wrapped KEKs of the embedded KMS, to which the oracle in `tests/reference` is held, and writing under a
-//! bucket key, which the library only reads.
+//! Left out: the wrapped KEKs of the embedded KMS, to which the oracle in `tests/reference` is held.
 
 mod accept;
 mod cases;

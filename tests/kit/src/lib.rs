@@ -14,6 +14,7 @@ mod providers;
 pub mod sample;
 mod service;
 mod streams;
+mod time;
 
 pub use bodies::{
     Body, RANGE_READERS, READERS, WRITERS, for_every_body, for_every_written_body, of_io, read_in_place, steps,
@@ -26,3 +27,4 @@ pub use streams::{
     C, LENS, Read, STEPS, Steps, Stream, backends, class, fetch, pass, plain, read_range, read_range_streamed,
     read_streamed, seal, seal_finished,
 };
+pub use time::ManualTime;

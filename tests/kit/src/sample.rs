@@ -106,7 +106,7 @@ impl Sample {
         }
         match self.write.mode {
             SSE_S3 => SseS3.into(),
-            SSE_KMS => SseKms::new(key_id).with_context(context).into(),
+            SSE_KMS => SseKms::new(key_id).with_context(context).with_bucket_key(layer.bucket_key).into(),
             DSSE_KMS => DsseKms::new(key_id).with_context(context).into(),
             _ => SseC::new(Arc::new(self.customer_key())).into(),
         }

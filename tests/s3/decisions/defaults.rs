@@ -92,6 +92,7 @@ fn a_write_can_be_done_as_decided_and_is_answered_with_how_it_was() {
 #[test]
 fn the_header_for_a_bucket_key_overrides_the_bucket_and_counts_in_sse_kms_alone() {
     let world = World::new();
+    world.kms.alias("", KMS_KEY);
     let enabled = |mut bucket: BucketEncryption| {
         bucket.bucket_key_enabled = true;
         bucket
@@ -117,8 +118,7 @@ fn the_header_for_a_bucket_key_overrides_the_bucket_and_counts_in_sse_kms_alone(
             let ask = Ask::new(pairs).on((*bucket).clone()).rules(S3Rules::new().with_bucket_keys(apply));
             let decision = ask.decide(Operation::Put).unwrap();
             let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
-            let at = ModeId::ALL.iter().position(|mode| *mode == encryption.mode().id()).unwrap();
-            let record = encryption.record(&world.objects[at]);
+            let record = encryption.record(&world.written(encryption));
             assert_eq!(decision.response_headers(&record).contains_key(B), record.bucket_key_done());
             (record.bucket_key_asked(), record.bucket_key_done())
         };

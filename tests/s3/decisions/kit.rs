@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use atrest::s3::{
     BlockedEncryption, BucketDefault, BucketEncryption, Caller, CompleteDecision, CopyDecision, CopySource,
-    DefaultEncryption, EncryptionHeaders, EncryptionRecord, NewObject, ObjectEncryption, PartCopyDecision,
-    PartDecision, PolicySource, ReadDecision, ReadKind, Resource, S3Error, S3ErrorKind, S3Request, S3Rules, Signature,
-    Stored, Transport, UpdateDecision, WriteDecision, Writing,
+    DefaultEncryption, EncryptionHeaders, EncryptionRecord, NewEncryption, NewObject, ObjectEncryption,
+    PartCopyDecision, PartDecision, PolicySource, ReadDecision, ReadKind, Resource, S3Error, S3ErrorKind, S3Request,
+    S3Rules, Signature, Stored, Transport, UpdateDecision, WriteDecision, Writing,
 };
 use atrest::testing::MemoryKms;
 use atrest::{
@@ -110,6 +110,16 @@ impl World {
         let upload = |mode: AnyMode| sse.blocking().begin_multipart(&name, b"upload", mode).unwrap().envelope().clone();
         let (objects, uploads) = (modes().map(object).into(), modes().map(upload).into());
         Self { objects, uploads, sse, kms, name }
+    }
+
+    /// Writes an object as the decision says.
+    pub(crate) fn written(&self, encryption: &NewEncryption) -> Envelope {
+        self.sse.blocking().encrypt(&self.name, encryption.mode(), b"meow").unwrap().envelope
+    }
+
+    /// Begins an upload as the decision says.
+    pub(crate) fn begun(&self, encryption: &NewEncryption) -> Envelope {
+        self.sse.blocking().begin_multipart(&self.name, b"upload", encryption.mode()).unwrap().envelope().clone()
     }
 
     pub(crate) fn object(&self, at: usize) -> Stored {

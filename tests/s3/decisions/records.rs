@@ -1,6 +1,8 @@
 //! `EncryptionRecord`: its one encoding, and every answer from it.
 
-use atrest::s3::{EncryptionRecord, EncryptionRecordError, NewObject, S3ErrorKind as Kind, S3Rules, Stored, Writing};
+use atrest::s3::{
+    EncryptionRecord, EncryptionRecordError, NewEncryption, NewObject, S3ErrorKind as Kind, S3Rules, Stored, Writing,
+};
 use atrest::{AnyMode, Envelope, ModeId, Rewrap, SseKms, SseS3, Unlock};
 use proptest::prelude::*;
 
@@ -11,23 +13,18 @@ fn records(world: &World) -> Vec<EncryptionRecord> {
     let mut records = vec![EncryptionRecord::unencrypted()];
     let rules = [false, true].map(|apply| S3Rules::new().with_bucket_keys(apply));
     let kms: Pairs<'_> = &[(W, "aws:kms"), (K, "alias/app"), (B, "true")];
-    let asks: [(Pairs<'_>, usize); 5] = [
-        (&[(W, "AES256")], SSE_S3),
-        (&[], SSE_S3),
-        (kms, SSE_KMS),
-        (&[(W, "aws:kms:dsse"), (K, "alias/app"), (B, "true")], DSSE_KMS),
-        (&CUSTOMER, SSE_C),
-    ];
-    for (rules, (pairs, at)) in rules.iter().flat_map(|rules| asks.iter().map(move |ask| (rules, ask))) {
+    let asks: [Pairs<'_>; 5] =
+        [&[(W, "AES256")], &[], kms, &[(W, "aws:kms:dsse"), (K, "alias/app"), (B, "true")], &CUSTOMER];
+    for (rules, pairs) in rules.iter().flat_map(|rules| asks.iter().map(move |ask| (rules, ask))) {
         let request = Ask::new(pairs).request();
-        let mut record = |new, envelope: &Envelope| {
+        let mut record = |new, envelope: fn(&World, &NewEncryption) -> Envelope| {
             let decision = rules.decide_write(&request, new).unwrap();
             let Writing::Encrypt(encryption) = decision.writing else { panic!("encrypted") };
-            records.push(encryption.record(envelope));
+            records.push(encryption.record(&envelope(world, &encryption)));
         };
-        record(NewObject::Put, &world.objects[*at]);
-        record(NewObject::Multipart { checksum_algorithm: false }, &world.uploads[*at]);
-        record(NewObject::Multipart { checksum_algorithm: true }, &world.uploads[*at]);
+        record(NewObject::Put, World::written);
+        record(NewObject::Multipart { checksum_algorithm: false }, World::begun);
+        record(NewObject::Multipart { checksum_algorithm: true }, World::begun);
     }
     records
 }
@@ -73,7 +70,7 @@ fn the_bytes_of_a_record_are_these() {
     let decision = rules.decide_write(&ask.request(), NewObject::Multipart { checksum_algorithm: true }).unwrap();
     let Writing::Encrypt(encryption) = decision.writing else { panic!("encrypted") };
     let expected = [&[1, 2, 0b0011_1111, 0, 18][..], b"memory-kms:key/app", &[0, 7], b"aws:kms", &[0, 9], b"alias/app"];
-    assert_eq!(encryption.record(&world.uploads[SSE_KMS]).encode(), expected.concat());
+    assert_eq!(encryption.record(&world.begun(&encryption)).encode(), expected.concat());
 }
 
 #[test]
@@ -99,12 +96,12 @@ fn every_answer_about_an_object_says_the_same_of_its_bucket_key() {
         let ask = Ask::new(&[(W, "aws:kms"), (K, "alias/app"), (B, "True")]).rules(rules.clone());
         let decision = ask.decide(Operation::Put).unwrap();
         let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
-        let record = encryption.record(&world.objects[SSE_KMS]);
-        let upload = encryption.record(&world.uploads[SSE_KMS]);
+        let (written, begun) = (world.written(encryption), world.begun(encryption));
+        assert_eq!((written.has_bucket_key(), begun.has_bucket_key()), (apply, apply));
+        let (record, upload) = (encryption.record(&written), encryption.record(&begun));
         assert_eq!((record.bucket_key_asked(), record.bucket_key_done()), (true, apply));
         assert_eq!(decision.response_headers(&record).contains_key(B), apply);
-        let object = Stored::encrypted(record.clone(), world.objects[SSE_KMS].clone());
-        let upload = Stored::encrypted(upload, world.uploads[SSE_KMS].clone());
+        let (object, upload) = (Stored::encrypted(record.clone(), written), Stored::encrypted(upload, begun));
         // Also where the switch is turned afterwards: what was done was done.
         for later in [false, true] {
             let ask = Ask::new(&[]).rules(S3Rules::new().with_bucket_keys(later));
@@ -132,13 +129,16 @@ fn a_record_follows_its_object_through_a_rewrap() {
     let ask = Ask::new(&[(W, "aws:kms"), (K, KMS_KEY), (B, "true")]).rules(rules);
     let decision = ask.decide(Operation::Put).unwrap();
     let Some(Writing::Encrypt(encryption)) = decision.writing() else { panic!("encrypted") };
-    let before = encryption.record(&world.objects[SSE_KMS]);
-    let rewrapped = |mode: AnyMode| {
-        sse.rewrap(Rewrap::of(&world.name, &world.objects[SSE_KMS], Unlock::Server).to(&world.name, mode)).unwrap()
-    };
-    for (mode, key_id, done) in
-        [(AnyMode::from(SseKms::new("memory-kms:key/b")), Some("memory-kms:key/b"), true), (SseS3.into(), None, false)]
-    {
+    let written = world.written(encryption);
+    let before = encryption.record(&written);
+    let rewrapped =
+        |mode: AnyMode| sse.rewrap(Rewrap::of(&world.name, &written, Unlock::Server).to(&world.name, mode)).unwrap();
+    let b = || SseKms::new("memory-kms:key/b");
+    for (mode, key_id, done) in [
+        (AnyMode::from(b().with_bucket_key(true)), Some("memory-kms:key/b"), true),
+        (b().into(), Some("memory-kms:key/b"), false),
+        (SseS3.into(), None, false),
+    ] {
         let envelope = rewrapped(mode);
         let read = |record: &EncryptionRecord| {
             Ask::new(&[]).kind(Operation::Get(Stored::encrypted(record.clone(), envelope.clone())))

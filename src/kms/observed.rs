@@ -1,0 +1,247 @@
+//! [`Observed`], a key provider that reports each call of another one to a [`KmsObserver`]; [`KmsCounters`], an observer
+//! that counts.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{KeyProviderError, KeyProviderErrorKind as Kind};
+use crate::keys::unwinding::PanicCatching;
+use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+
+/// The most keys that [`KmsCounters`] counts apart: a client may name any number of keys that do not exist.
+const MAX_KEYS: usize = 1_024;
+
+/// An operation of a key provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum KmsOperation {
+    /// [`KeyProvider::generate_key`].
+    Generate,
+    /// [`KeyProvider::unwrap_key`].
+    Unwrap,
+}
+
+/// How a call of a key provider ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum KmsOutcome<'a> {
+    /// The provider returned a key; this is the resolved id of its KMS key.
+    Key(&'a str),
+    /// The provider returned an error.
+    Error(&'a KeyProviderError),
+    /// The caller left before the provider answered.
+    Abandoned,
+}
+
+/// One call of a key provider that has ended.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct KmsCall<'a> {
+    /// What was called.
+    pub operation: KmsOperation,
+    /// What it was called with.
+    pub request: &'a KeyRequest,
+    /// How it ended.
+    pub outcome: KmsOutcome<'a>,
+    /// How long it took.
+    pub took: Duration,
+}
+
+/// Learns of each call of a key provider: for metrics.
+pub trait KmsObserver: Send + Sync + 'static {
+    /// Takes one call that has ended. It runs on the caller's thread before the caller has the answer, so it must be
+    /// fast. A panic in it is ignored.
+    fn ended(&self, call: &KmsCall<'_>);
+}
+
+/// A key provider that reports each call of another one to an observer, with its outcome and its time.
+///
+/// Inside [`Resilient`](super::Resilient) it reports each attempt, around it each call. A bucket key from the cache
+/// needs no call: [`Sse::bucket_key_stats`](crate::Sse::bucket_key_stats) counts those.
+///
+/// ```
+/// # fn main() -> atrest::Result<()> {
+/// # #[cfg(feature = "testing")] {
+/// use std::sync::Arc;
+/// use atrest::kms::{KmsCounters, Observed};
+/// use atrest::testing::MemoryKms;
+/// use atrest::{KmsKeys, ObjectName, Sse, SseKms};
+///
+/// let kms = Arc::new(MemoryKms::new());
+/// let key_id = kms.create_key("app")?;
+/// let counters = Arc::new(KmsCounters::new());
+/// let kms = Arc::new(Observed::new(kms, counters.clone()));
+/// let sse = Sse::builder().kms(kms, KmsKeys::only([&*key_id])).build()?;
+/// sse.blocking().encrypt(&ObjectName::new("photos", "cat.jpg")?, SseKms::new(&*key_id), b"meow")?;
+/// assert_eq!((counters.key(&key_id).generated, counters.key(&key_id).failed), (1, 0));
+/// # }
+/// # Ok(()) }
+/// ```
+pub struct Observed {
+    provider: Arc<PanicCatching>,
+    observer: Arc<dyn KmsObserver>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Observed {
+    /// Reports the calls of this provider to this observer.
+    pub fn new(provider: Arc<dyn KeyProvider>, observer: Arc<dyn KmsObserver>) -> Self {
+        Self { provider: Arc::new(PanicCatching(provider)), observer, clock: Arc::new(SystemClock) }
+    }
+
+    /// Sets the clock, for tests.
+    #[must_use]
+    pub fn with_clock(self, clock: Arc<dyn Clock>) -> Self {
+        Self { clock, ..self }
+    }
+
+    async fn observed<T>(
+        self: Arc<Self>,
+        operation: KmsOperation,
+        request: KeyRequest,
+        call: KeyFuture<T>,
+        resolved: impl Fn(&T) -> &str,
+    ) -> Result<T, KeyProviderError> {
+        let since = self.clock.monotonic();
+        let running = Running { observed: &self, operation, request: &request, since, is_ended: false };
+        let answer = call.await;
+        running.end(match &answer {
+            Ok(key) => KmsOutcome::Key(resolved(key)),
+            Err(error) => KmsOutcome::Error(error),
+        });
+        answer
+    }
+}
+
+/// A call in progress. Dropped before its end, it is reported as abandoned.
+struct Running<'a> {
+    observed: &'a Observed,
+    operation: KmsOperation,
+    request: &'a KeyRequest,
+    since: Duration,
+    is_ended: bool,
+}
+
+impl Running<'_> {
+    fn end(mut self, outcome: KmsOutcome<'_>) {
+        self.report(outcome);
+        self.is_ended = true;
+    }
+
+    fn report(&self, outcome: KmsOutcome<'_>) {
+        let Self { observed, operation, request, since, .. } = *self;
+        let took = observed.clock.monotonic().saturating_sub(since);
+        let call = KmsCall { operation, request, outcome, took };
+        let _ = catch_unwind(AssertUnwindSafe(|| observed.observer.ended(&call)));
+    }
+}
+
+impl Drop for Running<'_> {
+    fn drop(&mut self) {
+        if !self.is_ended {
+            self.report(KmsOutcome::Abandoned);
+        }
+    }
+}
+
+impl KeyProvider for Observed {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        let call = self.provider.clone().generate_key(request.clone());
+        Box::pin(self.observed(KmsOperation::Generate, request, call, GeneratedKey::key_id))
+    }
+
+    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        let call = self.provider.clone().unwrap_key(wrapped, request.clone());
+        Box::pin(self.observed(KmsOperation::Unwrap, request, call, UnwrappedKey::key_id))
+    }
+
+    fn epoch(&self, key_id: &str) -> u64 {
+        self.provider.epoch(key_id)
+    }
+}
+
+impl fmt::Debug for Observed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Observed").finish_non_exhaustive()
+    }
+}
+
+/// An observer that counts the calls of each KMS key: by its resolved id where a key was returned, else by the id in
+/// the request. Beyond 1,024 keys the others are counted together, under the empty id.
+#[derive(Debug, Default)]
+pub struct KmsCounters(Mutex<BTreeMap<String, KmsKeyCounts>>);
+
+/// The counts of one KMS key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct KmsKeyCounts {
+    /// The number of generated keys.
+    pub generated: u64,
+    /// The number of unwrapped keys.
+    pub unwrapped: u64,
+    /// The number of calls that failed.
+    pub failed: u64,
+    /// The number of calls whose caller left.
+    pub abandoned: u64,
+    /// The kind of the last error.
+    pub last_error: Option<Kind>,
+    /// The time of all calls together.
+    pub total_time: Duration,
+    /// The time of the longest call.
+    pub longest: Duration,
+    /// The wall clock's time when the key was last returned.
+    pub last_used: Option<SystemTime>,
+}
+
+impl KmsCounters {
+    /// Creates counters at zero.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Returns the counts of one key id.
+    pub fn key(&self, key_id: &str) -> KmsKeyCounts {
+        self.lock().get(key_id).cloned().unwrap_or_default()
+    }
+
+    /// Returns the counts of all key ids.
+    pub fn keys(&self) -> BTreeMap<String, KmsKeyCounts> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, KmsKeyCounts>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl KmsObserver for KmsCounters {
+    fn ended(&self, call: &KmsCall<'_>) {
+        let key_id = match call.outcome {
+            KmsOutcome::Key(key_id) => key_id,
+            KmsOutcome::Error(_) | KmsOutcome::Abandoned => call.request.key_id(),
+        };
+        let mut keys = self.lock();
+        let key_id = if keys.len() < MAX_KEYS || keys.contains_key(key_id) { key_id } else { "" };
+        let counts = keys.entry(key_id.to_owned()).or_default();
+        counts.total_time = counts.total_time.saturating_add(call.took);
+        counts.longest = counts.longest.max(call.took);
+        match call.outcome {
+            KmsOutcome::Key(_) => {
+                counts.last_used = Some(SystemClock.wall());
+                match call.operation {
+                    KmsOperation::Generate => counts.generated += 1,
+                    KmsOperation::Unwrap => counts.unwrapped += 1,
+                }
+            }
+            KmsOutcome::Error(error) => {
+                counts.failed += 1;
+                counts.last_error = Some(error.kind());
+            }
+            KmsOutcome::Abandoned => counts.abandoned += 1,
+        }
+    }
+}
