@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atrest::error::Unexpected;
 use atrest::kms::{KmsCall, KmsCounters, KmsObserver, KmsOperation, KmsOutcome, Observed};
-use atrest::testing::{Capability, KeyProviderSuite};
+use atrest::testing::KeyProviderSuite;
 use atrest::{
     EncryptionContext, Error, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, KmsKeys, ObjectName, Requester,
     Sse, SseKms,
@@ -90,8 +90,7 @@ fn an_observed_provider_conforms_in_every_runtime() {
     let kms = Scripted::new(&time);
     let observed = Arc::new(Observed::new(kms, Arc::new(KmsCounters::new())));
     let suite = KeyProviderSuite::new(observed, "alias/app", "memory-kms:key/none");
-    let suite = suite.other_key_id("memory-kms:key/other").lacks(Capability::Requesters);
-    runtimes::conforms(&suite.lacks(Capability::States));
+    runtimes::conforms_around_memory(suite.other_key_id("memory-kms:key/other"));
 }
 
 fn service(kms: &Arc<Scripted>) -> Sse {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atrest::kms::{Resilient, ThreadTimer, Timer};
-use atrest::testing::{Capability, KeyProviderSuite, MemoryKms};
+use atrest::testing::{KeyProviderSuite, MemoryKms};
 use atrest::{
     EncryptionContext, GeneratedKey, KeyProvider, KeyProviderError, KeyProviderErrorKind as Kind, KeyRequest, Requester,
 };
@@ -281,7 +281,7 @@ fn it_conforms_in_every_runtime_on_the_timer_with_a_thread() {
     let resilient = Arc::new(Resilient::new(kms));
     for named in ["alias/one", &*one] {
         let suite = KeyProviderSuite::new(resilient.clone(), named, "memory-kms:key/none").other_key_id(&two);
-        runtimes::conforms(&suite.lacks(Capability::Requesters).lacks(Capability::States));
+        runtimes::conforms_around_memory(suite);
     }
 }
 

@@ -162,9 +162,11 @@ fn the_embedded_kms_conforms_behind_all_providers_around_it() {
     let two = world.admin.create_key(NewKey::new().policy(policy)).unwrap();
     let suite = KeyProviderSuite::new(Arc::new(router), "alias/app", "alias/none").other_key_id(&two.arn);
     let (off, on) = (world.admin.clone(), world.admin.clone());
-    let suite = suite.disabled_by(move |key| off.disable_key(key).unwrap(), move |key| on.enable_key(key).unwrap());
-    let suite = suite.forbidden_requester(Requester::new("mallory"));
-    crate::runtimes::conforms(&suite.requested_by(Requester::new("alice")));
+    let suite = suite
+        .requested_by(Requester::new("alice"))
+        .forbidden_requester(Requester::new("mallory"))
+        .disabled_by(move |key_id| off.disable_key(key_id).unwrap(), move |key_id| on.enable_key(key_id).unwrap());
+    crate::runtimes::conforms(&suite);
 }
 
 /// A provider that cannot tell its epoch, or panics when it is asked.
