@@ -8,7 +8,8 @@ use super::audited::PendingEvent;
 use super::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock, object};
 use crate::envelope::Envelope;
 use crate::error::Result;
-use crate::keys::BucketKeyStats;
+use crate::geometry::Container;
+use crate::keys::{BucketKeyStats, Keyring};
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
 use crate::secret::wipe;
@@ -156,6 +157,45 @@ impl Sse {
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope);
         self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
+    }
+
+    /// Records that a decryptor, which an earlier call of [`decryptor`](Self::decryptor) returned, reads the object
+    /// again for the requester of this handle.
+    ///
+    /// A cache of decryptors calls this for each read that it serves. The event is that of
+    /// [`decryptor`](Self::decryptor), and its parameter `servedAgain` is `true`. No key is requested. The mode, the KMS
+    /// key and the name are checked again, with the expectations of this handle and of `unlock`.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unexpected`](crate::Error::Unexpected), [`Error::CustomerKey`](crate::Error::CustomerKey): the
+    ///   envelope is not accepted.
+    /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the read. Do not serve it.
+    ///
+    /// # Security
+    ///
+    /// A decryptor opens its object for as long as it lives: also after its key was disabled, and for a requester that
+    /// the key provider would refuse. Keep one for a short time, for one requester and for one set of expectations, and
+    /// drop it when the [keyring](Self::keyring) changes.
+    pub async fn read_again(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope).served_again();
+        let checking = async { self.check(Target::object(object), envelope, Some(unlock)) };
+        self.audited(pending, checking, |()| None).await
+    }
+
+    /// Returns the keyring that the builder was given: of SSE-S3 and of the outer layer of DSSE-KMS.
+    pub fn keyring(&self) -> Option<&Keyring> {
+        self.shared.keyring.as_ref()
+    }
+
+    /// Returns the container of the stored objects, if the builder was given one.
+    pub fn container(&self) -> Option<Container> {
+        self.shared.container
+    }
+
+    /// Returns the length in bytes of every envelope that this handle writes, if the builder fixed it.
+    pub fn envelope_len(&self) -> Option<usize> {
+        self.shared.envelope_len
     }
 
     /// Returns the same handle with synchronous calls, for callers without a runtime.
