@@ -153,8 +153,8 @@ fn fsync_time(directory: &Path) -> Duration {
     started.elapsed() / 100
 }
 
-/// Prints what a write and a read of 1 KiB under a warm bucket key cost more than in SSE-S3. The two take turns, so that
-/// both see the same machine.
+/// Prints what a write and a read of 1 KiB under a warm bucket key cost more than in SSE-S3. The modes take turns, so
+/// that all see the same machine.
 fn bucket_keys(directory: &Path) {
     let kms = kms(directory, |builder| builder);
     let resilient: Arc<dyn KeyProvider> = Arc::new(Resilient::new(kms.clone()));

@@ -176,6 +176,7 @@ pub use sse::{Access, Blocking, Encrypted, Expected, Rewrap, Sse, SseBuilder, Un
 // The results: an envelope to store, and the streaming types.
 pub use byte_range::{ByteRange, ResolvedRange};
 pub use envelope::{Envelope, EnvelopeState, ModeId};
+pub use geometry::Container;
 pub use stream::{
     Decryptor, Encryptor, Finished, ListedPart, ManifestPage, PartInfo, PlaintextReader, RangePlan, SealedValue,
     ValueSealer,

@@ -14,8 +14,8 @@ use std::fmt;
 use bytes::Bytes;
 
 use crate::crypto::{Backend, Crypto};
-use crate::error::{CustomerKeyError, EnvelopeError, Error, Result};
-use crate::geometry::EachLayer;
+use crate::error::{CustomerKeyError, EnvelopeError, Error, Result, Unexpected};
+use crate::geometry::{Container, EachLayer, in_memory, in_object};
 use crate::keys::{EncryptionContext, WRAPPED_KEY_LEN, Wrapping};
 use crate::secret::{CustomerKey, DataKey, KEY_LEN};
 use crate::stream::parts::manifest_len;
@@ -93,6 +93,46 @@ impl Envelope {
         let len = codec::len_of(container)?;
         let envelope = container.get(..len).ok_or(EnvelopeError::Malformed("it ends too early"))?;
         Ok((codec::decode(envelope)?, len))
+    }
+
+    /// Decodes the envelope of a stored object of `stored_len` bytes from the bytes that
+    /// [`Container::envelope_fetch`] fetches, or from more at the same end of the object.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Truncated`]: the stored object has no room for envelope and body, or fewer bytes were fetched. A
+    ///   trailer is refused for this before anything else, an inline container after its envelope was checked.
+    /// - [`EnvelopeError`]: the bytes at this end of the object are not an envelope, or not one of the container's
+    ///   length. The other end is not examined.
+    /// - [`Unexpected::Container`]: the object was uploaded in parts.
+    ///
+    /// # Security
+    ///
+    /// Any bytes may be given. `stored_len` may be any number.
+    ///
+    /// Spec: manual, format, "Inline container" and "Trailer container".
+    pub fn decode_in(container: Container, stored_len: u64, fetched: &[u8]) -> Result<Self> {
+        let len = in_memory(container.envelope_len())?;
+        let bytes = if container.is_trailer() {
+            container.body(stored_len)?;
+            suffix(fetched, len).ok_or(Error::Truncated)?
+        } else {
+            fetched.get(..len).unwrap_or(fetched)
+        };
+        let envelope = codec::decode(bytes)?;
+        if envelope.header.fixed_len.is_none() {
+            return Err(EnvelopeError::Malformed("it has no padding, and every envelope of a container has").into());
+        }
+        if envelope.state() == EnvelopeState::Multipart {
+            return Err(Unexpected::Container.into());
+        }
+        container.body(stored_len)?;
+        Ok(envelope)
+    }
+
+    /// Returns whether the envelope was padded to this length when it was made.
+    pub(crate) fn is_padded_to(&self, len: u64) -> bool {
+        self.header.fixed_len.is_some_and(|fixed_len| in_object(fixed_len) == len)
     }
 
     /// Returns the bytes to store.
@@ -239,6 +279,11 @@ impl Envelope {
             ModeId::SseS3 | ModeId::SseKms | ModeId::DsseKms => Error::Inauthentic,
         })
     }
+}
+
+/// Returns the last `len` bytes, if there are so many.
+fn suffix(bytes: &[u8], len: usize) -> Option<&[u8]> {
+    bytes.get(bytes.len().checked_sub(len)?..)
 }
 
 /// Compares the stored bytes, because every envelope has one encoding.

@@ -123,8 +123,12 @@ pub enum Error {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum EnvelopeError {
-    /// The bytes do not begin as an envelope; the object may be stored unencrypted.
-    #[error("not an envelope; the object may never have been encrypted by this library")]
+    /// The bytes do not begin as an envelope: the object is unencrypted, or lies in another container than
+    /// [`SseBuilder::container`](crate::SseBuilder::container) says.
+    #[error(
+        "not an envelope: the object was never encrypted by this library, or it lies in the other container; an inline \
+         container begins with its envelope, a trailer container ends with it, SseBuilder::container says which"
+    )]
     NotAnEnvelope,
     /// The version of the envelope or record is not 1.
     #[error("the version {0} of the envelope or record is not known, a newer release may read it")]
@@ -178,7 +182,10 @@ pub enum Unexpected {
     #[error("the envelope is bound to a name, but none was given")]
     Bound,
     /// This reader does not accept the mode.
-    #[error("the mode is not accepted here; give the builder its keyring or KMS, or widen what is expected")]
+    #[error(
+        "the mode is not accepted here; give the builder its keyring or KMS, widen what is expected, or choose the \
+         container's layers: a container holds DSSE-KMS alone or not at all"
+    )]
     Mode,
     /// This reader does not accept the KMS key.
     #[error("the KMS key is not among those accepted here (KmsKeys)")]
@@ -186,6 +193,9 @@ pub enum Unexpected {
     /// The bytes are a completion record, and this reader accepts only envelopes.
     #[error("a completion record is not accepted here; SseBuilder::completion_records allows records")]
     Record,
+    /// The envelope is that of an object in parts, which a container of one envelope length does not hold.
+    #[error("the envelope is of an object in parts, and a container holds objects of one message")]
+    Container,
     /// The envelope does not belong to a multipart upload under way.
     #[error("the envelope is not of a multipart upload under way")]
     State,
@@ -228,8 +238,8 @@ pub enum Limit {
     /// An envelope has at most 65,663 bytes; the inner envelope of DSSE-KMS has at most 60,000.
     #[error("the envelope is longer than the format allows")]
     Envelope,
-    /// An encryption context has at most 8,192 bytes.
-    #[error("the encryption context is longer than 8,192 bytes")]
+    /// An encryption context has at most 8,192 bytes: the caller's pairs, and those with the object's ARN.
+    #[error("the encryption context, with the object's ARN, is longer than 8,192 bytes")]
     Context,
     /// A key id has 1 to 2,048 bytes and no control characters.
     #[error("a key id has 1 to 2,048 bytes of UTF-8 and no control characters")]
@@ -335,6 +345,20 @@ pub enum Misuse {
     /// The pieces of a stored body are out of order, leave a gap, or reach beyond the body.
     #[error("the pieces of the stored body are out of order, leave a gap, or reach beyond the body")]
     FetchedPlace,
+    /// The object does not fit the container: it was uploaded in parts, or its envelope was not made for the container,
+    /// with [`SseBuilder::container`](crate::SseBuilder::container).
+    #[error(
+        "a container holds an object of one message, whose envelope was made for it: encrypt with an Sse that has the \
+         container (SseBuilder::container)"
+    )]
+    Container,
+    /// A multipart upload was begun, resumed or completed with an `Sse` that has a container, which holds objects of
+    /// one message.
+    #[error("a store whose objects lie in a container has no multipart uploads: write the parts as one object")]
+    PartsInContainer,
+    /// The builder was given a container, and an envelope length that is not the container's.
+    #[error("SseBuilder::envelope_len and the container's length differ: the container's is enough")]
+    ContainerLen,
     /// The receipt of a part was requested with the result of another encryptor.
     #[error("the receipt of a part takes the result of the part's own encryptor, not of another one")]
     OtherPart,

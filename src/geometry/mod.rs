@@ -1,5 +1,5 @@
 // Floor 0, a noun: any module may use it.
-//! [`Layers`], [`Parts`] and [`Fetch`]: lengths and offsets of the format in `u64`, in both directions, and what to
+//! [`Layers`], [`Parts`], [`Container`] and [`Fetch`]: lengths and offsets of the format in `u64`, in both directions, and what to
 //! fetch for a range; without keys.
 //!
 //! No function here can panic or wrap.
@@ -18,10 +18,12 @@
 //! Spec: manual, format, "Messages"; C2SP chunked-encryption.
 #![deny(clippy::arithmetic_side_effects, clippy::indexing_slicing, clippy::cast_possible_truncation)]
 
+mod container;
 mod each_layer;
 mod extent;
 mod fetch;
 
+pub use container::Container;
 pub(crate) use each_layer::EachLayer;
 pub(crate) use extent::{Extent, PartsExtent};
 pub use fetch::Fetch;

@@ -10,7 +10,7 @@ use crate::error::{Limit, Misuse, Result};
 
 /// The reserved name for the ARN of the object or, with a bucket key, of the bucket.
 const OBJECT_ARN: &str = "aws:s3:arn";
-const MAX_LEN: usize = 8_192;
+const MAX_LEN: usize = EncryptionContext::MAX_SHOWN_LEN;
 
 /// Pairs of names and values that a key provider binds a key to: unwrapping needs the same pairs.
 ///
@@ -38,6 +38,10 @@ pub struct EncryptionContext {
 }
 
 impl EncryptionContext {
+    /// The maximum encoded length, in bytes, of the pairs that a new object's key is bound to: those of the caller and
+    /// the ARN together.
+    pub(crate) const MAX_SHOWN_LEN: usize = 8_192;
+
     /// Creates a context without pairs.
     pub fn new() -> Self {
         Self::default()
@@ -48,7 +52,8 @@ impl EncryptionContext {
     /// # Errors
     ///
     /// Returns [`Limit::Context`] if all pairs together take more than 8,192 bytes, and [`Misuse`] if the name is
-    /// empty, was added before, or is `aws:s3:arn`, which is reserved for the library.
+    /// empty, was added before, or is `aws:s3:arn`, which is reserved for the library. A write fails in the same way if
+    /// the pairs and the object's ARN together take more.
     pub fn with(mut self, name: impl Into<String>, value: impl Into<String>) -> Result<Self> {
         let (name, value) = (name.into(), value.into());
         if name.is_empty() {
@@ -101,6 +106,12 @@ impl EncryptionContext {
         }
         self.pairs_len += len;
         Some(())
+    }
+
+    /// Returns whether a key of a new object can be bound to these pairs and an ARN of this length in bytes.
+    pub(crate) fn fits_with_arn(&self, arn_len: Option<usize>) -> bool {
+        let arn_len = arn_len.map_or(0, |len| 4 + OBJECT_ARN.len() + len);
+        self.encoded_len() + arn_len <= Self::MAX_SHOWN_LEN
     }
 
     fn encoded_len(&self) -> usize {

@@ -34,7 +34,7 @@ mod wrapped_root_key;
 pub(crate) use bucket_keys::{BucketKey, BucketKeyCache, Slot};
 pub use bucket_keys::{BucketKeyStats, BucketKeys};
 pub use context::EncryptionContext;
-pub(crate) use key_id::{MAX_KEY_ID_LEN, are_replicas, is_alias, is_key_id};
+pub(crate) use key_id::{MAX_KEY_ID_LEN, are_replicas, is_alias, is_key_arn, is_key_id};
 pub use keyring::{Keyring, VersionInfo};
 pub use keyring_blocking::BlockingKeyring;
 pub use keyring_builder::KeyringBuilder;

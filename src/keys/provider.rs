@@ -21,7 +21,9 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// that a caller can share, time out or abandon a call.
 ///
 /// The library calls it once for each object that is written or read. A provider must also work without an async
-/// runtime (under [`Sse::blocking`](crate::Sse::blocking)); a provider that needs a reactor runs it on its own thread.
+/// runtime (under [`Sse::blocking`](crate::Sse::blocking)), and inside a runtime whose only thread waits for the call.
+/// A provider whose calls block makes them on threads of its own ([`kms::Threads`](crate::kms::Threads)); one that needs
+/// a reactor runs it on a thread of its own, and never holds a runtime that async code could drop.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -54,15 +56,20 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 ///
 /// # Security
 ///
-/// The provider authorises [`KeyRequest::requester`] after it has resolved the key, and binds the wrapped key to every
-/// pair of [`KeyRequest::context`]: unwrapping with other pairs must fail. The library compares the answering key with
+/// The provider authorises [`KeyRequest::requester`] after it has resolved the key. AWS KMS, HSMs and most other
+/// backends authorise only the credentials of the service: wrap their providers in
+/// [`kms::Authorized`](crate::kms::Authorized), or every requester may use every key that the service may use.
+///
+/// The provider binds the wrapped key to every pair of [`KeyRequest::context`], in an encoding in which no two contexts
+/// are alike (each text behind its length): unwrapping with other pairs must fail. The library compares the answering key with
 /// the requested key at every unwrap, and at a generate if the request names the key by its ARN or by an id in the
 /// service's [`KmsKeys`](crate::KmsKeys). It cannot compare an alias: the provider alone decides which key an alias
 /// names.
 pub trait KeyProvider: Send + Sync + 'static {
     /// Generates a key-encryption key and wraps it under the KMS key of the request.
     ///
-    /// An empty key id asks for the default key of the provider; a provider without one answers `NotFound`.
+    /// An empty key id asks for the default key of the provider: a client named none, and S3 then uses the key
+    /// `alias/aws/s3`. A provider without a default key answers `NotFound`, without asking its backend.
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey>;
 
     /// Unwraps a key that [`generate_key`](Self::generate_key) wrapped. The request names the resolved key.
@@ -106,8 +113,9 @@ impl KeyRequest {
         &self.key_id
     }
 
-    /// Returns the pairs to bind the key to: the caller's pairs (at most 8,192 bytes) and, if the object has a name,
-    /// `aws:s3:arn` (at most 65,535 bytes).
+    /// Returns the pairs to bind the key to: the caller's pairs and, if the object has a name, `aws:s3:arn`. Together
+    /// they take at most 8,192 bytes in a generate, with 2 bytes more for all and 4 for each pair. In an unwrap, and in
+    /// the generate of a rewrap, of an object that atrest 0.4 wrote, the ARN alone may take 65,535 bytes.
     pub fn context(&self) -> &EncryptionContext {
         &self.context
     }

@@ -1,19 +1,25 @@
 // Floor 6. May use floors 0 to 5, and no other module of floor 6.
-//! Key providers around other ones, and a KMS of one's own: [`Resilient`] bounds what a slow or dead KMS costs,
-//! [`Router`] serves several KMSs in one [`Sse`](crate::Sse), [`Observed`] reports each call for metrics, and [`EmbeddedKms`] keeps its keys in one sealed file of
-//! this process (feature `embedded-kms`).
+//! Key providers around other ones, and a KMS in this process.
+//!
+//! [`Resilient`] bounds what a slow or dead KMS costs, [`Router`] serves several KMSs in one [`Sse`](crate::Sse),
+//! [`Observed`] reports each call for metrics, [`Authorized`] authorises requesters for a KMS that cannot, and
+//! [`Threads`] runs the calls of a KMS that block. [`EmbeddedKms`] keeps its keys in one sealed file of this process
+//! (feature `embedded-kms`).
 //!
 //! For another KMS implement [`KeyProvider`](crate::KeyProvider).
 #![cfg_attr(not(feature = "embedded-kms"), doc = "\n[`EmbeddedKms`]: crate::manual::kms")]
 
+mod authorized;
 #[cfg(feature = "embedded-kms")]
 mod embedded;
 mod observed;
 mod resilient;
 mod router;
+mod threads;
 #[cfg(any(feature = "embedded-kms", feature = "testing"))]
 pub(crate) mod wrapped_kek;
 
+pub use authorized::{Authorized, KeyAccess, KeyUse};
 #[cfg(feature = "embedded-kms")]
 pub use embedded::{
     DEFAULT_ALIAS, EmbeddedKms, EmbeddedKmsBuilder, KeyAdmin, KeyInfo, KeyOrigin, KeyPolicy, KeyState, KeyVersion,
@@ -22,5 +28,6 @@ pub use embedded::{
 pub use observed::{KmsCall, KmsCounters, KmsKeyCounts, KmsObserver, KmsOperation, KmsOutcome, Observed};
 pub use resilient::Resilient;
 pub use router::Router;
+pub use threads::Threads;
 
 pub use crate::timer::{ThreadTimer, Timer, TimerFuture};

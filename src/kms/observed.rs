@@ -1,5 +1,5 @@
-//! [`Observed`], a key provider that reports each call of another one to a [`KmsObserver`]; [`KmsCounters`], an observer
-//! that counts.
+//! [`Observed`], a key provider that reports each call of another one to a [`KmsObserver`]; [`KmsCounters`], an
+//! observer that counts.
 
 use std::collections::BTreeMap;
 use std::fmt;

@@ -45,8 +45,8 @@ impl KmsKeys {
     }
 
     /// Returns the aliases among these keys. An alias accepts no object, because a resolved id is never an alias: check
-    /// for them at the start of the service. With the feature `tracing`, [`SseBuilder::build`](crate::SseBuilder::build)
-    /// warns of each.
+    /// for them at the start of the service. With the feature `tracing`,
+    /// [`SseBuilder::build`](crate::SseBuilder::build) warns of each.
     pub fn aliases(&self) -> impl Iterator<Item = &str> {
         self.only.iter().flat_map(|only| only.iter()).map(String::as_str).filter(|key_id| is_alias(key_id))
     }

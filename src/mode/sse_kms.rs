@@ -7,7 +7,7 @@ use futures_util::{FutureExt, TryFutureExt};
 use super::KeySources;
 use super::layer::{Kek, LayerKey};
 use crate::envelope::{KekScope, KeyRef, ModeId, SUITE};
-use crate::error::Result;
+use crate::error::{Limit, Result};
 use crate::keys::{BucketKey, EncryptionContext, KeyRequest, Slot, WrappedKey};
 use crate::object::ObjectName;
 use crate::secret::KeyEncryptionKey;
@@ -39,9 +39,9 @@ impl SseKms {
         Self { context: Arc::new(context), ..self }
     }
 
-    /// Sets whether the object is written under a bucket key: one key of the KMS, kept in memory for a while, that wraps
-    /// the data keys of many objects of a bucket. [`Envelope::has_bucket_key`](crate::Envelope::has_bucket_key) says
-    /// whether it was.
+    /// Sets whether the object is written under a bucket key: one key of the KMS, kept in memory for a while, that
+    /// wraps the data keys of many objects of a bucket. The envelope
+    /// [says](crate::Envelope::has_bucket_key) whether it was.
     ///
     /// One call of the KMS serves all writes by one requester into one bucket that name the same KMS key and the same
     /// pairs, and one serves all reads under one wrapped key, within the limits of [`BucketKeys`](crate::BucketKeys).
@@ -77,7 +77,8 @@ impl SseKms {
     /// makes it take effect at once; [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys) does so too. No key is
     /// shared among requesters, buckets or realms.
     ///
-    /// Spec: manual, format, "The KEK of each mode"; Amazon S3, "Reducing the cost of SSE-KMS with Amazon S3 Bucket Keys".
+    /// Spec: manual, format, "The KEK of each mode"; Amazon S3, "Reducing the cost of SSE-KMS with Amazon S3 Bucket
+    /// Keys".
     #[must_use]
     pub fn with_bucket_key(self, bucket_key: bool) -> Self {
         Self { bucket_key, ..self }
@@ -106,7 +107,19 @@ impl KeySources<'_> {
     }
 
     /// Returns a fresh key-encryption key, or a bucket key, under the KMS key that `mode` names.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Limit::Context`] if the pairs and the ARN are too long together: not every KMS takes more. Objects that
+    /// were written with more can still be read, and rewrapped under their key.
     pub(super) async fn generated_for(&self, mode: &SseKms, scope: KekScope) -> Result<LayerKey<'static>> {
+        // PERF: counted, not built; the warm path of a bucket key builds no request.
+        let object = self.target.object;
+        let key_len = if scope == KekScope::Bucket { 0 } else { "/".len() + object.key().len() };
+        let arn_len = object.is_bound().then(|| ARN_PREFIX.len() + object.bucket().len() + key_len);
+        if !mode.context.fits_with_arn(arn_len) {
+            return Err(Limit::Context.into());
+        }
         self.generated(&mode.key_id, false, &mode.context, scope).await
     }
 

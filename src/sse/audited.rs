@@ -21,13 +21,24 @@ pub(super) struct PendingEvent<'a> {
     context: Option<&'a EncryptionContext>,
     /// The envelope whose key is used, unless the operation writes another one.
     envelope: Option<&'a Envelope>,
+    /// Whether a decryptor of an earlier operation reads the object again.
+    served_again: bool,
 }
 
 impl<'a> PendingEvent<'a> {
     /// Creates the event of an operation that writes in this mode.
     pub(super) fn writing(operation: AuditOperation, object: &'a ObjectName, mode: &'a AnyMode) -> Self {
         let (requested_key_id, context) = mode.kms_key().unzip();
-        Self { operation, object, source_object: None, mode: mode.id(), requested_key_id, context, envelope: None }
+        Self {
+            operation,
+            object,
+            source_object: None,
+            mode: mode.id(),
+            requested_key_id,
+            context,
+            envelope: None,
+            served_again: false,
+        }
     }
 
     /// Creates the event of an operation that reads this envelope. The event names the envelope's mode and key, which
@@ -41,13 +52,27 @@ impl<'a> PendingEvent<'a> {
             requested_key_id: envelope.kms_key_id().or(envelope.key_id()),
             context: envelope.context().or_else(|| envelope.inner().and_then(Envelope::context)),
             envelope: Some(envelope),
+            served_again: false,
         }
     }
 
     /// Creates the event of an operation that makes or uses the completion record of an SSE-C object.
     pub(super) fn of_record(operation: AuditOperation, object: &'a ObjectName) -> Self {
-        let mode = ModeId::SseC;
-        Self { operation, object, source_object: None, mode, requested_key_id: None, context: None, envelope: None }
+        Self {
+            operation,
+            object,
+            source_object: None,
+            mode: ModeId::SseC,
+            requested_key_id: None,
+            context: None,
+            envelope: None,
+            served_again: false,
+        }
+    }
+
+    /// Marks the event: no key was requested for this operation, since an earlier one has unlocked the object.
+    pub(super) fn served_again(self) -> Self {
+        Self { served_again: true, ..self }
     }
 
     /// Adds the source object if its name differs.
@@ -76,6 +101,9 @@ impl<'a> PendingEvent<'a> {
         }
         if let Some(context) = self.context {
             event = event.with_context(context);
+        }
+        if self.served_again {
+            event = event.with_parameter("servedAgain", true);
         }
         match written.or(self.envelope).and_then(key_of) {
             Some((key_id, version)) if is_done => event.with_key(key_id, version),

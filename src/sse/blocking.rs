@@ -83,6 +83,11 @@ impl Blocking {
         block_on(self.0.decryptor(object, envelope, unlock))
     }
 
+    /// Calls [`Sse::read_again`].
+    pub fn read_again(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
+        block_on(self.0.read_again(object, envelope, unlock))
+    }
+
     /// Calls [`Sse::check_kms`].
     pub fn check_kms(&self, key_id: &str) -> Result<()> {
         block_on(self.0.check_kms(key_id))

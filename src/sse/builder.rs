@@ -8,8 +8,8 @@ use crate::clock::{Clock, SystemClock};
 use crate::crypto::random::TryCryptoRng;
 use crate::crypto::{Backend, Crypto, Generator};
 use crate::envelope::ModeId;
-use crate::error::Result;
-use crate::geometry::EachLayer;
+use crate::error::{Misuse, Result};
+use crate::geometry::{Container, EachLayer, in_memory};
 use crate::keys::unwinding::PanicCatching;
 use crate::keys::{BucketKeyCache, BucketKeys, KeyProvider, Keyring};
 use crate::mode::KmsKeys;
@@ -29,12 +29,17 @@ pub(super) struct SseConfig {
     pub(super) generator: Generator,
     pub(super) workers: Option<Arc<dyn Workers>>,
     pub(super) envelope_len: Option<usize>,
+    pub(super) container: Option<Container>,
     pub(super) completion_records: bool,
 }
 
 impl SseConfig {
-    /// Returns whether the builder got the key sources of a mode. SSE-C needs none.
+    /// Returns whether the builder got the key sources of a mode, and its container holds the mode. SSE-C needs no key
+    /// source.
     pub(super) fn accepts_mode(&self, mode: ModeId) -> bool {
+        if self.container.is_some_and(|container| container.layers() != mode.layers()) {
+            return false;
+        }
         match mode {
             ModeId::SseS3 => self.keyring.is_some(),
             ModeId::SseKms => self.kms.is_some(),
@@ -71,6 +76,7 @@ pub struct SseBuilder {
     generator: Generator,
     workers: Option<Arc<dyn Workers>>,
     envelope_len: Option<usize>,
+    container: Option<Container>,
     completion_records: bool,
 }
 
@@ -123,7 +129,8 @@ impl SseBuilder {
         Self { backend: Some(backend), ..self }
     }
 
-    /// Sets the clock, for tests: the times of audit events and the age of bucket keys come from it. The default is the clock of this machine.
+    /// Sets the clock, for tests: the times of audit events and the age of bucket keys come from it. The default is the
+    /// clock of this machine.
     #[must_use]
     pub fn clock(self, clock: Arc<dyn Clock>) -> Self {
         Self { clock: Some(clock), ..self }
@@ -168,6 +175,37 @@ impl SseBuilder {
         Self { envelope_len: Some(len), ..self }
     }
 
+    /// Sets the container of the store: every stored object holds its envelope too, in front of the body or behind it.
+    /// The default is none: the envelope is kept apart from the body.
+    ///
+    /// The container states the length of every envelope, and whether the store holds DSSE-KMS: alone or not at all.
+    /// Of the modes, the `Sse` accepts only those that the container holds. It has no multipart uploads. 512 bytes are
+    /// enough for SSE-S3 and SSE-C, and for SSE-KMS under a key of AWS KMS without a context; 1,024 for DSSE-KMS.
+    ///
+    /// Give every reader and writer of the store the same container. A reader with the other one finds no envelope, and
+    /// refuses every object with [`NotAnEnvelope`](crate::error::EnvelopeError::NotAnEnvelope).
+    ///
+    /// ```
+    /// # fn main() -> atrest::Result<()> {
+    /// use atrest::{Container, Encrypted, Keyring, ObjectName, Sse, SseS3, Unlock};
+    ///
+    /// let container = Container::trailer(512);
+    /// let sse = Sse::builder().keyring(Keyring::generate()?).container(container).build()?.blocking();
+    /// let object = ObjectName::new("lake", "t/part-0.parquet")?;
+    ///
+    /// let stored = sse.encrypt(&object, SseS3, b"meow")?.to_container(container)?;
+    /// assert_eq!(container.plaintext_len(stored.len() as u64), Some(4));
+    /// let encrypted = Encrypted::from_container(&stored, container)?;
+    /// assert_eq!(sse.decrypt(&object, &encrypted, Unlock::Server)?, b"meow");
+    /// # Ok(()) }
+    /// ```
+    ///
+    /// Spec: manual, format, "Inline container" and "Trailer container".
+    #[must_use]
+    pub fn container(self, container: Container) -> Self {
+        Self { container: Some(container), ..self }
+    }
+
     /// Makes and accepts completion records: an SSE-C upload can be completed without its key, and a record replaces
     /// the envelope until a request brings the key. This needs a [`keyring`](Self::keyring).
     ///
@@ -184,7 +222,15 @@ impl SseBuilder {
     ///
     /// - [`Error::NotCompiled`](crate::Error::NotCompiled): this build lacks the backend.
     /// - [`Error::UnsupportedCpu`](crate::Error::UnsupportedCpu): this processor does not support the backend.
+    /// - [`Misuse::ContainerLen`](crate::error::Misuse::ContainerLen): the [container](Self::container) states another
+    ///   length than [`envelope_len`](Self::envelope_len).
     pub fn build(self) -> Result<Sse> {
+        let container_len = self.container.map(|container| in_memory(container.envelope_len())).transpose()?;
+        if let (Some(container_len), Some(envelope_len)) = (container_len, self.envelope_len)
+            && container_len != envelope_len
+        {
+            return Err(Misuse::ContainerLen.into());
+        }
         let (kms, kms_keys) = self.kms.unzip();
         #[cfg(feature = "tracing")]
         for alias in kms_keys.iter().flat_map(KmsKeys::aliases) {
@@ -203,7 +249,8 @@ impl SseBuilder {
             clock,
             generator: self.generator,
             workers: self.workers,
-            envelope_len: self.envelope_len,
+            envelope_len: container_len.or(self.envelope_len),
+            container: self.container,
             completion_records: self.completion_records,
         };
         Ok(Sse { shared: Arc::new(shared), requester: Requester::anonymous(), expected: Vec::new() })
@@ -218,6 +265,7 @@ impl fmt::Debug for SseBuilder {
             .field("audit", &self.audit)
             .field("backend", &self.backend)
             .field("envelope_len", &self.envelope_len)
+            .field("container", &self.container)
             .field("completion_records", &self.completion_records)
             .finish_non_exhaustive()
     }

@@ -8,7 +8,8 @@ use super::audited::PendingEvent;
 use super::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock, object};
 use crate::envelope::Envelope;
 use crate::error::Result;
-use crate::keys::BucketKeyStats;
+use crate::geometry::Container;
+use crate::keys::{BucketKeyStats, Keyring};
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
 use crate::secret::wipe;
@@ -33,7 +34,7 @@ impl Sse {
     /// [`encrypt_into`](Self::encrypt_into) with memory that is reused. For objects that are not in memory use
     /// [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
-        let all = |encryptor: Encryptor| encryptor.all(plaintext);
+        let all = |encryptor: &mut Encryptor| encryptor.all(plaintext);
         let (envelope, (ciphertext, _)) = self.encrypt_by(object, any(mode), plaintext.len(), all).await?;
         Ok(Encrypted::new(envelope, ciphertext))
     }
@@ -52,7 +53,7 @@ impl Sse {
         plaintext: &[u8],
         output: &mut [u8],
     ) -> Result<(Envelope, usize)> {
-        let all = |encryptor: Encryptor| encryptor.all_into(plaintext, output);
+        let all = |encryptor: &mut Encryptor| encryptor.all_into(plaintext, output);
         let (envelope, finished) = self.encrypt_by(object, any(mode), plaintext.len(), all).await?;
         Ok((envelope, finished.written))
     }
@@ -72,7 +73,7 @@ impl Sse {
     /// [`decrypt_into`](Self::decrypt_into) with memory that is reused. For objects that are not in memory use
     /// [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let all = |reader: PlaintextReader| reader.all(&encrypted.ciphertext).map(Zeroizing::new);
+        let all = |reader: &mut PlaintextReader| reader.all(&encrypted.ciphertext).map(Zeroizing::new);
         // The plaintext is wiped if the audit trail cannot record the call.
         let mut plaintext = self.decrypt_by(object, encrypted, unlock, all).await?;
         Ok(mem::take(&mut *plaintext))
@@ -97,7 +98,7 @@ impl Sse {
         output: &mut [u8],
     ) -> Result<usize> {
         let mut output = Unreleased(output);
-        let all = |reader: PlaintextReader| reader.all_into([&encrypted.ciphertext[..]], output.0);
+        let all = |reader: &mut PlaintextReader| reader.all_into([&encrypted.ciphertext[..]], output.0);
         let written = self.decrypt_by(object, encrypted, unlock, all).await?;
         output.0 = &mut [];
         Ok(written)
@@ -158,6 +159,45 @@ impl Sse {
         self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
     }
 
+    /// Records that a decryptor, which an earlier call of [`decryptor`](Self::decryptor) returned, reads the object
+    /// again for the requester of this handle.
+    ///
+    /// A cache of decryptors calls this for each read that it serves. The event is that of
+    /// [`decryptor`](Self::decryptor), and its parameter `servedAgain` is `true`. No key is requested. The mode, the KMS
+    /// key and the name are checked again, with the expectations of this handle and of `unlock`.
+    ///
+    /// # Errors
+    ///
+    /// - [`Error::Unexpected`](crate::Error::Unexpected), [`Error::CustomerKey`](crate::Error::CustomerKey): the
+    ///   envelope is not accepted.
+    /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the read. Do not serve it.
+    ///
+    /// # Security
+    ///
+    /// A decryptor opens its object for as long as it lives: also after its key was disabled, and for a requester that
+    /// the key provider would refuse. Keep one for a short time, for one requester and for one set of expectations, and
+    /// drop it when the [keyring](Self::keyring) changes.
+    pub async fn read_again(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
+        let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope).served_again();
+        let checking = async { self.check(Target::object(object), envelope, Some(unlock)) };
+        self.audited(pending, checking, |()| None).await
+    }
+
+    /// Returns the keyring that the builder was given: of SSE-S3 and of the outer layer of DSSE-KMS.
+    pub fn keyring(&self) -> Option<&Keyring> {
+        self.shared.keyring.as_ref()
+    }
+
+    /// Returns the container of the stored objects, if the builder was given one.
+    pub fn container(&self) -> Option<Container> {
+        self.shared.container
+    }
+
+    /// Returns the length in bytes of every envelope that this handle writes, if the builder fixed it.
+    pub fn envelope_len(&self) -> Option<usize> {
+        self.shared.envelope_len
+    }
+
     /// Returns the same handle with synchronous calls, for callers without a runtime.
     pub fn blocking(&self) -> Blocking {
         Blocking::new(self.clone())
@@ -202,12 +242,12 @@ impl Sse {
         object: &ObjectName,
         mode: AnyMode,
         plaintext_len: usize,
-        body: impl FnOnce(Encryptor) -> Result<T>,
+        body: impl FnOnce(&mut Encryptor) -> Result<T>,
     ) -> Result<(Envelope, T)> {
         let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
         let encrypting = async {
-            let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext_len as u64)).await?;
-            Ok((envelope, body(encryptor)?))
+            let (envelope, mut encryptor) = self.encryptor_of(object, &mode, Some(plaintext_len as u64)).await?;
+            Ok((envelope, body(&mut encryptor)?))
         };
         self.audited(pending, encrypting, |(envelope, _)| Some(envelope)).await
     }
@@ -218,7 +258,7 @@ impl Sse {
         object: &ObjectName,
         encrypted: &Encrypted,
         unlock: Unlock<'_>,
-        body: impl FnOnce(PlaintextReader) -> Result<T>,
+        body: impl FnOnce(&mut PlaintextReader) -> Result<T>,
     ) -> Result<T> {
         let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
         let decrypting = async {
@@ -226,7 +266,7 @@ impl Sse {
             if let Some(manifest) = &encrypted.manifest {
                 decryptor = decryptor.with_manifest(manifest)?;
             }
-            body(decryptor.sequential())
+            body(&mut decryptor.sequential())
         };
         self.audited(pending, decrypting, |_| None).await
     }

@@ -38,7 +38,7 @@ use std::sync::Arc;
 use builder::SseConfig;
 
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
-use crate::error::{CustomerKeyError, Error, Result, Unexpected};
+use crate::error::{CustomerKeyError, Error, Misuse, Result, Unexpected};
 use crate::keys::Keyring;
 use crate::mode::{KeySources, Target};
 use crate::object::{ObjectName, Requester};
@@ -93,12 +93,22 @@ impl Sse {
             (false, Some(Some(_))) => return Err(CustomerKeyError::NotExpected.into()),
             _ => {}
         }
+        if target.upload_id.is_some() {
+            self.check_parts()?;
+        } else if self.shared.container.is_some() && envelope.state() == EnvelopeState::Multipart {
+            return Err(Unexpected::Container.into());
+        }
         match (target.upload_id.is_some(), envelope.state()) {
             (true, EnvelopeState::Object | EnvelopeState::Multipart) => return Err(Unexpected::State.into()),
             (false, EnvelopeState::Upload) => return Err(Error::UploadNotComplete),
             _ => {}
         }
         self.key_sources(target).check_name(envelope.mode())
+    }
+
+    /// Refuses multipart uploads in a container, which holds objects of one message.
+    fn check_parts(&self) -> Result<()> {
+        if self.shared.container.is_some() { Err(Misuse::PartsInContainer.into()) } else { Ok(()) }
     }
 
     /// Refuses an envelope that no reader of this handle could open. No key is requested.
@@ -112,11 +122,6 @@ impl Sse {
             (ModeId::SseS3 | ModeId::DsseKms, Some(keyring)) => keyring.refresh().await,
             _ => Ok(()),
         }
-    }
-
-    /// Returns the keyring that the builder was given.
-    pub(crate) fn keyring(&self) -> Option<&Keyring> {
-        self.shared.keyring.as_ref()
     }
 
     /// Refuses a mode that the handle or `expected`, the expectations of this call, do not accept.

@@ -28,6 +28,7 @@ impl Sse {
     ///   object.
     /// - [`Limit::EnvelopeLen`](crate::error::Limit::EnvelopeLen): the object's envelope would not fit the fixed
     ///   length.
+    /// - [`Misuse::PartsInContainer`](crate::error::Misuse::PartsInContainer): this handle has a container.
     pub async fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
         let mode = any(mode);
         let pending = PendingEvent::writing(AuditOperation::BeginMultipart, object, &mode);
@@ -37,6 +38,7 @@ impl Sse {
     async fn begin_upload(&self, object: &ObjectName, upload_id: &[u8], mode: &AnyMode) -> Result<Upload> {
         let target = Target::upload(object, upload_id);
         target.binding()?;
+        self.check_parts()?;
         let cryptos = self.check_written(mode)?;
         let keys = self.key_sources(target).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;

@@ -8,8 +8,8 @@ use super::wrapping::NewEnvelope;
 use crate::crypto::random::all_zero;
 use crate::crypto::{Crypto, label};
 use crate::envelope::{Content, Envelope, EnvelopeState};
-use crate::error::{Error, Limit, Result};
-use crate::geometry::EachLayer;
+use crate::error::{Error, Limit, Misuse, Result};
+use crate::geometry::{Container, EachLayer, in_object};
 use crate::mode::{AnyMode, LayerKey, Target};
 use crate::object::ObjectName;
 use crate::secret::{DataKey, Secret, Wiped};
@@ -41,8 +41,9 @@ impl Encrypted {
         Self { manifest: Some(manifest.into()), ..self }
     }
 
-    /// Builds the inline container: envelope, manifest if there is one, and body in one piece. It is for stores that
-    /// cannot keep an envelope beside the body.
+    /// Builds an inline container whose envelope has any length: envelope, manifest if there is one, and body in one
+    /// piece. It is for stores that cannot keep an envelope beside the body; [`to_container`](Self::to_container) also
+    /// lets them list plaintext lengths without a read.
     ///
     /// # Errors
     ///
@@ -60,7 +61,48 @@ impl Encrypted {
         Ok([&self.envelope.encode(), manifest, &self.ciphertext].concat())
     }
 
-    /// Splits an inline container. If the container ends within the manifest, decryption fails with
+    /// Builds the stored object of a container: envelope and body in one piece. The `Sse` that encrypted the object has
+    /// the same container.
+    ///
+    /// # Errors
+    ///
+    /// - [`Misuse::Container`]: the object was uploaded in parts, its mode has other layers than the container, or its
+    ///   envelope does not have the container's length.
+    /// - [`Error::UploadNotComplete`]: the envelope belongs to an upload under way.
+    /// - [`Error::Truncated`]: the body is shorter than the shortest body.
+    pub fn to_container(&self, container: Container) -> Result<Vec<u8>> {
+        match self.envelope.state() {
+            EnvelopeState::Object => {}
+            EnvelopeState::Upload => return Err(Error::UploadNotComplete),
+            EnvelopeState::Multipart => return Err(Misuse::Container.into()),
+        }
+        let fits = self.envelope.is_padded_to(container.envelope_len());
+        if !fits || self.envelope.mode().layers() != container.layers() || self.manifest.is_some() {
+            return Err(Misuse::Container.into());
+        }
+        container.body(in_object(self.ciphertext.len()).saturating_add(container.envelope_len()))?;
+        let (envelope, body) = (self.envelope.as_bytes(), &self.ciphertext[..]);
+        Ok(if container.is_trailer() { [body, envelope] } else { [envelope, body] }.concat())
+    }
+
+    /// Splits the stored object of a container.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Envelope::decode_in`]. An object of the other container is
+    /// [`NotAnEnvelope`](crate::error::EnvelopeError::NotAnEnvelope).
+    ///
+    /// # Security
+    ///
+    /// The configuration of the store must say which container it has. Do not find out by trying.
+    pub fn from_container(stored: &[u8], container: Container) -> Result<Self> {
+        let stored_len = in_object(stored.len());
+        let envelope = Envelope::decode_in(container, stored_len, stored)?;
+        let (_, body) = container.body_piece(stored_len, 0, stored)?;
+        Ok(Self::new(envelope, body))
+    }
+
+    /// Splits an inline container whose envelope has any length. If the container ends within the manifest, decryption fails with
     /// [`Error::Truncated`].
     ///
     /// # Errors

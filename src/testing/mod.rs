@@ -2,8 +2,8 @@
 //! [`MemoryKms`], [`KeyProviderSuite`] and [`SealLog`]: tools for testing a storage service or a key provider
 //! (feature `testing`).
 //!
-//! [`MemoryKms`] is an in-memory KMS with a switch for each class of failure. [`KeyProviderSuite`] is the conformance
-//! suite for a [`KeyProvider`](crate::KeyProvider). [`SealLog`] reads the log of seals that every process of a test run
+//! [`MemoryKms`] is an in-memory KMS with a switch for each class of failure, for delays and for calls that hang.
+//! [`KeyProviderSuite`] is the conformance suite for a [`KeyProvider`](crate::KeyProvider). [`SealLog`] reads the log of seals that every process of a test run
 //! writes when `ATREST_SEAL_LOG` names a file.
 //!
 //! # Security
@@ -13,7 +13,7 @@
 mod conformance;
 mod memory_kms;
 
-pub use conformance::{KeyProviderSuite, SuiteTask};
+pub use conformance::{Capability, KeyProviderSuite, SuiteReport, SuiteTask};
 pub use memory_kms::{Calls, MemoryKms};
 
 pub use crate::crypto::seal_log::SealLog;

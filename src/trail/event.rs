@@ -134,7 +134,8 @@ impl AuditEvent {
         self.mode
     }
 
-    /// Returns the requested change of a KMS as names and values. Names are those of CloudTrail if CloudTrail has them.
+    /// Returns the requested change of a KMS as names and values, and `servedAgain` for a read that an earlier
+    /// [`Decryptor`](crate::Decryptor) serves. Names are those of CloudTrail if CloudTrail has them.
     pub fn parameters(&self) -> &[(&'static str, String)] {
         &self.parameters
     }

@@ -115,7 +115,7 @@ impl World {
 pub(crate) type Call = (&'static str, AuditOperation, fn(&Sse, &World) -> Result<()>);
 
 /// Every call of an `Sse` that emits an event.
-pub(crate) const CALLS: [Call; 13] = [
+pub(crate) const CALLS: [Call; 14] = [
     ("encrypt", AuditOperation::EncryptObject, |sse, world| {
         sse.blocking().encrypt(&name(), world.mode.clone(), b"meow").map(drop)
     }),
@@ -130,6 +130,9 @@ pub(crate) const CALLS: [Call; 13] = [
     }),
     ("decryptor", AuditOperation::DecryptObject, |sse, world| {
         sse.blocking().decryptor(&name(), &world.stored.envelope, world.unlock()).map(drop)
+    }),
+    ("read_again", AuditOperation::DecryptObject, |sse, world| {
+        sse.blocking().read_again(&name(), &world.stored.envelope, world.unlock())
     }),
     ("rewrap", AuditOperation::RewrapObject, |sse, world| {
         sse.blocking().rewrap(Rewrap::of(&name(), &world.stored.envelope, world.unlock())).map(drop)

@@ -59,7 +59,8 @@ fn what_a_key_provider_refuses_is_one_event_with_its_reason() {
     for mode in audited.modes().into_iter().filter(|mode| matches!(mode.id(), ModeId::SseKms | ModeId::DsseKms)) {
         let world = World::new(audited.silent(), &mode);
         audited.gate.refuse(Some(KeyProviderErrorKind::AccessDenied));
-        for (what, operation, call) in CALLS {
+        // A read that an earlier decryptor serves asks no KMS.
+        for (what, operation, call) in CALLS.into_iter().filter(|(what, ..)| *what != "read_again") {
             // Of DSSE-KMS these take the outer layer's key alone, and ask no KMS.
             if mode.id() == ModeId::DsseKms && ["rewrap", "rewrap of an upload"].contains(&what) {
                 continue;
@@ -124,6 +125,27 @@ fn a_rewrap_to_another_name_and_mode_says_both_names_and_the_new_mode_and_key() 
     let event = audited.event();
     assert!(matches!(event.error(), Some(Error::Misuse(Misuse::RewrapCrossesCustomerKey))));
     assert_eq!((event.object(), event.source_object()), (Some(&moved()), Some(&name())));
+}
+
+#[test]
+fn a_read_that_an_earlier_decryptor_serves_is_marked_and_asks_for_no_key() {
+    let audited = Audited::new();
+    for mode in audited.modes() {
+        let silent = audited.silent();
+        let stored = silent.sse.blocking().encrypt(&name(), mode.clone(), b"meow").unwrap();
+        let (sse, unlock) = (audited.service.sse.blocking(), silent.unlock(mode.id()));
+        sse.decryptor(&name(), &stored.envelope, unlock).unwrap();
+        assert_eq!(audited.event().parameters(), []);
+        audited.gate.refuse(Some(KeyProviderErrorKind::AccessDenied));
+        sse.read_again(&name(), &stored.envelope, unlock).unwrap();
+        assert_eq!(audited.event().parameters(), [("servedAgain", "true".to_owned())]);
+        audited.gate.refuse(None);
+
+        let other = audited.service.sse.expecting(Expected::new().with_modes([])).blocking();
+        other.read_again(&name(), &stored.envelope, unlock).unwrap_err();
+        let event = audited.event();
+        assert!(matches!(event.error(), Some(Error::Unexpected(Unexpected::Mode))), "{event:?}");
+    }
 }
 
 #[test]

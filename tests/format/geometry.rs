@@ -1,10 +1,10 @@
 //! Lengths and offsets, compared with counting one by one, and at the limits of `u64`.
 
-use atrest::ModeId;
 use atrest::geometry::{
-    CHUNK_LEN, HEADER_LEN, Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS, MAX_PLAINTEXT_LEN, MIN_MESSAGE_LEN, Parts,
-    SEALED_CHUNK_LEN, TAG_LEN, chunk_of, chunk_start, sealed_chunk_start,
+    CHUNK_LEN, Container, Fetch, HEADER_LEN, Layers, MAX_MULTIPART_PLAINTEXT_LEN, MAX_PARTS, MAX_PLAINTEXT_LEN,
+    MIN_MESSAGE_LEN, Parts, SEALED_CHUNK_LEN, TAG_LEN, chunk_of, chunk_start, sealed_chunk_start,
 };
+use atrest::{ByteRange, Error, ModeId};
 use proptest::prelude::*;
 
 /// The length of a message, counted chunk by chunk.
@@ -107,5 +107,87 @@ proptest! {
         prop_assert_eq!((parts.index_of(plaintext), parts.index_of(u64::MAX)), (None, None));
         prop_assert_eq!(parts.plaintext_range(lens.len()), None);
         prop_assert_eq!((parts.ciphertext_range(lens.len()), parts.ciphertext_range(usize::MAX)), (None, None));
+    }
+}
+
+/// Both containers, of one layer and of two, with short and impossible envelopes too.
+fn containers() -> Vec<Container> {
+    let of_len = |len| [Container::inline(len), Container::trailer(len)];
+    let one: Vec<_> = [0, 1, 512, 65_663, usize::MAX].into_iter().flat_map(of_len).collect();
+    one.iter().flat_map(|one| [*one, one.with_layers(Layers::Two)]).collect()
+}
+
+#[test]
+fn a_container_adds_its_envelope_to_every_length_and_no_length_overflows() {
+    for container in containers() {
+        let (layers, envelope_len) = (container.layers(), container.envelope_len());
+        assert_ne!(container.is_inline(), container.is_trailer());
+        let longest = layers.max_plaintext_len();
+        for plaintext in [0, 1, CHUNK_LEN - 1, CHUNK_LEN, CHUNK_LEN + 1, longest, longest + 1, u64::MAX] {
+            let body_len = layers.ciphertext_len(plaintext);
+            let stored = body_len.and_then(|len| len.checked_add(envelope_len));
+            assert_eq!(container.stored_len(plaintext), stored);
+            let Some(stored) = stored else { continue };
+            assert_eq!(container.plaintext_len(stored), Some(plaintext));
+            let (body, envelope) = (container.body(stored).unwrap(), container.envelope(stored).unwrap());
+            assert_eq!(Some(body.end - body.start), body_len);
+            assert_eq!(envelope.end - envelope.start, envelope_len);
+            let apart = if container.is_inline() { [envelope, body] } else { [body, envelope] };
+            assert_eq!((apart[0].start, apart[0].end, apart[1].end), (0, apart[1].start, stored));
+        }
+        let shortest = layers.ciphertext_len(0).unwrap();
+        for short in [0, 1, 71, shortest - 1, envelope_len, envelope_len.saturating_add(shortest - 1)] {
+            if short.checked_sub(envelope_len).is_none_or(|body| body < shortest) {
+                assert!(matches!(container.body(short), Err(Error::Truncated)), "{container:?} {short}");
+                assert!(matches!(container.envelope(short), Err(Error::Truncated)));
+                assert!(matches!(container.body_piece(short, 0, b"meow"), Err(Error::Truncated)));
+                assert!(matches!(container.fetch_of_len(0..1, short), Err(Error::Truncated)));
+                assert_eq!(container.plaintext_len(short), None);
+            }
+        }
+    }
+}
+
+proptest! {
+    /// What a container fetches is what its layers fetch of the body, moved to where the body lies.
+    #[test]
+    fn a_container_moves_what_is_fetched_to_where_the_body_lies(
+        at in 0..containers().len(),
+        start in prop_oneof![0..5 * CHUNK_LEN, any::<u64>()],
+        len in prop_oneof![0..5 * CHUNK_LEN, any::<u64>()],
+        kind in 0..3,
+        stored_len in prop_oneof![0..5 * SEALED_CHUNK_LEN, any::<u64>()],
+        offset in prop_oneof![0..3 * SEALED_CHUNK_LEN, any::<u64>()],
+        fetched in 0..2_000usize,
+    ) {
+        let container = containers()[at];
+        let (layers, envelope_len) = (container.layers(), container.envelope_len());
+        let range: ByteRange = match kind {
+            0 => (start..start.saturating_add(len)).into(),
+            1 => (start..).into(),
+            _ => ByteRange::last(len),
+        };
+        let before = if container.is_inline() { envelope_len } else { 0 };
+        let expected = match layers.fetch(range) {
+            Fetch::Range(body) => Fetch::Range(body.start.saturating_add(before)..body.end.saturating_add(before)),
+            Fetch::From(body) => Fetch::From(body.saturating_add(before)),
+            Fetch::Last(last) => Fetch::Last(last.saturating_add(envelope_len - before)),
+            other => panic!("{other:?}"),
+        };
+        prop_assert_eq!(container.fetch(range), expected);
+
+        let Ok(body) = container.body(stored_len) else { return Ok(()) };
+        if let Ok(fetch) = container.fetch_of_len(range, stored_len) {
+            let of_body = layers.fetch_of_len(range, body.end - body.start).unwrap();
+            prop_assert!(body.start <= fetch.start && fetch.end <= body.end);
+            prop_assert_eq!(&container.stored_range(of_body), &fetch);
+        }
+        // Byte n of what was fetched is named by where it lies.
+        let bytes: Vec<u8> = (0..fetched).map(|at| offset.wrapping_add(at as u64) as u8).collect();
+        let (at, piece) = container.body_piece(stored_len, offset, &bytes).unwrap();
+        prop_assert!(at <= body.end - body.start && at + piece.len() as u64 <= body.end - body.start);
+        prop_assert!(piece.iter().zip(0..).all(|(byte, n): (&u8, u64)| *byte == (body.start + at + n) as u8));
+        let kept = (0..fetched as u64).filter(|n| offset.checked_add(*n).is_some_and(|at| body.contains(&at)));
+        prop_assert_eq!(piece.len(), kept.count());
     }
 }

@@ -22,3 +22,5 @@ mod runtimes;
 mod scripted;
 #[cfg(feature = "embedded-kms")]
 mod sources;
+#[cfg(feature = "testing")]
+mod threads;

@@ -137,8 +137,19 @@ fn names_that_have_no_arn_are_refused_with_kms_keys_alone() {
         let stored = service.sse.blocking().encrypt(&object, SseS3, b"meow").unwrap();
         assert_eq!(service.decrypt(&object, &stored).unwrap(), b"meow");
     }
-    let longest = ObjectName::new("a", "k".repeat(65_535 - 15)).unwrap();
-    sse.blocking().encrypt(&longest, SseKms::new(&*key_id), b"meow").unwrap();
+    // 2 bytes for all pairs, 4 and the name for the ARN's.
+    let longest = 8_192 - 2 - 4 - "aws:s3:arn".len() - "arn:aws:s3:::a/".len();
+    let object = |len| ObjectName::new("a", "k".repeat(len)).unwrap();
+    sse.blocking().encrypt(&object(longest), SseKms::new(&*key_id), b"meow").unwrap();
+    for len in [longest + 1, 65_535 - 15] {
+        let refused = sse.blocking().encrypt(&object(len), SseKms::new(&*key_id), b"meow").unwrap_err();
+        assert!(matches!(refused, Error::LimitExceeded(Limit::Context)), "{refused}");
+    }
+    let context = EncryptionContext::new().with("team", "x".repeat(8_192 - 2 - 4 - "team".len())).unwrap();
+    let mode = SseKms::new(&*key_id).with_context(context);
+    sse.blocking().encrypt(&ObjectName::unbound(), mode.clone(), b"meow").unwrap();
+    let refused = sse.blocking().encrypt(&name(), mode, b"meow").unwrap_err();
+    assert!(matches!(refused, Error::LimitExceeded(Limit::Context)), "{refused}");
 }
 
 /// PITFALL: names are joined or cleaned, so that two objects become one.

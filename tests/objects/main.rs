@@ -3,6 +3,7 @@
 
 mod adapters;
 mod bodies;
+mod containers;
 mod customer_key;
 #[cfg(feature = "testing")]
 mod dsse;

@@ -400,7 +400,7 @@ class Envelope:
         return {name: value for name, value in shown.items() if value is not None}
 
 
-# Objects, multipart and inline ones included
+# Objects, multipart ones and those in containers included
 
 class Object:
     """Plaintext in parts, each of them opened when it is needed; an object that is not multipart is one part."""
@@ -481,8 +481,24 @@ def read_file(path, most=70_000):
         return file.read(most)
 
 
-def load(keys, name, upload=False, envelope=None, manifest=None, body=(), inline=None):
-    """Envelope, data keys, manifest and body of what lies in files of these names; all checks up to step 5."""
+def split_trailer(whole, fixed_len, layers):
+    """Envelope and body of a trailer container, in a store whose envelopes all have `fixed_len` bytes."""
+    begins = whole.size - fixed_len
+    need(begins >= stored_len(0, layers), "Truncated", "no room for the envelope and the shortest body")
+    env = Envelope(whole.read(begins, fixed_len))
+    need(9 in env.fields, "Malformed", "an envelope without padding in a trailer container")
+    return env, Section(whole, 0, begins)
+
+
+def load(keys, name, upload=False, envelope=None, manifest=None, body=(), inline=None, trailer=None, store=None):
+    """Envelope, data keys, manifest and body of what lies in files of these names; all checks up to step 5. A trailer
+    container is of a `store`: the length of its envelopes, and the layers of its objects."""
+    if trailer:
+        env, body = split_trailer(Stored(trailer), *store)
+        fits = env.state != 3 and len(env.layers) == store[1]
+        need(fits, "Unexpected", "an object in parts or of other layers, which this trailer container does not hold")
+        keys.accept(env, name, upload)
+        return env, keys.unlock(env, name), None, body
     if inline:
         whole = Stored(inline)
         begins = envelope_len(whole.read(0, min(16, whole.size)))
@@ -809,14 +825,23 @@ def read_name(args):
 
 def read_stored(args):
     upload = args.upload or bool(args.upload_id)
-    need(args.envelope or args.inline, "Misuse", "an object is read from its --envelope, or --inline")
-    keys = read_keys(args)
-    loaded = load(keys, read_name(args), upload, args.envelope, args.manifest, args.body or (), args.inline)
+    given = args.envelope or args.inline or args.trailer
+    need(given, "Misuse", "an object is read from its --envelope, or --inline, or --trailer")
+    keys, store = read_keys(args), read_store(args)
+    stored = [args.envelope, args.manifest, args.body or (), args.inline, args.trailer, store]
+    loaded = load(keys, read_name(args), upload, *stored)
     for layer in loaded[0].layers:
         state = keys.embedded.get(layer.key_id, {}).get("state", "enabled")
         if state != "enabled":
             print(f"note: KMS key {layer.key_id!r} is {state}, a service would refuse it", file=sys.stderr)
     return loaded
+
+
+def read_store(args):
+    """The length of a store's envelopes, and the layers of its objects."""
+    good = not args.trailer or (args.envelope_len is not None and args.envelope_len >= 0)
+    need(good, "Misuse", "--trailer goes with --envelope-len: the length of the store's envelopes")
+    return args.envelope_len, 2 if args.dsse_store else 1
 
 
 def write(path, pieces):
@@ -858,6 +883,8 @@ def without_keys(holder):
 
 
 def read_envelope(args):
+    if args.trailer:
+        return split_trailer(Stored(args.file), *read_store(args))[0]
     b = read_file(args.file)
     return Envelope(b[:envelope_len(b)] if args.inline else b)
 
@@ -879,7 +906,7 @@ def kms_request_command(args):
 
 def open_command(args):
     """an object, or a range of it"""
-    need(args.body or args.inline, "Misuse", "--body is missing")
+    need(args.body or args.inline or args.trailer, "Misuse", "--body is missing")
     env, data_keys, manifest, body = read_stored(args)
     opened = open_object(env, data_keys, body, manifest)
     written = write(args.out, opened.range(args.range) if args.range else opened.whole())
@@ -925,7 +952,8 @@ def arguments():
     def command(run, *options):
         name = run.__name__[:-len("_command")].replace("_", "-")
         added = commands.add_parser(name, help=run.__doc__, description=run.__doc__, allow_abbrev=False)
-        added.set_defaults(run=run, upload=False, upload_id=None, manifest=None, body=None, inline=None)
+        added.set_defaults(run=run, upload=False, upload_id=None, manifest=None, body=None, inline=None,
+                           trailer=None, envelope_len=None, dsse_store=False)
         for flag, rest in options:
             added.add_argument(flag, **rest)
 
@@ -961,14 +989,19 @@ def arguments():
     upload = [
         option("--upload-id", "of an upload under way"),
         option("--upload", "an upload under way that is bound to no name", action="store_true")]
+    store = [
+        option("--envelope-len", "of a trailer container: the length of the store's envelopes", metavar="N", type=int),
+        option("--dsse-store", "of a trailer container: the store holds DSSE-KMS alone", action="store_true")]
     stored = [file("--envelope"), file("--manifest", "of a multipart object"),
-              file("--inline", "envelope, manifest and body in one file")]
+              file("--inline", "envelope, manifest and body in one file"),
+              file("--trailer", "body and envelope in one file"), *store]
     body = file("--body", "several, in order, where the parts lie apart; many in an @FILE", nargs="+", action="extend")
     sealed = file("--sealed", "the sealed bytes", required=True)
 
     command(keyring_command, file("--keyring", required=True), *sealed_under)
     command(key_store_command, file("--key-store", required=True), *sealed_under)
-    alone = [option("file", "the envelope"), option("--inline", "it begins this inline container", action="store_true")]
+    alone = [option("file", "the envelope"), option("--inline", "it begins this inline container", action="store_true"),
+             option("--trailer", "it ends this trailer container", action="store_true"), *store]
     command(envelope_command, *alone)
     command(kms_request_command, *alone, *name)
     command(open_command, *stored, body, *name, *keys,

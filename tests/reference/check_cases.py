@@ -39,8 +39,9 @@ def check(case, path):
     if name:
         parts = [name.get(part) or "" for part in ("realm", "bucket", "key", "version_id")] + [upload_id or ""]
         name = check_name(tuple(map(bytes.fromhex, parts)))
-    stored = {part: path(case.get(part)) for part in ("envelope", "manifest", "inline")}
+    stored = {part: path(case.get(part)) for part in ("envelope", "manifest", "inline", "trailer")}
     stored["body"] = [path(file) for file in case.get("body") or ()]
+    stored["store"] = case.get("store")
     upload = upload_id is not None or not plaintext
     keys = Keys(keyring, kek, customer_key, ANY, embedded=embedded)
     if "record" in case:

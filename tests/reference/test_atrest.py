@@ -220,6 +220,59 @@ class TheVectors(Test):
             self.refused("Truncated", opened, begins + manifest // 2)
             self.refused("Inauthentic|Truncated", opened, len(contained) - 1)
 
+    def trailer(self, case, length=None):
+        """What a trailer container opens to, cut to a length."""
+        stored = base64.b64decode(case["stored"])[:length]
+        try:
+            env = Envelope(stored[-case["envelope_len"]:])
+        except atrest.Refused:
+            env = SimpleNamespace(layers=[])
+        keys = keys_of(env, case["keks"])
+        keys.modes = case.get("modes")
+        store = (case["envelope_len"], 2 if case["store_of_dsse"] else 1)
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "trailer")
+            path.write_bytes(stored)
+            env, data_keys, manifest, body = atrest.load(keys, name_of(case["name"]), trailer=path, store=store)
+            self.assertIsNone(manifest)
+            return b"".join(atrest.open_object(env, data_keys, body).whole())
+
+    def test_every_trailer_container_opens_and_no_cut_of_it_does(self):
+        cases = load("trailer.json")["accept"]
+        self.assertEqual(len(cases), 9)
+        for case in cases:
+            self.assertEqual(self.trailer(case), plaintext(case["plaintext_len"]), case["case"])
+            size, fixed = len(base64.b64decode(case["stored"])), case["envelope_len"]
+            shortest = fixed + (144 if case["store_of_dsse"] else 72)
+            for length in {0, 1, 71, 72, fixed - 1, fixed, shortest - 1, shortest, size - fixed, size - 1}:
+                if length < size:
+                    kind = "Truncated" if length < shortest else "NotAnEnvelope"
+                    self.refused(kind, self.trailer, case, length)
+            self.refused("Unexpected", self.trailer, {**case, "modes": []})
+
+    def test_every_wrong_trailer_container_is_refused_with_its_class(self):
+        cases = load("trailer.json")["reject"]
+        self.assertEqual(len(cases), 31)
+        for case in cases:
+            self.refused(case["expect"], self.trailer, case)
+
+    def test_containers_are_told_apart_by_configuration_alone(self):
+        for case in load("trailer.json")["accept"]:
+            stored, fixed = base64.b64decode(case["stored"]), case["envelope_len"]
+            env = Envelope(stored[-fixed:])
+            keys, name = keys_of(env, case["keks"]), name_of(case["name"])
+            with tempfile.TemporaryDirectory() as folder:
+                path = Path(folder, "stored")
+                path.write_bytes(stored)
+                self.refused("NotAnEnvelope", lambda: atrest.load(keys, name, inline=path))
+                layers = len(env.layers)
+                path.write_bytes(stored[-fixed:] + stored[:-fixed])
+                atrest.load(keys, name, inline=path)
+                self.refused("NotAnEnvelope", lambda: atrest.load(keys, name, trailer=path, store=(fixed, layers)))
+                path.write_bytes(stored)
+                self.refused("Truncated|Unexpected",
+                             lambda: atrest.load(keys, name, trailer=path, store=(fixed, 3 - layers)))
+
     def test_lengths_are_as_stated_in_both_directions(self):
         derivations = load("derivations.json")
         self.assertEqual((len(derivations["bad_lengths"]), len(derivations["lengths"])), (90, 8))
@@ -240,6 +293,12 @@ GOLDEN = {"sse-s3": (20_000, CAT), "sse-s3-empty": (0, EMPTY), "sse-s3-chunk": (
           "sse-s3-unbound": (100, ["--unbound"]), "sse-kms": (20_000, CAT), "sse-kms-unbound": (100, ["--unbound"]),
           "dsse-kms": (20_000, CAT), "dsse-kms-chunk": (16_384, FULL),
           "sse-c": (20_000, CAT), "sse-c-empty": (0, EMPTY)}
+GOLDEN_BUCKET_KEYS = {"bucket-key-sse-kms": (20_000, CAT), "bucket-key-sse-kms-empty": (0, EMPTY),
+                      "bucket-key-sse-kms-chunk": (16_384, FULL)}
+IN_LAKE = ["--bucket", "lake", "--key", "t/part-0 \u00e9.parquet", "--realm", "account-7"]
+GOLDEN_IN_CONTAINERS = {"sse-s3": (20_000, IN_LAKE), "sse-s3-empty": (0, IN_LAKE),
+                        "sse-s3-unbound": (16_384, ["--unbound"]), "sse-kms": (16_384, IN_LAKE),
+                        "dsse-kms": (20_000, IN_LAKE), "sse-c": (20_000, IN_LAKE)}
 PARTS_NAME = ["--bucket", "photos", "--key", "parts \u00e9", "--realm", "account-7"]
 GOLDEN_MULTIPART = {"multipart-sse-s3": PARTS_NAME, "multipart-sse-s3-unbound": ["--unbound"],
                     "multipart-sse-kms": PARTS_NAME, "multipart-dsse-kms": PARTS_NAME, "multipart-sse-c": PARTS_NAME}
@@ -363,13 +422,13 @@ class TheProgram(ProgramTest):
 
     def golden(self, folder, name):
         """The arguments that open a golden file."""
-        _, object_name = GOLDEN[name]
+        _, object_name = {**GOLDEN, **GOLDEN_BUCKET_KEYS}[name]
         envelope, body = folder / f"{name}.envelope", folder / f"{name}.body"
         args = ["open", "--envelope", envelope, "--body", body, *object_name, "--out", self.out]
         return [*args, *self.golden_keys(envelope, object_name)]
 
-    def golden_keys(self, envelope, object_name):
-        folder, args = envelope.parent, []
+    def golden_keys(self, envelope, object_name, folder=None):
+        folder, args = folder or envelope.parent, []
         if "sse-c" not in envelope.name:
             args = ["--keyring", folder / "keyring.atrest", "--root-key", folder / "root.key"]
         if "kms" in envelope.name:
@@ -390,19 +449,23 @@ class TheProgram(ProgramTest):
                 return open(path, *mode)
 
             with mock.patch.object(atrest, "open", noting, create=True):
-                self.golden_objects_open(folder)
+                self.golden_objects_open(folder, GOLDEN)
                 self.golden_keyrings_open(folder)
                 if folder.name != "0.1.0":  # The first version had none.
                     self.golden_multipart_objects_open(folder, GOLDEN_MULTIPART, self.golden_keys)
                 if folder.name not in ("0.1.0", "0.2.0", "0.3.0"):  # Nor these a completion record.
                     opened |= self.golden_completion_opens(folder)
+                    self.golden_containers_open(folder)
+                    self.golden_objects_open(folder, GOLDEN_BUCKET_KEYS)
+                    upload = {"bucket-key-multipart-sse-kms": PARTS_NAME}
+                    self.golden_multipart_objects_open(folder, upload, self.golden_keys)
                 if folder.name not in ("0.1.0", "0.2.0"):  # Nor had the second a key store.
                     self.golden_wrapped_root_key_opens(folder)
                     self.golden_key_stores_open(folder)
             self.assertEqual([path.name for path in folder.iterdir() if path not in opened], [])
 
-    def golden_objects_open(self, folder):
-        for name, (size, object_name) in GOLDEN.items():
+    def golden_objects_open(self, folder, objects):
+        for name, (size, object_name) in objects.items():
             with self.subTest(folder=folder.name, name=name):
                 args = self.golden(folder, name)
                 self.program(*args)
@@ -414,6 +477,22 @@ class TheProgram(ProgramTest):
                     self.program(*value, folder / f"{name}.value")
                     self.assertEqual(self.out.read_bytes(), name.encode())
                     self.out.unlink()
+
+    def golden_containers_open(self, folder):
+        for name, (size, object_name) in GOLDEN_IN_CONTAINERS.items():
+            for container in ("inline", "trailer"):
+                with self.subTest(folder=folder.name, name=name, container=container):
+                    stored, fixed = folder / f"{container}-{name}.stored", 1_024 if name == "dsse-kms" else 512
+                    content = stored.read_bytes()
+                    envelope = content[:fixed] if container == "inline" else content[-fixed:]
+                    keys = self.golden_keys(self.file(f"{name}.envelope", envelope), object_name, folder)
+                    store = ["--envelope-len", fixed, *(["--dsse-store"] if name == "dsse-kms" else [])]
+                    rest = [*object_name, *keys, "--out", self.out]
+                    self.program("open", f"--{container}", stored, *store, *rest)
+                    self.assertEqual(self.out.read_bytes(), plaintext(size))
+                    self.out.unlink()
+                    other = "trailer" if container == "inline" else "inline"
+                    self.assert_refused("NotAnEnvelope", "open", f"--{other}", stored, *store, *rest)
 
     def golden_keyrings_open(self, folder):
         passphrase = self.file("passphrase", PASSPHRASE.encode())
@@ -634,6 +713,32 @@ class TheProgram(ProgramTest):
         self.assertEqual(self.out.read_bytes(), plaintext(20_000))
         self.out.unlink()
         self.assert_refused("Misuse", "open", *good[5:])
+
+    def test_a_trailer_container_is_asked_for_its_kms_and_opened(self):
+        accepted = load("trailer.json")["accept"]
+        case = next(case for case in accepted if case["mode"] == "sse-kms")
+        trailer, fixed = self.file("trailer", base64.b64decode(case["stored"])), case["envelope_len"]
+        store = ["--envelope-len", fixed]
+        args = ["--bucket", UNHEX(case["name"][1]).decode(), "--key", UNHEX(case["name"][2]).decode()]
+        envelope = self.file("envelope", trailer.read_bytes()[-fixed:])
+        for asked in (["envelope"], ["kms-request", *args]):
+            shown = self.program(*asked, trailer, "--trailer", *store)
+            self.assertEqual(shown, self.program(*asked, envelope))
+            self.assert_refused("NotAnEnvelope", *asked, trailer)
+            self.assert_refused("NotAnEnvelope", *asked, trailer, "--inline")
+            self.assert_refused("Misuse", *asked, trailer, "--trailer")
+            self.assert_refused("NotAnEnvelope", *asked, trailer, "--trailer", "--envelope-len", fixed - 1)
+            self.assert_refused("Truncated", *asked, trailer, "--trailer", "--envelope-len", 1 << 63)
+            self.assert_refused("Truncated", *asked, trailer, "--trailer", *store, "--dsse-store")
+        key = self.file("kek", UNHEX(case["keks"][0]))
+        args = ["open", "--trailer", trailer, *args, "--kek", key, "--any-kms-key", "--out", self.out]
+        self.program(*args, *store)
+        self.assertEqual(self.out.read_bytes(), plaintext(case["plaintext_len"]))
+        self.out.unlink()
+        self.program(*args, *store, "--range", "-1")
+        self.assertEqual(self.out.read_bytes(), plaintext(case["plaintext_len"])[-1:])
+        self.out.unlink()
+        self.assert_refused("Misuse", *args)
 
     def test_a_name_that_no_name_can_be_is_misuse(self):
         good = self.golden(TESTS / "golden" / "0.1.0", "sse-s3")

@@ -80,7 +80,8 @@ pub struct DecryptAt<S> {
 const MAX_READ_LEN: usize = 256 * 1024;
 
 impl<S: ReadAt> DecryptAt<S> {
-    /// Decrypts the body that lies in the range `body` of `source`.
+    /// Decrypts the body that lies in the range `body` of `source`. In a container, the range is
+    /// [`Container::body`](crate::Container::body).
     pub fn new(decryptor: Decryptor, source: S, body: Range<u64>) -> Self {
         Self { decryptor, source, body, failed: OnceLock::new() }
     }

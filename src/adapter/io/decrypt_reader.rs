@@ -6,7 +6,8 @@ use super::uninterrupted;
 use crate::adapter::pump::{Buffer, DecryptPump, Step};
 use crate::stream::Decryptor;
 
-/// Decrypts the body between the current position of `inner` and the end of `inner`.
+/// Decrypts the body between the current position of `inner` and the end of `inner`, or
+/// [`with_body_len`](Self::with_body_len) bytes.
 ///
 /// The reader reports a clean end only if the end is known: the last chunk is verified, or the envelope authenticates
 /// the length. A seek relative to the end verifies the last chunk first unless the length is authenticated. After an
@@ -29,6 +30,8 @@ pub struct DecryptReader<R> {
     consume: fn(&mut R, &mut Buffer, usize),
     /// The offset in `inner` at which the body begins; set at the first use.
     start: Option<u64>,
+    /// The length of the body; until the first use the caller's limit, if there is one.
+    body_len: Option<u64>,
     /// The offset in the body of the next byte that is lent, if known.
     at: Option<u64>,
 }
@@ -69,7 +72,14 @@ impl<R: Read + Seek> DecryptReader<R> {
 
     fn over(decryptor: Decryptor, inner: R, lend: Lend<R>, consume: fn(&mut R, &mut Buffer, usize)) -> Self {
         let (pump, buffer) = (DecryptPump::new(decryptor), Buffer::default());
-        Self { pump, inner, buffer, lend, consume, start: None, at: None }
+        Self { pump, inner, buffer, lend, consume, start: None, body_len: None, at: None }
+    }
+
+    /// Ends the body after this many stored bytes, because other bytes follow it in `inner`: the envelope of a trailer
+    /// container ([`Container::body`](crate::Container::body)).
+    #[must_use]
+    pub fn with_body_len(self, len: u64) -> Self {
+        Self { body_len: Some(len), ..self }
     }
 
     /// Returns the inner reader, whose position is unspecified.
@@ -90,6 +100,8 @@ impl<R: Read + Seek> DecryptReader<R> {
         // A read that would block moves nothing; after any other error there is no further read.
         let lent = (self.lend)(&mut self.inner, &mut self.buffer, most);
         let stored = lent.map_err(|error| self.pump.underneath(error))?;
+        let rest = self.body_len.map_or(u64::MAX, |len| len.saturating_sub(offset));
+        let stored = &stored[..stored.len().min(usize::try_from(rest).unwrap_or(usize::MAX))];
         let (taken, given) = self.pump.feed(stored, output)?;
         (self.consume)(&mut self.inner, &mut self.buffer, taken);
         self.at = Some(offset + taken as u64);
@@ -106,7 +118,10 @@ impl<R: Read + Seek> DecryptReader<R> {
         let place = uninterrupted(|| self.inner.stream_position())
             .and_then(|start| Ok((start, uninterrupted(|| self.inner.seek(SeekFrom::End(0)))?)));
         let (start, end) = place.map_err(|error| self.pump.underneath(error))?;
-        self.pump.set_body_len(end.saturating_sub(start));
+        let to_end = end.saturating_sub(start);
+        let body_len = self.body_len.map_or(to_end, |len| len.min(to_end));
+        self.pump.set_body_len(body_len);
+        self.body_len = self.body_len.map(|_| body_len);
         self.start = Some(start);
         Ok(start)
     }

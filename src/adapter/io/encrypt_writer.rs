@@ -25,7 +25,8 @@ pub struct EncryptWriter<W> {
 }
 
 impl<W: Write> EncryptWriter<W> {
-    /// Encrypts into `inner`; the bytes written from now on are the body.
+    /// Encrypts into `inner`; the bytes written from now on are the body. In a container, write the envelope to `inner`
+    /// before this writer is created (inline), or after it has finished (trailer).
     pub fn new(encryptor: Encryptor, inner: W) -> Self {
         Self { pump: EncryptPump::new(encryptor), inner }
     }

@@ -26,14 +26,18 @@ const MAX_BACKOFF: Duration = Duration::from_secs(86_400);
 /// A key provider around another one that bounds what a slow, throttled or dead KMS costs: every call ends within a
 /// time limit.
 ///
-/// | | default | |
+/// | limit | default | |
 /// |---|---|---|
-/// | [limit of one attempt](Self::with_attempt_limit) | 2 s | an attempt that takes longer is abandoned and counts as `Unavailable` |
-/// | [limit in all](Self::with_total_limit) | 8 s | attempts, waits and queueing together |
-/// | [attempts](Self::with_attempts) | 4 | only after an error that [is transient](KeyProviderError::is_transient) |
-/// | [backoff](Self::with_backoff) | 50 ms to 1 s | a random part of a time that doubles, or the provider's [`retry_after`](KeyProviderError::retry_after) and a random part |
-/// | [circuit breaker](Self::with_breaker) | 5 failures, 5 s | refuses calls at once with `Unavailable`, then lets one call probe |
+/// | [one attempt](Self::with_attempt_limit) | 2 s | one that takes longer is abandoned: `Unavailable` |
+/// | [all in all](Self::with_total_limit) | 8 s | attempts, waits and queueing together |
+/// | [attempts](Self::with_attempts) | 4 | more than one only after an error that is transient |
+/// | [backoff](Self::with_backoff) | 50 ms to 1 s | a random part of a time that doubles |
+/// | [circuit breaker](Self::with_breaker) | 5 failures, 5 s | refuses calls at once, then one call probes |
 /// | [calls at the same time](Self::with_concurrency) | 128 | further calls wait in order, within their limit |
+///
+/// An error says whether it [is transient](KeyProviderError::is_transient), and how long to wait
+/// ([`retry_after`](KeyProviderError::retry_after)): that time is added to the backoff. If it does not fit into the
+/// limit, the error is returned at once.
 ///
 /// ```
 /// # fn main() -> atrest::Result<()> {

@@ -2,11 +2,14 @@
 //!
 //! `tests/golden/VERSION/` holds files written by that version: a root key, a sealed keyring, and an envelope and a
 //! body for each object below; from 0.2.0 also multipart objects and sealed values; from 0.3.0 also a wrapped root key
-//! and key stores of the embedded KMS with their objects; from 0.4.0 also completion records. The files never change.
+//! and key stores of the embedded KMS with their objects; from 0.4.0 also completion records, objects in containers and
+//! objects under bucket keys. The files never change.
 //! `ATREST_GOLDEN_NEW=tests/golden/VERSION cargo test --all-features --test format golden` writes the folder of a new version
 //! if it does not exist.
 
+mod bucket_keys;
 mod completion;
+mod container;
 #[cfg(feature = "embedded-kms")]
 mod kms;
 mod multipart;
@@ -19,7 +22,7 @@ use atrest::error::{KeyProviderError, KeyProviderErrorKind};
 use atrest::{
     AnyMode, Backend, CustomerKey, DataKey, DsseKms, Encrypted, EncryptionContext, Envelope, GeneratedKey,
     KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, Keyring, KmsKeys, ModeId, ObjectName, Requester, RootKey,
-    SealedValue, Sse, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
+    SealedValue, Sse, SseBuilder, SseC, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey, hazmat,
 };
 use atrest_kit::{backends, plain};
 
@@ -97,8 +100,11 @@ fn objects() -> Vec<Golden> {
     ]
 }
 
+fn context() -> EncryptionContext {
+    EncryptionContext::new().with("team", "photos").unwrap().with("a", "").unwrap()
+}
+
 fn mode(id: ModeId) -> AnyMode {
-    let context = || EncryptionContext::new().with("team", "photos").unwrap().with("a", "").unwrap();
     match id {
         ModeId::SseKms => SseKms::new(KMS_KEY).with_context(context()).into(),
         ModeId::DsseKms => DsseKms::new(KMS_KEY).with_context(context()).into(),
@@ -113,14 +119,17 @@ fn sse(directory: &Path, backend: Backend) -> Sse {
 }
 
 fn sse_on(keyring: Keyring, backend: Backend) -> Sse {
-    let builder = Sse::builder().keyring(keyring).kms(Arc::new(GoldenKms), KmsKeys::only([KMS_KEY]));
-    builder.backend(backend).completion_records().build().unwrap()
+    builder_on(keyring, backend).completion_records().build().unwrap()
+}
+
+fn builder_on(keyring: Keyring, backend: Backend) -> SseBuilder {
+    Sse::builder().keyring(keyring).kms(Arc::new(GoldenKms), KmsKeys::only([KMS_KEY])).backend(backend)
 }
 
 #[test]
 fn a_new_version_writes_its_own_files_when_asked() {
     let Some(directory) = std::env::var_os("ATREST_GOLDEN_NEW").map(std::path::PathBuf::from) else { return };
-    let all = cfg!(feature = "embedded-kms") && cfg!(feature = "passphrase") && backends().len() == 2;
+    let all = cfg!(feature = "embedded-kms") && cfg!(feature = "passphrase") && backends().len() >= 2;
     assert!(all, "they are written with all features");
     fs::create_dir(&directory).expect("golden files are written once");
     let root_key = RootKey::create_file(directory.join("root.key")).unwrap();
@@ -147,6 +156,8 @@ fn a_new_version_writes_its_own_files_when_asked() {
     }
     multipart::write(&directory, &sse);
     completion::write(&directory, &sse);
+    container::write(&directory, &keyring);
+    bucket_keys::write(&directory, &sse);
     keyring.blocking().stage().unwrap();
     #[cfg(feature = "passphrase")]
     fs::write(

@@ -5,7 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 
 use atrest::kms::{EmbeddedKms, KeyAdmin, NewKey};
-use atrest::{AnyMode, Backend, EncryptionContext, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, SseS3};
+use atrest::{
+    AnyMode, Backend, Container, EncryptionContext, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, SseS3,
+};
 use serde_json::{Value, json};
 
 use super::{Folder, assert_opens, program};
@@ -23,10 +25,13 @@ fn folder<'a>(path: &'a Path, backend: Backend, root_key: &RootKey, secret: Valu
     admin.create_key(NewKey::new().alias("alias/app")).unwrap();
     let mut keys = json!({ "key_store": "kms.atrest" });
     keys.as_object_mut().unwrap().extend(secret.as_object().unwrap().clone());
-    let builder = Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms.clone()), KmsKeys::all());
-    let sse = builder.backend(backend).build().unwrap().requested_by(owner);
     let keyring = kms.keyring();
-    (Folder { path, keyring, customer_key: None, sse, keys, kms: json!({}), cases: Vec::new() }, admin)
+    let builder =
+        move || Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms.clone()), KmsKeys::all()).backend(backend);
+    let sse = builder().build().unwrap().requested_by(owner.clone());
+    let in_container: Box<dyn Fn(Container) -> Sse> =
+        Box::new(move |container| builder().container(container).build().unwrap().requested_by(owner.clone()));
+    (Folder { path, keyring, customer_key: None, sse, in_container, keys, kms: json!({}), cases: Vec::new() }, admin)
 }
 
 #[test]

@@ -13,8 +13,8 @@ use std::sync::Arc;
 
 use atrest::multipart::{CompletedPart, KeptAttempt, UnopenedPart, Upload};
 use atrest::{
-    AnyMode, Backend, Blocking, CustomerKey, DsseKms, EncryptionContext, KeyEncryptionKey, Keyring, KmsKeys, ModeId,
-    ObjectName, PartNumber, Rewrap, RootKey, SealedValue, Sse, SseC, SseKms, SseS3, Unlock,
+    AnyMode, Backend, Blocking, Container, CustomerKey, DsseKms, EncryptionContext, KeyEncryptionKey, Keyring, KmsKeys,
+    ModeId, ObjectName, PartNumber, Rewrap, RootKey, SealedValue, Sse, SseC, SseKms, SseS3, Unlock,
 };
 use atrest_kit::{C, OneKey, backends, plain};
 use data_encoding::HEXLOWER;
@@ -29,6 +29,8 @@ struct Folder<'a> {
     /// `None` if no case is of SSE-C.
     customer_key: Option<Arc<CustomerKey>>,
     sse: Sse,
+    /// The same with a container.
+    in_container: Box<dyn Fn(Container) -> Sse>,
     /// The server's keys, as each case states them.
     keys: Value,
     /// The fields that a case under a KMS key has besides.
@@ -45,14 +47,19 @@ impl<'a> Folder<'a> {
         let customer_key = Arc::new(CustomerKey::generate().unwrap());
         fs::write(path.join("customer.key"), customer_key.expose_secret()).unwrap();
         let kms = OneKey::new(KMS_KEY, b"wrapped", kek);
-        let builder = Sse::builder().keyring(keyring.clone()).kms(kms, KmsKeys::only([KMS_KEY]));
-        let sse = builder.backend(backend).completion_records().build().unwrap();
+        let of_keyring = keyring.clone();
+        let builder = move || {
+            let builder = Sse::builder().keyring(of_keyring.clone()).kms(kms.clone(), KmsKeys::only([KMS_KEY]));
+            builder.backend(backend)
+        };
+        let sse = builder().completion_records().build().unwrap();
         let keys = json!({ "keyring": "keyring.atrest", "root_key": "root.key" });
         Self {
             path,
             keyring,
             customer_key: Some(customer_key),
             sse,
+            in_container: Box::new(move |container| builder().container(container).build().unwrap()),
             keys,
             kms: json!({ "kek": "kek" }),
             cases: Vec::new(),
@@ -104,8 +111,22 @@ impl<'a> Folder<'a> {
         json!({ "name": name, "sealed": sealed, "of": of, "value": HEXLOWER.encode(value) })
     }
 
-    /// An object, detached and inline, with a value that belongs to it.
+    /// An object of known length in a trailer container.
+    fn trailer(&mut self, title: &str, object: &ObjectName, mode: AnyMode, plaintext: &[u8]) {
+        let id = mode.id();
+        let container = Container::trailer(1_024).with_layers(id.layers());
+        let sse = (self.in_container)(container).blocking();
+        let stored = sse.encrypt(object, mode, plaintext).unwrap().to_container(container).unwrap();
+        let trailer = self.file(format!("{title}.trailer"), &stored);
+        let plaintext = self.file(format!("{title}.plain"), plaintext);
+        let layers = if id == ModeId::DsseKms { 2 } else { 1 };
+        let stored = json!({ "trailer": trailer, "store": [1_024, layers], "plaintext": plaintext });
+        self.case(format!("{title}, in a trailer container"), object, id, stored);
+    }
+
+    /// An object, detached and in each container, with a value that belongs to it.
     fn object(&mut self, title: &str, object: &ObjectName, mode: AnyMode, plaintext: &[u8]) {
+        self.trailer(title, object, mode.clone(), plaintext);
         let id = mode.id();
         let (envelope, mut encryptor) = self.sse().encryptor(object, mode).unwrap();
         let mut body = bytes::BytesMut::new();

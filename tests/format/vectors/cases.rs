@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use atrest::{
     AnyMode, Backend, CustomerKey, Decryptor, DsseKms, Encrypted, EncryptionContext, Envelope, KmsKeys, ObjectName,
-    Result, Sse, SseC, SseKms, SseS3, Unlock, multipart::Receipt,
+    Result, Sse, SseBuilder, SseC, SseKms, SseS3, Unlock, multipart::Receipt,
 };
 use atrest_reference::envelope::{Envelope as Layer, field};
 use atrest_reference::name::Name;
@@ -61,6 +61,48 @@ pub(crate) fn json<T: for<'de> Deserialize<'de>>(file: &str) -> T {
     let path = other.unwrap_or_else(own).join(file);
     let text = std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     serde_json::from_slice(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// One stored object of `trailer.json`, which must open or must be refused.
+#[derive(Deserialize)]
+pub(crate) struct Trailer {
+    #[serde(rename = "case")]
+    title: String,
+    mode: Option<String>,
+    keks: Vec<Hex<32>>,
+    data_keys: Vec<Hex<32>>,
+    name: Option<[Bytes; 5]>,
+    pub(crate) envelope_len: usize,
+    plaintext_len: Option<usize>,
+    pub(crate) store_of_dsse: bool,
+    /// The modes that the reader allows: all if there are none here.
+    #[serde(default)]
+    pub(crate) modes: Vec<String>,
+    #[serde(deserialize_with = "base64")]
+    pub(crate) stored: Vec<u8>,
+    expect: Option<String>,
+}
+
+impl Trailer {
+    /// The object in two pieces: the last bytes as its envelope, and the rest as its body.
+    pub(crate) fn case(&self) -> Case {
+        let (body, envelope) = self.stored.split_at(self.stored.len().saturating_sub(self.envelope_len));
+        Case {
+            title: self.title.clone(),
+            mode: self.mode.clone(),
+            keks: self.keks.clone(),
+            data_keys: self.data_keys.clone(),
+            name: self.name.clone(),
+            context: Vec::new(),
+            envelope: Bytes(envelope.to_vec()),
+            plaintext_len: self.plaintext_len,
+            body: body.to_vec(),
+            manifest: None,
+            parts: Vec::new(),
+            receipts: Vec::new(),
+            expect: self.expect.clone(),
+        }
+    }
 }
 
 impl Case {
@@ -146,6 +188,15 @@ impl Case {
 
     /// An `Sse` that accepts all modes and all KMS keys, and has this case's keys under every key id.
     pub(crate) fn sse(&self, backend: Backend, generator: Option<Playback>, envelope_len: Option<usize>) -> Sse {
+        let mut sse = self.builder(backend, generator);
+        if let Some(len) = envelope_len {
+            sse = sse.envelope_len(len);
+        }
+        sse.build().expect("a builder that has everything")
+    }
+
+    /// The builder of such an `Sse`.
+    pub(crate) fn builder(&self, backend: Backend, generator: Option<Playback>) -> SseBuilder {
         let mut sse = Sse::builder().backend(backend);
         let layers = self.layers();
         let text = |layer: &Layer| String::from_utf8(layer.fields[&field::KEY_ID].clone()).expect("a key id");
@@ -164,10 +215,7 @@ impl Case {
         if let Some(playback) = generator {
             sse = sse.generator(move || playback.clone());
         }
-        if let Some(len) = envelope_len {
-            sse = sse.envelope_len(len);
-        }
-        sse.keyring(keyring_of).kms(kms, KmsKeys::all()).build().expect("a builder that has everything")
+        sse.keyring(keyring_of).kms(kms, KmsKeys::all())
     }
 
     /// The fixed length of the envelope, if it was written with one: an envelope has padding for no other reason.

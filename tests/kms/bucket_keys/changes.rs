@@ -4,10 +4,13 @@ use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atrest::kms::{EmbeddedKms, KeyAdmin, KeyPolicy, NewKey, Permission, Quota, Router};
+use atrest::kms::{
+    EmbeddedKms, KeyAdmin, KeyPolicy, KmsCounters, NewKey, Observed, Permission, Quota, Resilient, Router,
+};
+use atrest::testing::KeyProviderSuite;
 use atrest::{
-    BucketKeys, Encrypted, KeyFuture, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, KmsKeys, Requester,
-    Result, RootKey, Sse, SseKms, UNKNOWN_EPOCH, Unlock,
+    Encrypted, KeyFuture, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, KmsKeys, Requester, Result, RootKey,
+    Sse, SseKms, UNKNOWN_EPOCH, Unlock,
 };
 use atrest_kit::ManualTime;
 use tempfile::TempDir;
@@ -29,10 +32,14 @@ fn allowing(permissions: &[Permission]) -> KeyPolicy {
 }
 
 impl Embedded {
-    fn new(limits: BucketKeys) -> Self {
+    fn new() -> Self {
+        Self::with_quota(100)
+    }
+
+    fn with_quota(per_second: u32) -> Self {
         let time = ManualTime::new();
         let directory = tempfile::tempdir().unwrap();
-        let quota = Quota::per_second(NonZeroU32::new(100).unwrap());
+        let quota = Quota::per_second(NonZeroU32::new(per_second).unwrap());
         let kms = EmbeddedKms::builder(directory.path().join("kms.atrest")).quota(quota).clock(Arc::new(time.clone()));
         let owner = Requester::new("owner");
         let kms = kms.create(&RootKey::generate().unwrap(), owner.clone()).unwrap();
@@ -42,9 +49,9 @@ impl Embedded {
         // Behind two providers around it, which pass its epoch on.
         let inner: Arc<dyn KeyProvider> = Arc::new(kms.clone());
         let router = Router::new().with_default(inner.clone()).with_route("arn:aws:kms", inner).unwrap();
-        let resilient = atrest::kms::Resilient::new(Arc::new(router)).with_timer(Arc::new(time.clone()));
+        let resilient = Resilient::new(Arc::new(router)).with_timer(Arc::new(time.clone()));
         let resilient = resilient.with_attempts(NonZeroU32::MIN);
-        let sse = builder(&time).bucket_keys(limits).kms(Arc::new(resilient), KmsKeys::all()).build().unwrap();
+        let sse = builder(&time).kms(Arc::new(resilient), KmsKeys::all()).build().unwrap();
         let alice = sse.requested_by(Requester::new("alice"));
         Self { alice, admin, key, kms, time, _directory: directory }
     }
@@ -60,7 +67,7 @@ impl Embedded {
 
 #[test]
 fn a_rotation_takes_effect_at_the_next_write_and_old_objects_open() {
-    let world = Embedded::new(BucketKeys::new());
+    let world = Embedded::new();
     let version = |stored: &Encrypted| {
         // The number of the version is in the wrapped key, at the place that the manual states.
         let envelope = stored.envelope.encode();
@@ -80,7 +87,7 @@ fn a_rotation_takes_effect_at_the_next_write_and_old_objects_open() {
 
 #[test]
 fn a_key_that_is_disabled_or_about_to_be_deleted_serves_no_more_request() {
-    let world = Embedded::new(BucketKeys::new());
+    let world = Embedded::new();
     let stored = world.put().unwrap();
     world.get(&stored).unwrap();
     world.admin.disable_key(&world.key).unwrap();
@@ -95,7 +102,7 @@ fn a_key_that_is_disabled_or_about_to_be_deleted_serves_no_more_request() {
 
 #[test]
 fn a_policy_that_changes_takes_effect_at_the_next_request() {
-    let world = Embedded::new(BucketKeys::new());
+    let world = Embedded::new();
     let stored = world.put().unwrap();
     world.get(&stored).unwrap();
     let denied = Some(Kind::AccessDenied);
@@ -110,7 +117,7 @@ fn a_policy_that_changes_takes_effect_at_the_next_request() {
 
 #[test]
 fn an_alias_that_moves_takes_effect_at_the_next_write() {
-    let world = Embedded::new(BucketKeys::new());
+    let world = Embedded::new();
     world.put().unwrap();
     let policy = allowing(&[Permission::Generate, Permission::Unwrap]);
     let other = world.admin.create_key(NewKey::new().policy(policy)).unwrap().arn;
@@ -120,7 +127,7 @@ fn an_alias_that_moves_takes_effect_at_the_next_write() {
 
 #[test]
 fn the_epoch_rises_with_every_change_and_with_nothing_else() {
-    let world = Embedded::new(BucketKeys::new());
+    let world = Embedded::new();
     let epoch = || world.kms.epoch("alias/app");
     let before = epoch();
     world.put().unwrap();
@@ -132,7 +139,7 @@ fn the_epoch_rises_with_every_change_and_with_nothing_else() {
 #[test]
 fn a_storm_of_writes_under_a_quota_succeeds_whole_with_bucket_keys_and_is_throttled_without() {
     let storm = |with: bool| {
-        let world = Embedded::new(BucketKeys::new());
+        let world = Embedded::new();
         let names: Vec<_> = (0..5_000).map(|number| object(&number.to_string())).collect();
         let mode = || SseKms::new("alias/app").with_bucket_key(with);
         let puts = names.iter().map(|name| world.alice.encryptor(name, mode()));
@@ -142,6 +149,24 @@ fn a_storm_of_writes_under_a_quota_succeeds_whole_with_bucket_keys_and_is_thrott
         throttled.len()
     };
     assert_eq!((storm(true), storm(false)), (0, 4_900));
+}
+
+#[test]
+fn the_embedded_kms_conforms_behind_all_providers_around_it() {
+    let world = Embedded::with_quota(1_000_000);
+    let inner: Arc<dyn KeyProvider> = Arc::new(world.kms.clone());
+    let inner = Observed::new(Arc::new(Resilient::new(inner)), Arc::new(KmsCounters::new()));
+    let inner: Arc<dyn KeyProvider> = Arc::new(inner);
+    let router = Router::new().with_default(inner.clone()).with_route("arn:aws:kms", inner).unwrap();
+    let policy = allowing(&[Permission::Generate, Permission::Unwrap]);
+    let two = world.admin.create_key(NewKey::new().policy(policy)).unwrap();
+    let suite = KeyProviderSuite::new(Arc::new(router), "alias/app", "alias/none").other_key_id(&two.arn);
+    let (off, on) = (world.admin.clone(), world.admin.clone());
+    let suite = suite
+        .requested_by(Requester::new("alice"))
+        .forbidden_requester(Requester::new("mallory"))
+        .disabled_by(move |key_id| off.disable_key(key_id).unwrap(), move |key_id| on.enable_key(key_id).unwrap());
+    crate::runtimes::conforms(&suite);
 }
 
 /// A provider that cannot tell its epoch, or panics when it is asked.

@@ -3,6 +3,7 @@
 #[cfg(feature = "embedded-kms")]
 mod changes;
 mod limits;
+mod runtimes;
 mod sharing;
 
 use std::sync::Arc;

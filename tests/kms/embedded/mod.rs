@@ -29,7 +29,12 @@ fn the_embedded_kms_is_a_key_provider_as_the_library_relies_on() {
     let two = admin.create_key(NewKey::new().policy(policy)).unwrap();
     let kms = Arc::new(store.kms.clone());
     for named in ["alias/one", &*one.id, &*one.arn] {
-        let suite = KeyProviderSuite::new(kms.clone(), named, "alias/none").other_key_id(&two.arn);
-        crate::runtimes::conforms(&suite.requested_by(alice.clone()));
+        let (off, on) = (store.admin(), store.admin());
+        let suite = KeyProviderSuite::new(kms.clone(), named, "alias/none")
+            .other_key_id(&two.arn)
+            .requested_by(alice.clone())
+            .forbidden_requester(Requester::new("mallory"))
+            .disabled_by(move |key| off.disable_key(key).unwrap(), move |key| on.enable_key(key).unwrap());
+        crate::runtimes::conforms(&suite);
     }
 }

@@ -15,7 +15,7 @@
 //! | [`wrap`] | verifier, wrapping of data keys |
 //! | [`message`] | Cobblestone-256 messages and their lengths |
 //! | [`envelope`], [`parse`], [`pairs`] | the envelope, both ways |
-//! | [`object`] | whole objects, one layer or two, inline or not |
+//! | [`object`] | whole objects, one layer or two, in a container or not |
 //! | [`multipart`], [`upload`] | manifests and receipts; uploads and what they are completed to |
 //! | [`completion`] | records of SSE-C uploads that were completed without their key |
 //! | [`value`] | small sealed values |

@@ -231,6 +231,24 @@ impl Reader {
         }
         self.decrypt(envelope_bytes, manifest, rest)
     }
+
+    /// A trailer container, `body || envelope`, of a store whose envelopes have `fixed_len` bytes and whose objects have
+    /// this many layers.
+    pub fn decrypt_trailer(&self, bytes: &[u8], fixed_len: usize, layers: usize) -> Result<Vec<u8>, Error> {
+        let body_len = bytes.len().checked_sub(fixed_len).ok_or(Error::Truncated)?;
+        if body_len < 72 * layers {
+            return Err(Error::Truncated);
+        }
+        let (body, envelope) = bytes.split_at(body_len);
+        let decoded = parse::decode(envelope)?;
+        if !decoded.fields.contains_key(&field::PADDING) {
+            return Err(Error::Malformed);
+        }
+        if decoded.state == MULTIPART || decoded.layers().len() != layers {
+            return Err(Error::Unexpected);
+        }
+        self.decrypt(envelope, None, body)
+    }
 }
 
 fn open_multipart(

@@ -61,6 +61,26 @@ impl Case {
     }
 }
 
+impl Case {
+    /// A case whose envelope and body lie in other fields.
+    pub fn of_parts(name: &Value, about: &Value, envelope: Vec<u8>, body: Vec<u8>) -> Case {
+        Case {
+            name: text(name),
+            object: self::name(&about["name"]),
+            keks: keys(&about["keks"]),
+            data_keys: keys(&about["data_keys"]),
+            pairs: Vec::new(),
+            envelope,
+            manifest: None,
+            body,
+            parts: Vec::new(),
+            receipts: Vec::new(),
+            plaintext_len: about["plaintext_len"].as_u64(),
+            expect: about["expect"].as_str().map(str::to_owned),
+        }
+    }
+}
+
 /// Byte i is (7 i + 13 floor(i / 256) + 1) mod 256.
 pub fn plaintext(len: u64) -> Vec<u8> {
     (0..len).map(|i| ((7 * i + 13 * (i / 256) + 1) % 256) as u8).collect()

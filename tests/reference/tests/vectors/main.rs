@@ -2,6 +2,7 @@
 
 mod cases;
 mod derivations;
+mod trailer;
 
 use atrest_reference::envelope::{Envelope, field};
 use atrest_reference::multipart::{Receipt, open_receipt, parse_manifest, seal_receipt};

@@ -1,0 +1,217 @@
+//! [`CachePolicy`], and [`Cache`], the decryptors of objects that were read lately.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use atrest::{Decryptor, Envelope, Expected, ModeId, Requester};
+use object_store::ObjectMeta;
+use object_store::path::Path;
+
+use crate::call::Call;
+use crate::request::strong_e_tag;
+
+/// How long, and how many, decryptors are kept, so that a further range of an object costs one request and no call of
+/// the key provider.
+///
+/// # Security
+///
+/// This is a policy. A kept decryptor opens its object although the KMS key was disabled or the version retired since:
+/// for at most [`time_to_live`](Self::with_time_to_live), for the requester and the expectations for which it was made,
+/// and only while the e_tag of the object is the same. Every read that it serves is an event of the audit trail, marked
+/// `servedAgain`. Decryptors of SSE-C are never kept. All are dropped by
+/// [`EncryptedStore::purge`](crate::EncryptedStore::purge), when the keyring of this process changes, and when a key
+/// provider answers that a key is disabled, denied or not found. Expired ones are dropped at the next read, not by a
+/// timer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CachePolicy {
+    time_to_live: Duration,
+    max_len: usize,
+}
+
+impl Default for CachePolicy {
+    /// 60 seconds and 4 MiB.
+    fn default() -> Self {
+        Self { time_to_live: Duration::from_secs(60), max_len: 4 << 20 }
+    }
+}
+
+impl CachePolicy {
+    /// Returns the same policy with another time after which a decryptor is dropped, however often it was used.
+    #[must_use]
+    pub fn with_time_to_live(self, time_to_live: Duration) -> Self {
+        Self { time_to_live, ..self }
+    }
+
+    /// Returns the same policy with another limit in bytes of memory; the oldest decryptors are dropped first.
+    #[must_use]
+    pub fn with_max_len(self, max_len: usize) -> Self {
+        Self { max_len, ..self }
+    }
+}
+
+/// What a decryptor is kept under, beside the e_tag.
+#[derive(Clone, PartialEq, Eq, Hash)]
+struct Key {
+    location: Path,
+    version: Option<String>,
+    requester: Requester,
+}
+
+/// A decryptor and the object that it opens.
+#[derive(Clone, Debug)]
+pub(crate) struct Known {
+    pub(crate) decryptor: Decryptor,
+    pub(crate) envelope: Envelope,
+    e_tag: String,
+    version: Option<String>,
+    expected: Expected,
+}
+
+impl Known {
+    /// Returns whether this answer of the store is of the object that the decryptor opens.
+    pub(crate) fn is_of(&self, meta: &ObjectMeta) -> bool {
+        strong_e_tag(meta) == Some(&self.e_tag) && meta.version == self.version
+    }
+
+    /// Returns a bound of the memory that the entry takes, in bytes.
+    fn len(&self, key: &Key) -> usize {
+        // The decryptor, its keys and the entries of the maps take less than 2 KiB.
+        2_048 + self.envelope.encoded_len() + 2 * (key.location.as_ref().len() + self.e_tag.len())
+    }
+}
+
+#[derive(Default)]
+struct Entries {
+    known: HashMap<Key, (u64, Known)>,
+    /// The entries in the order of their age, which is the order of their end.
+    ages: BTreeMap<u64, (Instant, Key)>,
+    len: usize,
+    next_age: u64,
+    /// The generation of the keyring under which all entries were made.
+    generation: Option<u64>,
+}
+
+/// The decryptors of objects that were read lately.
+pub(crate) struct Cache {
+    policy: CachePolicy,
+    entries: Mutex<Entries>,
+}
+
+impl Cache {
+    pub(crate) fn new(policy: CachePolicy) -> Self {
+        Self { policy, entries: Mutex::default() }
+    }
+
+    /// Returns the decryptor of the object at this place, whose e_tag the caller compares.
+    pub(crate) fn find(&self, call: &Call, version: Option<&str>) -> Option<Known> {
+        let mut entries = self.entries(call);
+        entries.drop_expired(self.policy.time_to_live);
+        let key = Key::new(call, version);
+        let (_, known) = entries.known.get(&key)?;
+        (known.expected == *call.access.expected()).then(|| known.clone())
+    }
+
+    /// Keeps a decryptor, if the object can be recognised by a strong e_tag, and its key is not a customer key.
+    pub(crate) fn keep(
+        &self,
+        call: &Call,
+        version: Option<&str>,
+        meta: &ObjectMeta,
+        decryptor: &Decryptor,
+        envelope: &Envelope,
+    ) {
+        let Some(e_tag) = strong_e_tag(meta).filter(|_| envelope.mode() != ModeId::SseC) else { return };
+        let known = Known {
+            decryptor: decryptor.clone(),
+            envelope: envelope.clone(),
+            e_tag: e_tag.to_owned(),
+            version: meta.version.clone(),
+            expected: call.access.expected().clone(),
+        };
+        let mut entries = self.entries(call);
+        let key = Key::new(call, version);
+        entries.remove(&key);
+        entries.drop_expired(self.policy.time_to_live);
+        let (age, len) = (entries.next_age, known.len(&key));
+        entries.next_age += 1;
+        entries.len += len;
+        entries.ages.insert(age, (Instant::now(), key.clone()));
+        entries.known.insert(key, (age, known));
+        while entries.len > self.policy.max_len && entries.drop_oldest() {}
+    }
+
+    /// Drops the decryptor of the object at this place.
+    pub(crate) fn forget(&self, call: &Call, version: Option<&str>) {
+        self.entries(call).remove(&Key::new(call, version));
+    }
+
+    /// Drops everything.
+    pub(crate) fn purge(&self) {
+        self.lock().clear();
+    }
+
+    pub(crate) fn count(&self) -> usize {
+        self.lock().known.len()
+    }
+
+    /// Returns the entries, after dropping all of them if the keyring has changed.
+    fn entries(&self, call: &Call) -> MutexGuard<'_, Entries> {
+        let generation = call.sse.keyring().map(|keyring| keyring.generation());
+        let mut entries = self.lock();
+        if entries.generation != generation {
+            entries.clear();
+            entries.generation = generation;
+        }
+        entries
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Entries> {
+        // No code under the lock panics between two changes that belong together.
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Key {
+    fn new(call: &Call, version: Option<&str>) -> Self {
+        let requester = call.requester.clone();
+        Self { location: call.location.clone(), version: version.map(str::to_owned), requester }
+    }
+}
+
+impl Entries {
+    fn clear(&mut self) {
+        self.known.clear();
+        self.ages.clear();
+        self.len = 0;
+    }
+
+    fn remove(&mut self, key: &Key) {
+        if let Some((age, known)) = self.known.remove(key) {
+            self.ages.remove(&age);
+            self.len = self.len.saturating_sub(known.len(key));
+        }
+    }
+
+    fn drop_expired(&mut self, time_to_live: Duration) {
+        while self.ages.first_key_value().is_some_and(|(_, (made, _))| made.elapsed() >= time_to_live) {
+            self.drop_oldest();
+        }
+    }
+
+    /// Drops the oldest entry; returns whether there was one.
+    fn drop_oldest(&mut self) -> bool {
+        let Some((_, (_, key))) = self.ages.first_key_value() else { return false };
+        let key = key.clone();
+        self.remove(&key);
+        true
+    }
+}
+
+/// Shows how many decryptors are kept, and no key.
+impl fmt::Debug for Cache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Cache").field("policy", &self.policy).field("count", &self.count()).finish()
+    }
+}

@@ -1,0 +1,266 @@
+//! The cache of decryptors: what it saves, when it is emptied, and what it leaves on record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use atrest::audit::{AuditEvent, AuditFuture, AuditSink, AuditTrail};
+use atrest::{Access, CustomerKey, Expected, ModeId, Requester, Sse, SseC, SseKms};
+use atrest_object_store::{CachePolicy, CallOptions, EncryptedStore, Placement};
+use object_store::memory::InMemory;
+use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt};
+
+use crate::kit::{Keys, PLACEMENTS, at, built, get, get_range, plaintext, put, store};
+use crate::spy::{Fault, Spy};
+
+fn as_requester(name: &str) -> CallOptions {
+    CallOptions::new().with_requester(Requester::new(name))
+}
+
+#[tokio::test]
+async fn every_read_is_an_event_and_those_of_the_cache_are_marked() {
+    for placement in PLACEMENTS {
+        let (store, _, keys) = store(placement);
+        put(&store, "object", plaintext(40_000)).await;
+        assert_eq!(keys.events(), ["PutObject"]);
+        get_range(&store, "object", 5..6).await.unwrap();
+        get(&store, "object").await.unwrap();
+        store.get_ranges(&at("object"), &[1..2, 30_000..30_001]).await.unwrap();
+        assert_eq!(keys.events(), ["GetObject", "(GetObject)", "(GetObject)"]);
+        store.head(&at("object")).await.unwrap();
+        assert_eq!(keys.events(), [""; 0]);
+    }
+}
+
+/// An audit sink that fails as long as it is told to.
+struct Failing(AtomicBool);
+
+impl AuditSink for Failing {
+    fn record(&self, _: AuditEvent) -> AuditFuture {
+        let fails = self.0.load(Ordering::SeqCst);
+        Box::pin(std::future::ready(if fails { Err(std::io::Error::other("full")) } else { Ok(()) }))
+    }
+}
+
+#[tokio::test]
+async fn a_read_of_the_cache_fails_where_the_audit_trail_fails() {
+    let sink = Arc::new(Failing(AtomicBool::new(false)));
+    let trail = AuditTrail::new(sink.clone());
+    let sse = Sse::builder().keyring(Keys::new().keyring).audit(trail).envelope_len(1_024).build().unwrap();
+    let store = EncryptedStore::builder(InMemory::new(), sse, "lake").build().unwrap();
+    put(&store, "object", plaintext(10)).await;
+    get(&store, "object").await.unwrap();
+    assert_eq!(store.kept(), 1);
+    sink.0.store(true, Ordering::SeqCst);
+    let error = get(&store, "object").await.unwrap_err();
+    assert!(matches!(crate::kit::atrest_error(&error), Some(atrest::Error::Audit(_))), "{error}");
+    let error = store.get_ranges(&at("object"), &[0..1]).await.unwrap_err();
+    assert!(matches!(crate::kit::atrest_error(&error), Some(atrest::Error::Audit(_))), "{error}");
+}
+
+#[tokio::test]
+async fn the_key_provider_is_asked_once_for_many_ranges_and_each_time_without_the_cache() {
+    for (cached, calls) in [(true, 1), (false, 5)] {
+        let keys = Keys::new();
+        let builder = EncryptedStore::builder(InMemory::new(), keys.sse(), "lake").mode(SseKms::new(&keys.kms_key));
+        let store = if cached { builder } else { builder.without_cache() }.build().unwrap();
+        put(&store, "object", plaintext(40_000)).await;
+        for start in 0..5 {
+            get_range(&store, "object", start..start + 1).await.unwrap();
+        }
+        assert_eq!(keys.kms.calls().unwrap, calls, "{cached}");
+    }
+}
+
+#[tokio::test]
+async fn a_decryptor_is_kept_for_its_requester_alone() {
+    let keys = Keys::new();
+    let mode = SseKms::new(&keys.kms_key);
+    let store = EncryptedStore::builder(InMemory::new(), keys.sse(), "lake").mode(mode).build().unwrap();
+    put(&store, "object", plaintext(10)).await;
+    let (alice, bob) = (store.with_options(as_requester("alice")), store.with_options(as_requester("bob")));
+    for (store, calls) in [(&alice, 1), (&alice, 1), (&bob, 2), (&alice, 2), (&bob, 2), (&store, 3)] {
+        get(store, "object").await.unwrap();
+        assert_eq!(keys.kms.calls().unwrap, calls);
+    }
+}
+
+#[tokio::test]
+async fn a_kept_decryptor_does_not_open_an_object_against_the_expectations_of_another_reader() {
+    let (store, _, _) = store(Placement::InFront);
+    put(&store, "object", plaintext(10)).await;
+    get(&store, "object").await.unwrap();
+    let only_kms = Access::new(Expected::new().with_modes([ModeId::SseKms]));
+    let strict = store.with_options(CallOptions::new().with_access(only_kms));
+    let error = get(&strict, "object").await.unwrap_err();
+    assert!(matches!(error, Error::PermissionDenied { .. }), "{error}");
+    let key = CustomerKey::from_bytes(&mut [7; 32]).unwrap();
+    let with_key = CallOptions::new().with_access(Access::new(Expected::new()).with_customer_key(key));
+    let error = get(&store.with_options(with_key), "object").await.unwrap_err();
+    assert!(matches!(error, Error::PermissionDenied { .. }), "{error}");
+    get(&store, "object").await.unwrap();
+}
+
+#[tokio::test]
+async fn no_decryptor_of_a_customer_key_is_kept() {
+    let (store, _, keys) = store(Placement::InFront);
+    let key = Arc::new(CustomerKey::from_bytes(&mut [7; 32]).unwrap());
+    let access = Access::new(Expected::new()).with_customer_key(key.clone());
+    let store = store.with_options(CallOptions::new().with_mode(SseC::new(key)).with_access(access));
+    put(&store, "object", plaintext(10)).await;
+    for _ in 0..3 {
+        get(&store, "object").await.unwrap();
+        store.get_ranges(&at("object"), &[0..1]).await.unwrap();
+    }
+    assert_eq!(store.kept(), 0);
+    assert!(!keys.events().contains(&"(GetObject)".to_owned()));
+}
+
+#[tokio::test]
+async fn purging_drops_all_decryptors() {
+    let (store, _, keys) = store(Placement::InFront);
+    put(&store, "object", plaintext(10)).await;
+    get(&store, "object").await.unwrap();
+    assert_eq!(store.kept(), 1);
+    store.purge();
+    assert_eq!(store.kept(), 0);
+    keys.events();
+    get(&store, "object").await.unwrap();
+    assert_eq!(keys.events(), ["GetObject"]);
+}
+
+#[tokio::test]
+async fn a_change_of_the_keyring_drops_all_decryptors() {
+    let (store, _, keys) = store(Placement::InFront);
+    put(&store, "object", plaintext(10)).await;
+    get(&store, "object").await.unwrap();
+    keys.keyring.rotate().await.unwrap();
+    keys.events();
+    get(&store, "object").await.unwrap();
+    assert_eq!(keys.events(), ["GetObject"]);
+    keys.keyring.disable(1).await.unwrap();
+    let error = get(&store, "object").await.unwrap_err();
+    assert!(matches!(crate::kit::atrest_error(&error), Some(atrest::Error::KeyProvider(_))), "{error}");
+    let error = store.get_ranges(&at("object"), &[0..1]).await.unwrap_err();
+    assert!(matches!(crate::kit::atrest_error(&error), Some(atrest::Error::KeyProvider(_))), "{error}");
+}
+
+#[tokio::test]
+async fn the_answer_that_a_key_is_disabled_drops_all_decryptors() {
+    let keys = Keys::new();
+    let mode = SseKms::new(&keys.kms_key);
+    let store = EncryptedStore::builder(InMemory::new(), keys.sse(), "lake").mode(mode).build().unwrap();
+    put(&store, "one", plaintext(10)).await;
+    put(&store, "other", plaintext(10)).await;
+    get(&store, "one").await.unwrap();
+    keys.kms.disable(&keys.kms_key);
+    // The policy: a kept decryptor still opens its object.
+    get(&store, "one").await.unwrap();
+    get(&store, "other").await.unwrap_err();
+    assert_eq!(store.kept(), 0);
+    get(&store, "one").await.unwrap_err();
+}
+
+#[tokio::test]
+async fn a_decryptor_is_dropped_after_its_time_and_the_oldest_when_there_are_too_many() {
+    let policy = CachePolicy::default();
+    let (store, _, keys) = built(Placement::InFront, |b| b.cache(policy.with_time_to_live(Duration::ZERO)));
+    put(&store, "object", plaintext(10)).await;
+    keys.events();
+    get(&store, "object").await.unwrap();
+    get(&store, "object").await.unwrap();
+    assert_eq!(keys.events(), ["GetObject", "GetObject"]);
+
+    let (store, _, keys) = built(Placement::InFront, |b| b.cache(policy.with_max_len(10_000)));
+    for name in ["a", "b", "c", "d", "e"] {
+        put(&store, name, plaintext(10)).await;
+        get(&store, name).await.unwrap();
+    }
+    assert!((1..4).contains(&store.kept()), "{}", store.kept());
+    keys.events();
+    get(&store, "e").await.unwrap();
+    get(&store, "a").await.unwrap();
+    assert_eq!(keys.events(), ["(GetObject)", "GetObject"]);
+    let (store, _, _) = built(Placement::InFront, |b| b.cache(policy.with_max_len(0)));
+    put(&store, "object", plaintext(10)).await;
+    get(&store, "object").await.unwrap();
+    assert_eq!(store.kept(), 0);
+}
+
+#[tokio::test]
+async fn an_overwritten_object_is_read_with_its_own_envelope() {
+    for placement in PLACEMENTS {
+        let (store, _, _) = store(placement);
+        for len in [40_000, 50_000, 10] {
+            put(&store, "object", plaintext(len)).await;
+            assert_eq!(get(&store, "object").await.unwrap(), plaintext(len));
+            assert_eq!(get_range(&store, "object", 3..9).await.unwrap(), plaintext(len)[3..9]);
+            let ranges = store.get_ranges(&at("object"), &[3..9]).await.unwrap();
+            assert_eq!(ranges, [plaintext(len).slice(3..9)]);
+            store.put(&at("object"), plaintext(len + 1).into()).await.unwrap();
+            assert_eq!(store.get_ranges(&at("object"), &[3..9]).await.unwrap(), ranges);
+        }
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_kept_of_a_store_without_strong_e_tags_and_the_envelope_is_asked_first() {
+    for e_tag in [None, Some("W/\"1\"".to_owned()), Some(String::new())] {
+        for placement in PLACEMENTS {
+            let (store, spy, keys) = store(placement);
+            put(&store, "object", plaintext(2 << 20)).await;
+            let told = e_tag.clone();
+            spy.on_request(move |_, _| Some(Fault::ETag(told.clone())));
+            keys.events();
+            for _ in 0..3 {
+                assert_eq!(
+                    get_range(&store, "object", 900_000..900_001).await.unwrap(),
+                    plaintext(2 << 20)[900_000..900_001]
+                );
+                let ranges = store.get_ranges(&at("object"), &[5..6, 1_900_000..1_900_001]).await.unwrap();
+                assert_eq!(ranges[1], plaintext(2 << 20)[1_900_000..1_900_001]);
+                assert_eq!(get(&store, "object").await.unwrap(), plaintext(2 << 20));
+            }
+            assert_eq!(store.kept(), 0);
+            assert!(!keys.events().contains(&"(GetObject)".to_owned()));
+            if placement != Placement::Attributes {
+                spy.requests();
+                get_range(&store, "object", 900_000..900_001).await.unwrap();
+                // One after the other: the second is not yet made when the first is answered.
+                assert_eq!(spy.requests().len(), 2);
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_reused_e_tag_costs_a_second_read_and_gives_no_wrong_bytes() {
+    for placement in PLACEMENTS {
+        let (store, spy, _) = store(placement);
+        spy.ignore_conditions();
+        spy.on_request(|_, _| Some(Fault::ETag(Some("same".into()))));
+        for len in [40_000, 40_000, 1 << 21, 1 << 21, 50_000] {
+            let bytes = plaintext(len + 7).slice(7..);
+            put(&store, "object", bytes.clone()).await;
+            assert_eq!(get_range(&store, "object", 30_000..30_009).await.unwrap(), bytes[30_000..30_009]);
+            put(&store, "object", bytes.clone()).await;
+            assert_eq!(get(&store, "object").await.unwrap(), bytes);
+            put(&store, "object", bytes.clone()).await;
+            let ranges = store.get_ranges(&at("object"), &[1..2, 35_000..35_009]).await.unwrap();
+            assert_eq!(ranges[1], bytes[35_000..35_009]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn another_version_has_another_decryptor() {
+    let keys = Keys::new();
+    let store = EncryptedStore::builder(Spy::new(InMemory::new()), keys.sse(), "lake").build().unwrap();
+    put(&store, "object", plaintext(10)).await;
+    get(&store, "object").await.unwrap();
+    keys.events();
+    let options = GetOptions::new().with_version(Some("1"));
+    store.get_opts(&at("object"), options).await.unwrap();
+    assert_eq!(keys.events(), ["GetObject"]);
+    assert_eq!(store.kept(), 2);
+}

@@ -1,0 +1,151 @@
+//! Objects that are not encrypted, or not by this store.
+
+use atrest::{Keyring, Sse};
+use atrest_object_store::{EncryptedStore, Placement, StoreError};
+use futures_util::TryStreamExt;
+use object_store::path::Path;
+use object_store::{Error, GetResultPayload, ObjectStore, ObjectStoreExt};
+
+use crate::kit::{
+    Keys, PLACEMENTS, at, atrest_error, built, get, get_range, plaintext, put, put_parts, store, store_error,
+};
+
+fn is_marker(location: &Path) -> bool {
+    location.filename() == Some("_SUCCESS") || location.prefix_matches(&Path::from("open"))
+}
+
+#[tokio::test]
+async fn what_the_filter_names_passes_through_whole() {
+    for placement in PLACEMENTS {
+        let (store, spy, _) = built(placement, |builder| builder.unencrypted(is_marker));
+        put(&store, "open/file", plaintext(100)).await;
+        put_parts(&store, "open/parts", &plaintext(100), &[50, 50]).await.unwrap();
+        put(&store, "lake/_SUCCESS", "").await;
+        for location in ["open/file", "open/parts"] {
+            assert_eq!(get(spy.bare(), location).await.unwrap(), plaintext(100));
+            assert_eq!(get(&store, location).await.unwrap(), plaintext(100));
+            assert_eq!(get_range(&store, location, 5..7).await.unwrap(), plaintext(100)[5..7]);
+            assert_eq!(store.get_ranges(&at(location), &[5..7]).await.unwrap(), [plaintext(100).slice(5..7)]);
+            assert_eq!(store.head(&at(location)).await.unwrap().size, 100);
+        }
+        store.copy(&at("open/file"), &at("open/copy")).await.unwrap();
+        store.rename(&at("open/copy"), &at("open/renamed")).await.unwrap();
+        assert_eq!(get(&store, "open/renamed").await.unwrap(), plaintext(100));
+        let mut listed: Vec<_> =
+            store.list(None).map_ok(|meta| (meta.location.to_string(), meta.size)).try_collect().await.unwrap();
+        listed.sort_unstable();
+        let expected = [("lake/_SUCCESS", 0), ("open/file", 100), ("open/parts", 100), ("open/renamed", 100)];
+        assert_eq!(listed, expected.map(|(name, len)| (name.to_owned(), len)));
+        store.delete(&at("open/file")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn no_copy_or_rename_crosses_the_filter() {
+    let (store, _, _) = built(Placement::InFront, |builder| builder.unencrypted(is_marker));
+    put(&store, "open/file", plaintext(100)).await;
+    put(&store, "lake/file", plaintext(100)).await;
+    for (from, to) in [("open/file", "lake/copy"), ("lake/file", "open/copy")] {
+        for error in
+            [store.copy(&at(from), &at(to)).await.unwrap_err(), store.rename(&at(from), &at(to)).await.unwrap_err()]
+        {
+            assert_eq!(store_error(&error), Some(&StoreError::AcrossTheFilter));
+        }
+        assert!(store.head(&at(to)).await.is_err());
+    }
+}
+
+#[tokio::test]
+async fn get_head_and_copy_refuse_an_object_that_is_not_encrypted() {
+    for placement in PLACEMENTS {
+        for len in [0, 5, 1_000, 1_095, 1_096, 20_000, 3 << 20] {
+            let (store, spy, _) = store(placement);
+            put(spy.bare(), "object", plaintext(len)).await;
+            let expected = Some(&StoreError::NotEncrypted);
+            for attempt in [
+                get(&store, "object").await.map(drop),
+                get_range(&store, "object", 0..1).await.map(drop),
+                get_range(&store, "object", object_store::GetRange::Suffix(1)).await.map(drop),
+                store.get_ranges(&at("object"), &[0..1]).await.map(drop),
+                store.copy(&at("object"), &at("copy")).await,
+                store.rename(&at("object"), &at("copy")).await,
+            ] {
+                let error = attempt.unwrap_err();
+                // An inner store refuses a range behind its end itself.
+                let refused_inside = error.to_string().contains("Invalid range");
+                assert!(store_error(&error) == expected || refused_inside, "{placement:?} {len}: {error:?}");
+            }
+            assert!(get(spy.bare(), "object").await.is_ok());
+            assert!(get(spy.bare(), "copy").await.is_err());
+        }
+    }
+    let (store, spy, _) = store(Placement::InFront);
+    put(spy.bare(), "object", plaintext(1_095)).await;
+    assert_eq!(store_error(&store.head(&at("object")).await.unwrap_err()), Some(&StoreError::NotEncrypted));
+    let (store, spy, _) = crate::kit::store(Placement::Attributes);
+    put(spy.bare(), "object", plaintext(20_000)).await;
+    assert_eq!(store_error(&store.head(&at("object")).await.unwrap_err()), Some(&StoreError::NotEncrypted));
+}
+
+#[tokio::test]
+async fn an_object_opens_neither_under_another_name_nor_in_another_bucket_or_realm() {
+    for placement in PLACEMENTS {
+        let keys = Keys::new();
+        let spy = crate::spy::Spy::new(object_store::memory::InMemory::new());
+        let named = |bucket: &str, realm: &str| {
+            let builder = EncryptedStore::builder(spy.clone(), keys.sse(), bucket);
+            builder.realm(realm).placement(placement).build().unwrap()
+        };
+        let store = named("lake", "eu");
+        put(&store, "object", plaintext(50)).await;
+        spy.bare().copy(&at("object"), &at("moved")).await.unwrap();
+        for (store, location) in
+            [(named("lake", "eu"), "moved"), (named("pond", "eu"), "object"), (named("lake", ""), "object")]
+        {
+            let error = get(&store, location).await.unwrap_err();
+            assert!(matches!(atrest_error(&error), Some(atrest::Error::Inauthentic)), "{error:?}");
+        }
+        assert_eq!(get(&named("lake", "eu"), "object").await.unwrap(), plaintext(50));
+    }
+}
+
+#[tokio::test]
+async fn an_object_under_another_keyring_is_refused_by_name() {
+    let (store, spy, _) = store(Placement::InFront);
+    put(&store, "object", plaintext(50)).await;
+    let sse = Sse::builder().keyring(Keyring::generate().unwrap()).envelope_len(1_024).build().unwrap();
+    let builder = EncryptedStore::builder(spy, sse, "lake");
+    let other = builder.placement(Placement::InFront).build().unwrap();
+    let error = get(&other, "object").await.unwrap_err();
+    assert!(matches!(error, Error::PermissionDenied { .. }), "{error}");
+}
+
+#[tokio::test]
+async fn attributes_tags_and_extensions_pass_through_but_not_the_envelope_or_the_options() {
+    use object_store::{Attribute, Attributes, PutOptions};
+    let (store, spy, _) = store(Placement::Attributes);
+    let attributes =
+        Attributes::from_iter([(Attribute::ContentType, "text/plain"), (Attribute::Metadata("a".into()), "b")]);
+    let options = PutOptions { attributes: attributes.clone(), ..PutOptions::default() };
+    store.put_opts(&at("object"), "meow".into(), options).await.unwrap();
+    assert_eq!(store.get(&at("object")).await.unwrap().attributes, attributes);
+    assert_eq!(spy.bare().get(&at("object")).await.unwrap().attributes.len(), 3);
+    store.copy(&at("object"), &at("copy")).await.unwrap();
+    assert_eq!(store.get(&at("copy")).await.unwrap().attributes, attributes);
+
+    let taken = Attributes::from_iter([(Attribute::Metadata("atrest-envelope".into()), "mine")]);
+    let options = PutOptions { attributes: taken.clone(), ..PutOptions::default() };
+    let error = store.put_opts(&at("object"), "meow".into(), options).await.unwrap_err();
+    assert_eq!(store_error(&error), Some(&StoreError::AttributeTaken("atrest-envelope")));
+    assert!(store.put_multipart_opts(&at("object"), taken.into()).await.is_err());
+}
+
+#[tokio::test]
+async fn a_payload_is_never_the_file_of_the_inner_store() {
+    let directory = tempfile::tempdir().unwrap();
+    let inner = object_store::local::LocalFileSystem::new_with_prefix(directory.path()).unwrap();
+    let store = EncryptedStore::builder(inner, Keys::new().sse(), "lake").build().unwrap();
+    put(&store, "object", plaintext(50)).await;
+    let got = store.get(&at("object")).await.unwrap();
+    assert!(matches!(got.payload, GetResultPayload::Stream(_)));
+}

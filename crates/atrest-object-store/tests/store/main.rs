@@ -1,0 +1,19 @@
+//! Tests of the encrypted store over inner stores that record, fail and lie.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+#![allow(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
+
+mod cache;
+mod copies;
+mod faults;
+mod files;
+mod foreign;
+mod integration;
+mod kit;
+mod lists;
+mod memory;
+mod modes;
+mod ranges;
+mod requests;
+mod secrecy;
+mod spy;
+mod uploads;

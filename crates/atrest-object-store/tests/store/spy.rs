@@ -1,0 +1,313 @@
+//! [`Spy`], an inner store that records each request, and fails or lies where a test says so.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures_util::stream::BoxStream;
+use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
+use object_store::path::Path;
+use object_store::{
+    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+};
+
+/// One request to the inner store.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Request {
+    Put { len: usize },
+    Begin,
+    Part { len: usize },
+    Complete,
+    Abort,
+    Get { range: Option<GetRange>, if_match: Option<String> },
+    Head,
+    Ranges,
+    Delete,
+    List,
+    Copy,
+    Rename,
+}
+
+/// What happens to one request.
+pub(crate) enum Fault {
+    /// The store fails before it does anything.
+    Fails,
+    /// There is no such object.
+    NotFound,
+    /// The condition does not hold.
+    Precondition,
+    /// The answer lacks its last bytes.
+    Short(usize),
+    /// The answer has more bytes than its range says.
+    Long(usize),
+    /// A bit of the answer at this place is another one.
+    Flips(usize),
+    /// The stream fails after so many bytes.
+    Breaks(usize),
+    /// The answer says that the object has this length.
+    Size(u64),
+    /// The answer is that for another object.
+    Swapped(Path),
+    /// The answer has another e_tag, or none.
+    ETag(Option<String>),
+    /// The answer says that it is of another range.
+    Moved(i64),
+    /// Something happens to the store before it answers.
+    First(Box<dyn FnOnce() + Send>),
+}
+
+type Hook = Box<dyn FnMut(usize, &Request) -> Option<Fault> + Send>;
+
+struct State {
+    requests: Vec<Request>,
+    /// How many requests were made while the hook was there.
+    seen: usize,
+    hook: Option<Hook>,
+    without_suffixes: bool,
+    without_conditions: bool,
+}
+
+pub(crate) struct Spy<T> {
+    inner: Arc<T>,
+    state: Arc<Mutex<State>>,
+}
+
+impl<T> Clone for Spy<T> {
+    fn clone(&self) -> Self {
+        Self { inner: self.inner.clone(), state: self.state.clone() }
+    }
+}
+
+impl<T: ObjectStore> Spy<T> {
+    pub(crate) fn new(inner: T) -> Self {
+        let state =
+            State { requests: Vec::new(), seen: 0, hook: None, without_suffixes: false, without_conditions: false };
+        Self { inner: Arc::new(inner), state: Arc::new(Mutex::new(state)) }
+    }
+
+    pub(crate) fn bare(&self) -> &T {
+        &self.inner
+    }
+
+    /// Returns the requests since the last call.
+    pub(crate) fn requests(&self) -> Vec<Request> {
+        std::mem::take(&mut self.state.lock().unwrap().requests)
+    }
+
+    /// Calls the hook with each request, which are counted from 0.
+    pub(crate) fn on_request(&self, hook: impl FnMut(usize, &Request) -> Option<Fault> + Send + 'static) {
+        let mut state = self.state.lock().unwrap();
+        state.hook = Some(Box::new(hook));
+        state.seen = 0;
+    }
+
+    /// Lets one request fail; returns to normal after it.
+    pub(crate) fn fault_at(&self, index: usize, fault: Fault) {
+        let mut fault = Some(fault);
+        self.on_request(move |at, _| if at == index { fault.take() } else { None });
+    }
+
+    /// Ends the faults, and returns how many requests there were meanwhile.
+    pub(crate) fn calm(&self) -> usize {
+        let mut state = self.state.lock().unwrap();
+        state.hook = None;
+        state.seen
+    }
+
+    /// Refuses suffixes from now on, as Azure does.
+    pub(crate) fn refuse_suffixes(&self) {
+        self.state.lock().unwrap().without_suffixes = true;
+    }
+
+    /// Meets every condition from now on.
+    pub(crate) fn ignore_conditions(&self) {
+        self.state.lock().unwrap().without_conditions = true;
+    }
+
+    fn note(&self, request: Request) -> Result<Option<Fault>> {
+        let mut state = self.state.lock().unwrap();
+        let index = state.seen;
+        state.seen += 1;
+        let fault = state.hook.as_mut().and_then(|hook| hook(index, &request));
+        state.requests.push(request);
+        drop(state);
+        match fault {
+            Some(Fault::Fails) => Err(failure()),
+            Some(Fault::NotFound) => Err(Error::NotFound { path: "injected".into(), source: "injected".into() }),
+            Some(Fault::Precondition) => {
+                Err(Error::Precondition { path: "injected".into(), source: "injected".into() })
+            }
+            Some(Fault::First(happens)) => {
+                happens();
+                Ok(None)
+            }
+            fault => Ok(fault),
+        }
+    }
+}
+
+pub(crate) fn failure() -> Error {
+    Error::Generic { store: "Spy", source: "injected".into() }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl<T: ObjectStore> ObjectStore for Spy<T> {
+    async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
+        self.note(Request::Put { len: payload.content_length() })?;
+        self.inner.put_opts(location, payload, options).await
+    }
+
+    async fn put_multipart_opts(
+        &self,
+        location: &Path,
+        options: PutMultipartOptions,
+    ) -> Result<Box<dyn MultipartUpload>> {
+        self.note(Request::Begin)?;
+        let upload = self.inner.put_multipart_opts(location, options).await?;
+        Ok(Box::new(SpyUpload { upload, spy: self.clone() }))
+    }
+
+    async fn get_opts(&self, location: &Path, mut options: GetOptions) -> Result<GetResult> {
+        let request = match options.head {
+            true => Request::Head,
+            false => Request::Get { range: options.range.clone(), if_match: options.if_match.clone() },
+        };
+        let fault = self.note(request)?;
+        let suffix = matches!(options.range, Some(GetRange::Suffix(_)));
+        if suffix && self.state.lock().unwrap().without_suffixes {
+            return Err(Error::NotSupported { source: "no suffixes".into() });
+        }
+        if self.state.lock().unwrap().without_conditions {
+            options.if_match = None;
+        }
+        let location = match &fault {
+            Some(Fault::Swapped(other)) => other,
+            _ => location,
+        };
+        let answer = self.inner.get_opts(location, options).await?;
+        Ok(match fault {
+            Some(fault) => changed(answer, fault).await,
+            None => answer,
+        })
+    }
+
+    async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
+        self.note(Request::Ranges)?;
+        self.inner.get_ranges(location, ranges).await
+    }
+
+    fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
+        let spy = self.clone();
+        let noted = locations.map(move |location| spy.note(Request::Delete).and(location)).boxed();
+        self.inner.delete_stream(noted)
+    }
+
+    fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.note(Request::List) {
+            Ok(_) => self.inner.list(prefix),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.note(Request::List) {
+            Ok(_) => self.inner.list_with_offset(prefix, offset),
+            Err(error) => stream::iter([Err(error)]).boxed(),
+        }
+    }
+
+    async fn list_with_delimiter(&self, prefix: Option<&Path>) -> Result<ListResult> {
+        self.note(Request::List)?;
+        self.inner.list_with_delimiter(prefix).await
+    }
+
+    async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
+        self.note(Request::Copy)?;
+        self.inner.copy_opts(from, to, options).await
+    }
+
+    async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
+        self.note(Request::Rename)?;
+        self.inner.rename_opts(from, to, options).await
+    }
+}
+
+/// Changes an answer that is not a file.
+async fn changed(mut answer: GetResult, fault: Fault) -> GetResult {
+    let payload = std::mem::replace(&mut answer.payload, GetResultPayload::Stream(stream::empty().boxed()));
+    let GetResultPayload::Stream(pieces) = payload else { panic!("a file is changed on disk") };
+    let bytes: Vec<Bytes> = pieces.try_collect().await.unwrap();
+    let mut bytes = bytes.concat();
+    let mut end = None;
+    match fault {
+        Fault::Short(lacking) => bytes.truncate(bytes.len().saturating_sub(lacking)),
+        Fault::Long(more) => bytes.resize(bytes.len() + more, 0x5a),
+        Fault::Flips(place) => {
+            if let Some(byte) = bytes.get_mut(place) {
+                *byte ^= 1;
+            }
+        }
+        Fault::Breaks(after) => {
+            bytes.truncate(after);
+            end = Some(Err(failure()));
+        }
+        Fault::Size(size) => answer.meta.size = size,
+        Fault::ETag(e_tag) => answer.meta.e_tag = e_tag,
+        Fault::Moved(by) => {
+            answer.range.start = answer.range.start.saturating_add_signed(by);
+            answer.range.end = answer.range.end.saturating_add_signed(by);
+        }
+        _ => {}
+    }
+    // In several pieces, as a network gives them.
+    let pieces: Vec<Result<Bytes>> = bytes.chunks(10_007).map(|piece| Ok(Bytes::copy_from_slice(piece))).collect();
+    answer.payload = GetResultPayload::Stream(stream::iter(pieces.into_iter().chain(end)).boxed());
+    answer
+}
+
+impl<T: ObjectStore> fmt::Display for Spy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Spy({})", self.inner)
+    }
+}
+
+impl<T: ObjectStore> fmt::Debug for Spy<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Spy({:?})", self.inner)
+    }
+}
+
+struct SpyUpload<T> {
+    upload: Box<dyn MultipartUpload>,
+    spy: Spy<T>,
+}
+
+impl<T> fmt::Debug for SpyUpload<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SpyUpload")
+    }
+}
+
+#[async_trait]
+impl<T: ObjectStore> MultipartUpload for SpyUpload<T> {
+    fn put_part(&mut self, data: PutPayload) -> UploadPart {
+        match self.spy.note(Request::Part { len: data.content_length() }) {
+            Ok(_) => self.upload.put_part(data),
+            Err(error) => std::future::ready(Err(error)).boxed(),
+        }
+    }
+
+    async fn complete(&mut self) -> Result<PutResult> {
+        self.spy.note(Request::Complete)?;
+        self.upload.complete().await
+    }
+
+    async fn abort(&mut self) -> Result<()> {
+        self.spy.note(Request::Abort)?;
+        self.upload.abort().await
+    }
+}
