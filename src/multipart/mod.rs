@@ -159,7 +159,7 @@ impl Upload {
     ///
     /// Allocates the stored bytes. For large parts use [`part`](Self::part).
     pub fn encrypt_part(&self, number: PartNumber, plaintext: &[u8], label: &[u8]) -> Result<(Vec<u8>, Receipt)> {
-        let (encryptor, seal) = self.part_of_len(number, plaintext.len() as u64)?;
+        let (mut encryptor, seal) = self.part_of_len(number, plaintext.len() as u64)?;
         let (stored, finished) = encryptor.all(plaintext)?;
         Ok((stored, seal.receipt(&finished, label)?))
     }

@@ -34,7 +34,7 @@ impl Sse {
     /// [`encrypt_into`](Self::encrypt_into) with memory that is reused. For objects that are not in memory use
     /// [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
-        let all = |encryptor: Encryptor| encryptor.all(plaintext);
+        let all = |encryptor: &mut Encryptor| encryptor.all(plaintext);
         let (envelope, (ciphertext, _)) = self.encrypt_by(object, any(mode), plaintext.len(), all).await?;
         Ok(Encrypted::new(envelope, ciphertext))
     }
@@ -53,7 +53,7 @@ impl Sse {
         plaintext: &[u8],
         output: &mut [u8],
     ) -> Result<(Envelope, usize)> {
-        let all = |encryptor: Encryptor| encryptor.all_into(plaintext, output);
+        let all = |encryptor: &mut Encryptor| encryptor.all_into(plaintext, output);
         let (envelope, finished) = self.encrypt_by(object, any(mode), plaintext.len(), all).await?;
         Ok((envelope, finished.written))
     }
@@ -73,7 +73,7 @@ impl Sse {
     /// [`decrypt_into`](Self::decrypt_into) with memory that is reused. For objects that are not in memory use
     /// [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
-        let all = |reader: PlaintextReader| reader.all(&encrypted.ciphertext).map(Zeroizing::new);
+        let all = |reader: &mut PlaintextReader| reader.all(&encrypted.ciphertext).map(Zeroizing::new);
         // The plaintext is wiped if the audit trail cannot record the call.
         let mut plaintext = self.decrypt_by(object, encrypted, unlock, all).await?;
         Ok(mem::take(&mut *plaintext))
@@ -98,7 +98,7 @@ impl Sse {
         output: &mut [u8],
     ) -> Result<usize> {
         let mut output = Unreleased(output);
-        let all = |reader: PlaintextReader| reader.all_into([&encrypted.ciphertext[..]], output.0);
+        let all = |reader: &mut PlaintextReader| reader.all_into([&encrypted.ciphertext[..]], output.0);
         let written = self.decrypt_by(object, encrypted, unlock, all).await?;
         output.0 = &mut [];
         Ok(written)
@@ -242,12 +242,12 @@ impl Sse {
         object: &ObjectName,
         mode: AnyMode,
         plaintext_len: usize,
-        body: impl FnOnce(Encryptor) -> Result<T>,
+        body: impl FnOnce(&mut Encryptor) -> Result<T>,
     ) -> Result<(Envelope, T)> {
         let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
         let encrypting = async {
-            let (envelope, encryptor) = self.encryptor_of(object, &mode, Some(plaintext_len as u64)).await?;
-            Ok((envelope, body(encryptor)?))
+            let (envelope, mut encryptor) = self.encryptor_of(object, &mode, Some(plaintext_len as u64)).await?;
+            Ok((envelope, body(&mut encryptor)?))
         };
         self.audited(pending, encrypting, |(envelope, _)| Some(envelope)).await
     }
@@ -258,7 +258,7 @@ impl Sse {
         object: &ObjectName,
         encrypted: &Encrypted,
         unlock: Unlock<'_>,
-        body: impl FnOnce(PlaintextReader) -> Result<T>,
+        body: impl FnOnce(&mut PlaintextReader) -> Result<T>,
     ) -> Result<T> {
         let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
         let decrypting = async {
@@ -266,7 +266,7 @@ impl Sse {
             if let Some(manifest) = &encrypted.manifest {
                 decryptor = decryptor.with_manifest(manifest)?;
             }
-            body(decryptor.sequential())
+            body(&mut decryptor.sequential())
         };
         self.audited(pending, decrypting, |_| None).await
     }

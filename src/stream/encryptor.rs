@@ -92,7 +92,7 @@ impl Encryptor {
     /// - [`Misuse::PlaintextLen`] if the plaintext is shorter than the length given when encryption began.
     /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`finish_len`](Self::finish_len); the encryptor is
     ///   lost.
-    pub fn finish(self, output: &mut [u8]) -> Result<Finished> {
+    pub fn finish(mut self, output: &mut [u8]) -> Result<Finished> {
         self.end(0, |stream| stream.run(&[], true, output))
     }
 
@@ -101,7 +101,7 @@ impl Encryptor {
     /// # Errors
     ///
     /// Returns the errors of [`finish`](Self::finish) except `OutputTooSmall`.
-    pub fn finish_into(self, output: &mut BytesMut) -> Result<Finished> {
+    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<Finished> {
         self.end(0, |stream| stream.append(&[], true, output))
     }
 
@@ -111,7 +111,7 @@ impl Encryptor {
     }
 
     /// Encrypts the whole plaintext at once.
-    pub(crate) fn all(self, plaintext: &[u8]) -> Result<(Vec<u8>, Finished)> {
+    pub(crate) fn all(&mut self, plaintext: &[u8]) -> Result<(Vec<u8>, Finished)> {
         let mut stored = Vec::new();
         let finished = self.end(plaintext.len(), |stream| {
             stored = stream.all(plaintext)?;
@@ -121,14 +121,14 @@ impl Encryptor {
     }
 
     /// Encrypts the whole plaintext at once, into the front of `output`.
-    pub(crate) fn all_into(self, plaintext: &[u8], output: &mut [u8]) -> Result<Finished> {
+    pub(crate) fn all_into(&mut self, plaintext: &[u8], output: &mut [u8]) -> Result<Finished> {
         self.end(plaintext.len(), |stream| stream.run(plaintext, true, output))
     }
 
     /// Takes the last `left` bytes of the plaintext and ends it; fails if an earlier call failed, or if the plaintext
     /// is shorter than the given length.
     fn end(
-        mut self,
+        &mut self,
         left: usize,
         end: impl FnOnce(&mut Stream<Layered<MessageWriter>>) -> Result<usize>,
     ) -> Result<Finished> {

@@ -119,6 +119,11 @@ impl<T: Transform> Stream<T> {
         self.failure.check()?;
         // This error alone is not stored: no input was taken.
         let output = output.get_mut(..self.transform.output_len(input.len(), ended)).ok_or(Misuse::OutputTooSmall)?;
+        self.fill(input, ended, output)
+    }
+
+    /// Runs as [`run`](Self::run) does, into an output of the exact length.
+    fn fill(&mut self, input: &[u8], ended: bool, output: &mut [u8]) -> Result<usize> {
         let ran = self.check_limit(input.len()).and_then(|()| self.transform.run(input, ended, output));
         self.failure.remember(ran.inspect_err(|_| wipe(output)))?;
         Ok(output.len())
@@ -135,7 +140,7 @@ impl<T: Transform> Stream<T> {
             let (piece, rest) = input.split_at(self.transform.piece_len(input.len(), 1).min(input.len()));
             let (at, ends) = (output.len(), ended && rest.is_empty());
             output.resize(at + self.transform.output_len(piece.len(), ends), 0);
-            if let Err(error) = self.run(piece, ends, &mut output[at..]) {
+            if let Err(error) = self.fill(piece, ends, &mut output[at..]) {
                 wipe(&mut output[start..]);
                 output.truncate(start);
                 return Err(error);
@@ -149,9 +154,9 @@ impl<T: Transform> Stream<T> {
 
     /// Takes all of the input, ends it, and returns the output in a new `Vec`.
     pub(crate) fn all(&mut self, input: &[u8]) -> Result<Vec<u8>> {
-        self.check_limit(input.len())?;
+        self.failure.check().and_then(|()| self.check_limit(input.len()))?;
         let mut output = vec![0; self.transform.output_len(input.len(), true)];
-        self.run(input, true, &mut output)?;
+        self.fill(input, true, &mut output)?;
         Ok(output)
     }
 

@@ -100,7 +100,7 @@ impl PlaintextReader {
     /// - [`Error::Truncated`] or [`Error::Inauthentic`] if the object or range does not end here.
     /// - [`Error::RangeNotSatisfiable`] if the range holds no byte of the object, once the end is verified.
     /// - [`Misuse::OutputTooSmall`] if `output` is shorter than [`finish_len`](Self::finish_len); the reader is lost.
-    pub fn finish(self, output: &mut [u8]) -> Result<usize> {
+    pub fn finish(mut self, output: &mut [u8]) -> Result<usize> {
         self.end(|stream| stream.run(&[], true, output))
     }
 
@@ -109,22 +109,26 @@ impl PlaintextReader {
     /// # Errors
     ///
     /// Returns the errors of [`finish`](Self::finish) except `OutputTooSmall`.
-    pub fn finish_into(self, output: &mut BytesMut) -> Result<usize> {
+    pub fn finish_into(mut self, output: &mut BytesMut) -> Result<usize> {
         self.end(|stream| stream.append(&[], true, output))
     }
 
     /// Decrypts all stored bytes at once.
-    pub(crate) fn all(self, stored: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn all(&mut self, stored: &[u8]) -> Result<Vec<u8>> {
         self.end(|stream| stream.all(stored))
     }
 
     /// Decrypts all stored bytes into the caller's memory; returns the number of plaintext bytes.
-    pub(crate) fn all_into<'a>(self, stored: impl IntoIterator<Item = &'a [u8]>, output: &mut [u8]) -> Result<usize> {
+    pub(crate) fn all_into<'a>(
+        &mut self,
+        stored: impl IntoIterator<Item = &'a [u8]>,
+        output: &mut [u8],
+    ) -> Result<usize> {
         self.end(|stream| stream.all_into(stored, output))
     }
 
     /// Ends the input. Then refuses a range that holds no byte of the object.
-    fn end<P>(mut self, end: impl FnOnce(&mut Stream<BodyReader>) -> Result<P>) -> Result<P> {
+    fn end<P>(&mut self, end: impl FnOnce(&mut Stream<BodyReader>) -> Result<P>) -> Result<P> {
         let plaintext = end(&mut self.stream)?;
         self.nothing_of.map_or(Ok(plaintext), |plaintext_len| Err(Error::RangeNotSatisfiable { plaintext_len }))
     }

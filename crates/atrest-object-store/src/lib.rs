@@ -1,5 +1,6 @@
 //! Server-side encryption with the semantics of Amazon S3 over any store of the crate `object_store`:
-//! [`EncryptedStore`], [`Placement`], [`CachePolicy`], [`CallOptions`], and [`StoreKeyring`], a keyring in a store.
+//! [`EncryptedStore`], [`Placement`], [`CachePolicy`], [`CallOptions`], [`StoreSweep`], and
+//! [`StoreKeyring`], a keyring in a store.
 //!
 //! ```
 //! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
@@ -39,8 +40,12 @@
 //! Copies and renames read and write the object, unless it is [unbound](EncryptedStoreBuilder::unbound). Tags are not
 //! copied, since `object_store` cannot read them; attributes are.
 //!
-//! Rewrapping an object writes it again: `object_store` changes no attributes and no part of an object. So versions of a
-//! keyring stay enabled until compaction has rewritten the objects under them.
+//! # Keys
+//!
+//! [`StoreKeyring`] keeps the keyring in the store too, its root key under a KMS key: another KMS key rewrites one small
+//! object. Rewrapping an object writes it again whole, because `object_store` changes no attributes and no part of an
+//! object: [`EncryptedStore::sweep`] does that for a prefix or for all objects, and names what it wrote. Until then, or
+//! until compaction has rewritten the objects, their version of the keyring stays enabled.
 #![doc(test(attr(deny(unused_must_use))))]
 
 mod builder;
@@ -58,6 +63,7 @@ mod read;
 mod request;
 mod source;
 mod store;
+mod sweep;
 mod unlock;
 mod upload;
 
@@ -69,3 +75,4 @@ pub use keyring::{KeyringObject, KeyringStoreError, StoreKeyring};
 pub use list::Foreign;
 pub use placement::Placement;
 pub use store::EncryptedStore;
+pub use sweep::{StoreSweep, StoreSweepReport};

@@ -1,0 +1,241 @@
+//! [`StoreSweep`], a sweep that rewraps the objects of an [`EncryptedStore`], and [`StoreSweepReport`].
+
+mod rewriter;
+
+use std::fmt;
+use std::io;
+
+use atrest::rotation::{Cursor, OutcomeCounts, Problem, Report, Skipped, Sweep, SweepEvent, VersionCounts};
+use atrest::{AnyMode, KeyUsage};
+use object_store::ObjectStore;
+use object_store::path::Path;
+
+use crate::store::EncryptedStore;
+use rewriter::{Done, Rewriter};
+
+/// The default of [`StoreSweep::max_object_len`].
+const MAX_OBJECT_LEN: u64 = 64 << 20;
+
+/// A sweep over the objects under a prefix: it rewraps each object that is not under the primary of the keyring, or
+/// moves all to another key or mode. [`EncryptedStore::sweep`] returns one.
+///
+/// `object_store` changes no part and no attribute of an object, so **every object that the sweep rewraps is read and
+/// written whole**. It is replaced only if it is still the one that was read (`PutMode::Update`); a writer that comes
+/// between is never overwritten. The report names the objects that were written. Objects that are up to date cost one
+/// small request each.
+///
+/// ```
+/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// use atrest::{Keyring, Sse};
+/// use atrest_object_store::EncryptedStore;
+/// use object_store::memory::InMemory;
+/// use object_store::{ObjectStoreExt, path::Path};
+///
+/// let keyring = Keyring::generate()?.with_changes_lost_on_exit(); // in a service: a stored keyring
+/// let sse = Sse::builder().keyring(keyring.clone()).envelope_len(1024).build()?;
+/// let store = EncryptedStore::builder(InMemory::new(), sse, "lake").build()?;
+/// store.put(&Path::from("cats.parquet"), "meow".into()).await?;
+///
+/// let old = keyring.primary();
+/// keyring.rotate().await?;
+/// let report = store.sweep(None).concurrency(8).rewrap().await?;
+/// assert_eq!(report.rewritten(), [Path::from("cats.parquet")]);
+///
+/// keyring.disable(old).await?; // once every process writes under the new version
+/// keyring.retire(old, report.usage().expect("a sweep over the whole store, without problems")).await?;
+/// # Ok(()) }
+/// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
+/// ```
+///
+/// # Security
+///
+/// A rewrap revokes nothing: a reader that could open the old envelope may have kept the data key. Older versions of an
+/// object that the inner store keeps stay under their old key.
+///
+/// # Performance
+///
+/// Holds [`concurrency`](Self::concurrency) objects of up to [`max_object_len`](Self::max_object_len) bytes in memory.
+/// Tags of an object are lost when it is written, since `object_store` cannot read them; attributes are kept.
+#[must_use = "a sweep does nothing until rewrap or rewrap_to is called"]
+pub struct StoreSweep<'a, T: ObjectStore> {
+    store: &'a EncryptedStore<T>,
+    prefix: Option<Path>,
+    concurrency: usize,
+    max_object_len: u64,
+    overwrites: bool,
+    checkpoint_every: u64,
+    resume: Option<Cursor>,
+    on_event: Option<Box<OnEvent<'a>>>,
+}
+
+type OnEvent<'a> = dyn FnMut(SweepEvent<'_>) -> io::Result<()> + Send + 'a;
+
+impl<T: ObjectStore> EncryptedStore<T> {
+    /// Returns a sweep over the objects under a prefix, or over all objects.
+    pub fn sweep(&self, prefix: Option<&Path>) -> StoreSweep<'_, T> {
+        StoreSweep {
+            store: self,
+            prefix: prefix.cloned(),
+            concurrency: 8,
+            max_object_len: MAX_OBJECT_LEN,
+            overwrites: false,
+            checkpoint_every: 1_000,
+            resume: None,
+            on_event: None,
+        }
+    }
+}
+
+impl<'a, T: ObjectStore> StoreSweep<'a, T> {
+    /// Sets how many objects are in flight at once. The default is 8; 0 means 1.
+    pub fn concurrency(self, objects: usize) -> Self {
+        Self { concurrency: objects.max(1), ..self }
+    }
+
+    /// Sets the longest stored object in bytes that is rewritten, since each is held in memory and written in one
+    /// request. The default is 64 MiB; S3 takes at most 5 GiB in one request. A longer object is a
+    /// [problem](StoreSweepReport::problems) and named in [`too_long`](StoreSweepReport::too_long): write it again by
+    /// compaction.
+    pub fn max_object_len(self, len: u64) -> Self {
+        Self { max_object_len: len, ..self }
+    }
+
+    /// Replaces objects without a condition, for stores without `PutMode::Update`, such as `LocalFileSystem`.
+    ///
+    /// An object that another process writes between the read and the write of the sweep is then lost: use it only while
+    /// nothing else writes the store.
+    pub fn overwriting(self) -> Self {
+        Self { overwrites: true, ..self }
+    }
+
+    /// Continues an earlier sweep over the same prefix after the position of a cursor, counts included. The inner store
+    /// must list in ascending order.
+    pub fn resume(self, cursor: Cursor) -> Self {
+        Self { resume: Some(cursor), ..self }
+    }
+
+    /// Sets the number of objects between two checkpoints. The default is 1,000; 0 means 1.
+    pub fn checkpoint_every(self, objects: u64) -> Self {
+        Self { checkpoint_every: objects, ..self }
+    }
+
+    /// Calls `on_event` for every object and every checkpoint: for a log, a progress bar, and to store cursors. The
+    /// position of an entry is its path. An error of `on_event` ends the sweep.
+    pub fn on_event(self, on_event: impl FnMut(SweepEvent<'_>) -> io::Result<()> + Send + 'a) -> Self {
+        Self { on_event: Some(Box::new(on_event)), ..self }
+    }
+
+    /// Rewraps every object that is not under the primary of the keyring.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Sweep::rewrap`]. A failure of one object is not an error of the sweep; the report
+    /// contains it.
+    pub async fn rewrap(self) -> atrest::Result<StoreSweepReport> {
+        self.run(None).await
+    }
+
+    /// Rewraps every object to another key or mode; see [`Sweep::rewrap_to`].
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`Sweep::rewrap_to`].
+    pub async fn rewrap_to(self, mode: impl Into<AnyMode>) -> atrest::Result<StoreSweepReport> {
+        self.run(Some(mode.into())).await
+    }
+
+    async fn run(self, mode: Option<AnyMode>) -> atrest::Result<StoreSweepReport> {
+        let rewriter = Rewriter::new(self.store, self.max_object_len, self.overwrites);
+        let is_whole = self.prefix.is_none() && self.resume.is_none();
+        let after = self.resume.as_ref().and_then(Cursor::position);
+        let after = after.and_then(|at| std::str::from_utf8(at).ok()).map(Path::from);
+        let entries = rewriter.entries(self.prefix.as_ref(), after, self.concurrency);
+        let shared = &self.store.shared;
+        let any = shared.call(&Path::from("-"), self.store.options.clone());
+        let sse = any.map_or_else(|_| shared.sse.clone(), |call| call.sse);
+        let mut sweep = Sweep::new(&sse).concurrency(self.concurrency).checkpoint_every(self.checkpoint_every);
+        if let Some(cursor) = self.resume {
+            sweep = sweep.resume(cursor);
+        }
+        if let Some(on_event) = self.on_event {
+            sweep = sweep.on_event(on_event);
+        }
+        let report = match mode {
+            None => sweep.rewrap(entries, &rewriter).await?,
+            Some(mode) => sweep.rewrap_to(mode, entries, &rewriter).await?,
+        };
+        let done = rewriter.into_done();
+        Ok(StoreSweepReport { report, is_whole: is_whole && done.foreign == 0, done })
+    }
+}
+
+/// The result of a [`StoreSweep`].
+#[derive(Debug)]
+pub struct StoreSweepReport {
+    report: Report,
+    /// Whether the sweep has seen every object of the store.
+    is_whole: bool,
+    done: Done,
+}
+
+impl StoreSweepReport {
+    /// Returns the first 1,000 objects that were read and written whole; [`OutcomeCounts::rewrapped`] counts all, since
+    /// no object is rewrapped in another way.
+    pub fn rewritten(&self) -> &[Path] {
+        &self.done.rewritten
+    }
+
+    /// Returns the number of stored bytes that were written.
+    pub fn rewritten_len(&self) -> u64 {
+        self.done.len
+    }
+
+    /// Returns the first 1,000 objects that are longer than [`StoreSweep::max_object_len`] and stay as they are.
+    pub fn too_long(&self) -> &[Path] {
+        &self.done.too_long
+    }
+
+    /// Returns the number of objects by outcome, since the beginning of the sweep.
+    pub fn counts(&self) -> OutcomeCounts {
+        self.report.counts()
+    }
+
+    /// Returns the counts of each keyring version.
+    pub fn versions(&self) -> impl Iterator<Item = (u32, VersionCounts)> + '_ {
+        self.report.versions()
+    }
+
+    /// Returns the first 1,000 problems.
+    pub fn problems(&self) -> &[Problem] {
+        self.report.problems()
+    }
+
+    /// Returns the first 1,000 objects that a sweep to another key or mode cannot convert.
+    pub fn skipped(&self) -> &[Skipped] {
+        self.report.skipped()
+    }
+
+    /// Returns how many objects are wrapped under each keyring version, for
+    /// [`Keyring::retire`](atrest::Keyring::retire). `None` unless this one sweep has seen the whole store: after a
+    /// sweep over a prefix, a resumed one, or one that met objects whose length no encrypted object has.
+    ///
+    /// # Security
+    ///
+    /// Older versions of objects that the inner store keeps, and copies elsewhere, are not counted.
+    pub fn usage(&self) -> Option<&KeyUsage> {
+        self.report.usage().filter(|_| self.is_whole)
+    }
+}
+
+impl<T: ObjectStore> fmt::Debug for StoreSweep<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("StoreSweep")
+            .field("store", &self.store)
+            .field("prefix", &self.prefix)
+            .field("concurrency", &self.concurrency)
+            .field("max_object_len", &self.max_object_len)
+            .field("overwrites", &self.overwrites)
+            .field("resume", &self.resume)
+            .finish_non_exhaustive()
+    }
+}
