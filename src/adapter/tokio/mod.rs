@@ -36,9 +36,9 @@
 //!
 //! # Performance
 //!
-//! One poll seals or opens at most 64 KiB, 5 to 20 µs of work on one core (DSSE-KMS: 60 µs; the fallback RustCrypto:
-//! 30 µs), and spends one unit of the task's budget in tokio ([`coop`](tokio::task::coop)), so that a task that never
-//! waits yields after 8 MiB.
+//! One poll seals or opens at most 64 KiB and spends one unit of the task's budget in tokio
+//! ([`coop`](tokio::task::coop)), so that a task that never waits yields after 8 MiB. `cargo bench --bench adapters`
+//! measures the time of a poll on one core: 6 to 12 µs (DSSE-KMS: 23 to 37 µs; the fallback RustCrypto: 19 to 36 µs).
 
 mod decrypt_reader;
 mod encrypt_writer;
