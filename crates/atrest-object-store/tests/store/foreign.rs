@@ -141,6 +141,21 @@ async fn attributes_tags_and_extensions_pass_through_but_not_the_envelope_or_the
 }
 
 #[tokio::test]
+async fn the_attribute_of_the_envelope_is_taken_in_every_spelling() {
+    use object_store::{Attribute, Attributes, PutOptions};
+    // Attributes become headers, whose names know no case: a second header of that name would spoil the envelope.
+    let (store, spy, _) = store(Placement::Attributes);
+    for name in ["Atrest-Envelope", "ATREST-ENVELOPE"] {
+        let taken = Attributes::from_iter([(Attribute::Metadata(name.into()), "mine")]);
+        let options = PutOptions { attributes: taken.clone(), ..PutOptions::default() };
+        let error = store.put_opts(&at("object"), "meow".into(), options).await.unwrap_err();
+        assert_eq!(store_error(&error), Some(&StoreError::AttributeTaken("atrest-envelope")));
+        assert!(store.put_multipart_opts(&at("object"), taken.into()).await.is_err());
+    }
+    assert_eq!(spy.requests(), []);
+}
+
+#[tokio::test]
 async fn a_payload_is_never_the_file_of_the_inner_store() {
     let directory = tempfile::tempdir().unwrap();
     let inner = object_store::local::LocalFileSystem::new_with_prefix(directory.path()).unwrap();
