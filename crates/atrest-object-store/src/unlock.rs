@@ -167,15 +167,19 @@ impl<T: ObjectStore> Shared<T> {
         call: &Call,
         version: Option<&str>,
         meta: &ObjectMeta,
-        envelope: &[u8],
+        bytes: &[u8],
         trust: Trust,
     ) -> Result<Decryptor, Failed> {
-        let envelope = Envelope::decode(envelope).map_err(|error| of_envelope(call, error))?;
+        let envelope = Envelope::decode(bytes).map_err(|error| of_envelope(call, error))?;
         if envelope.mode().layers() != call.layers {
             return Err(StoreError::Layers.at(&call.location).into());
         }
         if envelope.state() != EnvelopeState::Object {
             return Err(StoreError::NotEncrypted.at(&call.location).into());
+        }
+        if let Some(container) = self.layout.container(call.layers) {
+            // Every envelope of a container has padding.
+            Envelope::decode_in(container, meta.size, bytes).map_err(|error| of_envelope(call, error))?;
         }
         let cache = self.cache.as_ref().filter(|_| trust == Trust::Together);
         let cache = cache.map(|cache| (cache, cache.epoch(call)));

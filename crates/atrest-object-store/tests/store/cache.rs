@@ -163,6 +163,25 @@ async fn the_answer_that_a_key_is_disabled_drops_all_decryptors() {
 }
 
 #[tokio::test]
+async fn every_answer_that_a_key_may_not_be_used_drops_all_decryptors() {
+    use atrest::error::KeyProviderErrorKind as Kind;
+    let keys = Keys::new();
+    let mode = SseKms::new(&keys.kms_key);
+    let store = EncryptedStore::builder(InMemory::new(), keys.sse(), "lake").mode(mode).build().unwrap();
+    put(&store, "one", plaintext(10)).await;
+    put(&store, "other", plaintext(10)).await;
+    let dropping = [Kind::Disabled, Kind::AccessDenied, Kind::NotFound, Kind::PendingDeletion, Kind::InvalidState];
+    for (kind, kept) in dropping.map(|kind| (kind, 0)).into_iter().chain([(Kind::Unavailable, 1), (Kind::Throttled, 1)])
+    {
+        get(&store, "one").await.unwrap();
+        keys.kms.fail_with(Some(kind));
+        get(&store, "other").await.unwrap_err();
+        keys.kms.fail_with(None);
+        assert_eq!(store.kept(), kept, "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_decryptor_is_dropped_after_its_time_and_the_oldest_when_there_are_too_many() {
     let policy = CachePolicy::default();
     let (store, _, keys) = built(Placement::InFront, |b| b.cache(policy.with_time_to_live(Duration::ZERO)));
