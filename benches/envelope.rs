@@ -8,11 +8,13 @@ use std::hint::black_box;
 use atrest::{CustomerKey, Envelope, ModeId, Rewrap};
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use criterion::{Criterion, criterion_group, criterion_main};
-use kit::{CASES, KIB, Kit, source};
+use kit::ratios::{START, ratio};
+use kit::{KIB, Kit, cases, source};
 
 fn envelope(criterion: &mut Criterion) {
+    let _ = *START;
     let mut group = criterion.benchmark_group("envelope");
-    for (mode, backend) in CASES {
+    for (mode, backend) in cases() {
         let kit = Kit::new(mode, backend);
         let sse = kit.sse.blocking();
         let name = |verb: &str| format!("{verb}/{}/{backend}", mode.to_string().to_lowercase());
@@ -112,6 +114,9 @@ fn small(criterion: &mut Criterion) {
             (envelope, encryptor.finish(&mut output[written..]).expect("room"))
         });
     });
+    group.bench_function("encrypt-into", |bencher| {
+        bencher.iter(|| sse.encrypt_into(&kit.object, kit.mode.clone(), &plaintext, &mut output).expect("room"));
+    });
     let stored = sse.encrypt(&kit.object, kit.mode.clone(), &plaintext).expect("an object");
     let (wrap, chunk) = (sealed(&[7; 32]), sealed(&plaintext));
     group.bench_function("bare/decrypt", |bencher| bencher.iter(|| bare_decrypt([&wrap, &chunk], &mut output)));
@@ -123,8 +128,22 @@ fn small(criterion: &mut Criterion) {
             reader.finish(&mut output[written..]).expect("authentic")
         });
     });
+    group.bench_function("decrypt-into", |bencher| {
+        bencher.iter(|| sse.decrypt_into(&kit.object, &stored, kit.unlock(), &mut output).expect("authentic"));
+    });
     group.finish();
 }
 
-criterion_group!(benches, envelope, small);
+/// Prints the part of its time that a small object needs for the bare sum.
+fn ratios(_: &mut Criterion) {
+    println!();
+    for verb in ["encrypt", "decrypt"] {
+        let bare = format!("small/bare/{verb}");
+        for call in [verb.to_owned(), format!("{verb}-into")] {
+            ratio(&format!("of the time of {call} is the bare sum"), &[&bare], &format!("small/{call}"));
+        }
+    }
+}
+
+criterion_group!(benches, envelope, small, ratios);
 criterion_main!(benches);

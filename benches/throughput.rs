@@ -1,10 +1,9 @@
-//! Whole objects: the bare cipher, and the library in every mode.
+//! Whole objects: the bare ciphers, and the library in every mode.
 //!
 //! `seal` and `open` are bare loops of each cipher over the same source, in the same chunks, into the same output.
 //! `encrypt` and `decrypt` process an object from its key to its last byte, envelope included, through one reused
 //! output of 1 MiB. `oneshot` measures the calls over an object in memory, `io` the `std::io` adapters over memory,
-//! `owned` the calls over a `BytesMut`. `threads` divides calls of 64 MiB among workers, beside the bare loops on as
-//! many threads.
+//! `owned` the calls over a `BytesMut`. At the end the ratios of what was measured are printed.
 //!
 //! All benches read from one source and write to one output, because the position in memory alone changes the speed by
 //! 20 % and more.
@@ -13,20 +12,16 @@ mod kit;
 
 use std::hint::black_box;
 use std::io::{Cursor, Read, Write};
-use std::num::NonZeroUsize;
-use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::sync::{LazyLock, Mutex, MutexGuard};
 
-use aes_gcm::aead::inout::InOutBuf;
-use aes_gcm::{AeadInOut, Aes256Gcm, KeyInit};
 use atrest::io::{DecryptReader, EncryptWriter};
-use atrest::{Encrypted, Envelope, ModeId, ScopedThreads, Workers};
-use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use atrest::{Encrypted, Envelope, ModeId};
 use bytes::{Bytes, BytesMut};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
-use kit::{CASES, KIB, Kit, MIB, SIZES, id, source};
+use kit::bare::{self, AwsLc, Bare, CHUNK, SEALED};
+use kit::ratios::{START, ratio};
+use kit::{KIB, Kit, MIB, SIZES, cases, id, source};
 
-const CHUNK: usize = 16_384;
-const SEALED: usize = CHUNK + 16;
 /// What 1 MiB of input gives at the most: in DSSE-KMS one chunk more than it has, sealed twice, and two headers.
 const OUTPUT_LEN: usize = MIB + 2 * SEALED + 4_096;
 
@@ -48,62 +43,16 @@ fn body_of(stored: &[u8]) -> MutexGuard<'static, Vec<u8>> {
     body
 }
 
-fn nonce(index: usize) -> [u8; 12] {
-    let mut nonce = [3; 12];
-    nonce[4..].copy_from_slice(&(index as u64).to_be_bytes());
-    nonce
-}
-
-fn aws_lc_key() -> LessSafeKey {
-    LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &[5; 32]).expect("a key"))
-}
-
-/// Seals every chunk of the source to the next place in the output, and starts again at the beginning of a full output,
-/// as `update` is used.
-fn each_chunk(
-    input: &[u8],
-    input_len: usize,
-    output: &mut [u8],
-    output_len: usize,
-    mut work: impl FnMut(usize, &[u8], &mut [u8]),
-) {
-    let places = output.len() / output_len;
-    for (index, chunk) in input.chunks_exact(input_len).enumerate() {
-        let place = index % places * output_len;
-        work(index, chunk, &mut output[place..place + output_len]);
-    }
-    black_box(output);
-}
-
-fn seal_all_aws_lc(key: &LessSafeKey, source: &[u8], output: &mut [u8]) {
-    each_chunk(source, CHUNK, output, SEALED, |index, chunk, sealed| {
-        let (ciphertext, tag) = sealed.split_at_mut(CHUNK);
-        let nonce = Nonce::assume_unique_for_key(nonce(index));
-        key.seal_out_of_place_scatter(nonce, Aad::empty(), chunk, ciphertext, &[], tag).expect("sealed");
-    });
-}
-
-fn seal_all_rust_crypto(key: &Aes256Gcm, source: &[u8], output: &mut [u8]) {
-    each_chunk(source, CHUNK, output, SEALED, |index, chunk, sealed| {
-        let (ciphertext, tag) = sealed.split_at_mut(CHUNK);
-        let buffers = InOutBuf::new(chunk, ciphertext).expect("equal lengths");
-        let sealed = key.encrypt_inout_detached(&nonce(index).into(), &[], buffers).expect("sealed");
-        tag.copy_from_slice(&sealed);
-    });
-}
-
 fn seal(criterion: &mut Criterion) {
+    let _ = *START;
     let mut output = output();
     let mut group = criterion.benchmark_group("seal");
     group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
-    group.bench_function("raw-aws-lc/16KiB", |bencher| {
-        let key = aws_lc_key();
-        bencher.iter(|| seal_all_aws_lc(&key, &SOURCE, &mut output));
-    });
-    group.bench_function("raw-rust-crypto/16KiB", |bencher| {
-        let key = Aes256Gcm::new(&[5; 32].into());
-        bencher.iter(|| seal_all_rust_crypto(&key, &SOURCE, &mut output));
-    });
+    for (name, cipher) in bare::all() {
+        group.bench_function(format!("{name}/16KiB"), |bencher| {
+            bencher.iter(|| cipher.seal_all(&SOURCE, &mut output));
+        });
+    }
     group.finish();
 }
 
@@ -111,32 +60,20 @@ fn open(criterion: &mut Criterion) {
     let mut output = output();
     let mut group = criterion.benchmark_group("open");
     group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
-    let mut sealed = vec![0; SOURCE.len() / CHUNK * SEALED];
-    seal_all_aws_lc(&aws_lc_key(), &SOURCE, &mut sealed);
+    let sealed = sealed();
     let body = body_of(&sealed);
     let body = &body[..sealed.len()];
-    group.bench_function("raw-aws-lc/16KiB", |bencher| {
-        let key = aws_lc_key();
-        bencher.iter(|| {
-            each_chunk(body, SEALED, &mut output, CHUNK, |index, chunk, plaintext| {
-                let (ciphertext, tag) = chunk.split_at(CHUNK);
-                let nonce = Nonce::assume_unique_for_key(nonce(index));
-                key.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, plaintext).expect("opened");
-            });
-        });
-    });
-    group.bench_function("raw-rust-crypto/16KiB", |bencher| {
-        let key = Aes256Gcm::new(&[5; 32].into());
-        bencher.iter(|| {
-            each_chunk(body, SEALED, &mut output, CHUNK, |index, chunk, plaintext| {
-                let (ciphertext, tag) = chunk.split_at(CHUNK);
-                let buffers = InOutBuf::new(ciphertext, plaintext).expect("equal lengths");
-                let tag = tag.try_into().expect("a tag");
-                key.decrypt_inout_detached(&nonce(index).into(), &[], buffers, tag).expect("opened");
-            });
-        });
-    });
+    for (name, cipher) in bare::all() {
+        group.bench_function(format!("{name}/16KiB"), |bencher| bencher.iter(|| cipher.open_all(body, &mut output)));
+    }
     group.finish();
+}
+
+/// The chunks of the source, sealed by a bare loop.
+fn sealed() -> Vec<u8> {
+    let mut sealed = vec![0; SOURCE.len() / CHUNK * SEALED];
+    AwsLc::<false>::new().seal_all(&SOURCE, &mut sealed);
+    sealed
 }
 
 fn encrypt_once(kit: &Kit, source: &[u8], output: &mut [u8]) -> Vec<u8> {
@@ -152,7 +89,7 @@ fn encrypt(criterion: &mut Criterion) {
     let mut output = output();
     let mut group = criterion.benchmark_group("encrypt");
     group.sample_size(20);
-    for (mode, backend) in CASES {
+    for (mode, backend) in cases() {
         let kit = Kit::new(mode, backend);
         for (name, size) in SIZES {
             group.throughput(Throughput::Bytes(size as u64));
@@ -187,7 +124,7 @@ fn decrypt(criterion: &mut Criterion) {
     let mut output = output();
     let mut group = criterion.benchmark_group("decrypt");
     group.sample_size(20);
-    for (mode, backend) in CASES {
+    for (mode, backend) in cases() {
         let kit = Kit::new(mode, backend);
         for (name, size) in SIZES {
             let (envelope, stored) = stored(&kit, &SOURCE[..size]);
@@ -228,92 +165,22 @@ fn oneshot(criterion: &mut Criterion) {
     group.finish();
 }
 
-#[cfg(feature = "rayon")]
-fn pool() -> Option<Arc<dyn Workers>> {
-    Some(Arc::new(rayon::ThreadPoolBuilder::new().num_threads(2).build().expect("a pool")))
-}
+/// The chunks that a reader's own buffer holds.
+const BUFFERED_CHUNKS: usize = 4;
 
-#[cfg(not(feature = "rayon"))]
-fn pool() -> Option<Arc<dyn Workers>> {
-    None
-}
-
-/// The bare loops on two threads, half of the chunks each, and the library with workers; all through one output that
-/// holds the whole object.
-fn threads(criterion: &mut Criterion) {
-    let mut output = vec![0; 66 * MIB];
-    let mut group = criterion.benchmark_group("threads");
-    group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
-    let chunks = SOURCE.len() / CHUNK;
-    let key = aws_lc_key();
-    let seal_half = |source: &[u8], sealed: &mut [u8]| seal_all_aws_lc(&key, source, sealed);
-    let halves = |threads: usize,
-                  input: &[u8],
-                  input_len: usize,
-                  output: &mut [u8],
-                  output_len: usize,
-                  work: &(dyn Fn(&[u8], &mut [u8]) + Sync)| {
-        let each = chunks.div_ceil(threads);
-        std::thread::scope(|scope| {
-            for (input, output) in input.chunks(each * input_len).zip(output.chunks_mut(each * output_len)) {
-                scope.spawn(move || work(input, output));
-            }
-        });
-    };
-    let mut sealed = vec![0; chunks * SEALED];
-    let open_half = |body: &[u8], plaintext: &mut [u8]| {
-        each_chunk(body, SEALED, plaintext, CHUNK, |index, chunk, plaintext| {
-            let (ciphertext, tag) = chunk.split_at(CHUNK);
-            let nonce = Nonce::assume_unique_for_key(nonce(index));
-            key.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, plaintext).expect("opened");
-        });
-    };
-    for threads in [1, 2] {
-        group.bench_function(format!("seal/raw-aws-lc/{threads}"), |bencher| {
-            bencher.iter(|| halves(threads, &SOURCE, CHUNK, &mut output[..chunks * SEALED], SEALED, &seal_half));
-        });
-        halves(threads, &SOURCE, CHUNK, &mut sealed, SEALED, &seal_half);
-        group.bench_function(format!("open/raw-aws-lc/{threads}"), |bencher| {
-            bencher.iter(|| halves(threads, &sealed, SEALED, &mut output[..chunks * CHUNK], CHUNK, &open_half));
-        });
-    }
-    let two = NonZeroUsize::new(2).expect("not 0");
-    let mut workers: Vec<(&str, Option<Arc<dyn Workers>>)> =
-        vec![("alone", None), ("scoped", Some(Arc::new(ScopedThreads::new(two))))];
-    if cfg!(feature = "rayon") {
-        workers.push(("rayon", pool()));
-    }
-    for mode in [ModeId::SseS3, ModeId::DsseKms] {
-        for (name, workers) in &workers {
-            let kit = Kit::with_workers(mode, "aws-lc", workers.clone());
-            group.bench_function(format!("encrypt/{mode}/{name}"), |bencher| {
-                bencher.iter(|| {
-                    let sse = kit.sse.blocking();
-                    let (_, mut encryptor) = sse.encryptor(&kit.object, kit.mode.clone()).expect("an encryptor");
-                    for piece in SOURCE.chunks(32 * MIB) {
-                        encryptor.update(piece, &mut output).expect("encrypted");
-                    }
-                    encryptor.finish(&mut output).expect("finished")
-                });
-            });
-            let (envelope, stored) = stored(&kit, &SOURCE);
-            let envelope = Envelope::decode(&envelope).expect("an envelope");
-            group.bench_function(format!("decrypt/{mode}/{name}"), |bencher| {
-                bencher.iter(|| {
-                    let decryptor = kit.sse.blocking().decryptor(&kit.object, &envelope, kit.unlock());
-                    let mut reader = decryptor.expect("a decryptor").sequential();
-                    for piece in stored.chunks(32 * MIB) {
-                        reader.update(piece, &mut output).expect("decrypted");
-                    }
-                    reader.finish(&mut output).expect("finished")
-                });
-            });
+/// Opens every chunk from a buffer into which the source was read before: the copy that a `Read` costs.
+fn open_copied(cipher: &dyn Bare, mut source: impl Read, buffer: &mut [u8], output: &mut [u8]) {
+    loop {
+        let read = source.read(buffer).expect("memory can be read");
+        if read == 0 {
+            return;
         }
+        cipher.open_all(&buffer[..read], output);
     }
-    group.finish();
 }
 
-/// The `std::io` adapters over memory, through one reused buffer of each length.
+/// The `std::io` adapters over memory, through one reused buffer of each length; and the bare loop over the same bytes
+/// with one copy through a buffer as long as the reader's.
 fn io(criterion: &mut Criterion) {
     let mut output = output();
     let mut group = criterion.benchmark_group("io");
@@ -324,6 +191,14 @@ fn io(criterion: &mut Criterion) {
     let body = body_of(&stored);
     let body = &body[..stored.len()];
     let envelope = Envelope::decode(&envelope).expect("an envelope");
+    let (cipher, mut buffer) = (AwsLc::<true>::new(), vec![0; BUFFERED_CHUNKS * SEALED]);
+    // All chunks are sealed under the index of their place in the buffer, which the loop knows.
+    let mut sealed = vec![0; SOURCE.len() / CHUNK * SEALED];
+    let (plaintexts, places) = (SOURCE.chunks(BUFFERED_CHUNKS * CHUNK), sealed.chunks_mut(BUFFERED_CHUNKS * SEALED));
+    plaintexts.zip(places).for_each(|(plaintext, place)| cipher.seal_all(plaintext, place));
+    group.bench_function("raw-aws-lc-copied/64MiB", |bencher| {
+        bencher.iter(|| open_copied(&cipher, Cursor::new(&sealed), &mut buffer, &mut output));
+    });
     for (name, len) in [("8KiB", 8 * KIB), ("64KiB", 64 * KIB), ("1MiB", MIB)] {
         group.bench_function(format!("decrypt-reader/64MiB/{name}"), |bencher| {
             bencher.iter(|| {
@@ -434,5 +309,45 @@ fn owned(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, seal, encrypt, open, decrypt, oneshot, io, owned, threads);
+fn ratios(_: &mut Criterion) {
+    println!();
+    for (what, bare, ours) in [
+        ("encrypt beside the bare loop", "seal/raw-aws-lc/16KiB", "encrypt/sse-s3/aws-lc/64MiB"),
+        ("encrypt beside the warmed bare loop", "seal/raw-aws-lc-warmed/16KiB", "encrypt/sse-s3/aws-lc/64MiB"),
+        ("decrypt beside the bare loop", "open/raw-aws-lc/16KiB", "decrypt/sse-s3/aws-lc/64MiB"),
+        ("decrypt beside the warmed bare loop", "open/raw-aws-lc-warmed/16KiB", "decrypt/sse-s3/aws-lc/64MiB"),
+        (
+            "encrypt, Graviola beside RustCrypto, memory",
+            "encrypt/sse-s3/rust-crypto/64MiB",
+            "encrypt/sse-s3/graviola/64MiB",
+        ),
+        (
+            "encrypt, Graviola beside RustCrypto, cache",
+            "encrypt/sse-s3/rust-crypto/1MiB",
+            "encrypt/sse-s3/graviola/1MiB",
+        ),
+        (
+            "decrypt, Graviola beside RustCrypto, memory",
+            "decrypt/sse-s3/rust-crypto/64MiB",
+            "decrypt/sse-s3/graviola/64MiB",
+        ),
+        (
+            "decrypt, Graviola beside RustCrypto, cache",
+            "decrypt/sse-s3/rust-crypto/1MiB",
+            "decrypt/sse-s3/graviola/1MiB",
+        ),
+        ("reader over memory beside update", "decrypt/sse-s3/aws-lc/64MiB", "io/decrypt-reader-buffered/64MiB/1MiB"),
+        ("reader over Read beside the loop with a copy", "io/raw-aws-lc-copied/64MiB", "io/decrypt-reader/64MiB/1MiB"),
+    ] {
+        ratio(what, &[bare], ours);
+    }
+    let (seal, open) = (
+        ["seal/raw-aws-lc/16KiB", "seal/raw-graviola/16KiB"],
+        ["open/raw-aws-lc-warmed/16KiB", "open/raw-graviola/16KiB"],
+    );
+    ratio("encrypt, DSSE-KMS beside the sum of both bare loops", &seal, "encrypt/dsse-kms/both/64MiB");
+    ratio("decrypt, DSSE-KMS beside the sum of both bare loops", &open, "decrypt/dsse-kms/both/64MiB");
+}
+
+criterion_group!(benches, seal, encrypt, open, decrypt, oneshot, io, owned, ratios);
 criterion_main!(benches);

@@ -1,5 +1,8 @@
-//! The kit of the benches: keys of every mode, sizes, and reused buffers.
+//! The kit of the benches: keys of every mode, sizes, bare loops and ratios.
 #![allow(dead_code, reason = "each bench uses a part of it")]
+
+pub(crate) mod bare;
+pub(crate) mod ratios;
 
 use std::sync::Arc;
 
@@ -12,16 +15,22 @@ pub(crate) const KIB: usize = 1024;
 pub(crate) const MIB: usize = 1024 * KIB;
 pub(crate) const SIZES: [(&str, usize); 4] = [("1KiB", KIB), ("64KiB", 64 * KIB), ("1MiB", MIB), ("64MiB", 64 * MIB)];
 
-/// Every mode with the implementations that are measured.
-pub(crate) const CASES: [(ModeId, &str); 7] = [
-    (ModeId::SseS3, "aws-lc"),
-    (ModeId::SseS3, "rust-crypto"),
-    (ModeId::SseKms, "aws-lc"),
-    (ModeId::SseKms, "rust-crypto"),
-    (ModeId::SseC, "aws-lc"),
-    (ModeId::SseC, "rust-crypto"),
-    (ModeId::DsseKms, "both"),
-];
+/// Every mode with the implementations that are measured: those that this build and this processor have.
+pub(crate) fn cases() -> Vec<(ModeId, &'static str)> {
+    let mut cases = vec![
+        (ModeId::SseS3, "aws-lc"),
+        (ModeId::SseS3, "rust-crypto"),
+        (ModeId::SseKms, "aws-lc"),
+        (ModeId::SseKms, "rust-crypto"),
+        (ModeId::SseC, "aws-lc"),
+        (ModeId::SseC, "rust-crypto"),
+        (ModeId::DsseKms, "both"),
+    ];
+    if Backend::Graviola.is_available() {
+        cases.insert(2, (ModeId::SseS3, "graviola"));
+    }
+    cases
+}
 
 /// A KMS that answers at once, so that the bench measures the library.
 struct InstantKms;
@@ -57,7 +66,11 @@ impl Kit {
 
     pub(crate) fn with_workers(mode: ModeId, backend: &str, workers: Option<Arc<dyn Workers>>) -> Self {
         let keyring = Keyring::generate().expect("a keyring").with_changes_lost_on_exit();
-        let backend = if backend == "rust-crypto" { Backend::RustCrypto } else { Backend::AwsLc };
+        let backend = match backend {
+            "rust-crypto" => Backend::RustCrypto,
+            "graviola" => Backend::Graviola,
+            _ => Backend::AwsLc,
+        };
         let builder = Sse::builder().keyring(keyring.clone()).kms(Arc::new(InstantKms), KmsKeys::only([KMS_KEY]));
         let builder = match workers {
             Some(workers) => builder.workers(workers),
