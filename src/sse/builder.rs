@@ -161,8 +161,8 @@ impl SseBuilder {
     ///
     /// # Performance
     ///
-    /// The calling thread waits for the batch. An encryptor or reader of DSSE-KMS holds up to 16 MiB between its layers
-    /// if it gets that much in one call.
+    /// The calling thread waits for the batch. In DSSE-KMS each thread passes its share through both layers while it is
+    /// in the thread's cache.
     #[must_use]
     pub fn workers(self, workers: Arc<dyn Workers>) -> Self {
         Self { workers: Some(workers), ..self }

@@ -63,9 +63,11 @@ impl<T: Transform> Transform for Layered<T> {
 
     fn run(&mut self, mut input: &[u8], ended: bool, mut output: &mut [u8]) -> Result<()> {
         loop {
-            let piece_len = self.piece_len(input.len(), PIPE_CHUNKS).min(input.len());
             let Some((second, pipe)) = self.second.as_deref_mut() else { return self.first.run(input, ended, output) };
-            let (piece, rest) = input.split_at(piece_len);
+            let divided = self.first.run_both(second, input, &mut output)?;
+            input = &input[divided..];
+            let piece_len = self.first.chunk_left() + (PIPE_CHUNKS - 1) * T::CHUNK_LEN;
+            let (piece, rest) = input.split_at(piece_len.min(input.len()));
             let ends = ended && rest.is_empty();
             let passed = pipe.room(self.first.output_len(piece.len(), ends));
             self.first.run(piece, ends, passed)?;

@@ -144,6 +144,11 @@ impl MessageKey {
         batch(self.workers.as_deref(), len)
     }
 
+    /// Returns the workers if a batch of `len` bytes is divided among them.
+    pub(super) fn dividing(&self, len: usize) -> Option<&dyn Workers> {
+        dividing(self.workers.as_deref(), len)
+    }
+
     /// Calls `work` for each group of chunks, with the index of its first chunk; divides a large batch among the
     /// workers.
     fn each_group<T: Send>(

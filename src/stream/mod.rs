@@ -14,6 +14,7 @@
 //! output and wipes the output after an error; [`Failure`] stores the error.
 
 mod body;
+mod both_layers;
 mod decryptor;
 mod encryptor;
 mod in_place;
@@ -61,6 +62,16 @@ pub(crate) trait Transform {
 
     /// Returns the number of chunks to take at once if `len` bytes are at hand: more than one if workers divide them.
     fn batch(&self, len: usize) -> usize;
+
+    /// Passes whole chunks at the front of `input` through this layer and the one that it feeds, divided among workers.
+    /// Fills the front of `output`, and returns the number of input bytes taken: 0 if nothing is divided.
+    fn run_both(&mut self, next: &mut Self, input: &[u8], output: &mut &mut [u8]) -> Result<usize>
+    where
+        Self: Sized,
+    {
+        let _ = (next, input, output);
+        Ok(0)
+    }
 
     /// Takes all of `input`, ends it if `ended`, and fills `output`, whose length is [`output_len`](Self::output_len).
     fn run(&mut self, input: &[u8], ended: bool, output: &mut [u8]) -> Result<()>;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 
+use super::both_layers::through_both;
 use super::message::{CHUNK_LEN, MessageKey, SEALED_CHUNK_LEN, TAG_LEN};
 use super::stage::Stage;
 use super::{Transform, split_front};
@@ -110,6 +111,20 @@ impl MessageReader {
         if left > 0 { Err(Error::Inauthentic) } else { Ok(()) }
     }
 
+    /// Returns the number of chunks at the front of `len` bytes that are wanted whole and belong to the message.
+    fn whole(&self, len: usize) -> usize {
+        let left = self.extent.input_len.map_or(u64::MAX, |input_len| input_len.saturating_sub(self.taken));
+        let chunks =
+            self.extent.whole_chunks(self.extent.chunks_in(self.taken).0).min(left / in_object(SEALED_CHUNK_LEN));
+        usize::try_from(chunks).unwrap_or(usize::MAX).min(len / SEALED_CHUNK_LEN)
+    }
+
+    /// Returns the number of bytes up to the end of the chunks that are wanted whole, without those that are staged.
+    fn whole_left(&self) -> usize {
+        let chunks = self.whole(usize::MAX);
+        chunks.saturating_mul(SEALED_CHUNK_LEN).saturating_sub(self.stage.filled())
+    }
+
     /// Returns the number of bytes of the header that are still to be taken.
     fn header_left(&self) -> usize {
         self.extent.header_len().saturating_sub(self.taken) as usize
@@ -141,6 +156,39 @@ impl Transform for MessageReader {
 
     fn batch(&self, len: usize) -> usize {
         self.key.batch(len)
+    }
+
+    fn run_both(&mut self, next: &mut Self, input: &[u8], output: &mut &mut [u8]) -> Result<usize> {
+        let Some(workers) = self.key.dividing(input.len()) else { return Ok(0) };
+        if self.header_left() > 0 || self.stage.filled() > 0 || next.header_left() > 0 {
+            return Ok(0);
+        }
+        let chunks = self.whole(input.len()).min(next.whole_left() / CHUNK_LEN);
+        let (taken, passed) = (chunks * SEALED_CHUNK_LEN, chunks * CHUNK_LEN);
+        if chunks == 0 || taken < workers.min_len() {
+            return Ok(0);
+        }
+        let output = split_front(output, next.output_len(passed, false));
+        let (chunk, next_chunk) = (self.extent.chunks_in(self.taken).0, next.extent.chunks_in(next.taken).0);
+        let open =
+            |key: &MessageKey, index, sealed: &[u8], plaintext: &mut [u8]| key.open_chunk(index, sealed, plaintext);
+        let rest = through_both::<SEALED_CHUNK_LEN, CHUNK_LEN>(
+            workers,
+            (self.extent.first_chunk + chunk, |index, input: &[u8], output: &mut [u8]| {
+                open(&self.key, index, input, output)
+            }),
+            (next.extent.first_chunk + next_chunk, |index, input: &[u8], output: &mut [u8]| {
+                open(&next.key, index, input, output)
+            }),
+            next.stage.staged(),
+            &input[..taken],
+            output,
+        )?;
+        self.taken += in_object(taken);
+        next.taken += in_object(passed);
+        next.stage.take();
+        next.stage.fill(&mut &rest[..], SEALED_CHUNK_LEN);
+        Ok(taken)
     }
 
     fn run(&mut self, mut input: &[u8], ended: bool, mut output: &mut [u8]) -> Result<()> {

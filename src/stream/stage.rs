@@ -26,6 +26,11 @@ impl Stage {
         if self.taken { 0 } else { self.buffer.len() }
     }
 
+    /// Returns the staged bytes.
+    pub(super) fn staged(&self) -> &[u8] {
+        &self.buffer[..self.filled()]
+    }
+
     /// Stages bytes from the front of `input` up to `len` staged bytes; returns whether `len` is reached.
     pub(super) fn fill(&mut self, input: &mut &[u8], len: usize) -> bool {
         let (taken, rest) = input.split_at(input.len().min(len - self.filled()));

@@ -1,5 +1,6 @@
 //! `MessageWriter`: seals one message in order.
 
+use super::both_layers::through_both;
 use super::message::{CHUNK_LEN, HEADER_LEN, MessageKey, SEALED_CHUNK_LEN};
 use super::stage::Stage;
 use super::{Transform, split_front};
@@ -43,6 +44,37 @@ impl Transform for MessageWriter {
 
     fn batch(&self, len: usize) -> usize {
         self.key.batch(len)
+    }
+
+    fn run_both(&mut self, next: &mut Self, input: &[u8], output: &mut &mut [u8]) -> Result<usize> {
+        let Some(workers) = self.key.dividing(input.len()) else { return Ok(0) };
+        if self.taken == 0 || self.stage.filled() > 0 || next.taken == 0 || input.len() < CHUNK_LEN {
+            return Ok(0);
+        }
+        let input = &input[..input.len() / CHUNK_LEN * CHUNK_LEN];
+        let passed = input.len() / CHUNK_LEN * SEALED_CHUNK_LEN;
+        let output = split_front(output, next.output_len(passed, false));
+        let seal = |key: &MessageKey, index, plaintext: &[u8], sealed: &mut [u8]| {
+            key.seal_chunk(index, plaintext, sealed);
+            Ok(())
+        };
+        let rest = through_both::<CHUNK_LEN, SEALED_CHUNK_LEN>(
+            workers,
+            (self.taken / geometry::CHUNK_LEN, |index, input: &[u8], output: &mut [u8]| {
+                seal(&self.key, index, input, output)
+            }),
+            (next.taken / geometry::CHUNK_LEN, |index, input: &[u8], output: &mut [u8]| {
+                seal(&next.key, index, input, output)
+            }),
+            next.stage.staged(),
+            input,
+            output,
+        )?;
+        self.taken += in_object(input.len());
+        next.taken += in_object(passed);
+        next.stage.take();
+        next.stage.fill(&mut &rest[..], CHUNK_LEN);
+        Ok(input.len())
     }
 
     fn run(&mut self, mut input: &[u8], ended: bool, mut output: &mut [u8]) -> Result<()> {

@@ -9,7 +9,7 @@ use std::thread;
 use allocation_counter::measure;
 use atrest::error::{Error, Misuse};
 use atrest::io::{DecryptAt, DecryptReader, EncryptWriter};
-use atrest::{AnyMode, Encrypted, ScopedThreads, Sse, SseS3, Workers};
+use atrest::{AnyMode, Encrypted, ModeId, ScopedThreads, Sse, SseS3, Workers};
 use atrest_kit::{C, Playback, Service, Steps, name, plain, read_in_place, read_streamed, seal};
 use bytes::{Bytes, BytesMut};
 
@@ -303,25 +303,27 @@ fn workers_open_in_place_and_divide_what_adapters_are_handed_at_once() {
     }
 }
 
+/// Two layers that are divided need a little room for each thread.
 #[test]
-fn dividing_a_batch_allocates_nothing() {
+fn dividing_a_batch_of_one_layer_allocates_nothing_and_one_of_two_layers_little() {
     let inline = Runner::new(4, |tasks: usize, task: &(dyn Fn() + Sync)| (0..tasks).for_each(|_| task()));
     let service = Service::with(|builder| builder.workers(inline));
     let plaintext = plain(40 * C);
     for mode in service.modes() {
+        let most = if mode.id() == ModeId::DsseKms { 8 * C as u64 } else { 0 };
         let (envelope, mut encryptor) = service.sse.blocking().encryptor(&name(), mode.clone()).unwrap();
         let mut stored = vec![0; 3 * encryptor.update_len(plaintext.len()) + 99_999];
         let mut written = 0;
         for round in 0..3 {
             let allocated = measure(|| written += encryptor.update(&plaintext, &mut stored[written..]).unwrap());
-            assert!(round == 0 || allocated.count_total == 0, "{mode:?} {round}: {allocated:?}");
+            assert!(round == 0 || allocated.bytes_max <= most, "{mode:?} {round}: {allocated:?}");
         }
         written += encryptor.finish(&mut stored[written..]).unwrap().written;
         let mut reader = service.decryptor(&name(), &envelope).unwrap().sequential();
         let mut output = vec![0; 41 * C];
         for (round, piece) in stored[..written].chunks(40 * C).enumerate() {
             let allocated = measure(|| assert!(reader.update(piece, &mut output).is_ok()));
-            assert!(round == 0 || allocated.count_total == 0, "{mode:?} {round}: {allocated:?}");
+            assert!(round == 0 || allocated.bytes_max <= most, "{mode:?} {round}: {allocated:?}");
         }
     }
 }
