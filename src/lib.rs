@@ -49,7 +49,8 @@
 //!
 //! A call that needs a key is async, because the key may come over a network; [`Sse::blocking`] makes the same calls
 //! without a runtime. Everything else is synchronous and does no I/O: [`Encryptor`] and [`Decryptor`] work in the
-//! caller's memory, in one pass. The adapters for `std::io` are in [`io`].
+//! caller's memory, in one pass. The adapters for `std::io` are in [`io`]; those for tokio, for streams of `Bytes` and
+//! for HTTP bodies are in `tokio`, `streams` and `http_body`, behind features.
 //!
 //! A service without an external KMS can use the embedded one (feature `embedded-kms`), which keeps KMS keys and the
 //! keyring in one sealed file on one machine: [`manual::kms`]. The audit trail records each operation, its object, key
@@ -63,9 +64,9 @@
 //! # Should I use this?
 //!
 //! Use it in a service that stores other people's data and should encrypt the data as S3 does. To send a file to a
-//! person, use age. Amazon S3 itself already encrypts what you put into it. The library has not been audited and is not
-//! validated under FIPS 140. It does not detect that an older version of an object was put back under the same name or
-//! that an object was deleted, and it does not hide lengths; [`manual::threats`] has the whole list.
+//! person, use age. Amazon S3 itself already encrypts what you put into it. The library has not been audited and is
+//! not validated under FIPS 140. It does not detect that an older version of an object was put back under the same
+//! name or that an object was deleted, and it does not hide lengths; [`manual::threats`] has the whole list.
 //!
 //! # The promise about old objects
 //!
@@ -82,6 +83,9 @@
 //! - `audit-json`: writes the audit trail to a file of JSON lines in the shape of AWS CloudTrail's records.
 //! - `s3`: the decisions of Amazon S3 as pure functions, from the request's headers to the exact answer:
 //!   [`manual::s3`].
+//! - `tokio`: readers and writers over the traits of tokio, `atrest::tokio`.
+//! - `stream`: streams of `Bytes`, `atrest::streams`.
+//! - `http-body`: bodies of HTTP requests and responses, `atrest::http_body`.
 //! - `tracing`: emits the audit trail as events of `tracing`.
 //! - `passphrase`: seals keyring files and key stores under a passphrase.
 //! - `rayon`: lets a `rayon::ThreadPool` seal and open the chunks of large calls ([`Workers`]).
@@ -122,7 +126,8 @@ mod trail;
 mod workers;
 
 pub mod audit {
-    //! [`AuditTrail`], [`AuditEvent`] and [`AuditSink`]: the record of operations on keys and objects, done or refused.
+    //! [`AuditTrail`], [`AuditEvent`] and [`AuditSink`]: the record of operations on keys and objects, done or
+    //! refused.
     //!
     //! ```
     //! # fn main() -> atrest::Result<()> {
@@ -189,7 +194,13 @@ pub use keys::{
 };
 pub use secret::{CustomerKey, DataKey, KeyEncryptionKey, MasterKey};
 
+#[cfg(feature = "http-body")]
+pub use adapter::http_body;
 pub use adapter::io;
+#[cfg(feature = "stream")]
+pub use adapter::stream as streams;
+#[cfg(feature = "tokio")]
+pub use adapter::tokio;
 pub use crypto::Backend;
 pub use crypto::passphrase::Argon2Cost;
 pub use error::{Error, KeyProviderError, KeyProviderErrorKind, Result};

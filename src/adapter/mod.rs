@@ -3,5 +3,11 @@
 
 #[cfg(any(feature = "audit-json", feature = "tracing"))]
 pub(crate) mod audit;
+#[cfg(feature = "http-body")]
+pub mod http_body;
 pub mod io;
 mod pump;
+#[cfg(feature = "stream")]
+pub mod stream;
+#[cfg(feature = "tokio")]
+pub mod tokio;

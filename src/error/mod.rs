@@ -323,6 +323,16 @@ pub enum Misuse {
     /// discard the output and start again.
     #[error("the plaintext does not have the length that was announced when encryption began")]
     PlaintextLen,
+    /// A writer was shut down that seals nothing on shutdown, so that there is no object. End it by `finish`, or
+    /// create it for a length that is known beforehand or by `EncryptWriter::sealing_on_shutdown`.
+    #[error(
+        "the writer was shut down, which seals nothing: call its finish, or create it for a known length or by \
+         EncryptWriter::sealing_on_shutdown"
+    )]
+    NotFinished,
+    /// The writer was finished or shut down before: the object has ended.
+    #[error("the writer was finished before, it takes no more plaintext")]
+    Finished,
     /// The output is shorter than `update_len`, `finish_len` or `output_len` returns.
     #[error("the output is shorter than update_len, finish_len or output_len says")]
     OutputTooSmall,

@@ -108,9 +108,10 @@ impl EncryptionContext {
         Some(())
     }
 
-    /// Returns whether a key of a new object can be bound to these pairs.
-    pub(crate) fn fits(&self) -> bool {
-        self.encoded_len() <= Self::MAX_SHOWN_LEN
+    /// Returns whether a key of a new object can be bound to these pairs and an ARN of this length in bytes.
+    pub(crate) fn fits_with_arn(&self, arn_len: Option<usize>) -> bool {
+        let arn_len = arn_len.map_or(0, |len| 4 + OBJECT_ARN.len() + len);
+        self.encoded_len() + arn_len <= Self::MAX_SHOWN_LEN
     }
 
     fn encoded_len(&self) -> usize {

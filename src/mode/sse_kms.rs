@@ -113,7 +113,11 @@ impl KeySources<'_> {
     /// Returns [`Limit::Context`] if the pairs and the ARN are too long together: not every KMS takes more. Objects that
     /// were written with more can still be read, and rewrapped under their key.
     pub(super) async fn generated_for(&self, mode: &SseKms, scope: KekScope) -> Result<LayerKey<'static>> {
-        if !self.request(&mode.key_id, &mode.context, scope).context().fits() {
+        // PERF: counted, not built; the warm path of a bucket key builds no request.
+        let object = self.target.object;
+        let key_len = if scope == KekScope::Bucket { 0 } else { "/".len() + object.key().len() };
+        let arn_len = object.is_bound().then(|| ARN_PREFIX.len() + object.bucket().len() + key_len);
+        if !mode.context.fits_with_arn(arn_len) {
             return Err(Limit::Context.into());
         }
         self.generated(&mode.key_id, false, &mode.context, scope).await

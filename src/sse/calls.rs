@@ -30,9 +30,9 @@ impl Sse {
     ///
     /// # Performance
     ///
-    /// Allocates the ciphertext. From about 1 MiB on, fresh memory takes several times as long as encryption: use
-    /// [`encrypt_into`](Self::encrypt_into) with memory that is reused. For objects that are not in memory use
-    /// [`encryptor`](Self::encryptor).
+    /// Allocates the ciphertext. Where the allocator gets that memory from the operating system, as for objects of tens
+    /// of MiB, this takes several times as long as encryption: use [`encrypt_into`](Self::encrypt_into) with memory
+    /// that is reused. For objects that are not in memory use [`encryptor`](Self::encryptor).
     pub async fn encrypt(&self, object: &ObjectName, mode: impl Mode, plaintext: &[u8]) -> Result<Encrypted> {
         let all = |encryptor: &mut Encryptor| encryptor.all(plaintext);
         let (envelope, (ciphertext, _)) = self.encrypt_by(object, any(mode), plaintext.len(), all).await?;
@@ -69,9 +69,9 @@ impl Sse {
     ///
     /// # Performance
     ///
-    /// Allocates the plaintext. From about 1 MiB on, fresh memory takes several times as long as decryption: use
-    /// [`decrypt_into`](Self::decrypt_into) with memory that is reused. For objects that are not in memory use
-    /// [`decryptor`](Self::decryptor).
+    /// Allocates the plaintext. Where the allocator gets that memory from the operating system, as for objects of tens
+    /// of MiB, this takes several times as long as decryption: use [`decrypt_into`](Self::decrypt_into) with memory
+    /// that is reused. For objects that are not in memory use [`decryptor`](Self::decryptor).
     pub async fn decrypt(&self, object: &ObjectName, encrypted: &Encrypted, unlock: Unlock<'_>) -> Result<Vec<u8>> {
         let all = |reader: &mut PlaintextReader| reader.all(&encrypted.ciphertext).map(Zeroizing::new);
         // The plaintext is wiped if the audit trail cannot record the call.

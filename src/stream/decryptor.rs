@@ -75,7 +75,7 @@ impl Decryptor {
             Body::Parts { table: None, .. } => BodyReader::Unlisted,
             Body::Parts { table: Some(table), .. } => self.parts_reader(table, PartsExtent::whole(table.geometry())),
         };
-        PlaintextReader::new(body, None, None)
+        PlaintextReader::new(body, self.plaintext_len, None, None)
     }
 
     /// Returns the plaintext length in bytes, if it is authenticated: it was known when encryption began, the object

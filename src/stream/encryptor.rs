@@ -79,6 +79,23 @@ impl Encryptor {
         Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys: keys.clone(), headers }
     }
 
+    /// Returns the plaintext length in bytes that was given when encryption began, if it was given.
+    pub fn plaintext_len(&self) -> Option<u64> {
+        self.plaintext_len
+    }
+
+    /// Returns the length in bytes of the whole stored body, if the plaintext length was given when encryption began:
+    /// the `Content-Length` of an upload.
+    pub fn ciphertext_len(&self) -> Option<u64> {
+        self.keys.layers().ciphertext_len(self.plaintext_len?)
+    }
+
+    /// Returns the number of stored bytes that are still to be written, if the whole length is known.
+    #[cfg(any(feature = "http-body", feature = "stream"))]
+    pub(crate) fn remaining_len(&self) -> Option<u64> {
+        Some(self.ciphertext_len()?.saturating_sub(self.stream.given()))
+    }
+
     stream_calls! {
         "plaintext", "under 16,500 (DSSE-KMS: 33,000).",
         "- [`Limit::Message`] if the object is longer than the format allows."

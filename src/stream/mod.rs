@@ -129,6 +129,11 @@ impl<T: Transform> Stream<T> {
         Ok(output.len())
     }
 
+    /// Returns the number of output bytes written so far.
+    pub(crate) fn given(&self) -> u64 {
+        self.transform.given(self.transform.taken(), false)
+    }
+
     /// Runs over all of `input` as [`run`](Self::run) does, and appends the output; on failure nothing is appended.
     ///
     /// PERF: new capacity is zeroed before it is a slice. One chunk at a time it is zeroed in the nearest cache.

@@ -10,8 +10,8 @@ use crate::error::{Error, Misuse, Result};
 /// Decrypts stored bytes in order into the caller's memory: those of a whole object ([`Decryptor::sequential`]), or
 /// those that a plan fetches ([`RangePlan::reader`]).
 ///
-/// Call [`update`](Self::update) for every piece of the stored bytes, then [`finish`](Self::finish), which always fails
-/// for a truncated object. After an error every later call returns the same error.
+/// Call [`update`](Self::update) for every piece of the stored bytes, then [`finish`](Self::finish), which always
+/// fails for a truncated object. After an error every later call returns the same error.
 ///
 /// [`Decryptor::sequential`]: crate::Decryptor::sequential
 /// [`RangePlan::reader`]: crate::RangePlan::reader
@@ -24,6 +24,8 @@ use crate::error::{Error, Misuse, Result};
 #[derive(Debug)]
 pub struct PlaintextReader {
     stream: Stream<BodyReader>,
+    /// The plaintext length of the object, part or range, if it is authenticated.
+    plaintext_len: Option<u64>,
     /// Room for the plaintext of one call in place; empty between the calls.
     opened: Opened,
     /// The length of an object that has no byte in the range.
@@ -31,11 +33,22 @@ pub struct PlaintextReader {
 }
 
 impl PlaintextReader {
-    /// Creates a reader of a body, of which only the `planned` bytes are given if a plan says so. `nothing_of` is the
-    /// length of an object without a byte in the range.
-    pub(super) fn new(body: BodyReader, planned: Option<u64>, nothing_of: Option<u64>) -> Self {
+    /// Creates a reader of a body, of which only the `planned` bytes are given if a plan says so. `plaintext_len` is the
+    /// length of what is read, if it is authenticated, and `nothing_of` that of an object without a byte in the range.
+    pub(super) fn new(
+        body: BodyReader,
+        plaintext_len: Option<u64>,
+        planned: Option<u64>,
+        nothing_of: Option<u64>,
+    ) -> Self {
         let limit = planned.map(|planned| (planned, Misuse::FetchedLen.into()));
-        Self { stream: Stream::new(body, limit), opened: Opened::default(), nothing_of }
+        Self { stream: Stream::new(body, limit), plaintext_len, opened: Opened::default(), nothing_of }
+    }
+
+    /// Returns the number of plaintext bytes that are still to be written, if the length of the object, part or range
+    /// is authenticated: the `Content-Length` of an answer, before the first byte.
+    pub fn remaining_len(&self) -> Option<u64> {
+        Some(self.plaintext_len?.saturating_sub(self.stream.given()))
     }
 
     stream_calls! {

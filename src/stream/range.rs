@@ -248,7 +248,8 @@ impl RangePlan {
             Reading::Message(extents) => self.decryptor.message_reader(*extents),
             Reading::Parts(table, extent) => self.decryptor.parts_reader(table, extent.clone()),
         };
-        PlaintextReader::new(body, Some(self.fetched_len()), self.nothing_of)
+        let plaintext_len = self.plaintext_range().map(|range| range.end.saturating_sub(range.start));
+        PlaintextReader::new(body, plaintext_len, Some(self.fetched_len()), self.nothing_of)
     }
 
     fn fetched_len(&self) -> u64 {

@@ -1,6 +1,6 @@
 //! The runtimes in which a key provider has to conform.
 
-use atrest::testing::{KeyProviderSuite, SuiteReport, SuiteTask};
+use atrest::testing::{Capability, KeyProviderSuite, SuiteReport, SuiteTask};
 use tokio::runtime::Builder;
 
 /// Runs the suite without a runtime, in current-thread runtimes and in multi-thread runtimes.
@@ -8,6 +8,11 @@ pub(crate) fn conforms(suite: &KeyProviderSuite) {
     suite.run();
     suite.run_in(current_thread);
     suite.run_in(multi_thread);
+}
+
+/// Runs the suite over a provider around the memory KMS, which knows no requesters, and whose states are the test's.
+pub(crate) fn conforms_around_memory(suite: KeyProviderSuite) {
+    conforms(&suite.lacks(Capability::Requesters).lacks(Capability::States));
 }
 
 /// The reports of the suite without a runtime, in current-thread runtimes and in multi-thread runtimes.

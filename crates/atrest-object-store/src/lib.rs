@@ -33,6 +33,10 @@
 //! once, so that the first range takes one round trip, and [`Placement`] says in how many requests. The decryptor is then
 //! kept for a minute ([`CachePolicy`]), so that each further range is one request, and no call of the key provider.
 //!
+//! A local file is read in pieces of 1 MiB, each while the one before is opened: 64 MiB at 4.7 to 8.8 GB/s as a stream,
+//! against 0.4 GB/s of the bare store's own stream (`cargo bench -p atrest-object-store --bench local`, two cores that
+//! were busy).
+//!
 //! Copies and renames read and write the object, unless it is [unbound](EncryptedStoreBuilder::unbound). Tags are not
 //! copied, since `object_store` cannot read them; attributes are.
 //!

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 
 use super::{underneath, uninterrupted};
 use crate::adapter::pump::EncryptPump;
+use crate::error::{Error, Misuse};
 use crate::stream::{Encryptor, Finished};
 
 /// Encrypts the written plaintext of an object or part, and writes the stored bytes to the inner writer.
@@ -47,9 +48,10 @@ impl<W: Write> EncryptWriter<W> {
     ///
     /// Returns the errors of [`finish`](Self::finish).
     pub fn finish_part(mut self) -> io::Result<(W, Finished)> {
-        let (last, finished) = self.pump.finish()?;
-        self.inner.write_all(&last).map_err(underneath)?;
+        self.pump.end()?;
+        self.inner.write_all(self.pump.pending()).map_err(underneath)?;
         uninterrupted(|| self.inner.flush()).map_err(underneath)?;
+        let finished = self.pump.finished().cloned().ok_or(Error::from(Misuse::Finished))?;
         Ok((self.inner, finished))
     }
 }

@@ -1,16 +1,23 @@
-//! `EncryptPump` and `DecryptPump`: the common part of adapters for writers and readers, without I/O.
+//! `EncryptPump`, `DecryptPump`, `SequentialPump` and `PiecePump`: the common part of adapters, without I/O.
 //!
 //! An adapter asks a pump for a step, does the one read, seek or write of that step, and asks again. The pump decides
 //! what to read next and where, and fills outputs of any size; it stores the first error, including errors of the
-//! adapter's I/O.
+//! adapter's I/O. A `PiecePump` takes and gives owned pieces instead.
 
-#[cfg(test)]
-mod tests;
+#[cfg(any(feature = "http-body", feature = "stream"))]
+mod pieces;
+#[cfg(feature = "tokio")]
+mod sequential;
+
+#[cfg(any(feature = "http-body", feature = "stream"))]
+pub(crate) use pieces::{Engine, MAX_TURNS, Next, PiecePump};
+#[cfg(feature = "tokio")]
+pub(crate) use sequential::SequentialPump;
 
 use std::io::{Error as StdError, ErrorKind, SeekFrom};
 use std::ops::Range;
 
-use crate::error::{Error, IoError, Result};
+use crate::error::{Error, IoError, Misuse, Result};
 use crate::geometry::in_object;
 use crate::secret::{redacted, wipe};
 use crate::stream::message::{CHUNK_LEN, HEADER_LEN, SEALED_CHUNK_LEN};
@@ -78,23 +85,27 @@ impl Drop for Buffer {
 /// Encrypts written plaintext, and holds the sealed bytes until the adapter has written them.
 #[derive(Debug)]
 pub(crate) struct EncryptPump {
-    encryptor: Encryptor,
+    /// `None` once the plaintext has ended.
+    encryptor: Option<Encryptor>,
     sealed: Buffer,
+    finished: Option<Finished>,
     pub(crate) failure: Failure,
 }
 
 impl EncryptPump {
     pub(crate) fn new(encryptor: Encryptor) -> Self {
-        Self { encryptor, sealed: Buffer::default(), failure: Failure::default() }
+        let (sealed, failure) = (Buffer::default(), Failure::default());
+        Self { encryptor: Some(encryptor), sealed, finished: None, failure }
     }
 
     /// Takes bytes from the front of `input` and returns their number; call only while nothing is
     /// [pending](Self::pending).
     pub(crate) fn write(&mut self, input: &[u8]) -> Result<usize> {
         self.failure.check()?;
-        let len = self.encryptor.piece_len(input.len(), BUFFER_CHUNKS).min(input.len());
-        let room = self.sealed.room(self.encryptor.update_len(len).max(BUFFER_LEN));
-        let sealed = self.encryptor.update(&input[..len], room);
+        let Some(encryptor) = &mut self.encryptor else { return Err(Misuse::Finished.into()) };
+        let len = encryptor.piece_len(input.len(), BUFFER_CHUNKS).min(input.len());
+        let room = self.sealed.room(encryptor.update_len(len).max(BUFFER_LEN));
+        let sealed = encryptor.update(&input[..len], room);
         self.sealed.filled(self.failure.remember(sealed)?);
         Ok(len)
     }
@@ -109,12 +120,28 @@ impl EncryptPump {
         self.sealed.consume(len);
     }
 
-    /// Ends the plaintext and returns the last stored bytes to write.
-    pub(crate) fn finish(self) -> Result<(Vec<u8>, Finished)> {
+    /// Ends the plaintext: the last stored bytes are [pending](Self::pending). Call only while nothing is pending; a
+    /// second call changes nothing.
+    pub(crate) fn end(&mut self) -> Result<()> {
         self.failure.check()?;
-        let mut last = vec![0; self.encryptor.finish_len()];
-        let finished = self.encryptor.finish(&mut last)?;
-        Ok((last, finished))
+        if let Some(encryptor) = self.encryptor.take() {
+            let len = encryptor.finish_len();
+            let finished = encryptor.finish(self.sealed.room(len));
+            self.finished = Some(self.failure.remember(finished)?);
+            self.sealed.filled(len);
+        }
+        Ok(())
+    }
+
+    /// Returns how the plaintext ended; `None` before its end.
+    pub(crate) fn finished(&self) -> Option<&Finished> {
+        self.finished.as_ref()
+    }
+
+    /// Returns whether the plaintext length was given when encryption began.
+    #[cfg(feature = "tokio")]
+    pub(crate) fn knows_len(&self) -> bool {
+        self.encryptor.as_ref().is_some_and(|encryptor| encryptor.plaintext_len().is_some())
     }
 }
 
@@ -239,17 +266,7 @@ impl DecryptPump {
             State::Ending(reader) => return Ok((stored.len(), reader.update(stored, &mut [])?)),
             State::Idle | State::Finished => return Ok((0, 0)),
         };
-        // As many whole chunks as fit are opened into `output`; a chunk that does not fit is buffered.
-        let one = reader.piece_len(0, 1).min(stored.len());
-        let more = (output.len() / CHUNK_LEN).max(1) - 1;
-        let all = one.saturating_add(more.saturating_mul(SEALED_CHUNK_LEN)).min(stored.len());
-        if reader.update_len(all) <= output.len() {
-            return Ok((all, reader.update(&stored[..all], output)?));
-        }
-        let room = self.plain.room(reader.update_len(one));
-        let given = reader.update(&stored[..one], room)?;
-        self.plain.filled(given);
-        Ok((one, self.plain.give(output)))
+        open_some(reader, &mut self.plain, stored, output)
     }
 
     /// Begins to read at the position; returns false if the position is at or behind a known end.
@@ -275,9 +292,8 @@ impl DecryptPump {
 
     /// Returns the step that fetches the next stored bytes, for `room` bytes of plaintext.
     fn fetch<T>(&self, room: usize) -> Step<T> {
-        // PERF: input that ends with a chunk is opened without a copy.
         let most = match &self.state {
-            State::Reading(reader) | State::Ending(reader) => reader.piece_len(room, BUFFER_CHUNKS),
+            State::Reading(reader) | State::Ending(reader) => most_used(reader, room),
             State::Idle | State::Finished => 0,
         };
         Step::Fetch { offset: self.left.start, most: most.min(self.left_len()) }
@@ -319,4 +335,31 @@ impl DecryptPump {
         // The decryptor knows the length once the end is verified.
         self.decryptor.plaintext_len().map(Some).ok_or(Error::Inauthentic)
     }
+}
+
+/// Opens stored bytes into `output`; returns the number of bytes taken and the number written.
+///
+/// As many whole chunks as fit are opened into `output`; a chunk that does not fit is buffered in `plain`.
+fn open_some(
+    reader: &mut PlaintextReader,
+    plain: &mut Buffer,
+    stored: &[u8],
+    output: &mut [u8],
+) -> Result<(usize, usize)> {
+    let one = reader.piece_len(0, 1).min(stored.len());
+    let more = (output.len() / CHUNK_LEN).max(1) - 1;
+    let all = one.saturating_add(more.saturating_mul(SEALED_CHUNK_LEN)).min(stored.len());
+    if reader.update_len(all) <= output.len() {
+        return Ok((all, reader.update(&stored[..all], output)?));
+    }
+    let room = plain.room(reader.update_len(one));
+    let given = reader.update(&stored[..one], room)?;
+    plain.filled(given);
+    Ok((one, plain.give(output)))
+}
+
+/// Returns how many stored bytes a reader uses at once for `room` bytes of plaintext.
+fn most_used(reader: &PlaintextReader, room: usize) -> usize {
+    // PERF: input that ends with a chunk is opened without a copy.
+    reader.piece_len(room, BUFFER_CHUNKS)
 }

@@ -15,6 +15,7 @@ use atrest::{
 use bytes::{Bytes, BytesMut};
 
 use crate::parts::{Part, Stored, number};
+use crate::polled;
 use crate::service::{Service, name};
 use crate::streams::{
     C, LENS, Read, STEPS, Steps, class, fetch, plain, read_range_streamed, read_streamed, seal_finished,
@@ -43,11 +44,18 @@ pub type Reader = (&'static str, fn(&Body, &[u8], &Steps) -> Read);
 pub type RangeReader = (&'static str, fn(&Body, &[u8], ByteRange, &Steps) -> Read);
 
 /// Every way to write a body as a stream.
-pub const WRITERS: [Writer; 3] = [("update", seal_finished), ("push", pushed_in), ("EncryptWriter", through_writer)];
+pub const WRITERS: [Writer; 6] = [
+    ("update", seal_finished),
+    ("push", pushed_in),
+    ("EncryptWriter", through_writer),
+    ("EncryptWriter of tokio", polled::written_by_tokio),
+    ("EncryptStream", polled::streamed_in),
+    ("EncryptBody", polled::embodied),
+];
 
 /// Every way to read a body from its beginning to its end. A way whose name begins with "range" reads no header of a
 /// message, because the envelope has it.
-pub const READERS: [Reader; 10] = [
+pub const READERS: [Reader; 14] = [
     ("one shot", |body, stored, _| {
         Read::of(body.sse.blocking().decrypt(&body.object, &body.with(stored), body.unlock()))
     }),
@@ -69,10 +77,14 @@ pub const READERS: [Reader; 10] = [
         through_reader(DecryptReader::buffered(body.decryptor.clone(), source), steps)
     }),
     ("range, DecryptAt in steps", at_offsets),
+    ("DecryptReader of tokio", polled::read_by_tokio),
+    ("SequentialReader", polled::read_in_order),
+    ("DecryptStream", polled::streamed_out),
+    ("DecryptBody", polled::disembodied),
 ];
 
 /// Every way to read a range.
-pub const RANGE_READERS: [RangeReader; 7] = [
+pub const RANGE_READERS: [RangeReader; 11] = [
     ("range, decrypt", |body, stored, range, _| {
         Read::of(body.plan(stored, range).and_then(|plan| plan.decrypt(&fetch(stored, plan.fetches()))))
     }),
@@ -102,6 +114,10 @@ pub const RANGE_READERS: [RangeReader; 7] = [
             reader.read_exact_at(&mut read, start).map(|()| read)
         })
     }),
+    ("range, DecryptReader of tokio", polled::range_by_tokio),
+    ("range, SequentialReader", polled::range_in_order),
+    ("range, DecryptStream", polled::range_streamed),
+    ("range, DecryptBody", polled::range_embodied),
 ];
 
 /// The steps of the boundary table for a body of `len` bytes. One byte at a time takes long over many chunks, so it is
@@ -185,12 +201,17 @@ impl Body {
         stored
     }
 
-    fn plan(&self, stored: &[u8], range: ByteRange) -> Result<RangePlan> {
+    pub(crate) fn plan(&self, stored: &[u8], range: ByteRange) -> Result<RangePlan> {
         self.decryptor.range(range, stored.len() as u64)
     }
 
     /// Reads a range by an adapter. An adapter reads nothing where the range is empty, so a plan reads that.
-    fn adapted(&self, stored: &[u8], range: ByteRange, read: impl FnOnce(Range<u64>) -> io::Result<Vec<u8>>) -> Read {
+    pub(crate) fn adapted(
+        &self,
+        stored: &[u8],
+        range: ByteRange,
+        read: impl FnOnce(Range<u64>) -> io::Result<Vec<u8>>,
+    ) -> Read {
         Read::of(self.plan(stored, range).and_then(|plan| match plan.plaintext_range() {
             Some(range) if !range.is_empty() => read(range).map_err(of_io),
             _ => plan.decrypt(&fetch(stored, plan.fetches())),

@@ -9,6 +9,7 @@ mod clock;
 pub mod freed;
 pub mod parts;
 mod playback;
+pub mod polled;
 mod providers;
 pub mod sample;
 mod service;

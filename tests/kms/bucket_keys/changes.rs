@@ -161,7 +161,12 @@ fn the_embedded_kms_conforms_behind_all_providers_around_it() {
     let policy = allowing(&[Permission::Generate, Permission::Unwrap]);
     let two = world.admin.create_key(NewKey::new().policy(policy)).unwrap();
     let suite = KeyProviderSuite::new(Arc::new(router), "alias/app", "alias/none").other_key_id(&two.arn);
-    crate::runtimes::conforms(&suite.requested_by(Requester::new("alice")));
+    let (off, on) = (world.admin.clone(), world.admin.clone());
+    let suite = suite
+        .requested_by(Requester::new("alice"))
+        .forbidden_requester(Requester::new("mallory"))
+        .disabled_by(move |key_id| off.disable_key(key_id).unwrap(), move |key_id| on.enable_key(key_id).unwrap());
+    crate::runtimes::conforms(&suite);
 }
 
 /// A provider that cannot tell its epoch, or panics when it is asked.
