@@ -12,11 +12,12 @@ use std::time::Duration;
 
 use crate::clock::{Clock, SystemClock};
 
-/// How long the thread of an idle timer lives.
+/// How long the thread waits for another sleep before it ends.
 const IDLING: Duration = Duration::from_secs(5);
 
-/// The longest single wait of the thread; longer sleeps take several.
-const LONGEST_WAIT: Duration = Duration::from_secs(3_600);
+/// The longest single wait of the thread, so that it learns that the sleeps it waits for were dropped. Longer sleeps take
+/// several.
+const LONGEST_WAIT: Duration = IDLING;
 
 /// A future that completes when its time is over.
 pub type TimerFuture = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
@@ -49,11 +50,11 @@ pub trait Timer: Send + Sync + 'static {
     fn sleep(&self, time: Duration) -> TimerFuture;
 }
 
-/// A timer on a thread of its own, which needs no runtime. The thread starts with the first sleep and ends after 5 idle
-/// seconds. Clones share the thread.
+/// A timer on a thread of its own, which needs no runtime. The thread starts with the first sleep and ends at most 10
+/// seconds after the last one is over or dropped. Clones share the thread.
 ///
-/// If no thread can be started, a sleep ends at once: a time limit is then over before the call began, and the call
-/// fails.
+/// If no thread can be started, a sleep ends at once: a call that is not answered at once is then over its time limit,
+/// and fails.
 #[derive(Clone, Default)]
 pub struct ThreadTimer(Arc<Alarms>);
 

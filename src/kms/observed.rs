@@ -12,8 +12,12 @@ use crate::error::{KeyProviderError, KeyProviderErrorKind as Kind};
 use crate::keys::unwinding::PanicCatching;
 use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 
-/// The most keys that [`KmsCounters`] counts apart: a client may name any number of keys that do not exist.
+/// The most keys that [`KmsCounters`] counts apart.
 const MAX_KEYS: usize = 1_024;
+
+/// The number of keys counted apart above which no id is added for a call that returned no key: a client may name any
+/// number of keys that do not exist, and must not take the place of those that do.
+const MAX_REFUSED_KEYS: usize = MAX_KEYS / 2;
 
 /// An operation of a key provider.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,12 +107,12 @@ impl Observed {
         self: Arc<Self>,
         operation: KmsOperation,
         request: KeyRequest,
-        call: KeyFuture<T>,
+        ask: impl FnOnce(Arc<PanicCatching>, KeyRequest) -> KeyFuture<T>,
         resolved: impl Fn(&T) -> &str,
     ) -> Result<T, KeyProviderError> {
         let since = self.clock.monotonic();
         let running = Running { observed: &self, operation, request: &request, since, is_ended: false };
-        let answer = call.await;
+        let answer = ask(self.provider.clone(), request.clone()).await;
         running.end(match &answer {
             Ok(key) => KmsOutcome::Key(resolved(key)),
             Err(error) => KmsOutcome::Error(error),
@@ -150,13 +154,13 @@ impl Drop for Running<'_> {
 
 impl KeyProvider for Observed {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        let call = self.provider.clone().generate_key(request.clone());
-        Box::pin(self.observed(KmsOperation::Generate, request, call, GeneratedKey::key_id))
+        let ask = |provider: Arc<PanicCatching>, request| provider.generate_key(request);
+        Box::pin(self.observed(KmsOperation::Generate, request, ask, GeneratedKey::key_id))
     }
 
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        let call = self.provider.clone().unwrap_key(wrapped, request.clone());
-        Box::pin(self.observed(KmsOperation::Unwrap, request, call, UnwrappedKey::key_id))
+        let ask = |provider: Arc<PanicCatching>, request| provider.unwrap_key(wrapped, request);
+        Box::pin(self.observed(KmsOperation::Unwrap, request, ask, UnwrappedKey::key_id))
     }
 
     fn epoch(&self, key_id: &str) -> u64 {
@@ -171,7 +175,8 @@ impl fmt::Debug for Observed {
 }
 
 /// An observer that counts the calls of each KMS key: by its resolved id where a key was returned, else by the id in
-/// the request. Beyond 1,024 keys the others are counted together, under the empty id.
+/// the request. Beyond 1,024 keys the others are counted together, under the empty id; beyond 512 so are calls without a
+/// key for an id that is new.
 #[derive(Debug, Default)]
 pub struct KmsCounters(Mutex<BTreeMap<String, KmsKeyCounts>>);
 
@@ -225,7 +230,8 @@ impl KmsObserver for KmsCounters {
             KmsOutcome::Error(_) | KmsOutcome::Abandoned => call.request.key_id(),
         };
         let mut keys = self.lock();
-        let key_id = if keys.len() < MAX_KEYS || keys.contains_key(key_id) { key_id } else { "" };
+        let most = if matches!(call.outcome, KmsOutcome::Key(_)) { MAX_KEYS } else { MAX_REFUSED_KEYS };
+        let key_id = if keys.len() < most || keys.contains_key(key_id) { key_id } else { "" };
         let counts = keys.entry(key_id.to_owned()).or_default();
         counts.total_time = counts.total_time.saturating_add(call.took);
         counts.longest = counts.longest.max(call.took);

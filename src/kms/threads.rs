@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::fmt;
+use std::mem;
 use std::num::NonZeroUsize;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -165,7 +166,11 @@ impl<S: 'static> Threads<S> {
         let pool = &self.0;
         let mut jobs = pool.jobs();
         if jobs.queue.len() >= pool.queue_len.saturating_add(jobs.idle) {
-            jobs.queue.retain(|job| !job.is_abandoned());
+            let (abandoned, queue) = mem::take(&mut jobs.queue).into_iter().partition(|job| job.is_abandoned());
+            jobs.queue = queue;
+            drop(jobs);
+            discard(abandoned);
+            jobs = pool.jobs();
         }
         // A job for which a thread is idle, or can be started, does not wait.
         let waits = jobs.queue.len() >= jobs.idle;
@@ -212,6 +217,9 @@ impl<S> Pool<S> {
                 if !job.is_abandoned() {
                     return Some(job);
                 }
+                drop(jobs);
+                discard([job].into());
+                jobs = self.jobs();
             }
             if jobs.is_dropped {
                 return None;
@@ -224,6 +232,14 @@ impl<S> Pool<S> {
 
     fn jobs(&self) -> MutexGuard<'_, Jobs<S>> {
         self.jobs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Drops calls that are not made. What they own is foreign code: it may be the last handle of the pool, and it may
+/// panic. No lock is held here.
+fn discard<S>(abandoned: VecDeque<Box<dyn Job<S>>>) {
+    for job in abandoned {
+        let _ = catch_unwind(AssertUnwindSafe(|| drop(job)));
     }
 }
 

@@ -1,6 +1,8 @@
 //! What an operator asks for: counts and times of calls, a check of a KMS key, and bucket keys in advance.
 
+use std::future::ready;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -8,8 +10,8 @@ use atrest::error::Unexpected;
 use atrest::kms::{KmsCall, KmsCounters, KmsObserver, KmsOperation, KmsOutcome, Observed};
 use atrest::testing::KeyProviderSuite;
 use atrest::{
-    EncryptionContext, Error, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, KmsKeys, ObjectName, Requester,
-    Sse, SseKms,
+    EncryptionContext, Error, GeneratedKey, KeyFuture, KeyProvider, KeyProviderError, KeyProviderErrorKind as Kind,
+    KeyRequest, KmsKeys, ObjectName, Requester, Sse, SseKms, UnwrappedKey, WrappedKey,
 };
 use atrest_kit::ManualTime;
 use futures_util::FutureExt;
@@ -51,15 +53,45 @@ fn calls_are_counted_by_resolved_id_with_outcome_and_time() {
 }
 
 #[test]
+fn a_call_that_its_caller_never_polls_is_not_made_and_every_call_that_is_made_is_reported() {
+    /// Does its work when it is called, before its future is polled, as a pool of threads does.
+    struct Eager(ManualTime, AtomicU64);
+
+    impl KeyProvider for Eager {
+        fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+            self.0.advance(Duration::from_millis(50));
+            self.1.fetch_add(1, Ordering::SeqCst);
+            Box::pin(ready(Err(KeyProviderError::new(Kind::NotFound, request.key_id()))))
+        }
+
+        fn unwrap_key(self: Arc<Self>, _: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+            Box::pin(ready(Err(KeyProviderError::new(Kind::NotFound, request.key_id()))))
+        }
+    }
+
+    let time = ManualTime::new();
+    let eager = Arc::new(Eager(time.clone(), AtomicU64::new(0)));
+    let counters = Arc::new(KmsCounters::new());
+    let observed = Arc::new(Observed::new(eager.clone(), counters.clone()).with_clock(Arc::new(time.clone())));
+    drop(observed.clone().generate_key(request("key")));
+    time.run(observed.generate_key(request("key"))).unwrap_err();
+    let counts = counters.key("key");
+    assert_eq!(eager.1.load(Ordering::SeqCst), counts.failed + counts.abandoned);
+    assert_eq!(counts.total_time, Duration::from_millis(50), "the time counts from the call");
+}
+
+#[test]
 fn names_of_keys_that_clients_make_up_fill_no_memory() {
     let time = ManualTime::new();
     let kms = Scripted::new(&time);
     let counters = Arc::new(KmsCounters::new());
-    let observed = Arc::new(Observed::new(kms, counters.clone()));
+    let observed = Arc::new(Observed::new(kms.clone(), counters.clone()));
     for number in 0..3_000 {
         time.run(observed.clone().generate_key(request(&format!("alias/{number}")))).unwrap_err();
     }
     assert!(counters.keys().len() <= 1_025);
+    time.run(observed.generate_key(request("alias/app"))).unwrap();
+    assert_eq!(counters.key(&kms.key_id).generated, 1, "they hide no key that exists");
     assert_eq!(counters.keys().values().map(|counts| counts.failed).sum::<u64>(), 3_000);
 }
 

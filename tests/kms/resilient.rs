@@ -256,6 +256,36 @@ fn no_more_calls_run_at_once_than_allowed_and_the_others_wait_their_turn() {
 }
 
 #[test]
+fn a_caller_whose_time_went_by_in_the_queue_does_not_open_the_breaker() {
+    let time = ManualTime::new();
+    let kms = Scripted::new(&time);
+    kms.always(Step::After(ms(1_500)));
+    let resilient = resilient(&kms, &time).with_concurrency(NonZeroUsize::MIN).with_total_limit(2 * SECOND);
+    let resilient = Arc::new(resilient.with_breaker(NonZeroU32::MIN, 60 * SECOND));
+    let answers = time.run(join_all((0..2).map(|_| generate(&resilient))));
+    assert_eq!(answers.into_iter().map(kind).collect::<Vec<_>>(), [None, Some(Kind::Unavailable)]);
+    assert!(!resilient.is_open(), "the provider had 0.5 s of its 2 s");
+    assert!(time.run(generate(&resilient)).is_ok());
+
+    // With the whole time of an attempt, or without a queue, a call that gets no answer counts.
+    kms.always(Step::Hang);
+    time.run(generate(&resilient)).unwrap_err();
+    assert!(resilient.is_open());
+}
+
+#[test]
+fn a_caller_whose_time_is_over_makes_no_call() {
+    let time = ManualTime::new();
+    let kms = Scripted::new(&time);
+    kms.always(Step::After(ms(1_500)));
+    let resilient = resilient(&kms, &time).with_concurrency(NonZeroUsize::MIN).with_total_limit(3 * SECOND);
+    let resilient = Arc::new(resilient);
+    let answers = time.run(join_all((0..3).map(|_| generate(&resilient))));
+    assert_eq!(answers.into_iter().map(kind).collect::<Vec<_>>(), [None, None, Some(Kind::Unavailable)]);
+    assert_eq!(kms.calls(), 2);
+}
+
+#[test]
 fn a_caller_that_leaves_gives_its_turn_to_the_next() {
     let time = ManualTime::new();
     let kms = Scripted::new(&time);

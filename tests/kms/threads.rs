@@ -5,6 +5,7 @@ use std::num::NonZeroUsize;
 use std::rc::Rc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
+use std::time::Duration;
 
 use atrest::kms::Threads;
 use atrest::testing::{Capability, KeyProviderSuite, MemoryKms};
@@ -139,4 +140,62 @@ fn dropping_the_pool_waits_for_nothing_and_ends_its_threads() {
     while Arc::strong_count(&alive) > 1 {
         std::thread::yield_now();
     }
+}
+
+#[test]
+fn an_abandoned_call_may_hold_the_last_handle_of_its_pool() {
+    let (held, gone) = mpsc::channel::<()>();
+    let threads = Arc::new(Threads::new("test", NonZeroUsize::MIN, 10, move || held.clone()));
+    let (go, wait) = mpsc::channel::<()>();
+    let running = threads.call(request(), move |_, _| {
+        wait.recv().unwrap();
+        Ok(1)
+    });
+    let own = threads.clone();
+    drop(threads.call(request(), move |_, _| Ok(Arc::strong_count(&own))));
+    drop(threads);
+    go.send(()).unwrap();
+    assert_eq!(block_on(running).unwrap(), 1);
+    let ended = gone.recv_timeout(Duration::from_secs(60));
+    assert_eq!(ended, Err(mpsc::RecvTimeoutError::Disconnected), "the thread drops the pool and ends");
+}
+
+#[test]
+fn an_abandoned_call_that_panics_when_dropped_costs_no_thread() {
+    struct PanicsWhenDropped;
+
+    impl Drop for PanicsWhenDropped {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking(), "what the test is about");
+        }
+    }
+
+    let threads = threads(1, 2);
+    let (go, wait) = mpsc::channel::<()>();
+    let (begun, has_begun) = mpsc::channel();
+    let running = threads.call(request(), move |(), _| {
+        begun.send(()).unwrap();
+        wait.recv().unwrap();
+        Ok(1)
+    });
+    has_begun.recv().unwrap();
+    let abandon = || {
+        let own = PanicsWhenDropped;
+        let call = threads.call(request(), move |(), _| {
+            let _own = own;
+            Ok(())
+        });
+        drop(call);
+    };
+    // The third is refused a place unless the first two leave the queue.
+    (0..3).for_each(|_| abandon());
+    let (answer, answered) = mpsc::channel();
+    let last = threads.call(request(), move |(), _| {
+        answer.send(()).unwrap();
+        Ok(2)
+    });
+    go.send(()).unwrap();
+    assert_eq!(block_on(running).unwrap(), 1);
+    answered.recv_timeout(Duration::from_secs(60)).expect("the thread still makes calls");
+    assert_eq!(block_on(last).unwrap(), 2);
 }

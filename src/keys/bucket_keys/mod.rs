@@ -22,7 +22,8 @@ use crate::error::KeyProviderError;
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
 
-/// A call that is older serves no caller that comes later: the provider may hang.
+/// A call that is older serves no caller that comes later: the provider may hang. Nor does one that is older than the
+/// longest age of a key.
 const OLDEST_CALL: Duration = Duration::from_secs(10);
 
 /// The shortest time between two looks for keys whose age is over, if nothing else is done with the cache.
@@ -272,7 +273,8 @@ impl State {
     /// Returns the call in progress for a slot, if it may serve one more caller.
     fn joined(&mut self, slot: &Slot, epoch: u64, limits: &BucketKeys, clock: &dyn Clock) -> Option<Call> {
         let running = self.calls.get(slot)?;
-        let is_current = running.epoch == epoch && epoch != UNKNOWN_EPOCH && running.since.age(clock) < OLDEST_CALL;
+        let is_young = running.since.age(clock) < limits.max_age.min(OLDEST_CALL);
+        let is_current = running.epoch == epoch && epoch != UNKNOWN_EPOCH && is_young;
         // The call itself is taken last: dropping the last handle of a call locks the cache.
         (is_current && entries::take_use(&running.uses, limits)).then(|| running.call.upgrade()).flatten()
     }

@@ -61,9 +61,10 @@ const MAX_BACKOFF: Duration = Duration::from_secs(86_400);
 /// or the attempts of both multiply. Set the limits below the time that callers wait: a caller that leaves ends its
 /// call, and an abandoned call tells the breaker nothing.
 ///
-/// The breaker counts errors of kind `Unavailable` in a row, time limits included. An error by which the provider
-/// refuses, such as `AccessDenied` or `Misconfigured`, shows that the provider answers. A panic of the provider becomes
-/// an error of kind `Panicked` and is not retried.
+/// The breaker counts errors of kind `Unavailable` in a row, time limits included. It does not count the
+/// time limit of a call that waited for its turn until less than the time of an attempt was left. An error by which the
+/// provider refuses, such as `AccessDenied` or `Misconfigured`, shows that the provider answers. A panic of the provider
+/// becomes an error of kind `Panicked` and is not retried.
 ///
 /// It needs no runtime, and works in all of them. It cannot interrupt a provider that blocks the thread that polls it.
 pub struct Resilient {
@@ -180,11 +181,17 @@ impl Resilient {
             Failed { error, is_final: true }
         })?;
         let limit = self.attempt_limit.min(deadline.saturating_sub(now));
+        if limit.is_zero() {
+            return Err(Failed { error: unavailable(), is_final: true });
+        }
         let answer = within(ask(self.provider.clone()), self.timer.sleep(limit)).await;
+        let is_cut_by_queue = answer.is_none() && permit.has_waited() && limit < self.attempt_limit;
         drop(permit);
         let answer = answer.unwrap_or_else(|| Err(unavailable()));
         let is_answered = !answer.as_ref().is_err_and(|error| error.kind() == Kind::Unavailable);
-        pass.finish(is_answered, self.timer.now());
+        if !is_cut_by_queue {
+            pass.finish(is_answered, self.timer.now());
+        }
         answer.map_err(|error| Failed { error, is_final: false })
     }
 

@@ -14,7 +14,17 @@ struct State {
 }
 
 /// A permit for one call. It goes to the next caller when it is dropped.
-pub(super) struct Permit(Option<Arc<Permits>>);
+pub(super) struct Permit {
+    permits: Option<Arc<Permits>>,
+    has_waited: bool,
+}
+
+impl Permit {
+    /// Returns whether the caller waited until another one left.
+    pub(super) fn has_waited(&self) -> bool {
+        self.has_waited
+    }
+}
 
 impl Permits {
     pub(super) fn new(free: usize) -> Arc<Self> {
@@ -27,7 +37,7 @@ impl Permits {
             let mut state = self.lock();
             if state.free > 0 {
                 state.free -= 1;
-                return Permit(Some(self.clone()));
+                return Permit { permits: Some(self.clone()), has_waited: false };
             }
             // Callers that left would fill the queue for as long as every call hangs.
             if state.waiting.len().is_power_of_two() {
@@ -38,7 +48,7 @@ impl Permits {
             granted
         };
         // A sender is only dropped with the permits themselves, which this future holds.
-        granted.await.unwrap_or(Permit(None))
+        granted.await.unwrap_or(Permit { permits: None, has_waited: true })
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -48,7 +58,7 @@ impl Permits {
 
 impl Drop for Permit {
     fn drop(&mut self) {
-        let Some(permits) = self.0.take() else { return };
+        let Some(permits) = self.permits.take() else { return };
         loop {
             let next = {
                 let mut state = permits.lock();
@@ -59,10 +69,10 @@ impl Drop for Permit {
                 next
             };
             let Some(next) = next else { return };
-            match next.send(Self(Some(permits.clone()))) {
+            match next.send(Self { permits: Some(permits.clone()), has_waited: true }) {
                 Ok(()) => return,
                 // The caller left; the permit goes to the one behind it.
-                Err(mut permit) => permit.0 = None,
+                Err(mut permit) => permit.permits = None,
             }
         }
     }

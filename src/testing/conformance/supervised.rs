@@ -45,29 +45,22 @@ impl Supervisor {
             return report.fail(name, format!("no thread could be started: {error}"));
         }
         let mut seen = checker.progress();
-        loop {
+        let ended = loop {
             match is_done.recv_timeout(self.suite.deadline) {
-                Ok(Ok(())) => break,
-                Ok(Err(panic)) => {
-                    report.fail(name, format!("{} panicked: {panic}", checker.doing()));
-                    break;
-                }
-                Err(RecvTimeoutError::Disconnected) => {
-                    report.fail(name, "the thread of the check ended".to_owned());
-                    break;
-                }
+                Ok(Ok(())) => break None,
+                Ok(Err(panic)) => break Some(format!("{} panicked: {panic}", checker.doing())),
+                Err(RecvTimeoutError::Disconnected) => break Some("the thread of the check ended".to_owned()),
                 Err(RecvTimeoutError::Timeout) => {
                     let now = checker.progress();
                     if now == seen {
                         let limit = self.suite.deadline.as_secs_f32();
-                        report.fail(name, format!("{} hangs: no answer within {limit} s", checker.doing()));
-                        break;
+                        break Some(format!("{} hangs: no answer within {limit} s", checker.doing()));
                     }
                     seen = now;
                 }
             }
-        }
-        let failures = checker.take_failures();
+        };
+        let failures: Vec<_> = ended.into_iter().chain(checker.take_failures()).collect();
         if failures.is_empty() {
             report.pass();
         }

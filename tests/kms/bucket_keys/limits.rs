@@ -200,6 +200,20 @@ fn a_call_that_hangs_holds_only_those_who_came_with_it() {
 }
 
 #[test]
+fn a_call_older_than_the_longest_age_serves_nobody_who_comes_later() {
+    let second = Duration::from_secs(1);
+    let world = World::with(BucketKeys::new().with_max_age(second));
+    world.kms.next([Step::After(5 * second)]);
+    let name = object("cat.jpg");
+    let (slow, ()) = world.time.run(futures_util::future::join(world.sse.encrypt(&name, mode(), b"meow"), async {
+        world.time.sleep(second).await;
+        world.sse.encrypt(&name, mode(), b"meow").await.unwrap();
+    }));
+    slow.unwrap();
+    assert_eq!(world.calls().0, 2);
+}
+
+#[test]
 fn with_the_provider_dead_cached_keys_serve_their_age_and_all_else_fails_within_the_limit() {
     let time = atrest_kit::ManualTime::new();
     let kms = Scripted::new(&time);

@@ -3,6 +3,7 @@
 mod faulty;
 mod runtime_faults;
 
+use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -155,6 +156,19 @@ fn a_suite_that_says_nothing_of_requesters_and_states_fails() {
     let text = said.to_string();
     assert!(text.contains("not applicable: which requester is refused: the backend lacks Requesters"), "{text}");
     assert_eq!(said.unchecked().len(), 4);
+}
+
+#[test]
+fn a_check_that_panics_or_hangs_is_not_counted_among_those_that_passed() {
+    for fault in [Fault::Panics, Fault::Hangs] {
+        let kms = Kms::new();
+        let wrong = Arc::new(Wrong::new(kms.authorized(), kms.memory.clone(), fault));
+        let report = kms.suite(wrong, "alias/one").deadline(Duration::from_secs(3)).report();
+        let failures: Vec<_> = report.failures().collect();
+        let checks: BTreeSet<_> = failures.iter().map(|failure| failure.split_once(": ").unwrap().0).collect();
+        let counts = format!("{} checks passed, {} failures\n", 13 - checks.len(), failures.len());
+        assert!(report.to_string().contains(&counts), "{counts}: {report}");
+    }
 }
 
 #[test]
