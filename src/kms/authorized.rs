@@ -3,9 +3,12 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{KeyProviderError, KeyProviderErrorKind};
-use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey, is_key_arn};
+use crate::keys::{
+    GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UNKNOWN_EPOCH, UnwrappedKey, WrappedKey, is_key_arn,
+};
 use crate::object::Requester;
 
 #[cfg(feature = "embedded-kms")]
@@ -44,12 +47,14 @@ use super::{KeyPolicy, Permission};
 /// an alias exists, and costs a call of the backend. Errors of the provider come before the refusal.
 ///
 /// While a [bucket key](crate::SseKms::with_bucket_key) is in memory the function is not asked again: what it no longer
-/// allows takes effect when the key's age is over, or at [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys).
+/// allows takes effect when the key's age is over, or at once with [`changed`](Self::changed) or
+/// [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys).
 ///
 /// A function that panics refuses: the operation fails as [`Panicked`](KeyProviderErrorKind::Panicked).
 pub struct Authorized {
     provider: Arc<dyn KeyProvider>,
     allows: Arc<dyn Fn(&KeyAccess<'_>) -> bool + Send + Sync>,
+    changes: AtomicU64,
 }
 
 impl Authorized {
@@ -61,7 +66,12 @@ impl Authorized {
         provider: Arc<dyn KeyProvider>,
         allows: impl Fn(&KeyAccess<'_>) -> bool + Send + Sync + 'static,
     ) -> Self {
-        Self { provider, allows: Arc::new(allows) }
+        Self { provider, allows: Arc::new(allows), changes: AtomicU64::new(0) }
+    }
+
+    /// Tells that the function may answer otherwise from now on: no bucket key that is cached now serves any more.
+    pub fn changed(&self) {
+        self.changes.fetch_add(1, Ordering::SeqCst);
     }
 
     /// Creates a provider that authorises by policies, each for one key by its resolved id. A key without a policy may
@@ -112,7 +122,10 @@ impl KeyProvider for Authorized {
     }
 
     fn epoch(&self, key_id: &str) -> u64 {
-        self.provider.epoch(key_id)
+        match self.provider.epoch(key_id) {
+            UNKNOWN_EPOCH => UNKNOWN_EPOCH,
+            inner => inner.wrapping_add(self.changes.load(Ordering::SeqCst)),
+        }
     }
 }
 

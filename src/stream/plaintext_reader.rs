@@ -93,7 +93,7 @@ impl PlaintextReader {
     /// # Performance
     ///
     /// A chunk that lies in two inputs is first copied to a buffer of its own. In DSSE-KMS the bytes between the layers
-    /// are moved together, and an inner chunk in five has a buffer of its own. Nothing is allocated within a message
+    /// are moved together, and one inner chunk in four has a buffer of its own. Nothing is allocated within a message
     /// once the pieces of earlier calls are dropped (DSSE-KMS: for up to 256 KiB at once).
     pub fn open_in_place(&mut self, stored: &mut BytesMut, opened: &mut impl Extend<Bytes>) -> Result<usize> {
         self.stream.failure.check()?;

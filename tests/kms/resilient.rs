@@ -11,7 +11,7 @@ use atrest::{
 };
 use atrest_kit::ManualTime;
 use futures_util::FutureExt;
-use futures_util::future::{join, join_all};
+use futures_util::future::{join_all, join3};
 use pollster::block_on;
 
 use crate::runtimes;
@@ -214,16 +214,28 @@ fn a_probe_that_its_caller_abandons_lets_another_call_probe() {
 }
 
 #[test]
-fn a_call_that_began_before_the_breaker_opened_does_not_close_it() {
-    let (time, kms, resilient) = world();
-    kms.next([Step::After(SECOND)]);
-    kms.steps_after(Step::Fail(Kind::Unavailable));
-    let (slow, ()) = time.run(join(generate(&resilient), async {
-        while !resilient.is_open() {
-            generate(&resilient).await.unwrap_err();
-        }
-    }));
+fn a_call_that_began_before_the_breaker_opened_does_not_answer_for_the_probe() {
+    let time = ManualTime::new();
+    let kms = Scripted::new(&time);
+    let resilient = resilient(&kms, &time).with_attempts(NonZeroU32::MIN);
+    let resilient = Arc::new(resilient.with_breaker(NonZeroU32::new(5).unwrap(), ms(100)));
+    let failures = [Step::Fail(Kind::Unavailable); 5];
+    kms.next([Step::After(SECOND)].into_iter().chain(failures).chain([Step::Hang]));
+    let (slow, (), probe) = time.run(join3(
+        generate(&resilient),
+        async {
+            while !resilient.is_open() {
+                generate(&resilient).await.unwrap_err();
+            }
+        },
+        async {
+            time.sleep(ms(200)).await;
+            generate(&resilient).await
+        },
+    ));
+    // The slow call answered while the probe waited, and the probe failed after it.
     assert!(slow.is_ok());
+    assert_eq!((kind(probe), kms.calls()), (Some(Kind::Unavailable), 7));
     assert!(resilient.is_open());
 }
 
@@ -285,7 +297,9 @@ fn a_caller_that_leaves_gives_its_turn_to_the_next() {
         for waiting in [&mut first, &mut second, &mut third] {
             assert!(waiting.now_or_never().is_none());
         }
-        drop((first, second));
+        // The turn finds the second caller gone.
+        drop(second);
+        drop(first);
         assert!(third.await.is_ok());
     });
 }

@@ -60,11 +60,6 @@ impl Scripted {
         self.steps.lock().unwrap().0 = steps.into_iter().collect();
     }
 
-    /// Sets the step of the calls after the [next](Self::next) ones.
-    pub(crate) fn steps_after(&self, step: Step) {
-        self.steps.lock().unwrap().1 = step;
-    }
-
     /// Sets the step of all calls.
     pub(crate) fn always(&self, step: Step) {
         *self.steps.lock().unwrap() = (VecDeque::new(), step);

@@ -67,7 +67,8 @@ impl<T: ObjectStore> EncryptedStoreBuilder<T> {
         Self { binding, ..self }
     }
 
-    /// Binds objects to no name, so that the inner store itself copies and renames them.
+    /// Binds objects to no name, so that the inner store itself copies and renames them, unless the call or the
+    /// [`rule`](Self::rule) of the new path names another mode or key.
     ///
     /// Use it for stores whose users rename large objects or many of them: a table format that commits by rename, for
     /// instance.

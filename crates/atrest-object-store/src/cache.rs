@@ -91,6 +91,8 @@ struct Entries {
     next_age: u64,
     /// The generation of the keyring under which all entries were made.
     generation: Option<u64>,
+    /// How often everything was dropped.
+    epoch: u64,
 }
 
 /// The decryptors of objects that were read lately.
@@ -113,7 +115,15 @@ impl Cache {
         (known.expected == *call.access.expected()).then(|| known.clone())
     }
 
+    /// Returns the epoch of a read, to ask for before its key is.
+    pub(crate) fn epoch(&self, call: &Call) -> u64 {
+        self.entries(call).epoch
+    }
+
     /// Keeps a decryptor, if the object can be recognised by a strong e_tag, and its key is not a customer key.
+    ///
+    /// SECURITY: a decryptor whose key was asked for before everything was dropped is not kept: the read that made it
+    /// was under way.
     pub(crate) fn keep(
         &self,
         call: &Call,
@@ -121,6 +131,7 @@ impl Cache {
         meta: &ObjectMeta,
         decryptor: &Decryptor,
         envelope: &Envelope,
+        epoch: u64,
     ) {
         let Some(e_tag) = strong_e_tag(meta).filter(|_| envelope.mode() != ModeId::SseC) else { return };
         let known = Known {
@@ -131,6 +142,9 @@ impl Cache {
             expected: call.access.expected().clone(),
         };
         let mut entries = self.entries(call);
+        if entries.epoch != epoch {
+            return;
+        }
         let key = Key::new(call, version);
         entries.remove(&key);
         entries.drop_expired(self.policy.time_to_live);
@@ -185,6 +199,7 @@ impl Entries {
         self.known.clear();
         self.ages.clear();
         self.len = 0;
+        self.epoch += 1;
     }
 
     fn remove(&mut self, key: &Key) {

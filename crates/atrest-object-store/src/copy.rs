@@ -4,6 +4,7 @@ use std::mem;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use atrest::AnyMode;
 use bytes::Bytes;
 use futures_util::future::try_join;
 use futures_util::stream::BoxStream;
@@ -52,15 +53,15 @@ impl<T: ObjectStore> Shared<T> {
     }
 
     /// Returns whether the inner store copies the stored bytes itself: unencrypted ones, and those that are bound to no
-    /// name and stay in their mode.
+    /// name and stay in their mode, under its key.
     fn is_moved_as_it_is(&self, from: &Path, to: &Path, call: &CallOptions) -> Result<bool> {
         match (self.is_unencrypted(from), self.is_unencrypted(to)) {
             (true, true) => Ok(true),
             (false, false) => {
                 let unbound = matches!(self.binding, Binding::Unbound) && call.mode().is_none();
                 let ruled = |path| self.rule.as_ref().map(|rule| rule(path)).unwrap_or_default();
-                let mode = |path| ruled(path).mode().unwrap_or(&self.mode).id();
-                Ok(unbound && mode(from) == mode(to))
+                let mode = |path| ruled(path).mode().unwrap_or(&self.mode).clone();
+                Ok(unbound && is_one(&mode(from), &mode(to)))
             }
             _ => Err(StoreError::AcrossTheFilter.at(to)),
         }
@@ -140,6 +141,17 @@ impl<T: ObjectStore> Shared<T> {
             path?;
         }
         Ok(())
+    }
+}
+
+/// Returns whether objects of both modes lie under one key.
+fn is_one(from: &AnyMode, to: &AnyMode) -> bool {
+    match (from, to) {
+        (AnyMode::SseS3(from), AnyMode::SseS3(to)) => from == to,
+        (AnyMode::SseKms(from), AnyMode::SseKms(to)) => from == to,
+        (AnyMode::DsseKms(from), AnyMode::DsseKms(to)) => from == to,
+        // Two customer keys are not compared.
+        _ => false,
     }
 }
 

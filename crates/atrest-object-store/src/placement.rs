@@ -3,11 +3,12 @@
 use std::ops::Range;
 
 use atrest::ByteRange;
-use atrest::geometry::{Fetch, Layers};
+use atrest::geometry::{Container, Fetch, Layers};
 use object_store::{Attribute, GetRange};
 
-/// The name of the attribute that holds the envelope.
-pub(crate) const ATTRIBUTE: &str = "atrest-envelope";
+/// The name of the attribute that holds the envelope. Azure takes the names of C# identifiers only, and proxies drop
+/// headers with an underscore: so it has letters alone.
+pub(crate) const ATTRIBUTE: &str = "atrestenvelope";
 
 /// Where the envelope of an object lies.
 ///
@@ -29,7 +30,7 @@ pub enum Placement {
     /// After the body, in the same object: in the last part of an upload, which is held back anyway, and in the suffix
     /// with which a reader of Parquet begins.
     Behind,
-    /// Among the attributes of the object (`x-amz-meta-` in S3), as base64.
+    /// Among the attributes of the object, as base64: `x-amz-meta-atrestenvelope` in S3.
     Attributes,
 }
 
@@ -62,6 +63,17 @@ impl Layout {
             Placement::InFront => Some(self.envelope_len..stored_len),
             Placement::Behind | Placement::Attributes => Some(0..len),
         }
+    }
+
+    /// Returns the container of a store whose objects have so many layers, if envelopes lie in the objects.
+    pub(crate) fn container(self, layers: Layers) -> Option<Container> {
+        let len = usize::try_from(self.envelope_len).ok()?;
+        let container = match self.placement {
+            Placement::InFront => Container::inline(len),
+            Placement::Behind => Container::trailer(len),
+            Placement::Attributes => return None,
+        };
+        Some(container.with_layers(layers))
     }
 
     /// Returns the place of the envelope in an object of `stored_len` bytes, if it lies there.

@@ -21,6 +21,8 @@ pub(crate) struct PlaintextPieces {
     stored: Pieces,
     /// Stored bytes that are not opened yet.
     waiting: Bytes,
+    /// The plaintext bytes that the answer promises and that are not opened yet.
+    promised: u64,
     state: State,
 }
 
@@ -32,12 +34,15 @@ enum State {
 }
 
 impl PlaintextPieces {
-    pub(crate) fn new(location: &Path, stored: Pieces, reader: PlaintextReader) -> Self {
-        Self { location: location.clone(), stored, waiting: Bytes::new(), state: State::Open(Box::new(reader)) }
+    /// Opens what is stored, which has to give exactly `promised` bytes.
+    pub(crate) fn new(location: &Path, stored: Pieces, reader: PlaintextReader, promised: u64) -> Self {
+        let state = State::Open(Box::new(reader));
+        Self { location: location.clone(), stored, waiting: Bytes::new(), promised, state }
     }
 
     /// Opens everything into one piece.
-    pub(crate) async fn collected(mut self, plaintext_len: u64) -> Result<Bytes, Opening> {
+    pub(crate) async fn collected(mut self) -> Result<Bytes, Opening> {
+        let plaintext_len = self.promised;
         let mut first = Bytes::new();
         let mut all = BytesMut::new();
         while let Some(piece) = self.next_opened().await? {
@@ -65,6 +70,15 @@ impl PlaintextPieces {
                 _ => Opening::Store(error),
             }),
         }
+    }
+
+    /// Counts what was opened: a store that lies about the length of an object must not give it a clean end.
+    fn opened(&mut self, opened: BytesMut) -> Result<Bytes> {
+        match self.promised.checked_sub(opened.len() as u64) {
+            Some(promised) => self.promised = promised,
+            None => return Err(self.fail(atrest::Error::Inauthentic)),
+        }
+        Ok(opened.freeze())
     }
 
     fn fail(&mut self, error: atrest::Error) -> Error {
@@ -105,7 +119,7 @@ impl Stream for PlaintextPieces {
                 let mut opened = BytesMut::with_capacity(reader.update_len(piece.len()));
                 match reader.push(&piece, &mut opened) {
                     Ok(0) => continue,
-                    Ok(_) => return Poll::Ready(Some(Ok(opened.freeze()))),
+                    Ok(_) => return Poll::Ready(Some(this.opened(opened))),
                     Err(error) => return Poll::Ready(Some(Err(this.fail(error)))),
                 }
             }
@@ -120,8 +134,11 @@ impl Stream for PlaintextPieces {
                     let mut opened = BytesMut::with_capacity(reader.finish_len());
                     return Poll::Ready(match reader.finish_into(&mut opened) {
                         Err(error) => Some(Err(this.fail(error))),
+                        Ok(_) if (opened.len() as u64) < this.promised => {
+                            Some(Err(this.fail(atrest::Error::Truncated)))
+                        }
                         Ok(0) => None,
-                        Ok(_) => Some(Ok(opened.freeze())),
+                        Ok(_) => Some(this.opened(opened)),
                     });
                 }
             }

@@ -7,7 +7,7 @@ use atrest::error::Limit;
 use atrest::{Encryptor, Envelope};
 use base64ct::{Base64, Encoding};
 use bytes::Bytes;
-use object_store::{Attributes, ObjectStore, PutOptions, PutPayload, PutResult, Result};
+use object_store::{Attribute, Attributes, ObjectStore, PutOptions, PutPayload, PutResult, Result};
 
 use crate::call::Call;
 use crate::error::{self, StoreError};
@@ -41,7 +41,10 @@ impl<T: ObjectStore> Shared<T> {
         if call.mode.id().layers() != call.layers {
             return Err(StoreError::Layers.at(&call.location));
         }
-        if attributes.get(&attribute()).is_some() {
+        // Stores make headers of attributes, and the names of headers know no case.
+        let takes =
+            |name: &Attribute| matches!(name, Attribute::Metadata(name) if name.eq_ignore_ascii_case(ATTRIBUTE));
+        if attributes.iter().any(|(name, _)| takes(name)) {
             return Err(StoreError::AttributeTaken(ATTRIBUTE).at(&call.location));
         }
         Ok(())

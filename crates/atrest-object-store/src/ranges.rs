@@ -228,11 +228,7 @@ impl<T: ObjectStore> Shared<T> {
                 }
             },
         };
-        let (decryptor, envelope) = self.unlock_with(call, &envelope).await?;
-        if let Some(cache) = self.cache.as_ref().filter(|_| trust == Trust::Together) {
-            cache.keep(call, None, &answers.meta, &decryptor, &envelope);
-        }
-        Ok((decryptor, trust))
+        Ok((self.unlock_with(call, None, &answers.meta, &envelope, trust).await?, trust))
     }
 }
 

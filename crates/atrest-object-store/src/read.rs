@@ -119,9 +119,10 @@ impl<T: ObjectStore> Shared<T> {
             Opening::Bytes(error) => trust.on_bytes(location, error),
             Opening::Store(error) => Failed::Finally(error),
         };
-        let mut pieces = PlaintextPieces::new(location, stored.source.cut(span.clone())?, reader);
+        let promised = result.range.end - result.range.start;
+        let mut pieces = PlaintextPieces::new(location, stored.source.cut(span.clone())?, reader, promised);
         let payload = if span.end - span.start <= AT_ONCE {
-            let opened = pieces.collected(result.range.end - result.range.start).await.map_err(on_opening)?;
+            let opened = pieces.collected().await.map_err(on_opening)?;
             stream::iter((!opened.is_empty()).then_some(Ok(opened))).boxed()
         } else {
             // The first chunk shows whether the decryptor is that of the object.

@@ -9,7 +9,7 @@ use base64ct::{Base64, Encoding};
 use bytes::Bytes;
 use futures_util::future::join;
 use futures_util::{StreamExt, stream};
-use object_store::{Attributes, GetOptions, GetRange, GetResult, ObjectStore, Result};
+use object_store::{Attributes, GetOptions, GetRange, GetResult, ObjectMeta, ObjectStore, Result};
 
 use crate::cache::Known;
 use crate::call::Call;
@@ -134,11 +134,7 @@ impl<T: ObjectStore> Shared<T> {
             }
             bytes
         };
-        let (decryptor, envelope) = self.unlock_with(call, &bytes).await?;
-        if let Some(cache) = self.cache.as_ref().filter(|_| trust == Trust::Together) {
-            cache.keep(call, version, &stored.meta, &decryptor, &envelope);
-        }
-        Ok((decryptor, trust))
+        Ok((self.unlock_with(call, version, &stored.meta, &bytes, trust).await?, trust))
     }
 
     /// Refuses two answers that are not of one object.
@@ -165,17 +161,34 @@ impl<T: ObjectStore> Shared<T> {
         Base64::decode_vec(text).map(Bytes::from).map_err(|_| missing())
     }
 
-    /// Unlocks an object with the bytes of its envelope.
-    pub(crate) async fn unlock_with(&self, call: &Call, envelope: &[u8]) -> Result<(Decryptor, Envelope), Failed> {
-        let envelope = Envelope::decode(envelope).map_err(|error| of_envelope(call, error))?;
+    /// Unlocks an object with the bytes of its envelope, and keeps the decryptor if both are known to belong together.
+    pub(crate) async fn unlock_with(
+        &self,
+        call: &Call,
+        version: Option<&str>,
+        meta: &ObjectMeta,
+        bytes: &[u8],
+        trust: Trust,
+    ) -> Result<Decryptor, Failed> {
+        let envelope = Envelope::decode(bytes).map_err(|error| of_envelope(call, error))?;
         if envelope.mode().layers() != call.layers {
             return Err(StoreError::Layers.at(&call.location).into());
         }
         if envelope.state() != EnvelopeState::Object {
             return Err(StoreError::NotEncrypted.at(&call.location).into());
         }
+        if let Some(container) = self.layout.container(call.layers) {
+            // Every envelope of a container has padding.
+            Envelope::decode_in(container, meta.size, bytes).map_err(|error| of_envelope(call, error))?;
+        }
+        let cache = self.cache.as_ref().filter(|_| trust == Trust::Together);
+        let cache = cache.map(|cache| (cache, cache.epoch(call)));
         let decryptor = call.sse.decryptor(&call.name, &envelope, call.access.unlock()).await;
-        Ok((decryptor.map_err(|error| self.refused(call, error))?, envelope))
+        let decryptor = decryptor.map_err(|error| self.refused(call, error))?;
+        if let Some((cache, epoch)) = cache {
+            cache.keep(call, version, meta, &decryptor, &envelope, epoch);
+        }
+        Ok(decryptor)
     }
 }
 

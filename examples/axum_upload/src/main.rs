@@ -167,17 +167,17 @@ async fn remove(State(store): State<Arc<Store>>, Name(name): Name<String>) -> Re
 }
 
 /// What a client is told instead of an answer.
-struct Failure(Response);
+struct Failure(Box<Response>);
 
 impl Failure {
     fn of(status: StatusCode, text: &'static str) -> Self {
-        Self((status, format!("{text}\n")).into_response())
+        Self(Box::new((status, format!("{text}\n")).into_response()))
     }
 }
 
 impl IntoResponse for Failure {
     fn into_response(self) -> Response {
-        self.0
+        *self.0
     }
 }
 
@@ -196,7 +196,7 @@ impl From<atrest::Error> for Failure {
         match error {
             atrest::Error::RangeNotSatisfiable { plaintext_len, .. } => {
                 let headers = [(header::CONTENT_RANGE, format!("bytes */{plaintext_len}"))];
-                Self((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response())
+                Self(Box::new((StatusCode::RANGE_NOT_SATISFIABLE, headers).into_response()))
             }
             // The request's body broke off, or has not the length that it said.
             atrest::Error::Io(_) | atrest::Error::Misuse(_) => {

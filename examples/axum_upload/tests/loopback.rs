@@ -63,7 +63,10 @@ impl Server {
         let mut bytes = Vec::new();
         // A response that is broken off may end in a reset.
         let _ = self.send(method, name, headers, body).read_to_end(&mut bytes);
-        let end = bytes.windows(4).position(|window| window == b"\r\n\r\n").expect("a head");
+        // Nothing at all comes if the response is broken off before its head is flushed.
+        let Some(end) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+            return Answer { head: "http/1.1 broken-off".to_owned(), body: Vec::new() };
+        };
         let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_lowercase();
         Answer { head, body: bytes[end + 4..].to_vec() }
     }
@@ -157,7 +160,8 @@ fn an_upload_that_breaks_off_leaves_no_object_and_no_file() {
         [("Content-Length: 100000\r\n", plain(50_000)), ("Transfer-Encoding: chunked\r\n", b"5\r\nmeow!\r\n".to_vec())]
     {
         let mut stream = server.send("PUT", "cat.jpg", headers, &body);
-        stream.shutdown(Shutdown::Write).unwrap();
+        // The server may have refused it already.
+        let _ = stream.shutdown(Shutdown::Write);
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer);
         assert!(!answer.starts_with(b"HTTP/1.1 2"), "{}", String::from_utf8_lossy(&answer));
@@ -187,7 +191,7 @@ fn a_damaged_object_breaks_its_download_off() {
             assert!(answer.body.len() < plain.len(), "the client sees that something is missing");
             assert!(plain.starts_with(&answer.body));
         } else {
-            assert_eq!(answer.status(), "500");
+            assert!(["500", "broken-off"].contains(&answer.status()), "{}", answer.head);
         }
     }
     fs::write(&path, &whole[..500]).unwrap();

@@ -160,6 +160,7 @@ impl<T: Engine> PiecePump<T> {
     }
 
     /// Returns whether the input has ended, was finished, and every piece was given.
+    #[cfg(feature = "http-body")]
     pub(crate) fn is_finished(&self) -> bool {
         self.engine.is_none() && self.memory.given.is_empty() && self.failure.check().is_ok()
     }

@@ -114,6 +114,8 @@ fn a_full_cache_takes_from_the_requester_who_has_most() {
     for requester in ["alice", "bob", "carol", "dave", "eve"] {
         assert_eq!(put(requester, 0), 0, "{requester} keeps the only key");
     }
+    // A requester with few keys gets one more, and gives up none of their own.
+    assert_eq!((put("alice", 1), put("alice", 0), put("alice", 1)), (1, 0, 0));
     assert_eq!((put("greedy", 7), put("greedy", 0)), (0, 1));
 }
 
@@ -151,11 +153,17 @@ fn a_purge_drops_all_keys_and_what_a_call_in_progress_brings() {
     let (put, ()) = world.time.run(futures_util::future::join(world.sse.encrypt(&name, mode(), b"meow"), async {
         world.time.sleep(Duration::from_millis(10)).await;
         world.sse.purge_bucket_keys();
+    }));
+    put.unwrap();
+    assert_eq!((world.calls().0, world.sse.bucket_key_stats().keys), (2, 0), "it comes from before the purge");
+    let (put, ()) = world.time.run(futures_util::future::join(world.sse.encrypt(&name, mode(), b"meow"), async {
+        world.time.sleep(Duration::from_millis(10)).await;
+        world.sse.purge_bucket_keys();
         // Who comes now does not join the call from before.
         world.sse.encrypt(&name, mode(), b"meow").await.unwrap();
     }));
     put.unwrap();
-    assert_eq!((world.calls().0, world.sse.bucket_key_stats().keys), (3, 1));
+    assert_eq!((world.calls().0, world.sse.bucket_key_stats().keys), (4, 1));
 }
 
 #[test]

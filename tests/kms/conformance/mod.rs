@@ -6,11 +6,12 @@ mod runtime_faults;
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atrest::kms::{Authorized, KeyUse};
 use atrest::testing::{Capability, KeyProviderSuite, MemoryKms};
-use atrest::{KeyProvider, Requester};
+use atrest::{Error, KeyProvider, KeyProviderErrorKind, KmsKeys, ObjectName, Requester, Sse, SseKms, Unlock};
 use faulty::{Fault, Wrong};
 use runtime_faults::{CurrentElseOwn, FirstRuntime, OwnsARuntime};
 
@@ -185,4 +186,25 @@ fn an_authorized_provider_is_asked_about_resolved_ids_only() {
     pollster::block_on(provider.clone().unwrap_key(generated.wrapped().clone(), request(&kms.one))).unwrap();
     let expected = [(KeyUse::Generate, kms.one.clone()), (KeyUse::Unwrap, kms.one.clone())];
     assert_eq!(*asked.lock().unwrap(), expected);
+}
+
+#[test]
+fn after_a_change_of_what_is_allowed_no_cached_bucket_key_serves_the_requester() {
+    let kms = Kms::new();
+    let is_allowed = Arc::new(AtomicBool::new(true));
+    let allowed = is_allowed.clone();
+    let provider = Arc::new(Authorized::new(kms.memory.clone(), move |_| allowed.load(Ordering::SeqCst)));
+    let sse = Sse::builder().kms(provider.clone(), KmsKeys::only([&*kms.one])).build().unwrap();
+    let (object, mode) = (ObjectName::new("photos", "cat.jpg").unwrap(), SseKms::new(&*kms.one).with_bucket_key(true));
+    let write = || sse.blocking().encrypt(&object, mode.clone(), b"meow");
+    let stored = write().unwrap();
+    write().unwrap();
+    assert_eq!(kms.memory.calls().generate, 1);
+    is_allowed.store(false, Ordering::SeqCst);
+    write().unwrap();
+    provider.changed();
+    for refused in [write().err(), sse.blocking().decrypt(&object, &stored, Unlock::Server).err()] {
+        let Some(Error::KeyProvider(error)) = refused else { panic!("not refused") };
+        assert_eq!(error.kind(), KeyProviderErrorKind::AccessDenied);
+    }
 }

@@ -127,12 +127,13 @@ impl Requests {
     /// The clients of some stores repeat a put whose answer was lost, and the repeated put then fails because the first
     /// one landed. So after a failure the stored bytes are compared with `bytes`, which no other writer has made.
     pub(super) async fn put(&self, path: &Path, bytes: Vec<u8>, replaces: Option<Tag>, most: u64) -> Result<Put> {
-        let bytes = Bytes::from(bytes);
+        let (bytes, replacing) = (Bytes::from(bytes), replaces.is_some());
         let mode = replaces.map_or(PutMode::Create, |tag| PutMode::Update(tag.into()));
         match self.put_with(path.clone(), bytes.clone(), mode).await {
             Ok(tag) => Ok(Put::Stored(tag)),
-            // The version to replace is gone.
-            Err(Error::NotFound { .. }) => Ok(Put::Conflict),
+            // The version to replace is gone. A put that replaces none finds no bucket.
+            Err(Error::NotFound { .. }) if replacing => Ok(Put::Conflict),
+            Err(error @ Error::NotFound { .. }) => Err(error),
             Err(error) if stores_nothing(&error) => Err(error),
             Err(error) => {
                 let refused = matches!(error, Error::Precondition { .. } | Error::AlreadyExists { .. });

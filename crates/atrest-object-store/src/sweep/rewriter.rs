@@ -103,7 +103,8 @@ impl<'s, T: ObjectStore> Rewriter<'s, T> {
             Err(error) => return Err(error),
         };
         if layout.placement() == Placement::Attributes {
-            return shared.of_attributes(call, &answer.attributes).map(Some);
+            // An object without an envelope; the sweep says so, and goes on.
+            return Ok(Some(shared.of_attributes(call, &answer.attributes).unwrap_or_default()));
         }
         // Too short an object has no envelope; the sweep says so.
         let Some(place) = layout.envelope(answer.meta.size) else { return Ok(Some(Bytes::new())) };

@@ -29,6 +29,8 @@ pub(crate) enum Wrong {
     WeakTags,
     /// Every put is forbidden.
     ReadOnly,
+    /// The bucket does not exist.
+    NoBucket,
 }
 
 #[derive(Debug, Default)]
@@ -98,6 +100,7 @@ impl ObjectStore for Store {
             }
             Some(Wrong::NotStored) => Err(lost()),
             Some(Wrong::IgnoresConditions) => stored(PutOptions::default()).await,
+            Some(Wrong::NoBucket) => Err(Error::NotFound { path, source: "NoSuchBucket".into() }),
             Some(Wrong::ReadOnly) => Err(Error::PermissionDenied { path, source: "read-only".into() }),
             _ => stored(options).await,
         }?;

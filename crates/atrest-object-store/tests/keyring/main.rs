@@ -372,6 +372,17 @@ async fn a_store_that_ignores_conditions_or_gives_no_tags_is_refused() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_does_not_exist_is_neither_a_missing_root_key_nor_a_keyring_that_exists() {
+    let world = World::new();
+    world.store.does(Wrong::NoBucket);
+    let refused = world.place().create(&world.keys[0]).await.unwrap_err();
+    let KeyringStoreError::Store(object_store::Error::NotFound { .. }) = &refused else { panic!("{refused:?}") };
+    let storage = Arc::new(KeyringObject::new(world.store.clone(), Path::from("master")).await.unwrap());
+    let refused = Keyring::builder_in(storage).create(&RootKey::generate().unwrap()).await.unwrap_err();
+    assert!(matches!(&refused, Error::Io(error) if error.kind() == ErrorKind::NotFound), "{refused:?}");
+}
+
+#[tokio::test]
 async fn a_process_that_may_only_read_opens_and_cannot_change() {
     let world = World::new();
     let stored = write(&world.create().await).await;

@@ -1,12 +1,13 @@
 //! The cache of decryptors: what it saves, when it is emptied, and what it leaves on record.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atrest::audit::{AuditEvent, AuditFuture, AuditSink, AuditTrail};
 use atrest::{Access, CustomerKey, Expected, ModeId, Requester, Sse, SseC, SseKms};
 use atrest_object_store::{CachePolicy, CallOptions, EncryptedStore, Placement};
+use futures_util::future::BoxFuture;
 use object_store::memory::InMemory;
 use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt};
 
@@ -162,6 +163,25 @@ async fn the_answer_that_a_key_is_disabled_drops_all_decryptors() {
 }
 
 #[tokio::test]
+async fn every_answer_that_a_key_may_not_be_used_drops_all_decryptors() {
+    use atrest::error::KeyProviderErrorKind as Kind;
+    let keys = Keys::new();
+    let mode = SseKms::new(&keys.kms_key);
+    let store = EncryptedStore::builder(InMemory::new(), keys.sse(), "lake").mode(mode).build().unwrap();
+    put(&store, "one", plaintext(10)).await;
+    put(&store, "other", plaintext(10)).await;
+    let dropping = [Kind::Disabled, Kind::AccessDenied, Kind::NotFound, Kind::PendingDeletion, Kind::InvalidState];
+    for (kind, kept) in dropping.map(|kind| (kind, 0)).into_iter().chain([(Kind::Unavailable, 1), (Kind::Throttled, 1)])
+    {
+        get(&store, "one").await.unwrap();
+        keys.kms.fail_with(Some(kind));
+        get(&store, "other").await.unwrap_err();
+        keys.kms.fail_with(None);
+        assert_eq!(store.kept(), kept, "{kind:?}");
+    }
+}
+
+#[tokio::test]
 async fn a_decryptor_is_dropped_after_its_time_and_the_oldest_when_there_are_too_many() {
     let policy = CachePolicy::default();
     let (store, _, keys) = built(Placement::InFront, |b| b.cache(policy.with_time_to_live(Duration::ZERO)));
@@ -263,4 +283,65 @@ async fn another_version_has_another_decryptor() {
     store.get_opts(&at("object"), options).await.unwrap();
     assert_eq!(keys.events(), ["GetObject"]);
     assert_eq!(store.kept(), 2);
+}
+
+type Happens = Box<dyn FnOnce() -> BoxFuture<'static, ()> + Send>;
+
+/// An audit sink that lets something happen while it records the next event.
+#[derive(Default)]
+struct Meanwhile(Mutex<Option<Happens>>);
+
+impl AuditSink for Meanwhile {
+    fn record(&self, _: AuditEvent) -> AuditFuture {
+        let happens = self.0.lock().unwrap().take();
+        Box::pin(async move {
+            if let Some(happens) = happens {
+                happens().await;
+            }
+            Ok(())
+        })
+    }
+}
+
+/// Returns how many decryptors a read leaves while which something empties the cache, of one range and of several.
+async fn kept_after(happens: impl Fn(&EncryptedStore<InMemory>, &Keys) -> Happens) -> [usize; 2] {
+    let mut kept = [usize::MAX; 2];
+    for (number, kept) in kept.iter_mut().enumerate() {
+        let (keys, sink) = (Keys::new(), Arc::new(Meanwhile::default()));
+        let trail = AuditTrail::new(sink.clone());
+        let keyring = keys.keyring.clone();
+        let sse = Sse::builder().keyring(keyring).audit(trail).envelope_len(1_024).build().unwrap();
+        let store = EncryptedStore::builder(InMemory::new(), sse, "lake").build().unwrap();
+        put(&store, "object", plaintext(10)).await;
+        *sink.0.lock().unwrap() = Some(happens(&store, &keys));
+        match number {
+            0 => assert_eq!(get(&store, "object").await.unwrap(), plaintext(10)),
+            _ => assert_eq!(store.get_ranges(&at("object"), &[0..10]).await.unwrap(), [plaintext(10)]),
+        }
+        *kept = store.kept();
+    }
+    kept
+}
+
+#[tokio::test]
+async fn a_read_under_way_leaves_no_decryptor_behind_a_purge() {
+    let purged = kept_after(|store, _| {
+        let store = store.clone();
+        Box::new(move || Box::pin(async move { store.purge() }))
+    });
+    assert_eq!(purged.await, [0, 0]);
+}
+
+#[tokio::test]
+async fn a_read_under_way_leaves_no_decryptor_behind_a_change_of_the_keyring() {
+    let changed = kept_after(|_, keys| {
+        let keyring = keys.keyring.clone();
+        Box::new(move || {
+            Box::pin(async move {
+                keyring.rotate().await.unwrap();
+                keyring.disable(1).await.unwrap();
+            })
+        })
+    });
+    assert_eq!(changed.await, [0, 0]);
 }

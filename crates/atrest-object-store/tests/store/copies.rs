@@ -151,3 +151,26 @@ async fn deleting_deletes() {
     assert!(spy.bare().head(&at("a")).await.is_err());
     assert_eq!(get(&store, "b").await.unwrap(), plaintext(100));
 }
+
+#[tokio::test]
+async fn an_unbound_copy_to_a_path_of_another_kms_key_is_written_under_that_key() {
+    let keys = Keys::new();
+    let other = keys.kms.create_key("other").unwrap();
+    let spy = Spy::new(InMemory::new());
+    let (lake, secret) = (SseKms::new(&keys.kms_key), SseKms::new(&other));
+    let rule = move |path: &object_store::path::Path| {
+        let mode = if path.as_ref().starts_with("secret") { &secret } else { &lake };
+        CallOptions::new().with_mode(mode.clone())
+    };
+    let builder = EncryptedStore::builder(spy.clone(), keys.sse(), "lake").placement(Placement::InFront);
+    let store = builder.unbound().rule(rule).build().unwrap();
+    put(&store, "from", plaintext(100)).await;
+    store.copy(&at("from"), &at("secret/to")).await.unwrap();
+    let stored = get(spy.bare(), "secret/to").await.unwrap();
+    let (envelope, _) = atrest::Envelope::decode_inline(&stored).unwrap();
+    assert_eq!(envelope.kms_key_id(), Some(&*other));
+    spy.requests();
+    store.copy(&at("from"), &at("to")).await.unwrap();
+    assert_eq!(spy.requests(), [Request::Copy]);
+    assert_eq!(get(&store, "secret/to").await.unwrap(), plaintext(100));
+}

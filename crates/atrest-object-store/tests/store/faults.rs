@@ -314,3 +314,37 @@ async fn a_whole_suite_with_a_failure_at_each_request_leaves_old_or_new_objects(
         }
     }
 }
+
+#[tokio::test]
+async fn a_whole_object_shorter_than_the_store_said_has_no_clean_end() {
+    // An upload in parts states no length, so that its end alone shows how long it is.
+    for placement in [Placement::InFront, Placement::Attributes] {
+        for (len, told) in [(100_000, 100_001), (100_000, 900_000), (2 << 20, (2 << 20) + 5), (2 << 20, 1 << 40)] {
+            let (store, spy, _) = built(placement, |builder| builder);
+            put_parts(&store, "object", &plaintext(len), &[len]).await.unwrap();
+            let stored = move |len: usize| {
+                let chunks = len as u64 / 16_384 + 1;
+                len as u64 + 56 + 16 * chunks + if placement == Placement::InFront { 1_024 } else { 0 }
+            };
+            assert_eq!(spy.bare().head(&at("object")).await.unwrap().size, stored(len));
+            for warm in [false, true] {
+                spy.on_request(move |_, _| Some(Fault::Size(stored(told))));
+                if let Ok(answer) = store.get(&at("object")).await {
+                    let range = answer.range.clone();
+                    let mut pieces = answer.into_stream();
+                    let mut given = 0;
+                    let end = loop {
+                        match pieces.next().await {
+                            Some(Ok(piece)) => given += piece.len() as u64,
+                            end => break end,
+                        }
+                    };
+                    assert!(end.is_some(), "{given} bytes and a clean end, promised {range:?} {placement:?} {warm}");
+                    assert!(matches!(pieces.next().await, Some(Err(_))));
+                }
+                spy.calm();
+                assert_eq!(get(&store, "object").await.unwrap(), plaintext(len));
+            }
+        }
+    }
+}

@@ -133,11 +133,26 @@ async fn attributes_tags_and_extensions_pass_through_but_not_the_envelope_or_the
     store.copy(&at("object"), &at("copy")).await.unwrap();
     assert_eq!(store.get(&at("copy")).await.unwrap().attributes, attributes);
 
-    let taken = Attributes::from_iter([(Attribute::Metadata("atrest-envelope".into()), "mine")]);
+    let taken = Attributes::from_iter([(Attribute::Metadata("atrestenvelope".into()), "mine")]);
     let options = PutOptions { attributes: taken.clone(), ..PutOptions::default() };
     let error = store.put_opts(&at("object"), "meow".into(), options).await.unwrap_err();
-    assert_eq!(store_error(&error), Some(&StoreError::AttributeTaken("atrest-envelope")));
+    assert_eq!(store_error(&error), Some(&StoreError::AttributeTaken("atrestenvelope")));
     assert!(store.put_multipart_opts(&at("object"), taken.into()).await.is_err());
+}
+
+#[tokio::test]
+async fn the_attribute_of_the_envelope_is_taken_in_every_spelling() {
+    use object_store::{Attribute, Attributes, PutOptions};
+    // Attributes become headers, whose names know no case: a second header of that name would spoil the envelope.
+    let (store, spy, _) = store(Placement::Attributes);
+    for name in ["AtrestEnvelope", "ATRESTENVELOPE"] {
+        let taken = Attributes::from_iter([(Attribute::Metadata(name.into()), "mine")]);
+        let options = PutOptions { attributes: taken.clone(), ..PutOptions::default() };
+        let error = store.put_opts(&at("object"), "meow".into(), options).await.unwrap_err();
+        assert_eq!(store_error(&error), Some(&StoreError::AttributeTaken("atrestenvelope")));
+        assert!(store.put_multipart_opts(&at("object"), taken.into()).await.is_err());
+    }
+    assert_eq!(spy.requests(), []);
 }
 
 #[tokio::test]
@@ -148,4 +163,44 @@ async fn a_payload_is_never_the_file_of_the_inner_store() {
     put(&store, "object", plaintext(50)).await;
     let got = store.get(&at("object")).await.unwrap();
     assert!(matches!(got.payload, GetResultPayload::Stream(_)));
+}
+
+#[tokio::test]
+async fn the_attribute_of_the_envelope_has_a_name_that_every_store_takes() {
+    // Azure takes the names of C# identifiers only, and some proxies drop headers with an underscore.
+    let (store, spy, _) = store(Placement::Attributes);
+    put(&store, "object", "meow").await;
+    let attributes = spy.bare().get(&at("object")).await.unwrap().attributes;
+    for (name, _) in &attributes {
+        let object_store::Attribute::Metadata(name) = name else { panic!("{name:?}") };
+        assert!(name.bytes().all(|byte| byte.is_ascii_lowercase()), "{name}");
+    }
+    assert_eq!(attributes.len(), 1);
+}
+
+#[tokio::test]
+async fn an_envelope_without_padding_is_malformed_although_it_has_the_fixed_length() {
+    use atrest::{ObjectName, Sse, SseS3};
+    let keys = crate::kit::Keys::new();
+    let unpadded = Sse::builder().keyring(keys.keyring.clone()).build().unwrap();
+    let name = ObjectName::new("lake", "object").unwrap();
+    let encrypted = unpadded.encrypt(&name, SseS3, b"meow").await.unwrap();
+    let envelope = encrypted.envelope.encode();
+    let padded = Sse::builder().keyring(keys.keyring.clone()).envelope_len(envelope.len()).build().unwrap();
+    for (placement, stored) in [
+        (Placement::InFront, [&*envelope, &*encrypted.ciphertext].concat()),
+        (Placement::Behind, [&*encrypted.ciphertext, &*envelope].concat()),
+    ] {
+        let inner = object_store::memory::InMemory::new();
+        put(&inner, "object", stored).await;
+        let store = atrest_object_store::EncryptedStore::builder(inner, padded.clone(), "lake");
+        let store = store.placement(placement).build().unwrap();
+        for attempt in [get(&store, "object").await.map(drop), store.get_ranges(&at("object"), &[0..1]).await.map(drop)]
+        {
+            let error = attempt.unwrap_err();
+            let expected =
+                |error| matches!(error, &atrest::Error::Envelope(atrest::error::EnvelopeError::Malformed(_)));
+            assert!(crate::kit::atrest_error(&error).is_some_and(expected), "{placement:?} {error:?}");
+        }
+    }
 }

@@ -96,6 +96,7 @@ async fn several_ranges_are_those_of_the_plaintext() {
                 0..40_000,
                 len - 1..len,
                 len - 1..len + 70_000,
+                len - 2..u64::MAX,
                 2_000_000..2_000_001,
             ];
             for _ in 0..2 {

@@ -246,6 +246,22 @@ async fn a_local_directory_is_rewritten_only_where_that_is_allowed_by_name() {
 }
 
 #[tokio::test]
+async fn an_object_without_an_envelope_in_its_attributes_is_a_problem_and_the_sweep_goes_on() {
+    let lake = Lake::new(Placement::Attributes);
+    lake.filled().await;
+    lake.inner.put(&Path::from("a/foreign"), vec![7; 200].into()).await.unwrap();
+    let attributes = Attributes::from_iter([(Attribute::Metadata("atrestenvelope".into()), "%")]);
+    let options = PutOptions { attributes, ..PutOptions::default() };
+    lake.inner.put_opts(&Path::from("a/damaged"), vec![7; 200].into(), options).await.unwrap();
+    lake.inner.puts();
+    let report = lake.store.sweep(None).rewrap().await.unwrap();
+    assert_eq!((report.counts().rewrapped, report.counts().problems), (10, 2));
+    assert!(report.problems().iter().all(|problem| problem.kind() == ProblemKind::Damaged));
+    assert_eq!(lake.inner.puts().len(), 10);
+    lake.assert_reads().await;
+}
+
+#[tokio::test]
 async fn what_is_not_encrypted_is_counted_or_left_out_and_never_written() {
     let lake = Lake::new(Placement::InFront);
     lake.filled().await;

@@ -1,0 +1,9 @@
+//! `AwsKms` against a loopback server that speaks the service's JSON protocol over the embedded KMS.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod conformance;
+mod failures;
+mod http;
+mod keys;
+mod kms;
+mod runtimes;
