@@ -15,8 +15,8 @@ use crate::clock::{Clock, SystemClock};
 /// How long the thread waits for another sleep before it ends.
 const IDLING: Duration = Duration::from_secs(5);
 
-/// The longest single wait of the thread, so that it learns that the sleeps it waits for were dropped. Longer sleeps take
-/// several.
+/// The longest single wait of the thread, so that it learns that the sleeps it waits for were dropped. Longer sleeps
+/// take several.
 const LONGEST_WAIT: Duration = IDLING;
 
 /// A future that completes when its time is over.

@@ -175,8 +175,8 @@ impl fmt::Debug for Observed {
 }
 
 /// An observer that counts the calls of each KMS key: by its resolved id where a key was returned, else by the id in
-/// the request. Beyond 1,024 keys the others are counted together, under the empty id; beyond 512 so are calls without a
-/// key for an id that is new.
+/// the request. Beyond 1,024 keys the others are counted together, under the empty id; beyond 512 so are calls without
+/// a key for an id that is new.
 #[derive(Debug, Default)]
 pub struct KmsCounters(Mutex<BTreeMap<String, KmsKeyCounts>>);
 

@@ -62,9 +62,9 @@ const MAX_BACKOFF: Duration = Duration::from_secs(86_400);
 /// call, and an abandoned call tells the breaker nothing.
 ///
 /// The breaker counts errors of kind `Unavailable` in a row, time limits included. It does not count the
-/// time limit of a call that waited for its turn until less than the time of an attempt was left. An error by which the
-/// provider refuses, such as `AccessDenied` or `Misconfigured`, shows that the provider answers. A panic of the provider
-/// becomes an error of kind `Panicked` and is not retried.
+/// time limit of a call that waited for its turn until less than the time of an attempt was left. An error by which
+/// the provider refuses, such as `AccessDenied` or `Misconfigured`, shows that the provider answers. A panic of the
+/// provider becomes an error of kind `Panicked` and is not retried.
 ///
 /// It needs no runtime, and works in all of them. It cannot interrupt a provider that blocks the thread that polls it.
 pub struct Resilient {
