@@ -25,9 +25,11 @@ impl KeyProvider for OneKey {
     }
 }
 
-/// Accepts every mode: one master key under any key id and version, one key for every KMS key.
+/// Accepts every mode: one master key under any key id and version, one key for every KMS key. `None` if a key is zero
+/// or the keyring is refused.
 pub fn sse(backend: Backend, key_id: &str, version: u32, master_key: [u8; 32], kms_key: [u8; 32]) -> Option<Sse> {
-    let master_key = MasterKey::from_bytes(&mut master_key.clone()).unwrap();
+    let master_key = MasterKey::from_bytes(&mut master_key.clone()).ok()?;
+    KeyEncryptionKey::from_bytes(&mut kms_key.clone()).ok()?;
     let keyring = Keyring::from_versions(key_id, version, [(version, VersionState::Enabled, master_key)]).ok()?;
     let sse = Sse::builder().keyring(keyring).kms(Arc::new(OneKey(kms_key)), KmsKeys::all()).backend(backend).build();
     Some(sse.expect("nothing is missing"))

@@ -128,6 +128,8 @@ fn pass<const IN: usize, const OUT: usize>(span: Span<'_>, first: &impl Layer, s
 
 #[cfg(test)]
 mod tests {
+    #![expect(clippy::unwrap_used, reason = "a test may panic")]
+
     use std::num::NonZeroUsize;
 
     use super::*;
@@ -145,17 +147,20 @@ mod tests {
         }
     }
 
+    /// One layer over whole chunks.
+    fn one_by_one<const IN: usize, const OUT: usize>(layer: impl Layer, first: u64, input: &[u8]) -> Vec<u8> {
+        let mut output = vec![0; input.len() / IN * OUT];
+        for (at, (chunk, output)) in input.chunks_exact(IN).zip(output.chunks_exact_mut(OUT)).enumerate() {
+            layer(first + at as u64, chunk, output).unwrap();
+        }
+        output
+    }
+
     /// Both layers one after the other.
     fn expected<const IN: usize, const OUT: usize>(carry: &[u8], input: &[u8]) -> (Vec<u8>, Vec<u8>) {
-        let run = |layer: &dyn Fn(u64, &[u8], &mut [u8]) -> Result<()>, first: u64, input: &[u8]| {
-            let mut output = vec![0; input.len() / IN * OUT];
-            for (at, (chunk, output)) in input.chunks_exact(IN).zip(output.chunks_exact_mut(OUT)).enumerate() {
-                layer(first + at as u64, chunk, output).unwrap();
-            }
-            output
-        };
-        let passed = [carry, &run(&layer::<IN, OUT>(3), 1_000, input)].concat();
-        (run(&layer::<IN, OUT>(5), 77, &passed), passed[passed.len() / IN * IN..].to_vec())
+        let passed = [carry, &one_by_one::<IN, OUT>(layer::<IN, OUT>(3), 1_000, input)].concat();
+        let output = one_by_one::<IN, OUT>(layer::<IN, OUT>(5), 77, &passed);
+        (output, passed[passed.len() / IN * IN..].to_vec())
     }
 
     fn assert_passes<const IN: usize, const OUT: usize>() {
