@@ -141,9 +141,9 @@ impl Container {
     /// of its open range holds the envelope too.
     ///
     /// [`Layers::fetch`] says what a range fetches; here every offset counts from the start of the stored object.
-    /// [`body_piece`](Self::body_piece) cuts the body out of the answer. If the range begins behind the object, the piece
-    /// does not hold all that [`RangePlan::fetch_span`](crate::RangePlan::fetch_span) then names: the end of the object,
-    /// which proves that. Fetch it.
+    /// [`body_piece`](Self::body_piece) cuts the body out of the answer. If the range begins behind the object, the
+    /// piece does not hold all that [`RangePlan::fetch_span`](crate::RangePlan::fetch_span) then names: the end of the
+    /// object, which proves that. Fetch it.
     pub fn fetch(self, range: impl Into<ByteRange>) -> Fetch {
         match (self.layers.fetch(range), self.end) {
             (Fetch::Range(body), _) => Fetch::Range(self.stored_range(body)),

@@ -1,6 +1,6 @@
 // Floor 0, a noun: any module may use it.
-//! [`Layers`], [`Parts`], [`Container`] and [`Fetch`]: lengths and offsets of the format in `u64`, in both directions, and what to
-//! fetch for a range; without keys.
+//! [`Layers`], [`Parts`], [`Container`] and [`Fetch`]: lengths and offsets of the format in `u64`, in both directions,
+//! and what to fetch for a range; without keys.
 //!
 //! No function here can panic or wrap.
 //!

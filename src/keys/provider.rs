@@ -22,8 +22,8 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 ///
 /// The library calls it once for each object that is written or read. A provider must also work without an async
 /// runtime (under [`Sse::blocking`](crate::Sse::blocking)), and inside a runtime whose only thread waits for the call.
-/// A provider whose calls block makes them on threads of its own ([`kms::Threads`](crate::kms::Threads)); one that needs
-/// a reactor runs it on a thread of its own, and never holds a runtime that async code could drop.
+/// A provider whose calls block makes them on threads of its own ([`kms::Threads`](crate::kms::Threads)); one that
+/// needs a reactor runs it on a thread of its own, and never holds a runtime that async code could drop.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -61,9 +61,9 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// [`kms::Authorized`](crate::kms::Authorized), or every requester may use every key that the service may use.
 ///
 /// The provider binds the wrapped key to every pair of [`KeyRequest::context`], in an encoding in which no two contexts
-/// are alike (each text behind its length): unwrapping with other pairs must fail. The library compares the answering key with
-/// the requested key at every unwrap, and at a generate if the request names the key by its ARN or by an id in the
-/// service's [`KmsKeys`](crate::KmsKeys). It cannot compare an alias: the provider alone decides which key an alias
+/// are alike (each text behind its length): unwrapping with other pairs must fail. The library compares the answering
+/// key with the requested key at every unwrap, and at a generate if the request names the key by its ARN or by an id in
+/// the service's [`KmsKeys`](crate::KmsKeys). It cannot compare an alias: the provider alone decides which key an alias
 /// names.
 pub trait KeyProvider: Send + Sync + 'static {
     /// Generates a key-encryption key and wraps it under the KMS key of the request.

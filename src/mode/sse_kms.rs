@@ -110,8 +110,8 @@ impl KeySources<'_> {
     ///
     /// # Errors
     ///
-    /// Returns [`Limit::Context`] if the pairs and the ARN are too long together: not every KMS takes more. Objects that
-    /// were written with more can still be read, and rewrapped under their key.
+    /// Returns [`Limit::Context`] if the pairs and the ARN are too long together: not every KMS takes more. Objects
+    /// that were written with more can still be read, and rewrapped under their key.
     pub(super) async fn generated_for(&self, mode: &SseKms, scope: KekScope) -> Result<LayerKey<'static>> {
         // PERF: counted, not built; the warm path of a bucket key builds no request.
         let object = self.target.object;

@@ -163,8 +163,8 @@ impl Sse {
     /// again for the requester of this handle.
     ///
     /// A cache of decryptors calls this for each read that it serves. The event is that of
-    /// [`decryptor`](Self::decryptor), and its parameter `servedAgain` is `true`. No key is requested. The mode, the KMS
-    /// key and the name are checked again, with the expectations of this handle and of `unlock`.
+    /// [`decryptor`](Self::decryptor), and its parameter `servedAgain` is `true`. No key is requested. The mode, the
+    /// KMS key and the name are checked again, with the expectations of this handle and of `unlock`.
     ///
     /// # Errors
     ///

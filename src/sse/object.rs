@@ -102,8 +102,8 @@ impl Encrypted {
         Ok(Self::new(envelope, body))
     }
 
-    /// Splits an inline container whose envelope has any length. If the container ends within the manifest, decryption fails with
-    /// [`Error::Truncated`].
+    /// Splits an inline container whose envelope has any length. If the container ends within the manifest, decryption
+    /// fails with [`Error::Truncated`].
     ///
     /// # Errors
     ///

@@ -33,8 +33,9 @@ pub struct PlaintextReader {
 }
 
 impl PlaintextReader {
-    /// Creates a reader of a body, of which only the `planned` bytes are given if a plan says so. `plaintext_len` is the
-    /// length of what is read, if it is authenticated, and `nothing_of` that of an object without a byte in the range.
+    /// Creates a reader of a body, of which only the `planned` bytes are given if a plan says so. `plaintext_len` is
+    /// the length of what is read, if it is authenticated, and `nothing_of` that of an object without a byte in the
+    /// range.
     pub(super) fn new(
         body: BodyReader,
         plaintext_len: Option<u64>,

@@ -3,8 +3,8 @@
 //! (feature `testing`).
 //!
 //! [`MemoryKms`] is an in-memory KMS with a switch for each class of failure, for delays and for calls that hang.
-//! [`KeyProviderSuite`] is the conformance suite for a [`KeyProvider`](crate::KeyProvider). [`SealLog`] reads the log of
-//! seals that every process of a test run writes when `ATREST_SEAL_LOG` names a file.
+//! [`KeyProviderSuite`] is the conformance suite for a [`KeyProvider`](crate::KeyProvider). [`SealLog`] reads the log
+//! of seals that every process of a test run writes when `ATREST_SEAL_LOG` names a file.
 //!
 //! # Security
 //!

@@ -88,8 +88,8 @@ impl<T: ObjectStore> EncryptedStoreBuilder<T> {
         Self { placement, ..self }
     }
 
-    /// Sets a rule that decides the mode, the requester and the access for a path, where neither the call nor the handle
-    /// does. It is called once for each call, and for each object of a listing.
+    /// Sets a rule that decides the mode, the requester and the access for a path, where neither the call nor the
+    /// handle does. It is called once for each call, and for each object of a listing.
     #[must_use]
     pub fn rule(self, rule: impl Fn(&Path) -> CallOptions + Send + Sync + 'static) -> Self {
         Self { rule: Some(Arc::new(rule)), ..self }

@@ -105,8 +105,8 @@ pub(crate) fn of(location: &Path, error: atrest::Error) -> Error {
     }
 }
 
-/// Returns whether a key provider or keyring says that a key may no longer be used: disabled or in another state without
-/// use, denied, or not found.
+/// Returns whether a key provider or keyring says that a key may no longer be used: disabled or in another state
+/// without use, denied, or not found.
 pub(crate) fn is_refusal(error: &atrest::Error) -> bool {
     let atrest::Error::KeyProvider(error) = error else { return false };
     matches!(

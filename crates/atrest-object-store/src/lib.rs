@@ -30,8 +30,9 @@
 //! # What it costs
 //!
 //! A range fetches whole chunks of 16 KiB. The first range of an object needs its envelope too: both are requested at
-//! once, so that the first range takes one round trip, and [`Placement`] says in how many requests. The decryptor is then
-//! kept for a minute ([`CachePolicy`]), so that each further range is one request, and no call of the key provider.
+//! once, so that the first range takes one round trip, and [`Placement`] says in how many requests. The decryptor is
+//! then kept for a minute ([`CachePolicy`]), so that each further range is one request, and no call of the key
+//! provider.
 //!
 //! A local file is read in pieces of 1 MiB, each while the one before is opened: 64 MiB at 4.7 to 8.8 GB/s as a stream,
 //! against 0.4 GB/s of the bare store's own stream (`cargo bench -p atrest-object-store --bench local`, two cores that
@@ -42,10 +43,10 @@
 //!
 //! # Keys
 //!
-//! [`StoreKeyring`] keeps the keyring in the store too, its root key under a KMS key: another KMS key rewrites one small
-//! object. Rewrapping an object writes it again whole, because `object_store` changes no attributes and no part of an
-//! object: [`EncryptedStore::sweep`] does that for a prefix or for all objects, and names what it wrote. Until then, or
-//! until compaction has rewritten the objects, their version of the keyring stays enabled.
+//! [`StoreKeyring`] keeps the keyring in the store too, its root key under a KMS key: another KMS key rewrites one
+//! small object. Rewrapping an object writes it again whole, because `object_store` changes no attributes and no part
+//! of an object: [`EncryptedStore::sweep`] does that for a prefix or for all objects, and names what it wrote. Until
+//! then, or until compaction has rewritten the objects, their version of the keyring stays enabled.
 #![doc(test(attr(deny(unused_must_use))))]
 
 mod builder;

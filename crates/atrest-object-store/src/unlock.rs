@@ -28,8 +28,8 @@ pub(crate) struct Asked {
 }
 
 impl<T: ObjectStore> Shared<T> {
-    /// Returns what to request for a range, in stored bytes. `without_envelope`: the envelope is known already, or comes
-    /// without another request.
+    /// Returns what to request for a range, in stored bytes. `without_envelope`: the envelope is known already, or
+    /// comes without another request.
     pub(crate) fn asked(&self, call: &Call, range: Option<&GetRange>, without_envelope: bool) -> Asked {
         let with_envelope = !without_envelope;
         let fetch = range.map(|range| self.layout.fetch(call.layers, byte_range(range)));

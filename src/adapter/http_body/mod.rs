@@ -79,9 +79,9 @@ pin_project! {
     ///
     /// # Performance
     ///
-    /// A piece whose memory nothing else uses is opened in place: the frames, one for each chunk of 16 KiB, keep its memory.
-    /// Other pieces are opened into memory of up to 64 KiB for each frame, which is used again for a later one if the
-    /// consumer has dropped the frame by then. One poll opens at most 64 KiB, and takes at most 128 pieces.
+    /// A piece whose memory nothing else uses is opened in place: the frames, one for each chunk of 16 KiB, keep its
+    /// memory. Other pieces are opened into memory of up to 64 KiB for each frame, which is used again for a later one
+    /// if the consumer has dropped the frame by then. One poll opens at most 64 KiB, and takes at most 128 pieces.
     #[derive(Debug)]
     #[must_use = "a body does nothing unless it is polled"]
     pub struct DecryptBody<B> {

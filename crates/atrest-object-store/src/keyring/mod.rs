@@ -68,13 +68,13 @@ const KEYRING: &str = "keyring.atrest";
 ///
 /// The store needs a conditional put: [`PutMode::Create`](object_store::PutMode) and `Update`. Amazon S3, Google Cloud
 /// Storage, Azure and `InMemory` have one. `LocalFileSystem` has none, so it is refused: keep the keyring in a file
-/// there ([`Keyring::builder`]). [`create`](Self::create) and [`open`](Self::open) ask the store first, with one request
-/// that stores nothing.
+/// there ([`Keyring::builder`]). [`create`](Self::create) and [`open`](Self::open) ask the store first, with one
+/// request that stores nothing.
 ///
 /// # Security
 ///
-/// - An attacker who writes the store can neither read nor change the keyring, and cannot put a root key of their own in
-///   its place: only the KMS keys in `kms_keys` are accepted, and the root key is bound to its path.
+/// - An attacker who writes the store can neither read nor change the keyring, and cannot put a root key of their own
+///   in its place: only the KMS keys in `kms_keys` are accepted, and the root key is bound to its path.
 /// - The attacker can put an **older keyring** back, together with its root key or alone. A running process refuses it.
 ///   At a start it is detected only if configuration states the generation ([`min_generation`](Self::min_generation)).
 ///   An older keyring enables versions that were disabled or retired since, and lacks newer ones.
@@ -159,8 +159,9 @@ impl StoreKeyring {
         Self { requests: self.requests.on(runtime), ..self }
     }
 
-    /// Creates the root key under the KMS key `kms_key`, which may be an alias, and a keyring with one version. The root
-    /// key is stored first; if one is stored already, because an earlier call ended between the two, that one is used.
+    /// Creates the root key under the KMS key `kms_key`, which may be an alias, and a keyring with one version. The
+    /// root key is stored first; if one is stored already, because an earlier call ended between the two, that one is
+    /// used.
     ///
     /// # Errors
     ///
@@ -201,8 +202,8 @@ impl StoreKeyring {
     ///
     /// # Security
     ///
-    /// This revokes nothing: a reader of the old object who may use the old KMS key still gets the root key. Disable the
-    /// old KMS key once every process accepts the new one. After a leak of the root key, create a new keyring and
+    /// This revokes nothing: a reader of the old object who may use the old KMS key still gets the root key. Disable
+    /// the old KMS key once every process accepts the new one. After a leak of the root key, create a new keyring and
     /// encrypt the objects again.
     pub async fn rewrap_root_key(&self, kms_key: &str) -> Result<String, KeyringStoreError> {
         self.requests.check_conditions(&self.keyring_path()).await?;

@@ -1,7 +1,7 @@
 //! `RootKeyObject`: the root key of a keyring, encrypted in SSE-KMS and stored as one object.
 //!
-//! The object is an inline container of atrest's format whose plaintext is the root key. So a change of the KMS key is a
-//! rewrap, and the program of the manual's page *recovery* opens it.
+//! The object is an inline container of atrest's format whose plaintext is the root key. So a change of the KMS key is
+//! a rewrap, and the program of the manual's page *recovery* opens it.
 
 use std::sync::Arc;
 

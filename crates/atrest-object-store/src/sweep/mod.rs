@@ -102,8 +102,8 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
 
     /// Replaces objects without a condition, for stores without `PutMode::Update`, such as `LocalFileSystem`.
     ///
-    /// An object that another process writes between the read and the write of the sweep is then lost: use it only while
-    /// nothing else writes the store.
+    /// An object that another process writes between the read and the write of the sweep is then lost: use it only
+    /// while nothing else writes the store.
     pub fn overwriting(self) -> Self {
         Self { overwrites: true, ..self }
     }
