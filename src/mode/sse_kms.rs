@@ -151,7 +151,7 @@ impl KeySources<'_> {
         let kms = self.kms()?;
         let context = context.clone();
         if scope == KekScope::Bucket {
-            let slot = self.slot(key_id, context.clone(), None);
+            let slot = self.slot((key_id, is_resolved), context.clone(), None);
             let ask = || {
                 let (kms, kms_keys) = (kms.clone(), self.kms_keys.clone());
                 let request = self.request(key_id, &context, scope);
@@ -191,7 +191,7 @@ impl KeySources<'_> {
             }
         };
         if scope == KekScope::Bucket {
-            let slot = self.slot(id, context.clone(), Some(wrapped_kek.clone()));
+            let slot = self.slot((id, true), context.clone(), Some(wrapped_kek.clone()));
             let (key_id, wrapped) = (id.clone(), wrapped_kek.clone());
             let ask = || ask().map_ok(|kek| BucketKey { key_id, wrapped, kek }).boxed();
             return Ok(Kek::Bucket(self.bucket_keys.key(slot, kms.epoch(id), ask).await?));
@@ -213,11 +213,17 @@ impl KeySources<'_> {
     }
 
     /// Returns what a cached bucket key has to have in common with this request.
-    fn slot(&self, key_id: &str, pairs: Arc<EncryptionContext>, wrapped: Option<WrappedKey>) -> Slot {
+    fn slot(
+        &self,
+        (key_id, is_resolved): (&str, bool),
+        pairs: Arc<EncryptionContext>,
+        wrapped: Option<WrappedKey>,
+    ) -> Slot {
         let object = self.target.object;
         Slot {
             requester: self.requester.clone(),
             key_id: key_id.into(),
+            is_resolved,
             pairs,
             realm: object.realm().into(),
             bucket: object.bucket().into(),

@@ -133,6 +133,8 @@ pub(crate) struct Slot {
     pub(crate) requester: Requester,
     /// For a write the KMS key as the writer named it, for a read its resolved id.
     pub(crate) key_id: Arc<str>,
+    /// Whether only this very key may answer. A name may be answered by any key.
+    pub(crate) is_resolved: bool,
     /// The caller's pairs. The bucket's ARN, which is shown with them, follows from the bucket.
     pub(crate) pairs: Arc<EncryptionContext>,
     pub(crate) realm: Box<[u8]>,

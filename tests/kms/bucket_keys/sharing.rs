@@ -284,6 +284,20 @@ fn a_rewrap_keeps_takes_up_or_leaves_the_bucket_key() {
 }
 
 #[test]
+fn a_rewrap_under_the_same_key_takes_no_key_that_a_name_was_answered_with() {
+    let world = World::new();
+    let sse = builder(&world.time).kms(world.kms.clone(), KmsKeys::all()).build().unwrap().blocking();
+    let (name, other) = (object("cat.jpg"), object("dog.jpg"));
+    let stored = sse.encrypt(&name, mode(), b"meow").unwrap();
+    world.kms.next([Step::WrongKey]);
+    let named = SseKms::new(&*world.kms.key_id).with_bucket_key(true);
+    let elsewhere = sse.encrypt(&other, named, b"woof").unwrap().envelope;
+    assert_ne!(elsewhere.key_id(), Some(&*world.kms.key_id), "the KMS answered the name with another key");
+    let again = sse.rewrap(Rewrap::of(&name, &stored.envelope, Unlock::Server)).unwrap();
+    assert_eq!(again.key_id(), Some(&*world.kms.key_id));
+}
+
+#[test]
 fn clones_of_a_handle_share_the_keys_and_two_handles_do_not() {
     let world = World::new();
     let clone = world.sse.requested_by(Requester::anonymous());
