@@ -1,4 +1,5 @@
-//! A key provider of your own, `Vault`, for a KMS with two calls: wrap and unwrap.
+//! A key provider of your own, `Vault`, for a KMS with two calls, wrap and unwrap, whose client blocks: connections on
+//! threads of the provider, time limits, and retries.
 //!
 //! ```text
 //! cargo run --example custom_kms
@@ -9,8 +10,12 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
+use std::num::NonZeroUsize;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
+use atrest::kms::{Resilient, Threads};
 use atrest::{
     Encrypted, EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyProviderError,
     KeyProviderErrorKind, KeyRequest, Keyring, KmsKeys, ObjectName, Requester, Sse, SseKms, SseS3, Unlock,
@@ -18,16 +23,49 @@ use atrest::{
 };
 
 /// The KMS: named keys that never leave it, each with the user that may use it. A real KMS is behind a network.
-struct Vault {
+struct Server {
     keys: BTreeMap<String, (Sse, &'static str)>,
+    is_up: AtomicBool,
+}
+
+/// A connection, used by one thread at a time.
+type Connection = Arc<Server>;
+
+/// The key provider. Each of its threads has a connection once it has made a call, so no runtime waits for a call.
+struct Vault {
+    server: Arc<Server>,
+    threads: Threads<Option<Connection>>,
 }
 
 impl Vault {
+    /// Does not connect, so that a service can start before its KMS.
+    fn new(server: Server) -> Self {
+        let threads = Threads::new("vault", NonZeroUsize::MIN, 1_000, || None);
+        Self { server: Arc::new(server), threads }
+    }
+}
+
+impl Server {
+    /// Returns the connection of a thread, made if there is none. The first attempt fails, as `Unavailable`: only a
+    /// transient error is worth another attempt. A client that loses its connection sets it to `None`.
+    fn connected<'a>(
+        self: &Arc<Self>,
+        connection: &'a mut Option<Connection>,
+        request: &KeyRequest,
+    ) -> Result<&'a Connection, KeyProviderError> {
+        if connection.is_none() {
+            let is_up = self.is_up.swap(true, Ordering::Relaxed);
+            println!("connecting: {}", if is_up { "connected" } else { "no answer" });
+            *connection = is_up.then(|| self.clone());
+        }
+        connection.as_ref().ok_or_else(|| KeyProviderError::new(KeyProviderErrorKind::Unavailable, request.key_id()))
+    }
+
     fn with_keys(keys: &[(&str, &'static str)]) -> atrest::Result<Self> {
         let new = |&(id, user): &(&str, _)| {
             Ok((id.to_owned(), (Sse::builder().keyring(Keyring::generate()?).build()?, user)))
         };
-        Ok(Self { keys: keys.iter().map(new).collect::<atrest::Result<_>>()? })
+        Ok(Self { keys: keys.iter().map(new).collect::<atrest::Result<_>>()?, is_up: AtomicBool::new(false) })
     }
 
     /// Returns the key that a request names, if the requester may use it. The KMS refuses requesters; the library does
@@ -44,25 +82,27 @@ impl Vault {
 /// generates (such as with `GenerateDataKey` of AWS KMS).
 impl KeyProvider for Vault {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
-        Box::pin(async move {
-            let key = self.key(&request)?;
-            let failed = |error| failed(&request, KeyProviderErrorKind::Unavailable, error);
+        let server = self.server.clone();
+        self.threads.call(request, move |connection, request| {
+            let key = server.connected(connection, request)?.key(request)?;
+            let failed = |error| failed(request, KeyProviderErrorKind::Unavailable, error);
             let kek = KeyEncryptionKey::generate().map_err(failed)?;
             let name = bound_to(request.context()).map_err(failed)?;
-            let wrapped = key.encrypt(&name, SseS3, kek.expose_secret()).await.map_err(failed)?;
+            let wrapped = key.blocking().encrypt(&name, SseS3, kek.expose_secret()).map_err(failed)?;
             Ok(GeneratedKey::new(request.key_id(), wrapped.to_inline().map_err(failed)?, kek))
         })
     }
 
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
-        Box::pin(async move {
-            let key = self.key(&request)?;
+        let server = self.server.clone();
+        self.threads.call(request, move |connection, request| {
+            let key = server.connected(connection, request)?.key(request)?;
             // A wrapped key that does not unwrap was wrapped elsewhere or for another object. Rejected: the library
             // does not retry.
-            let failed = |error| failed(&request, KeyProviderErrorKind::Rejected, error);
+            let failed = |error| failed(request, KeyProviderErrorKind::Rejected, error);
             let wrapped = Encrypted::from_inline(wrapped.as_bytes()).map_err(failed)?;
             let name = bound_to(request.context()).map_err(failed)?;
-            let mut kek = key.decrypt(&name, &wrapped, Unlock::Server).await.map_err(failed)?;
+            let mut kek = key.blocking().decrypt(&name, &wrapped, Unlock::Server).map_err(failed)?;
             let kek = KeyEncryptionKey::from_slice(&mut kek).map_err(failed)?; // wipes its input
             Ok(UnwrappedKey::new(request.key_id(), kek))
         })
@@ -85,9 +125,14 @@ fn bound_to(context: &EncryptionContext) -> atrest::Result<ObjectName> {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let vault = Arc::new(Vault::with_keys(&[("key/photos", "alice"), ("key/payroll", "bob")])?);
+    let vault = Vault::new(Server::with_keys(&[("key/photos", "alice"), ("key/payroll", "bob")])?);
+    // What transient errors and a KMS that hangs may cost: 1 second for an attempt, 4 seconds for a call with all its
+    // attempts, and the default number of them.
+    let kms = Resilient::new(Arc::new(vault))
+        .with_attempt_limit(Duration::from_secs(1))
+        .with_total_limit(Duration::from_secs(4));
     // The KMS keys that this store uses, and so the only ones that its envelopes may name.
-    let sse = Sse::builder().kms(vault, KmsKeys::only(["key/photos", "key/payroll"])).build()?;
+    let sse = Sse::builder().kms(Arc::new(kms), KmsKeys::only(["key/photos", "key/payroll"])).build()?;
     let object = ObjectName::new("photos", "2026/cat.jpg")?;
 
     let alice = sse.requested_by(Requester::new("alice"));
