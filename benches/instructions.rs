@@ -50,6 +50,7 @@ const CIPHER_AND_HASH: [&str; 19] = [
     "/ctr-",
     "/digest-",
     "/ghash-",
+    "/hmac-",
     "/inout-",
     "/polyval-",
     "/sha2-",
@@ -59,7 +60,6 @@ const CIPHER_AND_HASH: [&str; 19] = [
     "block_buffer",
     "digest::",
     "ghash",
-    "hmac_sha_512",
     "polyval",
     "sha2",
 ];

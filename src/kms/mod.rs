@@ -3,11 +3,10 @@
 //!
 //! [`Resilient`] bounds what a slow or dead KMS costs, [`Router`] serves several KMSs in one [`Sse`](crate::Sse),
 //! [`Observed`] reports each call for metrics, [`Authorized`] authorises requesters for a KMS that cannot, and
-//! [`Threads`] runs the calls of a KMS that block. [`EmbeddedKms`] keeps its keys in one sealed file of this process
+//! [`Threads`] runs the calls of a KMS that block. `EmbeddedKms` keeps its keys in one sealed file of this process
 //! (feature `embedded-kms`).
 //!
 //! For another KMS implement [`KeyProvider`](crate::KeyProvider).
-#![cfg_attr(not(feature = "embedded-kms"), doc = "\n[`EmbeddedKms`]: crate::manual::kms")]
 
 mod authorized;
 #[cfg(feature = "embedded-kms")]
