@@ -41,7 +41,7 @@ use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UNKNOWN_EPOC
 ///
 /// # Security
 ///
-/// Whoever writes the store chooses the id in an envelope, and so the provider that is asked. Name the accepted keys
+/// A writer of the store chooses the id in an envelope, and so the provider that is asked. Name the accepted keys
 /// with [`KmsKeys::only`](crate::KmsKeys::only): then no other id reaches a provider.
 #[derive(Default)]
 pub struct Router {

@@ -137,8 +137,8 @@ fn objects_are_written_and_read_under_a_key_of_moto_whose_known_faults_are_still
         .other_key_id(two)
         .disabled_by(switch(false), switch(true))
         .lacks(Capability::Requesters);
-    // Without its first byte a wrapped key names another KMS key. moto calls that damaged or denied, by the first byte of
-    // the nonce, which is random.
+    // Without its first byte a wrapped key names another KMS key. moto calls that damaged or denied, by the first byte
+    // of the nonce, which is random.
     let report = suite.report();
     let lasting = report.failures().filter(|failure| !failure.contains("with its first byte missing"));
     let mut failures: Vec<_> = lasting.map(str::to_owned).collect();

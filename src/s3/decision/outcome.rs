@@ -30,8 +30,8 @@ pub struct NewEncryption {
 }
 
 impl NewEncryption {
-    /// Returns the mode to encrypt in. A KMS mode that names no key uses the KMS's own key, S3's `aws/s3`. SSE-KMS has a
-    /// bucket key if one is requested and the service [applies](super::S3Rules::with_bucket_keys) them.
+    /// Returns the mode to encrypt in. A KMS mode that names no key uses the KMS's own key, S3's `aws/s3`. SSE-KMS has
+    /// a bucket key if one is requested and the service [applies](super::S3Rules::with_bucket_keys) them.
     pub fn mode(&self) -> AnyMode {
         match self.mode.clone() {
             AnyMode::SseKms(mode) => mode.with_bucket_key(self.bucket_key_asked && self.bucket_keys_applied).into(),

@@ -53,7 +53,7 @@ impl World {
         self.store.inner.get(&Path::from(path)).await.unwrap().bytes().await.unwrap().to_vec()
     }
 
-    /// Puts bytes into the store, as whoever writes it can.
+    /// Puts bytes into the store, as an attacker who writes it can.
     async fn tamper(&self, path: &str, bytes: Vec<u8>) {
         self.store.inner.put(&Path::from(path), bytes.into()).await.unwrap();
     }
