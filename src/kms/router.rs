@@ -11,7 +11,7 @@ use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UNKNOWN_EPOC
 ///
 /// | key id | provider |
 /// |---|---|
-/// | with a scheme: `pkcs11:token=a;id=%01`, `arn:aws:kms:..` | the longest [route](Self::with_route) that it begins with |
+/// | with a scheme: `pkcs11:token=a;id=%01`, `arn:aws:kms:..` | the longest [route](Self::with_route) that fits |
 /// | without a scheme: an alias, a bare id, the empty id | the [default provider](Self::with_default) |
 /// | with a scheme or prefix that has no route | none: `NotFound`, never the default provider |
 ///

@@ -176,7 +176,7 @@ impl SseBuilder {
     }
 
     /// Sets the container of the store: every stored object holds its envelope too, in front of the body or behind it.
-    /// The default is none: the envelope is kept apart from the body.
+    /// Without a container the service keeps the envelope apart from the body.
     ///
     /// The container states the length of every envelope, and whether the store holds DSSE-KMS: alone or not at all.
     /// Of the modes, the `Sse` accepts only those that the container holds. It has no multipart uploads. 512 bytes are

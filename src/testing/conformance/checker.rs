@@ -93,7 +93,8 @@ impl Checker {
         unwrapped
     }
 
-    /// Generates a key under the key of the suite. Notes a failure and returns `None` if there is none.
+    /// Generates a key under the key of the suite. If the provider gives none, the checker notes a failure
+    /// and returns `None`.
     pub(super) async fn generates(&self, context: &EncryptionContext, what: &str) -> Option<GeneratedKey> {
         let generated = self.asks(self.request(&self.suite.key_id, context), what).await;
         self.expect_ok(generated, &format!("a key is generated with {what}"))

@@ -18,8 +18,8 @@ const MOST: u64 = 4 * 1024 * 1024;
 /// ([`Keyring::builder_in`](atrest::Keyring::builder_in)). [`StoreKeyring`](crate::StoreKeyring) keeps the root key in
 /// the store too.
 ///
-/// The object's e_tag or version is the tag: a change replaces exactly the version that it read, and a keyring is
-/// created only where there is none.
+/// The object's e_tag or version is the tag: a change replaces exactly the version that it read, and creating a keyring
+/// fails if the object exists.
 ///
 /// ```
 /// # use std::sync::Arc;
