@@ -57,7 +57,7 @@ fn threads(criterion: &mut Criterion) {
     let mut group = criterion.benchmark_group("threads");
     group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
     let chunks = SOURCE.len() / CHUNK;
-    let cipher = AwsLc::<true>::new();
+    let cipher = AwsLc::new();
     let mut sealed = vec![0; chunks * SEALED];
     for threads in [1, 2] {
         let seal = |source: &[u8], sealed: &mut [u8]| cipher.seal_all(source, sealed);

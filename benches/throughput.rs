@@ -72,7 +72,7 @@ fn open(criterion: &mut Criterion) {
 /// The chunks of the source, sealed by a bare loop.
 fn sealed() -> Vec<u8> {
     let mut sealed = vec![0; SOURCE.len() / CHUNK * SEALED];
-    AwsLc::<false>::new().seal_all(&SOURCE, &mut sealed);
+    AwsLc::new().seal_all(&SOURCE, &mut sealed);
     sealed
 }
 
@@ -191,7 +191,7 @@ fn io(criterion: &mut Criterion) {
     let body = body_of(&stored);
     let body = &body[..stored.len()];
     let envelope = Envelope::decode(&envelope).expect("an envelope");
-    let (cipher, mut buffer) = (AwsLc::<true>::new(), vec![0; BUFFERED_CHUNKS * SEALED]);
+    let (cipher, mut buffer) = (AwsLc::new(), vec![0; BUFFERED_CHUNKS * SEALED]);
     // All chunks are sealed under the index of their place in the buffer, which the loop knows.
     let mut sealed = vec![0; SOURCE.len() / CHUNK * SEALED];
     let (plaintexts, places) = (SOURCE.chunks(BUFFERED_CHUNKS * CHUNK), sealed.chunks_mut(BUFFERED_CHUNKS * SEALED));
@@ -313,9 +313,7 @@ fn ratios(_: &mut Criterion) {
     println!();
     for (what, bare, ours) in [
         ("encrypt beside the bare loop", "seal/raw-aws-lc/16KiB", "encrypt/sse-s3/aws-lc/64MiB"),
-        ("encrypt beside the warmed bare loop", "seal/raw-aws-lc-warmed/16KiB", "encrypt/sse-s3/aws-lc/64MiB"),
         ("decrypt beside the bare loop", "open/raw-aws-lc/16KiB", "decrypt/sse-s3/aws-lc/64MiB"),
-        ("decrypt beside the warmed bare loop", "open/raw-aws-lc-warmed/16KiB", "decrypt/sse-s3/aws-lc/64MiB"),
         (
             "encrypt, Graviola beside RustCrypto, memory",
             "encrypt/sse-s3/rust-crypto/64MiB",
@@ -341,10 +339,8 @@ fn ratios(_: &mut Criterion) {
     ] {
         ratio(what, &[bare], ours);
     }
-    let (seal, open) = (
-        ["seal/raw-aws-lc/16KiB", "seal/raw-graviola/16KiB"],
-        ["open/raw-aws-lc-warmed/16KiB", "open/raw-graviola/16KiB"],
-    );
+    let (seal, open) =
+        (["seal/raw-aws-lc/16KiB", "seal/raw-graviola/16KiB"], ["open/raw-aws-lc/16KiB", "open/raw-graviola/16KiB"]);
     ratio("encrypt, DSSE-KMS beside the sum of both bare loops", &seal, "encrypt/dsse-kms/both/64MiB");
     ratio("decrypt, DSSE-KMS beside the sum of both bare loops", &open, "decrypt/dsse-kms/both/64MiB");
 }

@@ -49,25 +49,17 @@ fn nonce(index: usize) -> [u8; 12] {
     nonce
 }
 
-/// AWS-LC. `WARMED`: each input is read once before, as the library does before it opens a chunk, because AWS-LC
-/// prefetches too late for data that lies in memory.
-pub(crate) struct AwsLc<const WARMED: bool>(LessSafeKey);
+/// AWS-LC.
+pub(crate) struct AwsLc(LessSafeKey);
 
-impl<const WARMED: bool> AwsLc<WARMED> {
+impl AwsLc {
     pub(crate) fn new() -> Self {
         Self(LessSafeKey::new(UnboundKey::new(&AES_256_GCM, &KEY).expect("a key")))
     }
-
-    fn warm(input: &[u8]) {
-        if WARMED {
-            black_box(input.iter().step_by(64).fold(0, |seen, byte| seen ^ byte));
-        }
-    }
 }
 
-impl<const WARMED: bool> Bare for AwsLc<WARMED> {
+impl Bare for AwsLc {
     fn seal(&self, index: usize, plaintext: &[u8], sealed: &mut [u8]) {
-        Self::warm(plaintext);
         let (ciphertext, tag) = sealed.split_at_mut(CHUNK);
         let nonce = Nonce::assume_unique_for_key(nonce(index));
         self.0.seal_out_of_place_scatter(nonce, Aad::empty(), plaintext, ciphertext, &[], tag).expect("sealed");
@@ -75,7 +67,6 @@ impl<const WARMED: bool> Bare for AwsLc<WARMED> {
 
     fn open(&self, index: usize, sealed: &[u8], plaintext: &mut [u8]) {
         let (ciphertext, tag) = sealed.split_at(CHUNK);
-        Self::warm(ciphertext);
         let nonce = Nonce::assume_unique_for_key(nonce(index));
         self.0.open_separate_gather(nonce, Aad::empty(), ciphertext, tag, plaintext).expect("opened");
     }
@@ -133,8 +124,7 @@ impl Bare for Graviola {
 /// The bare loops that this build and this processor have, with their names.
 pub(crate) fn all() -> Vec<(&'static str, Box<dyn Bare>)> {
     vec![
-        ("raw-aws-lc", Box::new(AwsLc::<false>::new())),
-        ("raw-aws-lc-warmed", Box::new(AwsLc::<true>::new())),
+        ("raw-aws-lc", Box::new(AwsLc::new())),
         #[cfg(all(feature = "graviola", any(target_arch = "aarch64", target_arch = "x86_64")))]
         ("raw-graviola", Box::new(Graviola::new())),
         ("raw-rust-crypto", Box::new(RustCrypto::new())),
