@@ -120,7 +120,7 @@ impl Workers for Always {
 
 const BATCHES: [usize; 8] = [64 * KIB, 128 * KIB, 256 * KIB, 512 * KIB, MIB, 2 * MIB, 4 * MIB, 8 * MIB];
 
-/// Batches of each length in one message, alone and divided whatever their length.
+/// Measures batches of each length in one message, on one thread and divided even where that does not pay.
 fn batch(criterion: &mut Criterion) {
     let mut output = vec![0; 9 * MIB];
     let mut group = criterion.benchmark_group("batch");

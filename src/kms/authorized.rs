@@ -69,7 +69,7 @@ impl Authorized {
         Self { provider, allows: Arc::new(allows), changes: AtomicU64::new(0) }
     }
 
-    /// Tells that the function may answer otherwise from now on: no bucket key that is cached now serves any more.
+    /// Takes all cached bucket keys out of use, because the function may answer differently from now on.
     pub fn changed(&self) {
         self.changes.fetch_add(1, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! [`Threads`], a pool of threads of its own for a key provider whose calls block.
+//! [`Threads`], a pool of threads for a key provider whose calls block.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -13,8 +13,8 @@ use futures_channel::oneshot;
 use crate::error::{KeyProviderError, KeyProviderErrorKind as Kind};
 use crate::keys::{KeyFuture, KeyRequest};
 
-/// Threads of its own on which a key provider makes calls that block, such as those of an HSM's library. The calls
-/// answer as futures, without a runtime and in any runtime.
+/// A pool of threads on which a key provider makes calls that block, such as those of an HSM's library. Each call is a
+/// future, which works without a runtime and in any runtime.
 ///
 /// Each thread has a state `S` of its own, such as a session, which need not be `Send`: it is made on the thread and
 /// dropped there. The threads start when they are needed, and end when the pool is dropped; dropping it waits for

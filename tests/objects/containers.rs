@@ -229,7 +229,7 @@ fn a_container_holds_no_object_in_parts() {
         let envelope = parts.envelope().clone();
         let refused = sse.decryptor(&name(), &envelope, atrest::Unlock::Server).unwrap_err();
         assert!(matches!(refused, Error::Unexpected(Unexpected::Container)), "{refused:?}");
-        // Placed there by whoever writes the store.
+        // An attacker who writes the store placed it there.
         let body = plain(200);
         let placed =
             if container.is_trailer() { [&body[..], envelope.as_bytes()] } else { [envelope.as_bytes(), &body] };

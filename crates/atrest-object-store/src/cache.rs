@@ -51,7 +51,7 @@ impl CachePolicy {
     }
 }
 
-/// What a decryptor is kept under, beside the e_tag.
+/// What identifies a kept decryptor, without the e_tag.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
     location: Path,

@@ -14,7 +14,7 @@ use crate::error::{self, StoreError};
 use crate::placement::{ATTRIBUTE, Placement, attribute};
 use crate::store::Shared;
 
-/// After so many bytes a put lets other tasks run: some 0.2 ms of work.
+/// The number of bytes after which a put lets other tasks run: some 0.2 ms of work.
 const YIELD_LEN: usize = 1 << 20;
 
 impl<T: ObjectStore> Shared<T> {

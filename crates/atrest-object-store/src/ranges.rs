@@ -31,7 +31,7 @@ type Piece = (u64, Bytes);
 struct Answers {
     meta: ObjectMeta,
     attributes: Attributes,
-    /// In the order of their places.
+    /// The pieces, in the order of their offsets.
     pieces: Vec<Piece>,
     trust: Trust,
     /// The bytes of the envelope, if they were requested by themselves.
@@ -94,7 +94,7 @@ impl<T: ObjectStore> Shared<T> {
         }
     }
 
-    /// Reads all ranges out of one local file, which is one object whatever happens to its name meanwhile.
+    /// Reads all ranges out of one open local file, which stays the same object if its name is given to another one.
     async fn one_answer(&self, call: &Call, spans: &[Range<u64>]) -> Result<Answers, Failed> {
         let answer = ask(&self.inner, &self.learnt, call, GetOptions::new(), None).await?;
         let GetResult { meta, attributes, range, payload, .. } = answer;

@@ -14,7 +14,7 @@ pub(crate) const NEAR: u64 = 128 * 1024;
 /// read answers.
 pub(crate) const AT_ONCE: u64 = 1 << 20;
 
-/// What the answers of the inner store have shown of it so far.
+/// What the answers of the inner store have shown about the store so far.
 #[derive(Debug, Default)]
 pub(crate) struct Learnt {
     /// An answer had no strong e_tag.
@@ -66,7 +66,7 @@ impl Failed {
     }
 }
 
-/// How a read goes about it.
+/// What one attempt at a read may use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Attempt {
     /// A kept decryptor may be used.

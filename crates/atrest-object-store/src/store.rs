@@ -24,11 +24,11 @@ use crate::list::Foreign;
 use crate::placement::Layout;
 use crate::request::Learnt;
 
-/// Decides for a path; see [`EncryptedStoreBuilder::rule`].
+/// A rule that returns the options for a path; see [`EncryptedStoreBuilder::rule`].
 pub(crate) type Rule = Arc<dyn Fn(&Path) -> CallOptions + Send + Sync>;
-/// Names the paths of unencrypted objects; see [`EncryptedStoreBuilder::unencrypted`].
+/// A filter of the paths of unencrypted objects; see [`EncryptedStoreBuilder::unencrypted`].
 pub(crate) type Filter = Arc<dyn Fn(&Path) -> bool + Send + Sync>;
-/// Is told of objects that a listing leaves out; see [`EncryptedStoreBuilder::on_skipped`].
+/// A function that is called with each object that a listing leaves out; see [`EncryptedStoreBuilder::on_skipped`].
 pub(crate) type OnSkipped = Arc<dyn Fn(&ObjectMeta) + Send + Sync>;
 
 /// The name that objects are bound to, apart from their path.

@@ -212,7 +212,8 @@ pub(crate) async fn of_answer(answer: GetResult, place: Range<u64>) -> Result<By
     Source::new(answer.payload, &answer.range).all_of(place).await
 }
 
-/// Bytes that are no envelope are those of an object that is not encrypted.
+/// Returns the failure for an error of an envelope. Bytes that are no envelope belong to an object that is not
+/// encrypted.
 fn of_envelope(call: &Call, error: atrest::Error) -> Failed {
     Failed::Finally(match error {
         atrest::Error::Envelope(EnvelopeError::NotAnEnvelope) => StoreError::NotEncrypted.at(&call.location),

@@ -77,7 +77,7 @@ pub(crate) enum Refused {
     Unavailable(io::Error),
 }
 
-/// What is told when a key nears its limit.
+/// A function that is called once for each key that has reached half of its limit.
 pub(crate) type Warns = Arc<dyn Fn(&WrapCount) + Send + Sync>;
 
 /// Counts the wraps of a provider.

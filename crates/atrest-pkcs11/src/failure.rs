@@ -10,7 +10,7 @@ use cryptoki::error::{Error, RvError};
 #[error("{0}")]
 pub struct Pkcs11Error(pub(crate) String);
 
-/// Whether a failure is over with a new session.
+/// Whether a new session may help after a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Session {
     /// The session, the login or the library's state is gone: another one may work.
@@ -87,7 +87,7 @@ pub(crate) enum Blames {
     WrappedKey,
     /// Something else failed.
     Other,
-    /// The return value does not tell: a decryption that has worked before has to.
+    /// The return value does not tell; decrypting what was decrypted before does.
     Unknown,
 }
 

@@ -15,9 +15,9 @@
 //! nodes and programs that use it (NIST SP 800-38D, 8.3). At 1,000 writes a second that is 50 days, at 100 writes 1.4
 //! years: rotate the key before (make a new one, move the label, rewrap). With bucket keys one wrap serves many writes.
 //!
-//! A provider counts its own wraps ([`Pkcs11Kms::wraps`]), tells once at 2^31 ([`Pkcs11KmsBuilder::warns`]) and refuses
-//! at 2^32. It starts at zero with each process. The sum is known only with a [`WrapCounter`] that all users share: a
-//! provider reserves 2^20 wraps at a time there, and wraps nothing without a reservation.
+//! A provider counts its own wraps ([`Pkcs11Kms::wraps`]), warns once at 2^31 ([`Pkcs11KmsBuilder::warns`]) and refuses
+//! at 2^32. The count starts at zero with each process. The sum is known only with a [`WrapCounter`] that all users
+//! share: a provider reserves 2^20 wraps at a time there, and wraps nothing without a reservation.
 //!
 //! # Failures
 //!

@@ -24,7 +24,7 @@ use crate::pin::Pin;
 use crate::token::{Connection, Failure, GivesPin, Key, Token};
 use crate::wrapped::{KEY_LEN, NONCE_LEN, TAG_BITS, TAG_LEN, bound_to, decode, encode};
 
-/// The most keys of which a wrapped key is kept that unwraps.
+/// The most keys for which a [`Proof`] is kept.
 const MAX_PROOFS: usize = 1_024;
 
 /// A key provider whose keys are in a token: an HSM, a smart card, or a program that acts as one.
@@ -48,10 +48,12 @@ struct Shared {
     token: Arc<Token>,
     counting: Counting,
     default_key: Option<String>,
-    /// Of each key a wrapped key that unwraps, with what it is bound to: it tells a wrong tag from a broken token.
+    /// A proof for each key, by its resolved id.
     proofs: Mutex<BTreeMap<String, Proof>>,
 }
 
+/// A wrapped key that the token has unwrapped. If it no longer does, the token is broken; otherwise a wrapped key that
+/// fails is at fault.
 #[derive(Clone)]
 struct Proof {
     nonce: [u8; NONCE_LEN],
@@ -290,7 +292,8 @@ impl Pkcs11KmsBuilder {
         self
     }
 
-    /// Sets what is told once of each key that has wrapped 2^31 times, half of what it may: rotate it.
+    /// Sets a function that is called once for each key that has wrapped 2^31 times, half of the limit: rotate such a
+    /// key.
     pub fn warns(mut self, warns: impl Fn(&WrapCount) + Send + Sync + 'static) -> Self {
         self.warns = Some(Arc::new(warns));
         self

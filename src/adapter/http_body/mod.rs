@@ -74,8 +74,8 @@ pin_project! {
     ///
     /// # Security
     ///
-    /// The size hint is exact only if the length is authenticated. A server that sends a `Content-Length` of its own
-    /// finding promises a length that may be wrong.
+    /// The size hint is exact only if the length is authenticated. A `Content-Length` that the service computes from
+    /// the stored length instead is one that an attacker who writes the store can choose.
     ///
     /// # Performance
     ///

@@ -30,7 +30,7 @@ pub(crate) trait Engine: Sized {
     const CHUNK: usize;
     /// How many whole chunks fit a given piece.
     const CHUNKS: usize;
-    /// What the end states.
+    /// What `finish` returns.
     type End: std::fmt::Debug;
 
     fn piece_len(&self, len: usize, few: usize) -> usize;
@@ -154,7 +154,7 @@ impl<T: Engine> PiecePump<T> {
         self.failure.set(upstream(error));
     }
 
-    /// Returns the cell that holds what the end states, once the input was finished.
+    /// Returns the cell that holds what `finish` returned, once the input was finished.
     pub(crate) fn finished(&self) -> Arc<OnceLock<T::End>> {
         self.finished.clone()
     }

@@ -22,11 +22,11 @@ use crate::error::KeyProviderError;
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
 
-/// A call that is older serves no caller that comes later: the provider may hang. Nor does one that is older than the
-/// longest age of a key.
+/// The age from which a call of the KMS in progress serves no further caller, since the provider may hang. The limit is
+/// shorter if the longest age of a key is.
 const OLDEST_CALL: Duration = Duration::from_secs(10);
 
-/// The shortest time between two looks for keys whose age is over, if nothing else is done with the cache.
+/// The shortest time between two searches for keys whose age is over, by the thread that makes them.
 const SHORTEST_LOOK: Duration = Duration::from_millis(10);
 
 /// The limits of the cache of [bucket keys](crate::SseKms::with_bucket_key) of one [`Sse`](crate::Sse).
@@ -76,7 +76,7 @@ impl BucketKeys {
         Self { max_uses: uses, ..self }
     }
 
-    /// Sets the most keys in the cache. None means [`uncached`](Self::uncached).
+    /// Sets the most keys in the cache. 0 means [`uncached`](Self::uncached).
     #[must_use]
     pub fn with_max_keys(self, keys: usize) -> Self {
         Self { max_keys: keys, ..self }

@@ -30,7 +30,7 @@ impl ManualTime {
         Self(Arc::new(Mutex::new(State { now, wall, sleepers: BTreeMap::new(), next: 0 })))
     }
 
-    /// Lets time pass, and wakes whoever slept until then.
+    /// Lets time pass, and wakes the sleepers whose time has come.
     pub fn advance(&self, by: Duration) {
         let due = {
             let mut state = self.state();
