@@ -13,6 +13,7 @@ pub use audit::AuditError;
 pub(crate) use cause::Said;
 pub use cause::{Cause, IoError};
 pub use cursor::CursorError;
+pub(crate) use key_provider::kept_request_id;
 pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
 pub use key_store::KeyStoreError;
 pub use keyring::{KeyringError, OtherHistory};
@@ -300,6 +301,9 @@ pub enum Misuse {
     /// The prefix of a route does not begin with a scheme such as `arn` or `pkcs11`, or ends with a colon.
     #[error("the prefix of a route begins with a scheme, such as arn or pkcs11, and does not end with a colon")]
     KeyIdScheme,
+    /// The router already has a route with this prefix.
+    #[error("the router has two routes with the same prefix")]
+    RouteTwice,
     /// The name of a context pair is empty.
     #[error("the name of an encryption context pair is not empty")]
     ContextNameEmpty,

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::AuditOperation;
 use crate::envelope::ModeId;
 use crate::error::Error;
-use crate::keys::{EncryptionContext, MAX_KEY_ID_LEN};
+use crate::keys::{EncryptionContext, KeyProviderAnswer, MAX_KEY_ID_LEN};
 use crate::object::{ObjectName, Requester};
 
 /// One operation on a key or an object that was done or refused.
@@ -24,6 +24,7 @@ pub struct AuditEvent {
     source_object: Option<ObjectName>,
     mode: Option<ModeId>,
     parameters: Vec<(&'static str, String)>,
+    key_provider_answers: Vec<KeyProviderAnswer>,
     error: Option<Error>,
 }
 
@@ -40,6 +41,7 @@ impl AuditEvent {
             source_object: None,
             mode: None,
             parameters: Vec::new(),
+            key_provider_answers: Vec::new(),
             error: None,
         }
     }
@@ -74,6 +76,10 @@ impl AuditEvent {
     pub(crate) fn with_parameter(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.parameters.push((name, value.to_string()));
         self
+    }
+
+    pub(crate) fn with_key_provider_answers(self, answers: Vec<KeyProviderAnswer>) -> Self {
+        Self { key_provider_answers: answers, ..self }
     }
 
     pub(crate) fn with_error(self, error: Option<Error>) -> Self {
@@ -145,12 +151,11 @@ impl AuditEvent {
         self.error.as_ref()
     }
 
-    /// Returns the backend's id of the failed request, if the key provider reports it.
-    pub fn key_provider_request_id(&self) -> Option<&str> {
-        match &self.error {
-            Some(Error::KeyProvider(error)) => error.request_id(),
-            _ => None,
-        }
+    /// Returns what the key provider answered, in order: one answer for a read or a write under a KMS key, two for a
+    /// rewrap from one to another. If the provider failed, the last answer is its error. The request id of an answer
+    /// leads to the call in the KMS's own log.
+    pub fn key_provider_answers(&self) -> &[KeyProviderAnswer] {
+        &self.key_provider_answers
     }
 }
 
@@ -169,6 +174,7 @@ impl fmt::Debug for AuditEvent {
             .field("source_object", &self.source_object)
             .field("mode", &self.mode)
             .field("parameters", &self.parameters)
+            .field("key_provider_answers", &self.key_provider_answers)
             .field("error", &self.error.as_ref().map(ToString::to_string))
             .finish()
     }

@@ -36,6 +36,9 @@
 //! answers `CKR_GENERAL_ERROR`, which other tokens answer when they are broken. For an unknown token the provider then
 //! unwraps what has unwrapped before: if that works, the wrapped key is at fault.
 //!
+//! PKCS#11 has no request ids, so that answers have none: the events of the audit trail of [`atrest`] and the log of an
+//! HSM have only the time in common.
+//!
 //! A token that was reset, pulled out and put in again, or logged out by another part of the process is logged in again
 //! at the next call.
 
