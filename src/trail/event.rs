@@ -25,6 +25,7 @@ pub struct AuditEvent {
     mode: Option<ModeId>,
     parameters: Vec<(&'static str, String)>,
     key_provider_answers: Vec<KeyProviderAnswer>,
+    request_id: Option<Box<str>>,
     error: Option<Error>,
 }
 
@@ -42,6 +43,7 @@ impl AuditEvent {
             mode: None,
             parameters: Vec::new(),
             key_provider_answers: Vec::new(),
+            request_id: None,
             error: None,
         }
     }
@@ -80,6 +82,11 @@ impl AuditEvent {
 
     pub(crate) fn with_key_provider_answers(self, answers: Vec<KeyProviderAnswer>) -> Self {
         Self { key_provider_answers: answers, ..self }
+    }
+
+    #[cfg(feature = "embedded-kms")]
+    pub(crate) fn with_request_id(self, request_id: &str) -> Self {
+        Self { request_id: Some(request_id.into()), ..self }
     }
 
     pub(crate) fn with_error(self, error: Option<Error>) -> Self {
@@ -146,6 +153,12 @@ impl AuditEvent {
         &self.parameters
     }
 
+    /// Returns the request id of this event of the embedded KMS, if it is the use of a key. The event of the object has
+    /// the same id among its [answers](Self::key_provider_answers).
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
     /// Returns the reason why the operation was refused or failed, or `None` if it was done.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
@@ -175,6 +188,7 @@ impl fmt::Debug for AuditEvent {
             .field("mode", &self.mode)
             .field("parameters", &self.parameters)
             .field("key_provider_answers", &self.key_provider_answers)
+            .field("request_id", &self.request_id)
             .field("error", &self.error.as_ref().map(ToString::to_string))
             .finish()
     }

@@ -1,6 +1,6 @@
 //! `Record`, an audit event as JSON in the shape of a CloudTrail record, and [`AuditEvent::to_json`].
 //!
-//! The record omits members that the library does not know: the client's address, its user agent, the request's id.
+//! The record omits members that the library does not know: the client's address, its user agent, the id of its request.
 
 use std::borrow::Cow;
 use std::io;
@@ -69,6 +69,8 @@ struct Record<'a> {
     response_elements: Option<()>,
     #[serde(skip_serializing_if = "Option::is_none")]
     additional_event_data: Option<AdditionalEventData<'a>>,
+    #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     #[serde(rename = "eventID")]
     event_id: &'a str,
     read_only: bool,
@@ -98,6 +100,7 @@ impl<'a> Record<'a> {
             request_parameters: RequestParameters::of(event),
             response_elements: None,
             additional_event_data: AdditionalEventData::of(event),
+            request_id: event.request_id(),
             event_id,
             read_only: operation.is_read_only(),
             resources: resources(event),

@@ -13,9 +13,9 @@ use crate::trail::{AuditEvent, AuditFuture, AuditSink, KeyProviderAnswer};
 ///
 /// The fields, each present if it has a value: `operation`, `requester`, `mode`, `bucket`, `key`, `requested_key_id`,
 /// `key_id`, `key_version`, `context` (all pairs, with their values), `parameters`, `key_provider_answers` (such as
-/// `Decrypt from cache (7f3a)`, with the request id of the KMS's own log) and `error`; of the object also `realm` and
-/// `version_id`, and `source_bucket` and `source_key` if it had another name. If one of the names is not UTF-8, all of
-/// them are percent-encoded and the field `encoding` is `url`.
+/// `Decrypt from cache (7f3a)`, with the request id of the KMS's own log), `request_id` (in events of the embedded KMS)
+/// and `error`; of the object also `realm` and `version_id`, and `source_bucket` and `source_key` if it had another name.
+/// If one of the names is not UTF-8, all of them are percent-encoded and the field `encoding` is `url`.
 ///
 /// # Security
 ///
@@ -66,6 +66,7 @@ impl AuditSink for TracingSink {
                     context = event.context().map(|context| tracing::field::debug(Pairs(context))),
                     parameters = parameters.map(tracing::field::debug),
                     key_provider_answers = answers.map(tracing::field::display),
+                    request_id = event.request_id(),
                     error = event.error().map(tracing::field::display),
                 )
             };

@@ -226,6 +226,18 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     assert_eq!(records[4]["requestParameters"]["encryptionContext"]["aws:s3:arn"], "arn:aws:s3:::photos/cat.jpg");
     assert_eq!(records[5]["additionalEventData"]["SSEApplied"], "SSE_KMS");
     assert_eq!(records[4]["resources"][0]["ARN"], *key.arn);
+    // The event of each object leads to that of its key.
+    for (of_key, of_object) in [(4, 5), (6, 7)] {
+        let answer = &records[of_object]["additionalEventData"]["keyProviderAnswers"][0];
+        let (of_key, of_object) = (&records[of_key], &records[of_object]);
+        assert_eq!((&answer["eventName"], &answer["keyFrom"]), (&of_key["eventName"], &"call".into()));
+        assert_eq!((&answer["requestID"], of_object.get("requestID")), (&of_key["requestID"], None));
+    }
+    let mut ids: Vec<_> = [4, 6, 8].map(|number| records[number]["requestID"].as_str().unwrap()).into();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+    assert!(records[0].get("requestID").is_none());
     assert_eq!(records[4]["requestParameters"]["keyId"], "alias/app");
 
     let payload = open_file(&ROOT, 2, &fs::read(&path).unwrap()).unwrap();
@@ -380,4 +392,20 @@ fn an_event_by_itself_is_the_same_record_as_in_the_file() {
     let parameters = serde_json::json!({ "keyId": "alias/app", "tagKey": "team", "tagValue": "photos" });
     assert_eq!(alone["requestParameters"], parameters);
     assert_eq!(alone["resources"][0]["ARN"], key);
+}
+
+#[test]
+fn a_refused_use_of_a_key_has_the_request_id_of_its_event() {
+    let sink = Arc::new(MemorySink::new());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    sink.clear();
+    let error = generate(&store.kms, "alias/app", &Requester::new("mallory")).unwrap_err();
+    let events = sink.events();
+    assert!(error.request_id().is_some());
+    assert_eq!(events.iter().map(|event| event.request_id()).collect::<Vec<_>>(), [error.request_id()]);
+    // Without a trail nothing is drawn for it.
+    let silent = Store::new();
+    silent.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    assert_eq!(generate(&silent.kms, "alias/app", &owner()).unwrap().request_id(), None);
 }
