@@ -92,8 +92,15 @@ impl KeyProviderError {
     /// `Display` and the audit trail show it. Only visible ASCII characters are kept, at most 128.
     #[must_use]
     pub fn with_request_id(mut self, request_id: &str) -> Self {
-        self.0.request_id = kept_request_id(request_id);
+        self.0.request_id = Self::kept_request_id(request_id);
         self
+    }
+
+    /// Returns what is kept of the request id of a backend: visible ASCII characters, at most 128. `None` if that is
+    /// nothing.
+    pub(crate) fn kept_request_id(request_id: &str) -> Option<Arc<str>> {
+        let kept: String = request_id.chars().filter(char::is_ascii_graphic).take(MAX_REQUEST_ID_LEN).collect();
+        (!kept.is_empty()).then(|| kept.into())
     }
 
     /// Adds the request id of an answer that the library refuses, if the answer has one.
@@ -198,12 +205,6 @@ impl KeyProviderError {
             }
         }
     }
-}
-
-/// Returns what is kept of the request id of a backend: visible ASCII characters, at most 128. `None` if that is nothing.
-pub(crate) fn kept_request_id(request_id: &str) -> Option<Arc<str>> {
-    let kept: String = request_id.chars().filter(char::is_ascii_graphic).take(MAX_REQUEST_ID_LEN).collect();
-    (!kept.is_empty()).then(|| kept.into())
 }
 
 impl fmt::Display for KeyProviderError {

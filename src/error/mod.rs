@@ -13,7 +13,6 @@ pub use audit::AuditError;
 pub(crate) use cause::Said;
 pub use cause::{Cause, IoError};
 pub use cursor::CursorError;
-pub(crate) use key_provider::kept_request_id;
 pub use key_provider::{KeyProviderError, KeyProviderErrorKind};
 pub use key_store::KeyStoreError;
 pub use keyring::{KeyringError, OtherHistory};

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::EncryptionContext;
 use super::key_id::{are_replicas, is_alias, is_key_arn, is_key_id};
-use crate::error::{KeyProviderError, KeyProviderErrorKind, kept_request_id};
+use crate::error::{KeyProviderError, KeyProviderErrorKind};
 use crate::object::Requester;
 use crate::secret::KeyEncryptionKey;
 
@@ -193,7 +193,7 @@ impl GeneratedKey {
     /// trail shows it. Only visible ASCII characters are kept, at most 128.
     #[must_use]
     pub fn with_request_id(self, request_id: &str) -> Self {
-        Self { request_id: kept_request_id(request_id), ..self }
+        Self { request_id: KeyProviderError::kept_request_id(request_id), ..self }
     }
 
     /// Returns the resolved id of the KMS key.
@@ -279,7 +279,7 @@ impl UnwrappedKey {
     /// Adds the request id of the provider's backend, as [`GeneratedKey::with_request_id`] does.
     #[must_use]
     pub fn with_request_id(self, request_id: &str) -> Self {
-        Self { request_id: kept_request_id(request_id), ..self }
+        Self { request_id: KeyProviderError::kept_request_id(request_id), ..self }
     }
 
     /// Returns the id of the KMS key that answered.

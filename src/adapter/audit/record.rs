@@ -1,6 +1,6 @@
 //! `Record`, an audit event as JSON in the shape of a CloudTrail record, and [`AuditEvent::to_json`].
 //!
-//! The record omits members that the library does not know: the client's address, its user agent, the id of its request.
+//! The record omits members that the library does not know: the client's address, its user agent, its request's id.
 
 use std::borrow::Cow;
 use std::io;

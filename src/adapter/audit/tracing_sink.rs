@@ -14,8 +14,8 @@ use crate::trail::{AuditEvent, AuditFuture, AuditSink, KeyProviderAnswer};
 /// The fields, each present if it has a value: `operation`, `requester`, `mode`, `bucket`, `key`, `requested_key_id`,
 /// `key_id`, `key_version`, `context` (all pairs, with their values), `parameters`, `key_provider_answers` (such as
 /// `Decrypt from cache (7f3a)`, with the request id of the KMS's own log), `request_id` (in events of the embedded KMS)
-/// and `error`; of the object also `realm` and `version_id`, and `source_bucket` and `source_key` if it had another name.
-/// If one of the names is not UTF-8, all of them are percent-encoded and the field `encoding` is `url`.
+/// and `error`; of the object also `realm` and `version_id`, and `source_bucket` and `source_key` if it had another
+/// name. If one of the names is not UTF-8, all of them are percent-encoded and the field `encoding` is `url`.
 ///
 /// # Security
 ///

@@ -393,19 +393,3 @@ fn an_event_by_itself_is_the_same_record_as_in_the_file() {
     assert_eq!(alone["requestParameters"], parameters);
     assert_eq!(alone["resources"][0]["ARN"], key);
 }
-
-#[test]
-fn a_refused_use_of_a_key_has_the_request_id_of_its_event() {
-    let sink = Arc::new(MemorySink::new());
-    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
-    store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
-    sink.clear();
-    let error = generate(&store.kms, "alias/app", &Requester::new("mallory")).unwrap_err();
-    let events = sink.events();
-    assert!(error.request_id().is_some());
-    assert_eq!(events.iter().map(|event| event.request_id()).collect::<Vec<_>>(), [error.request_id()]);
-    // Without a trail nothing is drawn for it.
-    let silent = Store::new();
-    silent.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
-    assert_eq!(generate(&silent.kms, "alias/app", &owner()).unwrap().request_id(), None);
-}
