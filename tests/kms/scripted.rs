@@ -36,7 +36,7 @@ pub(crate) enum Step {
 pub(crate) struct Scripted {
     pub(crate) kms: Arc<MemoryKms>,
     pub(crate) key_id: String,
-    time: ManualTime,
+    timer: Arc<dyn Timer>,
     /// The steps of the next calls, then the step of all others.
     steps: Mutex<(VecDeque<Step>, Step)>,
     calls: AtomicUsize,
@@ -46,13 +46,18 @@ pub(crate) struct Scripted {
 
 impl Scripted {
     pub(crate) fn new(time: &ManualTime) -> Arc<Self> {
+        Self::on(Arc::new(time.clone()))
+    }
+
+    /// A provider that waits by this timer.
+    pub(crate) fn on(timer: Arc<dyn Timer>) -> Arc<Self> {
         let kms = Arc::new(MemoryKms::new());
         let key_id = kms.create_key("app").unwrap();
         kms.create_key("other").unwrap();
         kms.alias("alias/app", &key_id);
         let steps = Mutex::new((VecDeque::new(), Step::Answer));
         let (calls, running, most_running) = <(AtomicUsize, AtomicUsize, AtomicUsize)>::default();
-        Arc::new(Self { kms, key_id, time: time.clone(), steps, calls, running, most_running })
+        Arc::new(Self { kms, key_id, timer, steps, calls, running, most_running })
     }
 
     /// Sets the steps of the next calls.
@@ -86,10 +91,10 @@ impl Scripted {
             steps.0.pop_front().unwrap_or(always)
         };
         match step {
-            Step::After(time) => self.time.sleep(time).await,
+            Step::After(time) => self.timer.sleep(time).await,
             Step::Hang => std::future::pending().await,
             Step::FailLate(kind) => {
-                self.time.sleep(Duration::from_millis(50)).await;
+                self.timer.sleep(Duration::from_millis(50)).await;
                 return Err(KeyProviderError::new(kind, request.key_id()));
             }
             Step::Fail(kind) => return Err(KeyProviderError::new(kind, request.key_id())),

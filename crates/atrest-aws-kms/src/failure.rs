@@ -215,6 +215,8 @@ fn kind_of(call: Call, code: Option<&str>, message: &str, status: u16) -> (Kind,
         | "InvalidGrantTokenException"
         | "UnknownOperationException" => Kind::Misconfigured,
         "InvalidArnException" | "InvalidAliasNameException" if call == Call::Generate => Kind::NotFound,
+        // The service's own tokens, and not a client's fault.
+        "ValidationException" if message.to_lowercase().contains("granttoken") => Kind::Misconfigured,
         // The client chose the key id of a write, so that a malformed one is its own.
         "ValidationException" if call == Call::Generate && message.to_lowercase().contains("keyid") => Kind::NotFound,
         "InvalidCiphertextException" | "IncorrectKeyException" | "ValidationException" | "InvalidArnException" => {

@@ -231,6 +231,7 @@ impl Shared {
         })
     }
 
+    /// Keeps a proof of a key, unless there is one.
     fn keep(&self, key: &Key, proof: Proof) {
         let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
         if proofs.len() < MAX_PROOFS && !proofs.contains_key(&key.resolved_id) {
@@ -238,26 +239,26 @@ impl Shared {
         }
     }
 
-    /// Returns whether the token still unwraps what it has unwrapped before, or else what it wraps now.
+    /// Returns whether the token still unwraps what it has unwrapped before, or else what it wraps now: another key may
+    /// have come in the place of the one before, such as that of another token.
     fn still_decrypts(&self, open: &Connection, key: &Key) -> Result<bool, Failure> {
         let kept = self.proofs.lock().unwrap_or_else(PoisonError::into_inner).get(&key.resolved_id).cloned();
-        let proof = match kept {
-            Some(proof) => proof,
-            None => {
-                self.count(key)?;
-                let (mut nonce, bound) = ([0; NONCE_LEN], b"a proof that the token works".to_vec());
-                if getrandom::fill(&mut nonce).is_err() {
-                    return Ok(false);
-                }
-                let sealed = {
-                    let parameters = GcmParams::new(&mut nonce, &bound, TAG_BITS.into())?;
-                    open.session.encrypt(&Mechanism::AesGcm(parameters), key.handle, &[0; KEY_LEN])?
-                };
-                Proof { nonce, sealed, bound }
-            }
+        if kept.is_some_and(|kept| decrypt(open, key, &kept).is_ok()) {
+            return Ok(true);
+        }
+        self.count(key)?;
+        let (mut nonce, bound) = ([0; NONCE_LEN], b"a proof that the token works".to_vec());
+        if getrandom::fill(&mut nonce).is_err() {
+            return Ok(false);
+        }
+        let sealed = {
+            let parameters = GcmParams::new(&mut nonce, &bound, TAG_BITS.into())?;
+            open.session.encrypt(&Mechanism::AesGcm(parameters), key.handle, &[0; KEY_LEN])?
         };
+        let proof = Proof { nonce, sealed, bound };
         let works = decrypt(open, key, &proof).is_ok();
         if works {
+            self.proofs.lock().unwrap_or_else(PoisonError::into_inner).remove(&key.resolved_id);
             self.keep(key, proof);
         }
         Ok(works)
