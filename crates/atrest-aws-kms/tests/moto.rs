@@ -141,7 +141,8 @@ fn objects_are_written_and_read_under_a_key_of_moto_whose_known_faults_are_still
         .other_key_id(two)
         .disabled_by(switch(false), switch(true))
         .lacks(Capability::Requesters)
-        .lacks(Capability::Epochs);
+        .lacks(Capability::Epochs)
+        .lacks(Capability::RequestIds);
     // Without its first byte a wrapped key names another KMS key. moto calls that damaged or denied, by the first byte
     // of the nonce, which is random.
     for suite in [suite.clone(), suite.behind("resilience", |kms| Arc::new(Resilient::new(kms)))] {

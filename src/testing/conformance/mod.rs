@@ -46,6 +46,9 @@ pub enum Capability {
     /// The provider tells changes: its [`epoch`](KeyProvider::epoch) is another number after each change that a hook of
     /// the suite makes. A provider around another one tells what the inner one tells.
     Epochs,
+    /// Each answer has the request id of the backend: [`GeneratedKey::with_request_id`](crate::GeneratedKey) and
+    /// [`UnwrappedKey::with_request_id`](crate::UnwrappedKey). A provider around another one passes it on.
+    RequestIds,
 }
 
 /// The conformance suite for key providers, which checks that a provider does what the library relies on.
@@ -68,7 +71,8 @@ pub enum Capability {
 ///     .other_key_id(&two)
 ///     .disabled_by(move |key_id| off.disable(key_id), move |key_id| on.enable(key_id))
 ///     .lacks(Capability::Requesters)
-///     .lacks(Capability::Epochs);
+///     .lacks(Capability::Epochs)
+///     .lacks(Capability::RequestIds);
 ///
 /// suite.run();
 /// suite.behind("resilience", |kms| Arc::new(Resilient::new(kms))).run();
@@ -258,10 +262,12 @@ impl KeyProviderSuite {
     fn declarations(&self) -> (Vec<String>, Vec<String>) {
         let has_changes = self.states.is_some() || self.permissions.is_some();
         let tells_changes = has_changes && self.has(Capability::Epochs);
+        let tells_ids = self.has(Capability::RequestIds);
         let capabilities = [
             (Capability::Requesters, self.forbidden.is_some(), "forbidden_requester", "which requester is refused"),
             (Capability::States, self.states.is_some(), "disabled_by", "that a disabled key is refused"),
             (Capability::Epochs, tells_changes, "disabled_by", "that a change ends bucket keys in memory at once"),
+            (Capability::RequestIds, tells_ids, "", "that each answer has a request id"),
         ];
         let (mut unsaid, mut not_applicable) = (Vec::new(), Vec::new());
         for (capability, is_checked, method, what) in capabilities {

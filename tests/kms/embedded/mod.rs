@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use atrest::Requester;
 use atrest::kms::{KeyPolicy, NewKey, Permission, Resilient};
-use atrest::testing::KeyProviderSuite;
+use atrest::testing::{Capability, KeyProviderSuite};
 use kit::Store;
 
 #[test]
@@ -40,7 +40,8 @@ fn the_embedded_kms_conforms_by_alias_id_and_arn_bare_and_behind_resilience() {
             .forbidden_requester(Requester::new("mallory"))
             .disabled_by(move |key| off.disable_key(key).unwrap(), move |key| on.enable_key(key).unwrap())
             .revoked_by(set_policy(KeyPolicy::new()), set_policy(policy.clone()))
-            .made_by(move || Arc::new(another.clone()));
+            .made_by(move || Arc::new(another.clone()))
+            .lacks(Capability::RequestIds);
         suite.run();
         suite.behind("resilience", |kms| Arc::new(Resilient::new(kms))).run();
     }
