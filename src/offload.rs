@@ -1,14 +1,17 @@
 // Floor 0, a noun: any module may use it.
-//! [`offload`] and [`Worker`], which run blocking work on the library's threads, so that no executor's thread waits.
+//! [`offload`] and [`Worker`], which run blocking work on the library's threads, so that no executor's thread waits; and
+//! [`block_on`], which drives a future on the calling thread.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use futures_channel::oneshot;
+use futures_util::FutureExt;
 
 use crate::error::Said;
 
@@ -102,6 +105,14 @@ fn work_off(shared: &Mutex<Option<mpsc::Sender<Job>>>, received: &mpsc::Receiver
     }
 }
 
+/// Drives a future on the calling thread, which waits until the future is ready.
+///
+/// PERF: the first poll has no waker. A call that waits for nothing, as in SSE-S3 and SSE-C, allocates none.
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
+    let mut future = pin!(future);
+    future.as_mut().now_or_never().unwrap_or_else(|| pollster::block_on(future))
+}
+
 fn panicked() -> io::Error {
     io::Error::other(Said("the thread that was to do this panicked"))
 }
@@ -110,10 +121,8 @@ fn panicked() -> io::Error {
 mod tests {
     #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
-    use std::pin::{Pin, pin};
+    use std::pin::Pin;
     use std::task::{Context, Waker};
-
-    use pollster::block_on;
 
     use super::*;
 

@@ -3,7 +3,6 @@
 use std::io;
 
 use futures_util::stream;
-use pollster::block_on;
 
 use super::entry::{Entry, EnvelopeStore, UnencryptedStore};
 use super::inventory::{Inventory, InventoryRow};
@@ -12,6 +11,7 @@ use super::sweep::Sweep;
 use super::totals::InventoryTotals;
 use crate::error::Result;
 use crate::mode::Mode;
+use crate::offload::block_on;
 
 /// A [`Sweep`] whose methods block the calling thread.
 ///

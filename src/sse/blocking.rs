@@ -1,13 +1,12 @@
 //! [`Blocking`]: the calls of an [`Sse`] for callers without a runtime.
 
-use pollster::block_on;
-
 use super::{Encrypted, Expected, Rewrap, Sse, Unlock};
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::mode::{Mode, SseKms};
 use crate::multipart::{CompletedPart, CompletedUpload, CompletionRecord, OpenedRecord, UnopenedPart, Upload};
 use crate::object::ObjectName;
+use crate::offload::block_on;
 use crate::stream::{Decryptor, Encryptor};
 
 /// An [`Sse`] whose calls wait on the calling thread, with no runtime.
