@@ -242,7 +242,7 @@ impl Keyring {
 
     /// Returns the number of the version that wraps.
     pub fn primary(&self) -> u32 {
-        self.state().primary
+        self.0.read(|state| state.primary)
     }
 
     /// Returns how often the keyring was written. The number never falls.
@@ -322,7 +322,7 @@ impl Keyring {
 
     /// Returns whether this is the key id of the keyring.
     pub(crate) fn is(&self, key_id: Option<&str>) -> bool {
-        key_id == Some(&*self.state().key_id)
+        self.0.read(|state| key_id == Some(&*state.key_id))
     }
 
     /// Returns the wrapping key with its key id and version, all of one moment. Reads a stored keyring again first if
@@ -331,15 +331,12 @@ impl Keyring {
         if let Ok(stored) = self.0.stored() {
             stored.fresh().await?;
         }
-        let state = self.state();
-        let primary = &state.versions[&state.primary];
-        Ok((state.key_id.clone(), state.primary, primary.key.clone()))
+        Ok(self.0.read(|state| (state.key_id.clone(), state.primary, state.versions[&state.primary].key.clone())))
     }
 
     /// Returns the key of a version for unwrapping. Reads a stored keyring once more before it refuses a version.
     pub(crate) async fn unwrapping_key(&self, version: u32) -> Result<Arc<MasterKey>> {
-        let state = self.state();
-        if let Some(key) = usable(&state, version) {
+        if let Some(key) = self.0.read(|state| usable(state, version)) {
             return Ok(key);
         }
         // Another process may have created or enabled the version.
@@ -373,7 +370,7 @@ impl Keyring {
     /// Reads the stored keyring again, as a step of another operation.
     pub(crate) async fn refresh(&self) -> Result<()> {
         match self.0.stored() {
-            Ok(stored) => stored.reload().await.map_err(|error| stored.as_unavailable(error)),
+            Ok(stored) => Box::pin(stored.reload()).await.map_err(|error| stored.as_unavailable(error)),
             Err(_) => Ok(()),
         }
     }

@@ -25,6 +25,11 @@ impl Current {
         self.0.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// Looks at the state under its lock.
+    fn read<T>(&self, look: impl FnOnce(&KeyringState) -> T) -> T {
+        look(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
     pub(super) fn set(&self, state: KeyringState) {
         *self.0.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(state);
     }
@@ -70,10 +75,19 @@ impl KeyringPlace {
     }
 
     pub(super) fn state(&self) -> Arc<KeyringState> {
+        self.current().get()
+    }
+
+    /// Looks at the current state under its lock, for a look that takes no time.
+    pub(super) fn read<T>(&self, look: impl FnOnce(&KeyringState) -> T) -> T {
+        self.current().read(look)
+    }
+
+    fn current(&self) -> &Current {
         match self {
-            Self::Nowhere { current, .. } => current.get(),
-            Self::Within { current, .. } => current.get(),
-            Self::Stored(stored) => stored.current.get(),
+            Self::Nowhere { current, .. } => current,
+            Self::Within { current, .. } => current,
+            Self::Stored(stored) => &stored.current,
         }
     }
 
