@@ -284,7 +284,7 @@ impl Sse {
 
     async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let keys = self.unlock(Target::object(object), envelope, unlock, true).await?;
-        object::decryptor(envelope, &keys)
+        object::decryptor(envelope, self.object_keys(keys))
     }
 }
 
