@@ -4,7 +4,6 @@
 //! continues when the test reads.
 
 use std::fs::File;
-use std::future::poll_fn;
 use std::io::{BufRead, BufReader};
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 
 use atrest::audit::{AuditEvent, AuditFuture, AuditSink, Fsync, JsonLines, MemorySink};
 use atrest::{ObjectName, Result, SseS3};
+use atrest_kit::yields;
 use futures_util::future::{Either, select};
 use pollster::block_on;
 use tempfile::TempDir;
@@ -62,16 +62,6 @@ fn event(key: &str) -> AuditEvent {
 
 fn poll_once<F: Future + Unpin>(future: &mut F) -> Poll<F::Output> {
     std::pin::Pin::new(future).poll(&mut Context::from_waker(Waker::noop()))
-}
-
-/// A future that yields this many times.
-async fn yields(mut count: u32) {
-    poll_fn(|context| {
-        count -= 1;
-        context.waker().wake_by_ref();
-        if count == 0 { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
 
 fn numbered(count: usize) -> Vec<String> {

@@ -3,48 +3,30 @@
 //! The last test checks the log that `ATREST_SEAL_LOG_CHECK` names.
 
 use std::process::Command;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use atrest::testing::SealLog;
 use atrest::{AnyMode, Backend, DsseKms, Keyring, KmsKeys, ObjectName, PartNumber, Sse, SseKms, SseS3};
+use atrest_kit::stuck_generator;
 
-/// Runs one test of this file in a process of its own that logs to this file.
-fn logged(test: &str, log: &std::path::Path) {
+/// Runs one test of this file in a process of its own, with a log of its own, which it returns.
+fn seen_of(test: &str) -> SealLog {
+    let log = tempfile::NamedTempFile::new().unwrap();
     let program = std::env::current_exe().unwrap();
     let status = Command::new(program)
         .args(["--exact", &format!("seal_log::{test}"), "--include-ignored"])
-        .env("ATREST_SEAL_LOG", log)
+        .env("ATREST_SEAL_LOG", log.path())
         .env("ATREST_SEAL_LOG_CHILD", "1")
         .status()
         .unwrap();
     assert!(status.success());
+    SealLog::read(log.path()).unwrap()
 }
 
 fn is_child() -> bool {
     std::env::var_os("ATREST_SEAL_LOG_CHILD").is_some()
 }
-
-/// A generator that gives the same bytes for ever.
-struct Stuck;
-
-impl rand_core::TryRng for Stuck {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(7)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(7)
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        bytes.fill(7);
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for Stuck {}
 
 fn encrypt_twice(sse: Sse, second: &[u8]) {
     for plaintext in [b"meow", second] {
@@ -65,7 +47,7 @@ fn child_with_a_healthy_generator() {
 #[test]
 fn child_with_a_stuck_generator() {
     if is_child() {
-        let builder = Sse::builder().keyring(Keyring::generate().unwrap()).generator(|| Stuck);
+        let builder = Sse::builder().keyring(Keyring::generate().unwrap()).generator(|| stuck_generator(7));
         encrypt_twice(builder.build().unwrap(), b"purr");
     }
 }
@@ -73,37 +55,10 @@ fn child_with_a_stuck_generator() {
 #[test]
 fn child_with_a_stuck_generator_and_the_same_plaintext() {
     if is_child() {
-        let builder = Sse::builder().keyring(Keyring::generate().unwrap()).generator(|| Stuck);
+        let builder = Sse::builder().keyring(Keyring::generate().unwrap()).generator(|| stuck_generator(7));
         encrypt_twice(builder.build().unwrap(), b"meow");
     }
 }
-
-/// A generator that after its first draw gives the same bytes for ever: what begins the upload is random, and every
-/// salt behind it repeats.
-#[derive(Clone, Default)]
-struct Repeating(Arc<Mutex<usize>>);
-
-impl rand_core::TryRng for Repeating {
-    type Error = std::convert::Infallible;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Ok(7)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Ok(7)
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        let mut drawn = self.0.lock().unwrap();
-        let first = *drawn == 0;
-        bytes.iter_mut().enumerate().for_each(|(at, byte)| *byte = if first { at as u8 ^ 0x5C } else { 7 });
-        *drawn += 1;
-        Ok(())
-    }
-}
-
-impl rand_core::TryCryptoRng for Repeating {}
 
 /// PITFALL: a part's key made from its number alone, so that uploading it again repeats key and nonce.
 fn upload_the_same_part_twice(sse: &Sse, mode: AnyMode) {
@@ -136,52 +91,44 @@ fn child_that_uploads_a_part_twice_with_other_bytes() {
 #[test]
 fn child_that_uploads_a_part_twice_under_a_salt_that_repeats() {
     if is_child() {
-        let repeating = Repeating::default();
+        // What begins the upload is random, and every salt behind it repeats.
+        let drawn = AtomicBool::new(false);
+        let repeating = move || stuck_generator(if drawn.swap(true, Ordering::SeqCst) { 7 } else { 0x5C });
         let builder = Sse::builder().keyring(Keyring::generate().unwrap());
-        upload_the_same_part_twice(&builder.generator(move || repeating.clone()).build().unwrap(), SseS3.into());
+        upload_the_same_part_twice(&builder.generator(repeating).build().unwrap(), SseS3.into());
     }
 }
 
 #[test]
 fn the_same_part_twice_with_other_bytes_repeats_nothing() {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    logged("child_that_uploads_a_part_twice_with_other_bytes", log.path());
-    let seen = SealLog::read(log.path()).unwrap();
+    let seen = seen_of("child_that_uploads_a_part_twice_with_other_bytes");
     // For each of the two modes of one layer on one backend at least: a wrap, two parts and two receipts.
     assert!(seen.seals >= 10 && seen.repeated == 0 && seen.broken == 0, "{seen:?}");
 }
 
 #[test]
 fn a_salt_that_repeats_for_the_same_part_is_seen() {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    logged("child_that_uploads_a_part_twice_under_a_salt_that_repeats", log.path());
-    let seen = SealLog::read(log.path()).unwrap();
+    let seen = seen_of("child_that_uploads_a_part_twice_under_a_salt_that_repeats");
     // The part, and its receipt.
     assert!(seen.broken >= 2, "{seen:?}");
 }
 
 #[test]
 fn a_healthy_run_repeats_nothing() {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    logged("child_with_a_healthy_generator", log.path());
-    let seen = SealLog::read(log.path()).unwrap();
+    let seen = seen_of("child_with_a_healthy_generator");
     // Two objects for each backend: a wrap and one chunk each.
     assert!(seen.seals >= 4 && seen.repeated == 0 && seen.broken == 0, "{seen:?}");
 }
 
 #[test]
 fn a_repeated_key_and_nonce_with_another_plaintext_is_seen() {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    logged("child_with_a_stuck_generator", log.path());
-    let seen = SealLog::read(log.path()).unwrap();
+    let seen = seen_of("child_with_a_stuck_generator");
     assert!(seen.broken > 0, "{seen:?}");
 }
 
 #[test]
 fn a_repeat_of_the_very_same_seal_is_counted_apart() {
-    let log = tempfile::NamedTempFile::new().unwrap();
-    logged("child_with_a_stuck_generator_and_the_same_plaintext", log.path());
-    let seen = SealLog::read(log.path()).unwrap();
+    let seen = seen_of("child_with_a_stuck_generator_and_the_same_plaintext");
     assert!(seen.repeated > 0 && seen.broken == 0, "{seen:?}");
 }
 

@@ -7,9 +7,10 @@ use std::time::{Duration, SystemTime};
 use atrest::audit::{AuditTrail, MemorySink};
 use atrest::kms::{EmbeddedKms, NewKey};
 use atrest::{Error, KeyProvider, KeyRequest, Keyring, ObjectName, Requester, RootKey, Sse, SseS3, Unlock};
-use atrest_kit::wall_clock;
+use atrest_kit::{Draws, wall_clock};
 use pollster::block_on;
-use rand_core::{TryCryptoRng, TryRng};
+
+type Fill = dyn FnMut(&mut [u8]) -> Result<(), std::fmt::Error>;
 
 /// A generator that counts up, and fails while it is broken.
 #[derive(Clone, Default)]
@@ -18,46 +19,22 @@ struct Counting {
     broken: Arc<AtomicBool>,
 }
 
-#[derive(Debug)]
-struct Broken;
-
-impl std::fmt::Display for Broken {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the generator is broken")
-    }
-}
-
-impl std::error::Error for Broken {}
-
-impl TryRng for Counting {
-    type Error = Broken;
-
-    fn try_next_u32(&mut self) -> Result<u32, Broken> {
-        unreachable!("the library draws bytes")
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Broken> {
-        unreachable!("the library draws bytes")
-    }
-
-    fn try_fill_bytes(&mut self, buffer: &mut [u8]) -> Result<(), Broken> {
-        if self.broken.load(Ordering::SeqCst) {
-            return Err(Broken);
-        }
-        for piece in buffer.chunks_mut(8) {
-            let number = self.drawn.fetch_add(1, Ordering::SeqCst) + 1;
-            piece.copy_from_slice(&number.to_be_bytes()[..piece.len()]);
-        }
-        Ok(())
-    }
-}
-
-impl TryCryptoRng for Counting {}
-
 impl Counting {
-    fn factory(&self) -> impl Fn() -> Self + Send + Sync + 'static {
+    fn factory(&self) -> impl Fn() -> Draws<Box<Fill>> + Send + Sync + 'static {
         let own = self.clone();
-        move || own.clone()
+        move || {
+            let Self { drawn, broken } = own.clone();
+            Draws(Box::new(move |bytes: &mut [u8]| {
+                if broken.load(Ordering::SeqCst) {
+                    return Err(std::fmt::Error);
+                }
+                for piece in bytes.chunks_mut(8) {
+                    let number = drawn.fetch_add(1, Ordering::SeqCst) + 1;
+                    piece.copy_from_slice(&number.to_be_bytes()[..piece.len()]);
+                }
+                Ok(())
+            }))
+        }
     }
 
     fn set_broken(&self, broken: bool) {

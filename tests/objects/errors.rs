@@ -13,7 +13,7 @@ use atrest::{
     Rewrap, RootKey, Sse, SseKms, SseS3, Unlock,
 };
 use atrest_kit::parts::{Part, attempt, number};
-use atrest_kit::{C, Service, name, plain};
+use atrest_kit::{C, Service, broken_generator, name, plain};
 
 fn kms_service() -> (Sse, Arc<MemoryKms>, String) {
     let kms = Arc::new(MemoryKms::new());
@@ -217,31 +217,9 @@ fn an_output_that_is_too_small_to_finish_into_is_named() {
     assert!(matches!(reader.finish(&mut [0; 8]), Err(Error::Misuse(Misuse::OutputTooSmall))));
 }
 
-/// A generator that fails.
-struct Failing;
-
-impl rand_core::TryRng for Failing {
-    type Error = std::fmt::Error;
-
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Err(std::fmt::Error)
-    }
-
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Err(std::fmt::Error)
-    }
-
-    fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-        bytes[0] = 1;
-        Err(std::fmt::Error)
-    }
-}
-
-impl rand_core::TryCryptoRng for Failing {}
-
 #[test]
 fn a_generator_that_fails_is_an_error_and_never_a_weaker_draw() {
-    let service = Service::with(|builder| builder.generator(|| Failing));
+    let service = Service::with(|builder| builder.generator(broken_generator));
     for mode in service.modes() {
         let refused = service.sse.blocking().encrypt(&name(), mode, b"meow").unwrap_err();
         assert!(matches!(&refused, Error::Random(cause) if cause.error().is::<std::fmt::Error>()));

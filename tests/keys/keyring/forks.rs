@@ -3,25 +3,44 @@
 use std::fs;
 
 use atrest::error::{KeyringError, Misuse, OtherHistory};
-use atrest::{Error, Keyring, MasterKey, RootKey, VersionState};
+use atrest::{Encrypted, Error, Keyring, MasterKey, RootKey, VersionState};
 
 use super::kit::{Files, Row, history, kind, read, reads, write};
+
+/// A keyring that was rotated so often and then wrote an object; and the fork of a process that remembers nothing,
+/// found the old file put back, and rotated it so often.
+fn forked(ours: u64, theirs: u64) -> (Files, Keyring, Encrypted, Keyring) {
+    let rotated = |keyring: Keyring, rotations| {
+        for _ in 0..rotations {
+            keyring.blocking().rotate().unwrap();
+        }
+        keyring
+    };
+    let (files, keyring) = Files::new();
+    let old = fs::read(&files.path).unwrap();
+    let keyring = rotated(keyring, ours);
+    let stored = write(&keyring).unwrap();
+    files.put(&old);
+    let other = rotated(files.open(), theirs);
+    (files, keyring, stored, other)
+}
+
+/// A keyring, an object under a version of it, and the keyring of another process, which has retired that version.
+fn retired_elsewhere() -> (Files, Keyring, Encrypted, Keyring) {
+    let (files, ours) = Files::new();
+    let stored = write(&ours).unwrap();
+    let other = files.open();
+    other.blocking().rotate().unwrap();
+    other.blocking().disable(1).unwrap();
+    other.blocking().retire_losing_what_it_wraps(1).unwrap();
+    ours.blocking().reload().unwrap();
+    (files, ours, stored, other)
+}
 
 #[test]
 fn a_fork_of_the_file_is_refused_and_the_key_of_what_was_written_stays() {
     for rotations in 1..=2 {
-        let (files, ours) = Files::new();
-        let old = fs::read(&files.path).unwrap();
-        for _ in 0..rotations {
-            ours.blocking().rotate().unwrap();
-        }
-        let stored = write(&ours).unwrap();
-        files.put(&old);
-        // A process that remembers nothing rotates as often.
-        let other = files.open();
-        for _ in 0..rotations {
-            other.blocking().rotate().unwrap();
-        }
+        let (files, ours, stored, other) = forked(rotations, rotations);
         let theirs = write(&other).unwrap();
 
         assert_eq!(history(&ours, ours.blocking().reload()), OtherHistory::VersionKey(2));
@@ -44,14 +63,7 @@ fn a_fork_of_the_file_is_refused_and_the_key_of_what_was_written_stays() {
 
 #[test]
 fn an_envelope_that_names_an_unknown_version_does_not_let_a_fork_in() {
-    let (files, ours) = Files::new();
-    let old = fs::read(&files.path).unwrap();
-    ours.blocking().rotate().unwrap();
-    let stored = write(&ours).unwrap();
-    files.put(&old);
-    let other = files.open();
-    other.blocking().rotate().unwrap();
-    other.blocking().rotate().unwrap();
+    let (_files, ours, stored, other) = forked(1, 2);
     let unknown = write(&other).unwrap();
     assert_eq!(history(&ours, read(&ours, &unknown)), OtherHistory::VersionKey(2));
     assert!(reads(&ours, &stored));
@@ -59,14 +71,7 @@ fn an_envelope_that_names_an_unknown_version_does_not_let_a_fork_in() {
 
 #[test]
 fn an_operator_seals_the_own_state_anew_in_the_place_of_the_other_history() {
-    let (files, ours) = Files::new();
-    let old = fs::read(&files.path).unwrap();
-    ours.blocking().rotate().unwrap();
-    let stored = write(&ours).unwrap();
-    files.put(&old);
-    let other = files.open();
-    other.blocking().rotate().unwrap();
-    other.blocking().rotate().unwrap();
+    let (files, ours, stored, other) = forked(1, 2);
     history(&ours, ours.blocking().reload());
     assert_eq!(ours.blocking().replace_stored_by_own().unwrap(), 4, "above both");
     write(&ours).unwrap();
@@ -116,16 +121,8 @@ fn a_refusal_says_why_and_what_is_stored() {
         let said = chain(refused);
         assert!(said.contains("another history") && said.contains("an old one was put back"), "{said}");
     }
-    let gone = {
-        let (files, ours) = Files::new();
-        let stored = write(&ours).unwrap();
-        let other = files.open();
-        other.blocking().rotate().unwrap();
-        other.blocking().disable(1).unwrap();
-        other.blocking().retire_losing_what_it_wraps(1).unwrap();
-        ours.blocking().reload().unwrap();
-        chain(read(&ours, &stored).unwrap_err())
-    };
+    let (_files, ours, stored, _) = retired_elsewhere();
+    let gone = chain(read(&ours, &stored).unwrap_err());
     assert!(gone.contains("gone from the stored keyring"), "{gone}");
 }
 
@@ -197,13 +194,7 @@ fn each_rule_is_held_by_itself() {
 
 #[test]
 fn a_version_that_is_gone_from_the_file_opens_nothing_and_its_key_is_not_lost() {
-    let (files, ours) = Files::new();
-    let stored = write(&ours).unwrap();
-    let other = files.open();
-    other.blocking().rotate().unwrap();
-    other.blocking().disable(1).unwrap();
-    other.blocking().retire_losing_what_it_wraps(1).unwrap();
-    ours.blocking().reload().unwrap();
+    let (files, ours, stored, other) = retired_elsewhere();
     let gone = &ours.versions()[0];
     assert_eq!((gone.number, gone.state), (1, VersionState::Gone));
     let refused = read(&ours, &stored).unwrap_err();

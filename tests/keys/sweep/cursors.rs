@@ -100,10 +100,7 @@ fn a_cursor_from_before_a_crash_passes_over_nothing() {
 #[test]
 fn a_resumed_walk_retires_what_both_halves_found_unused() {
     let service = Service::new();
-    let mut store = Store::default();
-    for at in 0..10 {
-        store.put(&service, &format!("{at}"), SseS3);
-    }
+    let store = Store::of(&service, 10);
     service.keyring.blocking().rotate().unwrap();
     let cursor = interrupted(&service, &store, 4).unwrap();
     service.keyring.blocking().disable(1).unwrap();

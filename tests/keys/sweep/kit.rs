@@ -47,6 +47,13 @@ pub(crate) fn word(outcome: &EntryOutcome) -> &'static str {
 }
 
 impl Store {
+    /// So many SSE-S3 objects, with the keys `00`, `01` and so on.
+    pub(crate) fn of(service: &Service, objects: usize) -> Self {
+        let mut store = Self::default();
+        (0..objects).for_each(|at| store.put(service, &format!("{at:02}"), SseS3));
+        store
+    }
+
     pub(crate) fn put(&mut self, service: &Service, key: &str, mode: impl Into<AnyMode>) {
         let Encrypted { envelope, ciphertext, .. } =
             service.sse.blocking().encrypt(&object(key), mode.into(), b"meow").unwrap();

@@ -212,10 +212,7 @@ fn a_swap_that_is_always_lost_ends_after_eight_attempts_and_keeps_every_version_
 #[test]
 fn no_more_entries_are_in_flight_than_were_allowed_and_as_many_as_that() {
     let service = Service::new();
-    let mut store = Store::default();
-    for at in 0..50 {
-        store.put(&service, &format!("{at:02}"), SseS3);
-    }
+    let mut store = Store::of(&service, 50);
     for concurrency in [0, 1, 2, 7, 16, 100] {
         service.keyring.blocking().rotate().unwrap();
         store.slow = true;
@@ -229,10 +226,7 @@ fn no_more_entries_are_in_flight_than_were_allowed_and_as_many_as_that() {
 #[test]
 fn events_come_in_the_order_of_the_listing_however_long_each_takes() {
     let service = Service::new();
-    let mut store = Store::default();
-    for at in 0..30 {
-        store.put(&service, &format!("{at:02}"), SseS3);
-    }
+    let mut store = Store::of(&service, 30);
     service.keyring.blocking().rotate().unwrap();
     store.slow = true;
     let mut keys = Vec::new();
@@ -249,10 +243,7 @@ fn events_come_in_the_order_of_the_listing_however_long_each_takes() {
 #[test]
 fn the_timer_is_asked_for_as_long_as_the_rewraps_may_take() {
     let service = Service::new();
-    let mut store = Store::default();
-    for at in 0..100 {
-        store.put(&service, &format!("{at:03}"), SseS3);
-    }
+    let store = Store::of(&service, 100);
     // A rate, the waits for 100 rewraps, and how long each is: the last ones do not wait.
     let cases = [(1, 99, 1_000_000), (10, 99, 100_000), (100, 99, 10_000), (101, 49, 19_801), (1_000, 9, 10_000)];
     for (per_second, waits, micros) in cases {
@@ -275,10 +266,7 @@ fn the_timer_is_asked_for_as_long_as_the_rewraps_may_take() {
 #[test]
 fn an_error_of_the_listing_ends_the_sweep_after_a_last_checkpoint() {
     let service = Service::new();
-    let mut store = Store::default();
-    for at in 0..5 {
-        store.put(&service, &format!("{at}"), SseS3);
-    }
+    let store = Store::of(&service, 5);
     service.keyring.blocking().rotate().unwrap();
     let mut listing = store.listing();
     listing.insert(3, Err(io::ErrorKind::TimedOut.into()));
@@ -294,9 +282,9 @@ fn an_error_of_the_listing_ends_the_sweep_after_a_last_checkpoint() {
         .rewrap(listing, &store);
     assert!(matches!(outcome, Err(Error::Io(error)) if error.kind() == io::ErrorKind::TimedOut));
     let last = last.unwrap();
-    assert_eq!((last.position(), last.report().counts().rewrapped), (Some(&b"2"[..]), 3));
+    assert_eq!((last.position(), last.report().counts().rewrapped), (Some(&b"02"[..]), 3));
     let primary = |key: &str| Envelope::decode(&store.envelope(key)).unwrap().key_version() == Some(2);
-    assert_eq!(["2", "3", "4"].map(primary), [true, false, false], "nothing is begun behind an error");
+    assert_eq!(["02", "03", "04"].map(primary), [true, false, false], "nothing is begun behind an error");
 }
 
 #[test]

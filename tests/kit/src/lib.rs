@@ -20,11 +20,11 @@ pub use bodies::{
     Body, RANGE_READERS, READERS, WRITERS, for_every_body, for_every_written_body, of_io, read_in_place, steps,
 };
 pub use clock::wall_clock;
-pub use playback::{Playback, keyring, keyring_of};
+pub use playback::{Draws, Playback, broken_generator, keyring, keyring_of, stuck_generator};
 pub use providers::{Faults, Faulty, KMS_KEY, OneKey, TableKms};
 pub use service::{Service, name};
 pub use streams::{
     C, LENS, Read, STEPS, Steps, Stream, backends, class, fetch, pass, plain, read_range, read_range_streamed,
     read_streamed, seal, seal_finished,
 };
-pub use time::ManualTime;
+pub use time::{ManualTime, yields};

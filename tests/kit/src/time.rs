@@ -1,6 +1,7 @@
 //! [`ManualTime`], a clock and a timer whose time goes on only when a test says so, or when all wait for it.
 
 use std::collections::BTreeMap;
+use std::future::poll_fn;
 use std::pin::{Pin, pin};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -139,4 +140,14 @@ impl Wake for Woken {
         self.is_set.store(true, Ordering::SeqCst);
         self.thread.unpark();
     }
+}
+
+/// Yields this many times.
+pub async fn yields(mut count: u32) {
+    poll_fn(|context| {
+        count -= 1;
+        context.waker().wake_by_ref();
+        if count == 0 { Poll::Ready(()) } else { Poll::Pending }
+    })
+    .await;
 }

@@ -1,15 +1,15 @@
 //! An audit sink that does not answer: which calls wait for it and which do not.
 
-use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Waker};
 use std::thread;
 
 use atrest::audit::{AuditEvent, AuditFuture, AuditOperation as Event, AuditSink, AuditTrail};
 use atrest::kms::{DEFAULT_ALIAS, NewKey};
 use atrest::{KeyProvider, KeyRequest, ObjectName, Sse, SseS3, Unlock};
+use atrest_kit::yields;
 use futures_channel::oneshot;
 use futures_util::future::{Either, join_all, select};
 use pollster::block_on;
@@ -60,15 +60,6 @@ impl AuditSink for Held {
         }
         Box::pin(async move { waiting.await.map_err(std::io::Error::other) })
     }
-}
-
-async fn yields(mut count: u32) {
-    poll_fn(|context| {
-        count -= 1;
-        context.waker().wake_by_ref();
-        if count == 0 { Poll::Ready(()) } else { Poll::Pending }
-    })
-    .await;
 }
 
 fn store() -> (Arc<Held>, Store) {

@@ -10,7 +10,7 @@ use atrest::multipart::{
 use atrest::{CustomerKey, Encrypted, Envelope, Error, Expected, Keyring, ModeId, ObjectName, Sse, SseC, Unlock};
 
 use atrest_kit::parts::{Part, attempt, number};
-use atrest_kit::{C, Service, backends, name};
+use atrest_kit::{C, Service, backends, broken_generator, name};
 
 pub(crate) const ID: &[u8] = b"upload-1";
 
@@ -282,12 +282,12 @@ fn kept_attempts_and_totals_have_one_encoding_and_refuse_every_cut() {
     }
 }
 
-/// The metadata of one body, replaced only by compare-and-swap.
+/// What is stored beside one body, replaced only by compare-and-swap: an envelope or record, and a manifest.
 pub(crate) struct Slot(pub(crate) Mutex<(Vec<u8>, Vec<u8>)>);
 
 impl Slot {
-    pub(crate) fn of(record: &CompletionRecord) -> Arc<Self> {
-        Arc::new(Self(Mutex::new((record.as_bytes().to_vec(), Vec::new()))))
+    pub(crate) fn of(stored: &[u8]) -> Self {
+        Self(Mutex::new((stored.to_vec(), Vec::new())))
     }
 
     pub(crate) fn read(&self) -> Vec<u8> {
@@ -309,7 +309,7 @@ fn of_two_finishers_at_once_one_is_stored_and_both_serve_the_object() {
     let service = service();
     let upload = begin(&service, &name());
     let parts = [attempt(&upload, 1, 0, C), attempt(&upload, 2, 0, 10)];
-    let slot = Slot::of(&record(&service, &upload, &parts).unwrap());
+    let slot = Slot::of(record(&service, &upload, &parts).unwrap().as_bytes());
     let barrier = std::sync::Barrier::new(2);
     let outcomes: Vec<_> = std::thread::scope(|scope| {
         let (service, slot, barrier) = (&service, &slot, &barrier);
@@ -342,7 +342,7 @@ fn a_finisher_that_a_sweep_overtook_commits_nothing_and_finishes_from_the_new_re
     let upload = begin(&service, &name());
     let parts = [attempt(&upload, 1, 0, 10)];
     let old = record(&service, &upload, &parts).unwrap();
-    let slot = Slot::of(&old);
+    let slot = Slot::of(old.as_bytes());
     let done = finish(&service, &name(), &old).unwrap();
     service.keyring.blocking().rotate().unwrap();
     let fresh = service.sse.blocking().rewrap_record(&name(), &old).unwrap();
@@ -453,31 +453,13 @@ fn a_generator_that_fails_makes_no_record_and_finishes_none() {
     let complete =
         |sse: &Sse| sse.blocking().complete_multipart_without_key(&name(), ID, upload.envelope(), [unopened]);
     let record = complete(&working).unwrap();
-    let broken = Sse::builder().keyring(keyring).completion_records().generator(|| Broken).build().unwrap();
+    let broken = Sse::builder().keyring(keyring).completion_records().generator(broken_generator).build().unwrap();
     assert!(matches!(complete(&broken), Err(Error::Random(_))));
     assert!(matches!(broken.blocking().rewrap_record(&name(), &record), Err(Error::Random(_))));
     let finished = broken.blocking().finish_completion(&name(), &record, Unlock::CustomerKey(&key));
     assert!(matches!(finished, Err(Error::Random(_))));
     broken.blocking().open_record(&name(), &record).unwrap();
 }
-
-/// A generator that always fails.
-struct Broken;
-
-impl rand_core::TryRng for Broken {
-    type Error = std::fmt::Error;
-    fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-        Err(std::fmt::Error)
-    }
-    fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-        Err(std::fmt::Error)
-    }
-    fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
-        Err(std::fmt::Error)
-    }
-}
-
-impl rand_core::TryCryptoRng for Broken {}
 
 #[test]
 fn nothing_made_from_a_key_and_no_label_is_in_a_debug_text() {

@@ -166,7 +166,7 @@ fn a_record_that_is_put_back_after_the_object_was_finished_swaps_nothing_and_is_
     let upload = begin(&service, &name());
     let parts = [attempt(&upload, 1, 0, 10)];
     let record = record(&service, &upload, &parts).unwrap();
-    let slot = Slot::of(&record);
+    let slot = Slot::of(record.as_bytes());
     let done = finish(&service, &name(), &record).unwrap();
     assert!(slot.swap(record.as_bytes(), done.envelope.encode(), done.manifest.clone()));
     // A slow request that still holds the record.

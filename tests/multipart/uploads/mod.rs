@@ -10,13 +10,15 @@ mod lists;
 mod resuming;
 mod values;
 
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atrest::error::{Limit, Misuse, PartError};
 use atrest::multipart::Receipt;
 use atrest::{AnyMode, EnvelopeState, Error, KmsKeys, ModeId, ObjectName, PartNumber, Sse, SseS3};
 use atrest_kit::parts::{Part, Stored, attempt, id_of, number, plain_of};
-use atrest_kit::{C, KMS_KEY, Service, backends, name};
+use atrest_kit::{C, Draws, KMS_KEY, Service, backends, name};
+
+use completion::Slot;
 
 /// Every mode on every backend, bound and unbound.
 fn everywhere(mut check: impl FnMut(&Service, &AnyMode, &ObjectName)) {
@@ -149,34 +151,20 @@ fn the_bounds_of_part_numbers_labels_and_lengths_are_named() {
     }
 }
 
-/// The envelope of one object or upload, replaced only by compare-and-swap, and the manifest that came with it.
-struct Slot(Mutex<(Vec<u8>, Vec<u8>)>);
-
-impl Slot {
-    fn swap(&self, old: &[u8], envelope: Vec<u8>, manifest: Vec<u8>) -> bool {
-        let mut slot = self.0.lock().unwrap();
-        let is_old = slot.0 == old;
-        if is_old {
-            *slot = (envelope, manifest);
-        }
-        is_old
-    }
-}
-
 #[test]
 fn of_two_completions_that_race_one_is_stored_and_the_others_manifest_does_not_open() {
     everywhere(|service, mode, object| {
         let upload = service.begin(object, mode);
         let old = upload.envelope().encode();
-        let slot = Arc::new(Slot(Mutex::new((old.clone(), Vec::new()))));
+        let slot = Slot::of(&old);
         let parts = [attempt(&upload, 1, 0, C), attempt(&upload, 2, 0, 10), attempt(&upload, 2, 1, 10)];
         let lists = [[parts[0].clone(), parts[1].clone()], [parts[0].clone(), parts[2].clone()]];
         let outcomes: Vec<_> = std::thread::scope(|scope| {
             let threads = lists.each_ref().map(|list| {
-                let (slot, old, upload) = (slot.clone(), old.clone(), upload.clone());
+                let (slot, old, upload) = (&slot, &old, &upload);
                 scope.spawn(move || {
-                    let completed = service.complete(&upload, list).unwrap();
-                    let won = slot.swap(&old, completed.envelope.encode(), completed.manifest.clone());
+                    let completed = service.complete(upload, list).unwrap();
+                    let won = slot.swap(old, completed.envelope.encode(), completed.manifest.clone());
                     (won, completed, list.to_vec())
                 })
             });
@@ -197,30 +185,14 @@ fn of_two_completions_that_race_one_is_stored_and_the_others_manifest_does_not_o
 
 #[test]
 fn a_generator_that_fails_fails_every_step() {
-    /// Gives a stated count of draws, and then fails.
-    #[derive(Clone)]
-    struct Few(Arc<Mutex<usize>>);
-    impl rand_core::TryRng for Few {
-        type Error = std::fmt::Error;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Err(std::fmt::Error)
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Err(std::fmt::Error)
-        }
-        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-            let mut left = self.0.lock().unwrap();
-            *left = left.checked_sub(1).ok_or(std::fmt::Error)?;
-            bytes.fill(*left as u8);
-            Ok(())
-        }
-    }
-    impl rand_core::TryCryptoRng for Few {}
-
     // Begin; the part's salt; the receipt's; the manifest's; the wrap's.
     for draws in 0..=5 {
-        let few = Few(Arc::new(Mutex::new(draws)));
-        let service = Service::with(|builder| builder.generator(move || few.clone()));
+        let left = AtomicUsize::new(draws);
+        let few = move || {
+            let left = left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1));
+            Draws(move |bytes: &mut [u8]| left.map(|left| bytes.fill(left as u8)).map_err(|_| std::fmt::Error))
+        };
+        let service = Service::with(|builder| builder.generator(few));
         let sse = service.sse.blocking();
         let made = sse.begin_multipart(&name(), id_of(&name()), SseS3).and_then(|upload| {
             let (stored, receipt) = upload.encrypt_part(number(1), b"meow", b"")?;

@@ -12,7 +12,7 @@ use atrest::{
     SseBuilder, SseKms, SseS3, Unlock, UnwrappedKey, WrappedKey,
 };
 
-use atrest_kit::{KMS_KEY, Service, TableKms, name};
+use atrest_kit::{Draws, KMS_KEY, Service, TableKms, name};
 
 const CANARY: &str = "c2VjcmV0LWtleS1pbi10aGUtYm9keQ";
 
@@ -126,22 +126,8 @@ fn a_providers_own_error_is_shown_by_no_error_of_ours_and_is_there_for_a_caller_
 
 #[test]
 fn a_random_generators_own_error_is_shown_nowhere() {
-    #[derive(Clone)]
-    struct Broken;
-    impl rand_core::TryRng for Broken {
-        type Error = Canary;
-        fn try_next_u32(&mut self) -> Result<u32, Canary> {
-            Err(Canary::new())
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Canary> {
-            Err(Canary::new())
-        }
-        fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Canary> {
-            Err(Canary::new())
-        }
-    }
-    impl rand_core::TryCryptoRng for Broken {}
-    let service = Service::with(|builder| builder.generator(|| Broken));
+    let broken = || Draws(|_: &mut [u8]| Err(Canary::new()));
+    let service = Service::with(|builder| builder.generator(broken));
     let error = service.sse.blocking().encrypt(&name(), SseS3, b"meow").unwrap_err();
     hides_all(&error);
     let Error::Random(cause) = &error else { panic!("{error:?}") };

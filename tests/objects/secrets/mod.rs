@@ -13,7 +13,7 @@ use atrest::{
     error::{CustomerKeyError, Misuse, SealedFileError},
 };
 use atrest_kit::parts::Part;
-use atrest_kit::{C, Service, name};
+use atrest_kit::{C, Service, name, stuck_generator};
 
 /// Bytes that are easily found again, as numbers, as hex and as text.
 const SECRET: [u8; 32] = *b"\xD5\xD5\xD5\xD5-not-to-be-shown-\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5\xD5";
@@ -184,23 +184,7 @@ fn sealed_keyring(root: &[u8; 32], master: &[u8; 32]) -> Vec<u8> {
 
 #[test]
 fn a_random_generator_of_zeros_is_an_error_and_encrypts_nothing() {
-    #[derive(Clone)]
-    struct Zeros;
-    impl rand_core::TryRng for Zeros {
-        type Error = std::convert::Infallible;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Ok(0)
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Ok(0)
-        }
-        fn try_fill_bytes(&mut self, bytes: &mut [u8]) -> Result<(), Self::Error> {
-            bytes.fill(0);
-            Ok(())
-        }
-    }
-    impl rand_core::TryCryptoRng for Zeros {}
-    let sse = Sse::builder().keyring(Keyring::generate().unwrap()).generator(|| Zeros).build().unwrap();
+    let sse = Sse::builder().keyring(Keyring::generate().unwrap()).generator(|| stuck_generator(0)).build().unwrap();
     let refused = sse.blocking().encrypt(&name(), SseS3, b"meow");
     assert!(matches!(refused, Err(Error::Random(_))), "{refused:?}");
 }

@@ -8,7 +8,7 @@ use atrest::error::{EnvelopeError, Error, Misuse, PartError, Unexpected};
 use atrest::multipart::CompletedPart;
 use atrest::s3::{Checksum, ChecksumAlgorithm, Etag, PlaintextMd5, StoredEtag};
 use atrest::{AnyMode, ModeId, ObjectName, PartNumber, Rewrap, SealedValue, SseS3, ValueSealer};
-use atrest_kit::{Service, name};
+use atrest_kit::{Service, broken_generator, name};
 use proptest::prelude::*;
 
 /// The MD5 of `meow`, of `purr` and of nothing.
@@ -183,22 +183,7 @@ fn an_etag_is_read_as_it_is_written_and_nothing_else_is_one() {
 
 #[test]
 fn where_the_generator_fails_there_is_no_encryptor_to_draw_an_etag_from() {
-    struct Failing;
-    impl rand_core::TryRng for Failing {
-        type Error = std::fmt::Error;
-        fn try_next_u32(&mut self) -> Result<u32, Self::Error> {
-            Err(std::fmt::Error)
-        }
-        fn try_next_u64(&mut self) -> Result<u64, Self::Error> {
-            Err(std::fmt::Error)
-        }
-        fn try_fill_bytes(&mut self, _: &mut [u8]) -> Result<(), Self::Error> {
-            Err(std::fmt::Error)
-        }
-    }
-    impl rand_core::TryCryptoRng for Failing {}
-
-    let sse = Service::with(|builder| builder.generator(|| Failing)).sse;
+    let sse = Service::with(|builder| builder.generator(broken_generator)).sse;
     // The encryptor's own draws come from the generator too, so it is one that worked when it was made.
     assert!(matches!(sse.blocking().encryptor(&name(), SseS3), Err(Error::Random(_))));
 }
