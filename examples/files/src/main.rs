@@ -5,13 +5,13 @@
 //! ```
 //!
 //! This command demonstrates every mode on a file of the user's choice. `files help` lists the other commands. To read
-//! the program, start with `put.rs` and `open_object.rs` (what a store does with an object), then read `store.rs`
-//! (where the keys are) and `objects.rs` (how a write becomes visible atomically). `put/parts.rs` puts in parts,
+//! the program, start with `put/mod.rs` and `open_object.rs` (what a store does with an object), then read `store.rs`
+//! (where the keys are) and `objects/mod.rs` (how a write becomes visible atomically). `put/parts.rs` puts in parts,
 //! `sweeps.rs` lists the store for rewraps, inventories and the encryption of old files, `kms/file_kms.rs` is a key
 //! provider.
 //!
 //! The program needs only the default features. With `--features embedded-kms` it also has `--kms embedded`, the
-//! library's own KMS in the place of that provider, and the `keys` commands (`kms/embedded.rs`). A real service keeps
+//! library's own KMS in the place of that provider, and the `keys` commands (`kms/embedded/`). A real service keeps
 //! its root key, and its KMS if it is not embedded, in another place than the data. For tests, `FILES_STOP_AT` ends the
 //! program between two writes (`steps.rs`).
 
