@@ -11,9 +11,9 @@ use atrest_kit::{Body, C, Service, Steps, Stream, class, fetch, for_every_body, 
 use bytes::{Bytes, BytesMut};
 
 /// Numbers without a visible order, the same at every run.
-struct Draws(u64);
+struct Numbers(u64);
 
-impl Draws {
+impl Numbers {
     fn below(&mut self, end: usize) -> usize {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) as usize % end
@@ -56,9 +56,9 @@ impl<F: Fn(usize) -> (usize, usize) + Send + Sync> Workers for Fickle<F> {
 
 /// Any number of threads, and batches of any length.
 fn any_answer(asked: usize) -> (usize, usize) {
-    let mut draws = Draws(asked as u64);
-    draws.below(9);
-    (draws.one_of(&[0, 1, 2, 3, 64, usize::MAX]), draws.one_of(&[0, 1, C, 5 * C, usize::MAX]))
+    let mut numbers = Numbers(asked as u64);
+    numbers.below(9);
+    (numbers.one_of(&[0, 1, 2, 3, 64, usize::MAX]), numbers.one_of(&[0, 1, C, 5 * C, usize::MAX]))
 }
 
 #[test]
@@ -155,22 +155,22 @@ fn a_stream_whose_workers_panicked_when_they_were_asked_is_over() {
 
 /// Passes stored bytes to a reader by calls of every kind, of lengths around the boundaries; empty ones lie in between.
 /// Returns what was given out, and how it ended; after an error all kinds of calls are asked again.
-fn by_any_calls(mut reader: PlaintextReader, stored: &[u8], draws: &mut Draws) -> (Vec<u8>, Result<()>) {
+fn by_any_calls(mut reader: PlaintextReader, stored: &[u8], numbers: &mut Numbers) -> (Vec<u8>, Result<()>) {
     const SEALED: usize = C + 16;
     let (mut released, mut rest, mut failed) = (Vec::new(), stored, None::<Error>);
     let (mut output, mut opened) = (vec![0; 40 * C], Vec::<Bytes>::new());
     let mut again = 0;
     while !rest.is_empty() && again < 6 {
-        let around = draws.one_of(&[0, 56, 72, 112, C, SEALED, 4 * SEALED, 17 * SEALED]);
-        let len = (around + draws.below(5)).saturating_sub(2).min(rest.len());
+        let around = numbers.one_of(&[0, 56, 72, 112, C, SEALED, 4 * SEALED, 17 * SEALED]);
+        let len = (around + numbers.below(5)).saturating_sub(2).min(rest.len());
         let (piece, behind) = rest.split_at(len);
         let mut pushed = BytesMut::new();
-        let called = match draws.below(4) {
+        let called = match numbers.below(4) {
             0 => reader.update(piece, &mut output).map(|len| released.extend_from_slice(&output[..len])),
             1 => reader.push(piece, &mut pushed).map(|_| released.extend_from_slice(&pushed)),
             kind => {
                 // Memory of its own, or memory that bytes before and behind share.
-                let mut memory = BytesMut::from(&[b"before", piece, b"behind"].concat()[..]);
+                let mut memory = BytesMut::from(&[&b"before"[..], piece, b"behind"].concat()[..]);
                 let (before, mut own) = (memory.split_to(6), memory.split_to(len));
                 let neighbours = (kind == 3).then_some((before, memory));
                 let called = reader.open_in_place(&mut own, &mut opened);
@@ -180,11 +180,14 @@ fn by_any_calls(mut reader: PlaintextReader, stored: &[u8], draws: &mut Draws) -
                 called.map(|_| opened.drain(..).for_each(|piece| released.extend_from_slice(&piece)))
             }
         };
-        match (called, &failed) {
+        match (called, failed.take()) {
             (Ok(()), None) => rest = behind,
             (Ok(()), Some(error)) => panic!("a call after {error:?}"),
             (Err(error), None) => failed = Some(error),
-            (Err(error), Some(first)) => assert_eq!(class(&error), class(first)),
+            (Err(error), Some(first)) => {
+                assert_eq!(class(&error), class(&first));
+                failed = Some(first);
+            }
         }
         again += usize::from(failed.is_some());
         assert!(opened.is_empty());
@@ -197,7 +200,7 @@ fn by_any_calls(mut reader: PlaintextReader, stored: &[u8], draws: &mut Draws) -
 #[test]
 fn calls_of_every_kind_in_any_order_release_the_plaintext_up_to_the_damage_and_no_further() {
     let service = Service::with(|builder| builder.workers(Fickle::new(any_answer)));
-    let mut draws = Draws(7);
+    let mut numbers = Numbers(7);
     for mode in service.modes() {
         let streamed = service.streamed(&name(), &mode, &plain(40 * C + 77));
         let streamed = Body::open(format!("{mode:?}"), &service, &name(), streamed, plain(40 * C + 77));
@@ -206,17 +209,18 @@ fn calls_of_every_kind_in_any_order_release_the_plaintext_up_to_the_damage_and_n
         let parts = Body::of_parts(format!("{mode:?} of parts"), &service, &name(), &parts);
         for (body, round) in [&streamed, &parts].into_iter().flat_map(|body| (0..60).map(move |round| (body, round))) {
             let (len, stored) = (body.plain.len(), &body.stored.ciphertext);
-            let range = if round % 2 == 0 { 0..len } else { draws.below(len / 2)..len / 2 + 1 + draws.below(len / 2) };
+            let range =
+                if round % 2 == 0 { 0..len } else { numbers.below(len / 2)..len / 2 + 1 + numbers.below(len / 2) };
             let plan = body.decryptor.range(range.start as u64..range.end as u64, stored.len() as u64).unwrap();
             let reader = || if round % 4 == 0 { body.decryptor.sequential() } else { plan.reader() };
             let mut fetched = if round % 4 == 0 { stored.clone() } else { fetch(stored, plan.fetches()) };
             let what = format!("{}, {round}, {range:?}", body.what);
-            let (read, end) = by_any_calls(reader(), &fetched, &mut draws);
+            let (read, end) = by_any_calls(reader(), &fetched, &mut numbers);
             assert!(end.is_ok() && read == body.plain[range.clone()], "{what}: {end:?}");
 
-            let place = draws.below(fetched.len());
-            fetched[place] ^= 1 << draws.below(8);
-            let (read, end) = by_any_calls(reader(), &fetched, &mut draws);
+            let place = numbers.below(fetched.len());
+            fetched[place] ^= 1 << numbers.below(8);
+            let (read, end) = by_any_calls(reader(), &fetched, &mut numbers);
             assert!(matches!(end, Err(Error::Inauthentic)), "{what}, damaged at {place}: {end:?}");
             assert!(body.plain[range].starts_with(&read) && read.len() <= place, "{what}, damaged at {place}");
         }

@@ -10,7 +10,7 @@ use super::kit::{Files, Row, history, kind, read, reads, write};
 /// A keyring that was rotated so often and then wrote an object; and the fork of a process that remembers nothing,
 /// found the old file put back, and rotated it so often.
 fn forked(ours: u64, theirs: u64) -> (Files, Keyring, Encrypted, Keyring) {
-    let rotated = |keyring: Keyring, rotations| {
+    let rotated = |keyring: Keyring, rotations: u64| {
         for _ in 0..rotations {
             keyring.blocking().rotate().unwrap();
         }
