@@ -44,7 +44,7 @@ impl<R: Read + Seek> DecryptReader<R> {
     pub fn new(decryptor: Decryptor, inner: R) -> Self {
         let lend: Lend<R> = |inner, buffer, most| {
             if buffer.ready().is_empty() {
-                let read = uninterrupted(|| inner.read(buffer.room(most)))?;
+                let read = inner.read(buffer.room(most))?;
                 buffer.filled(read);
             }
             Ok(buffer.ready())
@@ -63,11 +63,7 @@ impl<R: Read + Seek> DecryptReader<R> {
     where
         R: BufRead,
     {
-        let lend: Lend<R> = |inner, _, _| {
-            uninterrupted(|| inner.fill_buf().map(drop))?;
-            inner.fill_buf()
-        };
-        Self::over(decryptor, inner, lend, |inner, _, len| inner.consume(len))
+        Self::over(decryptor, inner, |inner, _, _| inner.fill_buf(), |inner, _, len| inner.consume(len))
     }
 
     fn over(decryptor: Decryptor, inner: R, lend: Lend<R>, consume: fn(&mut R, &mut Buffer, usize)) -> Self {
@@ -93,11 +89,11 @@ impl<R: Read + Seek> DecryptReader<R> {
         if self.at != Some(offset) {
             self.at = None;
             self.buffer.filled(0);
-            uninterrupted(|| self.inner.seek(SeekFrom::Start(start.saturating_add(offset))))
-                .map_err(|error| self.pump.underneath(error))?;
+            let sought = self.inner.seek(SeekFrom::Start(start.saturating_add(offset)));
+            sought.map_err(|error| self.pump.underneath(error))?;
             self.at = Some(offset);
         }
-        // A read that would block moves nothing; after any other error there is no further read.
+        // A read that would block or is interrupted moves nothing; after any other error there is no further read.
         let lent = (self.lend)(&mut self.inner, &mut self.buffer, most);
         let stored = lent.map_err(|error| self.pump.underneath(error))?;
         let rest = self.body_len.map_or(u64::MAX, |len| len.saturating_sub(offset));
@@ -133,7 +129,7 @@ impl<R: Read + Seek> Read for DecryptReader<R> {
         loop {
             let given = match self.pump.read(output)? {
                 Step::Done(given) => return Ok(given),
-                Step::Fetch { offset, most } => self.feed(offset, most, output)?,
+                Step::Fetch { offset, most } => uninterrupted(|| self.feed(offset, most, output))?,
             };
             if given > 0 {
                 return Ok(given);
@@ -149,7 +145,7 @@ impl<R: Read + Seek> Seek for DecryptReader<R> {
             match self.pump.seek(to)? {
                 Step::Done(Some(position)) => return Ok(position),
                 Step::Done(None) => return Err(io::Error::new(ErrorKind::InvalidInput, "a seek before the beginning")),
-                Step::Fetch { offset, most } => drop(self.feed(offset, most, &mut [])?),
+                Step::Fetch { offset, most } => drop(uninterrupted(|| self.feed(offset, most, &mut []))?),
             }
         }
     }

@@ -238,7 +238,7 @@ impl DecryptPump {
 
     /// Stores an error of the underlying stream, unless the operation may be repeated.
     pub(crate) fn underneath(&mut self, error: StdError) -> Error {
-        let again = error.kind() == ErrorKind::WouldBlock;
+        let again = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::Interrupted);
         if again { underneath(error) } else { self.failure.set(underneath(error)) }
     }
 

@@ -1,6 +1,6 @@
 //! Streams that fail, stop, or are dropped.
 
-use std::io::{self, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, Cursor, ErrorKind, Read, Seek, SeekFrom, Write};
 
 use atrest::io::{DecryptAt, DecryptReader, EncryptWriter, ReadAt};
 use atrest::{Encrypted, Error, SseS3};
@@ -170,6 +170,60 @@ impl Seek for Reluctant<'_> {
     fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
         self.calls += 1;
         if self.calls.is_multiple_of(2) { Err(ErrorKind::Interrupted.into()) } else { self.inner.seek(to) }
+    }
+}
+
+/// A source that lends a few bytes at once, and is interrupted at every call but each third.
+struct Interrupting<'a>(Reluctant<'a>);
+
+impl Read for Interrupting<'_> {
+    fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+        unreachable!("its memory is lent")
+    }
+}
+
+impl BufRead for Interrupting<'_> {
+    fn fill_buf(&mut self) -> io::Result<&[u8]> {
+        self.0.calls += 1;
+        if !self.0.calls.is_multiple_of(3) {
+            return Err(ErrorKind::Interrupted.into());
+        }
+        let lent = self.0.inner.fill_buf()?;
+        Ok(&lent[..lent.len().min(999)])
+    }
+
+    fn consume(&mut self, len: usize) {
+        self.0.inner.consume(len);
+    }
+}
+
+impl Seek for Interrupting<'_> {
+    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
+        self.0.seek(to)
+    }
+}
+
+/// PITFALL: `fill_buf` is called twice, to satisfy the borrow checker, and the second call alone is interrupted. Stored,
+/// that error makes `read_to_end` try for ever.
+#[test]
+fn a_source_that_lends_its_memory_may_be_interrupted_at_any_call() {
+    let service = Service::new();
+    let whole = stored(&service, 2 * C + 300);
+    let decryptor = service.decryptor(&name(), &whole.envelope).unwrap();
+    for calls in 0..6 {
+        let inner = Interrupting(Reluctant { inner: Cursor::new(&whole.ciphertext), calls });
+        let mut reader = DecryptReader::buffered(decryptor.clone(), inner);
+        let mut plaintext = Vec::new();
+        let mut piece = [0; 777];
+        loop {
+            // Not `read_to_end`, which would hide an interruption that is passed on, and hang on one that is stored.
+            match reader.read(&mut piece).unwrap() {
+                0 => break,
+                read => plaintext.extend_from_slice(&piece[..read]),
+            }
+        }
+        assert!(plaintext == plain(2 * C + 300));
+        assert_eq!(reader.seek(SeekFrom::End(-9)).unwrap(), 2 * C as u64 + 291);
     }
 }
 
