@@ -207,8 +207,9 @@ impl Report {
         self.usage.as_ref()
     }
 
-    /// Returns how many objects are under each KMS key after the sweep, to read before one is deleted. `None` if the
-    /// sweep was resumed from a cursor of atrest 0.4, which did not count them: walk again.
+    /// Returns how many objects are under each KMS key after the sweep, to read before one is deleted. An entry that the
+    /// sweep failed to rewrap counts under its former key. `None` if the sweep was resumed from a cursor of atrest 0.4,
+    /// which did not count them: walk again.
     pub fn kms_usage(&self) -> Option<&KmsUsage> {
         self.kms_usage.as_ref()
     }

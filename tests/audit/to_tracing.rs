@@ -154,7 +154,7 @@ fn a_call_of_a_kms_is_a_line_for_developers_and_one_that_fails_a_warning_with_it
         let first = [("operation", operation), ("requested_key_id", asked), ("requester", ALICE)];
         fields(&[&first[..], more].concat())
     };
-    let error = "key \"alias/app\": too many requests, try again later";
+    let error = "key \"alias/app\": too many requests, try again later (request 7f3a)";
     let expected = [
         (Level::DEBUG, line("generate", "alias/app", &[("seconds", "0.0"), ("key_id", KMS_KEY)])),
         (Level::DEBUG, line("unwrap", KMS_KEY, &[("seconds", "0.0"), ("key_id", KMS_KEY)])),

@@ -16,7 +16,7 @@ impl GrantTokens {
         Self(Some(Arc::new(gives)))
     }
 
-    /// Returns the tokens for a call; `None` if there is none.
+    /// Returns the tokens for a call; `None` without tokens.
     pub(crate) fn of(&self, request: &KeyRequest) -> Option<Vec<String>> {
         self.0.as_ref().map(|gives| gives(request)).filter(|tokens| !tokens.is_empty())
     }

@@ -65,7 +65,7 @@ fn only_a_finished_walk_without_a_doubt_shows_that_a_key_is_unused() {
 
 #[test]
 fn what_a_sweep_reports_as_unused_can_be_disabled_and_everything_opens() {
-    let mut world = world();
+    let world = world();
     // DSSE-KMS moves by a sweep of its own.
     if DSSE {
         world.to(DsseKms::new(&*world.b));
@@ -185,7 +185,11 @@ fn cursors_and_reports_of_earlier_releases_are_read_resumed_and_written_as_they_
     let cursor = Cursor::from_bytes(&old).unwrap();
     assert_eq!(cursor.to_bytes(), old);
     let report = resumed(&world, cursor);
-    assert_eq!((report.kms_usage(), report.counts().entries), (None, whole.counts().entries), "half a count is none");
+    assert_eq!(
+        (report.kms_usage(), report.counts().entries),
+        (None, whole.counts().entries),
+        "half a count is not shown"
+    );
     assert_eq!(report.usage().map(|usage| usage.is_finished()), Some(true));
 
     // What that release wrote indeed.

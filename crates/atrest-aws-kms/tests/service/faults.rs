@@ -44,7 +44,7 @@ impl Gate {
 }
 
 #[test]
-fn an_answer_that_comes_after_its_caller_gave_up_is_nobodys() {
+fn an_answer_that_comes_after_its_caller_gave_up_reaches_no_other_caller() {
     let keys = Keys::new();
     let (gate, first, answered) = (Arc::new(Gate::default()), AtomicBool::new(true), Arc::new(AtomicUsize::new(0)));
     let (held, counted) = (gate.clone(), answered.clone());

@@ -6,8 +6,8 @@ use atrest::rotation::{KmsUsage, Status};
 use atrest::testing::MemoryKms;
 use atrest::{DsseKms, Keyring, KmsKeys, ModeId, Sse, SseKms};
 use atrest_object_store::{CallOptions, EncryptedStore, Placement};
+use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::{Encrypted, PLACEMENTS};
 use crate::kit::Store;
