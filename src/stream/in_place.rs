@@ -1,6 +1,6 @@
 //! `Opened`: plaintext in the memory of the stored bytes, and how the readers of one and two layers leave it there.
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 
 use super::Transform;
 use super::layers::{Layered, PIPE_CHUNKS};
@@ -33,8 +33,8 @@ impl Opened {
     }
 
     /// Returns the plaintext, in order.
-    pub(super) fn give(&mut self) -> impl Iterator<Item = Bytes> {
-        self.0.drain(..).filter(|piece| !piece.is_empty()).map(BytesMut::freeze)
+    pub(super) fn give(&mut self) -> impl Iterator<Item = BytesMut> {
+        self.0.drain(..).filter(|piece| !piece.is_empty())
     }
 
     pub(super) fn wipe(&mut self) {

@@ -130,14 +130,25 @@ impl<T: Transform> Stream<T> {
         self.failure.check()?;
         // This error alone is not stored: no input was taken.
         let output = output.get_mut(..self.transform.output_len(input.len(), ended)).ok_or(Misuse::OutputTooSmall)?;
-        self.fill(input, ended, output)
+        self.counting(|stream| stream.fill(input, ended, output))
     }
 
     /// Runs as [`run`](Self::run) does, into an output of the exact length.
     fn fill(&mut self, input: &[u8], ended: bool, output: &mut [u8]) -> Result<usize> {
         let ran = self.check_limit(input.len()).and_then(|()| self.transform.run(input, ended, output));
-        self.failure.remember(ran.inspect_err(|_| wipe(output)))?;
+        ran.inspect_err(|_| wipe(output))?;
         Ok(output.len())
+    }
+
+    /// Runs a step that takes input, and stores its error.
+    ///
+    /// SECURITY: if the caller's workers panic out of the step, some input counts as taken and its output is lost. The
+    /// stream is then over, even for a caller that catches the panic.
+    fn counting<R>(&mut self, step: impl FnOnce(&mut Self) -> Result<R>) -> Result<R> {
+        self.failure.set(Misuse::WorkersPanicked.into());
+        let outcome = step(self);
+        self.failure = Failure(outcome.as_ref().err().cloned());
+        outcome
     }
 
     /// Returns the number of output bytes written so far.
@@ -152,27 +163,29 @@ impl<T: Transform> Stream<T> {
         let start = output.len();
         self.failure.check()?;
         output.reserve(self.transform.output_len(input.len(), ended));
-        loop {
-            let (piece, rest) = input.split_at(self.transform.piece_len(input.len(), 1).min(input.len()));
-            let (at, ends) = (output.len(), ended && rest.is_empty());
-            output.resize(at + self.transform.output_len(piece.len(), ends), 0);
-            if let Err(error) = self.fill(piece, ends, &mut output[at..]) {
-                wipe(&mut output[start..]);
-                output.truncate(start);
-                return Err(error);
+        self.counting(|stream| {
+            loop {
+                let (piece, rest) = input.split_at(stream.transform.piece_len(input.len(), 1).min(input.len()));
+                let (at, ends) = (output.len(), ended && rest.is_empty());
+                output.resize(at + stream.transform.output_len(piece.len(), ends), 0);
+                if let Err(error) = stream.fill(piece, ends, &mut output[at..]) {
+                    wipe(&mut output[start..]);
+                    output.truncate(start);
+                    return Err(error);
+                }
+                if rest.is_empty() {
+                    return Ok(output.len() - start);
+                }
+                input = rest;
             }
-            if rest.is_empty() {
-                return Ok(output.len() - start);
-            }
-            input = rest;
-        }
+        })
     }
 
     /// Takes all of the input, ends it, and returns the output in a new `Vec`.
     pub(crate) fn all(&mut self, input: &[u8]) -> Result<Vec<u8>> {
         self.failure.check().and_then(|()| self.check_limit(input.len()))?;
         let mut output = vec![0; self.transform.output_len(input.len(), true)];
-        self.fill(input, true, &mut output)?;
+        self.counting(|stream| stream.fill(input, true, &mut output))?;
         Ok(output)
     }
 

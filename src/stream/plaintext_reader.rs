@@ -97,13 +97,21 @@ impl PlaintextReader {
     /// are moved together, and one inner chunk in four has a buffer of its own. Nothing is allocated within a message
     /// once the pieces of earlier calls are dropped (DSSE-KMS: for up to 256 KiB at once).
     pub fn open_in_place(&mut self, stored: &mut BytesMut, opened: &mut impl Extend<Bytes>) -> Result<usize> {
+        let (len, pieces) = self.open_owned(stored)?;
+        opened.extend(pieces.map(BytesMut::freeze));
+        Ok(len)
+    }
+
+    /// Opens as [`open_in_place`](Self::open_in_place) does, and returns the number of bytes and the pieces.
+    pub(crate) fn open_owned(&mut self, stored: &mut BytesMut) -> Result<(usize, impl Iterator<Item = BytesMut>)> {
         self.stream.failure.check()?;
         let (len, mut input) = (self.update_len(stored.len()), stored.split());
-        let checked = self.stream.check_limit(input.len());
-        let outcome = checked.and_then(|()| self.stream.transform.open_in_place(&mut input, &mut self.opened));
-        self.stream.failure.remember(outcome).inspect_err(|_| self.opened.wipe())?;
-        opened.extend(self.opened.give());
-        Ok(len)
+        let open = |stream: &mut Stream<BodyReader>| {
+            stream.check_limit(input.len())?;
+            stream.transform.open_in_place(&mut input, &mut self.opened)
+        };
+        self.stream.counting(open).inspect_err(|_| self.opened.wipe())?;
+        Ok((len, self.opened.give()))
     }
 
     /// Writes the rest of the plaintext and returns the number of bytes written; only success proves that nothing is

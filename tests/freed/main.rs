@@ -4,12 +4,18 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{Cursor, Read};
+use std::pin::pin;
 
+use atrest::http_body::DecryptBody;
 use atrest::io::{DecryptAt, DecryptReader};
+use atrest::streams::DecryptStream;
 use atrest::{Encrypted, KmsKeys, ObjectName, Sse, SseKms, Unlock};
 use atrest_kit::freed::{Freed, MARK, with_plaintext};
-use atrest_kit::{C, OneKey, Service, name};
+use atrest_kit::polled::{Pieces, polled};
+use atrest_kit::{C, OneKey, Service, Steps, name};
 use bytes::{Bytes, BytesMut};
+use futures_core::Stream as _;
+use http_body::Body as _;
 
 #[global_allocator]
 static ALLOCATOR: Freed = Freed;
@@ -92,6 +98,30 @@ fn a_reader_leaves_nothing_of_the_last_chunk_when_it_is_dropped() {
             });
             assert_eq!(left, 0, "{mode:?}");
         }
+    }
+}
+
+#[test]
+fn a_stream_or_body_leaves_nothing_that_it_opened_and_did_not_give() {
+    let service = Service::new();
+    for mode in service.modes() {
+        // The consumer takes the first chunk, which has no mark, and leaves.
+        let mut plaintext = vec![0; C];
+        plaintext.resize(8 * C, MARK);
+        let stored = service.streamed(&name(), &mode, &plaintext);
+        let decryptor = service.decryptor(&name(), &stored.envelope).unwrap();
+        let pieces = || Pieces::of(&stored.ciphertext, &Steps::of(stored.ciphertext.len()));
+        let (given, left) = with_plaintext(|| {
+            let mut stream = pin!(DecryptStream::new(decryptor.sequential(), pieces()));
+            polled(|context| stream.as_mut().poll_next(context)).unwrap().unwrap().len()
+        });
+        assert_eq!((given, left), (C, 0), "{mode:?} by a stream");
+        let (given, left) = with_plaintext(|| {
+            let mut body = pin!(DecryptBody::new(decryptor.sequential(), pieces()));
+            let frame = polled(|context| body.as_mut().poll_frame(context)).unwrap().unwrap();
+            frame.into_data().unwrap().len()
+        });
+        assert_eq!((given, left), (C, 0), "{mode:?} by a body");
     }
 }
 

@@ -53,6 +53,31 @@ fn memory_is_used_again_once_its_plaintext_is_dropped() {
 }
 
 #[test]
+fn pieces_that_are_kept_are_never_written_over() {
+    let service = Service::new();
+    let plaintext = plain(40 * C + 77);
+    for mode in service.modes() {
+        let stored = service.streamed(&name(), &mode, &plaintext);
+        for (step, keep) in [777, SEALED - 1, SEALED + 1, 3 * SEALED + 5, 100_000].into_iter().zip([100, 1, 3, 7, 2]) {
+            let mut reader = service.decryptor(&name(), &stored.envelope).unwrap().sequential();
+            let (mut received, mut opened, mut read) = (BytesMut::new(), VecDeque::<Bytes>::new(), BytesMut::new());
+            for piece in stored.ciphertext.chunks(step) {
+                // As a socket's buffer is filled: the memory of pieces that were dropped is used again.
+                received.reserve(piece.len());
+                received.extend_from_slice(piece);
+                reader.open_in_place(&mut received, &mut opened).unwrap();
+                while opened.len() > keep {
+                    read.extend_from_slice(&opened.pop_front().unwrap());
+                }
+            }
+            opened.iter().for_each(|piece| read.extend_from_slice(piece));
+            reader.finish_into(&mut read).unwrap();
+            assert!(read == plaintext, "{mode:?} in steps of {step}, {keep} kept");
+        }
+    }
+}
+
+#[test]
 fn calls_in_place_and_calls_into_an_output_follow_each_other_on_one_reader() {
     let service = Service::new();
     let plaintext = plain(9 * C + 77);

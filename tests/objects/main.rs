@@ -9,6 +9,7 @@ mod customer_key;
 mod dsse;
 #[cfg(feature = "testing")]
 mod errors;
+mod fickle;
 mod in_place;
 mod into;
 mod memory;

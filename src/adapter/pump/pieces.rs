@@ -10,7 +10,7 @@ use bytes::{Bytes, BytesMut};
 use super::underneath;
 use crate::error::{Error, Result};
 use crate::geometry::in_object;
-use crate::secret::redacted;
+use crate::secret::{redacted, wipe};
 use crate::stream::message::{CHUNK_LEN, SEALED_CHUNK_LEN};
 use crate::stream::{Encryptor, Failure, Finished, PlaintextReader};
 
@@ -97,7 +97,9 @@ engine! {
     Encryptor: 3 chunks of CHUNK_LEN, to Finished {}
     PlaintextReader: 4 chunks of SEALED_CHUNK_LEN, to usize {
         fn pass_owned(&mut self, mut input: BytesMut, memory: &mut Memory) -> Result<()> {
-            self.open_in_place(&mut input, &mut memory.given).map(drop)
+            let (_, pieces) = self.open_owned(&mut input)?;
+            memory.opened.extend(pieces);
+            Ok(())
         }
     }
 }
@@ -162,19 +164,19 @@ impl<T: Engine> PiecePump<T> {
     /// Returns whether the input has ended, was finished, and every piece was given.
     #[cfg(feature = "http-body")]
     pub(crate) fn is_finished(&self) -> bool {
-        self.engine.is_none() && self.memory.given.is_empty() && self.failure.check().is_ok()
+        self.engine.is_none() && self.memory.waiting_len() == 0 && self.failure.check().is_ok()
     }
 
     /// Returns the number of bytes that are still to be given, if that is known for sure; `None` after an error.
     pub(crate) fn remaining_len(&self) -> Option<u64> {
         self.failure.check().ok()?;
         let left = self.engine.as_ref().map_or(Some(0), T::remaining_len)?;
-        Some(self.memory.given.iter().fold(left, |left, piece| left.saturating_add(in_object(piece.len()))))
+        Some(left.saturating_add(in_object(self.memory.waiting_len())))
     }
 
     fn step(&mut self) -> Result<Next> {
         loop {
-            if let Some(piece) = self.memory.given.pop_front() {
+            if let Some(piece) = self.memory.give() {
                 return Ok(Next::Piece(piece));
             }
             let Some(engine) = &mut self.engine else { return Ok(Next::End) };
@@ -217,17 +219,20 @@ fn upstream(error: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
     underneath(error.downcast::<IoFailure>().map_or_else(IoFailure::other, |error| *error))
 }
 
-/// Pieces that are to be given, and the memory of given ones, which is used again once the consumer has dropped them.
+/// The pieces that are to be given, and the memory of given ones, which is used again once the consumer has dropped
+/// them. There is a filled piece or there are opened ones, never both.
 #[derive(Default)]
 pub(crate) struct Memory {
-    given: VecDeque<Bytes>,
+    filled: Option<Bytes>,
+    /// Pieces that were opened in place; wiped unless they are given.
+    opened: VecDeque<BytesMut>,
     buffers: Vec<Bytes>,
 }
 
 redacted!(Memory);
 
 impl Memory {
-    /// Adds a piece of `len` bytes that `fill` has written.
+    /// Makes a piece of `len` bytes that `fill` writes. Call only while no piece waits.
     fn fill<U>(&mut self, len: usize, fill: impl FnOnce(&mut [u8]) -> Result<U>) -> Result<U> {
         if len == 0 {
             return fill(&mut []);
@@ -235,9 +240,19 @@ impl Memory {
         let mut buffer = self.buffer(len);
         let filled = fill(&mut buffer[..len])?;
         let whole = buffer.freeze();
-        self.given.push_back(whole.slice(..len));
+        self.filled = Some(whole.slice(..len));
         self.buffers.push(whole);
         Ok(filled)
+    }
+
+    /// Returns the next piece.
+    fn give(&mut self) -> Option<Bytes> {
+        self.filled.take().or_else(|| self.opened.pop_front().map(BytesMut::freeze))
+    }
+
+    /// Returns the length of the pieces that are to be given.
+    fn waiting_len(&self) -> usize {
+        self.filled.as_ref().map_or(0, Bytes::len) + self.opened.iter().map(BytesMut::len).sum::<usize>()
     }
 
     /// Returns initialised memory of at least `len` bytes.
@@ -251,5 +266,11 @@ impl Memory {
             }
             BytesMut::zeroed(len)
         })
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        self.opened.iter_mut().for_each(|piece| wipe(piece));
     }
 }
