@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use atrest::{
     EncryptionContext, GeneratedKey, KeyProvider, KeyProviderError, KeyRequest, Requester, UnwrappedKey, WrappedKey,
@@ -24,7 +26,9 @@ pub(crate) const PIN: &str = "123456";
 /// Runs a test in a child process with a token, whose configuration has these lines too.
 pub(crate) fn in_child_with(test: &str, configuration: &str, body: impl FnOnce()) {
     if env::var_os("ATREST_SOFTHSM_CHILD").is_some() {
-        return body();
+        let before = threads();
+        body();
+        return wait_for_threads(before);
     }
     let Some(_library) = library() else { return };
     let directory = new_token(configuration);
@@ -38,7 +42,20 @@ pub(crate) fn in_child_with(test: &str, configuration: &str, body: impl FnOnce()
         .unwrap();
     let said = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (out, error) = (said(&child.stdout), said(&child.stderr));
-    assert!(child.status.success() && out.contains("1 passed"), "{out}\n{error}");
+    assert!(child.status.success() && out.contains("1 passed"), "{}\n{out}\n{error}", child.status);
+}
+
+/// Waits until the threads of the pools, which dropping a provider does not wait for, have closed their sessions and
+/// ended. SoftHSM2 crashes if the process ends meanwhile, since its own exit handlers then free what the threads use.
+fn wait_for_threads(before: usize) {
+    let until = Instant::now() + Duration::from_secs(10);
+    while threads() > before && Instant::now() < until {
+        thread::sleep(Duration::from_millis(1));
+    }
+}
+
+fn threads() -> usize {
+    fs::read_dir("/proc/self/task").unwrap().count()
 }
 
 pub(crate) fn in_child(test: &str, body: impl FnOnce()) {
