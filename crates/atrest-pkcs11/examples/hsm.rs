@@ -95,6 +95,8 @@ fn run(library: &str, token: &str, key: &str, pin_file: &str) -> Result<()> {
     let pin_file = pin_file.to_owned();
     let pin = move || fs::read_to_string(&pin_file).map(|pin| Pin::new(pin.trim_end()));
     let hsm = Arc::new(Pkcs11Kms::builder(library, token, pin).build());
+    // No thread of the provider may close its session while the process ends.
+    std::mem::forget(hsm.clone());
     let key_id = block_on(hsm.check(key))?;
     println!("logged in; the key {key} is {key_id}");
 

@@ -34,10 +34,32 @@
 //!
 //! The error's `cause` is a [`Pkcs11Error`]. A wrong tag has no return value of its own in PKCS#11 2.40. SoftHSM
 //! answers `CKR_GENERAL_ERROR`, which other tokens answer when they are broken. For an unknown token the provider then
-//! unwraps what has unwrapped before: if that works, the wrapped key is at fault.
+//! unwraps what has unwrapped before; if that fails too, or nothing has, it wraps a key and unwraps that, since another
+//! key may be in its place. If either works, the wrapped key is at fault. The wrap counts as any other.
 //!
 //! A token that was reset, pulled out and put in again, or logged out by another part of the process is logged in again
 //! at the next call.
+//!
+//! # The end of the process
+//!
+//! Keep the provider until the process ends, and end the process only when no call is under way. The library of a token
+//! frees its memory when the process ends, in exit handlers of its own, and waits for no thread. A thread that uses the
+//! library meanwhile can crash the process: with SoftHSM 2.6.1 one process in a hundred, and one in 13 on a busy
+//! machine. Dropping the last handle of a [`Pkcs11Kms`] makes its threads close their sessions, and waits for none of
+//! them. So a program that drops it as the last thing in `main` is at risk. One that keeps it has idle threads at its
+//! end, which is safe:
+//!
+//! ```no_run
+//! # use std::sync::Arc;
+//! # use atrest_pkcs11::{Pin, Pkcs11Kms};
+//! # let pin = || Ok(Pin::new("123456"));
+//! let kms = Arc::new(Pkcs11Kms::builder("/usr/lib/softhsm/libsofthsm2.so", "storage", pin).build());
+//! std::mem::forget(kms.clone()); // or a handle in a static
+//! ```
+//!
+//! Nothing is lost by it: the library closes the sessions of a process that ends. A program that drops a provider
+//! earlier, such as to exchange it, has to let its threads end before the process does; their names begin with
+//! `atrest-pkcs11-`.
 
 mod counter;
 mod failure;

@@ -38,6 +38,9 @@ const MAX_PROOFS: usize = 1_024;
 /// # Performance
 ///
 /// Each call looks its key up and wraps or unwraps it, on one of the threads of the provider, each with a session.
+///
+/// Dropping the provider waits for nothing: its threads close their sessions afterwards. Keep it until the process
+/// ends: [the end of the process](crate#the-end-of-the-process).
 pub struct Pkcs11Kms {
     threads: Threads<Option<Connection>>,
     shared: Arc<Shared>,
@@ -233,31 +236,33 @@ impl Shared {
         })
     }
 
+    /// Keeps the last proof of a key.
     fn keep(&self, key: &Key, proof: Proof) {
         let mut proofs = self.proofs.lock().unwrap_or_else(PoisonError::into_inner);
-        if proofs.len() < MAX_PROOFS && !proofs.contains_key(&key.resolved_id) {
+        if let Some(kept) = proofs.get_mut(&key.resolved_id) {
+            *kept = proof;
+        } else if proofs.len() < MAX_PROOFS {
             proofs.insert(key.resolved_id.clone(), proof);
         }
     }
 
-    /// Returns whether the token still unwraps what it has unwrapped before, or else what it wraps now.
+    /// Returns whether the token still unwraps what it has unwrapped last, or else what it wraps now. The first alone
+    /// does not tell: another key may have come in the place of the one before, such as that of another token.
     fn still_decrypts(&self, open: &Connection, key: &Key) -> Result<bool, Failure> {
         let kept = self.proofs.lock().unwrap_or_else(PoisonError::into_inner).get(&key.resolved_id).cloned();
-        let proof = match kept {
-            Some(proof) => proof,
-            None => {
-                self.count(key)?;
-                let (mut nonce, bound) = ([0; NONCE_LEN], b"a proof that the token works".to_vec());
-                if getrandom::fill(&mut nonce).is_err() {
-                    return Ok(false);
-                }
-                let sealed = {
-                    let parameters = GcmParams::new(&mut nonce, &bound, TAG_BITS.into())?;
-                    open.session.encrypt(&Mechanism::AesGcm(parameters), key.handle, &[0; KEY_LEN])?
-                };
-                Proof { nonce, sealed, bound }
-            }
+        if kept.is_some_and(|kept| decrypt(open, key, &kept).is_ok()) {
+            return Ok(true);
+        }
+        self.count(key)?;
+        let (mut nonce, bound) = ([0; NONCE_LEN], b"a proof that the token works".to_vec());
+        if getrandom::fill(&mut nonce).is_err() {
+            return Ok(false);
+        }
+        let sealed = {
+            let parameters = GcmParams::new(&mut nonce, &bound, TAG_BITS.into())?;
+            open.session.encrypt(&Mechanism::AesGcm(parameters), key.handle, &[0; KEY_LEN])?
         };
+        let proof = Proof { nonce, sealed, bound };
         let works = decrypt(open, key, &proof).is_ok();
         if works {
             self.keep(key, proof);

@@ -1,11 +1,13 @@
 //! What goes wrong with a token: PINs, logouts, resets, other tokens, keys that are not usable.
 
-use std::path::Path;
+use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use atrest::KeyProviderErrorKind as Kind;
 use atrest_pkcs11::{Pin, Pkcs11Error, Pkcs11Kms};
+use cryptoki::context::Pkcs11;
 use cryptoki::object::Attribute;
 
 use crate::kit::{
@@ -93,8 +95,60 @@ fn another_token_of_the_same_label_with_the_same_ids_opens_nothing_of_the_first(
 }
 
 #[test]
-fn a_token_that_is_not_there_is_unavailable_and_used_when_it_comes() {
-    in_child("faults::a_token_that_is_not_there_is_unavailable_and_used_when_it_comes", || {
+fn a_token_that_is_pulled_out_is_unavailable_and_another_one_in_its_place_opens_nothing_of_it() {
+    in_child(
+        "faults::a_token_that_is_pulled_out_is_unavailable_and_another_one_in_its_place_opens_nothing_of_it",
+        || {
+            let configuration = PathBuf::from(std::env::var_os("SOFTHSM2_CONF").unwrap());
+            let (inside, outside) = (configuration.with_file_name("tokens"), configuration.with_file_name("outside"));
+            // SoftHSM looks for its tokens when it starts.
+            let exchange = |out: &Path, token: &Path| {
+                Pkcs11::new(library().unwrap()).unwrap().finalize().unwrap();
+                fs::rename(&inside, out).unwrap();
+                fs::rename(token, &inside).unwrap();
+            };
+            let admin = Admin::new();
+            admin.create("one", &[1], &[]);
+            let slot = admin.session.get_session_info().unwrap().slot_id();
+            let serial = admin.library.get_token_info(slot).unwrap().serial_number().to_owned();
+            drop(admin);
+            let (kms, of_serial) = (Arc::new(builder().build()), Arc::new(builder().token_serial(serial).build()));
+            let first = generate(&kms, "one").unwrap();
+            unwrap(&of_serial, &first).unwrap();
+
+            let empty = configuration.with_file_name("empty");
+            fs::create_dir(&empty).unwrap();
+            exchange(&outside, &empty);
+            for kms in [&kms, &of_serial] {
+                for error in [generate(kms, "one").unwrap_err(), unwrap(kms, &first).unwrap_err()] {
+                    assert_eq!((error.kind(), error.is_transient()), (Kind::Unavailable, true), "{error:?}");
+                }
+            }
+
+            Pkcs11::new(library().unwrap()).unwrap().finalize().unwrap();
+            init_token(&configuration);
+            let admin = Admin::new();
+            assert_eq!(unwrap(&kms, &first).unwrap_err().kind(), Kind::NotFound);
+            admin.create("one", &[1], &[]);
+            drop(admin);
+            let error = unwrap(&kms, &first).unwrap_err();
+            assert_eq!((error.kind(), error.is_transient()), (Kind::Rejected, false), "{error:?}");
+            let second = generate(&kms, "one").unwrap();
+            unwrap(&kms, &second).unwrap();
+            assert_eq!(unwrap(&of_serial, &second).unwrap_err().kind(), Kind::Unavailable);
+
+            exchange(&empty, &outside);
+            for kms in [&kms, &of_serial] {
+                unwrap(kms, &first).unwrap();
+                assert_eq!(unwrap(kms, &second).unwrap_err().kind(), Kind::Rejected);
+            }
+        },
+    );
+}
+
+#[test]
+fn a_token_that_is_not_there_is_unavailable_and_a_library_that_is_not_there_misconfigured() {
+    in_child("faults::a_token_that_is_not_there_is_unavailable_and_a_library_that_is_not_there_misconfigured", || {
         let none = Arc::new(Pkcs11Kms::builder(library().unwrap(), "another", || Ok(Pin::new(PIN))).build());
         let error = generate(&none, "one").unwrap_err();
         assert_eq!((error.kind(), error.is_transient()), (Kind::Unavailable, true));

@@ -1,0 +1,72 @@
+//! A token of a manufacturer whose general error does not tell a wrong tag from a broken token.
+
+use std::env;
+use std::fs;
+use std::path::PathBuf;
+use std::process::Command;
+use std::sync::Arc;
+
+use atrest::KeyProviderErrorKind as Kind;
+use atrest_pkcs11::{Pin, Pkcs11Kms};
+
+use crate::kit::{Admin, LABEL, PIN, generate, in_child, library, unwrap, unwrap_bytes};
+
+/// Builds the library of that token, beside the configuration of SoftHSM2.
+fn vendor() -> PathBuf {
+    let configuration = PathBuf::from(env::var_os("SOFTHSM2_CONF").unwrap());
+    let built = configuration.with_file_name("vendor.so");
+    let source = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/softhsm/vendor.c");
+    let softhsm = format!("-DSOFTHSM=\"{}\"", library().unwrap().display());
+    let mut compiler = Command::new("cc");
+    compiler.args(["-shared", "-fPIC", "-o"]).arg(&built).args([&*softhsm, source, "-ldl"]);
+    assert!(compiler.status().expect("a C compiler, which aws-lc-rs needs too").success());
+    built
+}
+
+#[test]
+fn a_failure_that_says_nothing_is_the_wrapped_keys_if_the_token_still_works_and_the_tokens_if_not() {
+    in_child(
+        "vendors::a_failure_that_says_nothing_is_the_wrapped_keys_if_the_token_still_works_and_the_tokens_if_not",
+        || {
+            let admin = Admin::new();
+            let one = admin.create("one", &[1], &[]);
+            let kms = Arc::new(Pkcs11Kms::builder(vendor(), LABEL, || Ok(Pin::new(PIN))).build());
+            let generated = generate(&kms, "one").unwrap();
+            let mut damaged = generated.wrapped().as_bytes().to_vec();
+            damaged[40] ^= 1;
+            let verdict = |bytes: &[u8]| {
+                let error = unwrap_bytes(&kms, generated.key_id(), bytes).unwrap_err();
+                (error.kind(), error.is_transient())
+            };
+            // Before anything was unwrapped, and after.
+            assert_eq!(verdict(&damaged), (Kind::Rejected, false));
+            unwrap(&kms, &generated).unwrap();
+            assert_eq!(verdict(&damaged), (Kind::Rejected, false));
+
+            let broken = PathBuf::from(format!("{}.broken", env::var("SOFTHSM2_CONF").unwrap()));
+            fs::write(&broken, "").unwrap();
+            assert_eq!(verdict(&damaged), (Kind::Unavailable, true));
+            assert_eq!(verdict(generated.wrapped().as_bytes()), (Kind::Unavailable, true));
+            fs::remove_file(broken).unwrap();
+            unwrap(&kms, &generated).unwrap();
+
+            // Another key of the same name, as after an exchange of the token: what the first key wrapped is of no use.
+            admin.session.destroy_object(one).unwrap();
+            let one = admin.create("one", &[1], &[]);
+            let wraps = kms.wraps()[0].own();
+            for _ in 0..3 {
+                assert_eq!(verdict(generated.wrapped().as_bytes()), (Kind::Rejected, false));
+            }
+            assert_eq!(kms.wraps()[0].own(), wraps + 1, "one new proof that the token works is enough");
+            unwrap(&kms, &generate(&kms, "one").unwrap()).unwrap();
+
+            // And if the new key has unwrapped since, no other proof is needed.
+            admin.session.destroy_object(one).unwrap();
+            admin.create("one", &[1], &[]);
+            unwrap(&kms, &generate(&kms, "one").unwrap()).unwrap();
+            let wraps = kms.wraps()[0].own();
+            assert_eq!(verdict(generated.wrapped().as_bytes()), (Kind::Rejected, false));
+            assert_eq!(kms.wraps()[0].own(), wraps);
+        },
+    );
+}
