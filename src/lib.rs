@@ -161,7 +161,9 @@ pub mod audit {
     pub use crate::adapter::audit::TracingSink;
     #[cfg(feature = "audit-json")]
     pub use crate::adapter::audit::{BlockingJsonLines, Fsync, JsonLines, JsonLinesBuilder, JsonLinesStats};
-    pub use crate::trail::{AuditEvent, AuditFuture, AuditOperation, AuditSink, AuditTrail, MemorySink};
+    pub use crate::trail::{
+        AuditEvent, AuditFuture, AuditOperation, AuditSink, AuditTrail, KeyFrom, KeyProviderAnswer, MemorySink,
+    };
 }
 
 // This module follows `sse`, so that rustdoc shows the methods that it adds to `Sse` last.

@@ -92,8 +92,20 @@ impl KeyProviderError {
     /// `Display` and the audit trail show it. Only visible ASCII characters are kept, at most 128.
     #[must_use]
     pub fn with_request_id(mut self, request_id: &str) -> Self {
+        self.0.request_id = Self::kept_request_id(request_id);
+        self
+    }
+
+    /// Returns what is kept of the request id of a backend: visible ASCII characters, at most 128. `None` if that is
+    /// nothing.
+    pub(crate) fn kept_request_id(request_id: &str) -> Option<Arc<str>> {
         let kept: String = request_id.chars().filter(char::is_ascii_graphic).take(MAX_REQUEST_ID_LEN).collect();
-        self.0.request_id = (!kept.is_empty()).then(|| kept.into());
+        (!kept.is_empty()).then(|| kept.into())
+    }
+
+    /// Adds the request id of an answer that the library refuses, if the answer has one.
+    pub(crate) fn of_request(mut self, request_id: Option<&Arc<str>>) -> Self {
+        self.0.request_id = request_id.cloned();
         self
     }
 

@@ -300,6 +300,9 @@ pub enum Misuse {
     /// The prefix of a route does not begin with a scheme such as `arn` or `pkcs11`, or ends with a colon.
     #[error("the prefix of a route begins with a scheme, such as arn or pkcs11, and does not end with a colon")]
     KeyIdScheme,
+    /// The router already has a route with this prefix.
+    #[error("the router has two routes with the same prefix")]
+    RouteTwice,
     /// The name of a context pair is empty.
     #[error("the name of an encryption context pair is not empty")]
     ContextNameEmpty,

@@ -1,6 +1,7 @@
 // Floor 3. May use the floors below: stream, crypto and the nouns.
 //! Keys that wrap other keys: [`Keyring`], [`KeyProvider`], [`RootKey`] and [`EncryptionContext`].
 
+mod answers;
 mod bucket_keys;
 #[cfg(feature = "s3")]
 mod bulk;
@@ -31,6 +32,8 @@ mod usage;
 mod wrap;
 mod wrapped_root_key;
 
+pub(crate) use answers::{KeyAnswers, UNRECORDED};
+pub use answers::{KeyFrom, KeyProviderAnswer, KmsOperation};
 pub(crate) use bucket_keys::{BucketKey, BucketKeyCache, Slot};
 pub use bucket_keys::{BucketKeyStats, BucketKeys};
 pub use context::EncryptionContext;

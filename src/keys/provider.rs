@@ -52,6 +52,10 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// }
 /// ```
 ///
+/// If the backend gives its calls request ids, tell them ([`GeneratedKey::with_request_id`],
+/// [`UnwrappedKey::with_request_id`], [`KeyProviderError::with_request_id`]): they lead from the audit trail to the
+/// backend's own log.
+///
 /// If a provider panics, the operation fails with an error of kind [`Panicked`](KeyProviderErrorKind::Panicked).
 ///
 /// # Security
@@ -175,13 +179,21 @@ pub struct GeneratedKey {
     pub(crate) key_id: String,
     pub(crate) wrapped: WrappedKey,
     pub(crate) kek: KeyEncryptionKey,
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 impl GeneratedKey {
     /// Creates an answer from the resolved id of the KMS key (an ARN or URI; the library refuses an alias), the wrapped
     /// key (1 to 6,144 bytes) and the key-encryption key.
     pub fn new(key_id: impl Into<String>, wrapped: impl Into<Vec<u8>>, kek: KeyEncryptionKey) -> Self {
-        Self { key_id: key_id.into(), wrapped: WrappedKey::new(wrapped), kek }
+        Self { key_id: key_id.into(), wrapped: WrappedKey::new(wrapped), kek, request_id: None }
+    }
+
+    /// Adds the request id of the provider's backend, which identifies the call in the backend's own log. The audit
+    /// trail shows it. Only visible ASCII characters are kept, at most 128.
+    #[must_use]
+    pub fn with_request_id(self, request_id: &str) -> Self {
+        Self { request_id: KeyProviderError::kept_request_id(request_id), ..self }
     }
 
     /// Returns the resolved id of the KMS key.
@@ -199,23 +211,29 @@ impl GeneratedKey {
         &self.kek
     }
 
-    /// Returns the resolved id, the wrapped key and the key-encryption key, without a copy of the key.
+    /// Returns the id that the provider's backend gave to the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Returns the resolved id, the wrapped key and the key-encryption key, without a copy of the key. A provider that
+    /// builds another answer from them gives it the [request id](Self::request_id) too.
     pub fn into_parts(self) -> (String, WrappedKey, KeyEncryptionKey) {
         (self.key_id, self.wrapped, self.kek)
     }
 
     /// Returns the answer if its id may answer the request, and its id and wrapped key can be stored.
     pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<Self, KeyProviderError> {
-        if is_alias(&self.key_id) {
-            return Err(KeyProviderError::new(KeyProviderErrorKind::Unresolved, asked.key_id));
-        }
-        if !is_key_id(&self.key_id) || !asked.allows(&self.key_id) {
-            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked.key_id));
-        }
-        if !(1..=MAX_WRAPPED_LEN).contains(&self.wrapped.as_bytes().len()) {
-            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongLength, asked.key_id));
-        }
-        Ok(self)
+        let refused = if is_alias(&self.key_id) {
+            KeyProviderErrorKind::Unresolved
+        } else if !is_key_id(&self.key_id) || !asked.allows(&self.key_id) {
+            KeyProviderErrorKind::WrongKey
+        } else if !(1..=MAX_WRAPPED_LEN).contains(&self.wrapped.as_bytes().len()) {
+            KeyProviderErrorKind::WrongLength
+        } else {
+            return Ok(self);
+        };
+        Err(KeyProviderError::new(refused, asked.key_id).of_request(self.request_id.as_ref()))
     }
 }
 
@@ -246,6 +264,7 @@ impl fmt::Debug for WrappedKey {
 pub struct UnwrappedKey {
     pub(crate) key_id: String,
     pub(crate) kek: KeyEncryptionKey,
+    pub(crate) request_id: Option<Arc<str>>,
 }
 
 impl UnwrappedKey {
@@ -254,7 +273,13 @@ impl UnwrappedKey {
     /// If the backend does not report which key it used, make the backend enforce the key of the request, and pass the
     /// id of the request.
     pub fn new(key_id: impl Into<String>, kek: KeyEncryptionKey) -> Self {
-        Self { key_id: key_id.into(), kek }
+        Self { key_id: key_id.into(), kek, request_id: None }
+    }
+
+    /// Adds the request id of the provider's backend, as [`GeneratedKey::with_request_id`] does.
+    #[must_use]
+    pub fn with_request_id(self, request_id: &str) -> Self {
+        Self { request_id: KeyProviderError::kept_request_id(request_id), ..self }
     }
 
     /// Returns the id of the KMS key that answered.
@@ -267,16 +292,23 @@ impl UnwrappedKey {
         &self.kek
     }
 
-    /// Returns the id of the KMS key that answered and the key-encryption key, without a copy of the key.
+    /// Returns the id that the provider's backend gave to the request.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
+    /// Returns the id of the KMS key that answered and the key-encryption key, without a copy of the key. A provider
+    /// that builds another answer from them gives it the [request id](Self::request_id) too.
     pub fn into_parts(self) -> (String, KeyEncryptionKey) {
         (self.key_id, self.kek)
     }
 
-    /// Returns the key if the answering KMS key may answer the request.
-    pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<KeyEncryptionKey, KeyProviderError> {
-        if !asked.allows(&self.key_id) {
-            return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked.key_id));
+    /// Returns the answer if the answering KMS key may answer the request.
+    pub(crate) fn checked(self, asked: RequestedKey<'_>) -> Result<Self, KeyProviderError> {
+        if asked.allows(&self.key_id) {
+            return Ok(self);
         }
-        Ok(self.kek)
+        let refused = KeyProviderError::new(KeyProviderErrorKind::WrongKey, asked.key_id);
+        Err(refused.of_request(self.request_id.as_ref()))
     }
 }

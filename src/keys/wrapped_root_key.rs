@@ -136,8 +136,9 @@ async fn generate(provider: Arc<dyn KeyProvider>, key_id: &str, requester: &Requ
     // A key that cannot be unwrapped must fail now, not at the next start.
     let again = provider.unwrap_key(generated.wrapped.clone(), request(&generated.key_id, requester)?);
     let again = again.await?.checked(RequestedKey::resolved(&generated.key_id))?;
-    if !constant_time_eq(again.expose_secret(), generated.kek.expose_secret()) {
-        return Err(KeyProviderError::new(KeyProviderErrorKind::WrongKey, &generated.key_id).into());
+    if !constant_time_eq(again.kek.expose_secret(), generated.kek.expose_secret()) {
+        let wrong = KeyProviderError::new(KeyProviderErrorKind::WrongKey, &generated.key_id);
+        return Err(wrong.of_request(again.request_id.as_ref()).into());
     }
     let wrapped = Base64::encode_string(generated.wrapped.as_bytes());
     let file = format!("{PREFIX}{VERSION}\n{}\n{wrapped}\n", generated.key_id);
@@ -150,7 +151,7 @@ async fn unwrap(file: &[u8], provider: Arc<dyn KeyProvider>, key_id: &str, reque
         return Err(Unexpected::KmsKey.into());
     }
     let unwrapped = provider.unwrap_key(WrappedKey::new(wrapped), request(key_id, requester)?).await?;
-    Ok(RootKey::from_secret(unwrapped.checked(RequestedKey::resolved(key_id))?.into_secret()))
+    Ok(RootKey::from_secret(unwrapped.checked(RequestedKey::resolved(key_id))?.kek.into_secret()))
 }
 
 fn request(key_id: &str, requester: &Requester) -> Result<KeyRequest> {

@@ -103,7 +103,8 @@ impl KeyProvider for Authorized {
             }
             let generated = self.provider.clone().generate_key(request.clone()).await?;
             if !is_resolved || generated.key_id() != request.key_id() {
-                self.check(KeyUse::Generate, generated.key_id(), &request)?;
+                let allowed = self.check(KeyUse::Generate, generated.key_id(), &request);
+                allowed.map_err(|refused| refused.of_request(generated.request_id.as_ref()))?;
             }
             Ok(generated)
         })
@@ -115,7 +116,8 @@ impl KeyProvider for Authorized {
             let unwrapped = self.provider.clone().unwrap_key(wrapped, request.clone()).await?;
             // A replica of the key has a policy of its own.
             if unwrapped.key_id() != request.key_id() {
-                self.check(KeyUse::Unwrap, unwrapped.key_id(), &request)?;
+                let allowed = self.check(KeyUse::Unwrap, unwrapped.key_id(), &request);
+                allowed.map_err(|refused| refused.of_request(unwrapped.request_id.as_ref()))?;
             }
             Ok(unwrapped)
         })

@@ -24,9 +24,10 @@ pub use embedded::{
     DEFAULT_ALIAS, EmbeddedKms, EmbeddedKmsBuilder, KeyAdmin, KeyInfo, KeyOrigin, KeyPolicy, KeyState, KeyVersion,
     Maintained, Maintenance, NewKey, Permission, Quota,
 };
-pub use observed::{KmsCall, KmsCounters, KmsKeyCounts, KmsObserver, KmsOperation, KmsOutcome, Observed};
+pub use observed::{KmsCall, KmsCounters, KmsKeyCounts, KmsObserver, KmsOutcome, Observed};
 pub use resilient::Resilient;
 pub use router::Router;
 pub use threads::Threads;
 
+pub use crate::keys::KmsOperation;
 pub use crate::timer::{ThreadTimer, Timer, TimerFuture};

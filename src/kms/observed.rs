@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{KeyProviderError, KeyProviderErrorKind as Kind};
 use crate::keys::unwinding::PanicCatching;
-use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
+use crate::keys::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KmsOperation, UnwrappedKey, WrappedKey};
 
 /// The most keys that [`KmsCounters`] counts apart.
 const MAX_KEYS: usize = 1_024;
@@ -18,16 +18,6 @@ const MAX_KEYS: usize = 1_024;
 /// The number of keys counted apart above which no id is added for a call that returned no key: a client may name any
 /// number of keys that do not exist, and must not take the place of those that do.
 const MAX_REFUSED_KEYS: usize = MAX_KEYS / 2;
-
-/// An operation of a key provider.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum KmsOperation {
-    /// [`KeyProvider::generate_key`].
-    Generate,
-    /// [`KeyProvider::unwrap_key`].
-    Unwrap,
-}
 
 /// How a call of a key provider ended.
 #[derive(Clone, Copy, Debug)]
@@ -51,6 +41,8 @@ pub struct KmsCall<'a> {
     pub request: &'a KeyRequest,
     /// How it ended.
     pub outcome: KmsOutcome<'a>,
+    /// The id that the provider's backend gave to the request, of a key as of an error, if the provider tells it.
+    pub request_id: Option<&'a str>,
     /// How long it took.
     pub took: Duration,
 }
@@ -108,15 +100,18 @@ impl Observed {
         operation: KmsOperation,
         request: KeyRequest,
         ask: impl FnOnce(Arc<PanicCatching>, KeyRequest) -> KeyFuture<T>,
-        resolved: impl Fn(&T) -> &str,
+        told: impl Fn(&T) -> (&str, Option<&str>),
     ) -> Result<T, KeyProviderError> {
         let since = self.clock.monotonic();
         let running = Running { observed: &self, operation, request: &request, since, is_ended: false };
         let answer = ask(self.provider.clone(), request.clone()).await;
-        running.end(match &answer {
-            Ok(key) => KmsOutcome::Key(resolved(key)),
-            Err(error) => KmsOutcome::Error(error),
-        });
+        match &answer {
+            Ok(key) => {
+                let (key_id, request_id) = told(key);
+                running.end(KmsOutcome::Key(key_id), request_id);
+            }
+            Err(error) => running.end(KmsOutcome::Error(error), error.request_id()),
+        }
         answer
     }
 }
@@ -131,15 +126,15 @@ struct Running<'a> {
 }
 
 impl Running<'_> {
-    fn end(mut self, outcome: KmsOutcome<'_>) {
-        self.report(outcome);
+    fn end(mut self, outcome: KmsOutcome<'_>, request_id: Option<&str>) {
+        self.report(outcome, request_id);
         self.is_ended = true;
     }
 
-    fn report(&self, outcome: KmsOutcome<'_>) {
+    fn report(&self, outcome: KmsOutcome<'_>, request_id: Option<&str>) {
         let Self { observed, operation, request, since, .. } = *self;
         let took = observed.clock.monotonic().saturating_sub(since);
-        let call = KmsCall { operation, request, outcome, took };
+        let call = KmsCall { operation, request, outcome, request_id, took };
         let _ = catch_unwind(AssertUnwindSafe(|| observed.observer.ended(&call)));
     }
 }
@@ -147,7 +142,7 @@ impl Running<'_> {
 impl Drop for Running<'_> {
     fn drop(&mut self) {
         if !self.is_ended {
-            self.report(KmsOutcome::Abandoned);
+            self.report(KmsOutcome::Abandoned, None);
         }
     }
 }
@@ -155,12 +150,16 @@ impl Drop for Running<'_> {
 impl KeyProvider for Observed {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
         let ask = |provider: Arc<PanicCatching>, request| provider.generate_key(request);
-        Box::pin(self.observed(KmsOperation::Generate, request, ask, GeneratedKey::key_id))
+        Box::pin(
+            self.observed(KmsOperation::Generate, request, ask, |key: &GeneratedKey| (key.key_id(), key.request_id())),
+        )
     }
 
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         let ask = |provider: Arc<PanicCatching>, request| provider.unwrap_key(wrapped, request);
-        Box::pin(self.observed(KmsOperation::Unwrap, request, ask, UnwrappedKey::key_id))
+        Box::pin(
+            self.observed(KmsOperation::Unwrap, request, ask, |key: &UnwrappedKey| (key.key_id(), key.request_id())),
+        )
     }
 
     fn epoch(&self, key_id: &str) -> u64 {

@@ -67,14 +67,18 @@ impl Router {
     ///
     /// # Errors
     ///
-    /// Returns [`Misuse::KeyIdScheme`] if the prefix does not begin with a scheme, or ends with a colon.
+    /// - [`Misuse::KeyIdScheme`]: the prefix does not begin with a scheme, or ends with a colon.
+    /// - [`Misuse::RouteTwice`]: the router has a route with this prefix. Silently, one of two providers would be asked
+    ///   for the keys of both.
     pub fn with_route(mut self, prefix: &str, provider: Arc<dyn KeyProvider>) -> Result<Self> {
         let is_scheme = scheme(&format!("{prefix}:")).is_some() && !prefix.ends_with(':');
         if !is_scheme {
             return Err(Misuse::KeyIdScheme.into());
         }
-        self.routes.insert(prefix.to_owned(), provider);
-        Ok(self)
+        match self.routes.insert(prefix.to_owned(), provider) {
+            None => Ok(self),
+            Some(_) => Err(Misuse::RouteTwice.into()),
+        }
     }
 
     /// Returns the provider of a key id.
@@ -108,7 +112,8 @@ impl KeyProvider for Router {
             let generated = provider.clone().generate_key(request).await?;
             let reads = self.provider(generated.key_id());
             if !reads.is_some_and(|reads| Arc::ptr_eq(reads, &provider)) {
-                return Err(KeyProviderError::new(Kind::Misconfigured, &named));
+                let misconfigured = KeyProviderError::new(Kind::Misconfigured, &named);
+                return Err(misconfigured.of_request(generated.request_id.as_ref()));
             }
             Ok(generated)
         })

@@ -25,11 +25,11 @@ use std::sync::Arc;
 
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, KekScope, KeyRef, ModeId};
-use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
+use crate::error::{CustomerKeyError, Error, Misuse, Result, Unexpected};
 use crate::geometry::EachLayer;
-use crate::keys::{BucketKeyCache, EncryptionContext, KeyProvider, Keyring};
+use crate::keys::{BucketKeyCache, EncryptionContext, KeyAnswers, KeyProvider, Keyring};
 use crate::object::Requester;
-use crate::secret::CustomerKey;
+use crate::secret::{CustomerKey, DataKey};
 use crate::stream::object_keys::{LayerSecret, ObjectKeys};
 
 /// A mode of encryption with exactly its parameters: [`SseS3`], [`SseKms`], [`DsseKms`], [`SseC`], or [`AnyMode`] for a
@@ -136,6 +136,8 @@ pub(crate) struct KeySources<'a> {
     pub(crate) bucket_keys: &'a BucketKeyCache,
     pub(crate) target: Target<'a>,
     pub(crate) requester: &'a Requester,
+    /// What the KMS answers, for the audit event.
+    pub(crate) answers: &'a KeyAnswers,
 }
 
 impl<'a> KeySources<'a> {
@@ -187,7 +189,7 @@ impl<'a> KeySources<'a> {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`unwrap`](Self::unwrap), and [`Error::Inauthentic`](crate::Error::Inauthentic) if the KMS
+    /// Returns the errors of [`unwrap`](Self::unwrap), and [`Error::Inauthentic`] if the KMS
     /// returned another key than the one that the upload is wrapped under.
     pub(crate) async fn completing<'k>(
         &self,
@@ -201,7 +203,7 @@ impl<'a> KeySources<'a> {
             key @ KeyRef::Kms { .. } => {
                 let kek = self.kek(layer, None).await?;
                 // An object under another key than its upload could not be read.
-                layer.unwrap(crypto, kek.expose(), &binding)?;
+                self.data_key(layer, crypto, &kek, &binding)?;
                 Ok(LayerKey { kek, key: key.clone() })
             }
             KeyRef::Customer => customer_layer_key(customer_key),
@@ -220,7 +222,7 @@ impl<'a> KeySources<'a> {
     ///
     /// - [`Unexpected`] if the builder has no source for the mode.
     /// - [`CustomerKeyError::Required`] if an SSE-C object has no customer key, and the errors of [`Envelope::unwrap`].
-    /// - [`Error::KeyProvider`](crate::Error::KeyProvider) if the source did not return the key.
+    /// - [`Error::KeyProvider`] if the source did not return the key.
     pub(crate) async fn unwrap(
         &self,
         layers: EachLayer<(&Envelope, Crypto)>,
@@ -229,7 +231,7 @@ impl<'a> KeySources<'a> {
     ) -> Result<EachLayer<LayerSecret>> {
         let unwrapped = async |(layer, crypto): (&Envelope, Crypto)| {
             let kek = self.kek(layer, customer_key).await?;
-            layer.unwrap(crypto, kek.expose(), binding).map(|data_key| LayerSecret { crypto, data_key })
+            self.data_key(layer, crypto, &kek, binding).map(|data_key| LayerSecret { crypto, data_key })
         };
         let outer = unwrapped(layers.outer).await?;
         let inner = match layers.inner {
@@ -254,6 +256,19 @@ impl<'a> KeySources<'a> {
             }
             KeyRef::Customer => customer_key.map(Kek::Customer).ok_or(CustomerKeyError::Required.into()),
         }
+    }
+
+    /// Unwraps the data key of an envelope's own layer. The cache learns whether a bucket key could do it.
+    fn data_key(&self, layer: &Envelope, crypto: Crypto, kek: &Kek<'_>, binding: &[u8]) -> Result<DataKey> {
+        let unwrapped = layer.unwrap(crypto, kek.expose(), binding);
+        if let Kek::Bucket(key) = kek {
+            match &unwrapped {
+                Ok(_) => key.prove(),
+                Err(Error::Inauthentic) => self.bucket_keys.doubt(key),
+                Err(_) => {}
+            }
+        }
+        unwrapped
     }
 
     async fn primary(&self) -> Result<LayerKey<'static>> {

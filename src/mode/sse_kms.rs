@@ -2,13 +2,16 @@
 
 use std::sync::Arc;
 
+use futures_util::future::BoxFuture;
 use futures_util::{FutureExt, TryFutureExt};
 
 use super::KeySources;
 use super::layer::{Kek, LayerKey};
 use crate::envelope::{KekScope, KeyRef, ModeId, SUITE};
-use crate::error::{Limit, Result};
-use crate::keys::{BucketKey, EncryptionContext, KeyRequest, Slot, WrappedKey};
+use crate::error::{KeyProviderError, Limit, Result};
+use crate::keys::{
+    BucketKey, EncryptionContext, GeneratedKey, KeyFrom, KeyRequest, KmsOperation, Slot, UnwrappedKey, WrappedKey,
+};
 use crate::object::ObjectName;
 use crate::secret::KeyEncryptionKey;
 
@@ -75,7 +78,8 @@ impl SseKms {
     /// While a key is cached, the KMS is not asked: a policy that changes, or a key that is disabled, takes effect when
     /// the key's age is over. A provider that [tells changes](crate::KeyProvider::epoch), as the embedded KMS does,
     /// makes it take effect at once; [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys) does so too. No key is
-    /// shared among requesters, buckets or realms.
+    /// shared among requesters, buckets or realms. A key that fails the first envelope that it should open serves no
+    /// other.
     ///
     /// Spec: manual, format, "The KEK of each mode"; Amazon S3, "Reducing the cost of SSE-KMS with Amazon S3 Bucket
     /// Keys".
@@ -158,16 +162,19 @@ impl KeySources<'_> {
                 async move {
                     let generated = kms.generate_key(request.clone()).await?;
                     let asked = kms_keys.asked(request.key_id()).resolved_if(is_resolved);
-                    generated.checked(asked).map(BucketKey::from)
+                    generated.checked(asked).map(BucketKey::generated)
                 }
                 .boxed()
             };
-            let shared = self.bucket_keys.key(slot, kms.epoch(key_id), ask).await?;
+            let shared = self.bucket_key(KmsOperation::Generate, slot, kms.epoch(key_id), ask).await?;
             let (id, wrapped_kek) = (shared.key_id.clone(), shared.wrapped.clone());
             return Ok(LayerKey { kek: Kek::Bucket(shared), key: KeyRef::Kms { id, wrapped_kek, context, scope } });
         }
-        let generated = kms.generate_key(self.request(key_id, &context, scope)).await?;
-        let generated = generated.checked(self.kms_keys.asked(key_id).resolved_if(is_resolved))?;
+        let asked = self.kms_keys.asked(key_id).resolved_if(is_resolved);
+        let generated = kms.generate_key(self.request(key_id, &context, scope)).await;
+        let generated = generated.and_then(|generated| generated.checked(asked));
+        self.answers.add(KmsOperation::Generate, KeyFrom::Call, &generated, GeneratedKey::request_id);
+        let generated = generated?;
         let (id, wrapped_kek) = (generated.key_id.into(), generated.wrapped);
         Ok(LayerKey { kek: Kek::Kms(generated.kek), key: KeyRef::Kms { id, wrapped_kek, context, scope } })
     }
@@ -193,10 +200,25 @@ impl KeySources<'_> {
         if scope == KekScope::Bucket {
             let slot = self.slot((id, true), context.clone(), Some(wrapped_kek.clone()));
             let (key_id, wrapped) = (id.clone(), wrapped_kek.clone());
-            let ask = || ask().map_ok(|kek| BucketKey { key_id, wrapped, kek }).boxed();
-            return Ok(Kek::Bucket(self.bucket_keys.key(slot, kms.epoch(id), ask).await?));
+            let ask = || ask().map_ok(|unwrapped| BucketKey::unwrapped(key_id, wrapped, unwrapped)).boxed();
+            return Ok(Kek::Bucket(self.bucket_key(KmsOperation::Unwrap, slot, kms.epoch(id), ask).await?));
         }
-        Ok(Kek::Kms(ask().await?))
+        let unwrapped = ask().await;
+        self.answers.add(KmsOperation::Unwrap, KeyFrom::Call, &unwrapped, UnwrappedKey::request_id);
+        Ok(Kek::Kms(unwrapped?.kek))
+    }
+
+    /// Returns the bucket key of a slot, from the cache or by calling `ask`.
+    async fn bucket_key(
+        &self,
+        operation: KmsOperation,
+        slot: Slot,
+        epoch: u64,
+        ask: impl FnOnce() -> BoxFuture<'static, Result<BucketKey, KeyProviderError>>,
+    ) -> Result<Arc<BucketKey>> {
+        let (answer, from) = self.bucket_keys.key(slot, epoch, ask).await;
+        self.answers.add(operation, from, &answer, |key| key.request_id.as_deref());
+        Ok(answer?)
     }
 
     /// Asks the KMS to generate a key and to unwrap it again, for no object. Returns the resolved id of the KMS key and
@@ -209,7 +231,7 @@ impl KeySources<'_> {
         let (resolved, wrapped, kek) = generated.into_parts();
         let unwrapped = kms.unwrap_key(wrapped, request(&resolved)).await?;
         let unwrapped = unwrapped.checked(self.kms_keys.asked(&resolved).resolved_if(true))?;
-        Ok((resolved, [kek, unwrapped]))
+        Ok((resolved, [kek, unwrapped.kek]))
     }
 
     /// Returns what a cached bucket key has to have in common with this request.

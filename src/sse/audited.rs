@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use super::Sse;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result};
-use crate::keys::EncryptionContext;
+use crate::keys::{EncryptionContext, KeyAnswers, KeyProviderAnswer};
 use crate::mode::AnyMode;
 use crate::object::{ObjectName, Requester};
 use crate::trail::{AuditEvent, AuditOperation};
@@ -85,6 +85,7 @@ impl<'a> PendingEvent<'a> {
         self,
         time: SystemTime,
         requester: &Requester,
+        answers: Vec<KeyProviderAnswer>,
         written: Option<&Envelope>,
         error: Option<Error>,
     ) -> AuditEvent {
@@ -92,6 +93,7 @@ impl<'a> PendingEvent<'a> {
         let mut event = AuditEvent::new(time, requester.clone(), self.operation)
             .with_object(self.object)
             .with_mode(self.mode)
+            .with_key_provider_answers(answers)
             .with_error(error);
         if let Some(source) = self.source_object {
             event = event.with_source_object(source);
@@ -119,14 +121,21 @@ fn key_of(envelope: &Envelope) -> Option<(&str, Option<u32>)> {
 }
 
 impl Sse {
+    /// Returns where an operation keeps the answers of the key provider for its event.
+    pub(super) fn answers(&self) -> KeyAnswers {
+        KeyAnswers::kept_if(self.shared.audit.is_some())
+    }
+
     /// Runs an operation and returns its outcome after recording it: exactly one event for each call, on success and
     /// failure.
     ///
-    /// `written` returns the new envelope in the outcome, if there is one. A call that is dropped before its outcome is
+    /// `answers` are those that the operation gets from the key provider, and `written` returns the new envelope in the
+    /// outcome, if there is one. A call that is dropped before its outcome is
     /// known has no event; if it is dropped later, the sink already has the event.
     pub(super) async fn audited<T>(
         &self,
         pending: PendingEvent<'_>,
+        answers: &KeyAnswers,
         operation: impl Future<Output = Result<T>>,
         written: impl FnOnce(&T) -> Option<&Envelope>,
     ) -> Result<T> {
@@ -134,7 +143,7 @@ impl Sse {
         trail.ready().await;
         let outcome = operation.await;
         let (written, error) = (outcome.as_ref().ok().and_then(written), outcome.as_ref().err().cloned());
-        let event = pending.event(self.shared.clock.wall(), &self.requester, written, error);
+        let event = pending.event(self.shared.clock.wall(), &self.requester, answers.take(), written, error);
         let recorded = trail.record(event).await;
         // If both fail, the operation's error says more.
         let done = outcome?;

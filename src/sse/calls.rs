@@ -9,7 +9,7 @@ use super::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock, object};
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::geometry::Container;
-use crate::keys::{BucketKeyStats, Keyring};
+use crate::keys::{BucketKeyStats, KeyAnswers, Keyring, UNRECORDED};
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
 use crate::secret::wipe;
@@ -156,7 +156,9 @@ impl Sse {
     /// - [`Error::Audit`](crate::Error::Audit): the audit trail could not record the call.
     pub async fn decryptor(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
         let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope);
-        self.audited(pending, self.decryptor_of(object, envelope, unlock), |_| None).await
+        let answers = self.answers();
+        let opening = self.decryptor_of(object, envelope, unlock, &answers);
+        self.audited(pending, &answers, opening, |_| None).await
     }
 
     /// Records that a decryptor, which an earlier call of [`decryptor`](Self::decryptor) returned, reads the object
@@ -180,7 +182,7 @@ impl Sse {
     pub async fn read_again(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<()> {
         let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope).served_again();
         let checking = async { self.check(Target::object(object), envelope, Some(unlock)) };
-        self.audited(pending, checking, |()| None).await
+        self.audited(pending, &UNRECORDED, checking, |()| None).await
     }
 
     /// Returns the keyring that the builder was given: of SSE-S3 and of the outer layer of DSSE-KMS.
@@ -245,11 +247,13 @@ impl Sse {
         body: impl FnOnce(&mut Encryptor) -> Result<T>,
     ) -> Result<(Envelope, T)> {
         let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
+        let answers = self.answers();
         let encrypting = async {
-            let (envelope, mut encryptor) = self.encryptor_of(object, &mode, Some(plaintext_len as u64)).await?;
+            let len = Some(plaintext_len as u64);
+            let (envelope, mut encryptor) = self.encryptor_of(object, &mode, len, &answers).await?;
             Ok((envelope, body(&mut encryptor)?))
         };
-        self.audited(pending, encrypting, |(envelope, _)| Some(envelope)).await
+        self.audited(pending, &answers, encrypting, |(envelope, _)| Some(envelope)).await
     }
 
     /// Decrypts an object by `body`.
@@ -261,14 +265,15 @@ impl Sse {
         body: impl FnOnce(&mut PlaintextReader) -> Result<T>,
     ) -> Result<T> {
         let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, &encrypted.envelope);
+        let answers = self.answers();
         let decrypting = async {
-            let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock).await?;
+            let mut decryptor = self.decryptor_of(object, &encrypted.envelope, unlock, &answers).await?;
             if let Some(manifest) = &encrypted.manifest {
                 decryptor = decryptor.with_manifest(manifest)?;
             }
             body(&mut decryptor.sequential())
         };
-        self.audited(pending, decrypting, |_| None).await
+        self.audited(pending, &answers, decrypting, |_| None).await
     }
 
     async fn begin_encryption(
@@ -278,12 +283,19 @@ impl Sse {
         plaintext_len: Option<u64>,
     ) -> Result<(Envelope, Encryptor)> {
         let pending = PendingEvent::writing(AuditOperation::EncryptObject, object, &mode);
-        let beginning = self.encryptor_of(object, &mode, plaintext_len);
-        self.audited(pending, beginning, |(envelope, _)| Some(envelope)).await
+        let answers = self.answers();
+        let beginning = self.encryptor_of(object, &mode, plaintext_len, &answers);
+        self.audited(pending, &answers, beginning, |(envelope, _)| Some(envelope)).await
     }
 
-    async fn decryptor_of(&self, object: &ObjectName, envelope: &Envelope, unlock: Unlock<'_>) -> Result<Decryptor> {
-        let keys = self.unlock(Target::object(object), envelope, unlock, true).await?;
+    async fn decryptor_of(
+        &self,
+        object: &ObjectName,
+        envelope: &Envelope,
+        unlock: Unlock<'_>,
+        answers: &KeyAnswers,
+    ) -> Result<Decryptor> {
+        let keys = self.unlock(Target::object(object), envelope, unlock, true, answers).await?;
         object::decryptor(envelope, &keys)
     }
 }

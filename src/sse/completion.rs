@@ -5,7 +5,7 @@ use super::{Expected, Sse, Unlock};
 use crate::crypto::Crypto;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{CustomerKeyError, Misuse, Result, Unexpected};
-use crate::keys::Keyring;
+use crate::keys::{Keyring, UNRECORDED};
 use crate::mode::Target;
 use crate::multipart::{
     CompletedUpload, CompletionRecord, OpenedRecord, RECORD_SALT_LEN, RecordContents, UnopenedPart, Upload, contents,
@@ -52,7 +52,7 @@ impl Sse {
         parts: impl IntoIterator<Item = UnopenedPart<'_>>,
     ) -> Result<CompletionRecord> {
         let pending = PendingEvent::of_record(AuditOperation::CompleteMultipart, object);
-        self.audited(pending, self.record_of(object, upload_id, envelope, parts), |_| None).await
+        self.audited(pending, &UNRECORDED, self.record_of(object, upload_id, envelope, parts), |_| None).await
     }
 
     async fn record_of(
@@ -120,7 +120,8 @@ impl Sse {
         unlock: Unlock<'_>,
     ) -> Result<CompletedUpload> {
         let pending = PendingEvent::of_record(AuditOperation::DecryptObject, object);
-        self.audited(pending, self.finished(object, record, unlock), |completed| Some(&completed.envelope)).await
+        let finishing = self.finished(object, record, unlock);
+        self.audited(pending, &UNRECORDED, finishing, |completed| Some(&completed.envelope)).await
     }
 
     async fn finished(
@@ -133,9 +134,9 @@ impl Sse {
         unlock.customer_key().ok_or(CustomerKeyError::Required)?;
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
-        let keys = self.unlock(Target::upload(object, upload_id), envelope, unlock, true).await?;
+        let keys = self.unlock(Target::upload(object, upload_id), envelope, unlock, true, &UNRECORDED).await?;
         let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys);
-        self.seal_completed(&upload, &opened.list(&upload)?, unlock).await
+        self.seal_completed(&upload, &opened.list(&upload)?, unlock, &UNRECORDED).await
     }
 
     /// Authenticates a record again, under the keyring's primary and a fresh salt. Its content does not change.
@@ -155,7 +156,7 @@ impl Sse {
             let keyring = self.keyring().ok_or(Unexpected::KeyringId)?;
             self.seal_record(keyring, object, &record.contents()).await
         };
-        self.audited(pending, rewrapping, |_| None).await
+        self.audited(pending, &UNRECORDED, rewrapping, |_| None).await
     }
 
     /// Returns whether the record is authenticated under a keyring version other than the primary.

@@ -4,6 +4,7 @@ use subtle::ConstantTimeEq;
 
 use super::Sse;
 use crate::error::{KeyProviderError, KeyProviderErrorKind as Kind, Result, Unexpected};
+use crate::keys::UNRECORDED;
 use crate::mode::{AnyMode, SseKms, Target};
 use crate::object::ObjectName;
 
@@ -22,7 +23,7 @@ impl Sse {
     /// - [`Unexpected::Mode`]: the builder has no KMS.
     pub async fn check_kms(&self, key_id: &str) -> Result<()> {
         let unbound = ObjectName::unbound();
-        let (resolved, same) = self.key_sources(Target::object(&unbound)).round_trip(key_id).await?;
+        let (resolved, same) = self.key_sources(Target::object(&unbound), &UNRECORDED).round_trip(key_id).await?;
         if !self.shared.kms_keys.accept(&resolved) {
             return Err(Unexpected::KmsKey.into());
         }
@@ -42,7 +43,7 @@ impl Sse {
         }
         let mode = AnyMode::from(mode.clone().with_bucket_key(true));
         self.check_written(&mode)?;
-        let keys = self.key_sources(Target::object(object)).writing(&mode).await?;
+        let keys = self.key_sources(Target::object(object), &UNRECORDED).writing(&mode).await?;
         self.check_written_kms_keys(&keys)
     }
 }

@@ -39,7 +39,7 @@ use builder::SseConfig;
 
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Misuse, Result, Unexpected};
-use crate::keys::Keyring;
+use crate::keys::{KeyAnswers, Keyring, UNRECORDED};
 use crate::mode::{KeySources, Target};
 use crate::object::{ObjectName, Requester};
 use crate::stream::Decryptor;
@@ -103,7 +103,7 @@ impl Sse {
             (false, EnvelopeState::Upload) => return Err(Error::UploadNotComplete),
             _ => {}
         }
-        self.key_sources(target).check_name(envelope.mode())
+        self.key_sources(target, &UNRECORDED).check_name(envelope.mode())
     }
 
     /// Refuses multipart uploads in a container, which holds objects of one message.
@@ -140,7 +140,8 @@ impl Sse {
         self.expected.iter().chain(expected)
     }
 
-    fn key_sources<'a>(&'a self, target: Target<'a>) -> KeySources<'a> {
+    /// Returns the sources of the keys of an object or upload. `answers` gets what the KMS answers.
+    fn key_sources<'a>(&'a self, target: Target<'a>, answers: &'a KeyAnswers) -> KeySources<'a> {
         KeySources {
             keyring: self.shared.keyring.as_ref(),
             kms: self.shared.kms.as_ref(),
@@ -148,13 +149,14 @@ impl Sse {
             bucket_keys: &self.shared.bucket_keys,
             target,
             requester: &self.requester,
+            answers,
         }
     }
 
     /// Unwraps the data key of an object, or in DSSE-KMS that of its outer layer, and drops it.
     #[cfg(feature = "testing")]
     pub(crate) async fn unwrap_alone(&self, object: &ObjectName, envelope: &Envelope) -> Result<()> {
-        self.unlock(Target::object(object), envelope, Unlock::Server, false).await.map(drop)
+        self.unlock(Target::object(object), envelope, Unlock::Server, false, &UNRECORDED).await.map(drop)
     }
 
     /// Unwraps the data keys of an object or upload: of both layers, or of the outer layer alone.
@@ -164,11 +166,12 @@ impl Sse {
         envelope: &Envelope,
         unlock: Unlock<'_>,
         both_layers: bool,
+        answers: &KeyAnswers,
     ) -> Result<ObjectKeys> {
         let binding = target.binding()?;
         self.check(target, envelope, Some(unlock))?;
         let layers = envelope.layers(both_layers).zip(self.shared.cryptos(envelope.mode())?);
-        let keys = self.key_sources(target).unwrap(layers, unlock.customer_key(), &binding).await?;
+        let keys = self.key_sources(target, answers).unwrap(layers, unlock.customer_key(), &binding).await?;
         Ok(self.object_keys(keys))
     }
 }

@@ -6,6 +6,7 @@ use super::wrapping::NewEnvelope;
 use super::{Expected, Sse, Unlock};
 use crate::envelope::{Content, Envelope, ModeId};
 use crate::error::Result;
+use crate::keys::KeyAnswers;
 use crate::mode::{AnyMode, Mode, Target, any};
 use crate::multipart::{CheckedParts, CompletedPart, CompletedUpload, Upload};
 use crate::object::ObjectName;
@@ -32,15 +33,23 @@ impl Sse {
     pub async fn begin_multipart(&self, object: &ObjectName, upload_id: &[u8], mode: impl Mode) -> Result<Upload> {
         let mode = any(mode);
         let pending = PendingEvent::writing(AuditOperation::BeginMultipart, object, &mode);
-        self.audited(pending, self.begin_upload(object, upload_id, &mode), |upload| Some(upload.envelope())).await
+        let answers = self.answers();
+        let beginning = self.begin_upload(object, upload_id, &mode, &answers);
+        self.audited(pending, &answers, beginning, |upload| Some(upload.envelope())).await
     }
 
-    async fn begin_upload(&self, object: &ObjectName, upload_id: &[u8], mode: &AnyMode) -> Result<Upload> {
+    async fn begin_upload(
+        &self,
+        object: &ObjectName,
+        upload_id: &[u8],
+        mode: &AnyMode,
+        answers: &KeyAnswers,
+    ) -> Result<Upload> {
         let target = Target::upload(object, upload_id);
         target.binding()?;
         self.check_parts()?;
         let cryptos = self.check_written(mode)?;
-        let keys = self.key_sources(target).writing(mode).await?;
+        let keys = self.key_sources(target, answers).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
         let mut drawn = Wiped::<{ 2 * UPLOAD_DRAW }>::zeros();
@@ -86,21 +95,23 @@ impl Sse {
         unlock: Unlock<'_>,
     ) -> Result<Upload> {
         let pending = PendingEvent::reading(AuditOperation::ResumeMultipart, object, envelope);
-        self.audited(pending, self.resume_upload(object, upload_id, envelope, expected, unlock), |_| None).await
+        let answers = self.answers();
+        let resuming = self.resume_upload((object, upload_id), envelope, expected, unlock, &answers);
+        self.audited(pending, &answers, resuming, |_| None).await
     }
 
     async fn resume_upload(
         &self,
-        object: &ObjectName,
-        upload_id: &[u8],
+        (object, upload_id): (&ObjectName, &[u8]),
         envelope: &Envelope,
         expected: &Expected,
         unlock: Unlock<'_>,
+        answers: &KeyAnswers,
     ) -> Result<Upload> {
         let target = Target::upload(object, upload_id);
         target.binding()?;
         expected.says_which(envelope.mode())?;
-        let keys = self.expecting(expected.clone()).unlock(target, envelope, unlock, true).await?;
+        let keys = self.expecting(expected.clone()).unlock(target, envelope, unlock, true, answers).await?;
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys))
     }
 
@@ -132,7 +143,9 @@ impl Sse {
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
     ) -> Result<CompletedUpload> {
         let pending = PendingEvent::reading(AuditOperation::CompleteMultipart, upload.object(), upload.envelope());
-        self.audited(pending, self.complete_upload(upload, unlock, parts), |completed| Some(&completed.envelope)).await
+        let answers = self.answers();
+        let completing = self.complete_upload(upload, unlock, parts, &answers);
+        self.audited(pending, &answers, completing, |completed| Some(&completed.envelope)).await
     }
 
     async fn complete_upload(
@@ -140,6 +153,7 @@ impl Sse {
         upload: &Upload,
         unlock: Unlock<'_>,
         parts: impl IntoIterator<Item = CompletedPart<'_>>,
+        answers: &KeyAnswers,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());
         self.check(Target::upload(object, upload.upload_id()), old, Some(unlock))?;
@@ -148,7 +162,7 @@ impl Sse {
         }
         let list = upload.list(parts)?;
         self.refresh_keyring(old.mode()).await?;
-        self.seal_completed(upload, &list, unlock).await
+        self.seal_completed(upload, &list, unlock, answers).await
     }
 
     /// Seals the envelope and the manifest of an object that consists of these parts.
@@ -159,9 +173,10 @@ impl Sse {
         upload: &Upload,
         list: &CheckedParts,
         unlock: Unlock<'_>,
+        answers: &KeyAnswers,
     ) -> Result<CompletedUpload> {
         let (old, object) = (upload.envelope(), upload.object());
-        let sources = self.key_sources(Target::upload(object, upload.upload_id()));
+        let sources = self.key_sources(Target::upload(object, upload.upload_id()), answers);
         let keys = sources.completing(old, upload.keys(), unlock.customer_key()).await?;
 
         let manifest = seal_manifest(upload.keys(), &list.records)?;

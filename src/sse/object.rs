@@ -10,6 +10,7 @@ use crate::crypto::{Crypto, label};
 use crate::envelope::{Content, Envelope, EnvelopeState};
 use crate::error::{Error, Limit, Misuse, Result};
 use crate::geometry::{Container, EachLayer, in_object};
+use crate::keys::KeyAnswers;
 use crate::mode::{AnyMode, LayerKey, Target};
 use crate::object::ObjectName;
 use crate::secret::{DataKey, Secret, Wiped};
@@ -147,13 +148,14 @@ impl Sse {
         object: &ObjectName,
         mode: &AnyMode,
         plaintext_len: Option<u64>,
+        answers: &KeyAnswers,
     ) -> Result<(Envelope, Encryptor)> {
         let cryptos = self.check_written(mode)?;
         if plaintext_len.is_some_and(|len| len > mode.id().layers().max_plaintext_len()) {
             return Err(Limit::Message.into());
         }
         let target = Target::object(object);
-        let keys = self.key_sources(target).writing(mode).await?;
+        let keys = self.key_sources(target, answers).writing(mode).await?;
         self.check_written_kms_keys(&keys)?;
 
         let mut drawn = Wiped::<{ 2 * OBJECT_DRAW }>::zeros();

@@ -6,6 +6,7 @@ use super::{Sse, Unlock};
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Misuse, Result};
 use crate::geometry::EachLayer;
+use crate::keys::KeyAnswers;
 use crate::mode::{AnyMode, LayerKey, Mode, Target, any};
 use crate::object::ObjectName;
 use crate::stream::object_keys::ObjectKeys;
@@ -107,7 +108,8 @@ impl Sse {
             None => PendingEvent::reading(operation, source, request.envelope),
             Some((object, mode)) => PendingEvent::writing(operation, object, mode).out_of(source),
         };
-        self.audited(pending, self.rewrapped(&request), |envelope| Some(envelope)).await
+        let answers = self.answers();
+        self.audited(pending, &answers, self.rewrapped(&request, &answers), |envelope| Some(envelope)).await
     }
 
     /// Returns whether the envelope is wrapped under a keyring version other than the primary.
@@ -121,12 +123,12 @@ impl Sse {
         }
     }
 
-    async fn rewrapped(&self, request: &Rewrap<'_>) -> Result<Envelope> {
+    async fn rewrapped(&self, request: &Rewrap<'_>, answers: &KeyAnswers) -> Result<Envelope> {
         let Rewrap { source, envelope, unlock, both_layers, .. } = *request;
         let Some((object, mode)) = &request.target else {
-            let unlocked = self.unlock(source, envelope, unlock, both_layers).await?;
+            let unlocked = self.unlock(source, envelope, unlock, both_layers, answers).await?;
             let layers = envelope.layers(both_layers);
-            let keys = self.key_sources(source).rewriting(layers, unlock.customer_key()).await?;
+            let keys = self.key_sources(source, answers).rewriting(layers, unlock.customer_key()).await?;
             return self.wrap_anew(envelope, &unlocked, &keys, source);
         };
         // Checks the stored envelope before the request: an attacker's change is not reported as the caller's misuse.
@@ -144,9 +146,9 @@ impl Sse {
         // The expectations apply to the old envelope; only the builder's settings apply to the new one.
         let writer = Self { expected: Vec::new(), ..self.clone() };
         writer.check_mode(mode.id(), None)?;
-        let sources = writer.key_sources(Target::object(object));
+        let sources = writer.key_sources(Target::object(object), answers);
         sources.check_name(mode.id())?;
-        let unlocked = self.unlock(source, envelope, unlock, true).await?;
+        let unlocked = self.unlock(source, envelope, unlock, true, answers).await?;
         let keys = sources.writing(mode).await?;
         writer.wrap_anew(envelope, &unlocked, &keys, Target::object(object))
     }

@@ -6,7 +6,7 @@ use std::time::SystemTime;
 use super::AuditOperation;
 use crate::envelope::ModeId;
 use crate::error::Error;
-use crate::keys::{EncryptionContext, MAX_KEY_ID_LEN};
+use crate::keys::{EncryptionContext, KeyProviderAnswer, MAX_KEY_ID_LEN};
 use crate::object::{ObjectName, Requester};
 
 /// One operation on a key or an object that was done or refused.
@@ -24,6 +24,8 @@ pub struct AuditEvent {
     source_object: Option<ObjectName>,
     mode: Option<ModeId>,
     parameters: Vec<(&'static str, String)>,
+    key_provider_answers: Vec<KeyProviderAnswer>,
+    request_id: Option<Box<str>>,
     error: Option<Error>,
 }
 
@@ -40,6 +42,8 @@ impl AuditEvent {
             source_object: None,
             mode: None,
             parameters: Vec::new(),
+            key_provider_answers: Vec::new(),
+            request_id: None,
             error: None,
         }
     }
@@ -74,6 +78,15 @@ impl AuditEvent {
     pub(crate) fn with_parameter(mut self, name: &'static str, value: impl fmt::Display) -> Self {
         self.parameters.push((name, value.to_string()));
         self
+    }
+
+    pub(crate) fn with_key_provider_answers(self, answers: Vec<KeyProviderAnswer>) -> Self {
+        Self { key_provider_answers: answers, ..self }
+    }
+
+    #[cfg(feature = "embedded-kms")]
+    pub(crate) fn with_request_id(self, request_id: &str) -> Self {
+        Self { request_id: Some(request_id.into()), ..self }
     }
 
     pub(crate) fn with_error(self, error: Option<Error>) -> Self {
@@ -140,17 +153,22 @@ impl AuditEvent {
         &self.parameters
     }
 
+    /// Returns the request id of this event of the embedded KMS, if it is the use of a key. The event of the object has
+    /// the same id among its [answers](Self::key_provider_answers).
+    pub fn request_id(&self) -> Option<&str> {
+        self.request_id.as_deref()
+    }
+
     /// Returns the reason why the operation was refused or failed, or `None` if it was done.
     pub fn error(&self) -> Option<&Error> {
         self.error.as_ref()
     }
 
-    /// Returns the backend's id of the failed request, if the key provider reports it.
-    pub fn key_provider_request_id(&self) -> Option<&str> {
-        match &self.error {
-            Some(Error::KeyProvider(error)) => error.request_id(),
-            _ => None,
-        }
+    /// Returns what the key provider answered, in order: one answer for a read or a write under a KMS key, two for a
+    /// rewrap from one to another. If the provider failed, the last answer is its error. The request id of an answer
+    /// leads to the call in the KMS's own log.
+    pub fn key_provider_answers(&self) -> &[KeyProviderAnswer] {
+        &self.key_provider_answers
     }
 }
 
@@ -169,6 +187,8 @@ impl fmt::Debug for AuditEvent {
             .field("source_object", &self.source_object)
             .field("mode", &self.mode)
             .field("parameters", &self.parameters)
+            .field("key_provider_answers", &self.key_provider_answers)
+            .field("request_id", &self.request_id)
             .field("error", &self.error.as_ref().map(ToString::to_string))
             .finish()
     }

@@ -12,6 +12,8 @@ pub use event::AuditEvent;
 pub use memory::MemorySink;
 pub use operation::AuditOperation;
 
+pub use crate::keys::{KeyFrom, KeyProviderAnswer};
+
 use std::any::Any;
 use std::fmt;
 use std::io;

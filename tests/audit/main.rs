@@ -1,6 +1,7 @@
 //! The audit trail (`AuditTrail`): one event for each operation, done or refused; no output without its event; sinks.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod answers;
 mod failing;
 #[cfg(feature = "audit-json")]
 mod json_lines;

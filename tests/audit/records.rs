@@ -75,7 +75,11 @@ fn an_object_that_was_encrypted_under_a_kms_key() {
             "encryptionContext": { "team": "the-team-of-photos" },
         },
         "responseElements": null,
-        "additionalEventData": { "SSEApplied": "SSE_KMS", "keyId": ARN },
+        "additionalEventData": {
+            "SSEApplied": "SSE_KMS",
+            "keyId": ARN,
+            "keyProviderAnswers": [{ "eventName": "GenerateDataKey", "keyFrom": "call", "requestID": "7f3a" }],
+        },
         "readOnly": false,
         "resources": [
             { "type": "AWS::S3::Object", "ARN": "arn:aws:s3:::photos/2026/cat.jpg" },
@@ -160,11 +164,31 @@ fn what_a_kms_refuses_has_the_code_that_aws_has_for_it() {
             (&record["awsRegion"], &record["requestParameters"]["keyId"]),
             (&json!("eu-central-1"), &json!(ARN))
         );
-        assert_eq!(record["additionalEventData"], json!({ "SSEApplied": "SSE_KMS", "keyProviderRequestId": "7f3a" }));
+        let answer = json!({ "eventName": "GenerateDataKey", "keyFrom": "call", "requestID": "7f3a" });
+        let refused = json!({ "SSEApplied": "SSE_KMS", "keyProviderAnswers": [answer] });
+        assert_eq!(record["additionalEventData"], refused);
     }
     let closed = trail.sse().expecting(Expected::new().with_modes([]));
     closed.blocking().encrypt(&name(), SseS3, b"meow").unwrap_err();
     assert_eq!(trail.last()["errorCode"], "AccessDenied");
+}
+
+#[test]
+fn a_key_from_the_cache_is_marked_and_leads_to_the_call_that_brought_it() {
+    let trail = Trail::new();
+    let mode = SseKms::new(ARN).with_bucket_key(true);
+    let answers = |record: &Value| record["additionalEventData"]["keyProviderAnswers"].clone();
+    let answer = |name: &str, from: &str| json!({ "eventName": name, "keyFrom": from, "requestID": "7f3a" });
+    for from in ["call", "cache"] {
+        let stored = trail.sse().blocking().encrypt(&name(), mode.clone(), b"meow").unwrap();
+        assert_eq!(answers(&trail.last()), json!([answer("GenerateDataKey", from)]));
+        trail.sse().blocking().decrypt(&name(), &stored, Unlock::Server).unwrap();
+        assert_eq!(answers(&trail.last()), json!([answer("Decrypt", from)]));
+    }
+    let stored = trail.sse().blocking().encrypt(&name(), mode, b"meow").unwrap();
+    let request = Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&name(), SseKms::new(ARN));
+    trail.sse().blocking().rewrap(request).unwrap();
+    assert_eq!(answers(&trail.last()), json!([answer("Decrypt", "cache"), answer("GenerateDataKey", "call")]));
 }
 
 #[test]

@@ -85,6 +85,7 @@ fn what_was_done_is_information_and_what_was_refused_a_warning_with_all_that_is_
         ("requested_key_id", "alias/app"),
         ("key_id", KMS_KEY),
         ("context", "{\"team\": \"the-team-of-photos\"}"),
+        ("key_provider_answers", "GenerateDataKey from call (7f3a)"),
     ]);
     assert_eq!(seen[0].1.0, expected);
     let keyring = audited.service.keyring.key_id();

@@ -13,6 +13,8 @@ mod kms_keys;
 #[cfg(feature = "testing")]
 mod observed;
 #[cfg(feature = "testing")]
+mod request_ids;
+#[cfg(feature = "testing")]
 mod resilient;
 #[cfg(feature = "testing")]
 mod router;

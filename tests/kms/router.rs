@@ -144,6 +144,17 @@ fn a_route_is_a_scheme_with_or_without_further_fields() {
 }
 
 #[test]
+fn a_second_route_with_the_same_prefix_is_refused_and_a_longer_one_is_not() {
+    let World { one, two, .. } = world();
+    let with_one = || Router::new().with_route("arn:aws:kms", one.clone()).unwrap();
+    for again in [two.clone(), one.clone()] {
+        let error = with_one().with_route("arn:aws:kms", again).unwrap_err();
+        assert!(matches!(error, Error::Misuse(Misuse::RouteTwice)), "{error:?}");
+    }
+    with_one().with_route("arn:aws:kms:eu-west-1", two.clone()).unwrap().with_route("arn:aws", two).unwrap();
+}
+
+#[test]
 fn a_default_provider_whose_ids_lead_elsewhere_writes_nothing() {
     let World { one, two, .. } = world();
     // The ids that the default provider resolves to lead to nobody, and to another provider.

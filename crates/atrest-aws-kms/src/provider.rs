@@ -14,6 +14,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::config::retry::RetryConfig;
 use aws_sdk_kms::config::timeout::TimeoutConfig;
 use aws_sdk_kms::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_kms::operation::RequestId;
 use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 
@@ -135,12 +136,14 @@ impl KeyProvider for AwsKms {
             let call = self.client.generate_data_key().key_id(self.named(&request)?).key_spec(DataKeySpec::Aes256);
             let call = call.set_encryption_context(pairs_of(&request)).send();
             let answer = self.ask(Call::Generate, request.key_id(), call).await?;
-            let (kek, key_id) = answered(&request, answer.plaintext, answer.key_id)?;
+            let request_id = answer.request_id().unwrap_or_default().to_owned();
+            let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_request_id(&request_id);
+            let (kek, key_id) = answered(answer.plaintext, answer.key_id).map_err(refused)?;
             let wrapped = answer.ciphertext_blob.map(Blob::into_inner).unwrap_or_default();
             if wrapped.is_empty() {
-                return Err(KeyProviderError::new(Kind::WrongLength, request.key_id()));
+                return Err(refused(Kind::WrongLength));
             }
-            Ok(GeneratedKey::new(key_id, wrapped, kek))
+            Ok(GeneratedKey::new(key_id, wrapped, kek).with_request_id(&request_id))
         })
     }
 
@@ -154,8 +157,10 @@ impl KeyProvider for AwsKms {
                 self.client.decrypt().key_id(self.named(&request)?).ciphertext_blob(Blob::new(wrapped.as_bytes()));
             let call = call.set_encryption_context(pairs_of(&request)).send();
             let answer = self.ask(Call::Decrypt, request.key_id(), call).await?;
-            let (kek, key_id) = answered(&request, answer.plaintext, answer.key_id)?;
-            Ok(UnwrappedKey::new(key_id, kek))
+            let request_id = answer.request_id().unwrap_or_default().to_owned();
+            let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_request_id(&request_id);
+            let (kek, key_id) = answered(answer.plaintext, answer.key_id).map_err(refused)?;
+            Ok(UnwrappedKey::new(key_id, kek).with_request_id(&request_id))
         })
     }
 }
@@ -238,17 +243,12 @@ fn pairs_of(request: &KeyRequest) -> Option<HashMap<String, String>> {
     Some(pairs.collect::<HashMap<_, _>>()).filter(|pairs| !pairs.is_empty())
 }
 
-/// Returns the key and the id of the KMS key of an answer.
-fn answered(
-    request: &KeyRequest,
-    plaintext: Option<Blob>,
-    key_id: Option<String>,
-) -> Result<(KeyEncryptionKey, String), KeyProviderError> {
-    let refused = |kind| KeyProviderError::new(kind, request.key_id());
+/// Returns the key and the id of the KMS key of an answer, or what is wrong with it.
+fn answered(plaintext: Option<Blob>, key_id: Option<String>) -> Result<(KeyEncryptionKey, String), Kind> {
     let mut plaintext = plaintext.map(Blob::into_inner).unwrap_or_default();
     // SECURITY: wipes the bytes, also those of a wrong length.
-    let kek = KeyEncryptionKey::from_slice(&mut plaintext).map_err(|_| refused(Kind::WrongLength))?;
-    let key_id = key_id.filter(|key_id| !key_id.is_empty()).ok_or_else(|| refused(Kind::WrongKey))?;
+    let kek = KeyEncryptionKey::from_slice(&mut plaintext).map_err(|_| Kind::WrongLength)?;
+    let key_id = key_id.filter(|key_id| !key_id.is_empty()).ok_or(Kind::WrongKey)?;
     Ok((kek, key_id))
 }
 

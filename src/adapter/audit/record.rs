@@ -1,6 +1,6 @@
 //! `Record`, an audit event as JSON in the shape of a CloudTrail record, and [`AuditEvent::to_json`].
 //!
-//! The record omits members that the library does not know: the client's address, its user agent, the request's id.
+//! The record omits members that the library does not know: the client's address, its user agent, its request's id.
 
 use std::borrow::Cow;
 use std::io;
@@ -15,7 +15,7 @@ use crate::envelope::ModeId;
 use crate::error::{CustomerKeyError, Error, IoError, KeyProviderErrorKind as Kind, KeyStoreError, PartError, Result};
 use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
-use crate::trail::AuditEvent;
+use crate::trail::{AuditEvent, KeyProviderAnswer};
 
 /// The version of CloudTrail's record format.
 const EVENT_VERSION: &str = "1.11";
@@ -69,6 +69,8 @@ struct Record<'a> {
     response_elements: Option<()>,
     #[serde(skip_serializing_if = "Option::is_none")]
     additional_event_data: Option<AdditionalEventData<'a>>,
+    #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
     #[serde(rename = "eventID")]
     event_id: &'a str,
     read_only: bool,
@@ -98,6 +100,7 @@ impl<'a> Record<'a> {
             request_parameters: RequestParameters::of(event),
             response_elements: None,
             additional_event_data: AdditionalEventData::of(event),
+            request_id: event.request_id(),
             event_id,
             read_only: operation.is_read_only(),
             resources: resources(event),
@@ -255,8 +258,8 @@ struct AdditionalEventData<'a> {
     key_id: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     key_version: Option<u32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    key_provider_request_id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    key_provider_answers: Vec<ProviderAnswer<'a>>,
 }
 
 impl<'a> AdditionalEventData<'a> {
@@ -268,9 +271,26 @@ impl<'a> AdditionalEventData<'a> {
             ModeId::SseC => "SSE_C",
         });
         let (key_id, key_version) = (event.key_id(), event.key_version());
-        let key_provider_request_id = event.key_provider_request_id();
-        let is_empty = sse_applied.is_none() && key_id.is_none() && key_provider_request_id.is_none();
-        (!is_empty).then_some(Self { sse_applied, key_id, key_version, key_provider_request_id })
+        let key_provider_answers: Vec<_> = event.key_provider_answers().iter().map(ProviderAnswer::of).collect();
+        let is_empty = sse_applied.is_none() && key_id.is_none() && key_provider_answers.is_empty();
+        (!is_empty).then_some(Self { sse_applied, key_id, key_version, key_provider_answers })
+    }
+}
+
+/// An answer of the key provider, with the members that CloudTrail's record of the call has.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct ProviderAnswer<'a> {
+    event_name: &'static str,
+    key_from: &'static str,
+    #[serde(rename = "requestID", skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'a str>,
+}
+
+impl<'a> ProviderAnswer<'a> {
+    fn of(answer: &'a KeyProviderAnswer) -> Self {
+        let (event_name, key_from) = names::of_answer(answer);
+        Self { event_name, key_from, request_id: answer.request_id() }
     }
 }
 

@@ -6,15 +6,16 @@ use std::future::ready;
 use super::names;
 use crate::keys::EncryptionContext;
 use crate::object::ObjectName;
-use crate::trail::{AuditEvent, AuditFuture, AuditSink};
+use crate::trail::{AuditEvent, AuditFuture, AuditSink, KeyProviderAnswer};
 
 /// Emits every event to `tracing` with the target `atrest::audit`: completed operations at level INFO, refused or
 /// failed ones at WARN. Never fails.
 ///
 /// The fields, each present if it has a value: `operation`, `requester`, `mode`, `bucket`, `key`, `requested_key_id`,
-/// `key_id`, `key_version`, `context` (all pairs, with their values), `parameters`, `key_provider_request_id` and
-/// `error`; of the object also `realm` and `version_id`, and `source_bucket` and `source_key` if it had another name.
-/// If one of the names is not UTF-8, all of them are percent-encoded and the field `encoding` is `url`.
+/// `key_id`, `key_version`, `context` (all pairs, with their values), `parameters`, `key_provider_answers` (such as
+/// `Decrypt from cache (7f3a)`, with the request id of the KMS's own log), `request_id` (in events of the embedded KMS)
+/// and `error`; of the object also `realm` and `version_id`, and `source_bucket` and `source_key` if it had another
+/// name. If one of the names is not UTF-8, all of them are percent-encoded and the field `encoding` is `url`.
 ///
 /// # Security
 ///
@@ -44,6 +45,7 @@ impl AuditSink for TracingSink {
         let version_id = text(named.map(ObjectName::version_id));
         let (source_bucket, source_key) = (text(source.map(ObjectName::bucket)), text(source.map(ObjectName::key)));
         let parameters = Some(event.parameters()).filter(|parameters| !parameters.is_empty());
+        let answers = Some(event.key_provider_answers()).filter(|answers| !answers.is_empty()).map(Answers);
         macro_rules! emit {
             ($level:ident) => {
                 tracing::$level!(
@@ -63,7 +65,8 @@ impl AuditSink for TracingSink {
                     key_version = event.key_version(),
                     context = event.context().map(|context| tracing::field::debug(Pairs(context))),
                     parameters = parameters.map(tracing::field::debug),
-                    key_provider_request_id = event.key_provider_request_id(),
+                    key_provider_answers = answers.map(tracing::field::display),
+                    request_id = event.request_id(),
                     error = event.error().map(tracing::field::display),
                 )
             };
@@ -74,6 +77,23 @@ impl AuditSink for TracingSink {
             emit!(warn)
         }
         Box::pin(ready(Ok(())))
+    }
+}
+
+/// The answers of the key provider, separated by commas.
+#[derive(Clone, Copy)]
+struct Answers<'a>(&'a [KeyProviderAnswer]);
+
+impl fmt::Display for Answers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (number, answer) in self.0.iter().enumerate() {
+            let (operation, from) = names::of_answer(answer);
+            write!(f, "{}{operation} from {from}", if number == 0 { "" } else { ", " })?;
+            if let Some(request_id) = answer.request_id() {
+                write!(f, " ({request_id})")?;
+            }
+        }
+        Ok(())
     }
 }
 

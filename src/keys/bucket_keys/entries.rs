@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::{BucketKey, BucketKeys, Slot};
 use crate::clock::{Clock, Moment};
+use crate::crypto::constant_time_eq;
 use crate::keys::UNKNOWN_EPOCH;
 use crate::object::Requester;
 
@@ -34,8 +35,9 @@ impl Entry {
         Self { key, since, epoch, uses, used_at: 0 }
     }
 
-    pub(super) fn is_of_unknown_epoch(&self) -> bool {
-        self.epoch == UNKNOWN_EPOCH
+    /// Returns whether the key could serve a request now.
+    pub(super) fn is_usable(&self, limits: &BucketKeys, clock: &dyn Clock) -> bool {
+        self.epoch != UNKNOWN_EPOCH && self.since.age(clock) < limits.max_age
     }
 }
 
@@ -53,8 +55,7 @@ impl Entries {
         clock: &dyn Clock,
     ) -> Option<Arc<BucketKey>> {
         let entry = self.of.get_mut(&slot.requester)?.get_mut(slot)?;
-        let is_current = entry.epoch == epoch && epoch != UNKNOWN_EPOCH && entry.since.age(clock) < limits.max_age;
-        if is_current && take_use(&entry.uses, limits) {
+        if entry.epoch == epoch && entry.is_usable(limits, clock) && take_use(&entry.uses, limits) {
             self.tick += 1;
             entry.used_at = self.tick;
             return Some(entry.key.clone());
@@ -97,6 +98,33 @@ impl Entries {
         });
         self.len = len;
         next
+    }
+
+    /// Drops a key that failed to open an envelope, unless the fault must be the envelope's: the key is that of a write
+    /// under the same wrapped key, or has opened an envelope for another requester.
+    ///
+    /// An unproven key for the same wrapped key with other bytes is dropped too: the KMS answered one of the two calls
+    /// wrongly, and what a write wraps under the wrong one is lost.
+    pub(super) fn doubt(&mut self, doubted: &Arc<BucketKey>) {
+        let all = || self.of.values().flatten().map(|(slot, entry)| (slot, &entry.key));
+        let Some((slot, _)) = all().find(|(_, key)| Arc::ptr_eq(key, doubted)) else { return };
+        let others = all().filter(|(other, key)| {
+            let is_same = key.wrapped == doubted.wrapped && key.key_id == doubted.key_id;
+            is_same && other.has_context_of(slot) && !Arc::ptr_eq(key, doubted)
+        });
+        let mut dropped = vec![slot.clone()];
+        for (other, key) in others {
+            let is_equal = constant_time_eq(key.kek.expose_secret(), doubted.kek.expose_secret());
+            match (is_equal, key.is_proven()) {
+                (true, is_proven) if is_proven || other.wrapped.is_none() => {
+                    doubted.prove();
+                    return;
+                }
+                (false, false) => dropped.push(other.clone()),
+                _ => {}
+            }
+        }
+        dropped.iter().for_each(|slot| self.remove(slot));
     }
 
     pub(super) fn clear(&mut self) {

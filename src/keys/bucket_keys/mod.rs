@@ -4,7 +4,7 @@ mod entries;
 
 use std::collections::HashMap;
 use std::fmt;
-use std::sync::atomic::AtomicU64;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread;
@@ -15,8 +15,8 @@ use futures_util::future::{BoxFuture, Shared, WeakShared};
 
 use entries::Entries;
 
-use super::EncryptionContext;
-use super::provider::{GeneratedKey, UNKNOWN_EPOCH, WrappedKey};
+use super::provider::{GeneratedKey, UNKNOWN_EPOCH, UnwrappedKey, WrappedKey};
+use super::{EncryptionContext, KeyFrom};
 use crate::clock::{Clock, Moment};
 use crate::error::KeyProviderError;
 use crate::object::Requester;
@@ -119,11 +119,33 @@ pub(crate) struct BucketKey {
     pub(crate) key_id: Arc<str>,
     pub(crate) wrapped: WrappedKey,
     pub(crate) kek: KeyEncryptionKey,
+    /// The backend's id of the call that brought the key.
+    pub(crate) request_id: Option<Arc<str>>,
+    /// Whether the key has opened an envelope: then it is the key that was wrapped.
+    is_proven: AtomicBool,
 }
 
-impl From<GeneratedKey> for BucketKey {
-    fn from(generated: GeneratedKey) -> Self {
-        Self { key_id: generated.key_id.into(), wrapped: generated.wrapped, kek: generated.kek }
+impl BucketKey {
+    pub(crate) fn generated(generated: GeneratedKey) -> Self {
+        let GeneratedKey { key_id, wrapped, kek, request_id } = generated;
+        Self { key_id: key_id.into(), wrapped, kek, request_id, is_proven: AtomicBool::default() }
+    }
+
+    pub(crate) fn unwrapped(key_id: Arc<str>, wrapped: WrappedKey, unwrapped: UnwrappedKey) -> Self {
+        let UnwrappedKey { kek, request_id, .. } = unwrapped;
+        Self { key_id, wrapped, kek, request_id, is_proven: AtomicBool::default() }
+    }
+
+    /// Tells that the key has opened an envelope.
+    pub(crate) fn prove(&self) {
+        // PERF: no write to memory that other threads read.
+        if !self.is_proven() {
+            self.is_proven.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn is_proven(&self) -> bool {
+        self.is_proven.load(Ordering::Relaxed)
     }
 }
 
@@ -145,6 +167,13 @@ pub(crate) struct Slot {
     pub(crate) wrapped: Option<WrappedKey>,
 }
 
+impl Slot {
+    /// Returns whether the KMS binds a key to the same context as for the other slot.
+    fn has_context_of(&self, other: &Self) -> bool {
+        (&self.pairs, &self.bucket) == (&other.pairs, &other.bucket)
+    }
+}
+
 type Answer = Result<Arc<BucketKey>, KeyProviderError>;
 type Call = Shared<BoxFuture<'static, Answer>>;
 
@@ -162,14 +191,13 @@ struct State {
     entries: Entries,
     calls: HashMap<Arc<Slot>, RunningCall>,
     next_call: u64,
-    /// The number of purges: a call that began before one leaves nothing in the cache.
-    purges: u64,
     stats: BucketKeyStats,
     /// Ends the thread that looks for old keys. There is one while there are keys.
     looking: Option<mpsc::Sender<()>>,
 }
 
-/// A call of the KMS in progress, which is dropped with its last caller.
+/// A call of the KMS in progress, which is dropped with its last caller. Once another call has taken its place, or a
+/// purge has removed it, it leaves nothing in the cache.
 struct RunningCall {
     number: u64,
     call: WeakShared<BoxFuture<'static, Answer>>,
@@ -181,7 +209,7 @@ struct RunningCall {
 /// What a request finds.
 enum Found {
     Key(Arc<BucketKey>),
-    Call(Call),
+    Call(Call, KeyFrom),
 }
 
 impl BucketKeyCache {
@@ -190,14 +218,13 @@ impl BucketKeyCache {
             entries: Entries::default(),
             calls: HashMap::new(),
             next_call: 0,
-            purges: 0,
             stats: BucketKeyStats::default(),
             looking: None,
         };
         Self(Arc::new(Cache { limits, clock, state: Mutex::new(state) }))
     }
 
-    /// Returns the key of a slot: from the cache, from a call in progress, or by calling `ask`.
+    /// Returns the key of a slot, and where it came from: the cache, a call in progress, or a call of `ask`.
     ///
     /// `epoch` is the provider's before this request. A call in progress at another epoch, or from before a purge, is
     /// not joined.
@@ -206,14 +233,24 @@ impl BucketKeyCache {
         slot: Slot,
         epoch: u64,
         ask: impl FnOnce() -> BoxFuture<'static, Result<BucketKey, KeyProviderError>>,
-    ) -> Answer {
+    ) -> (Answer, KeyFrom) {
         if self.0.limits.keeps_nothing() {
             self.0.lock().stats.calls += 1;
-            return ask().await.map(Arc::new);
+            return (ask().await.map(Arc::new), KeyFrom::Call);
         }
         match self.find(slot, epoch, ask) {
-            Found::Key(key) => Ok(key),
-            Found::Call(call) => call.await,
+            Found::Key(key) => (Ok(key), KeyFrom::Cache),
+            Found::Call(call, from) => (call.await, from),
+        }
+    }
+
+    /// Tells that a key failed to open an envelope. If it has never opened one, it serves no more request: the KMS may
+    /// have unwrapped it wrongly.
+    ///
+    /// SECURITY: a key that has opened an envelope stays, so that damaged envelopes cost no call of the KMS.
+    pub(crate) fn doubt(&self, key: &Arc<BucketKey>) {
+        if !key.is_proven() {
+            self.0.lock().entries.doubt(key);
         }
     }
 
@@ -222,7 +259,6 @@ impl BucketKeyCache {
         let mut state = self.0.lock();
         state.entries.clear();
         state.calls.clear();
-        state.purges += 1;
         state.looking = None;
     }
 
@@ -246,10 +282,10 @@ impl BucketKeyCache {
         }
         if let Some(call) = state.joined(&slot, epoch, limits, &**clock) {
             state.stats.joined += 1;
-            return Found::Call(call);
+            return Found::Call(call, KeyFrom::JoinedCall);
         }
         state.stats.calls += 1;
-        let (slot, number, purges) = (Arc::new(slot), state.next_call, state.purges);
+        let (slot, number) = (Arc::new(slot), state.next_call);
         state.next_call += 1;
         let (since, uses) = (Moment::now(&**clock), Arc::new(AtomicU64::new(1)));
         let call = {
@@ -258,7 +294,7 @@ impl BucketKeyCache {
             async move {
                 let key = Arc::new(answer.await?);
                 if let Some(cache) = ended.cache.upgrade() {
-                    cache.insert(&ended.slot, entries::Entry::new(key.clone(), since, epoch, uses), purges);
+                    cache.insert(&ended.slot, entries::Entry::new(key.clone(), since, epoch, uses), ended.number);
                 }
                 Ok(key)
             }
@@ -267,11 +303,16 @@ impl BucketKeyCache {
         if let Some(weak) = call.downgrade() {
             state.calls.insert(slot, RunningCall { number, call: weak, since, epoch, uses });
         }
-        Found::Call(call)
+        Found::Call(call, KeyFrom::Call)
     }
 }
 
 impl State {
+    /// Returns whether a call is still the one in progress for its slot.
+    fn is_running(&self, slot: &Slot, number: u64) -> bool {
+        self.calls.get(slot).is_some_and(|running| running.number == number)
+    }
+
     /// Returns the call in progress for a slot, if it may serve one more caller.
     fn joined(&mut self, slot: &Slot, epoch: u64, limits: &BucketKeys, clock: &dyn Clock) -> Option<Call> {
         let running = self.calls.get(slot)?;
@@ -293,7 +334,7 @@ impl Drop for EndedCall {
     fn drop(&mut self) {
         let Some(cache) = self.cache.upgrade() else { return };
         let mut state = cache.lock();
-        if state.calls.get(&self.slot).is_some_and(|running| running.number == self.number) {
+        if state.is_running(&self.slot, self.number) {
             state.calls.remove(&self.slot);
         }
     }
@@ -304,9 +345,9 @@ impl Cache {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn insert(self: &Arc<Self>, slot: &Arc<Slot>, entry: entries::Entry, purges: u64) {
+    fn insert(self: &Arc<Self>, slot: &Arc<Slot>, entry: entries::Entry, number: u64) {
         let mut state = self.lock();
-        if state.purges != purges || entry.is_of_unknown_epoch() {
+        if !state.is_running(slot, number) || !entry.is_usable(&self.limits, &*self.clock) {
             return;
         }
         self.drop_old(&mut state);

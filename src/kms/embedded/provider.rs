@@ -27,14 +27,14 @@ impl KeyProvider for EmbeddedKms {
         Box::pin(async move {
             let default = self.default_key_for(&request).await;
             let generate = |used: &mut Affected| default.and_then(|()| self.generate(&request, used));
-            self.used(AuditOperation::GenerateKey, &request, generate).await
+            self.used(AuditOperation::GenerateKey, &request, generate, GeneratedKey::with_request_id).await
         })
     }
 
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         Box::pin(async move {
             let unwrap = |used: &mut Affected| self.unwrap(wrapped.as_bytes(), &request, used);
-            self.used(AuditOperation::UnwrapKey, &request, unwrap).await
+            self.used(AuditOperation::UnwrapKey, &request, unwrap, UnwrappedKey::with_request_id).await
         })
     }
 
@@ -50,17 +50,24 @@ impl EmbeddedKms {
         operation: AuditOperation,
         request: &KeyRequest,
         using: impl FnOnce(&mut Affected) -> Result<T, Error>,
+        with_request_id: impl FnOnce(T, &str) -> T,
     ) -> Result<T, KeyProviderError> {
+        let request_id = self.store().options.request_id();
         let pending = PendingEvent {
             key_id: Some(request.key_id()),
             context: Some(request.context()),
+            request_id: request_id.as_deref(),
             ..PendingEvent::new(operation, request.requester())
         };
-        self.store().using(pending, using).await.map_err(|error| match error {
+        let used = self.store().using(pending, using).await.map_err(|error| match error {
             Error::KeyProvider(error) => error,
             Error::KeyStore(KeyStoreError::Panicked) => KeyProviderError::new(Kind::Panicked, request.key_id()),
             other => KeyProviderError::new(Kind::Unavailable, request.key_id()).with_source(other),
-        })
+        });
+        match &request_id {
+            None => used,
+            Some(id) => used.map(|used| with_request_id(used, id)).map_err(|error| error.with_request_id(id)),
+        }
     }
 
     fn generate(&self, request: &KeyRequest, used: &mut Affected) -> Result<GeneratedKey> {

@@ -8,7 +8,7 @@ use std::time::SystemTime;
 use futures_util::FutureExt;
 use pollster::block_on;
 
-use super::state::StoreState;
+use super::state::{StoreState, new_id};
 use super::store::{Store, StoreOptions};
 use crate::error::{Error, IoError, KeyStoreError, Result};
 use crate::keys::EncryptionContext;
@@ -27,13 +27,15 @@ pub(super) struct PendingEvent<'a> {
     /// The key name in the request, if it has one.
     pub(super) key_id: Option<&'a str>,
     pub(super) context: Option<&'a EncryptionContext>,
+    /// The id of a use of a key, which the user learns too.
+    pub(super) request_id: Option<&'a str>,
     /// The requested change as names and values; formatted only if there is a trail.
     pub(super) parameters: &'a [(&'static str, &'a (dyn Display + Sync))],
 }
 
 impl<'a> PendingEvent<'a> {
     pub(super) fn new(operation: AuditOperation, requester: &'a Requester) -> Self {
-        Self { operation, requester, key_id: None, context: None, parameters: &[] }
+        Self { operation, requester, key_id: None, context: None, request_id: None, parameters: &[] }
     }
 }
 
@@ -164,6 +166,12 @@ impl Store {
 }
 
 impl StoreOptions {
+    /// Returns an id for a use of a key, if it is on record.
+    pub(super) fn request_id(&self) -> Option<String> {
+        // Without randomness the use fails, or needs none and stays without an id.
+        self.audit.as_ref().and_then(|_| new_id(&self.sources.generator).ok()).map(|id| id.hyphenated().to_string())
+    }
+
     /// Waits until the trail has room for another event.
     pub(super) async fn ready(&self) {
         if let Some(trail) = &self.audit {
@@ -200,6 +208,9 @@ impl StoreOptions {
         }
         if let Some(context) = pending.context {
             event = event.with_context(context);
+        }
+        if let Some(request_id) = pending.request_id {
+            event = event.with_request_id(request_id);
         }
         for (name, value) in pending.parameters {
             event = event.with_parameter(name, value);

@@ -222,7 +222,7 @@ impl StoreState {
 }
 
 /// Returns a random UUID, version 4.
-fn new_id(generator: &Generator) -> Result<Uuid> {
+pub(super) fn new_id(generator: &Generator) -> Result<Uuid> {
     Ok(uuid::Builder::from_random_bytes(generator.bytes()?).into_uuid())
 }
 

@@ -94,6 +94,9 @@ pub struct Faults {
     pub unwraps_to_another_key: bool,
 }
 
+/// The request id of every answer of a [`Faulty`] provider.
+const REQUEST_ID: &str = "7f3a";
+
 /// A provider with faults that a test switches on and off.
 #[derive(Debug)]
 pub struct Faulty<P> {
@@ -126,7 +129,7 @@ impl<P> Faulty<P> {
 }
 
 fn refused(kind: Option<KeyProviderErrorKind>, request: &KeyRequest) -> Result<(), KeyProviderError> {
-    kind.map_or(Ok(()), |kind| Err(KeyProviderError::new(kind, request.key_id()).with_request_id("7f3a")))
+    kind.map_or(Ok(()), |kind| Err(KeyProviderError::new(kind, request.key_id()).with_request_id(REQUEST_ID)))
 }
 
 impl<P: KeyProvider> KeyProvider for Faulty<P> {
@@ -141,7 +144,7 @@ impl<P: KeyProvider> KeyProvider for Faulty<P> {
             let generated = self.inner.clone().generate_key(request).await?;
             let key_id = faults.answers_as.unwrap_or_else(|| generated.key_id().to_owned());
             let kek = KeyEncryptionKey::from_bytes(&mut generated.kek().expose_secret().clone()).unwrap();
-            Ok(GeneratedKey::new(key_id, generated.wrapped().as_bytes(), kek))
+            Ok(GeneratedKey::new(key_id, generated.wrapped().as_bytes(), kek).with_request_id(REQUEST_ID))
         })
     }
 
@@ -155,7 +158,7 @@ impl<P: KeyProvider> KeyProvider for Faulty<P> {
                 true => KeyEncryptionKey::generate().unwrap(),
                 false => KeyEncryptionKey::from_bytes(&mut unwrapped.kek().expose_secret().clone()).unwrap(),
             };
-            Ok(UnwrappedKey::new(key_id, kek))
+            Ok(UnwrappedKey::new(key_id, kek).with_request_id(REQUEST_ID))
         })
     }
 }

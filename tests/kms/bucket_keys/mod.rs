@@ -2,7 +2,10 @@
 
 #[cfg(feature = "embedded-kms")]
 mod changes;
+mod doubts;
+mod in_flight;
 mod limits;
+mod on_record;
 mod runtimes;
 mod sharing;
 

@@ -226,6 +226,18 @@ fn one_file_tells_of_an_object_and_of_its_key_and_of_no_secret() {
     assert_eq!(records[4]["requestParameters"]["encryptionContext"]["aws:s3:arn"], "arn:aws:s3:::photos/cat.jpg");
     assert_eq!(records[5]["additionalEventData"]["SSEApplied"], "SSE_KMS");
     assert_eq!(records[4]["resources"][0]["ARN"], *key.arn);
+    // The event of each object leads to that of its key.
+    for (of_key, of_object) in [(4, 5), (6, 7)] {
+        let answer = &records[of_object]["additionalEventData"]["keyProviderAnswers"][0];
+        let (of_key, of_object) = (&records[of_key], &records[of_object]);
+        assert_eq!((&answer["eventName"], &answer["keyFrom"]), (&of_key["eventName"], &"call".into()));
+        assert_eq!((&answer["requestID"], of_object.get("requestID")), (&of_key["requestID"], None));
+    }
+    let mut ids: Vec<_> = [4, 6, 8].map(|number| records[number]["requestID"].as_str().unwrap()).into();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len(), 3);
+    assert!(records[0].get("requestID").is_none());
     assert_eq!(records[4]["requestParameters"]["keyId"], "alias/app");
 
     let payload = open_file(&ROOT, 2, &fs::read(&path).unwrap()).unwrap();

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use atrest::audit::{AuditTrail, MemorySink};
 use atrest::error::{KeyProviderErrorKind as Kind, Unexpected};
 use atrest::kms::{EmbeddedKms, KeyPolicy, NewKey, Permission};
 use atrest::{
@@ -9,7 +10,7 @@ use atrest::{
     SseKms, SseS3, Unlock,
 };
 
-use super::kit::{Store, owner};
+use super::kit::{Store, generate, owner};
 
 fn sse(kms: &EmbeddedKms, keys: KmsKeys) -> Sse {
     let sse = Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms.clone()), keys).build().unwrap();
@@ -118,4 +119,20 @@ fn an_object_whose_key_was_lost_says_that_it_is_not_found() {
     let stored = sse(&store.kms, KmsKeys::all()).blocking().encrypt(&object, SseKms::default(), b"meow").unwrap();
     let opened = sse(&other.kms, KmsKeys::all()).blocking().decrypt(&object, &stored, Unlock::Server);
     assert_eq!(refused(opened), Kind::NotFound);
+}
+
+#[test]
+fn a_refused_use_of_a_key_has_the_request_id_of_its_event() {
+    let sink = Arc::new(MemorySink::new());
+    let store = Store::built(|builder| builder.audit(AuditTrail::new(sink.clone())));
+    store.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    sink.clear();
+    let error = generate(&store.kms, "alias/app", &Requester::new("mallory")).unwrap_err();
+    let events = sink.events();
+    assert!(error.request_id().is_some());
+    assert_eq!(events.iter().map(|event| event.request_id()).collect::<Vec<_>>(), [error.request_id()]);
+    // Without a trail nothing is drawn for it.
+    let silent = Store::new();
+    silent.admin().create_key(NewKey::new().alias("alias/app")).unwrap();
+    assert_eq!(generate(&silent.kms, "alias/app", &owner()).unwrap().request_id(), None);
 }

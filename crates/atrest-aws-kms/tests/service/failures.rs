@@ -14,6 +14,7 @@ use aws_sdk_kms::Client;
 use aws_sdk_kms::config::{BehaviorVersion, Region};
 use data_encoding::BASE64;
 use pollster::block_on;
+use serde_json::json;
 
 use crate::http::{Answer, Server};
 use crate::kms::{REGION, client, provider};
@@ -154,6 +155,27 @@ fn no_plaintext_key_reaches_a_log_whatever_the_service_answers() {
         }
         assert!(!shown.contains(&secret[..12]) && !shown.contains("the plaintext"), "{shown}");
     }
+}
+
+#[test]
+fn an_answer_without_a_key_or_a_key_id_has_the_id_of_its_request() {
+    let key = BASE64.encode(&[7; 32]);
+    let bodies = [
+        (json!({ "KeyId": "k", "CiphertextBlob": "AAAA" }), Kind::WrongLength),
+        (json!({ "KeyId": "k", "CiphertextBlob": "AAAA", "Plaintext": "AAAA" }), Kind::WrongLength),
+        (json!({ "CiphertextBlob": "AAAA", "Plaintext": key }), Kind::WrongKey),
+        (json!({ "KeyId": "", "CiphertextBlob": "AAAA", "Plaintext": key }), Kind::WrongKey),
+    ];
+    for (body, kind) in bodies {
+        let (kms, _server) = provider(move |_| Answer::json(200, &body), |builder| builder);
+        for (error, id) in [(generate(&kms), "request-0"), (unwrap(&kms), "request-1")] {
+            assert_eq!((error.kind(), error.request_id()), (kind, Some(id)));
+        }
+    }
+    let body = json!({ "KeyId": "k", "Plaintext": key });
+    let (kms, _server) = provider(move |_| Answer::json(200, &body), |builder| builder);
+    let error = generate(&kms);
+    assert_eq!((error.kind(), error.request_id()), (Kind::WrongLength, Some("request-0")), "no wrapped key");
 }
 
 #[test]

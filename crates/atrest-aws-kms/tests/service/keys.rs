@@ -2,7 +2,8 @@
 
 use std::sync::{Arc, Mutex};
 
-use atrest::kms::Resilient;
+use atrest::audit::{AuditTrail, KeyFrom, MemorySink};
+use atrest::kms::{Authorized, Resilient};
 use atrest::{
     EncryptionContext, Error, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, KmsKeys, ObjectName, Requester,
     Sse, SseKms, Unlock,
@@ -58,6 +59,36 @@ fn one_call_serves_a_bucket_with_bucket_keys_and_the_policy_of_the_key_sees_the_
     assert_eq!(server.requests(), 2, "one to write, one to read");
     let bucket = json!({ "aws:s3:arn": "arn:aws:s3:::photos" });
     assert_eq!(*contexts.lock().unwrap(), [bucket.clone(), bucket]);
+}
+
+#[test]
+fn the_event_of_an_object_has_the_id_that_cloudtrail_has_of_its_call() {
+    let keys = Keys::new();
+    let served = keys.clone();
+    let (kms, _server) = provider(move |request| served.answer(request), |builder| builder);
+    let sink = Arc::new(MemorySink::new());
+    let kms = Arc::new(Authorized::new(Arc::new(Resilient::new(kms)), |_| true));
+    let builder = Sse::builder().kms(kms, KmsKeys::only([&*keys.one])).audit(AuditTrail::new(sink.clone()));
+    let sse = builder.build().unwrap().blocking();
+    let mode = SseKms::new("alias/one").with_bucket_key(true);
+    for _ in 0..2 {
+        let stored = sse.encrypt(&object(), mode.clone(), b"meow").unwrap();
+        sse.decrypt(&object(), &stored, Unlock::Server).unwrap();
+    }
+    keys.admin().disable_key(&keys.one).unwrap();
+    sse.encrypt(&object(), SseKms::new("alias/one"), b"meow").unwrap_err();
+    let events = sink.events();
+    let answers = events.iter().flat_map(|event| event.key_provider_answers());
+    let answers: Vec<_> = answers.map(|answer| (answer.key_from(), answer.request_id().unwrap())).collect();
+    // The server counts its requests.
+    let expected = [
+        (KeyFrom::Call, "request-0"),
+        (KeyFrom::Call, "request-1"),
+        (KeyFrom::Cache, "request-0"),
+        (KeyFrom::Cache, "request-1"),
+        (KeyFrom::Call, "request-2"),
+    ];
+    assert_eq!(answers, expected);
 }
 
 #[test]
