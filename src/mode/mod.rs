@@ -189,8 +189,8 @@ impl<'a> KeySources<'a> {
     ///
     /// # Errors
     ///
-    /// Returns the errors of [`unwrap`](Self::unwrap), and [`Error::Inauthentic`] if the KMS
-    /// returned another key than the one that the upload is wrapped under.
+    /// Returns the errors of [`unwrap`](Self::unwrap), and [`Error::Inauthentic`] if the KMS returned another key than
+    /// the one that the upload is wrapped under.
     pub(crate) async fn completing<'k>(
         &self,
         upload: &Envelope,

@@ -129,9 +129,9 @@ impl Sse {
     /// Runs an operation and returns its outcome after recording it: exactly one event for each call, on success and
     /// failure.
     ///
-    /// `answers` are those that the operation gets from the key provider, and `written` returns the new envelope in the
-    /// outcome, if there is one. A call that is dropped before its outcome is
-    /// known has no event; if it is dropped later, the sink already has the event.
+    /// The operation adds to `answers` what the key provider answers; `written` returns the new envelope in the outcome,
+    /// if there is one. A call that is dropped before its outcome is known has no event; if it is dropped later, the
+    /// sink already has the event.
     pub(super) async fn audited<T>(
         &self,
         pending: PendingEvent<'_>,

@@ -186,7 +186,8 @@ fn a_key_from_the_cache_is_marked_and_leads_to_the_call_that_brought_it() {
         assert_eq!(answers(&trail.last()), json!([answer("Decrypt", from)]));
     }
     let stored = trail.sse().blocking().encrypt(&name(), mode, b"meow").unwrap();
-    let request = Rewrap::of(&name(), &stored.envelope, Unlock::Server).to(&name(), SseKms::new(ARN));
+    let name = name();
+    let request = Rewrap::of(&name, &stored.envelope, Unlock::Server).to(&name, SseKms::new(ARN));
     trail.sse().blocking().rewrap(request).unwrap();
     assert_eq!(answers(&trail.last()), json!([answer("Decrypt", "cache"), answer("GenerateDataKey", "call")]));
 }

@@ -69,7 +69,8 @@ fn resilient(inner: Arc<dyn KeyProvider>) -> Arc<dyn KeyProvider> {
 
 #[test]
 fn the_id_of_a_key_and_of_an_error_passes_each_provider_and_all_of_them_together() {
-    let each: [(&str, fn(&Arc<Scripted>) -> Arc<dyn KeyProvider>); 6] = [
+    type Around = fn(&Arc<Scripted>) -> Arc<dyn KeyProvider>;
+    let each: [(&str, Around); 6] = [
         ("Threads", threads),
         ("Router", |kms| routed(kms.clone())),
         ("Authorized", |kms| authorized(kms.clone())),

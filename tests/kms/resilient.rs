@@ -353,7 +353,7 @@ fn no_error_and_no_debug_names_a_secret() {
     let (time, kms, resilient) = world();
     kms.always(Step::Fail(Kind::Unavailable));
     let error = time.run(generate(&resilient)).unwrap_err();
-    assert_eq!(error.to_string(), "key \"alias/app\": the provider is unavailable, try again later");
+    assert_eq!(error.to_string(), "key \"alias/app\": the provider is unavailable, try again later (request call-4)");
     let shown = format!("{error:?} {resilient:?}");
     assert!(shown.contains("alias/app") && shown.contains("is_open: false"), "{shown}");
 }

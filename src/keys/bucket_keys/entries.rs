@@ -100,31 +100,33 @@ impl Entries {
         next
     }
 
-    /// Drops a key that failed to open an envelope, unless the fault must be the envelope's: the key is that of a write
-    /// under the same wrapped key, or has opened an envelope for another requester.
+    /// Drops a key that failed to open an envelope, unless another call of the KMS confirms it: then the envelope is
+    /// damaged. Another call confirms it by the same key for the same wrapped key, if that key was generated, or has
+    /// opened an envelope for another requester.
     ///
-    /// An unproven key for the same wrapped key with other bytes is dropped too: the KMS answered one of the two calls
-    /// wrongly, and what a write wraps under the wrong one is lost.
+    /// A key for the same wrapped key that differs and has opened nothing is dropped too: the KMS answered one of the
+    /// two calls wrongly, and what a write wraps under the wrong key is lost.
     pub(super) fn doubt(&mut self, doubted: &Arc<BucketKey>) {
         let all = || self.of.values().flatten().map(|(slot, entry)| (slot, &entry.key));
         let Some((slot, _)) = all().find(|(_, key)| Arc::ptr_eq(key, doubted)) else { return };
-        let others = all().filter(|(other, key)| {
-            let is_same = key.wrapped == doubted.wrapped && key.key_id == doubted.key_id;
-            is_same && other.has_context_of(slot) && !Arc::ptr_eq(key, doubted)
-        });
-        let mut dropped = vec![slot.clone()];
-        for (other, key) in others {
-            let is_equal = constant_time_eq(key.kek.expose_secret(), doubted.kek.expose_secret());
-            match (is_equal, key.is_proven()) {
-                (true, is_proven) if is_proven || other.wrapped.is_none() => {
-                    doubted.prove();
-                    return;
-                }
-                (false, false) => dropped.push(other.clone()),
-                _ => {}
+        let (mut is_confirmed, mut wrong) = (false, Vec::new());
+        for (other, key) in all() {
+            let is_same_wrapped = key.wrapped == doubted.wrapped && key.key_id == doubted.key_id;
+            if Arc::ptr_eq(key, doubted) || !is_same_wrapped || !other.has_context_of(slot) {
+                continue;
+            }
+            if constant_time_eq(key.kek.expose_secret(), doubted.kek.expose_secret()) {
+                is_confirmed |= key.is_proven() || other.wrapped.is_none();
+            } else if !key.is_proven() {
+                wrong.push(other.clone());
             }
         }
-        dropped.iter().for_each(|slot| self.remove(slot));
+        if is_confirmed {
+            doubted.prove();
+        } else {
+            wrong.push(slot.clone());
+        }
+        wrong.iter().for_each(|slot| self.remove(slot));
     }
 
     pub(super) fn clear(&mut self) {
