@@ -173,7 +173,7 @@ pub mod s3;
 // The entry point, and the arguments of its calls.
 pub use mode::{AnyMode, DsseKms, KmsKeys, Mode, SseC, SseKms, SseS3};
 pub use object::{ObjectName, PartNumber, Requester};
-pub use sse::{Access, Blocking, Encrypted, Expected, Rewrap, Sse, SseBuilder, Unlock};
+pub use sse::{Access, Blocking, Encrypted, Expected, KeyEpoch, Rewrap, Sse, SseBuilder, Unlock};
 
 // The results: an envelope to store, and the streaming types.
 pub use byte_range::{ByteRange, ResolvedRange};

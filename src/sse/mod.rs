@@ -12,6 +12,8 @@ mod completion;
 
 mod health;
 
+mod key_epoch;
+
 #[cfg(feature = "s3")]
 mod listing;
 
@@ -27,6 +29,7 @@ pub use access::{Access, Unlock};
 pub use blocking::Blocking;
 pub use builder::SseBuilder;
 pub use expected::Expected;
+pub use key_epoch::KeyEpoch;
 #[cfg(feature = "s3")]
 pub(crate) use listing::ListedValue;
 pub use object::Encrypted;

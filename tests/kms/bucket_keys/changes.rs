@@ -9,8 +9,8 @@ use atrest::kms::{
 };
 use atrest::testing::KeyProviderSuite;
 use atrest::{
-    Encrypted, KeyFuture, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, KmsKeys, Requester, Result, RootKey,
-    Sse, SseKms, UNKNOWN_EPOCH, Unlock,
+    AnyMode, Backend, CustomerKey, DsseKms, Encrypted, KeyEpoch, KeyFuture, KeyProvider, KeyProviderErrorKind as Kind,
+    KeyRequest, Keyring, KmsKeys, Requester, Result, RootKey, Sse, SseC, SseKms, SseS3, UNKNOWN_EPOCH, Unlock,
 };
 use atrest_kit::ManualTime;
 use tempfile::TempDir;
@@ -137,6 +137,32 @@ fn the_epoch_rises_with_every_change_and_with_nothing_else() {
 }
 
 #[test]
+fn the_key_epoch_of_an_object_changes_with_the_keys_of_its_mode_and_with_nothing_else() {
+    let world = Embedded::new();
+    let keyring = Keyring::generate().unwrap();
+    let provider: Arc<dyn KeyProvider> = Arc::new(world.kms.clone());
+    let sse = builder(&world.time).keyring(keyring.clone()).kms(provider, KmsKeys::all()).build().unwrap();
+    let sse = sse.requested_by(Requester::new("alice"));
+    let stored = |mode: AnyMode| world.time.run(sse.encrypt(&object("cat.jpg"), mode, b"meow")).unwrap().envelope;
+    let mut envelopes = vec![stored(SseS3.into()), stored(SseKms::new(&*world.key).into())];
+    envelopes.push(stored(SseC::new(CustomerKey::generate().unwrap()).into()));
+    if Backend::available().count() > 1 {
+        envelopes.push(stored(DsseKms::new(&*world.key).into()));
+    }
+    let epochs = || envelopes.iter().map(|envelope| sse.key_epoch(envelope).unwrap()).collect::<Vec<_>>();
+    let changed = |before: &[KeyEpoch]| epochs().iter().zip(before).map(|(now, then)| now != then).collect::<Vec<_>>();
+
+    let before = epochs();
+    stored(SseKms::new(&*world.key).into());
+    assert!(changed(&before).iter().all(|changed| !changed), "a use of the keys is no change");
+    world.admin.disable_key(&world.key).unwrap();
+    assert_eq!(changed(&before), [false, true, false, true][..envelopes.len()]);
+    let before = epochs();
+    keyring.blocking().rotate().unwrap();
+    assert_eq!(changed(&before), [true, false, false, true][..envelopes.len()]);
+}
+
+#[test]
 fn a_storm_of_writes_under_a_quota_succeeds_whole_with_bucket_keys_and_is_throttled_without() {
     let storm = |with: bool| {
         let world = Embedded::new();
@@ -203,5 +229,7 @@ fn a_provider_that_cannot_tell_its_epoch_is_asked_each_time() {
             assert_eq!(world.calls(), (number, number));
         }
         assert_eq!(sse.bucket_key_stats().keys, 0);
+        let stored = super::put(&world.time, &sse, &object("cat.jpg")).unwrap();
+        assert_eq!(sse.key_epoch(&stored.envelope), None);
     }
 }

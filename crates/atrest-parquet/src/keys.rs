@@ -1,0 +1,209 @@
+//! [`ParquetKeys`], the keys of Parquet files under one [`Sse`]; [`FileKeys`], those of one file.
+
+use std::fmt;
+use std::sync::Arc;
+
+use atrest::{AnyMode, Clock, DataKey, ObjectName, Sse, Unlock};
+use parquet::encryption::decrypt::{FileDecryptionProperties, KeyRetriever};
+use parquet::encryption::encrypt::FileEncryptionProperties;
+use parquet::errors::Result;
+use parquet::schema::types::SchemaDescriptor;
+use pollster::block_on;
+
+use crate::cache::{Cache, CachePolicy, Retrieved, SystemClock};
+use crate::metadata::{KeyMetadata, Part};
+use crate::{ColumnModes, KeyError};
+
+/// The keys of Parquet files, from the keyring and the KMS of an [`Sse`]. Clones share the kept keys.
+///
+/// See the [crate](crate) for an example.
+///
+/// # Security
+///
+/// The kept keys serve every holder of this value, under the requester and the expectations of the `Sse`. Create one
+/// for each requester: `ParquetKeys::new(sse.requested_by(alice))`.
+#[derive(Clone)]
+pub struct ParquetKeys(Arc<Shared>);
+
+struct Shared {
+    sse: Sse,
+    cache: Cache,
+}
+
+impl ParquetKeys {
+    /// Creates the keys of this handle, with the default [`CachePolicy`].
+    pub fn new(sse: Sse) -> Self {
+        Self::with_cache(sse, CachePolicy::default())
+    }
+
+    /// Creates the keys of this handle, kept by this policy.
+    pub fn with_cache(sse: Sse, policy: CachePolicy) -> Self {
+        Self::with_clock(sse, policy, Arc::new(SystemClock::new()))
+    }
+
+    /// Creates the keys of this handle, kept by this policy and a clock, such as one that a test sets.
+    pub fn with_clock(sse: Sse, policy: CachePolicy, clock: Arc<dyn Clock>) -> Self {
+        Self(Arc::new(Shared { sse, cache: Cache::new(policy, clock) }))
+    }
+
+    /// Returns the keys of one file. The keys of a file are bound to its name: a reader gives the same name, and key
+    /// metadata of another file is refused.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`KeyError::FileName`] if the name is [unbound](ObjectName::unbound) or has a version id.
+    ///
+    /// # Security
+    ///
+    /// If files are renamed, name them by something that stays: the table and an id. A name that many files share lets
+    /// an attacker who writes the store exchange these files with each other.
+    pub fn file(&self, name: ObjectName) -> Result<FileKeys, KeyError> {
+        if !name.is_bound() || !name.version_id().is_empty() {
+            return Err(KeyError::FileName);
+        }
+        Ok(FileKeys { keys: self.clone(), name })
+    }
+
+    /// Returns the handle that the keys come from.
+    pub fn sse(&self) -> &Sse {
+        &self.0.sse
+    }
+
+    /// Drops all kept keys. A retrieval under way serves those who wait for it, and leaves nothing behind.
+    ///
+    /// The [bucket keys](atrest::SseKms::with_bucket_key) of the handle stay: [`Sse::purge_bucket_keys`] drops them.
+    pub fn purge(&self) {
+        self.0.cache.purge();
+    }
+
+    /// Returns the number of keys that are kept now.
+    pub fn kept(&self) -> usize {
+        self.0.cache.count()
+    }
+}
+
+impl fmt::Debug for ParquetKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ParquetKeys").field("sse", &self.0.sse).field("cache", &self.0.cache).finish()
+    }
+}
+
+/// The keys of one Parquet file. It is the [`KeyRetriever`] of the file's readers.
+#[derive(Clone, Debug)]
+pub struct FileKeys {
+    keys: ParquetKeys,
+    name: ObjectName,
+}
+
+impl FileKeys {
+    /// Generates the keys of a new file with this schema. Each file gets keys of its own, also one that replaces
+    /// another under its name.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`KeyError`] as the source of [`ParquetError::External`](parquet::errors::ParquetError):
+    ///
+    /// - [`KeyError::NoSuchColumn`], [`KeyError::Contradiction`], [`KeyError::CustomerKey`]: the modes do not fit the
+    ///   schema or each other. No key was generated.
+    /// - [`KeyError::Atrest`]: the errors of [`Sse::encrypt`].
+    ///
+    /// # Security
+    ///
+    /// The properties hold the keys in memory that is not wiped, and up to parquet 59 their `Debug` prints the keys:
+    /// log neither them nor the `WriterProperties` that hold them.
+    pub async fn encryption(
+        &self,
+        modes: &ColumnModes,
+        schema: &SchemaDescriptor,
+    ) -> Result<Arc<FileEncryptionProperties>> {
+        let columns = modes.of_columns(schema)?;
+        let (footer, footer_metadata) = self.generated(Part::Footer, modes.footer()).await?;
+        let properties = FileEncryptionProperties::builder(footer.expose_secret().to_vec());
+        let mut properties = properties.with_footer_key_metadata(footer_metadata.clone());
+        for (path, mode) in columns {
+            let (key, metadata) = match mode {
+                Some(mode) => {
+                    let (key, metadata) = self.generated(Part::Column(&path), mode).await?;
+                    (key.expose_secret().to_vec(), metadata)
+                }
+                None => (footer.expose_secret().to_vec(), footer_metadata.clone()),
+            };
+            properties = properties.with_column_key_and_metadata(&path, key, metadata);
+        }
+        properties.build()
+    }
+
+    /// Calls [`encryption`](Self::encryption) and waits on the calling thread, with no runtime.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`encryption`](Self::encryption).
+    pub fn blocking_encryption(
+        &self,
+        modes: &ColumnModes,
+        schema: &SchemaDescriptor,
+    ) -> Result<Arc<FileEncryptionProperties>> {
+        block_on(self.encryption(modes, schema))
+    }
+
+    /// Returns the properties for a reader of the file, which retrieve each key when it is needed.
+    ///
+    /// A reader that may not use the key of a column reads the other columns.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`FileDecryptionProperties`]: none in the versions of parquet that this crate allows.
+    ///
+    /// # Security
+    ///
+    /// Parquet reads an unencrypted file with these properties as well, and says nothing: see the [crate](crate).
+    pub fn decryption(&self) -> Result<Arc<FileDecryptionProperties>> {
+        FileDecryptionProperties::with_key_retriever(Arc::new(self.clone())).build()
+    }
+
+    /// Draws a key, and encrypts it for its metadata.
+    async fn generated(&self, part: Part<'_>, mode: &AnyMode) -> Result<(DataKey, Vec<u8>), KeyError> {
+        let key = DataKey::generate()?;
+        let name = part.name_in(&self.name)?;
+        let stored = self.keys.sse().encrypt(&name, mode.clone(), key.expose_secret()).await?;
+        let metadata = KeyMetadata::encode(part, &stored)?;
+        Ok((key, metadata))
+    }
+
+    /// Decrypts the key of this metadata.
+    ///
+    /// # Errors
+    ///
+    /// Returns an error if the bytes are not key metadata. Any other error is part of the result.
+    fn retrieved(&self, key_metadata: &[u8]) -> Result<Retrieved, KeyError> {
+        let KeyMetadata { part, key: stored } = KeyMetadata::decode(key_metadata)?;
+        let name = part.name_in(&self.name)?;
+        let sse = self.keys.sse();
+        let epoch = sse.key_epoch(&stored.envelope);
+        let key = match sse.blocking().decrypt(&name, &stored, Unlock::Server) {
+            Ok(mut key) => DataKey::from_slice(&mut key).map_err(|_| KeyError::NotKeyMetadata),
+            Err(error) => Err(error.into()),
+        };
+        Ok(Retrieved { key, envelope: stored.envelope, epoch })
+    }
+}
+
+impl KeyRetriever for FileKeys {
+    /// Returns the key of this metadata: a kept one, or one that the keyring or the KMS unwraps.
+    ///
+    /// The call blocks its thread for as long as the KMS takes, also inside of async code, since the trait is
+    /// synchronous. A KMS behind [`Resilient`](atrest::kms::Resilient) takes a bounded time; with bucket keys most calls
+    /// need none.
+    ///
+    /// # Errors
+    ///
+    /// Returns a [`KeyError`] as the source of [`ParquetError::External`](parquet::errors::ParquetError):
+    /// [`KeyError::NotKeyMetadata`], [`KeyError::UnsupportedVersion`], or [`KeyError::Atrest`] with the errors of
+    /// [`Sse::decrypt`]. A failure is repeated for one second, so that a refused key is not asked for once in each row
+    /// group.
+    fn retrieve_key(&self, key_metadata: &[u8]) -> Result<Vec<u8>> {
+        let Shared { sse, cache } = &*self.keys.0;
+        let epoch = |envelope: &_| sse.key_epoch(envelope);
+        Ok(cache.key(&self.name, key_metadata, epoch, || self.retrieved(key_metadata))?)
+    }
+}

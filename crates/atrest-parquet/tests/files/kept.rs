@@ -1,0 +1,192 @@
+//! Keys that are kept: for how long, how many, for whom, and what ends them.
+
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use atrest::kms::{EmbeddedKms, NewKey};
+use atrest::{KeyProviderErrorKind as Kind, Keyring, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, SseS3};
+use atrest_parquet::{CachePolicy, ColumnModes, FileKeys, KeyError, ParquetKeys};
+use parquet::encryption::decrypt::KeyRetriever;
+
+use super::kit::{Lake, kind, name, people, read, reason, schema_of, write};
+
+/// The metadata of a new file's footer.
+fn metadata(file: &FileKeys, modes: &ColumnModes) -> Vec<u8> {
+    let encryption = file.blocking_encryption(modes, &schema_of(&people())).unwrap();
+    encryption.footer_key_metadata().unwrap().clone()
+}
+
+#[test]
+fn a_key_serves_until_its_time_is_over_however_often_it_is_used() {
+    let lake = Lake::with_cache(CachePolicy::default().with_time_to_live(Duration::from_secs(60)));
+    let file = lake.keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    let key = file.retrieve_key(&metadata).unwrap();
+    for _ in 0..59 {
+        lake.time.pass(Duration::from_secs(1));
+        assert_eq!(file.retrieve_key(&metadata).unwrap(), key);
+    }
+    assert_eq!((lake.calls().1, lake.keys.kept()), (1, 1));
+    lake.kms.disable(&lake.general);
+    assert_eq!(file.retrieve_key(&metadata).unwrap(), key, "the memory KMS tells no changes");
+    lake.time.pass(Duration::from_secs(1));
+    assert_eq!(lake.keys.kept(), 0);
+    assert_eq!(kind(file.retrieve_key(&metadata)), Kind::Disabled);
+    assert_eq!(lake.calls().1, 2);
+}
+
+#[test]
+fn no_more_keys_are_kept_than_the_policy_allows_and_the_oldest_goes_first() {
+    let lake = Lake::with_cache(CachePolicy::default().with_max_keys(2));
+    let file = lake.keys.file(name()).unwrap();
+    let metadata: Vec<_> = (0..3).map(|_| metadata(&file, &lake.modes())).collect();
+    for metadata in &metadata {
+        file.retrieve_key(metadata).unwrap();
+        lake.time.pass(Duration::from_secs(1));
+    }
+    assert_eq!((lake.calls().1, lake.keys.kept()), (3, 2));
+    for metadata in &metadata[1..] {
+        file.retrieve_key(metadata).unwrap();
+    }
+    assert_eq!(lake.calls().1, 3);
+    file.retrieve_key(&metadata[0]).unwrap();
+    assert_eq!((lake.calls().1, lake.keys.kept()), (4, 2));
+}
+
+#[test]
+fn a_purge_drops_all_keys_of_all_clones() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    file.retrieve_key(&metadata).unwrap();
+    lake.keys.clone().purge();
+    assert_eq!(lake.keys.kept(), 0);
+    lake.kms.disable(&lake.general);
+    assert_eq!(kind(file.retrieve_key(&metadata)), Kind::Disabled);
+}
+
+#[test]
+fn a_retrieval_that_a_purge_overtakes_leaves_nothing_behind() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    lake.kms.hang();
+    thread::scope(|scope| {
+        let retrieved = scope.spawn(|| file.retrieve_key(&metadata));
+        while lake.kms.hanging() == 0 {
+            thread::yield_now();
+        }
+        lake.keys.purge();
+        lake.kms.go_on();
+        retrieved.join().unwrap().unwrap();
+    });
+    assert_eq!(lake.keys.kept(), 0);
+    file.retrieve_key(&metadata).unwrap();
+    assert_eq!(lake.calls().1, 2);
+}
+
+#[test]
+fn one_call_serves_all_who_ask_at_once() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    lake.kms.hang();
+    thread::scope(|scope| {
+        let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| file.retrieve_key(&metadata).unwrap())).collect();
+        while lake.kms.hanging() == 0 {
+            thread::yield_now();
+        }
+        lake.kms.go_on();
+        let keys: Vec<_> = asking.into_iter().map(|asking| asking.join().unwrap()).collect();
+        assert!(keys.iter().all(|key| *key == keys[0]));
+    });
+    assert_eq!(lake.calls().1, 1);
+}
+
+#[test]
+fn other_keys_over_the_same_kms_share_nothing() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    file.retrieve_key(&metadata).unwrap();
+    let bob = ParquetKeys::new(lake.sse.requested_by(Requester::new("bob")));
+    bob.file(name()).unwrap().retrieve_key(&metadata).unwrap();
+    let asked: Vec<_> = lake.kms.requests().iter().map(|request| request.requester().as_str().to_owned()).collect();
+    assert_eq!(asked[asked.len() - 2..], ["anonymous", "bob"]);
+}
+
+/// The embedded KMS tells its changes.
+#[test]
+fn a_key_that_is_disabled_serves_no_more_reader_if_the_kms_tells_changes() {
+    let directory = tempfile::tempdir().unwrap();
+    let owner = Requester::new("owner");
+    let kms = EmbeddedKms::builder(directory.path().join("kms.atrest"));
+    let kms = kms.create(&RootKey::generate().unwrap(), owner.clone()).unwrap();
+    let admin = kms.requested_by(owner.clone());
+    let key_id = admin.create_key(NewKey::new()).unwrap().arn;
+    let sse = Sse::builder().kms(Arc::new(kms), KmsKeys::all()).build().unwrap().requested_by(owner);
+    for bucket_key in [false, true] {
+        let keys = ParquetKeys::new(sse.clone());
+        let file = keys.file(name()).unwrap();
+        let modes = ColumnModes::new(SseKms::new(&*key_id).with_bucket_key(bucket_key));
+        let stored = write(&file, &modes);
+        assert_eq!(read(&file, &stored).unwrap(), people());
+        admin.disable_key(&key_id).unwrap();
+        assert_eq!(kind(read(&file, &stored)), Kind::Disabled);
+        // Nor does the refusal outlive its cause.
+        admin.enable_key(&key_id).unwrap();
+        assert_eq!(read(&file, &stored).unwrap(), people());
+    }
+}
+
+#[test]
+fn a_version_of_the_keyring_that_is_disabled_serves_no_more_reader() {
+    let keyring = Keyring::generate().unwrap();
+    let keys = ParquetKeys::new(Sse::builder().keyring(keyring.clone()).build().unwrap());
+    let file = keys.file(name()).unwrap();
+    let stored = write(&file, &ColumnModes::new(SseS3));
+    assert_eq!(read(&file, &stored).unwrap(), people());
+    keyring.blocking().rotate().unwrap();
+    assert_eq!(read(&file, &stored).unwrap(), people());
+    keyring.blocking().disable(1).unwrap();
+    assert_eq!(kind(read(&file, &stored)), Kind::Disabled);
+}
+
+#[test]
+fn a_key_that_was_kept_for_one_file_serves_no_other() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    file.retrieve_key(&metadata).unwrap();
+    let other = lake.keys.file(ObjectName::new("lake", "people/part-1.parquet").unwrap()).unwrap();
+    assert!(matches!(reason(&other.retrieve_key(&metadata).unwrap_err()), KeyError::Atrest(_)));
+}
+
+#[test]
+fn the_own_clock_goes_on() {
+    let policy = CachePolicy::default().with_time_to_live(Duration::from_nanos(1));
+    let lake = Lake::new();
+    let keys = ParquetKeys::with_cache(lake.sse.clone(), policy);
+    let file = keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    for calls in 1..4 {
+        file.retrieve_key(&metadata).unwrap();
+        assert_eq!(lake.calls().1, calls);
+        while keys.kept() > 0 {
+            thread::yield_now();
+        }
+    }
+}
+
+#[test]
+fn nothing_shows_a_key() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    let key = file.retrieve_key(&metadata).unwrap();
+    let shown = format!("{:?} {:?} {:?} {:?}", lake.keys, file, file.decryption(), lake.modes());
+    let in_decimal = format!("{key:?}");
+    assert!(!shown.contains(in_decimal.trim_matches(['[', ']'])), "{shown}");
+    assert!(shown.contains("count: 1") && shown.contains("people/part-0.parquet"), "{shown}");
+}

@@ -1,0 +1,88 @@
+//! The bytes of key metadata: what was written opens for ever, and everything else is a clear error.
+
+use atrest::{Keyring, MasterKey, ObjectName, Sse, SseS3, VersionState};
+use atrest_parquet::{ColumnModes, FileKeys, KeyError, ParquetKeys};
+use data_encoding::HEXLOWER;
+use parquet::encryption::decrypt::KeyRetriever;
+
+use super::kit::{people, reason, schema_of};
+
+fn file() -> FileKeys {
+    let version = (1, VersionState::Enabled, MasterKey::from_bytes(&mut [1; 32]).unwrap());
+    let keyring = Keyring::from_versions("lake", 1, [version]).unwrap();
+    let keys = ParquetKeys::new(Sse::builder().keyring(keyring).build().unwrap());
+    keys.file(ObjectName::new("lake", "people/part-0.parquet").unwrap()).unwrap()
+}
+
+/// The metadata of the footer and of the column iban, as they are written now.
+fn written() -> Vec<Vec<u8>> {
+    let modes = ColumnModes::new(SseS3).with_column("iban", SseS3).with_unencrypted("id").with_unencrypted("name");
+    let encryption = file().blocking_encryption(&modes.with_unencrypted("city"), &schema_of(&people())).unwrap();
+    let (_, _, mut metadata) = encryption.column_keys();
+    metadata.insert(0, encryption.footer_key_metadata().unwrap().clone());
+    metadata
+}
+
+/// Lines of `key metadata` in hexadecimal, which release 0.4 wrote.
+const GOLDEN: &str = include_str!("golden-0.4");
+
+#[test]
+fn what_was_written_opens_for_ever() {
+    let file = file();
+    let mut opened = 0;
+    for line in GOLDEN.lines() {
+        let (key, metadata) = line.split_once(' ').unwrap();
+        let metadata = HEXLOWER.decode(metadata.as_bytes()).unwrap();
+        assert_eq!(HEXLOWER.encode(&file.retrieve_key(&metadata).unwrap()), key);
+        opened += 1;
+    }
+    assert_eq!(opened, 2);
+}
+
+#[test]
+fn the_metadata_is_laid_out_as_documented() {
+    let [footer, column] = written().try_into().unwrap();
+    assert_eq!(&footer[..9], b"APK\x01\x00\0\0\0\xcd".as_slice());
+    assert_eq!(&column[..13], b"APK\x01\x01\0\x04iban\0\xcd".as_slice());
+    // The envelope begins as every envelope does, and the body of 32 bytes is the rest.
+    let envelope = atrest::Envelope::decode(&footer[9..9 + 0xcd]).unwrap();
+    assert_eq!(envelope.plaintext_len(), Some(32));
+    assert_eq!((footer.len() - 9 - 0xcd, column.len() - 13 - 0xcd), (56 + 32 + 16, 56 + 32 + 16));
+}
+
+#[test]
+fn every_truncation_and_every_changed_byte_is_refused() {
+    let file = file();
+    for metadata in written() {
+        file.retrieve_key(&metadata).unwrap();
+        for len in 0..metadata.len() {
+            let refused = file.retrieve_key(&metadata[..len]).unwrap_err();
+            let reason = reason(&refused);
+            assert!(matches!(reason, KeyError::NotKeyMetadata | KeyError::Atrest(_)), "{len}: {reason:?}");
+        }
+        for at in 0..metadata.len() {
+            let mut changed = metadata.clone();
+            changed[at] ^= 1;
+            let refused = file.retrieve_key(&changed).unwrap_err();
+            match reason(&refused) {
+                KeyError::UnsupportedVersion(version) => assert_eq!((at, *version), (3, 0)),
+                KeyError::NotKeyMetadata | KeyError::Atrest(_) => {}
+                reason => panic!("{at}: {reason:?}"),
+            }
+        }
+        let refused = file.retrieve_key(&[metadata, vec![0]].concat()).unwrap_err();
+        assert!(matches!(reason(&refused), KeyError::Atrest(_)), "{refused:?}");
+    }
+}
+
+#[test]
+fn metadata_of_other_tools_is_named_as_such() {
+    let pyarrow = br#"{"keyMaterialType":"PKMT1","internalStorage":true,"isFooterKey":true}"#;
+    for metadata in [pyarrow.as_slice(), b"", b"kf", b"APK", &[0; 300]] {
+        let refused = file().retrieve_key(metadata).unwrap_err();
+        assert!(matches!(reason(&refused), KeyError::NotKeyMetadata), "{refused:?}");
+        assert!(refused.to_string().contains("by other means"), "{refused}");
+    }
+    let newer = file().retrieve_key(b"APK\x02").unwrap_err();
+    assert!(matches!(reason(&newer), KeyError::UnsupportedVersion(2)) && newer.to_string().contains("upgrade"));
+}
