@@ -1,11 +1,13 @@
 //! The calls of [`Sse`] that build it, encrypt and decrypt objects, and derive other handles.
 
 use std::mem;
+use std::sync::Arc;
 
 use zeroize::Zeroizing;
 
 use super::audited::PendingEvent;
 use super::{Blocking, Encrypted, Expected, Sse, SseBuilder, Unlock, object};
+use crate::clock::Clock;
 use crate::envelope::Envelope;
 use crate::error::Result;
 use crate::geometry::Container;
@@ -164,7 +166,7 @@ impl Sse {
     /// Records that a decryptor, which an earlier call of [`decryptor`](Self::decryptor) returned, reads the object
     /// again for the requester of this handle.
     ///
-    /// A cache of decryptors calls this for each read that it serves. The event is that of
+    /// A cache of decryptors, or of decrypted objects, calls this for each read that it serves. The event is that of
     /// [`decryptor`](Self::decryptor), and its parameter `servedAgain` is `true`. No key is requested. The mode, the
     /// KMS key and the name are checked again, with the expectations of this handle and of `unlock`.
     ///
@@ -188,6 +190,11 @@ impl Sse {
     /// Returns the keyring that the builder was given: of SSE-S3 and of the outer layer of DSSE-KMS.
     pub fn keyring(&self) -> Option<&Keyring> {
         self.shared.keyring.as_ref()
+    }
+
+    /// Returns the [clock](crate::SseBuilder::clock) that the builder was given, or the clock of this machine.
+    pub fn clock(&self) -> &Arc<dyn Clock> {
+        &self.shared.clock
     }
 
     /// Returns the container of the stored objects, if the builder was given one.

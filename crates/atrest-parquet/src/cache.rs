@@ -1,11 +1,10 @@
 //! [`CachePolicy`], and [`Cache`], the keys that were retrieved lately.
 
 use std::collections::{HashMap, VecDeque};
-use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, SystemTime};
 
-use atrest::{Clock, DataKey, Envelope, KeyEpoch, ObjectName};
+use atrest::{Clock, DataKey, KeyEpoch, ObjectName};
 
 use crate::KeyError;
 
@@ -21,26 +20,26 @@ const FAILURE_AGE: Duration = Duration::from_secs(1);
 /// This is a policy. While a key is kept, its KMS key may be disabled, or a permission revoked: the key serves on, for
 /// at most [`time_to_live`](Self::with_time_to_live). A keyring that changes in this process, and a provider that
 /// [tells changes](atrest::KeyProvider::epoch), make it end at once, and so does
-/// [`ParquetKeys::purge`](crate::ParquetKeys::purge). The audit trail has one event for each key that is retrieved, and
-/// none for the uses of a kept one. A kept key is wiped when it is dropped; expired ones are dropped at the next
-/// retrieval, not by a timer.
+/// [`ParquetKeys::purge`](crate::ParquetKeys::purge). The audit trail has one event for each reader of a file and each
+/// key that it gets; if a kept key serves it, the event is marked `servedAgain`. A kept key is wiped when it is dropped;
+/// expired ones are dropped at the next retrieval, not by a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachePolicy {
     time_to_live: Duration,
-    max_keys: usize,
+    max_len: usize,
 }
 
 impl Default for CachePolicy {
-    /// 60 seconds and 4,096 keys.
+    /// 60 seconds and 4 MiB.
     fn default() -> Self {
-        Self { time_to_live: Duration::from_secs(60), max_keys: 4_096 }
+        Self { time_to_live: Duration::from_secs(60), max_len: 4 << 20 }
     }
 }
 
 impl CachePolicy {
     /// Returns the policy that keeps nothing.
     pub fn uncached() -> Self {
-        Self { time_to_live: Duration::ZERO, max_keys: 0 }
+        Self { time_to_live: Duration::ZERO, max_len: 0 }
     }
 
     /// Returns the same policy with another time after which a key is dropped, however often it was used.
@@ -49,29 +48,11 @@ impl CachePolicy {
         Self { time_to_live, ..self }
     }
 
-    /// Returns the same policy with another number of keys; the oldest are dropped first. One takes 1 to 2 KiB.
+    /// Returns the same policy with another limit in bytes of memory; the oldest keys are dropped first. A key takes
+    /// 1 KiB, and the length of its metadata.
     #[must_use]
-    pub fn with_max_keys(self, max_keys: usize) -> Self {
-        Self { max_keys, ..self }
-    }
-}
-
-/// The clock of this machine.
-pub(crate) struct SystemClock(Instant);
-
-impl SystemClock {
-    pub(crate) fn new() -> Self {
-        Self(Instant::now())
-    }
-}
-
-impl Clock for SystemClock {
-    fn wall(&self) -> SystemTime {
-        SystemTime::now()
-    }
-
-    fn monotonic(&self) -> Duration {
-        self.0.elapsed()
+    pub fn with_max_len(self, max_len: usize) -> Self {
+        Self { max_len, ..self }
     }
 }
 
@@ -100,9 +81,17 @@ impl Moment {
 /// SECURITY: the file's name is part of it, so that a key that one file was given serves no other one, whose name its
 /// metadata was not checked against.
 #[derive(PartialEq, Eq, Hash)]
-struct Place {
-    file: ObjectName,
-    metadata: Box<[u8]>,
+pub(crate) struct Place {
+    pub(crate) file: ObjectName,
+    pub(crate) metadata: Box<[u8]>,
+}
+
+impl Place {
+    /// Returns a bound of the memory that a kept key takes, in bytes.
+    fn len(&self) -> usize {
+        // The key, a failure's text, and the entries of the maps take less than 1 KiB.
+        1_024 + self.metadata.len()
+    }
 }
 
 /// The place of one key, empty until the key was retrieved. Its lock is held meanwhile, so that one retrieval serves
@@ -115,17 +104,8 @@ struct Slot {
 /// The last retrieval of a key.
 struct Outcome {
     key: Result<DataKey, (KeyError, Moment)>,
-    envelope: Envelope,
     /// The epoch before the retrieval.
     epoch: KeyEpoch,
-}
-
-/// A retrieved key, and what tells whether it may serve again.
-pub(crate) struct Retrieved {
-    pub(crate) key: Result<DataKey, KeyError>,
-    pub(crate) envelope: Envelope,
-    /// The epoch before the retrieval. Without one nothing is kept.
-    pub(crate) epoch: Option<KeyEpoch>,
 }
 
 #[derive(Default)]
@@ -133,46 +113,52 @@ struct Slots {
     of: HashMap<Arc<Place>, Arc<Slot>>,
     /// The places in the order in which their slots were made.
     order: VecDeque<Arc<Place>>,
+    /// The sum of the places' lengths.
+    len: usize,
 }
 
 /// The keys that were retrieved lately.
 pub(crate) struct Cache {
-    policy: CachePolicy,
-    clock: Arc<dyn Clock>,
+    pub(crate) policy: CachePolicy,
     slots: Mutex<Slots>,
 }
 
 impl Cache {
-    pub(crate) fn new(policy: CachePolicy, clock: Arc<dyn Clock>) -> Self {
-        Self { policy, clock, slots: Mutex::default() }
+    pub(crate) fn new(policy: CachePolicy) -> Self {
+        Self { policy, slots: Mutex::default() }
     }
 
-    /// Returns the key of a file with this metadata: a kept one, or the one that `retrieve` returns.
+    /// Returns the key of this place: a kept one, once `serve_again` has allowed it, or the one that `retrieve` returns.
     ///
-    /// `epoch` returns the present epoch of the keys of an envelope.
+    /// A key is kept with its present epoch, and serves for as long as that stays; without one it is not kept.
     pub(crate) fn key(
         &self,
-        file: &ObjectName,
-        metadata: &[u8],
-        epoch: impl FnOnce(&Envelope) -> Option<KeyEpoch>,
-        retrieve: impl FnOnce() -> Result<Retrieved, KeyError>,
+        place: Place,
+        clock: &dyn Clock,
+        epoch: impl FnOnce() -> Option<KeyEpoch>,
+        serve_again: impl FnOnce() -> Result<(), KeyError>,
+        retrieve: impl FnOnce() -> Result<DataKey, KeyError>,
     ) -> Result<Vec<u8>, KeyError> {
-        let slot = self.slot(file, metadata);
+        let slot = self.slot(place, clock);
         let mut outcome = lock(&slot.outcome);
-        if let Some(known) = &*outcome
-            && epoch(&known.envelope) == Some(known.epoch)
-        {
-            match &known.key {
-                Ok(key) => return Ok(key.expose_secret().to_vec()),
-                Err((error, at)) if at.age(&*self.clock) < FAILURE_AGE => return Err(error.clone()),
+        // SECURITY: before the retrieval, so that a change during the retrieval ends the key.
+        let epoch = epoch();
+        match &*outcome {
+            Some(known) if Some(known.epoch) == epoch => match &known.key {
+                Ok(key) => {
+                    serve_again()?;
+                    return Ok(key.expose_secret().to_vec());
+                }
+                Err((error, at)) if at.age(clock) < FAILURE_AGE => return Err(error.clone()),
                 Err(_) => {}
-            }
+            },
+            _ => {}
         }
         *outcome = None;
-        let Retrieved { key, envelope, epoch } = retrieve()?;
+        let key = retrieve();
         let answer = key.as_ref().map(|key| key.expose_secret().to_vec()).map_err(KeyError::clone);
-        let key = key.map_err(|error| (error, Moment::now(&*self.clock)));
-        *outcome = epoch.map(|epoch| Outcome { key, envelope, epoch });
+        let key = key.map_err(|error| (error, Moment::now(clock)));
+        *outcome = epoch.map(|epoch| Outcome { key, epoch });
         answer
     }
 
@@ -182,25 +168,26 @@ impl Cache {
     }
 
     /// Returns the number of keys that are kept now, failures included.
-    pub(crate) fn count(&self) -> usize {
+    pub(crate) fn count(&self, clock: &dyn Clock) -> usize {
         let mut slots = lock(&self.slots);
-        slots.drop_expired(self.policy.time_to_live, &*self.clock);
+        slots.drop_expired(self.policy.time_to_live, clock);
         slots.of.len()
     }
 
-    /// Returns the slot of a key, which is kept from now on.
-    fn slot(&self, file: &ObjectName, metadata: &[u8]) -> Arc<Slot> {
-        let place = Arc::new(Place { file: file.clone(), metadata: metadata.into() });
+    /// Returns the slot of a key, which is kept from now on if the policy allows it.
+    fn slot(&self, place: Place, clock: &dyn Clock) -> Arc<Slot> {
         let mut slots = lock(&self.slots);
-        slots.drop_expired(self.policy.time_to_live, &*self.clock);
+        slots.drop_expired(self.policy.time_to_live, clock);
         if let Some(slot) = slots.of.get(&place) {
             return slot.clone();
         }
-        let slot = Arc::new(Slot { made: Moment::now(&*self.clock), outcome: Mutex::default() });
-        if self.policy.max_keys > 0 && !self.policy.time_to_live.is_zero() {
-            while slots.of.len() >= self.policy.max_keys && slots.drop_oldest() {}
+        let slot = Arc::new(Slot { made: Moment::now(clock), outcome: Mutex::default() });
+        if place.len() <= self.policy.max_len && !self.policy.time_to_live.is_zero() {
+            let place = Arc::new(place);
+            slots.len += place.len();
             slots.order.push_back(place.clone());
             slots.of.insert(place, slot.clone());
+            while slots.len > self.policy.max_len && slots.drop_oldest() {}
         }
         slot
     }
@@ -216,18 +203,13 @@ impl Slots {
 
     /// Drops the oldest slot; returns whether there was one.
     fn drop_oldest(&mut self) -> bool {
-        self.order.pop_front().is_some_and(|place| self.of.remove(&place).is_some())
+        let Some(place) = self.order.pop_front() else { return false };
+        self.len -= place.len();
+        self.of.remove(&place).is_some()
     }
 }
 
 /// Locks a mutex. No code under a lock panics between two changes that belong together.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// Shows how many keys are kept, and none of them.
-impl fmt::Debug for Cache {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Cache").field("policy", &self.policy).field("count", &self.count()).finish()
-    }
 }

@@ -29,7 +29,9 @@ use parquet::errors::ParquetError;
 #[non_exhaustive]
 pub enum KeyError {
     /// The key metadata is not of this crate, or was changed: the file was encrypted by other means.
-    #[error("the key metadata was not written by atrest-parquet: the file was encrypted by other means, or was changed")]
+    #[error(
+        "the key metadata was not written by atrest-parquet: the file was encrypted by other means, or was changed"
+    )]
     NotKeyMetadata,
     /// The key metadata has a version that this release does not know.
     #[error("the key metadata has version {0}, which this release does not know: upgrade atrest-parquet")]

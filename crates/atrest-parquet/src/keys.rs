@@ -1,16 +1,17 @@
 //! [`ParquetKeys`], the keys of Parquet files under one [`Sse`]; [`FileKeys`], those of one file.
 
+use std::collections::HashSet;
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
-use atrest::{AnyMode, Clock, DataKey, ObjectName, Sse, Unlock};
+use atrest::{AnyMode, DataKey, ObjectName, Sse, Unlock};
 use parquet::encryption::decrypt::{FileDecryptionProperties, KeyRetriever};
 use parquet::encryption::encrypt::FileEncryptionProperties;
 use parquet::errors::Result;
 use parquet::schema::types::SchemaDescriptor;
 use pollster::block_on;
 
-use crate::cache::{Cache, CachePolicy, Retrieved, SystemClock};
+use crate::cache::{Cache, CachePolicy, Place, lock};
 use crate::metadata::{KeyMetadata, Part};
 use crate::{ColumnModes, KeyError};
 
@@ -33,17 +34,14 @@ struct Shared {
 impl ParquetKeys {
     /// Creates the keys of this handle, with the default [`CachePolicy`].
     pub fn new(sse: Sse) -> Self {
-        Self::with_cache(sse, CachePolicy::default())
+        Self(Arc::new(Shared { sse, cache: Cache::new(CachePolicy::default()) }))
     }
 
-    /// Creates the keys of this handle, kept by this policy.
-    pub fn with_cache(sse: Sse, policy: CachePolicy) -> Self {
-        Self::with_clock(sse, policy, Arc::new(SystemClock::new()))
-    }
-
-    /// Creates the keys of this handle, kept by this policy and a clock, such as one that a test sets.
-    pub fn with_clock(sse: Sse, policy: CachePolicy, clock: Arc<dyn Clock>) -> Self {
-        Self(Arc::new(Shared { sse, cache: Cache::new(policy, clock) }))
+    /// Returns keys of the same handle with another policy, which share no kept keys with these. The age of a key is
+    /// measured by the [clock](Sse::clock) of the handle.
+    #[must_use]
+    pub fn with_cache(self, policy: CachePolicy) -> Self {
+        Self(Arc::new(Shared { sse: self.0.sse.clone(), cache: Cache::new(policy) }))
     }
 
     /// Returns the keys of one file. The keys of a file are bound to its name: a reader gives the same name, and key
@@ -78,17 +76,23 @@ impl ParquetKeys {
 
     /// Returns the number of keys that are kept now.
     pub fn kept(&self) -> usize {
-        self.0.cache.count()
+        self.0.cache.count(&**self.0.sse.clock())
     }
 }
 
+/// Shows how many keys are kept, and none of them.
 impl fmt::Debug for ParquetKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ParquetKeys").field("sse", &self.0.sse).field("cache", &self.0.cache).finish()
+        let Shared { sse, cache } = &*self.0;
+        f.debug_struct("ParquetKeys")
+            .field("sse", sse)
+            .field("policy", &cache.policy)
+            .field("kept", &self.kept())
+            .finish()
     }
 }
 
-/// The keys of one Parquet file. It is the [`KeyRetriever`] of the file's readers.
+/// The keys of one Parquet file.
 #[derive(Clone, Debug)]
 pub struct FileKeys {
     keys: ParquetKeys,
@@ -138,7 +142,7 @@ impl FileKeys {
     /// # Errors
     ///
     /// Returns the errors of [`encryption`](Self::encryption).
-    pub fn blocking_encryption(
+    pub fn encryption_blocking(
         &self,
         modes: &ColumnModes,
         schema: &SchemaDescriptor,
@@ -146,19 +150,30 @@ impl FileKeys {
         block_on(self.encryption(modes, schema))
     }
 
-    /// Returns the properties for a reader of the file, which retrieve each key when it is needed.
+    /// Returns the properties for one reader of the file, which retrieve each key when it is needed: a kept one, or one
+    /// that the keyring or the KMS unwraps. A reader that may not use the key of a column reads the other columns.
     ///
-    /// A reader that may not use the key of a column reads the other columns.
+    /// Parquet asks for keys in a synchronous call, also inside of async code: it blocks its thread for as long as the KMS
+    /// takes. A KMS behind [`Resilient`](atrest::kms::Resilient) takes a bounded time; with bucket keys most calls need
+    /// none.
     ///
     /// # Errors
     ///
     /// Returns the errors of [`FileDecryptionProperties`]: none in the versions of parquet that this crate allows.
     ///
+    /// A reader gets a [`KeyError`] as the source of [`ParquetError::External`](parquet::errors::ParquetError):
+    /// [`KeyError::NotKeyMetadata`], [`KeyError::UnsupportedVersion`], or [`KeyError::Atrest`] with the errors of
+    /// [`Sse::decrypt`]. A failure is repeated for one second, so that a refused key is not asked for once in each row
+    /// group.
+    ///
     /// # Security
     ///
-    /// Parquet reads an unencrypted file with these properties as well, and says nothing: see the [crate](crate).
+    /// - Parquet reads an unencrypted file with these properties as well, and says nothing: see the [crate](crate).
+    /// - The audit trail has one event for each key that these properties get, however often parquet asks for it. Get new
+    ///   properties for each reader of the file, so that each is on record.
     pub fn decryption(&self) -> Result<Arc<FileDecryptionProperties>> {
-        FileDecryptionProperties::with_key_retriever(Arc::new(self.clone())).build()
+        let reader = Reader { file: self.clone(), recorded: Mutex::default() };
+        FileDecryptionProperties::with_key_retriever(Arc::new(reader)).build()
     }
 
     /// Draws a key, and encrypts it for its metadata.
@@ -169,41 +184,38 @@ impl FileKeys {
         let metadata = KeyMetadata::encode(part, &stored)?;
         Ok((key, metadata))
     }
+}
 
-    /// Decrypts the key of this metadata.
-    ///
-    /// # Errors
-    ///
-    /// Returns an error if the bytes are not key metadata. Any other error is part of the result.
-    fn retrieved(&self, key_metadata: &[u8]) -> Result<Retrieved, KeyError> {
-        let KeyMetadata { part, key: stored } = KeyMetadata::decode(key_metadata)?;
-        let name = part.name_in(&self.name)?;
-        let sse = self.keys.sse();
-        let epoch = sse.key_epoch(&stored.envelope);
-        let key = match sse.blocking().decrypt(&name, &stored, Unlock::Server) {
-            Ok(mut key) => DataKey::from_slice(&mut key).map_err(|_| KeyError::NotKeyMetadata),
-            Err(error) => Err(error.into()),
+/// The retriever of the keys of one reader.
+struct Reader {
+    file: FileKeys,
+    /// The metadata of the keys that this reader got: the audit trail has an event of each.
+    recorded: Mutex<HashSet<Box<[u8]>>>,
+}
+
+impl Reader {
+    fn key(&self, metadata: &[u8]) -> Result<Vec<u8>, KeyError> {
+        let KeyMetadata { part, key: stored } = KeyMetadata::decode(metadata)?;
+        let FileKeys { keys, name: file } = &self.file;
+        let Shared { sse, cache } = &*keys.0;
+        let name = part.name_in(file)?;
+        let serve_again = || match lock(&self.recorded).contains(metadata) {
+            true => Ok(()),
+            false => Ok(sse.blocking().read_again(&name, &stored.envelope, Unlock::Server)?),
         };
-        Ok(Retrieved { key, envelope: stored.envelope, epoch })
+        let retrieve = || {
+            let mut key = sse.blocking().decrypt(&name, &stored, Unlock::Server)?;
+            DataKey::from_slice(&mut key).map_err(|_| KeyError::NotKeyMetadata)
+        };
+        let place = Place { file: file.clone(), metadata: metadata.into() };
+        let key = cache.key(place, &**sse.clock(), || sse.key_epoch(&stored.envelope), serve_again, retrieve)?;
+        lock(&self.recorded).insert(metadata.into());
+        Ok(key)
     }
 }
 
-impl KeyRetriever for FileKeys {
-    /// Returns the key of this metadata: a kept one, or one that the keyring or the KMS unwraps.
-    ///
-    /// The call blocks its thread for as long as the KMS takes, also inside of async code, since the trait is
-    /// synchronous. A KMS behind [`Resilient`](atrest::kms::Resilient) takes a bounded time; with bucket keys most calls
-    /// need none.
-    ///
-    /// # Errors
-    ///
-    /// Returns a [`KeyError`] as the source of [`ParquetError::External`](parquet::errors::ParquetError):
-    /// [`KeyError::NotKeyMetadata`], [`KeyError::UnsupportedVersion`], or [`KeyError::Atrest`] with the errors of
-    /// [`Sse::decrypt`]. A failure is repeated for one second, so that a refused key is not asked for once in each row
-    /// group.
+impl KeyRetriever for Reader {
     fn retrieve_key(&self, key_metadata: &[u8]) -> Result<Vec<u8>> {
-        let Shared { sse, cache } = &*self.keys.0;
-        let epoch = |envelope: &_| sse.key_epoch(envelope);
-        Ok(cache.key(&self.name, key_metadata, epoch, || self.retrieved(key_metadata))?)
+        Ok(self.key(key_metadata)?)
     }
 }

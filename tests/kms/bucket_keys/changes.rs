@@ -138,8 +138,9 @@ fn the_epoch_rises_with_every_change_and_with_nothing_else() {
 
 #[test]
 fn the_key_epoch_of_an_object_changes_with_the_keys_of_its_mode_and_with_nothing_else() {
-    let world = Embedded::new();
-    let keyring = Keyring::generate().unwrap();
+    let (world, directory) = (Embedded::new(), tempfile::tempdir().unwrap());
+    let root_key = RootKey::generate().unwrap();
+    let keyring = Keyring::create_blocking(directory.path().join("keyring.atrest"), &root_key).unwrap();
     let provider: Arc<dyn KeyProvider> = Arc::new(world.kms.clone());
     let sse = builder(&world.time).keyring(keyring.clone()).kms(provider, KmsKeys::all()).build().unwrap();
     let sse = sse.requested_by(Requester::new("alice"));

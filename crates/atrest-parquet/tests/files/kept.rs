@@ -7,13 +7,12 @@ use std::time::Duration;
 use atrest::kms::{EmbeddedKms, NewKey};
 use atrest::{KeyProviderErrorKind as Kind, Keyring, KmsKeys, ObjectName, Requester, RootKey, Sse, SseKms, SseS3};
 use atrest_parquet::{CachePolicy, ColumnModes, FileKeys, KeyError, ParquetKeys};
-use parquet::encryption::decrypt::KeyRetriever;
 
-use super::kit::{Lake, kind, name, people, read, reason, schema_of, write};
+use super::kit::{Lake, kind, name, people, read, reason, retrieved, schema_of, write};
 
 /// The metadata of a new file's footer.
 fn metadata(file: &FileKeys, modes: &ColumnModes) -> Vec<u8> {
-    let encryption = file.blocking_encryption(modes, &schema_of(&people())).unwrap();
+    let encryption = file.encryption_blocking(modes, &schema_of(&people())).unwrap();
     encryption.footer_key_metadata().unwrap().clone()
 }
 
@@ -22,36 +21,48 @@ fn a_key_serves_until_its_time_is_over_however_often_it_is_used() {
     let lake = Lake::with_cache(CachePolicy::default().with_time_to_live(Duration::from_secs(60)));
     let file = lake.keys.file(name()).unwrap();
     let metadata = metadata(&file, &lake.modes());
-    let key = file.retrieve_key(&metadata).unwrap();
+    let key = retrieved(&file, &metadata).unwrap();
     for _ in 0..59 {
         lake.time.pass(Duration::from_secs(1));
-        assert_eq!(file.retrieve_key(&metadata).unwrap(), key);
+        assert_eq!(retrieved(&file, &metadata).unwrap(), key);
     }
     assert_eq!((lake.calls().1, lake.keys.kept()), (1, 1));
     lake.kms.disable(&lake.general);
-    assert_eq!(file.retrieve_key(&metadata).unwrap(), key, "the memory KMS tells no changes");
+    assert_eq!(retrieved(&file, &metadata).unwrap(), key, "the memory KMS tells no changes");
     lake.time.pass(Duration::from_secs(1));
     assert_eq!(lake.keys.kept(), 0);
-    assert_eq!(kind(file.retrieve_key(&metadata)), Kind::Disabled);
+    assert_eq!(kind(retrieved(&file, &metadata)), Kind::Disabled);
     assert_eq!(lake.calls().1, 2);
 }
 
 #[test]
 fn no_more_keys_are_kept_than_the_policy_allows_and_the_oldest_goes_first() {
-    let lake = Lake::with_cache(CachePolicy::default().with_max_keys(2));
+    // One key takes 1 KiB and the metadata, which is longer than 200 and shorter than 1,000 bytes.
+    let lake = Lake::with_cache(CachePolicy::default().with_max_len(3 * 1_224));
     let file = lake.keys.file(name()).unwrap();
     let metadata: Vec<_> = (0..3).map(|_| metadata(&file, &lake.modes())).collect();
     for metadata in &metadata {
-        file.retrieve_key(metadata).unwrap();
+        retrieved(&file, metadata).unwrap();
         lake.time.pass(Duration::from_secs(1));
     }
     assert_eq!((lake.calls().1, lake.keys.kept()), (3, 2));
     for metadata in &metadata[1..] {
-        file.retrieve_key(metadata).unwrap();
+        retrieved(&file, metadata).unwrap();
     }
     assert_eq!(lake.calls().1, 3);
-    file.retrieve_key(&metadata[0]).unwrap();
+    retrieved(&file, &metadata[0]).unwrap();
     assert_eq!((lake.calls().1, lake.keys.kept()), (4, 2));
+}
+
+#[test]
+fn what_is_no_key_metadata_and_what_is_too_long_takes_no_place() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let too_long = [metadata(&file, &lake.modes()), vec![0; 4 << 20]].concat();
+    for refused in [b"".as_slice(), b"kf", &too_long] {
+        retrieved(&file, refused).unwrap_err();
+        assert_eq!(lake.keys.kept(), 0);
+    }
 }
 
 #[test]
@@ -59,11 +70,11 @@ fn a_purge_drops_all_keys_of_all_clones() {
     let lake = Lake::new();
     let file = lake.keys.file(name()).unwrap();
     let metadata = metadata(&file, &lake.modes());
-    file.retrieve_key(&metadata).unwrap();
+    retrieved(&file, &metadata).unwrap();
     lake.keys.clone().purge();
     assert_eq!(lake.keys.kept(), 0);
     lake.kms.disable(&lake.general);
-    assert_eq!(kind(file.retrieve_key(&metadata)), Kind::Disabled);
+    assert_eq!(kind(retrieved(&file, &metadata)), Kind::Disabled);
 }
 
 #[test]
@@ -73,16 +84,16 @@ fn a_retrieval_that_a_purge_overtakes_leaves_nothing_behind() {
     let metadata = metadata(&file, &lake.modes());
     lake.kms.hang();
     thread::scope(|scope| {
-        let retrieved = scope.spawn(|| file.retrieve_key(&metadata));
+        let serving = scope.spawn(|| retrieved(&file, &metadata));
         while lake.kms.hanging() == 0 {
             thread::yield_now();
         }
         lake.keys.purge();
         lake.kms.go_on();
-        retrieved.join().unwrap().unwrap();
+        serving.join().unwrap().unwrap();
     });
     assert_eq!(lake.keys.kept(), 0);
-    file.retrieve_key(&metadata).unwrap();
+    retrieved(&file, &metadata).unwrap();
     assert_eq!(lake.calls().1, 2);
 }
 
@@ -93,7 +104,7 @@ fn one_call_serves_all_who_ask_at_once() {
     let metadata = metadata(&file, &lake.modes());
     lake.kms.hang();
     thread::scope(|scope| {
-        let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| file.retrieve_key(&metadata).unwrap())).collect();
+        let asking: Vec<_> = (0..8).map(|_| scope.spawn(|| retrieved(&file, &metadata).unwrap())).collect();
         while lake.kms.hanging() == 0 {
             thread::yield_now();
         }
@@ -109,9 +120,9 @@ fn other_keys_over_the_same_kms_share_nothing() {
     let lake = Lake::new();
     let file = lake.keys.file(name()).unwrap();
     let metadata = metadata(&file, &lake.modes());
-    file.retrieve_key(&metadata).unwrap();
+    retrieved(&file, &metadata).unwrap();
     let bob = ParquetKeys::new(lake.sse.requested_by(Requester::new("bob")));
-    bob.file(name()).unwrap().retrieve_key(&metadata).unwrap();
+    retrieved(&bob.file(name()).unwrap(), &metadata).unwrap();
     let asked: Vec<_> = lake.kms.requests().iter().map(|request| request.requester().as_str().to_owned()).collect();
     assert_eq!(asked[asked.len() - 2..], ["anonymous", "bob"]);
 }
@@ -142,7 +153,9 @@ fn a_key_that_is_disabled_serves_no_more_reader_if_the_kms_tells_changes() {
 
 #[test]
 fn a_version_of_the_keyring_that_is_disabled_serves_no_more_reader() {
-    let keyring = Keyring::generate().unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    let root_key = RootKey::generate().unwrap();
+    let keyring = Keyring::create_blocking(directory.path().join("keyring.atrest"), &root_key).unwrap();
     let keys = ParquetKeys::new(Sse::builder().keyring(keyring.clone()).build().unwrap());
     let file = keys.file(name()).unwrap();
     let stored = write(&file, &ColumnModes::new(SseS3));
@@ -158,25 +171,9 @@ fn a_key_that_was_kept_for_one_file_serves_no_other() {
     let lake = Lake::new();
     let file = lake.keys.file(name()).unwrap();
     let metadata = metadata(&file, &lake.modes());
-    file.retrieve_key(&metadata).unwrap();
+    retrieved(&file, &metadata).unwrap();
     let other = lake.keys.file(ObjectName::new("lake", "people/part-1.parquet").unwrap()).unwrap();
-    assert!(matches!(reason(&other.retrieve_key(&metadata).unwrap_err()), KeyError::Atrest(_)));
-}
-
-#[test]
-fn the_own_clock_goes_on() {
-    let policy = CachePolicy::default().with_time_to_live(Duration::from_nanos(1));
-    let lake = Lake::new();
-    let keys = ParquetKeys::with_cache(lake.sse.clone(), policy);
-    let file = keys.file(name()).unwrap();
-    let metadata = metadata(&file, &lake.modes());
-    for calls in 1..4 {
-        file.retrieve_key(&metadata).unwrap();
-        assert_eq!(lake.calls().1, calls);
-        while keys.kept() > 0 {
-            thread::yield_now();
-        }
-    }
+    assert!(matches!(reason(&retrieved(&other, &metadata).unwrap_err()), KeyError::Atrest(_)));
 }
 
 #[test]
@@ -184,9 +181,9 @@ fn nothing_shows_a_key() {
     let lake = Lake::new();
     let file = lake.keys.file(name()).unwrap();
     let metadata = metadata(&file, &lake.modes());
-    let key = file.retrieve_key(&metadata).unwrap();
+    let key = retrieved(&file, &metadata).unwrap();
     let shown = format!("{:?} {:?} {:?} {:?}", lake.keys, file, file.decryption(), lake.modes());
     let in_decimal = format!("{key:?}");
     assert!(!shown.contains(in_decimal.trim_matches(['[', ']'])), "{shown}");
-    assert!(shown.contains("count: 1") && shown.contains("people/part-0.parquet"), "{shown}");
+    assert!(shown.contains("kept: 1") && shown.contains("people/part-0.parquet"), "{shown}");
 }

@@ -3,9 +3,8 @@
 use atrest::{Keyring, MasterKey, ObjectName, Sse, SseS3, VersionState};
 use atrest_parquet::{ColumnModes, FileKeys, KeyError, ParquetKeys};
 use data_encoding::HEXLOWER;
-use parquet::encryption::decrypt::KeyRetriever;
 
-use super::kit::{people, reason, schema_of};
+use super::kit::{people, reason, retrieved, schema_of};
 
 fn file() -> FileKeys {
     let version = (1, VersionState::Enabled, MasterKey::from_bytes(&mut [1; 32]).unwrap());
@@ -17,7 +16,7 @@ fn file() -> FileKeys {
 /// The metadata of the footer and of the column iban, as they are written now.
 fn written() -> Vec<Vec<u8>> {
     let modes = ColumnModes::new(SseS3).with_column("iban", SseS3).with_unencrypted("id").with_unencrypted("name");
-    let encryption = file().blocking_encryption(&modes.with_unencrypted("city"), &schema_of(&people())).unwrap();
+    let encryption = file().encryption_blocking(&modes.with_unencrypted("city"), &schema_of(&people())).unwrap();
     let (_, _, mut metadata) = encryption.column_keys();
     metadata.insert(0, encryption.footer_key_metadata().unwrap().clone());
     metadata
@@ -33,7 +32,7 @@ fn what_was_written_opens_for_ever() {
     for line in GOLDEN.lines() {
         let (key, metadata) = line.split_once(' ').unwrap();
         let metadata = HEXLOWER.decode(metadata.as_bytes()).unwrap();
-        assert_eq!(HEXLOWER.encode(&file.retrieve_key(&metadata).unwrap()), key);
+        assert_eq!(HEXLOWER.encode(&retrieved(&file, &metadata).unwrap()), key);
         opened += 1;
     }
     assert_eq!(opened, 2);
@@ -42,35 +41,35 @@ fn what_was_written_opens_for_ever() {
 #[test]
 fn the_metadata_is_laid_out_as_documented() {
     let [footer, column] = written().try_into().unwrap();
-    assert_eq!(&footer[..9], b"APK\x01\x00\0\0\0\xcd".as_slice());
-    assert_eq!(&column[..13], b"APK\x01\x01\0\x04iban\0\xcd".as_slice());
+    assert_eq!(&footer[..9], b"APK\x01\x00\0\0\0\xd8".as_slice());
+    assert_eq!(&column[..13], b"APK\x01\x01\0\x04iban\0\xd8".as_slice());
     // The envelope begins as every envelope does, and the body of 32 bytes is the rest.
-    let envelope = atrest::Envelope::decode(&footer[9..9 + 0xcd]).unwrap();
+    let envelope = atrest::Envelope::decode(&footer[9..9 + 0xd8]).unwrap();
     assert_eq!(envelope.plaintext_len(), Some(32));
-    assert_eq!((footer.len() - 9 - 0xcd, column.len() - 13 - 0xcd), (56 + 32 + 16, 56 + 32 + 16));
+    assert_eq!((footer.len() - 9 - 0xd8, column.len() - 13 - 0xd8), (56 + 32 + 16, 56 + 32 + 16));
 }
 
 #[test]
 fn every_truncation_and_every_changed_byte_is_refused() {
     let file = file();
     for metadata in written() {
-        file.retrieve_key(&metadata).unwrap();
+        retrieved(&file, &metadata).unwrap();
         for len in 0..metadata.len() {
-            let refused = file.retrieve_key(&metadata[..len]).unwrap_err();
+            let refused = retrieved(&file, &metadata[..len]).unwrap_err();
             let reason = reason(&refused);
             assert!(matches!(reason, KeyError::NotKeyMetadata | KeyError::Atrest(_)), "{len}: {reason:?}");
         }
         for at in 0..metadata.len() {
             let mut changed = metadata.clone();
             changed[at] ^= 1;
-            let refused = file.retrieve_key(&changed).unwrap_err();
+            let refused = retrieved(&file, &changed).unwrap_err();
             match reason(&refused) {
                 KeyError::UnsupportedVersion(version) => assert_eq!((at, *version), (3, 0)),
                 KeyError::NotKeyMetadata | KeyError::Atrest(_) => {}
                 reason => panic!("{at}: {reason:?}"),
             }
         }
-        let refused = file.retrieve_key(&[metadata, vec![0]].concat()).unwrap_err();
+        let refused = retrieved(&file, &[metadata, vec![0]].concat()).unwrap_err();
         assert!(matches!(reason(&refused), KeyError::Atrest(_)), "{refused:?}");
     }
 }
@@ -79,10 +78,10 @@ fn every_truncation_and_every_changed_byte_is_refused() {
 fn metadata_of_other_tools_is_named_as_such() {
     let pyarrow = br#"{"keyMaterialType":"PKMT1","internalStorage":true,"isFooterKey":true}"#;
     for metadata in [pyarrow.as_slice(), b"", b"kf", b"APK", &[0; 300]] {
-        let refused = file().retrieve_key(metadata).unwrap_err();
+        let refused = retrieved(&file(), metadata).unwrap_err();
         assert!(matches!(reason(&refused), KeyError::NotKeyMetadata), "{refused:?}");
         assert!(refused.to_string().contains("by other means"), "{refused}");
     }
-    let newer = file().retrieve_key(b"APK\x02").unwrap_err();
+    let newer = retrieved(&file(), b"APK\x02").unwrap_err();
     assert!(matches!(reason(&newer), KeyError::UnsupportedVersion(2)) && newer.to_string().contains("upgrade"));
 }

@@ -1,8 +1,8 @@
 //! A lake with a memory KMS and simulated time; files in memory.
 
 use std::error::Error;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -59,9 +59,9 @@ impl Lake {
         let kms = Arc::new(MemoryKms::new());
         let (general, payments) = (kms.create_key("general").unwrap(), kms.create_key("payments").unwrap());
         let accepted = KmsKeys::only([&*general, &*payments]);
-        let sse = Sse::builder().kms(kms.clone(), accepted).build().unwrap();
         let time = Time::default();
-        let keys = ParquetKeys::with_clock(sse.clone(), policy, Arc::new(time.clone()));
+        let sse = Sse::builder().kms(kms.clone(), accepted).clock(Arc::new(time.clone())).build().unwrap();
+        let keys = ParquetKeys::new(sse.clone()).with_cache(policy);
         Self { kms, general, payments, sse, time, keys }
     }
 
@@ -74,7 +74,7 @@ impl Lake {
 
     /// Other keys over the same KMS, which have kept nothing yet.
     pub(crate) fn fresh(&self) -> ParquetKeys {
-        ParquetKeys::with_clock(self.sse.clone(), CachePolicy::default(), Arc::new(self.time.clone()))
+        ParquetKeys::new(self.sse.clone())
     }
 
     /// The calls of the KMS so far: generates and unwraps.
@@ -115,7 +115,7 @@ pub(crate) fn write_with(batch: &RecordBatch, encryption: Option<Arc<FileEncrypt
 
 pub(crate) fn write(file: &FileKeys, modes: &ColumnModes) -> Bytes {
     let batch = people();
-    write_with(&batch, Some(file.blocking_encryption(modes, &schema_of(&batch)).unwrap()))
+    write_with(&batch, Some(file.encryption_blocking(modes, &schema_of(&batch)).unwrap()))
 }
 
 /// Reads a whole file as one batch.
@@ -136,6 +136,11 @@ pub(crate) fn read_columns(file: &FileKeys, stored: &Bytes, columns: &[&str]) ->
     Ok(reader.next().expect("a file has rows")?)
 }
 
+/// The key of this metadata, as a reader of the file gets it.
+pub(crate) fn retrieved(file: &FileKeys, metadata: &[u8]) -> Result<Vec<u8>> {
+    Ok(file.decryption()?.footer_key(Some(metadata))?.into_owned())
+}
+
 /// The reason why atrest refused, which is the source of parquet's error.
 pub(crate) fn reason(error: &ParquetError) -> &KeyError {
     let source = error.source().unwrap_or_else(|| panic!("no source: {error:?}"));
@@ -149,4 +154,3 @@ pub(crate) fn kind<T: std::fmt::Debug>(result: Result<T>) -> Kind {
         other => panic!("{other:?}"),
     }
 }
-

@@ -7,10 +7,11 @@ use atrest::{
     CustomerKey, Encrypted, KeyProviderErrorKind as Kind, Keyring, KmsKeys, ObjectName, Sse, SseC, SseKms, SseS3,
 };
 use atrest_parquet::{ColumnModes, KeyError, ParquetKeys};
-use parquet::encryption::decrypt::KeyRetriever;
 use parquet::encryption::encrypt::FileEncryptionProperties;
 
-use super::kit::{Lake, ROW_GROUPS, kind, name, people, read, read_columns, reason, schema_of, write, write_with};
+use super::kit::{
+    Lake, ROW_GROUPS, kind, name, people, read, read_columns, reason, retrieved, schema_of, write, write_with,
+};
 
 fn other_names() -> Vec<ObjectName> {
     vec![
@@ -49,7 +50,7 @@ fn a_file_opens_under_no_other_name() {
 fn the_metadata_of_another_column_opens_no_column() {
     let lake = Lake::new();
     let file = lake.keys.file(name()).unwrap();
-    let genuine = file.blocking_encryption(&lake.modes(), &schema_of(&people())).unwrap();
+    let genuine = file.encryption_blocking(&lake.modes(), &schema_of(&people())).unwrap();
     let (names, keys, metadata) = genuine.column_keys();
     let of: HashMap<String, _> = names.iter().cloned().zip(keys.iter().zip(&metadata)).collect();
     // Only a holder of the footer's key can write such a footer.
@@ -81,7 +82,7 @@ fn the_error_of_the_key_provider_arrives_with_its_kind() {
         let stored = write(&file, &lake.modes());
         lake.kms.fail_with(Some(refusal));
         assert_eq!(kind(read(&file, &stored)), refusal);
-        assert_eq!(kind(file.blocking_encryption(&lake.modes(), &schema_of(&people()))), refusal);
+        assert_eq!(kind(file.encryption_blocking(&lake.modes(), &schema_of(&people()))), refusal);
     }
 }
 
@@ -120,7 +121,7 @@ fn modes_that_do_not_fit_the_schema_generate_no_key() {
     let lake = Lake::new();
     let file = lake.keys.file(name()).unwrap();
     let refused = |modes: &ColumnModes| {
-        let refused = file.blocking_encryption(modes, &schema_of(&people())).unwrap_err();
+        let refused = file.encryption_blocking(modes, &schema_of(&people())).unwrap_err();
         reason(&refused).clone()
     };
     let other = || SseKms::new(&*lake.payments);
@@ -160,12 +161,16 @@ fn no_object_of_a_store_passes_for_a_key() {
         metadata_of(&sse.encrypt(name, SseKms::new(&*lake.general), plaintext).unwrap())
     };
     let own = name().with_version_id("parquet-key/1 footer").unwrap();
-    assert_eq!(file.retrieve_key(&object(&own, &[7; 32])).unwrap(), [7; 32], "the test makes metadata as the crate does");
+    assert_eq!(
+        retrieved(&file, &object(&own, &[7; 32])).unwrap(),
+        [7; 32],
+        "the test makes metadata as the crate does"
+    );
     // A client of the service writes an object under the name of the file, with a key that the client knows.
-    let planted = file.retrieve_key(&object(&name(), &[7; 32])).unwrap_err();
+    let planted = retrieved(&file, &object(&name(), &[7; 32])).unwrap_err();
     assert!(matches!(reason(&planted), KeyError::Atrest(atrest::Error::Inauthentic)), "{planted:?}");
     for len in [0, 16, 31, 33] {
-        let refused = file.retrieve_key(&object(&own, &vec![7; len])).unwrap_err();
+        let refused = retrieved(&file, &object(&own, &vec![7; len])).unwrap_err();
         assert!(matches!(reason(&refused), KeyError::NotKeyMetadata), "{len}: {refused:?}");
     }
 }

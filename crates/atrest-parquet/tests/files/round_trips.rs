@@ -1,19 +1,21 @@
 //! Files that read back, in each mode and kind of reader; what of them is visible; and how often the KMS is asked.
 
-use std::io::Cursor;
+use std::future::ready;
+use std::io::{self, Cursor};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray, StructArray};
-use atrest::audit::{AuditOperation, AuditTrail, MemorySink};
+use atrest::audit::{AuditEvent, AuditFuture, AuditOperation, AuditSink, AuditTrail, MemorySink};
 use atrest::{Backend, DsseKms, Keyring, KmsKeys, ObjectName, Requester, Sse, SseKms, SseS3};
-use atrest_parquet::{CachePolicy, ColumnModes, ParquetKeys};
+use atrest_parquet::{CachePolicy, ColumnModes, KeyError, ParquetKeys};
 use bytes::Bytes;
 use futures_util::StreamExt;
 use parquet::arrow::ParquetRecordBatchStreamBuilder;
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::file::metadata::FooterTail;
 
-use super::kit::{Lake, ROW_GROUPS, ROWS, name, people, read, read_columns, schema_of, write, write_with};
+use super::kit::{Lake, ROW_GROUPS, ROWS, name, people, read, read_columns, reason, schema_of, write, write_with};
 
 fn contains(stored: &[u8], text: &str) -> bool {
     stored.windows(text.len()).any(|window| window == text.as_bytes())
@@ -72,7 +74,7 @@ fn every_mode_of_the_service_wraps_the_keys_and_each_key_is_another() {
         }
         assert_eq!(read(&file, &write(&file, &modes)).unwrap(), people());
 
-        let encryption = file.blocking_encryption(&modes, &schema_of(&people())).unwrap();
+        let encryption = file.encryption_blocking(&modes, &schema_of(&people())).unwrap();
         let (_, mut generated, _) = encryption.column_keys();
         generated.sort();
         generated.dedup();
@@ -118,7 +120,7 @@ fn a_nested_column_is_named_by_its_path() {
     let modes = ColumnModes::new(SseKms::new(&*lake.general))
         .with_column("address.street", SseKms::new(&*lake.payments))
         .with_unencrypted("address.city");
-    let stored = write_with(&batch, Some(file.blocking_encryption(&modes, &schema_of(&batch)).unwrap()));
+    let stored = write_with(&batch, Some(file.encryption_blocking(&modes, &schema_of(&batch)).unwrap()));
     assert_eq!(["Deichstr. 7", "Buxtehude 7"].map(|mark| contains(&stored, mark)), [false, true]);
     assert_eq!(read(&file, &stored).unwrap(), batch);
 }
@@ -147,33 +149,63 @@ fn the_async_reader_reads_in_both_kinds_of_runtime() {
     }
 }
 
+/// A sink that refuses while a flag is set.
+#[derive(Default)]
+struct Sink {
+    events: MemorySink,
+    is_full: AtomicBool,
+}
+
+impl AuditSink for Sink {
+    fn record(&self, event: AuditEvent) -> AuditFuture {
+        if self.is_full.load(Ordering::SeqCst) {
+            return Box::pin(ready(Err(io::ErrorKind::StorageFull.into())));
+        }
+        self.events.record(event)
+    }
+}
+
 #[test]
-fn the_trail_names_requester_file_and_column_once_for_each_key() {
+fn the_trail_names_requester_file_and_column_once_for_each_key_of_each_reader() {
     let lake = Lake::new();
-    let sink = Arc::new(MemorySink::new());
+    let sink = Arc::new(Sink::default());
     let sse = Sse::builder().kms(lake.kms.clone(), KmsKeys::all()).audit(AuditTrail::new(sink.clone()));
     let sse = sse.build().unwrap().requested_by(Requester::new("alice"));
     let file = ParquetKeys::new(sse).file(name()).unwrap();
-    let stored = write(&file, &lake.modes());
-    read(&file, &stored).unwrap();
-    read(&file, &stored).unwrap();
-    let of = |operation| {
-        let events = sink.events();
-        let events = events.iter().filter(|event| event.operation() == operation);
-        let mut parts: Vec<_> = events
+    // The operations and parameters of the events since the last call, by part.
+    let recorded = || {
+        let events = sink.events.events();
+        sink.events.clear();
+        let mut recorded: Vec<_> = events
+            .iter()
             .map(|event| {
                 assert_eq!(event.requester().as_str(), "alice");
                 let object = event.object().unwrap();
                 assert_eq!((object.bucket(), object.key()), (name().bucket(), name().key()));
-                String::from_utf8(object.version_id().to_vec()).unwrap()
+                let part = String::from_utf8(object.version_id().to_vec()).unwrap();
+                (part, event.operation(), !event.parameters().is_empty())
             })
             .collect();
-        parts.sort();
-        parts
+        recorded.sort_by(|one, other| one.0.cmp(&other.0));
+        recorded
     };
-    let parts = ["parquet-key/1 column iban", "parquet-key/1 column name", "parquet-key/1 footer"];
-    assert_eq!(of(AuditOperation::EncryptObject), parts);
-    assert_eq!(of(AuditOperation::DecryptObject), parts);
+    let expected = |operation, is_served_again| {
+        let parts = ["parquet-key/1 column iban", "parquet-key/1 column name", "parquet-key/1 footer"];
+        parts.map(|part| (part.to_owned(), operation, is_served_again))
+    };
+    let stored = write(&file, &lake.modes());
+    assert_eq!(recorded(), expected(AuditOperation::EncryptObject, false));
+    read(&file, &stored).unwrap();
+    assert_eq!(recorded(), expected(AuditOperation::DecryptObject, false));
+    for _ in 0..2 {
+        read(&file, &stored).unwrap();
+        assert_eq!(recorded(), expected(AuditOperation::DecryptObject, true), "served by kept keys");
+    }
+    assert_eq!(lake.calls().1, 3);
+
+    sink.is_full.store(true, Ordering::SeqCst);
+    let refused = read(&file, &stored).unwrap_err();
+    assert!(matches!(reason(&refused), KeyError::Atrest(atrest::Error::Audit(_))), "{refused:?}");
 }
 
 /// What the documentation warns of. If this test fails, parquet has learned to refuse such a file: say so there.
