@@ -1,6 +1,7 @@
 //! What is refused: other files, exchanged columns, keys that may not be used, and modes that do not fit.
 
 use std::collections::HashMap;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
 use atrest::{
@@ -192,4 +193,16 @@ fn a_changed_file_does_not_read_back_as_another() {
     }
     // What reads back all the same is a length that parquet does not use, or the first magic.
     assert!(refused > places.count() * 9 / 10, "{refused}");
+}
+
+/// What the documentation warns of. If this test fails, parquet has learned to refuse such a file: say so there.
+#[test]
+fn parquet_panics_at_a_module_that_is_shorter_than_a_nonce() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let mut stored = write(&file, &lake.modes()).to_vec();
+    // The length of the first module, the header of a page, behind the magic.
+    stored[4..8].fill(0);
+    let stored = stored.into();
+    catch_unwind(AssertUnwindSafe(|| read(&file, &stored))).unwrap_err();
 }
