@@ -36,6 +36,18 @@ fn a_key_serves_until_its_time_is_over_however_often_it_is_used() {
 }
 
 #[test]
+fn neither_a_sleep_of_the_machine_nor_a_wall_clock_that_is_set_back_keeps_a_key_longer() {
+    for (awake, asleep) in [(0, 60_000), (60_000, -60_000)] {
+        let lake = Lake::new();
+        let file = lake.keys.file(name()).unwrap();
+        retrieved(&file, &metadata(&file, &lake.modes())).unwrap();
+        lake.time.pass(Duration::from_millis(awake));
+        lake.time.move_wall(asleep);
+        assert_eq!(lake.keys.kept(), 0, "{awake} ms awake, the wall clock {asleep} ms off");
+    }
+}
+
+#[test]
 fn no_more_keys_are_kept_than_the_policy_allows_and_the_oldest_goes_first() {
     // One key takes 1 KiB and the metadata, which is longer than 200 and shorter than 1,000 bytes.
     let lake = Lake::with_cache(CachePolicy::default().with_max_len(3 * 1_224));
@@ -58,10 +70,12 @@ fn no_more_keys_are_kept_than_the_policy_allows_and_the_oldest_goes_first() {
 fn what_is_no_key_metadata_and_what_is_too_long_takes_no_place() {
     let lake = Lake::new();
     let file = lake.keys.file(name()).unwrap();
-    let too_long = [metadata(&file, &lake.modes()), vec![0; 4 << 20]].concat();
+    let metadata = metadata(&file, &lake.modes());
+    retrieved(&file, &metadata).unwrap();
+    let too_long = [metadata, vec![0; 4 << 20]].concat();
     for refused in [b"".as_slice(), b"kf", &too_long] {
         retrieved(&file, refused).unwrap_err();
-        assert_eq!(lake.keys.kept(), 0);
+        assert_eq!(lake.keys.kept(), 1);
     }
 }
 

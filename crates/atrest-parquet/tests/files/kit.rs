@@ -2,7 +2,7 @@
 
 use std::error::Error;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
@@ -20,23 +20,29 @@ use parquet::schema::types::SchemaDescriptor;
 pub(crate) const ROWS: usize = 800;
 pub(crate) const ROW_GROUPS: usize = 8;
 
-/// A clock that stands still until a test moves it.
+/// A clock that stands still until a test moves it, in milliseconds.
 #[derive(Clone, Default)]
-pub(crate) struct Time(Arc<AtomicU64>);
+pub(crate) struct Time(Arc<(AtomicU64, AtomicI64)>);
 
 impl Time {
     pub(crate) fn pass(&self, time: Duration) {
-        self.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+        self.0.0.fetch_add(u64::try_from(time.as_millis()).unwrap(), Ordering::SeqCst);
+    }
+
+    /// Moves the wall clock alone.
+    pub(crate) fn move_wall(&self, millis: i64) {
+        self.0.1.fetch_add(millis, Ordering::SeqCst);
     }
 }
 
 impl Clock for Time {
     fn wall(&self) -> SystemTime {
-        SystemTime::UNIX_EPOCH + self.monotonic()
+        let passed = self.0.0.load(Ordering::SeqCst).checked_add_signed(self.0.1.load(Ordering::SeqCst)).unwrap();
+        SystemTime::UNIX_EPOCH + Duration::from_millis(passed)
     }
 
     fn monotonic(&self) -> Duration {
-        Duration::from_millis(self.0.load(Ordering::SeqCst))
+        Duration::from_millis(self.0.0.load(Ordering::SeqCst))
     }
 }
 
