@@ -107,8 +107,8 @@ impl FileKeys {
     ///
     /// Returns a [`KeyError`] as the source of [`ParquetError::External`](parquet::errors::ParquetError):
     ///
-    /// - [`KeyError::NoSuchColumn`], [`KeyError::Contradiction`], [`KeyError::CustomerKey`]: the modes do not fit the
-    ///   schema or each other. No key was generated.
+    /// - [`KeyError::NoSuchColumn`], [`KeyError::ColumnTooLong`], [`KeyError::Contradiction`],
+    ///   [`KeyError::CustomerKey`]: the modes do not fit the schema or each other. No key was generated.
     /// - [`KeyError::Atrest`]: the errors of [`Sse::encrypt`].
     ///
     /// # Security

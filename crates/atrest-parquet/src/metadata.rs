@@ -1,15 +1,13 @@
 //! [`KeyMetadata`], what a Parquet file keeps beside a key: which part of the file it is for, and the key, encrypted.
 
-use atrest::{Encrypted, Envelope, ObjectName};
+use atrest::{Encrypted, ObjectName};
 
 use crate::KeyError;
 
-/// The first bytes of key metadata; the last one is the version.
-const MAGIC: [u8; 3] = *b"APK";
 const VERSION: u8 = 1;
 
 /// A limit below that of a name's component, which also holds the words before the path.
-const MAX_COLUMN_LEN: usize = 65_000;
+pub(crate) const MAX_COLUMN_LEN: usize = 65_000;
 
 /// The part of a file that a key encrypts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +26,7 @@ impl Part<'_> {
     pub(crate) fn name_in(self, file: &ObjectName) -> Result<ObjectName, KeyError> {
         Ok(match self {
             Self::Footer => file.clone().with_version_id("parquet-key/1 footer")?,
-            Self::Column(path) if path.len() > MAX_COLUMN_LEN => return Err(KeyError::ColumnTooLong),
+            Self::Column(path) if path.len() > MAX_COLUMN_LEN => return Err(KeyError::NotKeyMetadata),
             Self::Column(path) => file.clone().with_version_id(format!("parquet-key/1 column {path}"))?,
         })
     }
@@ -43,7 +41,7 @@ pub(crate) struct KeyMetadata<'a> {
 }
 
 impl<'a> KeyMetadata<'a> {
-    /// Encodes `magic || version || u8 part || LP(path) || LP(envelope) || body`.
+    /// Encodes `"APK" || version || u8 part || LP(path) || key in an inline container`.
     ///
     /// # Errors
     ///
@@ -53,53 +51,33 @@ impl<'a> KeyMetadata<'a> {
             Part::Footer => (0, ""),
             Part::Column(path) => (1, path),
         };
-        let envelope = key.envelope.as_bytes();
-        let mut encoded = Vec::with_capacity(9 + path.len() + envelope.len() + key.ciphertext.len());
-        encoded.extend_from_slice(&MAGIC);
-        encoded.extend_from_slice(&[VERSION, number]);
-        for field in [path.as_bytes(), envelope] {
-            // No envelope is as long.
-            let len = u16::try_from(field.len()).map_err(|_| KeyError::ColumnTooLong)?;
-            encoded.extend_from_slice(&len.to_be_bytes());
-            encoded.extend_from_slice(field);
-        }
-        encoded.extend_from_slice(&key.ciphertext);
-        Ok(encoded)
+        let path_len = u16::try_from(path.len()).map_err(|_| KeyError::ColumnTooLong)?;
+        let key = key.to_inline()?;
+        Ok([b"APK".as_slice(), &[VERSION, number], &path_len.to_be_bytes(), path.as_bytes(), &key].concat())
     }
 
     /// Decodes key metadata.
     ///
     /// # Errors
     ///
-    /// Returns [`KeyError::NotKeyMetadata`] or [`KeyError::UnsupportedVersion`], and the error of an envelope that does
-    /// not decode.
+    /// Returns [`KeyError::NotKeyMetadata`] or [`KeyError::UnsupportedVersion`], and the errors of
+    /// [`Encrypted::from_inline`].
     pub(crate) fn decode(encoded: &'a [u8]) -> Result<Self, KeyError> {
-        let fields = || {
-            let (version, rest) = encoded.strip_prefix(&MAGIC)?.split_first()?;
-            Some((*version, rest))
-        };
-        let (version, rest) = fields().ok_or(KeyError::NotKeyMetadata)?;
-        if version != VERSION {
-            return Err(KeyError::UnsupportedVersion(version));
+        let [b'A', b'P', b'K', version, rest @ ..] = encoded else { return Err(KeyError::NotKeyMetadata) };
+        if *version != VERSION {
+            return Err(KeyError::UnsupportedVersion(*version));
         }
         let fields = || {
             let (number, rest) = rest.split_first()?;
-            let (path, rest) = prefixed(rest)?;
-            let (envelope, body) = prefixed(rest)?;
-            let part = match (number, std::str::from_utf8(path).ok()?) {
-                (0, "") => Part::Footer,
-                (1, path) => Part::Column(path),
-                _ => return None,
-            };
-            Some((part, envelope, body))
+            let (path_len, rest) = rest.split_first_chunk()?;
+            let (path, key) = rest.split_at_checked(usize::from(u16::from_be_bytes(*path_len)))?;
+            match (number, std::str::from_utf8(path).ok()?) {
+                (0, "") => Some((Part::Footer, key)),
+                (1, path) => Some((Part::Column(path), key)),
+                _ => None,
+            }
         };
-        let (part, envelope, body) = fields().ok_or(KeyError::NotKeyMetadata)?;
-        Ok(Self { part, key: Encrypted::new(Envelope::decode(envelope)?, body) })
+        let (part, key) = fields().ok_or(KeyError::NotKeyMetadata)?;
+        Ok(Self { part, key: Encrypted::from_inline(key)? })
     }
-}
-
-/// Splits a field with its length before it, and the rest.
-fn prefixed(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (len, rest) = bytes.split_first_chunk()?;
-    rest.split_at_checked(usize::from(u16::from_be_bytes(*len)))
 }

@@ -6,6 +6,7 @@ use atrest::{AnyMode, ModeId};
 use parquet::schema::types::SchemaDescriptor;
 
 use crate::KeyError;
+use crate::metadata::MAX_COLUMN_LEN;
 
 /// In which mode, and so under which KMS key, the keys of a file's footer and columns are.
 ///
@@ -71,6 +72,9 @@ impl ColumnModes {
     pub(crate) fn of_columns(&self, schema: &SchemaDescriptor) -> Result<Vec<(String, Option<&AnyMode>)>, KeyError> {
         if [&self.footer].into_iter().chain(self.columns.values()).any(|mode| mode.id() == ModeId::SseC) {
             return Err(KeyError::CustomerKey);
+        }
+        if self.columns.keys().any(|path| path.len() > MAX_COLUMN_LEN) {
+            return Err(KeyError::ColumnTooLong);
         }
         let paths: BTreeSet<_> = schema.columns().iter().map(|column| column.path().string()).collect();
         if let Some(unknown) = self.columns.keys().chain(&self.unencrypted).find(|path| !paths.contains(*path)) {

@@ -133,6 +133,9 @@ fn modes_that_do_not_fit_the_schema_generate_no_key() {
     let both = refused(&lake.modes().with_unencrypted("iban"));
     assert!(matches!(&both, KeyError::Contradiction(path) if path == "iban"), "{both:?}");
     let customer = || SseC::new(CustomerKey::generate().unwrap());
+    let too_long = "c".repeat(65_001);
+    let modes = ColumnModes::new(SseKms::new(&*lake.general)).with_column(&*too_long, other());
+    assert!(matches!(refused(&modes), KeyError::ColumnTooLong));
     assert!(matches!(refused(&ColumnModes::new(customer())), KeyError::CustomerKey));
     assert!(matches!(refused(&lake.modes().with_column("id", customer())), KeyError::CustomerKey));
     assert_eq!(lake.calls(), (0, 0));
@@ -148,9 +151,7 @@ fn a_file_without_a_name_of_its_own_gets_no_keys() {
 
 /// Key metadata of this object, as the documentation describes it.
 fn metadata_of(stored: &Encrypted) -> Vec<u8> {
-    let envelope = stored.envelope.encode();
-    let len = u16::try_from(envelope.len()).unwrap().to_be_bytes();
-    [b"APK\x01\x00\0\0".as_slice(), &len, &envelope, &stored.ciphertext].concat()
+    [b"APK\x01\x00\0\0".as_slice(), &stored.to_inline().unwrap()].concat()
 }
 
 #[test]
