@@ -174,7 +174,8 @@ async fn a_query_that_may_not_use_the_key_of_a_column_reads_the_others() {
 #[tokio::test]
 async fn a_file_in_the_place_of_another_is_refused() {
     let lake = Lake::new().await;
-    let (one, two) = (lake.directory.path().join("people/one.parquet"), lake.directory.path().join("people/two.parquet"));
+    let (one, two) =
+        (lake.directory.path().join("people/one.parquet"), lake.directory.path().join("people/two.parquet"));
     for file in [&one, &two] {
         let copy = format!("COPY source TO '{}' STORED AS PARQUET OPTIONS ({FACTORY})", file.display());
         lake.run(&copy).await.unwrap();
