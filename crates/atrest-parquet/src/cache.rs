@@ -21,8 +21,8 @@ const FAILURE_AGE: Duration = Duration::from_secs(1);
 /// at most [`time_to_live`](Self::with_time_to_live). A keyring that changes in this process, and a provider that
 /// [tells changes](atrest::KeyProvider::epoch), make it end at once, and so does
 /// [`ParquetKeys::purge`](crate::ParquetKeys::purge). The audit trail has one event for each reader of a file and each
-/// key that it gets; if a kept key serves it, the event is marked `servedAgain`. A kept key is wiped when it is dropped;
-/// expired ones are dropped at the next retrieval, not by a timer.
+/// key that it gets; if a kept key serves it, the event is marked `servedAgain`. A kept key is wiped when it is
+/// dropped; expired ones are dropped at the next retrieval, not by a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachePolicy {
     time_to_live: Duration,
@@ -128,7 +128,7 @@ impl Cache {
         Self { policy, slots: Mutex::default() }
     }
 
-    /// Returns the key of this place: a kept one, once `serve_again` has allowed it, or the one that `retrieve` returns.
+    /// Returns the key of this place: a kept one, once `serve_again` allowed it, or the one that `retrieve` returns.
     ///
     /// A key is kept with its present epoch, and serves for as long as that stays; without one it is not kept.
     pub(crate) fn key(

@@ -23,8 +23,8 @@ use parquet::errors::ParquetError;
 /// # assert!(!is_denied(&ParquetError::EOF("the file ends".to_owned())));
 /// ```
 ///
-/// A failure of the footer's key is such an error. One of a column's key comes while the rows of the column are read: the
-/// readers of Arrow batches pass on its text alone, as `ArrowError::ParquetError`.
+/// A failure of the footer's key is such an error. One of a column's key comes while the rows of the column are read:
+/// the readers of Arrow batches pass on its text alone, as `ArrowError::ParquetError`.
 #[derive(Clone, Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum KeyError {

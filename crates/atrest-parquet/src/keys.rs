@@ -153,9 +153,9 @@ impl FileKeys {
     /// Returns the properties for one reader of the file, which retrieve each key when it is needed: a kept one, or one
     /// that the keyring or the KMS unwraps. A reader that may not use the key of a column reads the other columns.
     ///
-    /// Parquet asks for keys in a synchronous call, also inside of async code: it blocks its thread for as long as the KMS
-    /// takes. A KMS behind [`Resilient`](atrest::kms::Resilient) takes a bounded time; with bucket keys most calls need
-    /// none.
+    /// Parquet asks for keys in a synchronous call, also inside of async code: it blocks its thread for as long as the
+    /// KMS takes. A KMS behind [`Resilient`](atrest::kms::Resilient) takes a bounded time; with bucket keys most calls
+    /// need none.
     ///
     /// # Errors
     ///
@@ -169,8 +169,8 @@ impl FileKeys {
     /// # Security
     ///
     /// - Parquet reads an unencrypted file with these properties as well, and says nothing: see the [crate](crate).
-    /// - The audit trail has one event for each key that these properties get, however often parquet asks for it. Get new
-    ///   properties for each reader of the file, so that each is on record.
+    /// - The audit trail has one event for each key that these properties get, however often parquet asks for it. Get
+    ///   new properties for each reader of the file, so that each is on record.
     pub fn decryption(&self) -> Result<Arc<FileDecryptionProperties>> {
         let reader = Reader { file: self.clone(), recorded: Mutex::default() };
         FileDecryptionProperties::with_key_retriever(Arc::new(reader)).build()
