@@ -1,11 +1,18 @@
 //! Keys that the KMS returned wrongly leave the cache when they fail; damaged envelopes make no right key leave it.
 
+use std::future::ready;
+use std::sync::Arc;
 use std::time::Duration;
 
-use atrest::{Encrypted, Envelope, Error, ObjectName, Sse};
+use atrest::multipart::CompletedPart;
+use atrest::{
+    Encrypted, Envelope, Error, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyRequest, KmsKeys,
+    ObjectName, PartNumber, Sse, Unlock, UnwrappedKey, WrappedKey,
+};
+use atrest_kit::ManualTime;
 use futures_util::future::join_all;
 
-use super::{World, get, in_bucket, object};
+use super::{World, builder, get, in_bucket, mode, object, put};
 use crate::scripted::Step;
 
 /// The object with an envelope whose verifier no key matches.
@@ -46,7 +53,7 @@ fn reads_that_shared_a_wrong_answer_fail_together_and_the_next_ones_succeed() {
     let stored = world.put(&name).unwrap();
     world.kms.takes(Duration::from_millis(50));
     world.kms.next([Step::OtherKek]);
-    let reads = || world.time.run(join_all((0..10).map(|_| world.sse.decrypt(&name, &stored, atrest::Unlock::Server))));
+    let reads = || world.time.run(join_all((0..10).map(|_| world.sse.decrypt(&name, &stored, Unlock::Server))));
     assert!(reads().iter().all(|read| matches!(read, Err(Error::Inauthentic))));
     assert!(reads().iter().all(Result::is_ok));
     assert_eq!(world.calls().1, 2);
@@ -139,4 +146,49 @@ fn a_write_key_that_contradicts_a_wrong_read_is_replaced_and_a_proven_key_of_ano
     let again = world.put(&name).unwrap();
     assert_eq!(world.calls(), (before.0 + 1, before.1));
     assert_eq!(world.get(&name, &again).unwrap(), b"meow");
+}
+
+#[test]
+fn a_completion_that_got_a_wrong_key_fails_once_and_leaves_nothing_of_it() {
+    let world = World::new();
+    let sse = world.sse.blocking();
+    let upload = sse.begin_multipart(&object("cat.jpg"), b"upload", mode()).unwrap();
+    let one = PartNumber::new(1).unwrap();
+    let (body, receipt) = upload.encrypt_part(one, b"meow", b"etag").unwrap();
+    let parts = || [CompletedPart::new(one, b"etag", &receipt, &body)];
+    world.kms.next([Step::OtherKek]);
+    let completed = sse.complete_multipart(&upload, Unlock::Server, parts());
+    assert!(matches!(completed, Err(Error::Inauthentic)));
+    sse.complete_multipart(&upload, Unlock::Server, parts()).unwrap();
+    assert_eq!(world.calls().1, 2);
+}
+
+/// A KMS that derives keys from the context, and so unwraps a wrapped key to another key in another context.
+struct Derived;
+
+fn derived(request: &KeyRequest) -> KeyEncryptionKey {
+    let arn = request.context().get("aws:s3:arn").unwrap();
+    KeyEncryptionKey::from_bytes(&mut [u8::try_from(arn.len()).unwrap(); 32]).unwrap()
+}
+
+impl KeyProvider for Derived {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        Box::pin(ready(Ok(GeneratedKey::new("derived:key/1", *b"one", derived(&request)))))
+    }
+
+    fn unwrap_key(self: Arc<Self>, _wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        Box::pin(ready(Ok(UnwrappedKey::new(request.key_id(), derived(&request)))))
+    }
+}
+
+#[test]
+fn an_envelope_that_was_moved_to_another_bucket_contradicts_no_key_of_its_own() {
+    let time = ManualTime::new();
+    let sse = builder(&time).kms(Arc::new(Derived), KmsKeys::all()).build().unwrap();
+    let (photos, pictures) = (in_bucket("photos"), in_bucket("pictures"));
+    let stored = put(&time, &sse, &photos).unwrap();
+    let moved = get(&time, &sse, &pictures, &stored);
+    assert!(matches!(moved, Err(Error::Inauthentic)), "{moved:?}");
+    put(&time, &sse, &photos).unwrap();
+    assert_eq!(sse.bucket_key_stats().calls, 2, "the key for writes to the first bucket is still there");
 }
