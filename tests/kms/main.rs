@@ -19,8 +19,6 @@ mod resilient;
 #[cfg(feature = "testing")]
 mod router;
 #[cfg(feature = "testing")]
-mod runtimes;
-#[cfg(feature = "testing")]
 mod scripted;
 #[cfg(feature = "embedded-kms")]
 mod sources;

@@ -5,7 +5,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atrest::kms::{Resilient, ThreadTimer, Timer};
-use atrest::testing::{KeyProviderSuite, MemoryKms};
 use atrest::{
     EncryptionContext, GeneratedKey, KeyProvider, KeyProviderError, KeyProviderErrorKind as Kind, KeyRequest, Requester,
 };
@@ -14,7 +13,6 @@ use futures_util::FutureExt;
 use futures_util::future::{join_all, join3};
 use pollster::block_on;
 
-use crate::runtimes;
 use crate::scripted::{Scripted, Step};
 
 const SECOND: Duration = Duration::from_secs(1);
@@ -315,18 +313,6 @@ fn a_panic_of_the_provider_is_an_error_and_costs_no_turn() {
     }
     assert_eq!(kms.calls(), 10, "a panic is not tried again");
     assert!(time.run(generate(&resilient)).is_ok());
-}
-
-#[test]
-fn it_conforms_in_every_runtime_on_the_timer_with_a_thread() {
-    let kms = Arc::new(MemoryKms::new());
-    let (one, two) = (kms.create_key("one").unwrap(), kms.create_key("two").unwrap());
-    kms.alias("alias/one", &one);
-    let resilient = Arc::new(Resilient::new(kms));
-    for named in ["alias/one", &*one] {
-        let suite = KeyProviderSuite::new(resilient.clone(), named, "memory-kms:key/none").other_key_id(&two);
-        runtimes::conforms_around_memory(suite);
-    }
 }
 
 #[test]

@@ -1,7 +1,13 @@
 //! [`Checker`]: makes the calls of one check, and notes what it does and what is wrong.
 
+use std::collections::HashSet;
+use std::error::Error;
 use std::mem;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+
+use base64ct::{Base64, Encoding};
 
 use super::KeyProviderSuite;
 use crate::error::{KeyProviderError, Result};
@@ -13,6 +19,14 @@ use crate::object::Requester;
 pub(super) struct Checker {
     pub(super) suite: Arc<KeyProviderSuite>,
     notes: Arc<Mutex<Notes>>,
+    seen: Arc<Mutex<Seen>>,
+}
+
+/// What the provider generated in all checks so far: each of it must be new.
+#[derive(Default)]
+pub(super) struct Seen {
+    keks: HashSet<[u8; 32]>,
+    wrapped: HashSet<WrappedKey>,
 }
 
 #[derive(Default)]
@@ -22,19 +36,21 @@ struct Notes {
     /// The step that was begun last.
     doing: String,
     failures: Vec<String>,
+    /// The key that was generated last.
+    last_kek: Option<[u8; 32]>,
 }
 
 impl Checker {
-    pub(super) fn new(suite: KeyProviderSuite) -> Self {
+    pub(super) fn new(suite: KeyProviderSuite, seen: Arc<Mutex<Seen>>) -> Self {
         let notes = Notes { doing: "the start of the check".to_owned(), ..Notes::default() };
-        Self { suite: Arc::new(suite), notes: Arc::new(Mutex::new(notes)) }
+        Self { suite: Arc::new(suite), notes: Arc::new(Mutex::new(notes)), seen }
     }
 
     /// Returns a checker of a new provider, which is the only holder of it; `None` if the suite cannot make one.
     pub(super) fn with_new_provider(&self) -> Option<Self> {
         let provider = self.suite.made_by.as_ref().map(|make| make())?;
         let suite = KeyProviderSuite { provider, ..(*self.suite).clone() };
-        Some(Self { suite: Arc::new(suite), notes: self.notes.clone() })
+        Some(Self { suite: Arc::new(suite), ..self.clone() })
     }
 
     pub(super) fn progress(&self) -> u64 {
@@ -75,7 +91,10 @@ impl Checker {
         self.begins(format!("generate_key ({what})"));
         let named = request.key_id().to_owned();
         let generated = self.provider().generate_key(request).await;
-        self.names_the_key(generated.as_ref().err(), &named);
+        match &generated {
+            Ok(generated) => self.is_new(generated),
+            Err(error) => self.tells_no_secret(error, &named),
+        }
         generated
     }
 
@@ -89,7 +108,9 @@ impl Checker {
         self.begins(format!("unwrap_key ({what})"));
         let named = request.key_id().to_owned();
         let unwrapped = self.provider().unwrap_key(wrapped.clone(), request).await;
-        self.names_the_key(unwrapped.as_ref().err(), &named);
+        if let Err(error) = &unwrapped {
+            self.tells_no_secret(error, &named);
+        }
         unwrapped
     }
 
@@ -135,15 +156,58 @@ impl Checker {
         self.suite.provider.clone()
     }
 
-    fn names_the_key(&self, error: Option<&KeyProviderError>, named: &str) {
-        if let Some(error) = error {
-            self.expect(error.key_id() == named, || {
-                format!("an error about {named:?} names the key {:?}", error.key_id())
-            });
+    /// Returns the epoch of a key.
+    pub(super) fn epoch(&self, key_id: &str, what: &str) -> u64 {
+        self.begins(format!("epoch ({what})"));
+        self.suite.provider.epoch(key_id)
+    }
+
+    /// Notes if the key or its wrapped form was generated before.
+    fn is_new(&self, generated: &GeneratedKey) {
+        let kek = *generated.kek().expose_secret();
+        self.notes().last_kek = Some(kek);
+        let (is_new_kek, is_new_wrapped) = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            (seen.keks.insert(kek), seen.wrapped.insert(generated.wrapped().clone()))
+        };
+        self.expect(is_new_kek, || "two calls generated the same key".to_owned());
+        self.expect(is_new_wrapped, || "two calls returned the same wrapped key".to_owned());
+    }
+
+    /// Notes if an error names another key than the request did, or shows the key that was generated last.
+    fn tells_no_secret(&self, error: &KeyProviderError, named: &str) {
+        self.expect(error.key_id() == named, || format!("an error about {named:?} names the key {:?}", error.key_id()));
+        let Some(kek) = self.notes().last_kek else { return };
+        let mut shown = format!("{error} {error:?}");
+        let mut cause = error.cause().map(|cause| cause as &(dyn Error + 'static));
+        while let Some(error) = cause {
+            shown += &format!(" {error} {error:?}");
+            cause = error.source();
         }
+        let hex: String = kek.iter().map(|byte| format!("{byte:02x}")).collect();
+        let is_shown = shown.contains(&Base64::encode_string(&kek))
+            || shown.contains(format!("{kek:?}").trim_matches(['[', ']']))
+            || shown.to_lowercase().contains(&hex);
+        self.expect(!is_shown, || format!("an error of kind {:?} shows a key", error.kind()));
     }
 
     fn notes(&self) -> MutexGuard<'_, Notes> {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Polls a call once, as a caller that then turns to something else.
+pub(super) fn poll_once<T>(call: impl Future<Output = T>) -> Poll<T> {
+    pin!(call).poll(&mut Context::from_waker(Waker::noop()))
+}
+
+/// Polls a call once, as a task that does not go on with it; does something else; and waits for the call as another
+/// task.
+pub(super) async fn handed_over<F: Future + Unpin>(mut call: F, meanwhile: impl FnOnce()) -> F::Output {
+    let answer = poll_once(&mut call);
+    meanwhile();
+    match answer {
+        Poll::Ready(answer) => answer,
+        Poll::Pending => call.await,
     }
 }

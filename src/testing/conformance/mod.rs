@@ -3,18 +3,19 @@
 mod checker;
 mod checks;
 mod report;
+mod settings;
 mod supervised;
 
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
-
-use pollster::block_on;
 
 use crate::keys::KeyProvider;
 use crate::object::Requester;
-use checks::{CHECKS, OF_REQUESTERS, OF_STATES};
-use supervised::{Supervisor, in_threads};
+use checker::Seen;
+use report::Cell;
+use settings::SETTINGS;
+use supervised::Supervisor;
 
 pub use report::SuiteReport;
 
@@ -30,6 +31,8 @@ type BlockOn = Arc<dyn Fn(SuiteTask) + Send + Sync>;
 type NewRuntime = Arc<dyn Fn() -> BlockOn + Send + Sync>;
 /// A hook that changes a key of the backend.
 type Hook = Arc<dyn Fn(&str) + Send + Sync>;
+/// A factory of providers.
+type NewProvider = Arc<dyn Fn() -> Arc<dyn KeyProvider> + Send + Sync>;
 
 /// Something that not every backend has. A suite has to say how to check it, or that the backend lacks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,19 +43,23 @@ pub enum Capability {
     Requesters,
     /// Keys can be disabled and enabled: [`KeyProviderSuite::disabled_by`].
     States,
+    /// The provider tells changes: its [`epoch`](KeyProvider::epoch) is another number after each change that a hook of
+    /// the suite makes. A provider around another one tells what the inner one tells.
+    Epochs,
 }
 
 /// The conformance suite for key providers, which checks that a provider does what the library relies on.
 ///
-/// [`run`](Self::run) needs no runtime. [`run_in`](Self::run_in) takes a factory of runtimes; a provider must also
-/// conform in current-thread and in multi-thread runtimes. Each run makes about three hundred calls to the provider.
-/// Every call has a deadline, so that a provider that hangs fails the suite; the report lists all failures.
+/// [`run`](Self::run) checks the provider without a runtime, in current-thread runtimes and in multi-thread runtimes of
+/// tokio: its calls, and objects with [bucket keys](crate::SseKms::with_bucket_key) through an [`Sse`](crate::Sse).
+/// Each of the three makes about eight hundred calls to the provider. Every call has a deadline, so that a provider
+/// that hangs fails the suite; the report lists all failures.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
 /// use std::sync::Arc;
+/// use atrest::kms::Resilient;
 /// use atrest::testing::{Capability, KeyProviderSuite, MemoryKms};
-/// use tokio::runtime::Builder;
 ///
 /// let kms = Arc::new(MemoryKms::new());
 /// let (one, two) = (kms.create_key("one")?, kms.create_key("two")?);
@@ -60,17 +67,11 @@ pub enum Capability {
 /// let suite = KeyProviderSuite::new(kms, &one, "memory-kms:key/none")
 ///     .other_key_id(&two)
 ///     .disabled_by(move |key_id| off.disable(key_id), move |key_id| on.enable(key_id))
-///     .lacks(Capability::Requesters);
+///     .lacks(Capability::Requesters)
+///     .lacks(Capability::Epochs);
 ///
 /// suite.run();
-/// suite.run_in(|| {
-///     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-///     move |task| runtime.block_on(task)
-/// });
-/// suite.run_in(|| {
-///     let runtime = Builder::new_multi_thread().enable_all().build().unwrap();
-///     move |task| runtime.block_on(task)
-/// });
+/// suite.behind("resilience", |kms| Arc::new(Resilient::new(kms))).run();
 /// # Ok(()) }
 /// ```
 ///
@@ -83,13 +84,16 @@ pub enum Capability {
 #[must_use = "the suite checks nothing until it is run"]
 pub struct KeyProviderSuite {
     provider: Arc<dyn KeyProvider>,
+    /// The providers around the one that is checked, the innermost first.
+    layers: Vec<String>,
     key_id: String,
     other_key_id: Option<String>,
     unknown_key_id: String,
     requester: Requester,
     forbidden: Option<Requester>,
     states: Option<(Hook, Hook)>,
-    made_by: Option<Arc<dyn Fn() -> Arc<dyn KeyProvider> + Send + Sync>>,
+    permissions: Option<(Hook, Hook)>,
+    made_by: Option<NewProvider>,
     lacks: Vec<Capability>,
     deadline: Duration,
 }
@@ -102,12 +106,14 @@ impl KeyProviderSuite {
     pub fn new(provider: Arc<dyn KeyProvider>, key_id: impl Into<String>, unknown_key_id: impl Into<String>) -> Self {
         Self {
             provider,
+            layers: Vec::new(),
             key_id: key_id.into(),
             other_key_id: None,
             unknown_key_id: unknown_key_id.into(),
             requester: Requester::anonymous(),
             forbidden: None,
             states: None,
+            permissions: None,
             made_by: None,
             lacks: Vec::new(),
             deadline: Duration::from_secs(10),
@@ -144,11 +150,34 @@ impl KeyProviderSuite {
         self
     }
 
-    /// Sets how a provider is made: the suite checks that the last handle of a provider can be dropped inside a
-    /// runtime.
+    /// Sets how the requester's permission to use a key is taken away and given back. Both hooks get the resolved key
+    /// id, run on a thread of their own, and return when the change is in force: the suite checks that a requester
+    /// without the permission gets nothing, also of what was given out before.
+    pub fn revoked_by(
+        mut self,
+        revoke: impl Fn(&str) + Send + Sync + 'static,
+        restore: impl Fn(&str) + Send + Sync + 'static,
+    ) -> Self {
+        self.permissions = Some((Arc::new(revoke), Arc::new(restore)));
+        self
+    }
+
+    /// Sets how another provider over the same backend is made, as after a restart or on another machine: the suite
+    /// checks that it unwraps what the first one wrapped, and that its last handle can be dropped inside a runtime.
     pub fn made_by(mut self, make: impl Fn() -> Arc<dyn KeyProvider> + Send + Sync + 'static) -> Self {
         self.made_by = Some(Arc::new(make));
         self
+    }
+
+    /// Returns the same suite for the provider behind another one. Failures name the layer.
+    pub fn behind<W>(self, layer: &str, wrap: W) -> Self
+    where
+        W: Fn(Arc<dyn KeyProvider>) -> Arc<dyn KeyProvider> + Send + Sync + 'static,
+    {
+        let layers = [self.layers, vec![layer.to_owned()]].concat();
+        let provider = wrap(self.provider);
+        let made_by = self.made_by.map(|make| -> NewProvider { Arc::new(move || wrap(make())) });
+        Self { provider, layers, made_by, ..self }
     }
 
     /// Declares that the backend does not have this. The report lists it as not applicable.
@@ -163,7 +192,7 @@ impl KeyProviderSuite {
         self
     }
 
-    /// Runs the suite without a runtime: on one thread, and on sixteen threads at once.
+    /// Runs the suite without a runtime, in current-thread runtimes and in multi-thread runtimes.
     ///
     /// # Panics
     ///
@@ -172,8 +201,8 @@ impl KeyProviderSuite {
         self.report().print_or_panic();
     }
 
-    /// Runs the suite in runtimes. The factory returns a new runtime, as a function that runs one task to its end; the
-    /// suite calls that function from one thread, and from sixteen threads at once.
+    /// Runs the suite in runtimes of another kind. The factory returns a new runtime, as a function that runs one task
+    /// to its end; the suite calls that function from one thread, and from sixteen threads at once.
     ///
     /// # Panics
     ///
@@ -186,58 +215,72 @@ impl KeyProviderSuite {
     }
 
     /// Does what [`run`](Self::run) does, and returns the result instead of panicking.
-    pub fn report(&self) -> SuiteReport {
-        self.report_in(|| |task| block_on(task))
-    }
-
-    /// Does what [`run_in`](Self::run_in) does, and returns the result instead of panicking.
     ///
     /// # Performance
     ///
     /// A call that hangs costs the deadline, and leaves a thread behind that waits for it.
+    pub fn report(&self) -> SuiteReport {
+        self.report_of(SETTINGS.iter().map(|(name, new)| -> (_, NewRuntime) { (*name, Arc::new(*new)) }))
+    }
+
+    /// Does what [`run_in`](Self::run_in) does, and returns the result instead of panicking.
     pub fn report_in<B>(&self, new_runtime: impl Fn() -> B + Send + Sync + 'static) -> SuiteReport
     where
         B: Fn(SuiteTask) + Send + Sync + 'static,
     {
         let new_runtime: NewRuntime = Arc::new(move || -> BlockOn { Arc::new(new_runtime()) });
-        let mut report = SuiteReport::default();
-        self.check_declarations(&mut report);
-        let supervisor = Supervisor::new(self.clone(), new_runtime);
-        let of_requesters = self.forbidden.as_ref().map(|_| &OF_REQUESTERS);
-        let of_states = self.states.as_ref().map(|_| &OF_STATES);
-        for (name, check) in CHECKS.iter().chain(of_requesters).chain(of_states) {
-            supervisor.in_one_runtime(name, *check, &mut report);
-        }
-        supervisor.run("concurrent threads get their own keys", in_threads, &mut report);
-        supervisor.run("a provider works while another runtime is idle", supervised::beside_idle_runtime, &mut report);
-        if self.made_by.is_some() {
-            let name = "the last handle of a provider can be dropped inside a runtime";
-            supervisor.run(name, supervised::dropped_inside, &mut report);
-        }
-        report
+        self.report_of([("in these runtimes", new_runtime)])
     }
 
-    fn check_declarations(&self, report: &mut SuiteReport) {
-        let given = [
+    fn report_of(&self, settings: impl IntoIterator<Item = (&'static str, NewRuntime)>) -> SuiteReport {
+        let seen = Arc::new(Mutex::new(Seen::default()));
+        let cells = settings.into_iter().map(|(setting, new_runtime)| {
+            let supervisor = Supervisor::new(self.clone(), new_runtime, seen.clone());
+            let mut cell = Cell::new(setting);
+            for group in checks::GROUPS {
+                cell.begin(group.name);
+                for check in group.checks.iter().copied().flatten().filter(|check| (check.applies)(self)) {
+                    cell.add(check.name, supervisor.run(check));
+                }
+            }
+            cell
+        });
+        let (unsaid, not_applicable) = self.declarations();
+        SuiteReport::new(&self.layers, cells.collect(), unsaid, not_applicable)
+    }
+
+    /// Returns whether the backend is said to have this.
+    fn has(&self, capability: Capability) -> bool {
+        !self.lacks.contains(&capability)
+    }
+
+    /// Returns what the suite should say, and what it therefore does not check.
+    fn declarations(&self) -> (Vec<String>, Vec<String>) {
+        let has_changes = self.states.is_some() || self.permissions.is_some();
+        let tells_changes = has_changes && self.has(Capability::Epochs);
+        let capabilities = [
             (Capability::Requesters, self.forbidden.is_some(), "forbidden_requester", "which requester is refused"),
             (Capability::States, self.states.is_some(), "disabled_by", "that a disabled key is refused"),
+            (Capability::Epochs, tells_changes, "disabled_by", "that a change ends bucket keys in memory at once"),
         ];
-        for (capability, is_given, method, what) in given {
-            match (is_given, self.lacks.contains(&capability)) {
+        let (mut unsaid, mut not_applicable) = (Vec::new(), Vec::new());
+        for (capability, is_checked, method, what) in capabilities {
+            match (is_checked, self.has(capability)) {
                 (true, _) => {}
-                (false, true) => report.not_applicable(format!("{what}: the backend lacks {capability:?}")),
-                (false, false) => report.fail(
-                    "the suite is complete",
-                    format!("the suite has neither `{method}` nor `lacks(Capability::{capability:?})`"),
-                ),
+                (false, false) => not_applicable.push(format!("{what}: the backend lacks {capability:?}")),
+                (false, true) => {
+                    unsaid.push(format!("the suite has neither `{method}` nor `lacks(Capability::{capability:?})`"));
+                }
             }
         }
-        if self.other_key_id.is_none() {
-            report.not_applicable("that another key unwraps nothing: `other_key_id` is not set".to_owned());
-        }
-        if self.made_by.is_none() {
-            report.not_applicable("that the last handle can be dropped in a runtime: `made_by` is not set".to_owned());
-        }
+        let optional = [
+            (self.other_key_id.is_some(), "other_key_id", "that another key unwraps nothing"),
+            (self.permissions.is_some(), "revoked_by", "that a permission can be revoked"),
+            (self.made_by.is_some(), "made_by", "that another instance unwraps, and can be dropped in a runtime"),
+        ];
+        let unset = optional.into_iter().filter(|(is_set, ..)| !is_set);
+        not_applicable.extend(unset.map(|(_, method, what)| format!("{what}: `{method}` is not set")));
+        (unsaid, not_applicable)
     }
 }
 
@@ -246,6 +289,7 @@ impl std::fmt::Debug for KeyProviderSuite {
         let mut suite = f.debug_struct("KeyProviderSuite");
         suite.field("key_id", &self.key_id).field("other_key_id", &self.other_key_id);
         suite.field("unknown_key_id", &self.unknown_key_id).field("requester", &self.requester);
-        suite.field("lacks", &self.lacks).field("deadline", &self.deadline).finish_non_exhaustive()
+        suite.field("layers", &self.layers).field("lacks", &self.lacks);
+        suite.field("deadline", &self.deadline).finish_non_exhaustive()
     }
 }

@@ -87,7 +87,7 @@ impl Wrong {
         }
     }
 
-    fn changed(&self, request: KeyRequest) -> KeyRequest {
+    fn changed(&self, request: KeyRequest) -> Result<KeyRequest, KeyProviderError> {
         let context = request.context();
         let joined = |between: &str, after: &str| {
             let all: String = context.iter().map(|(name, value)| format!("{name}{between}{value}{after}")).collect();
@@ -102,13 +102,10 @@ impl Wrong {
             Fault::IgnoresContext => EncryptionContext::new(),
             Fault::JoinsNamesAndValues => joined("", "\n"),
             Fault::JoinsPairsByCommas => joined("=", ","),
-            _ => {
-                let pairs = context.iter().filter_map(kept).map(|(name, value)| (name.replace("aws:", "aws-"), value));
-                pairs.fold(EncryptionContext::new(), |all, (name, value)| all.with(name, value).unwrap())
-            }
+            _ => rebuilt(&request, context.iter().filter_map(kept))?,
         };
         let key_id = if self.fault == Fault::IgnoresTheKey { "memory-kms:key/one" } else { request.key_id() };
-        KeyRequest::new(key_id, context, request.requester().clone())
+        Ok(KeyRequest::new(key_id, context, request.requester().clone()))
     }
 
     fn failed(&self, error: KeyProviderError) -> KeyProviderError {
@@ -123,12 +120,22 @@ impl Wrong {
     }
 }
 
+/// The context of these pairs, under names that a caller may use. One that is too long is refused.
+pub(super) fn rebuilt(
+    request: &KeyRequest,
+    pairs: impl Iterator<Item = (String, String)>,
+) -> Result<EncryptionContext, KeyProviderError> {
+    let mut pairs = pairs.map(|(name, value)| (name.replace("aws:", "aws-"), value));
+    let context = pairs.try_fold(EncryptionContext::new(), |all, (name, value)| all.with(name, value));
+    context.map_err(|_| KeyProviderError::new(KeyProviderErrorKind::Rejected, request.key_id()))
+}
+
 impl KeyProvider for Wrong {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
         Box::pin(async move {
             let named = request.key_id().to_owned();
             let request = self.waited(request).await?;
-            let generated = self.inner().generate_key(self.changed(request)).await;
+            let generated = self.inner().generate_key(self.changed(request)?).await;
             let (key_id, wrapped, kek) = generated.map_err(|error| self.failed(error))?.into_parts();
             let (key_id, kek) = match self.fault {
                 Fault::RepeatsKeys => (key_id, KeyEncryptionKey::from_bytes(&mut [7; 32]).unwrap()),
@@ -142,7 +149,7 @@ impl KeyProvider for Wrong {
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         Box::pin(async move {
             let asked = request.key_id().to_owned();
-            let request = self.changed(request);
+            let request = self.changed(request)?;
             let unwrapped = self.inner().unwrap_key(wrapped.clone(), request.clone()).await;
             let is_disabled = |error: &KeyProviderError| error.kind() == KeyProviderErrorKind::Disabled;
             let (key_id, kek) = match (unwrapped, self.fault) {
@@ -159,5 +166,9 @@ impl KeyProvider for Wrong {
             };
             Ok(UnwrappedKey::new(if self.fault == Fault::IgnoresTheKey { asked } else { key_id }, kek))
         })
+    }
+
+    fn epoch(&self, key_id: &str) -> u64 {
+        self.kms.epoch(key_id)
     }
 }

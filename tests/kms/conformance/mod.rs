@@ -1,7 +1,9 @@
 //! The conformance suite for key providers: `MemoryKms` passes, and providers with one fault each fail.
 
+mod epoch_faults;
 mod faulty;
 mod runtime_faults;
+mod subtle;
 
 use std::collections::BTreeSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -9,16 +11,20 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use atrest::kms::{Authorized, KeyUse};
+use atrest::kms::{Authorized, KeyAccess, KeyUse, Resilient};
 use atrest::testing::{Capability, KeyProviderSuite, MemoryKms};
 use atrest::{Error, KeyProvider, KeyProviderErrorKind, KmsKeys, ObjectName, Requester, Sse, SseKms, Unlock};
+use epoch_faults::{EpochFault, Tells};
 use faulty::{Fault, Wrong};
 use runtime_faults::{CurrentElseOwn, FirstRuntime, OwnsARuntime};
-
-use crate::runtimes;
+use subtle::{Change, Subtle, SubtleFault};
+use tokio::runtime::Builder;
 
 struct Kms {
     memory: Arc<MemoryKms>,
+    /// The memory KMS, which refuses the requester `mallory`, and all others while their permission is revoked.
+    authorized: Arc<Authorized>,
+    is_allowed: Arc<AtomicBool>,
     one: String,
     two: String,
 }
@@ -28,41 +34,72 @@ impl Kms {
         let memory = Arc::new(MemoryKms::new());
         let (one, two) = (memory.create_key("one").unwrap(), memory.create_key("two").unwrap());
         memory.alias("alias/one", &one);
-        Self { memory, one, two }
-    }
-
-    /// The memory KMS, which refuses the requester `mallory`.
-    fn authorized(&self) -> Arc<dyn KeyProvider> {
-        let allows = |access: &atrest::kms::KeyAccess<'_>| access.requester().as_str() != "mallory";
-        Arc::new(Authorized::new(self.memory.clone(), allows))
+        let is_allowed = Arc::new(AtomicBool::new(true));
+        Self { authorized: Arc::new(authorized(&memory, &is_allowed)), memory, is_allowed, one, two }
     }
 
     fn suite(&self, provider: Arc<dyn KeyProvider>, key_id: &str) -> KeyProviderSuite {
-        let (off, on) = (self.memory.clone(), self.memory.clone());
+        let switch = |change: fn(&MemoryKms, &str)| {
+            let (memory, authorized) = (self.memory.clone(), self.authorized.clone());
+            move |key_id: &str| {
+                change(&memory, key_id);
+                authorized.changed();
+            }
+        };
+        let allow = |allowed: bool| {
+            let (is_allowed, authorized) = (self.is_allowed.clone(), self.authorized.clone());
+            move |_: &str| {
+                is_allowed.store(allowed, Ordering::SeqCst);
+                authorized.changed();
+            }
+        };
         KeyProviderSuite::new(provider, key_id, "memory-kms:key/none")
             .other_key_id(&self.two)
             .forbidden_requester(Requester::new("mallory"))
-            .disabled_by(move |key_id| off.disable(key_id), move |key_id| on.enable(key_id))
+            .disabled_by(switch(MemoryKms::disable), switch(MemoryKms::enable))
+            .revoked_by(allow(false), allow(true))
+    }
+
+    /// The suite of the authorized KMS, by alias, which is made anew for each instance.
+    fn whole_suite(&self) -> KeyProviderSuite {
+        let (memory, is_allowed) = (self.memory.clone(), self.is_allowed.clone());
+        let suite = self.suite(self.authorized.clone(), "alias/one");
+        suite.made_by(move || Arc::new(authorized(&memory, &is_allowed)))
     }
 }
 
+fn authorized(memory: &Arc<MemoryKms>, is_allowed: &Arc<AtomicBool>) -> Authorized {
+    let is_allowed = is_allowed.clone();
+    let allows =
+        move |access: &KeyAccess<'_>| access.requester().as_str() != "mallory" && is_allowed.load(Ordering::SeqCst);
+    Authorized::new(memory.clone(), allows)
+}
+
 #[test]
-fn the_memory_kms_conforms_by_id_and_by_alias() {
+fn the_memory_kms_conforms_by_id_and_by_alias_bare_and_behind_resilience() {
     let kms = Kms::new();
-    let bare = KeyProviderSuite::new(kms.memory.clone(), &kms.one, "memory-kms:key/none");
-    runtimes::conforms(&bare.lacks(Capability::Requesters).lacks(Capability::States));
-    for key_id in [&*kms.one, "alias/one"] {
-        let kms = Kms::new();
-        let provider = kms.authorized();
-        let suite = kms.suite(provider, key_id).made_by(move || Kms::new().authorized());
-        runtimes::conforms(&suite);
+    let bare = KeyProviderSuite::new(kms.memory.clone(), &kms.one, "memory-kms:key/none").other_key_id(&kms.two);
+    let bare = bare.lacks(Capability::Requesters).lacks(Capability::States).lacks(Capability::Epochs);
+    for suite in [bare, kms.whole_suite()] {
+        suite.run();
+        suite.behind("resilience", |kms| Arc::new(Resilient::new(kms))).run();
     }
+}
+
+/// The failures without a runtime.
+fn failures_without(suite: KeyProviderSuite) -> Vec<String> {
+    let report = suite.report_in(|| |task| pollster::block_on(task));
+    report.failures().map(str::to_owned).collect()
 }
 
 /// The failures in current-thread runtimes.
 fn failures(provider: Arc<dyn KeyProvider>, kms: &Kms) -> Vec<String> {
     let suite = kms.suite(provider, "alias/one").deadline(Duration::from_secs(3));
-    suite.report_in(runtimes::current_thread).failures().map(str::to_owned).collect()
+    let report = suite.report_in(|| {
+        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
+        move |task| runtime.block_on(task)
+    });
+    report.failures().map(str::to_owned).collect()
 }
 
 #[track_caller]
@@ -98,41 +135,106 @@ fn a_provider_that_is_wrong_in_one_way_does_not_conform() {
     ];
     for (fault, expected) in faults {
         let kms = Kms::new();
-        let wrong = Arc::new(Wrong::new(kms.authorized(), kms.memory.clone(), fault));
-        let suite = kms.suite(wrong, "alias/one").deadline(Duration::from_secs(3));
-        let failures: Vec<_> = suite.report().failures().map(str::to_owned).collect();
+        let wrong = Arc::new(Wrong::new(kms.authorized.clone(), kms.memory.clone(), fault));
+        let failures = failures_without(kms.suite(wrong, "alias/one").deadline(Duration::from_secs(3)));
         assert_noticed(&failures, &format!("{fault:?}"), expected);
     }
 }
 
 #[test]
+fn a_provider_that_is_wrong_in_few_calls_does_not_conform() {
+    let changes: [(Change, &str); 11] = [
+        (|name, value| (name.to_owned(), value.chars().take(255).collect()), "another last letter of a long value"),
+        (|name, value| (name.chars().take(255).collect(), value.to_owned()), "another last letter of a long name"),
+        (|name, value| (name.to_owned(), value.trim_start().to_owned()), "a space before a value"),
+        (|name, value| (name.trim_end().to_owned(), value.to_owned()), "a space after a name"),
+        (|name, value| (name.to_owned(), value.replace('\t', " ")), "another space"),
+        (|name, value| (name.to_owned(), value.replace('+', " ")), "a plus sign for a space"),
+        (|name, value| (name.to_owned(), value.replace("%62", "b")), "a percent code for a letter"),
+        (|name, value| (name.to_owned(), value.replace("\\u0062", "b")), "an escape for a letter"),
+        (|name, value| (name.to_owned(), value.replace('ﬁ', "fi")), "a letter that looks the same"),
+        (|name, value| (name.to_owned(), value.trim_end_matches(".0").to_owned()), "another number of the same value"),
+        (|name, value| (name.to_owned(), value.split('\0').take(1).collect()), "other letters after a NUL character"),
+    ];
+    let changes =
+        changes.map(|(change, what)| (SubtleFault::Changes(change), format!("unwrapping with {what} succeeds")));
+    let faults = [
+        (SubtleFault::TakesSixtyPairs, "unwrapping with another value of the hundredth pair succeeds"),
+        (SubtleFault::KeepsForAll, "the requester is authorised: unwrapping for a forbidden requester succeeds"),
+        (SubtleFault::KeepsForEach, "a disabled key is refused: unwrapping under a disabled key succeeds"),
+        (SubtleFault::KeepsForEach, "a revoked permission is gone: unwrapping under a revoked permission succeeds"),
+        (SubtleFault::SharesCalls, "the requester is authorised: unwrapping for a forbidden requester succeeds"),
+        (SubtleFault::GivesInTurn, "two calls generated the same key"),
+        (SubtleFault::RemembersItsOwn, "a key is unwrapped with a key of another instance of the provider: Rejected"),
+        (SubtleFault::RemembersItsOwn, "an object is read by another instance of the provider"),
+        (SubtleFault::TakesAnOldFormat, "unwrapping with its end missing succeeds"),
+        (SubtleFault::IgnoresItsHeader, "unwrapping with a byte changed succeeds"),
+        (SubtleFault::WakesTheFirstTask, "generate_key (a call that another task polled first) hangs"),
+        (SubtleFault::FindsKeysByPrefix, "unwrapping with a key id of one letter more succeeds"),
+        (SubtleFault::ShowsKeysInErrors, "an error of kind Rejected shows a key"),
+        (SubtleFault::PanicsAtLongValues, "generate_key (an ARN of 65,535 bytes) panicked"),
+    ];
+    let faults = faults.map(|(fault, expected)| (fault, expected.to_owned()));
+    for (fault, expected) in changes.into_iter().chain(faults) {
+        let kms = Kms::new();
+        let key_id = kms.one.clone();
+        let suite = kms.whole_suite().behind("a fault", move |kms| Arc::new(Subtle::new(kms, &key_id, fault)));
+        let failures = failures_without(suite.deadline(Duration::from_secs(1)));
+        assert_noticed(&failures, &expected, &expected);
+    }
+}
+
+#[test]
+fn a_provider_that_tells_changes_wrongly_does_not_conform() {
+    let faults = [
+        (EpochFault::Forgets, "the epoch is the same after disabling the key"),
+        (EpochFault::Forgets, "the epoch is the same after restoring the permission"),
+        (EpochFault::Forgets, "with bucket keys, a disabled key is refused: writing under a disabled key succeeds"),
+        (EpochFault::KnowsAliasesOnly, "the epoch is the same after enabling the key"),
+        (EpochFault::KnowsAliasesOnly, "reading under a revoked permission succeeds"),
+        (EpochFault::LearnsLate, "the epoch is the same after revoking the permission"),
+        (EpochFault::RisesByCalls, "the epoch is another one after calls of the provider"),
+        (EpochFault::RisesByCalls, "one bucket costs more than one call of generate_key"),
+        (EpochFault::RisesWhenAsked, "the epoch is another one though nothing changed"),
+        (EpochFault::AsksTheBackend, "epoch (100000 times) hangs: no answer within 1 s"),
+        (EpochFault::WaitsForCalls, "epoch (the begin of a call) hangs: no answer within 1 s"),
+        (EpochFault::Panics, "epoch (a key) panicked: what the test is about"),
+    ];
+    for (fault, expected) in faults {
+        let suite = Kms::new().whole_suite().behind("a fault", move |kms| Arc::new(Tells::new(kms, fault)));
+        let failures = failures_without(suite.deadline(Duration::from_secs(1)));
+        assert_noticed(&failures, &format!("{fault:?}"), expected);
+    }
+    let suite =
+        Kms::new().whole_suite().behind("a fault", |kms| Arc::new(Tells::new(kms, EpochFault::BlocksOnItsRuntime)));
+    let report = suite.report();
+    assert!(!report.conforms());
+    let only_in_runtimes = |failure: &str| failure.ends_with("(in current-thread runtimes, in multi-thread runtimes)");
+    assert!(report.failures().all(only_in_runtimes), "{report}");
+}
+
+#[test]
 fn a_provider_that_works_in_the_callers_runtime_deadlocks_and_is_noticed() {
     let kms = Kms::new();
-    let failures = failures(Arc::new(CurrentElseOwn(kms.authorized())), &kms);
+    let failures = failures(Arc::new(CurrentElseOwn(kms.authorized.clone())), &kms);
     assert_noticed(&failures, "CurrentElseOwn", "a call may block a thread of the runtime: generate_key");
 }
 
 #[test]
 fn a_provider_whose_connection_belongs_to_its_first_runtime_is_noticed() {
     let kms = Kms::new();
-    let failures = failures(Arc::new(FirstRuntime::new(kms.authorized())), &kms);
+    let failures = failures(Arc::new(FirstRuntime::new(kms.authorized.clone())), &kms);
     assert_noticed(&failures, "FirstRuntime", "a provider works while another runtime is idle: generate_key");
 }
 
 #[test]
 fn a_provider_that_cannot_be_dropped_in_a_runtime_is_noticed() {
-    let kms = Kms::new();
-    let suite = kms.suite(Arc::new(OwnsARuntime::new(kms.authorized())), "alias/one");
-    let suite = suite.made_by(|| Arc::new(OwnsARuntime::new(Kms::new().authorized())));
-    let [without, current_thread, multi_thread] = runtimes::reports(&suite);
-    assert!(without.conforms(), "{without}");
-    for report in [current_thread, multi_thread] {
-        let failures: Vec<_> = report.failures().collect();
-        assert!(
-            matches!(&failures[..], [only] if only.contains("dropping the last handle inside a runtime panicked")),
-            "{failures:?}"
-        );
-    }
+    let suite = Kms::new().whole_suite().behind("a runtime", |kms| Arc::new(OwnsARuntime::new(kms)));
+    let report = suite.report();
+    let failures: Vec<_> = report.failures().collect();
+    let [only] = failures[..] else { panic!("{failures:?}") };
+    assert!(only.contains("dropping the last handle inside a runtime panicked"), "{only}");
+    assert!(only.ends_with("(in current-thread runtimes, in multi-thread runtimes)"), "{only}");
 }
 
 #[test]
@@ -146,27 +248,38 @@ fn a_suite_that_says_nothing_of_requesters_and_states_fails() {
         [
             "the suite is complete: the suite has neither `forbidden_requester` nor `lacks(Capability::Requesters)`",
             "the suite is complete: the suite has neither `disabled_by` nor `lacks(Capability::States)`",
+            "the suite is complete: the suite has neither `disabled_by` nor `lacks(Capability::Epochs)`",
         ]
     );
     let panicked = catch_unwind(AssertUnwindSafe(|| silent.run())).unwrap_err();
     let text = panicked.downcast_ref::<String>().unwrap();
-    assert!(text.starts_with("the provider does not conform: 11 checks passed, 2 failures\n- "), "{text}");
-    let said = silent.lacks(Capability::Requesters).lacks(Capability::States).report();
+    assert!(text.starts_with("the provider does not conform: 57 checks passed, 3 failures\n- "), "{text}");
+    let said = silent.lacks(Capability::Requesters).lacks(Capability::States).lacks(Capability::Epochs);
+    let said = said.behind("one", |kms| kms).behind("another", |kms| kms).report();
     assert!(said.conforms());
     let text = said.to_string();
-    assert!(text.contains("not applicable: which requester is refused: the backend lacks Requesters"), "{text}");
-    assert_eq!(said.unchecked().len(), 4);
+    for line in [
+        "the provider behind one and another conforms: 57 checks passed",
+        "passed without a runtime, calls: 13",
+        "passed in multi-thread runtimes, objects with bucket keys: 6",
+        "not applicable: which requester is refused: the backend lacks Requesters",
+        "not applicable: that a permission can be revoked: `revoked_by` is not set",
+    ] {
+        assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
+    }
+    assert_eq!(said.unchecked().len(), 6);
 }
 
 #[test]
 fn a_check_that_panics_or_hangs_is_not_counted_among_those_that_passed() {
     for fault in [Fault::Panics, Fault::Hangs] {
         let kms = Kms::new();
-        let wrong = Arc::new(Wrong::new(kms.authorized(), kms.memory.clone(), fault));
-        let report = kms.suite(wrong, "alias/one").deadline(Duration::from_secs(3)).report();
+        let wrong = Arc::new(Wrong::new(kms.authorized.clone(), kms.memory.clone(), fault));
+        let suite = kms.suite(wrong, "alias/one").deadline(Duration::from_secs(3));
+        let report = suite.report_in(|| |task| pollster::block_on(task));
         let failures: Vec<_> = report.failures().collect();
         let checks: BTreeSet<_> = failures.iter().map(|failure| failure.split_once(": ").unwrap().0).collect();
-        let counts = format!("{} checks passed, {} failures\n", 13 - checks.len(), failures.len());
+        let counts = format!("{} checks passed, {} failures\n", 25 - checks.len(), failures.len());
         assert!(report.to_string().contains(&counts), "{counts}: {report}");
     }
 }

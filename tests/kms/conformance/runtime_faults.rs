@@ -34,6 +34,10 @@ impl KeyProvider for CurrentElseOwn {
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         Self::run(self.0.clone().unwrap_key(wrapped, request.clone()), request.key_id().to_owned())
     }
+
+    fn epoch(&self, key_id: &str) -> u64 {
+        self.0.epoch(key_id)
+    }
 }
 
 type Job = Pin<Box<dyn Future<Output = ()> + Send>>;
@@ -86,6 +90,10 @@ impl KeyProvider for FirstRuntime {
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         self.run(self.kms.clone().unwrap_key(wrapped, request.clone()), request.key_id().to_owned())
     }
+
+    fn epoch(&self, key_id: &str) -> u64 {
+        self.kms.epoch(key_id)
+    }
 }
 
 /// Has a runtime as a field, which panics when it is dropped in async code.
@@ -112,6 +120,10 @@ impl KeyProvider for OwnsARuntime {
 
     fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
         self.run(self.kms.clone().unwrap_key(wrapped, request.clone()), request.key_id().to_owned())
+    }
+
+    fn epoch(&self, key_id: &str) -> u64 {
+        self.kms.epoch(key_id)
     }
 }
 

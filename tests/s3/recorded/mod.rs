@@ -1,8 +1,10 @@
 //! Recorded answers of S3 about encryption, reproduced exactly: see `tests/recorded/README.md`.
 
 mod answer;
+mod bucket_keys;
 mod case;
 mod compare;
+mod service;
 mod world;
 
 use std::collections::BTreeMap;

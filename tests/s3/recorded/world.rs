@@ -1,9 +1,10 @@
 //! Test kit: a service with an embedded KMS and stored objects.
 
-use std::sync::Arc;
+use std::mem;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use atrest::kms::{EmbeddedKms, KeyAdmin, NewKey};
+use atrest::kms::{EmbeddedKms, KeyAdmin, KmsCall, KmsObserver, KmsOperation, NewKey, Observed};
 use atrest::s3::{
     BlockedEncryption, BucketDefault, BucketEncryption, BucketPolicy, Caller, DefaultEncryption, EncryptionHeaders,
     EncryptionRecord, NewObject, PolicySource, Profile, Resource, S3Request, S3Rules, Signature, Stored, Transport,
@@ -25,6 +26,7 @@ pub(crate) struct World {
     pub(crate) name: ObjectName,
     admin: KeyAdmin,
     bucket_keys: bool,
+    calls: Arc<Calls>,
     app: String,
     default: String,
     _directory: TempDir,
@@ -43,12 +45,23 @@ impl World {
         let app = admin.create_key(NewKey::new()).unwrap().arn;
         admin.create_alias("alias/app", &app).unwrap();
         admin.create_alias("alias/testkey-2", &app).unwrap();
-        let sse = Sse::builder().keyring(kms.keyring()).kms(Arc::new(kms), KmsKeys::all()).build().unwrap();
+        let (keyring, calls) = (kms.keyring(), Arc::new(Calls::default()));
+        let kms = Observed::new(Arc::new(kms), calls.clone());
+        let sse = Sse::builder().keyring(keyring).kms(Arc::new(kms), KmsKeys::all()).build().unwrap();
         let sse = sse.requested_by(owner);
         let name = ObjectName::new("photos", "cat.jpg").unwrap();
         let by_default = sse.blocking().encrypt(&name, atrest::SseKms::default(), b"").unwrap();
         let default = by_default.envelope.kms_key_id().unwrap().to_owned();
-        Self { sse, name, admin, bucket_keys, app, default, _directory: directory }
+        Self { sse, name, admin, bucket_keys, calls, app, default, _directory: directory }
+    }
+
+    pub(crate) fn applies_bucket_keys(&self) -> bool {
+        self.bucket_keys
+    }
+
+    /// Takes the calls of the KMS so far, each with the ARN that it was shown.
+    pub(crate) fn take_calls(&self) -> Vec<(KmsOperation, String)> {
+        mem::take(&mut self.calls.0.lock().unwrap())
     }
 
     pub(crate) fn fill(&self, text: &str) -> String {
@@ -163,6 +176,17 @@ impl World {
             false => sse.encrypt(&self.name, encryption.mode(), PLAINTEXT).unwrap().envelope,
         };
         Ok(Stored::encrypted(again(&encryption.record(&envelope)), envelope))
+    }
+}
+
+/// The calls of the KMS, each with the ARN in its context.
+#[derive(Default)]
+struct Calls(Mutex<Vec<(KmsOperation, String)>>);
+
+impl KmsObserver for Calls {
+    fn ended(&self, call: &KmsCall<'_>) {
+        let arn = call.request.context().get("aws:s3:arn").unwrap_or_default();
+        self.0.lock().unwrap().push((call.operation, arn.to_owned()));
     }
 }
 

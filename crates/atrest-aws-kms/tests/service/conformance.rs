@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use atrest::kms::{Authorized, Resilient};
+use atrest::kms::{Authorized, KeyAccess, Resilient};
 use atrest::testing::{Capability, KeyProviderSuite};
 use atrest::{KeyProvider, Requester};
 use atrest_aws_kms::AwsKms;
@@ -12,17 +12,17 @@ use serde_json::{Value, json};
 
 use crate::http::{Answer, Request, Server};
 use crate::kms::{Keys, REGION, client, provider};
-use crate::runtimes;
 
 fn suite(kms: Arc<dyn KeyProvider>, keys: &Arc<Keys>, key_id: &str) -> KeyProviderSuite {
     let (off, on) = (keys.admin(), keys.admin());
     KeyProviderSuite::new(kms, key_id, "alias/none")
         .other_key_id(&keys.two)
         .disabled_by(move |key| off.disable_key(key).unwrap(), move |key| on.enable_key(key).unwrap())
+        .lacks(Capability::Epochs)
 }
 
 #[test]
-fn aws_kms_conforms_by_arn_and_by_alias() {
+fn aws_kms_conforms_by_arn_and_by_alias_bare_and_behind_resilience() {
     let keys = Keys::new();
     for key_id in [&*keys.one, "alias/one"] {
         let served = keys.clone();
@@ -31,17 +31,9 @@ fn aws_kms_conforms_by_arn_and_by_alias() {
             Arc::new(AwsKms::builder(client(&server, REGION)).default_key("alias/one").build().unwrap())
         };
         let suite = suite(made(), &keys, key_id).made_by(made).lacks(Capability::Requesters);
-        runtimes::conforms(&suite);
+        suite.run();
+        suite.behind("resilience", |kms| Arc::new(Resilient::new(kms))).run();
     }
-}
-
-#[test]
-fn aws_kms_behind_resilience_conforms() {
-    let keys = Keys::new();
-    let served = keys.clone();
-    let (kms, _server) = provider(move |request| served.answer(request), |builder| builder);
-    let suite = suite(Arc::new(Resilient::new(kms)), &keys, "alias/one");
-    runtimes::conforms(&suite.lacks(Capability::Requesters));
 }
 
 #[test]
@@ -49,8 +41,9 @@ fn aws_kms_behind_an_authorization_refuses_requesters_too() {
     let keys = Keys::new();
     let served = keys.clone();
     let (kms, _server) = provider(move |request| served.answer(request), |builder| builder);
-    let kms = Arc::new(Authorized::new(kms, |access| access.requester().as_str() != "mallory"));
-    suite(kms, &keys, "alias/one").forbidden_requester(Requester::new("mallory")).run();
+    let allows = |access: &KeyAccess<'_>| access.requester().as_str() != "mallory";
+    let suite = suite(kms, &keys, "alias/one").forbidden_requester(Requester::new("mallory"));
+    suite.behind("an authorization", move |kms| Arc::new(Authorized::new(kms, allows))).run();
 }
 
 /// A fault of the service.
@@ -141,9 +134,10 @@ fn the_suite_notices_every_fault_of_the_service() {
         let (served, last) = (keys.clone(), Mutex::new(None));
         let (kms, _server) = provider(
             move |request| faulty(&served, fault, &last, request),
-            |builder| builder.time_limit(Duration::from_millis(500)),
+            |builder| builder.time_limit(Duration::from_millis(300)),
         );
-        let report = suite(kms, &keys, "alias/one").lacks(Capability::Requesters).report();
+        let suite = suite(kms, &keys, "alias/one").lacks(Capability::Requesters);
+        let report = suite.report_in(|| |task| pollster::block_on(task));
         assert!(report.failures().any(|failure| failure.contains(expected)), "{fault:?}: {report}");
     }
 }

@@ -67,7 +67,8 @@ impl Keys {
     fn try_answer(&self, request: &Request) -> Result<Value, Answer> {
         let invalid = |what: &str| Answer::error(400, "ValidationException", what);
         let key_id = request.body["KeyId"].as_str().ok_or_else(|| invalid("no KeyId"))?;
-        let asked = KeyRequest::new(key_id, context_of(&request.body["EncryptionContext"]), service());
+        let context = context_of(&request.body["EncryptionContext"]).ok_or_else(|| invalid("EncryptionContext"))?;
+        let asked = KeyRequest::new(key_id, context, service());
         let kms = Arc::new(self.kms.clone());
         match &*request.target {
             "TrentService.GenerateDataKey" if request.body["KeySpec"] == "AES_256" => {
@@ -93,12 +94,13 @@ impl Keys {
     }
 }
 
-/// The context of a request. The embedded KMS reserves the name of the ARN for the library.
-fn context_of(pairs: &Value) -> EncryptionContext {
-    let pairs = pairs.as_object().into_iter().flatten();
-    pairs.fold(EncryptionContext::new(), |context, (name, value)| {
+/// The context of a request; `None` if it is too long, as in the service. The embedded KMS reserves the name of the ARN
+/// for the library.
+fn context_of(pairs: &Value) -> Option<EncryptionContext> {
+    let mut pairs = pairs.as_object().into_iter().flatten();
+    pairs.try_fold(EncryptionContext::new(), |context, (name, value)| {
         let name = if name == "aws:s3:arn" { "aws|s3|arn" } else { name };
-        context.with(name, value.as_str().unwrap()).unwrap()
+        context.with(name, value.as_str().unwrap()).ok()
     })
 }
 

@@ -6,4 +6,3 @@ mod failures;
 mod http;
 mod keys;
 mod kms;
-mod runtimes;

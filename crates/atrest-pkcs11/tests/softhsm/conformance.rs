@@ -2,29 +2,16 @@
 
 use std::sync::{Arc, Mutex};
 
-use atrest::kms::{Authorized, Resilient};
-use atrest::testing::{Capability, KeyProviderSuite, SuiteTask};
+use atrest::kms::{Authorized, KeyAccess, Resilient};
+use atrest::testing::{Capability, KeyProviderSuite};
 use atrest::{KeyProvider, KmsKeys, ObjectName, Requester, Sse, SseKms, Unlock};
 use cryptoki::object::Attribute;
-use tokio::runtime::Builder;
 
 use crate::kit::{Admin, builder, generate, in_child};
 
-fn conforms(suite: &KeyProviderSuite) {
-    suite.run();
-    suite.run_in(|| {
-        let runtime = Builder::new_current_thread().enable_all().build().unwrap();
-        move |task: SuiteTask| runtime.block_on(task)
-    });
-    suite.run_in(|| {
-        let runtime = Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
-        move |task: SuiteTask| runtime.block_on(task)
-    });
-}
-
 #[test]
-fn an_hsm_conforms_by_label_and_by_uri() {
-    in_child("conformance::an_hsm_conforms_by_label_and_by_uri", || {
+fn an_hsm_conforms_by_label_and_by_uri_bare_and_behind_others() {
+    in_child("conformance::an_hsm_conforms_by_label_and_by_uri_bare_and_behind_others", || {
         let admin = Admin::new();
         let one = admin.create("one", &[0x0B, 1], &[]);
         admin.create("two", &[2], &[]);
@@ -41,15 +28,15 @@ fn an_hsm_conforms_by_label_and_by_uri() {
             let suite = KeyProviderSuite::new(made(), key_id, "none")
                 .other_key_id("pkcs11:token=storage;id=%02;type=secret-key")
                 .disabled_by(switch(false), switch(true))
-                .made_by(made);
-            conforms(&suite.lacks(Capability::Requesters));
+                .made_by(made)
+                .lacks(Capability::Epochs);
+            suite.clone().lacks(Capability::Requesters).run();
+            let suite = suite.behind("resilience", |kms| Arc::new(Resilient::new(kms)));
+            suite.clone().lacks(Capability::Requesters).run();
+            let allows = |access: &KeyAccess<'_>| access.requester().as_str() != "mallory";
+            let suite = suite.forbidden_requester(Requester::new("mallory"));
+            suite.behind("an authorization", move |kms| Arc::new(Authorized::new(kms, allows))).run();
         }
-        let suite = KeyProviderSuite::new(Arc::new(Resilient::new(made())), "one", "none");
-        let suite = suite.disabled_by(switch(false), switch(true)).lacks(Capability::Requesters);
-        conforms(&suite);
-        let kms = Authorized::new(made(), |access| access.requester().as_str() != "mallory");
-        let suite = KeyProviderSuite::new(Arc::new(kms), "one", "none").lacks(Capability::States);
-        suite.forbidden_requester(Requester::new("mallory")).run();
     });
 }
 
