@@ -34,7 +34,7 @@ type Hook = Arc<dyn Fn(&str) + Send + Sync>;
 /// A factory of providers.
 type NewProvider = Arc<dyn Fn() -> Arc<dyn KeyProvider> + Send + Sync>;
 
-/// Something that not every backend has. A suite has to say how to check it, or that the backend lacks it.
+/// Something that not every backend has. The suite checks it, unless it is said that the backend lacks it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Capability {
@@ -43,8 +43,8 @@ pub enum Capability {
     Requesters,
     /// Keys can be disabled and enabled: [`KeyProviderSuite::disabled_by`].
     States,
-    /// The provider tells changes: its [`epoch`](KeyProvider::epoch) is another number after each change that a hook of
-    /// the suite makes. A provider around another one tells what the inner one tells.
+    /// The provider tells changes: its [`epoch`](KeyProvider::epoch) is another number after each change that
+    /// [`disabled_by`](KeyProviderSuite::disabled_by) or [`revoked_by`](KeyProviderSuite::revoked_by) makes.
     Epochs,
 }
 
@@ -52,8 +52,7 @@ pub enum Capability {
 ///
 /// [`run`](Self::run) checks the provider without a runtime, in current-thread runtimes and in multi-thread runtimes of
 /// tokio: its calls, and objects with [bucket keys](crate::SseKms::with_bucket_key) through an [`Sse`](crate::Sse).
-/// Each of the three makes about eight hundred calls to the provider. Every call has a deadline, so that a provider
-/// that hangs fails the suite; the report lists all failures.
+/// Every call has a deadline, so that a provider that hangs fails the suite; the report lists all failures.
 ///
 /// ```
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -256,22 +255,25 @@ impl KeyProviderSuite {
 
     /// Returns what the suite should say, and what it therefore does not check.
     fn declarations(&self) -> (Vec<String>, Vec<String>) {
-        let has_changes = self.states.is_some() || self.permissions.is_some();
-        let tells_changes = has_changes && self.has(Capability::Epochs);
+        let (mut unsaid, mut not_applicable) = (Vec::new(), Vec::new());
         let capabilities = [
             (Capability::Requesters, self.forbidden.is_some(), "forbidden_requester", "which requester is refused"),
             (Capability::States, self.states.is_some(), "disabled_by", "that a disabled key is refused"),
-            (Capability::Epochs, tells_changes, "disabled_by", "that a change ends bucket keys in memory at once"),
         ];
-        let (mut unsaid, mut not_applicable) = (Vec::new(), Vec::new());
-        for (capability, is_checked, method, what) in capabilities {
-            match (is_checked, self.has(capability)) {
+        for (capability, is_set, method, what) in capabilities {
+            match (is_set, self.has(capability)) {
                 (true, _) => {}
                 (false, false) => not_applicable.push(format!("{what}: the backend lacks {capability:?}")),
                 (false, true) => {
                     unsaid.push(format!("the suite has neither `{method}` nor `lacks(Capability::{capability:?})`"));
                 }
             }
+        }
+        let told = "that a change ends bucket keys in memory at once";
+        if !self.has(Capability::Epochs) {
+            not_applicable.push(format!("{told}: the backend lacks {:?}", Capability::Epochs));
+        } else if self.states.is_none() && self.permissions.is_none() {
+            not_applicable.push(format!("{told}: neither `disabled_by` nor `revoked_by` is set"));
         }
         let optional = [
             (self.other_key_id.is_some(), "other_key_id", "that another key unwraps nothing"),

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use atrest::{GeneratedKey, KeyFuture, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 use tokio::runtime::Handle;
-use tokio::task::yield_now;
+
+use super::faulty::waits_once;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum EpochFault {
@@ -44,7 +45,7 @@ impl Tells {
             _ => {}
         }
         let _running = Running::new(&self.running);
-        yield_now().await;
+        waits_once().await;
         call.await
     }
 }
@@ -94,7 +95,7 @@ impl KeyProvider for Tells {
                 known
             }
             EpochFault::BlocksOnItsRuntime => Handle::try_current().map_or(known, |runtime| {
-                runtime.block_on(yield_now());
+                runtime.block_on(waits_once());
                 known
             }),
             EpochFault::Panics => panic!("what the test is about"),

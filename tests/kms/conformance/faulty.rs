@@ -1,8 +1,9 @@
 //! `Wrong`, a key provider with one fault that needs no runtime to show.
 
-use std::future::pending;
+use std::future::{pending, poll_fn};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::Poll;
 use std::time::Duration;
 
 use atrest::testing::MemoryKms;
@@ -10,7 +11,6 @@ use atrest::{
     EncryptionContext, GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyProviderError, KeyProviderErrorKind,
     KeyRequest, UnwrappedKey, WrappedKey,
 };
-use tokio::task::yield_now;
 use tokio::time::sleep;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -62,7 +62,7 @@ impl Wrong {
         match self.fault {
             Fault::MixesCalls => {
                 *self.slot.lock().unwrap() = Some(request);
-                yield_now().await;
+                waits_once().await;
                 Ok(self.slot.lock().unwrap().clone().unwrap())
             }
             Fault::NeedsARuntime => {
@@ -73,7 +73,7 @@ impl Wrong {
                 if self.busy.swap(true, Ordering::SeqCst) {
                     return Err(KeyProviderError::new(KeyProviderErrorKind::Throttled, request.key_id()));
                 }
-                yield_now().await;
+                waits_once().await;
                 self.busy.store(false, Ordering::SeqCst);
                 Ok(request)
             }
@@ -118,6 +118,20 @@ impl Wrong {
             _ => error,
         }
     }
+}
+
+/// Takes two polls. In contrast, `yield_now` of tokio waits for the runtime, which a caller may block.
+pub(super) async fn waits_once() {
+    let mut waited = false;
+    poll_fn(|context| {
+        if waited {
+            return Poll::Ready(());
+        }
+        waited = true;
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 /// The context of these pairs, under names that a caller may use. One that is too long is refused.

@@ -79,7 +79,7 @@ fn authorized(memory: &Arc<MemoryKms>, is_allowed: &Arc<AtomicBool>) -> Authoriz
 fn the_memory_kms_conforms_by_id_and_by_alias_bare_and_behind_resilience() {
     let kms = Kms::new();
     let bare = KeyProviderSuite::new(kms.memory.clone(), &kms.one, "memory-kms:key/none").other_key_id(&kms.two);
-    let bare = bare.lacks(Capability::Requesters).lacks(Capability::States).lacks(Capability::Epochs);
+    let bare = bare.lacks(Capability::Requesters).lacks(Capability::States);
     for suite in [bare, kms.whole_suite()] {
         suite.run();
         suite.behind("resilience", |kms| Arc::new(Resilient::new(kms))).run();
@@ -126,7 +126,7 @@ fn a_provider_that_is_wrong_in_one_way_does_not_conform() {
         (Fault::AlwaysDenied, "unwrapping with another value fails as AccessDenied"),
         (Fault::HidesDisabled, "unwrapping under a disabled key fails as NotFound"),
         (Fault::RejectsTheEmptyId, "generating without a key id fails as Rejected"),
-        (Fault::AsksNoOne, "unwrapping for a forbidden requester succeeds"),
+        (Fault::AsksNoOne, "unwrapping with a forbidden requester succeeds"),
         (Fault::KeepsUnwrapping, "unwrapping under a disabled key succeeds"),
         (Fault::Hangs, "unwrap_key (a byte changed) hangs: no answer within 3 s"),
         (Fault::StaysBusy, "not so: a key is generated with abandoned calls before it: Throttled"),
@@ -160,10 +160,10 @@ fn a_provider_that_is_wrong_in_few_calls_does_not_conform() {
         changes.map(|(change, what)| (SubtleFault::Changes(change), format!("unwrapping with {what} succeeds")));
     let faults = [
         (SubtleFault::TakesSixtyPairs, "unwrapping with another value of the hundredth pair succeeds"),
-        (SubtleFault::KeepsForAll, "the requester is authorised: unwrapping for a forbidden requester succeeds"),
+        (SubtleFault::KeepsForAll, "the requester is authorised: unwrapping with a forbidden requester succeeds"),
         (SubtleFault::KeepsForEach, "a disabled key is refused: unwrapping under a disabled key succeeds"),
         (SubtleFault::KeepsForEach, "a revoked permission is gone: unwrapping under a revoked permission succeeds"),
-        (SubtleFault::SharesCalls, "the requester is authorised: unwrapping for a forbidden requester succeeds"),
+        (SubtleFault::SharesCalls, "the requester is authorised: unwrapping with a forbidden requester succeeds"),
         (SubtleFault::GivesInTurn, "two calls generated the same key"),
         (SubtleFault::RemembersItsOwn, "a key is unwrapped with a key of another instance of the provider: Rejected"),
         (SubtleFault::RemembersItsOwn, "an object is read by another instance of the provider"),
@@ -248,13 +248,12 @@ fn a_suite_that_says_nothing_of_requesters_and_states_fails() {
         [
             "the suite is complete: the suite has neither `forbidden_requester` nor `lacks(Capability::Requesters)`",
             "the suite is complete: the suite has neither `disabled_by` nor `lacks(Capability::States)`",
-            "the suite is complete: the suite has neither `disabled_by` nor `lacks(Capability::Epochs)`",
         ]
     );
     let panicked = catch_unwind(AssertUnwindSafe(|| silent.run())).unwrap_err();
     let text = panicked.downcast_ref::<String>().unwrap();
-    assert!(text.starts_with("the provider does not conform: 57 checks passed, 3 failures\n- "), "{text}");
-    let said = silent.lacks(Capability::Requesters).lacks(Capability::States).lacks(Capability::Epochs);
+    assert!(text.starts_with("the provider does not conform: 57 checks passed, 2 failures\n- "), "{text}");
+    let said = silent.lacks(Capability::Requesters).lacks(Capability::States);
     let said = said.behind("one", |kms| kms).behind("another", |kms| kms).report();
     assert!(said.conforms());
     let text = said.to_string();

@@ -11,9 +11,8 @@ use atrest::{
 };
 use futures_util::FutureExt;
 use futures_util::future::{BoxFuture, Shared};
-use tokio::task::yield_now;
 
-use super::faulty::rebuilt;
+use super::faulty::{rebuilt, waits_once};
 
 /// A change of the name and the value of a pair.
 pub(super) type Change = fn(&str, &str) -> (String, String);
@@ -63,7 +62,7 @@ struct Shows(String);
 
 impl std::fmt::Display for Shows {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("the backend's answer cannot be read")
+        write!(f, "an answer that cannot be read: {}", self.0)
     }
 }
 
@@ -145,7 +144,7 @@ impl Subtle {
         if let SubtleFault::SharesCalls = self.fault {
             let kms = self.kms.clone();
             let call = async move {
-                yield_now().await;
+                waits_once().await;
                 kms.unwrap_key(wrapped, asked).await.map(Arc::new)
             };
             let running = self.running.lock().unwrap().entry(slot.clone()).or_insert(call.boxed().shared()).clone();

@@ -16,30 +16,34 @@ use super::{OWN, cases};
 const ENABLED: &str = "x-amz-server-side-encryption-bucket-key-enabled";
 const CONTEXT: &str = "x-amz-server-side-encryption-context";
 
-/// The recorded requests that store something under a key of the service, and what they were answered.
-fn recorded_writes(world: &World) -> Vec<(Case, BTreeSet<(String, String)>)> {
+/// Names and values of headers.
+type Headers = BTreeSet<(String, String)>;
+
+/// The recorded requests that store something under a key of the service, and what they were answered. Nothing else
+/// decides the answer: no policy, and no source under a customer key.
+fn recorded_writes(world: &World) -> Vec<(Case, Headers)> {
     let writes = ["PutObject", "PostObject", "CopyObject", "CreateMultipartUpload"];
     let is_write = |case: &Case| {
-        let is_plain =
-            case.profile.is_none() && case.policy.is_none() && case.kms.is_none() && case.transport.is_none();
+        let is_amazon = case.profile.is_none() && case.policy.is_none();
+        let is_usual = case.kms.is_none() && case.transport.is_none();
+        let needs_no_key = case.source_object.as_ref().is_none_or(|source| source.key.is_none());
         let is_done = case.expect.status.is_some_and(|status| (200..300).contains(&status));
-        is_plain && is_done && writes.contains(&&*case.op)
+        is_amazon && is_usual && needs_no_key && is_done && writes.contains(&&*case.op)
     };
     let recorded = cases(OWN).into_iter().filter(is_write).filter_map(|case| {
         let headers = case.expect.headers.clone()?;
         let headers = headers.into_iter().map(|(name, value)| (name.to_ascii_lowercase(), world.fill(&value)));
-        Some((case, headers.collect::<BTreeSet<_>>()))
+        Some((case, headers.collect::<Headers>()))
     });
-    let by_service =
-        |headers: &BTreeSet<(String, String)>| headers.iter().any(|(name, _)| name == "x-amz-server-side-encryption");
+    let by_service = |headers: &Headers| headers.iter().any(|(name, _)| name == "x-amz-server-side-encryption");
     recorded.filter(|(_, headers)| by_service(headers)).collect()
 }
 
-fn shown(headers: &HeaderMap) -> BTreeSet<(String, String)> {
+fn shown(headers: &HeaderMap) -> Headers {
     headers.iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect()
 }
 
-fn says_bucket_key(headers: &BTreeSet<(String, String)>) -> bool {
+fn says_bucket_key(headers: &Headers) -> bool {
     headers.iter().any(|(name, value)| name == ENABLED && value == "true")
 }
 

@@ -108,6 +108,8 @@ async fn answers_the_empty_id(checker: Checker) {
             checker.expect(is_key_id(generated.key_id()), || "the default key has no resolved id".to_owned());
             checker.opens(&generated, &context, "the default key").await;
         }
-        error => expect_refusal(&checker, error.err(), "generating without a key id", is_about_the_key),
+        refused => {
+            expect_refusal(&checker, refused.err(), "generating without a key id", is_about_the_key);
+        }
     }
 }
