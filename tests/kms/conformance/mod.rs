@@ -20,6 +20,9 @@ use runtime_faults::{CurrentElseOwn, FirstRuntime, OwnsARuntime};
 use subtle::{Change, Subtle, SubtleFault};
 use tokio::runtime::Builder;
 
+/// The deadline of a call, of which each provider that hangs uses up many.
+const DEADLINE: Duration = Duration::from_secs(1);
+
 struct Kms {
     memory: Arc<MemoryKms>,
     /// The memory KMS, which refuses the requester `mallory`, and all others while their permission is revoked.
@@ -94,7 +97,7 @@ fn failures_without(suite: KeyProviderSuite) -> Vec<String> {
 
 /// The failures in current-thread runtimes.
 fn failures(provider: Arc<dyn KeyProvider>, kms: &Kms) -> Vec<String> {
-    let suite = kms.suite(provider, "alias/one").deadline(Duration::from_secs(3));
+    let suite = kms.suite(provider, "alias/one").deadline(DEADLINE);
     let report = suite.report_in(|| {
         let runtime = Builder::new_current_thread().enable_all().build().unwrap();
         move |task| runtime.block_on(task)
@@ -128,7 +131,7 @@ fn a_provider_that_is_wrong_in_one_way_does_not_conform() {
         (Fault::RejectsTheEmptyId, "generating without a key id fails as Rejected"),
         (Fault::AsksNoOne, "unwrapping with a forbidden requester succeeds"),
         (Fault::KeepsUnwrapping, "unwrapping under a disabled key succeeds"),
-        (Fault::Hangs, "unwrap_key (a byte changed) hangs: no answer within 3 s"),
+        (Fault::Hangs, "unwrap_key (a byte changed) hangs: no answer within 1 s"),
         (Fault::StaysBusy, "not so: a key is generated with abandoned calls before it: Throttled"),
         (Fault::NamesAnotherKey, "names the key \"somebody's\""),
         (Fault::Panics, "unwrap_key (its last byte missing) panicked: what the test is about"),
@@ -136,7 +139,7 @@ fn a_provider_that_is_wrong_in_one_way_does_not_conform() {
     for (fault, expected) in faults {
         let kms = Kms::new();
         let wrong = Arc::new(Wrong::new(kms.authorized.clone(), kms.memory.clone(), fault));
-        let failures = failures_without(kms.suite(wrong, "alias/one").deadline(Duration::from_secs(3)));
+        let failures = failures_without(kms.suite(wrong, "alias/one").deadline(DEADLINE));
         assert_noticed(&failures, &format!("{fault:?}"), expected);
     }
 }
@@ -179,7 +182,7 @@ fn a_provider_that_is_wrong_in_few_calls_does_not_conform() {
         let kms = Kms::new();
         let key_id = kms.one.clone();
         let suite = kms.whole_suite().behind("a fault", move |kms| Arc::new(Subtle::new(kms, &key_id, fault)));
-        let failures = failures_without(suite.deadline(Duration::from_secs(1)));
+        let failures = failures_without(suite.deadline(DEADLINE));
         assert_noticed(&failures, &expected, &expected);
     }
 }
@@ -202,7 +205,7 @@ fn a_provider_that_tells_changes_wrongly_does_not_conform() {
     ];
     for (fault, expected) in faults {
         let suite = Kms::new().whole_suite().behind("a fault", move |kms| Arc::new(Tells::new(kms, fault)));
-        let failures = failures_without(suite.deadline(Duration::from_secs(1)));
+        let failures = failures_without(suite.deadline(DEADLINE));
         assert_noticed(&failures, &format!("{fault:?}"), expected);
     }
     let suite =
@@ -274,7 +277,7 @@ fn a_check_that_panics_or_hangs_is_not_counted_among_those_that_passed() {
     for fault in [Fault::Panics, Fault::Hangs] {
         let kms = Kms::new();
         let wrong = Arc::new(Wrong::new(kms.authorized.clone(), kms.memory.clone(), fault));
-        let suite = kms.suite(wrong, "alias/one").deadline(Duration::from_secs(3));
+        let suite = kms.suite(wrong, "alias/one").deadline(DEADLINE);
         let report = suite.report_in(|| |task| pollster::block_on(task));
         let failures: Vec<_> = report.failures().collect();
         let checks: BTreeSet<_> = failures.iter().map(|failure| failure.split_once(": ").unwrap().0).collect();
