@@ -219,7 +219,8 @@ impl KeyProviderSuite {
     ///
     /// A call that hangs costs the deadline, and leaves a thread behind that waits for it.
     pub fn report(&self) -> SuiteReport {
-        self.report_of(SETTINGS.iter().map(|(name, new)| -> (_, NewRuntime) { (*name, Arc::new(*new)) }))
+        let settings = SETTINGS.iter().map(|setting| (setting.name, Arc::new(setting.new_runtime) as NewRuntime));
+        self.report_of(settings)
     }
 
     /// Does what [`run_in`](Self::run_in) does, and returns the result instead of panicking.

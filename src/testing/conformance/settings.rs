@@ -8,11 +8,22 @@ use tokio::runtime::{Builder, Runtime};
 
 use super::{BlockOn, SuiteTask};
 
-/// Each setting with its name and its factory of runtimes.
-pub(super) const SETTINGS: &[(&str, fn() -> BlockOn)] = &[
-    ("without a runtime", || Arc::new(|task: SuiteTask| block_on(task))),
-    ("in current-thread runtimes", || of_tokio(Builder::new_current_thread().enable_all().build())),
-    ("in multi-thread runtimes", || of_tokio(Builder::new_multi_thread().worker_threads(2).enable_all().build())),
+/// A kind of runtime.
+pub(super) struct Setting {
+    pub(super) name: &'static str,
+    pub(super) new_runtime: fn() -> BlockOn,
+}
+
+pub(super) const SETTINGS: &[Setting] = &[
+    Setting { name: "without a runtime", new_runtime: || Arc::new(|task: SuiteTask| block_on(task)) },
+    Setting {
+        name: "in current-thread runtimes",
+        new_runtime: || of_tokio(Builder::new_current_thread().enable_all().build()),
+    },
+    Setting {
+        name: "in multi-thread runtimes",
+        new_runtime: || of_tokio(Builder::new_multi_thread().worker_threads(2).enable_all().build()),
+    },
 ];
 
 fn of_tokio(runtime: io::Result<Runtime>) -> BlockOn {

@@ -14,8 +14,10 @@ use futures_util::future::{BoxFuture, Shared};
 
 use super::faulty::{rebuilt, waits_once};
 
-/// A change of the name and the value of a pair.
-pub(super) type Change = fn(&str, &str) -> (String, String);
+/// A name and its value.
+type Pair = (String, String);
+/// A change of a pair.
+pub(super) type Change = fn(&str, &str) -> Pair;
 
 #[derive(Clone, Copy)]
 pub(super) enum SubtleFault {
@@ -77,7 +79,7 @@ impl Subtle {
 
     fn changed(&self, request: &KeyRequest) -> Result<KeyRequest, KeyProviderError> {
         let named = |key_id: &str| KeyRequest::new(key_id, request.context().clone(), request.requester().clone());
-        let pairs = |kept: &dyn Fn(usize, &str, &str) -> Option<(String, String)>| -> Result<_, KeyProviderError> {
+        let pairs = |kept: &dyn Fn(usize, &str, &str) -> Option<Pair>| -> Result<_, KeyProviderError> {
             let pairs = request.context().iter().enumerate();
             let context = rebuilt(request, pairs.filter_map(|(number, (name, value))| kept(number, name, value)))?;
             Ok(KeyRequest::new(request.key_id(), context, request.requester().clone()))
