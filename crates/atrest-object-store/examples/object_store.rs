@@ -1,7 +1,7 @@
 //! An encrypted store in a local directory, or in a bucket: the code is the same.
 //!
 //! The program writes an object in one request and one in parts, reads ranges, lists lengths, renames, rotates the
-//! master key, and shows what the inner store holds.
+//! master key, and shows what the inner store holds. It writes and deletes under one prefix of its own, `atrest-example`.
 //!
 //! ```text
 //! cargo run -p atrest-object-store --example object_store                  # a directory that goes away at the end
@@ -46,9 +46,10 @@ async fn main() -> Result<()> {
 }
 
 async fn run(store: &EncryptedStore<Arc<dyn ObjectStore>>, inner: &dyn ObjectStore, keyring: &Keyring) -> Result<()> {
-    let (cat, big) = (Path::from("2026/cat.txt"), Path::from("2026/big.bin"));
+    let prefix = Path::from("atrest-example");
+    let (cat, big) = (prefix.clone().join("cat.txt"), prefix.clone().join("big.bin"));
     store.put(&cat, "meow, purr and hiss".into()).await?;
-    store.put(&Path::from("2026/_SUCCESS"), "".into()).await?;
+    store.put(&prefix.clone().join("_SUCCESS"), "".into()).await?;
 
     let mut writer = WriteMultipart::new(store.put_multipart(&big).await?);
     for number in 0..12_u8 {
@@ -59,12 +60,12 @@ async fn run(store: &EncryptedStore<Arc<dyn ObjectStore>>, inner: &dyn ObjectSto
     println!("a range: {:?}", store.get_range(&cat, 6..10).await?);
     println!("several: {:?}", store.get_ranges(&big, &[0..2, (12 << 20) - 2..12 << 20]).await?);
 
-    for meta in store.list(None).try_collect::<Vec<_>>().await? {
+    for meta in store.list(Some(&prefix)).try_collect::<Vec<_>>().await? {
         let stored = inner.head(&meta.location).await?.size;
-        println!("{:<14} {:>10} bytes, stored as {stored:>10}", meta.location.as_ref(), meta.size);
+        println!("{:<24} {:>10} bytes, stored as {stored:>10}", meta.location.as_ref(), meta.size);
     }
 
-    let tom = Path::from("2026/tom.txt");
+    let tom = prefix.clone().join("tom.txt");
     store.rename(&cat, &tom).await?;
     keyring.rotate().await?; // old objects open as before, new ones are under the new version
     println!("renamed: {:?}", store.get(&tom).await?.bytes().await?);
@@ -75,7 +76,7 @@ async fn run(store: &EncryptedStore<Arc<dyn ObjectStore>>, inner: &dyn ObjectSto
 
     let stored = inner.get(&tom).await?.bytes().await?;
     println!("the inner store holds {} bytes that begin with {:02x?}", stored.len(), &stored[..8]);
-    for location in store.list(None).map_ok(|meta| meta.location).try_collect::<Vec<_>>().await? {
+    for location in store.list(Some(&prefix)).map_ok(|meta| meta.location).try_collect::<Vec<_>>().await? {
         store.delete(&location).await?;
     }
     Ok(())

@@ -81,17 +81,20 @@ impl DecryptorReader {
 impl AsyncFileReader for DecryptorReader {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, ParquetResult<Bytes>> {
         async move {
-            if let Some(bytes) = self.in_tail(&range) {
-                return Ok(bytes);
-            }
-            let mut read = self.read(vec![range]).await.map_err(ParquetError::External)?;
+            let mut read = self.get_byte_ranges(vec![range]).await?;
             Ok(read.remove(0))
         }
         .boxed()
     }
 
     fn get_byte_ranges(&mut self, ranges: Vec<Range<u64>>) -> BoxFuture<'_, ParquetResult<Vec<Bytes>>> {
-        async move { self.read(ranges).await.map_err(ParquetError::External) }.boxed()
+        async move {
+            match ranges.iter().map(|range| self.in_tail(range)).collect() {
+                Some(bytes) => Ok(bytes),
+                None => self.read(ranges).await.map_err(ParquetError::External),
+            }
+        }
+        .boxed()
     }
 
     fn get_metadata<'a>(

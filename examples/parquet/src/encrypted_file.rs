@@ -9,8 +9,10 @@ use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::errors::{ParquetError, Result};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-/// Writes body and envelope as one object of a trailer container.
+/// Writes body and envelope as one object of a trailer container. It leaves no object if it is dropped before the end.
 pub(crate) struct EncryptedFile<W> {
+    /// `None` once the file is complete, and after a write that failed or was dropped while it waited. Such a write has
+    /// taken an unknown part of its bytes: a file that is completed after it would have a gap.
     writer: Option<EncryptWriter<W>>,
     envelope: Envelope,
 }
@@ -26,15 +28,16 @@ impl<W: AsyncWrite + Unpin> EncryptedFile<W> {
 impl<W: AsyncWrite + Unpin + Send> AsyncFileWriter for EncryptedFile<W> {
     fn write(&mut self, bytes: Bytes) -> BoxFuture<'_, Result<()>> {
         async move {
-            let writer = self.writer.as_mut().ok_or_else(over)?;
-            Ok(writer.write_all(&bytes).await?)
+            let mut writer = self.writer.take().ok_or_else(over)?;
+            writer.write_all(&bytes).await?;
+            self.writer = Some(writer);
+            Ok(())
         }
         .boxed()
     }
 
-    /// Seals the end of the body, and ends the object with its envelope.
-    ///
-    /// `AsyncArrowWriter` calls this only once the footer is written. A writer that is dropped before leaves no object.
+    /// Seals the end of the body, and ends the object with its envelope. `AsyncArrowWriter` calls this only once the
+    /// footer is written.
     fn complete(&mut self) -> BoxFuture<'_, Result<()>> {
         async move {
             let mut inner = self.writer.take().ok_or_else(over)?.finish().await?;
@@ -46,5 +49,5 @@ impl<W: AsyncWrite + Unpin + Send> AsyncFileWriter for EncryptedFile<W> {
 }
 
 fn over() -> ParquetError {
-    ParquetError::General("the file is complete".to_owned())
+    ParquetError::General("the file is complete, or a write of it failed".to_owned())
 }

@@ -1,4 +1,5 @@
-//! [`Metered`], a store that counts its requests and their bytes, and takes a while for each, as one over a network.
+//! [`Metered`], a store that counts the requests which read or write an object and their bytes, and takes a while for
+//! each, as one over a network.
 
 use std::fmt;
 use std::ops::Range;

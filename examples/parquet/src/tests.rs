@@ -6,6 +6,7 @@ use std::sync::OnceLock;
 
 use bytes::Bytes;
 use object_store::ObjectStoreExt;
+use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::errors::ParquetError;
 
 use super::*;
@@ -115,6 +116,21 @@ async fn a_file_that_the_tokio_adapter_wrote_is_an_object_of_the_store() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_file_is_never_completed_after_a_write_that_was_dropped() {
+    let sse = sse(Placement::Behind).unwrap();
+    let (near, mut far) = tokio::io::duplex(1);
+    let mut file = EncryptedFile::begin(&sse, &name().unwrap(), near).await.unwrap();
+    // The other end takes one byte and then none, so that the write waits with some of its bytes taken.
+    let written = tokio::time::timeout(ROUND_TRIP, file.write(vec![0; 1 << 20].into())).await;
+    assert!(written.is_err());
+    // From now on it takes everything.
+    tokio::spawn(async move { tokio::io::copy(&mut far, &mut tokio::io::sink()).await });
+    for refused in [file.write(Bytes::from_static(b"more")).await, file.complete().await] {
+        assert!(refused.unwrap_err().to_string().contains("a write of it failed"));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_file_that_was_written_in_parts_through_the_store_has_the_length_of_the_unencrypted_file_in_listings() {
     let (lake, _) = encrypted(Placement::Behind).await;
     lake.bare.take();
@@ -142,6 +158,11 @@ async fn a_changed_byte_of_a_column_fails_the_query_through_both_readers() {
     for error in [through_store, by_hand] {
         assert!(is_inauthentic(&error), "{error}");
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_program_runs_to_its_end() {
+    run().await.unwrap();
 }
 
 fn is_inauthentic(error: &ParquetError) -> bool {
