@@ -15,6 +15,7 @@ pub struct Entry {
     name: ObjectName,
     upload_id: Option<Vec<u8>>,
     envelope: Option<Vec<u8>>,
+    unread: bool,
     stored_len: Option<u64>,
     position: Option<Vec<u8>>,
 }
@@ -33,7 +34,14 @@ impl Entry {
 
     /// Creates an entry for an unencrypted object: one that is stored without an envelope.
     pub fn unencrypted(name: ObjectName) -> Self {
-        Self { name, upload_id: None, envelope: None, stored_len: None, position: None }
+        Self { name, upload_id: None, envelope: None, unread: false, stored_len: None, position: None }
+    }
+
+    /// Creates an entry for an object whose envelope could not be read while it was listed. A sweep that rewraps reads
+    /// it by [`EnvelopeStore::read`]; if that fails too, the object is a problem and the sweep goes on. Every other
+    /// walk reports a problem.
+    pub fn unread(name: ObjectName) -> Self {
+        Self { unread: true, ..Self::unencrypted(name) }
     }
 
     /// Sets the length of the body in stored bytes.
@@ -61,9 +69,15 @@ impl Entry {
         self.upload_id.as_deref()
     }
 
-    /// Returns the stored envelope; `None` for an unencrypted object.
+    /// Returns the stored envelope; `None` for an unencrypted object, and if the envelope was [not
+    /// read](Self::unread).
     pub fn envelope(&self) -> Option<&[u8]> {
         self.envelope.as_deref()
+    }
+
+    /// Returns whether the envelope could not be read while the object was listed.
+    pub fn is_unread(&self) -> bool {
+        self.unread
     }
 
     /// Returns the length of the body in stored bytes, if it was given.
@@ -84,6 +98,7 @@ impl fmt::Debug for Entry {
             .field("name", &self.name)
             .field("upload_id", &self.upload_id.as_deref().map(String::from_utf8_lossy))
             .field("envelope_len", &self.envelope.as_ref().map(Vec::len))
+            .field("unread", &self.unread)
             .field("stored_len", &self.stored_len)
             .finish_non_exhaustive()
     }

@@ -11,7 +11,7 @@ use super::blocking::BlockingInventory;
 use super::entry::Entry;
 use super::table::{self, Field, Fields, Status, columns};
 use super::totals::InventoryTotals;
-use super::work::WrappedUnder;
+use super::work::{WrappedUnder, unread};
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{Error, IoError, KeyProviderError, KeyProviderErrorKind, Result, Unexpected};
 use crate::keys::VersionState;
@@ -121,7 +121,7 @@ impl<'a> InventoryRow<'a> {
 
     async fn of(sse: &Sse, versions: &mut Versions, entry: &'a Entry) -> Self {
         match entry.envelope().map(EnvelopeOrRecord::decode) {
-            None => Self { entry, found: None, problem: None },
+            None => Self { entry, found: None, problem: entry.is_unread().then(unread) },
             Some(Err(error)) => Self { entry, found: None, problem: Some(error) },
             Some(Ok(found)) => {
                 let problem = versions.problem(sse, entry, &found).await;
@@ -160,8 +160,8 @@ impl<'a> InventoryRow<'a> {
     pub fn status(&self) -> Status {
         match (&self.found, self.entry.envelope()) {
             (Some(found), _) => Status::Encrypted(found.mode()),
-            (None, Some(_)) => Status::Damaged,
-            (None, None) => Status::Unencrypted,
+            (None, None) if !self.entry.is_unread() => Status::Unencrypted,
+            (None, _) => Status::Damaged,
         }
     }
 

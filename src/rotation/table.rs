@@ -15,7 +15,7 @@ pub enum Status {
     Encrypted(ModeId),
     /// The object has no envelope.
     Unencrypted,
-    /// The object has an envelope that this release cannot decode.
+    /// The object has an envelope that this release cannot decode, or that was not read.
     Damaged,
 }
 

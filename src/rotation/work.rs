@@ -95,6 +95,15 @@ impl Worker<'_> {
             (Task::Rewrap { scope, store }, Some(envelope)) => {
                 self.rewrap(&entry, envelope, scope, *store, &mut seen).await
             }
+            (Task::Rewrap { scope, store }, None) if entry.is_unread() => match store.read(&entry).await {
+                Ok(Some(envelope)) => self.rewrap(&entry, &envelope, scope, *store, &mut seen).await,
+                Ok(None) => {
+                    seen.now = WrappedUnder::Nothing;
+                    Ok(EntryOutcome::Gone)
+                }
+                Err(error) => Err(failed(error)),
+            },
+            (Task::Encrypt { .. }, None) if entry.is_unread() => Err(unread()),
             (Task::Rewrap { .. }, None) => {
                 seen.now = WrappedUnder::Nothing;
                 Ok(EntryOutcome::Unencrypted)
@@ -291,6 +300,11 @@ impl WrappedUnder {
 
 fn failed(error: io::Error) -> Error {
     IoError::new("the store failed", error).into()
+}
+
+/// Returns the problem of an entry whose envelope was not read while it was listed.
+pub(super) fn unread() -> Error {
+    IoError::new("the envelope could not be read", io::ErrorKind::Other.into()).into()
 }
 
 fn raced() -> Error {

@@ -88,6 +88,11 @@ impl Blocking {
         block_on(self.0.read_again(object, envelope, unlock))
     }
 
+    /// Calls [`Sse::record_copy`].
+    pub fn record_copy(&self, from: &ObjectName, to: &ObjectName) -> Result<()> {
+        block_on(self.0.record_copy(from, to))
+    }
+
     /// Calls [`Sse::check_kms`].
     pub fn check_kms(&self, key_id: &str) -> Result<()> {
         block_on(self.0.check_kms(key_id))

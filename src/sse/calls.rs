@@ -16,7 +16,7 @@ use crate::mode::{AnyMode, Mode, Target, any};
 use crate::object::{ObjectName, Requester};
 use crate::secret::wipe;
 use crate::stream::{Decryptor, Encryptor, PlaintextReader};
-use crate::trail::AuditOperation;
+use crate::trail::{AuditEvent, AuditOperation};
 
 impl Sse {
     /// Returns a builder.
@@ -185,6 +185,22 @@ impl Sse {
         let pending = PendingEvent::reading(AuditOperation::DecryptObject, object, envelope).served_again();
         let checking = async { self.check(Target::object(object), envelope, Some(unlock)) };
         self.audited(pending, &UNRECORDED, checking, |()| None).await
+    }
+
+    /// Records that the store copies or renames an object itself, envelope and body, for the requester of this handle:
+    /// an [unbound](ObjectName::unbound) object opens under every name. No key is requested.
+    ///
+    /// A store calls this before it copies. The event is [`CopyObject`](crate::audit::AuditOperation::CopyObject); its
+    /// object is `to`, its source object `from`. It names no mode and no key, since nothing was read.
+    ///
+    /// # Errors
+    ///
+    /// Returns [`Error::Audit`](crate::Error::Audit) if the audit trail could not record the copy. Do not make it.
+    pub async fn record_copy(&self, from: &ObjectName, to: &ObjectName) -> Result<()> {
+        let Some(trail) = &self.shared.audit else { return Ok(()) };
+        trail.ready().await;
+        let event = AuditEvent::new(self.shared.clock.wall(), self.requester.clone(), AuditOperation::CopyObject);
+        trail.record(event.with_object(to).with_source_object(from)).await
     }
 
     /// Returns the keyring that the builder was given: of SSE-S3 and of the outer layer of DSSE-KMS.

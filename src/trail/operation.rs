@@ -35,6 +35,8 @@ operations! {
     ListEtags => "ListEtags",
     /// The data key of an object or upload was rewrapped: `UpdateObjectEncryption`.
     RewrapObject => "UpdateObjectEncryption",
+    /// A stored object is copied or renamed by the store itself, envelope and body; no key is used: `CopyObject`.
+    CopyObject => "CopyObject",
     /// A multipart upload began: `CreateMultipartUpload`.
     BeginMultipart => "CreateMultipartUpload",
     /// A multipart upload was resumed to encrypt parts: `UploadPart`.
@@ -130,6 +132,7 @@ impl AuditOperation {
                 | Self::DecryptObject
                 | Self::ListEtags
                 | Self::RewrapObject
+                | Self::CopyObject
                 | Self::BeginMultipart
                 | Self::ResumeMultipart
                 | Self::CompleteMultipart

@@ -35,6 +35,8 @@ fn without_a_record_nothing_is_done_or_given_out() {
             assert!(error.cause().to_string().contains("no room"));
         }
     }
+    let copied = unrecorded.sse.blocking().record_copy(&atrest_kit::name(), &crate::kit::moved());
+    assert!(matches!(copied, Err(Error::Audit(_))));
 }
 
 #[test]

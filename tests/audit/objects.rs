@@ -176,6 +176,17 @@ fn an_unbound_object_is_on_record_without_a_name() {
 }
 
 #[test]
+fn a_copy_that_the_store_makes_itself_is_on_record_with_both_names_and_no_key() {
+    let audited = Audited::new();
+    audited.service.sse.blocking().record_copy(&name(), &moved()).unwrap();
+    let event = audited.event();
+    assert_eq!((event.operation(), event.requester().as_str()), (AuditOperation::CopyObject, ALICE));
+    assert_eq!((event.source_object(), event.object()), (Some(&name()), Some(&moved())));
+    assert!(event.mode().is_none() && event.key_id().is_none() && event.error().is_none());
+    audited.silent().sse.blocking().record_copy(&name(), &moved()).unwrap();
+}
+
+#[test]
 fn operations_are_called_as_cloudtrail_calls_them_and_each_name_is_one_operation() {
     use std::collections::{BTreeSet, HashSet};
     let names: BTreeSet<String> = AuditOperation::ALL.iter().map(ToString::to_string).collect();
@@ -196,5 +207,5 @@ fn operations_are_called_as_cloudtrail_calls_them_and_each_name_is_one_operation
         ]
     );
     let of_objects = AuditOperation::ALL.iter().filter(|operation| operation.is_of_objects());
-    assert_eq!(of_objects.collect::<HashSet<_>>().len(), 7);
+    assert_eq!(of_objects.collect::<HashSet<_>>().len(), 8);
 }

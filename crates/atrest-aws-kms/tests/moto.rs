@@ -1,18 +1,11 @@
 //! `AwsKms` against moto, an emulator of AWS in Python: a second opinion on the protocol. The faults of moto that the
 //! conformance suite notices are named, so that a mended moto is noticed too.
-//!
-//! The test installs moto from PyPI into a virtual environment of its own. `ATREST_MOTO_SERVER` names the program
-//! `moto_server` of an installation instead; the value `none` skips the test.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-use std::env;
-use std::io::{BufRead, BufReader};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+#[path = "../../../tests/moto/server.rs"]
+mod server;
+
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use atrest::kms::Resilient;
 use atrest::testing::{Capability, KeyProviderSuite};
@@ -20,9 +13,9 @@ use atrest::{KmsKeys, ObjectName, Sse, SseKms, Unlock};
 use atrest_aws_kms::AwsKms;
 use aws_sdk_kms::Client;
 use aws_sdk_kms::config::{BehaviorVersion, Credentials, Region};
+use server::Moto;
 use tokio::runtime::Builder;
 
-const MOTO: &str = "moto[server]==5.2.5";
 const REGION: &str = "eu-central-1";
 
 /// What moto does wrong, as the suite reports it: moto binds a key to the joined names and values of its context,
@@ -40,77 +33,20 @@ const FAULTS: &[&str] = &[
     "with bucket keys, a disabled key is refused: writing under a disabled key succeeds",
 ];
 
-struct Moto {
-    server: Child,
-    address: SocketAddr,
-}
-
-impl Moto {
-    fn start(program: &Path) -> Self {
-        // The port is free now; moto takes no listener of ours.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let server = Command::new(program)
-            .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        let moto = Self { server, address };
-        let is_up = || TcpStream::connect(address).is_ok();
-        for _ in 0..1_200 {
-            if is_up() {
-                return moto;
-            }
-            thread::sleep(Duration::from_millis(50));
-        }
-        panic!("moto does not listen");
-    }
-
-    fn client(&self) -> Client {
-        let config = aws_sdk_kms::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(Region::new(REGION))
-            .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
-            .http_client(aws_smithy_http_client::Builder::new().build_http())
-            .endpoint_url(format!("http://{}", self.address));
-        Client::from_conf(config.build())
-    }
-}
-
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
-/// The program `moto_server`, installed if it is not there. `None` if the environment says to do without.
-fn program() -> Option<PathBuf> {
-    match env::var_os("ATREST_MOTO_SERVER") {
-        Some(program) if program == "none" => return None,
-        Some(program) => return Some(program.into()),
-        None => {}
-    }
-    let directory = Path::new(env!("CARGO_TARGET_TMPDIR")).join("moto");
-    let program = directory.join("bin/moto_server");
-    if !program.exists() {
-        run(Command::new("python3").args(["-m", "venv", "--clear"]).arg(&directory));
-        run(Command::new(directory.join("bin/pip")).args(["install", "--quiet", MOTO]));
-    }
-    Some(program)
-}
-
-fn run(command: &mut Command) {
-    let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
-    let said: Vec<_> = BufReader::new(child.stderr.take().unwrap()).lines().map_while(Result::ok).collect();
-    assert!(child.wait().unwrap().success(), "moto cannot be installed (ATREST_MOTO_SERVER=none skips it): {said:?}");
+fn client(moto: &Moto) -> Client {
+    let config = aws_sdk_kms::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(Region::new(REGION))
+        .credentials_provider(Credentials::new("AKIDEXAMPLE", "secret", None, None, "test"))
+        .http_client(aws_smithy_http_client::Builder::new().build_http())
+        .endpoint_url(moto.url());
+    Client::from_conf(config.build())
 }
 
 #[test]
 fn objects_are_written_and_read_under_a_key_of_moto_whose_known_faults_are_still_there() {
-    let Some(program) = program() else { return };
-    let moto = Moto::start(&program);
-    let admin = Arc::new(moto.client());
+    let Some(moto) = Moto::start() else { return };
+    let admin = Arc::new(client(&moto));
     let runtime = Builder::new_current_thread().enable_all().build().unwrap();
     let create = || runtime.block_on(admin.create_key().send()).unwrap().key_metadata.unwrap();
     let (one, two) = (create(), create());
@@ -118,14 +54,14 @@ fn objects_are_written_and_read_under_a_key_of_moto_whose_known_faults_are_still
     let (one, two) = (one.arn.unwrap(), two.arn.unwrap());
     runtime.block_on(admin.create_alias().alias_name("alias/one").target_key_id(&key_id).send()).unwrap();
 
-    let kms = Arc::new(AwsKms::builder(moto.client()).build().unwrap());
+    let kms = Arc::new(AwsKms::builder(client(&moto)).build().unwrap());
     let sse = Sse::builder().kms(kms.clone(), KmsKeys::only([&*one])).build().unwrap();
     let object = ObjectName::new("photos", "cat.jpg").unwrap();
     let stored = sse.blocking().encrypt(&object, SseKms::new("alias/one"), b"meow").unwrap();
     assert_eq!(sse.blocking().decrypt(&object, &stored, Unlock::Server).unwrap(), b"meow");
 
     let switch = |on: bool| {
-        let (admin, key_id) = (moto.client(), key_id.clone());
+        let (admin, key_id) = (client(&moto), key_id.clone());
         move |_: &str| {
             let runtime = Builder::new_current_thread().enable_all().build().unwrap();
             // By its id: by its ARN moto answers HTTP 500.

@@ -36,7 +36,7 @@ impl<T: ObjectStore> EncryptedStoreBuilder<T> {
             inner,
             sse,
             mode: SseS3.into(),
-            binding: Binding::Bucket { bucket, realm: String::new() },
+            binding: Binding { bucket, realm: String::new(), is_bound: true },
             placement: Placement::Behind,
             rule: None,
             unencrypted: None,
@@ -60,10 +60,7 @@ impl<T: ObjectStore> EncryptedStoreBuilder<T> {
     /// Sets the realm of the names that objects are bound to. The default is empty.
     #[must_use]
     pub fn realm(self, name: impl Into<String>) -> Self {
-        let binding = match self.binding {
-            Binding::Bucket { bucket, .. } => Binding::Bucket { bucket, realm: name.into() },
-            Binding::Unbound => Binding::Unbound,
-        };
+        let binding = Binding { realm: name.into(), ..self.binding };
         Self { binding, ..self }
     }
 
@@ -71,7 +68,12 @@ impl<T: ObjectStore> EncryptedStoreBuilder<T> {
     /// [`rule`](Self::rule) of the new path names another mode or key.
     ///
     /// Use it for stores whose users rename large objects or many of them: a table format that commits by rename, for
-    /// instance.
+    /// instance. With [`Placement::Attributes`] a copy or rename that must not replace an object is read and written
+    /// all the same, since S3's own copy of that kind drops attributes.
+    ///
+    /// Such a copy is on record in the audit trail before it is made, as
+    /// [`CopyObject`](atrest::audit::AuditOperation::CopyObject) with both names in the bucket and realm of this store.
+    /// What the inner store answers is not. Every other event of an unbound store has no name.
     ///
     /// # Security
     ///
@@ -79,7 +81,7 @@ impl<T: ObjectStore> EncryptedStoreBuilder<T> {
     /// opens there.
     #[must_use]
     pub fn unbound(self) -> Self {
-        Self { binding: Binding::Unbound, ..self }
+        Self { binding: Binding { is_bound: false, ..self.binding }, ..self }
     }
 
     /// Sets where envelopes are stored. The default is [`Placement::Behind`].

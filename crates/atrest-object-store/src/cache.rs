@@ -70,9 +70,12 @@ pub(crate) struct Known {
 }
 
 impl Known {
-    /// Returns whether this answer of the store is of the object that the decryptor opens.
-    pub(crate) fn is_of(&self, meta: &ObjectMeta) -> bool {
-        strong_e_tag(meta) == Some(&self.e_tag) && meta.version == self.version
+    /// Returns whether this answer of the store is of the object that the decryptor opens: `envelope` is the one in its
+    /// attributes, if envelopes lie there. The e_tags of S3 are those of bodies alone.
+    pub(crate) fn is_of(&self, meta: &ObjectMeta, envelope: Option<&[u8]>) -> bool {
+        strong_e_tag(meta) == Some(&self.e_tag)
+            && meta.version == self.version
+            && envelope.is_none_or(|envelope| envelope == self.envelope.as_bytes())
     }
 
     /// Returns a bound of the memory that the entry takes, in bytes.

@@ -1,49 +1,61 @@
 //! Copies and renames.
 
-use std::mem;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use atrest::AnyMode;
-use bytes::Bytes;
-use futures_util::future::try_join;
-use futures_util::stream::BoxStream;
 use futures_util::{StreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    Attributes, CopyMode, CopyOptions, GetOptions, GetResultPayload, MultipartUpload, ObjectStore, PutMode,
-    PutMultipartOptions, PutOptions, PutPayload, RenameOptions, RenameTargetMode, Result,
+    Attributes, CopyMode, CopyOptions, Extensions, GetOptions, GetResultPayload, ObjectStore, PutMode,
+    PutMultipartOptions, PutOptions, RenameOptions, RenameTargetMode, Result,
 };
 
+use crate::begun::Begun;
 use crate::call::{Call, CallOptions};
-use crate::error::StoreError;
-use crate::store::{Binding, Shared};
+use crate::error::{self, StoreError};
+use crate::parts::Parts;
+use crate::placement::Placement;
+use crate::store::Shared;
 
-/// The length of the parts in which a copy is written, in bytes; longer for objects of more than 70 GB.
-const PART_LEN: u64 = 8 << 20;
-/// The most parts that S3 allows, less some.
-const MAX_PARTS: u64 = 9_000;
 /// A copy that must not replace an object is written in one request up to this length, in bytes.
 const MAX_CREATED_LEN: u64 = 64 << 20;
+/// The end of the name of an object beside the place of its copy.
+const BESIDE: &str = ".atrest-copy";
 
 impl<T: ObjectStore> Shared<T> {
     /// Copies an object.
-    pub(crate) async fn copy(&self, from: &Path, to: &Path, call: CallOptions, options: CopyOptions) -> Result<()> {
-        if self.is_moved_as_it_is(from, to, &call)? {
+    pub(crate) async fn copy(
+        self: &Arc<Self>,
+        from: &Path,
+        to: &Path,
+        call: CallOptions,
+        options: CopyOptions,
+    ) -> Result<()> {
+        if self.is_moved_as_it_is(from, to, &call, options.mode)? {
+            self.record_moved(from, to, call).await?;
             return self.inner.copy_opts(from, to, options).await;
         }
         self.rewrite(from, to, call, options).await
     }
 
     /// Renames an object: copies it, and deletes the source.
-    pub(crate) async fn rename(&self, from: &Path, to: &Path, call: CallOptions, options: RenameOptions) -> Result<()> {
-        if self.is_moved_as_it_is(from, to, &call)? {
-            return self.inner.rename_opts(from, to, options).await;
-        }
+    pub(crate) async fn rename(
+        self: &Arc<Self>,
+        from: &Path,
+        to: &Path,
+        call: CallOptions,
+        options: RenameOptions,
+    ) -> Result<()> {
         let mode = match options.target_mode {
             RenameTargetMode::Overwrite => CopyMode::Overwrite,
             RenameTargetMode::Create => CopyMode::Create,
         };
+        if self.is_moved_as_it_is(from, to, &call, mode)? {
+            self.record_moved(from, to, call).await?;
+            return self.inner.rename_opts(from, to, options).await;
+        }
         let copying = CopyOptions::new().with_mode(mode).with_extensions(options.extensions);
         self.rewrite(from, to, call, copying).await?;
         if from != to {
@@ -54,21 +66,34 @@ impl<T: ObjectStore> Shared<T> {
 
     /// Returns whether the inner store copies the stored bytes itself: unencrypted ones, and those that are bound to no
     /// name and stay in their mode, under its key.
-    fn is_moved_as_it_is(&self, from: &Path, to: &Path, call: &CallOptions) -> Result<bool> {
+    fn is_moved_as_it_is(&self, from: &Path, to: &Path, call: &CallOptions, mode: CopyMode) -> Result<bool> {
         match (self.is_unencrypted(from), self.is_unencrypted(to)) {
             (true, true) => Ok(true),
             (false, false) => {
-                let unbound = matches!(self.binding, Binding::Unbound) && call.mode().is_none();
+                // S3's own copy that must not replace an object drops the attributes, and the envelope with them.
+                let drops_envelope = self.layout.placement() == Placement::Attributes && mode == CopyMode::Create;
+                let moves = !self.binding.is_bound && call.mode().is_none() && !drops_envelope;
                 let ruled = |path| self.rule.as_ref().map(|rule| rule(path)).unwrap_or_default();
                 let mode = |path| ruled(path).mode().unwrap_or(&self.mode).clone();
-                Ok(unbound && is_one(&mode(from), &mode(to)))
+                Ok(moves && is_one(&mode(from), &mode(to)))
             }
             _ => Err(StoreError::AcrossTheFilter.at(to)),
         }
     }
 
+    /// Puts a copy of an encrypted object that the inner store makes itself on record.
+    async fn record_moved(&self, from: &Path, to: &Path, options: CallOptions) -> Result<()> {
+        if self.is_unencrypted(from) {
+            return Ok(());
+        }
+        let call = self.call(to, options)?;
+        let at_place = |error| error::of(&call.location, error);
+        let (from, to) = (self.binding.name(from).map_err(at_place)?, self.binding.name(to).map_err(at_place)?);
+        call.sse.record_copy(&from, &to).await.map_err(at_place)
+    }
+
     /// Reads an object and writes it under another name.
-    async fn rewrite(&self, from: &Path, to: &Path, call: CallOptions, options: CopyOptions) -> Result<()> {
+    async fn rewrite(self: &Arc<Self>, from: &Path, to: &Path, call: CallOptions, options: CopyOptions) -> Result<()> {
         let source = self.call(from, call.clone())?;
         let target = self.call(to, call)?;
         let reading = GetOptions { extensions: options.extensions.clone(), ..GetOptions::default() };
@@ -77,14 +102,13 @@ impl<T: ObjectStore> Shared<T> {
         let GetResultPayload::Stream(plaintext) = read.payload else {
             return Err(StoreError::OtherBytes.generic());
         };
-        let mut plaintext = Parts::new(plaintext, len);
+        let plaintext = Parts::new(plaintext, len);
         let in_one = match options.mode {
-            CopyMode::Overwrite => len <= plaintext.part_len,
+            CopyMode::Overwrite => len <= plaintext.part_len(),
             CopyMode::Create => len <= MAX_CREATED_LEN,
         };
         if in_one {
-            plaintext.part_len = u64::MAX;
-            let whole = plaintext.next().await?.unwrap_or_default();
+            let whole = plaintext.of_len(u64::MAX).next().await?.unwrap_or_default();
             let mode = match options.mode {
                 CopyMode::Overwrite => PutMode::Overwrite,
                 CopyMode::Create => PutMode::Create,
@@ -94,47 +118,49 @@ impl<T: ObjectStore> Shared<T> {
             return self.put(&target, whole, writing).await.map(drop);
         }
         if options.mode == CopyMode::Overwrite {
-            return self.write(&target, to, plaintext, attributes, options).await;
+            return self.write(&target, to, plaintext, attributes, options.extensions).await.map(drop);
+        }
+        if self.layout.placement() == Placement::Attributes {
+            return Err(StoreError::CreatedLen.at(to));
         }
         // No upload in parts has a condition: the copy is written beside its place, bound to its name, and the inner
         // store puts it there.
-        let beside = Path::parse(format!("{to}.{}.copy", unique()))?;
-        let writing = CopyOptions { mode: CopyMode::Overwrite, extensions: options.extensions.clone() };
-        self.write(&target, &beside, plaintext, attributes, writing).await?;
+        let beside = Path::parse(format!("{to}.{}{BESIDE}", unique()))?;
+        let begun = self.write(&target, &beside, plaintext, attributes, options.extensions.clone()).await?;
         let copied = self.inner.copy_opts(&beside, to, options).await;
-        let deleted = self.delete(&beside).await;
+        let deleted = begun.undo().await;
         copied.and(deleted)
     }
 
-    /// Writes an object in parts at `place`, under the name of the call.
+    /// Writes an object in parts at `place`, under the name of the call. Returns what is to be undone once it was
+    /// copied, if `place` is another one than that of the call.
     async fn write(
-        &self,
+        self: &Arc<Self>,
         call: &Call,
         place: &Path,
-        mut plaintext: Parts,
+        plaintext: Parts,
         attributes: Attributes,
-        options: CopyOptions,
-    ) -> Result<()> {
-        let extensions = options.extensions;
+        extensions: Extensions,
+    ) -> Result<Begun<T>> {
         let writing = PutMultipartOptions { attributes, extensions, ..PutMultipartOptions::default() };
-        let mut upload = self.begin_upload(call, place, writing).await?;
+        let upload = self.begin_upload(call, place, writing).await?;
+        let mut begun =
+            Begun::new(self, Box::new(upload), Some(place).filter(|place| **place != call.location).cloned());
         let written = async {
-            let mut part = plaintext.next().await?;
-            while let Some(payload) = part {
-                let (_, next) = try_join(upload.put_part(payload), plaintext.next()).await?;
-                part = next;
-            }
-            upload.complete().await.map(drop)
+            begun.upload(plaintext).await?;
+            begun.complete().await
         };
-        let written = written.await;
-        if written.is_err() {
-            // The first error says more than that of the abort.
-            let _ = upload.abort().await;
+        match written.await {
+            Ok(()) => Ok(begun),
+            Err(error) => {
+                // The first error says more than that of the abort.
+                let _ = begun.undo().await;
+                Err(error)
+            }
         }
-        written
     }
 
-    async fn delete(&self, location: &Path) -> Result<()> {
+    pub(crate) async fn delete(&self, location: &Path) -> Result<()> {
         let one = stream::iter([Ok(location.clone())]).boxed();
         let mut deleted = self.inner.delete_stream(one);
         while let Some(path) = deleted.next().await {
@@ -155,40 +181,41 @@ fn is_one(from: &AnyMode, to: &AnyMode) -> bool {
     }
 }
 
-/// A plaintext in parts of one length.
-struct Parts {
-    plaintext: BoxStream<'static, Result<Bytes>>,
-    waiting: Bytes,
-    part_len: u64,
-}
-
-impl Parts {
-    fn new(plaintext: BoxStream<'static, Result<Bytes>>, len: u64) -> Self {
-        let part_len = PART_LEN.max(len / MAX_PARTS + 1);
-        Self { plaintext, waiting: Bytes::new(), part_len }
-    }
-
-    /// Returns the next part; `None` at the end.
-    async fn next(&mut self) -> Result<Option<PutPayload>> {
-        let (mut pieces, mut left) = (Vec::new(), self.part_len);
-        while left > 0 {
-            let mut piece = mem::take(&mut self.waiting);
-            if piece.is_empty() {
-                let Some(next) = self.plaintext.next().await.transpose()? else { break };
-                piece = next;
-            }
-            let taken = usize::try_from(left).unwrap_or(usize::MAX).min(piece.len());
-            self.waiting = piece.split_off(taken);
-            left -= taken as u64;
-            pieces.push(piece);
-        }
-        Ok((!pieces.is_empty()).then(|| pieces.into_iter().collect()))
-    }
-}
-
 /// Returns a text that no other copy of this or another process has at the same time.
 fn unique() -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_nanos();
     format!("{now:x}-{:x}-{:x}", std::process::id(), COUNT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Returns the place that a copy was meant for, if this is the place beside it: a copy that was cut short left it
+/// there, or is under way. The object is bound to the name of the place that it was meant for.
+pub(crate) fn meant_for(location: &Path) -> Option<Path> {
+    let (to, unique) = location.as_ref().strip_suffix(BESIDE)?.rsplit_once('.')?;
+    let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    let is_unique = unique.split('-').count() == 3 && unique.split('-').all(is_hex);
+    Path::parse(to).ok().filter(|_| is_unique)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_place_beside_a_copy_names_the_place_that_it_is_meant_for() {
+        let beside = |to: &str| Path::from(format!("{to}.{}{BESIDE}", unique()));
+        for to in ["a", "a.b", "a/b.parquet", "a.1-2-3.atrest-copy"] {
+            assert_eq!(meant_for(&beside(to)), Some(Path::from(to)));
+        }
+        for other in [
+            "a",
+            "a.atrest-copy",
+            "a.1-2.atrest-copy",
+            "a.1-2-g.atrest-copy",
+            "a.1--3.atrest-copy",
+            "1-2-3.atrest-copy",
+        ] {
+            assert_eq!(meant_for(&Path::from(other)), None, "{other}");
+        }
+    }
 }

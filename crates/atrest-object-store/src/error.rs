@@ -1,5 +1,7 @@
 //! [`StoreError`], and the kinds of `object_store` that the errors of atrest become.
 
+use std::io;
+
 use atrest::error::{CustomerKeyError, KeyProviderErrorKind};
 use object_store::Error;
 use object_store::path::Path;
@@ -38,6 +40,13 @@ pub enum StoreError {
     /// The envelope has another length than the one that the builder of the `Sse` was given.
     #[error("the envelope does not have the fixed length of this store")]
     EnvelopeLen,
+    /// A copy or rename that must not replace an object is too long for one request, and the envelope lies among the
+    /// attributes, which S3's own copy of that kind drops.
+    #[error(
+        "a copy or rename of more than 64 MiB that must not replace an object is not made with envelopes among the \
+         attributes: read the object and write it, or let it replace"
+    )]
+    CreatedLen,
     /// One of the two paths of a copy or rename is under the filter of unencrypted objects, the other is not.
     #[error("a copy or rename between encrypted and unencrypted paths is refused: read the object and write it")]
     AcrossTheFilter,
@@ -66,7 +75,7 @@ impl StoreError {
     pub(crate) fn at(self, location: &Path) -> Error {
         match self {
             Self::Overwritten => Error::Precondition { path: location.to_string(), source: self.into() },
-            Self::Layers | Self::AttributeTaken(_) | Self::AcrossTheFilter | Self::EnvelopeLen => {
+            Self::Layers | Self::AttributeTaken(_) | Self::AcrossTheFilter | Self::CreatedLen | Self::EnvelopeLen => {
                 Error::NotSupported { source: self.into() }
             }
             _ => self.generic(),
@@ -117,4 +126,16 @@ pub(crate) fn is_refusal(error: &atrest::Error) -> bool {
             | KeyProviderErrorKind::PendingDeletion
             | KeyProviderErrorKind::InvalidState
     )
+}
+
+/// Returns the error of the store with a kind that tells the caller whether to try again.
+pub(crate) fn as_io(error: Error) -> io::Error {
+    let kind = match &error {
+        Error::NotFound { .. } => io::ErrorKind::NotFound,
+        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
+        Error::NotImplemented { .. } | Error::NotSupported { .. } => io::ErrorKind::Unsupported,
+        Error::InvalidPath { .. } => io::ErrorKind::InvalidInput,
+        _ => io::ErrorKind::Other,
+    };
+    io::Error::new(kind, error)
 }

@@ -49,6 +49,7 @@
 //! then, or until compaction has rewritten the objects, their version of the keyring stays enabled.
 #![doc(test(attr(deny(unused_must_use))))]
 
+mod begun;
 mod builder;
 mod cache;
 mod call;
@@ -56,6 +57,7 @@ mod copy;
 mod error;
 mod keyring;
 mod list;
+mod parts;
 mod placement;
 mod plaintext;
 mod put;

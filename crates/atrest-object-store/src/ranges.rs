@@ -206,17 +206,19 @@ impl<T: ObjectStore> Shared<T> {
         kept: Option<Known>,
         attempt: Attempt,
     ) -> Result<(Decryptor, Trust), Failed> {
+        let in_attributes = self.layout.placement() == Placement::Attributes;
+        let in_attributes = in_attributes.then(|| self.of_attributes(call, &answers.attributes)).transpose()?;
         if let Some(known) = kept {
-            if known.is_of(&answers.meta) {
+            if known.is_of(&answers.meta, in_attributes.as_deref()) {
                 return Ok((self.again(call, known).await?, Trust::Apart));
             }
             self.forget(call, None);
         }
         let mut trust = answers.trust;
-        let envelope = match (&answers.envelope, self.layout.envelope(answers.meta.size)) {
-            (Some(envelope), _) => envelope.clone(),
-            (None, None) => self.of_attributes(call, &answers.attributes)?,
-            (None, Some(place)) => match cut_out(&answers.pieces, &place) {
+        let envelope = match (&answers.envelope, &in_attributes, self.layout.envelope(answers.meta.size)) {
+            (Some(envelope), ..) | (None, Some(envelope), _) => envelope.clone(),
+            (None, None, None) => return Err(StoreError::NotEncrypted.at(&call.location).into()),
+            (None, None, Some(place)) => match cut_out(&answers.pieces, &place) {
                 Some(envelope) => envelope,
                 None => {
                     let still = if_still(&GetOptions::new(), &answers.meta);

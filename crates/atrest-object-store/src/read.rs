@@ -3,6 +3,7 @@
 use std::ops::Range;
 
 use atrest::Decryptor;
+use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use object_store::{
     Attributes, Error, GetOptions, GetRange, GetResult, GetResultPayload, ObjectMeta, ObjectStore, Result,
@@ -15,6 +16,10 @@ use crate::plaintext::{Opening, PlaintextPieces};
 use crate::request::{AT_ONCE, Attempt, Failed, Same, Trust, ask, if_still, of_second, same_object};
 use crate::source::Source;
 use crate::store::Shared;
+use crate::unlock::of_answer;
+
+/// The longest answer in bytes that is promised on the word of the inner store, if no length is authenticated yet.
+const MAX_ON_TRUST: u64 = 64 << 20;
 
 /// An answer of the inner store and its bytes.
 pub(crate) struct Stored {
@@ -22,6 +27,8 @@ pub(crate) struct Stored {
     pub(crate) attributes: Attributes,
     pub(crate) range: Range<u64>,
     pub(crate) source: Source,
+    /// The bytes from this place to the end of the stored object, if they are in memory.
+    pub(crate) end: Option<(u64, Bytes)>,
 }
 
 impl<T: ObjectStore> Shared<T> {
@@ -70,6 +77,7 @@ impl<T: ObjectStore> Shared<T> {
             attributes: result.attributes.clone(),
             range: result.range.clone(),
             source: Source::new(payload, &result.range),
+            end: None,
         };
         let holds_envelope = asked.holds_envelope;
         let (decryptor, trust) = self.unlock(call, options, &mut stored, holds_envelope, beside, kept, attempt).await?;
@@ -113,13 +121,17 @@ impl<T: ObjectStore> Shared<T> {
                 (within(plan.fetch_span()), plan.reader())
             }
         };
+        let promised = result.range.end - result.range.start;
+        let (stored, trust) = match promised > MAX_ON_TRUST && decryptor.plaintext_len().is_none() {
+            true => self.with_verified_end(call, options, stored, &decryptor, trust).await?,
+            false => (stored, trust),
+        };
         let (stored, same) = self.with_head(call, options, stored, &span).await?;
         let trust = trust.and(same);
         let on_opening = |opening| match opening {
             Opening::Bytes(error) => trust.on_bytes(location, error),
             Opening::Store(error) => Failed::Finally(error),
         };
-        let promised = result.range.end - result.range.start;
         let mut pieces = PlaintextPieces::new(location, stored.source.cut(span.clone())?, reader, promised);
         let payload = if span.end - span.start <= AT_ONCE {
             let opened = pieces.collected().await.map_err(on_opening)?;
@@ -141,11 +153,11 @@ impl<T: ObjectStore> Shared<T> {
         stored: Stored,
         span: &Range<u64>,
     ) -> Result<(Stored, Same), Failed> {
-        let Stored { source: Source::Stream(at, end), meta, attributes, range } = stored else {
+        let Stored { source: Source::Stream(at, end), meta, attributes, range, end: held } = stored else {
             return Ok((stored, Same::Yes));
         };
         if options.range.is_some() || at <= span.start {
-            return Ok((Stored { source: Source::Stream(at, end), meta, attributes, range }, Same::Yes));
+            return Ok((Stored { source: Source::Stream(at, end), meta, attributes, range, end: held }, Same::Yes));
         }
         let still = if_still(options, &meta);
         let answer = ask(&self.inner, &self.learnt, call, still, Some(GetRange::Bounded(span.start..at))).await;
@@ -159,7 +171,45 @@ impl<T: ObjectStore> Shared<T> {
         }
         let start = Source::new(answer.payload, &answer.range).cut(span.start..at)?;
         let source = Source::Stream(span.start, start.chain(end).boxed());
-        Ok((Stored { meta, attributes, range: span.start..range.end, source }, same))
+        Ok((Stored { meta, attributes, range: span.start..range.end, source, end: held }, same))
+    }
+
+    /// Verifies that an object ends where the store says, before so long an answer is promised: a caller reserves
+    /// memory for it.
+    async fn with_verified_end(
+        &self,
+        call: &Call,
+        options: &GetOptions,
+        mut stored: Stored,
+        decryptor: &Decryptor,
+        trust: Trust,
+    ) -> Result<(Stored, Trust), Failed> {
+        let on_bytes = |trust: Trust, error| trust.on_bytes(&call.location, error);
+        let body = self.layout.body(stored.meta.size).ok_or_else(|| StoreError::NotEncrypted.at(&call.location))?;
+        let body_len = body.end - body.start;
+        let end = decryptor.end_fetch(body_len).map_err(|error| on_bytes(trust, error))?;
+        let end = end.start + body.start..end.end + body.start;
+        let in_memory = |offset: u64| usize::try_from(offset).unwrap_or(usize::MAX);
+        let held = stored.end.as_ref().filter(|(at, held)| *at <= end.start && end.end <= at + held.len() as u64);
+        let held = held.map(|(at, held)| held.slice(in_memory(end.start - at)..in_memory(end.end - at)));
+        let is_file = matches!(stored.source, Source::File(..));
+        let (fetched, trust) = match held {
+            Some(held) => (held, trust),
+            None if is_file => (stored.source.take(end).await?, trust),
+            None => {
+                let still = if_still(options, &stored.meta);
+                let asked = Some(GetRange::Bounded(end.clone()));
+                let answer = ask(&self.inner, &self.learnt, call, still, asked).await;
+                let answer = answer.map_err(|error| of_second(call, error))?;
+                let same = same_object(&stored.meta, &answer.meta);
+                if same == Same::No {
+                    return Err(Failed::Stale(StoreError::Overwritten.at(&call.location)));
+                }
+                (of_answer(answer, end).await?, trust.and(same))
+            }
+        };
+        decryptor.verify_end(body_len, &fetched).map_err(|error| on_bytes(trust, error))?;
+        Ok((stored, trust))
     }
 }
 

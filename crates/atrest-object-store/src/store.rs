@@ -33,9 +33,17 @@ pub(crate) type OnSkipped = Arc<dyn Fn(&ObjectMeta) + Send + Sync>;
 
 /// The name that objects are bound to, apart from their path.
 #[derive(Clone, Debug)]
-pub(crate) enum Binding {
-    Bucket { bucket: String, realm: String },
-    Unbound,
+pub(crate) struct Binding {
+    pub(crate) bucket: String,
+    pub(crate) realm: String,
+    pub(crate) is_bound: bool,
+}
+
+impl Binding {
+    /// Returns the whole name of an object, also of one that is not bound to it.
+    pub(crate) fn name(&self, location: &Path) -> atrest::Result<ObjectName> {
+        ObjectName::new(&self.bucket, location.as_ref())?.with_realm(&self.realm)
+    }
 }
 
 /// What all handles of one store share.
@@ -71,10 +79,7 @@ impl<T: ObjectStore> Shared<T> {
     }
 
     fn name(&self, location: &Path) -> atrest::Result<ObjectName> {
-        match &self.binding {
-            Binding::Bucket { bucket, realm } => ObjectName::new(bucket, location.as_ref())?.with_realm(realm),
-            Binding::Unbound => Ok(ObjectName::unbound()),
-        }
+        if self.binding.is_bound { self.binding.name(location) } else { Ok(ObjectName::unbound()) }
     }
 
     /// Returns whether range and envelope are requested at once.
@@ -106,7 +111,7 @@ impl<T: ObjectStore> Shared<T> {
 /// |---|---|
 /// | put | 1, in every put mode |
 /// | put in parts | those of the same parts; the last part is held back until `complete` |
-/// | get | 1, or 2 at once, as [`Placement`](crate::Placement) says |
+/// | get | 1, or 2 at once, as [`Placement`](crate::Placement) says; for more than 64 MiB of an object that was put in parts, 1 more for its end |
 /// | get_ranges | those of the joined ranges, and at most 1 for the envelope |
 /// | head, lists | the same as without encryption; lengths are computed from stored lengths |
 /// | copy, rename | reads the object and writes it, as a stream; [unbound](EncryptedStoreBuilder::unbound): the same as without encryption |
@@ -115,10 +120,21 @@ impl<T: ObjectStore> Shared<T> {
 /// # Security
 ///
 /// - Lengths in listings and of `head`, and the length of an object that was put in parts until its end is read, are
-///   what the inner store says. Bytes are returned only after they are authenticated.
+///   what the inner store says. Bytes are returned only after they are authenticated. The end of such an object is read
+///   before more than 64 MiB of it are promised, so that a store that lies makes no caller reserve more than that.
 /// - An attacker who writes the inner store can delete an object and put back an older version of it: a version id is
 ///   not known when an object is encrypted, and so is not part of the name that it is bound to.
 /// - Attributes, tags and paths are stored as they are.
+///
+/// # Copies that are cut short
+///
+/// A copy that must not replace an object and is longer than 64 MiB is written beside its place first, under the name
+/// of that place and `.….atrest-copy`, since no upload in parts has a condition; the inner store then copies it to its
+/// place, if it can (`AmazonS3` has to be told how, `with_copy_if_not_exists`, and S3's own way drops attributes). A
+/// copy that fails deletes that object. If its future is dropped, the object is deleted and the upload aborted by a
+/// task of the tokio runtime; without one, or if the process ends, both stay. Find the object by the end of its name,
+/// or with [`StoreSweepReport::left_behind`](crate::StoreSweepReport::left_behind), and the upload by a lifecycle rule
+/// of the store.
 ///
 /// # Performance
 ///

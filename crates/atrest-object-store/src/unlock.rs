@@ -96,15 +96,17 @@ impl<T: ObjectStore> Shared<T> {
         attempt: Attempt,
     ) -> Result<(Decryptor, Trust), Failed> {
         let version = options.version.as_deref();
+        let in_attributes = self.layout.placement() == Placement::Attributes;
+        let in_attributes = in_attributes.then(|| self.of_attributes(call, &stored.attributes)).transpose()?;
         if let Some(known) = kept {
-            if known.is_of(&stored.meta) {
+            if known.is_of(&stored.meta, in_attributes.as_deref()) {
                 return Ok((self.again(call, known).await?, Trust::Apart));
             }
             self.forget(call, version);
         }
         let mut trust = Trust::Together;
-        let bytes = if self.layout.placement() == Placement::Attributes {
-            self.of_attributes(call, &stored.attributes)?
+        let bytes = if let Some(bytes) = in_attributes {
+            bytes
         } else {
             let place = self.layout.envelope(stored.meta.size);
             let place = place.ok_or_else(|| StoreError::NotEncrypted.at(&call.location))?;
@@ -201,6 +203,7 @@ impl Stored {
         // The envelope is at the end of the answer, which is short: it is held in memory.
         let start = self.range.start;
         let held = self.source.take(self.range.clone()).await?;
+        self.end = Some((start, held.clone()));
         self.source = Source::Stream(start, stream::iter([Ok(held.clone())]).boxed());
         let at = |offset: u64| usize::try_from(offset - start).unwrap_or(usize::MAX).min(held.len());
         Ok(held.slice(at(place.start)..at(place.end)))

@@ -146,6 +146,9 @@ impl EnvelopeStore for Store {
     fn read<'a>(&'a self, entry: &'a Entry) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
             let key = std::str::from_utf8(entry.position()).unwrap();
+            if self.failing.iter().any(|failing| failing == key) {
+                return Err(io::ErrorKind::PermissionDenied.into());
+            }
             Ok(self.envelopes.lock().unwrap().get(key).cloned())
         })
     }

@@ -7,6 +7,7 @@ mod kit;
 mod plain;
 mod random;
 mod records;
+mod unread;
 mod uploads;
 
 use std::io;

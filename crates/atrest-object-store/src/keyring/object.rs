@@ -4,12 +4,13 @@ use std::io;
 use std::sync::Arc;
 
 use atrest::{KeyringStorage, Loaded, Replaced, StorageFuture, StorageTag};
+use object_store::ObjectStore;
 use object_store::path::Path;
-use object_store::{Error, ObjectStore};
 use tokio::runtime::Handle;
 
 use super::KeyringStoreError;
 use super::requests::{Found, Put, Requests, Tag};
+use crate::error::as_io;
 
 /// The maximum length of a keyring object in bytes: a keyring of 65,535 versions has 2.9 MB.
 const MOST: u64 = 4 * 1024 * 1024;
@@ -121,18 +122,6 @@ fn decode(tag: &StorageTag) -> Option<Tag> {
         _ => std::str::from_utf8(bytes).ok().map(|text| Some(text.to_owned())),
     };
     Tag::of(text(e_tag, 1)?, text(version, 2)?)
-}
-
-/// Returns the error of the store with a kind that tells the caller whether to try again.
-fn as_io(error: Error) -> io::Error {
-    let kind = match &error {
-        Error::NotFound { .. } => io::ErrorKind::NotFound,
-        Error::PermissionDenied { .. } | Error::Unauthenticated { .. } => io::ErrorKind::PermissionDenied,
-        Error::NotImplemented { .. } | Error::NotSupported { .. } => io::ErrorKind::Unsupported,
-        Error::InvalidPath { .. } => io::ErrorKind::InvalidInput,
-        _ => io::ErrorKind::Other,
-    };
-    io::Error::new(kind, error)
 }
 
 #[cfg(test)]

@@ -1,5 +1,6 @@
 //! [`StoreSweep`], a sweep that rewraps the objects of an [`EncryptedStore`], and [`StoreSweepReport`].
 
+mod in_parts;
 mod rewriter;
 
 use std::fmt;
@@ -11,7 +12,7 @@ use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::store::EncryptedStore;
-use rewriter::{Done, Rewriter};
+use rewriter::{Done, Limits, Rewriter};
 
 /// The default of [`StoreSweep::max_object_len`].
 const MAX_OBJECT_LEN: u64 = 64 << 20;
@@ -56,14 +57,17 @@ const MAX_OBJECT_LEN: u64 = 64 << 20;
 ///
 /// Holds [`concurrency`](Self::concurrency) objects of up to [`max_object_len`](Self::max_object_len) bytes in memory.
 /// Tags of an object are lost when it is written, since `object_store` cannot read them; attributes are kept.
+///
+/// With [`Placement::Attributes`](crate::Placement::Attributes) over S3, run one sweep at a time: an e_tag of S3 is one
+/// of the body alone, so that of two sweeps neither sees that the other has replaced the envelope.
 #[must_use = "a sweep does nothing until rewrap or rewrap_to is called"]
 pub struct StoreSweep<'a, T: ObjectStore> {
     store: &'a EncryptedStore<T>,
     prefix: Option<Path>,
     concurrency: usize,
-    max_object_len: u64,
-    overwrites: bool,
+    limits: Limits,
     checkpoint_every: u64,
+    give_up_after: u64,
     resume: Option<Cursor>,
     on_event: Option<Box<OnEvent<'a>>>,
 }
@@ -77,9 +81,9 @@ impl<T: ObjectStore> EncryptedStore<T> {
             store: self,
             prefix: prefix.cloned(),
             concurrency: 8,
-            max_object_len: MAX_OBJECT_LEN,
-            overwrites: false,
+            limits: Limits { most: MAX_OBJECT_LEN, in_parts: false, overwrites: false },
             checkpoint_every: 1_000,
+            give_up_after: 100,
             resume: None,
             on_event: None,
         }
@@ -92,12 +96,22 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
         Self { concurrency: objects.max(1), ..self }
     }
 
-    /// Sets the longest stored object in bytes that is rewritten, since each is held in memory and written in one
-    /// request. The default is 64 MiB; S3 takes at most 5 GiB in one request. A longer object is a
-    /// [problem](StoreSweepReport::problems) and named in [`too_long`](StoreSweepReport::too_long): write it again by
-    /// compaction.
+    /// Sets the longest stored object in bytes that is held in memory and written in one request. The default is 64
+    /// MiB; S3 takes at most 5 GiB in one request. A longer object is a [problem](StoreSweepReport::problems) and named
+    /// in [`too_long`](StoreSweepReport::too_long): write it again by compaction, or sweep
+    /// [`in_parts`](Self::in_parts).
     pub fn max_object_len(self, len: u64) -> Self {
-        Self { max_object_len: len, ..self }
+        Self { limits: Limits { most: len, ..self.limits }, ..self }
+    }
+
+    /// Rewrites objects longer than [`max_object_len`](Self::max_object_len) by an upload in parts of 8 MiB, or in
+    /// [equal parts](crate::EncryptedStoreBuilder::equal_parts), without holding them in memory.
+    ///
+    /// `object_store` has no condition for an upload in parts. The e_tag is compared right before the upload is
+    /// completed; **an object that another process writes between these two requests is lost.** Use it while nothing
+    /// else replaces long objects.
+    pub fn in_parts(self) -> Self {
+        Self { limits: Limits { in_parts: true, ..self.limits }, ..self }
     }
 
     /// Replaces objects without a condition, for stores without `PutMode::Update`, such as `LocalFileSystem`.
@@ -105,7 +119,7 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
     /// An object that another process writes between the read and the write of the sweep is then lost: use it only
     /// while nothing else writes the store.
     pub fn overwriting(self) -> Self {
-        Self { overwrites: true, ..self }
+        Self { limits: Limits { overwrites: true, ..self.limits }, ..self }
     }
 
     /// Continues an earlier sweep over the same prefix after the position of a cursor, counts included. The inner store
@@ -117,6 +131,16 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
     /// Sets the number of objects between two checkpoints. The default is 1,000; 0 means 1.
     pub fn checkpoint_every(self, objects: u64) -> Self {
         Self { checkpoint_every: objects, ..self }
+    }
+
+    /// Ends the sweep after this many consecutive objects for which the store failed, or the key provider or the audit
+    /// trail was unavailable; see [`Sweep::give_up_after`]. The default is 100.
+    ///
+    /// An object that the store does not give, because it denies access to it, for instance, is a
+    /// [problem](StoreSweepReport::problems) that names it, and the sweep goes on. 1 ends the sweep at the first such
+    /// object instead; `u64::MAX` goes on whatever fails.
+    pub fn give_up_after(self, objects: u64) -> Self {
+        Self { give_up_after: objects, ..self }
     }
 
     /// Calls `on_event` for every object and every checkpoint: for a log, a progress bar, and to store cursors. The
@@ -145,7 +169,7 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
     }
 
     async fn run(self, mode: Option<AnyMode>) -> atrest::Result<StoreSweepReport> {
-        let rewriter = Rewriter::new(self.store, self.max_object_len, self.overwrites);
+        let rewriter = Rewriter::new(self.store, self.limits);
         let is_whole = self.prefix.is_none() && self.resume.is_none();
         let after = self.resume.as_ref().and_then(Cursor::position);
         let after = after.and_then(|at| std::str::from_utf8(at).ok()).map(Path::from);
@@ -153,7 +177,10 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
         let shared = &self.store.shared;
         let any = shared.call(&Path::from("-"), self.store.options.clone());
         let sse = any.map_or_else(|_| shared.sse.clone(), |call| call.sse);
-        let mut sweep = Sweep::new(&sse).concurrency(self.concurrency).checkpoint_every(self.checkpoint_every);
+        let mut sweep = Sweep::new(&sse)
+            .concurrency(self.concurrency)
+            .checkpoint_every(self.checkpoint_every)
+            .give_up_after(self.give_up_after);
         if let Some(cursor) = self.resume {
             sweep = sweep.resume(cursor);
         }
@@ -195,6 +222,13 @@ impl StoreSweepReport {
         &self.done.too_long
     }
 
+    /// Returns the first 1,000 objects that a [copy](crate::EncryptedStore) was cut short of deleting, or is still
+    /// working with: their names end in `.atrest-copy`. Delete those that are older than any copy can be. They count as
+    /// objects, and are rewrapped, under the name that they were meant for.
+    pub fn left_behind(&self) -> &[Path] {
+        &self.done.left_behind
+    }
+
     /// Returns the number of objects by outcome, since the beginning of the sweep.
     pub fn counts(&self) -> OutcomeCounts {
         self.report.counts()
@@ -233,8 +267,7 @@ impl<T: ObjectStore> fmt::Debug for StoreSweep<'_, T> {
             .field("store", &self.store)
             .field("prefix", &self.prefix)
             .field("concurrency", &self.concurrency)
-            .field("max_object_len", &self.max_object_len)
-            .field("overwrites", &self.overwrites)
+            .field("limits", &self.limits)
             .field("resume", &self.resume)
             .finish_non_exhaustive()
     }

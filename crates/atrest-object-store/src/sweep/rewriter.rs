@@ -2,7 +2,7 @@
 
 use std::io;
 use std::ops::Range;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use atrest::rotation::{Entry, EnvelopeStore, StoreFuture};
 use base64ct::{Base64, Encoding};
@@ -10,11 +10,12 @@ use bytes::Bytes;
 use futures_util::{Stream, StreamExt};
 use object_store::path::Path;
 use object_store::{
-    Error, GetOptions, ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload, Result, UpdateVersion,
+    Attributes, Error, GetOptions, ObjectMeta, ObjectStore, PutMode, PutOptions, PutPayload, Result, UpdateVersion,
 };
 
 use crate::call::Call;
-use crate::error::{STORE, StoreError};
+use crate::copy::meant_for;
+use crate::error::{STORE, StoreError, as_io};
 use crate::placement::{Placement, attribute};
 use crate::request::{ask, strong_e_tag};
 use crate::source::Source;
@@ -30,6 +31,7 @@ pub(super) struct Done {
     /// The stored bytes that were written.
     pub(super) len: u64,
     pub(super) too_long: Vec<Path>,
+    pub(super) left_behind: Vec<Path>,
     /// The number of objects whose length no encrypted object has.
     pub(super) foreign: u64,
 }
@@ -37,16 +39,32 @@ pub(super) struct Done {
 /// The store as a sweep sees it: envelopes that are read, and replaced together with their body.
 pub(super) struct Rewriter<'a, T: ObjectStore> {
     store: &'a EncryptedStore<T>,
-    most: u64,
-    overwrites: bool,
+    limits: Limits,
     done: Mutex<Done>,
 }
 
+/// An object as the store describes it, with its envelope.
+pub(super) struct Described {
+    pub(super) meta: ObjectMeta,
+    pub(super) attributes: Attributes,
+    pub(super) envelope: Bytes,
+}
+
+/// How a sweep writes an object.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Limits {
+    /// The most stored bytes of an object that is written in one request.
+    pub(super) most: u64,
+    /// Whether a longer object is written in parts.
+    pub(super) in_parts: bool,
+    /// Whether an object is replaced without a condition.
+    pub(super) overwrites: bool,
+}
+
 impl<'s, T: ObjectStore> Rewriter<'s, T> {
-    /// Creates the store of one sweep, which rewrites objects of at most `most` stored bytes, and replaces them without
-    /// a condition if it `overwrites`.
-    pub(super) fn new(store: &'s EncryptedStore<T>, most: u64, overwrites: bool) -> Self {
-        Self { store, most, overwrites, done: Mutex::default() }
+    /// Creates the store of one sweep.
+    pub(super) fn new(store: &'s EncryptedStore<T>, limits: Limits) -> Self {
+        Self { store, limits, done: Mutex::default() }
     }
 
     /// Returns what was written and what was left out.
@@ -54,7 +72,7 @@ impl<'s, T: ObjectStore> Rewriter<'s, T> {
         self.done.into_inner().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn shared(&self) -> &Shared<T> {
+    pub(super) fn shared(&self) -> &Arc<Shared<T>> {
         &self.store.shared
     }
 
@@ -80,20 +98,31 @@ impl<'s, T: ObjectStore> Rewriter<'s, T> {
         if self.shared().is_unencrypted(&meta.location) {
             return Ok(None);
         }
-        let call = self.call(&meta.location)?;
+        let call = self.call(&meta.location).map_err(as_io)?;
         let position = meta.location.as_ref().as_bytes().to_vec();
         if self.shared().layout.plaintext_len(call.layers, meta.size).is_none() {
             self.note(|done| done.foreign += 1);
             return Ok(Some(Entry::unencrypted(call.name).with_position(position)));
         }
-        let envelope = self.envelope(&call).await.map_err(io::Error::other)?;
-        Ok(envelope.map(|envelope| {
-            Entry::object(call.name, envelope.to_vec()).with_stored_len(meta.size).with_position(position)
-        }))
+        if meant_for(&meta.location).is_some() {
+            self.note(|done| push(&mut done.left_behind, &meta.location));
+        }
+        let entry = match self.envelope(&call).await {
+            Ok(None) => return Ok(None),
+            Ok(Some(envelope)) => Entry::object(call.name, envelope.to_vec()),
+            // The sweep asks once more, reports the object, and goes on.
+            Err(_) => Entry::unread(call.name),
+        };
+        Ok(Some(entry.with_stored_len(meta.size).with_position(position)))
     }
 
     /// Reads the envelope of an object: `None` if there is no object.
     async fn envelope(&self, call: &Call) -> Result<Option<Bytes>> {
+        Ok(self.described(call).await?.map(|described| described.envelope))
+    }
+
+    /// Reads the envelope of an object, and what the store says of it; `None` if there is no object.
+    pub(super) async fn described(&self, call: &Call) -> Result<Option<Described>> {
         let shared = self.shared();
         let layout = shared.layout;
         let options = GetOptions { head: layout.placement() == Placement::Attributes, ..GetOptions::default() };
@@ -102,18 +131,20 @@ impl<'s, T: ObjectStore> Rewriter<'s, T> {
             Err(Error::NotFound { .. }) => return Ok(None),
             Err(error) => return Err(error),
         };
-        if layout.placement() == Placement::Attributes {
+        let (meta, attributes) = (answer.meta.clone(), answer.attributes.clone());
+        let envelope = match (layout.placement(), layout.envelope(meta.size)) {
             // An object without an envelope; the sweep says so, and goes on.
-            return Ok(Some(shared.of_attributes(call, &answer.attributes).unwrap_or_default()));
-        }
-        // Too short an object has no envelope; the sweep says so.
-        let Some(place) = layout.envelope(answer.meta.size) else { return Ok(Some(Bytes::new())) };
-        of_answer(answer, place).await.map(Some)
+            (Placement::Attributes, _) => shared.of_attributes(call, &attributes).unwrap_or_default(),
+            // Too short an object has no envelope; the sweep says so.
+            (_, None) => Bytes::new(),
+            (_, Some(place)) => of_answer(answer, place).await?,
+        };
+        Ok(Some(Described { meta, attributes, envelope }))
     }
 
     /// Writes an object with another envelope if its envelope is still `old`. Returns whether it was written.
     async fn rewrite(&self, location: &Path, old: &[u8], new: &[u8]) -> Result<bool> {
-        let (shared, call) = (self.shared(), self.call(location).map_err(generic)?);
+        let (shared, call) = (self.shared(), self.call(location)?);
         let layout = shared.layout;
         let answer = match ask(&shared.inner, &shared.learnt, &call, GetOptions::default(), None).await {
             Ok(answer) => answer,
@@ -121,9 +152,10 @@ impl<'s, T: ObjectStore> Rewriter<'s, T> {
             Err(error) => return Err(error),
         };
         let (meta, mut attributes) = (answer.meta.clone(), answer.attributes.clone());
-        if meta.size > self.most {
+        let most = self.limits.most;
+        if meta.size > most {
             self.note(|done| push(&mut done.too_long, location));
-            return Err(generic(StoreSweepError::TooLong { stored_len: meta.size, most: self.most }));
+            return Err(generic(StoreSweepError::TooLong { stored_len: meta.size, most }));
         }
         let mode = self.replacing(&meta)?;
         let stored = Source::new(answer.payload, &answer.range).all_of(0..meta.size).await?;
@@ -151,10 +183,7 @@ impl<'s, T: ObjectStore> Rewriter<'s, T> {
         let options = PutOptions { mode, attributes, ..PutOptions::default() };
         match shared.inner.put_opts(location, payload, options).await {
             Ok(_) => {
-                self.note(|done| {
-                    push(&mut done.rewritten, location);
-                    done.len += len;
-                });
+                self.wrote(location, len);
                 Ok(true)
             }
             Err(Error::Precondition { .. } | Error::NotFound { .. }) => Ok(false),
@@ -163,18 +192,34 @@ impl<'s, T: ObjectStore> Rewriter<'s, T> {
         }
     }
 
+    /// Returns whether objects are replaced without a condition.
+    pub(super) fn overwrites(&self) -> bool {
+        self.limits.overwrites
+    }
+
+    /// Counts an object that was written.
+    pub(super) fn wrote(&self, location: &Path, len: u64) {
+        self.note(|done| {
+            push(&mut done.rewritten, location);
+            done.len += len;
+        });
+    }
+
     /// Returns the mode of the put that replaces exactly this version of an object.
     fn replacing(&self, meta: &ObjectMeta) -> Result<PutMode> {
         let (e_tag, version) = (strong_e_tag(meta).cloned(), meta.version.clone());
-        match (self.overwrites, e_tag.is_some() || version.is_some()) {
+        match (self.limits.overwrites, e_tag.is_some() || version.is_some()) {
             (true, _) => Ok(PutMode::Overwrite),
             (false, true) => Ok(PutMode::Update(UpdateVersion { e_tag, version })),
             (false, false) => Err(generic(StoreSweepError::NoCondition)),
         }
     }
 
-    fn call(&self, location: &Path) -> io::Result<Call> {
-        self.shared().call(location, self.store.options.clone()).map_err(io::Error::other)
+    /// Returns the call for an object. One that a copy has left behind is bound to the name that it was meant for.
+    fn call(&self, location: &Path) -> Result<Call> {
+        let meant_for = meant_for(location);
+        let call = self.shared().call(meant_for.as_ref().unwrap_or(location), self.store.options.clone())?;
+        Ok(Call { location: location.clone(), ..call })
     }
 
     fn note(&self, note: impl FnOnce(&mut Done)) {
@@ -184,12 +229,23 @@ impl<'s, T: ObjectStore> Rewriter<'s, T> {
 
 impl<T: ObjectStore> EnvelopeStore for Rewriter<'_, T> {
     fn replace<'a>(&'a self, entry: &'a Entry, old: &'a [u8], new: &'a [u8]) -> StoreFuture<'a, bool> {
-        Box::pin(async move { self.rewrite(&location_of(entry)?, old, new).await.map_err(io::Error::other) })
+        Box::pin(async move {
+            let location = location_of(entry)?;
+            let Limits { most, in_parts, .. } = self.limits;
+            let replaced = if in_parts && entry.stored_len().is_some_and(|len| len > most) {
+                let call = self.call(&location).map_err(as_io)?;
+                self.rewrite_in_parts(&call, old, new).await
+            } else {
+                self.rewrite(&location, old, new).await
+            };
+            replaced.map_err(as_io)
+        })
     }
 
     fn read<'a>(&'a self, entry: &'a Entry) -> StoreFuture<'a, Option<Vec<u8>>> {
         Box::pin(async move {
-            let envelope = self.envelope(&self.call(&location_of(entry)?)?).await.map_err(io::Error::other)?;
+            let call = self.call(&location_of(entry)?).map_err(as_io)?;
+            let envelope = self.envelope(&call).await.map_err(as_io)?;
             Ok(envelope.map(|envelope| envelope.to_vec()))
         })
     }
@@ -211,15 +267,16 @@ fn in_memory(offset: u64) -> usize {
     usize::try_from(offset).unwrap_or(usize::MAX)
 }
 
-fn generic(source: impl std::error::Error + Send + Sync + 'static) -> Error {
+pub(super) fn generic(source: impl std::error::Error + Send + Sync + 'static) -> Error {
     Error::Generic { store: STORE, source: source.into() }
 }
 
 /// The reason why a sweep left an object as it was.
 #[derive(Debug, thiserror::Error)]
-enum StoreSweepError {
+pub(super) enum StoreSweepError {
     #[error(
-        "the object has {stored_len} stored bytes, and the sweep rewrites at most {most}: StoreSweep::max_object_len"
+        "the object has {stored_len} stored bytes, and the sweep writes at most {most} in one request: \
+         StoreSweep::max_object_len, StoreSweep::in_parts"
     )]
     TooLong { stored_len: u64, most: u64 },
     #[error("the store has no conditional put, so another writer could be overwritten: StoreSweep::overwriting")]

@@ -11,7 +11,7 @@ use futures_util::future::BoxFuture;
 use object_store::memory::InMemory;
 use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt};
 
-use crate::kit::{Keys, PLACEMENTS, at, built, get, get_range, plaintext, put, store};
+use crate::kit::{Failing, Keys, PLACEMENTS, at, built, get, get_range, plaintext, put, store};
 use crate::spy::{Fault, Spy};
 
 fn as_requester(name: &str) -> CallOptions {
@@ -30,16 +30,6 @@ async fn every_read_is_an_event_and_those_of_the_cache_are_marked() {
         assert_eq!(keys.events(), ["GetObject", "(GetObject)", "(GetObject)"]);
         store.head(&at("object")).await.unwrap();
         assert_eq!(keys.events(), [""; 0]);
-    }
-}
-
-/// An audit sink that fails as long as it is told to.
-struct Failing(AtomicBool);
-
-impl AuditSink for Failing {
-    fn record(&self, _: AuditEvent) -> AuditFuture {
-        let fails = self.0.load(Ordering::SeqCst);
-        Box::pin(std::future::ready(if fails { Err(std::io::Error::other("full")) } else { Ok(()) }))
     }
 }
 

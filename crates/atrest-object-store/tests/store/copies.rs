@@ -1,12 +1,16 @@
 //! Copies and renames.
 
-use atrest::{ModeId, SseKms};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use atrest::audit::{AuditEvent, AuditTrail};
+use atrest::{ModeId, ObjectName, Sse, SseKms};
 use atrest_object_store::{CallOptions, EncryptedStore, Placement};
 use futures_util::TryStreamExt;
 use object_store::memory::InMemory;
 use object_store::{CopyOptions, Error, ObjectStore, ObjectStoreExt};
 
-use crate::kit::{Keys, PLACEMENTS, at, built, get, plaintext, put, put_parts, store};
+use crate::kit::{Failing, Keys, PLACEMENTS, at, atrest_error, built, get, plaintext, put, put_parts, store};
 use crate::spy::{Fault, Request, Spy};
 
 const LENS: [usize; 4] = [0, 10, 5 << 20, 20 << 20];
@@ -105,9 +109,40 @@ async fn an_unbound_store_lets_the_inner_store_copy_and_rename() {
     store.copy(&at("from"), &at("copy")).await.unwrap();
     store.rename(&at("from"), &at("renamed")).await.unwrap();
     assert_eq!(spy.requests(), [Request::Copy, Request::Rename]);
-    assert_eq!(keys.events(), [""; 0]);
+    let names = |event: &AuditEvent| {
+        let key = |name: Option<&ObjectName>| name.map(|name| String::from_utf8_lossy(name.key()).into_owned());
+        (event.operation().to_string(), key(event.source_object()), key(event.object()), event.key_id().is_some())
+    };
+    let copied = |from: &str, to: &str| ("CopyObject".to_owned(), Some(from.to_owned()), Some(to.to_owned()), false);
+    let events: Vec<_> = keys.sink.events().iter().map(names).collect();
+    assert_eq!(events, [copied("from", "copy"), copied("from", "renamed")]);
     assert_eq!(get(&store, "copy").await.unwrap(), plaintext(100_000));
     assert_eq!(get(&store, "renamed").await.unwrap(), plaintext(100_000));
+}
+
+#[tokio::test]
+async fn an_unbound_copy_that_cannot_be_put_on_record_is_not_made() {
+    let sink = Arc::new(Failing(AtomicBool::new(false)));
+    let trail = AuditTrail::new(sink.clone());
+    let sse = Sse::builder().keyring(Keys::new().keyring).audit(trail).envelope_len(1_024).build().unwrap();
+    let spy = Spy::new(InMemory::new());
+    let unencrypted = |location: &object_store::path::Path| location.as_ref().starts_with("open");
+    let builder = EncryptedStore::builder(spy.clone(), sse, "lake").unbound().unencrypted(unencrypted);
+    let store = builder.build().unwrap();
+    put(&store, "from", plaintext(100)).await;
+    put(&store, "open/from", plaintext(100)).await;
+    sink.0.store(true, Ordering::SeqCst);
+    spy.requests();
+    for refused in [
+        store.copy(&at("from"), &at("to")).await.unwrap_err(),
+        store.rename(&at("from"), &at("to")).await.unwrap_err(),
+        store.rename_if_not_exists(&at("from"), &at("to")).await.unwrap_err(),
+    ] {
+        assert!(matches!(atrest_error(&refused), Some(atrest::Error::Audit(_))), "{refused}");
+    }
+    assert_eq!(spy.requests(), []);
+    // What is not encrypted is on no record.
+    store.copy(&at("open/from"), &at("open/to")).await.unwrap();
 }
 
 #[tokio::test]

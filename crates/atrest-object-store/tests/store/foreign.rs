@@ -4,6 +4,7 @@ use atrest::{Keyring, Sse};
 use atrest_object_store::{EncryptedStore, Placement, StoreError};
 use futures_util::TryStreamExt;
 use object_store::path::Path;
+use object_store::prefix::PrefixStore;
 use object_store::{Error, GetResultPayload, ObjectStore, ObjectStoreExt};
 
 use crate::kit::{
@@ -107,6 +108,18 @@ async fn an_object_opens_neither_under_another_name_nor_in_another_bucket_or_rea
         }
         assert_eq!(get(&named("lake", "eu"), "object").await.unwrap(), plaintext(50));
     }
+}
+
+#[tokio::test]
+async fn a_prefix_on_the_other_side_of_the_encryption_is_another_name() {
+    let (store, spy, keys) = store(Placement::Behind);
+    put(&PrefixStore::new(store.clone(), "lake"), "object", plaintext(50)).await;
+    // The stored object is the same one; it is bound to `lake/object`.
+    assert_eq!(get(&store, "lake/object").await.unwrap(), plaintext(50));
+    let within = EncryptedStore::builder(PrefixStore::new(spy, "lake"), keys.sse(), "lake").build().unwrap();
+    assert!(matches!(atrest_error(&get(&within, "object").await.unwrap_err()), Some(atrest::Error::Inauthentic)));
+    put(&within, "other", plaintext(50)).await;
+    assert!(matches!(atrest_error(&get(&store, "lake/other").await.unwrap_err()), Some(atrest::Error::Inauthentic)));
 }
 
 #[tokio::test]

@@ -1,8 +1,9 @@
 //! Stores with keys, plaintexts, and short ways to write and read them.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use atrest::audit::{AuditTrail, MemorySink};
+use atrest::audit::{AuditEvent, AuditFuture, AuditSink, AuditTrail, MemorySink};
 use atrest::testing::MemoryKms;
 use atrest::{Keyring, KmsKeys, Sse};
 use atrest_object_store::{EncryptedStore, EncryptedStoreBuilder, Placement};
@@ -58,6 +59,16 @@ impl Keys {
                 other => panic!("{other:?}"),
             })
             .collect()
+    }
+}
+
+/// An audit sink that fails as long as it is told to.
+pub(crate) struct Failing(pub(crate) AtomicBool);
+
+impl AuditSink for Failing {
+    fn record(&self, _: AuditEvent) -> AuditFuture {
+        let fails = self.0.load(Ordering::SeqCst);
+        Box::pin(std::future::ready(if fails { Err(std::io::Error::other("full")) } else { Ok(()) }))
     }
 }
 

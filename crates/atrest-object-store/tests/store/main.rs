@@ -2,8 +2,11 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 #![allow(clippy::single_range_in_vec_init, reason = "a list of one range is meant")]
 
+mod attributes;
 mod cache;
 mod copies;
+mod cut_short;
+mod each_request;
 mod faults;
 mod files;
 mod foreign;
@@ -14,6 +17,8 @@ mod memory;
 mod modes;
 mod ranges;
 mod requests;
+mod s3;
 mod secrecy;
 mod spy;
+mod sweeps;
 mod uploads;

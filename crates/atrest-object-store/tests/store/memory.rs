@@ -13,7 +13,8 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, Result, UploadPart,
 };
 
-use crate::kit::{Keys, PLACEMENTS, at, plaintext};
+use crate::kit::{Keys, PLACEMENTS, at, get, get_range, plaintext, put_parts, store};
+use crate::spy::Fault;
 
 /// A store that forgets what it is given.
 #[derive(Debug)]
@@ -102,6 +103,38 @@ fn the_peak_of_an_upload_does_not_depend_on_its_length() {
             println!("{placement:?}, equal parts {equal}: {short} bytes at 65 MiB, {long} bytes at 1 GiB");
             assert!(long < short + (1 << 20), "{placement:?} {equal}: {short} {long}");
             assert!(long < 24 << 20, "{placement:?} {equal}: {long}");
+        }
+    }
+}
+
+#[test]
+fn a_store_that_lies_about_a_length_makes_no_reader_reserve_it() {
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    for placement in [Placement::InFront, Placement::Attributes] {
+        for told in [(64 << 20) + 1_u64, 1 << 40, 1 << 45] {
+            for warm in [false, true] {
+                let (store, spy, _) = store(placement);
+                let len = 2 << 20;
+                runtime.block_on(put_parts(&store, "object", &plaintext(len), &[len])).unwrap();
+                if warm {
+                    runtime.block_on(get(&store, "object")).unwrap();
+                }
+                let envelope = if placement == Placement::InFront { 1_024 } else { 0 };
+                let stored = told + 56 + 16 * (told / 16_384 + 1) + envelope;
+                spy.on_request(move |_, _| Some(Fault::Size(stored)));
+                for range in [None, Some(0..told), Some(7..told / 2)] {
+                    let reading = async {
+                        match range.clone() {
+                            None => get(&store, "object").await,
+                            Some(range) => get_range(&store, "object", range).await,
+                        }
+                    };
+                    let peak = allocation_counter::measure(|| {
+                        assert!(runtime.block_on(reading).is_err());
+                    });
+                    assert!(peak.bytes_max < 70 << 20, "{placement:?} {told} {warm} {range:?}: {}", peak.bytes_max);
+                }
+            }
         }
     }
 }

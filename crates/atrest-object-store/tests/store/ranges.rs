@@ -27,7 +27,7 @@ fn ranges(len: usize) -> Vec<GetRange> {
     ranges
 }
 
-async fn agrees(store: &impl ObjectStore, location: &str, bytes: &[u8]) -> usize {
+pub(crate) async fn agrees(store: &impl ObjectStore, location: &str, bytes: &[u8]) -> usize {
     let mut compared = 0;
     for range in ranges(bytes.len()) {
         let options = GetOptions::new().with_range(Some(range.clone()));

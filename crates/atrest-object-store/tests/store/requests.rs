@@ -4,7 +4,7 @@ use atrest_object_store::Placement;
 use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use crate::kit::Memory;
-use crate::kit::{ENVELOPE, PLACEMENTS, SEALED, at, built, get, get_range, plaintext, put, store};
+use crate::kit::{ENVELOPE, PLACEMENTS, SEALED, at, built, get, get_range, plaintext, put, put_parts, store};
 use crate::spy::Request;
 
 /// Returns the ranges of the requests since the last call; `None` is a whole object.
@@ -75,6 +75,32 @@ async fn a_whole_object_is_one_request_or_two_from_1_mib_on_with_the_envelope_be
             assert_eq!(get(&store, "object").await.unwrap(), plaintext(len));
             assert_eq!(ranges(&spy), [None], "{placement:?} {len}");
         }
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_a_long_object_in_parts_is_read_before_its_length_is_promised() {
+    const LONG: usize = (64 << 20) + 1;
+    // With the envelope behind, the end comes with it the first time.
+    for (placement, cold, warm) in
+        [(Placement::InFront, 2, 2), (Placement::Behind, 2, 2), (Placement::Attributes, 2, 2)]
+    {
+        let (store, spy, _) = store(placement);
+        put_parts(&store, "object", &plaintext(LONG), &[LONG]).await.unwrap();
+        for requests in [cold, warm] {
+            spy.requests();
+            assert_eq!(get(&store, "object").await.unwrap(), plaintext(LONG));
+            assert_eq!(spy.requests().len(), requests, "{placement:?}");
+        }
+        spy.requests();
+        assert_eq!(get_range(&store, "object", 3..LONG as u64 - 3).await.unwrap(), plaintext(LONG)[3..LONG - 3]);
+        assert_eq!(spy.requests().len(), 1, "no more than 64 MiB are promised");
+        // The length of an object that was put at once is authenticated.
+        put(&store, "object", plaintext(LONG)).await;
+        get(&store, "object").await.unwrap();
+        spy.requests();
+        get(&store, "object").await.unwrap();
+        assert_eq!(spy.requests().len(), 1);
     }
 }
 

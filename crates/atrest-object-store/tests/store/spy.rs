@@ -1,5 +1,6 @@
 //! [`Spy`], an inner store that records each request, and fails or lies where a test says so.
 
+use std::collections::HashSet;
 use std::fmt;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
@@ -35,6 +36,8 @@ pub(crate) enum Request {
 pub(crate) enum Fault {
     /// The store fails before it does anything.
     Fails,
+    /// The store does what is asked, and its answer is lost.
+    Lost,
     /// There is no such object.
     NotFound,
     /// The condition does not hold.
@@ -60,7 +63,10 @@ pub(crate) enum Fault {
 }
 
 type Hook = Box<dyn FnMut(usize, &Request) -> Option<Fault> + Send>;
+/// What a listing says in the place of each object.
+type Told = fn(ObjectMeta) -> Vec<ObjectMeta>;
 
+#[derive(Default)]
 struct State {
     requests: Vec<Request>,
     /// How many requests were made while the hook was there.
@@ -68,6 +74,9 @@ struct State {
     hook: Option<Hook>,
     without_suffixes: bool,
     without_conditions: bool,
+    slow: bool,
+    denied: HashSet<Path>,
+    told: Option<Told>,
 }
 
 pub(crate) struct Spy<T> {
@@ -83,9 +92,7 @@ impl<T> Clone for Spy<T> {
 
 impl<T: ObjectStore> Spy<T> {
     pub(crate) fn new(inner: T) -> Self {
-        let state =
-            State { requests: Vec::new(), seen: 0, hook: None, without_suffixes: false, without_conditions: false };
-        Self { inner: Arc::new(inner), state: Arc::new(Mutex::new(state)) }
+        Self { inner: Arc::new(inner), state: Arc::default() }
     }
 
     pub(crate) fn bare(&self) -> &T {
@@ -127,6 +134,48 @@ impl<T: ObjectStore> Spy<T> {
         self.state.lock().unwrap().without_conditions = true;
     }
 
+    /// Is not ready at once from now on, neither before nor after a request.
+    pub(crate) fn slow_down(&self) {
+        self.state.lock().unwrap().slow = true;
+    }
+
+    /// Denies to read an object from now on.
+    pub(crate) fn deny(&self, location: Path) {
+        self.state.lock().unwrap().denied.insert(location);
+    }
+
+    /// Says something else of each object in every listing from now on.
+    pub(crate) fn tell(&self, told: Told) {
+        self.state.lock().unwrap().told = Some(told);
+    }
+
+    fn is_slow(&self) -> bool {
+        self.state.lock().unwrap().slow
+    }
+
+    /// Notes a request, and waits before it is made.
+    async fn begin(&self, request: Request) -> Result<Option<Fault>> {
+        let fault = self.note(request)?;
+        pause(self.is_slow()).await;
+        Ok(fault)
+    }
+
+    /// Waits after a request was made, and loses its answer if it is to be lost.
+    async fn end<R>(&self, fault: Option<Fault>, done: Result<R>) -> Result<R> {
+        pause(self.is_slow()).await;
+        match fault {
+            Some(Fault::Lost) => done.and(Err(failure())),
+            _ => done,
+        }
+    }
+
+    fn retold(&self, listed: BoxStream<'static, Result<ObjectMeta>>) -> BoxStream<'static, Result<ObjectMeta>> {
+        match self.state.lock().unwrap().told {
+            Some(told) => listed.map_ok(move |meta| stream::iter(told(meta).into_iter().map(Ok))).try_flatten().boxed(),
+            None => listed,
+        }
+    }
+
     fn note(&self, request: Request) -> Result<Option<Fault>> {
         let mut state = self.state.lock().unwrap();
         let index = state.seen;
@@ -149,6 +198,12 @@ impl<T: ObjectStore> Spy<T> {
     }
 }
 
+async fn pause(slow: bool) {
+    if slow {
+        tokio::task::yield_now().await;
+    }
+}
+
 pub(crate) fn failure() -> Error {
     Error::Generic { store: "Spy", source: "injected".into() }
 }
@@ -157,8 +212,8 @@ pub(crate) fn failure() -> Error {
 #[deny(clippy::missing_trait_methods)]
 impl<T: ObjectStore> ObjectStore for Spy<T> {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        self.note(Request::Put { len: payload.content_length() })?;
-        self.inner.put_opts(location, payload, options).await
+        let fault = self.begin(Request::Put { len: payload.content_length() }).await?;
+        self.end(fault, self.inner.put_opts(location, payload, options).await).await
     }
 
     async fn put_multipart_opts(
@@ -166,8 +221,8 @@ impl<T: ObjectStore> ObjectStore for Spy<T> {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        self.note(Request::Begin)?;
-        let upload = self.inner.put_multipart_opts(location, options).await?;
+        let fault = self.begin(Request::Begin).await?;
+        let upload = self.end(fault, self.inner.put_multipart_opts(location, options).await).await?;
         Ok(Box::new(SpyUpload { upload, spy: self.clone() }))
     }
 
@@ -176,7 +231,10 @@ impl<T: ObjectStore> ObjectStore for Spy<T> {
             true => Request::Head,
             false => Request::Get { range: options.range.clone(), if_match: options.if_match.clone() },
         };
-        let fault = self.note(request)?;
+        let fault = self.begin(request).await?;
+        if self.state.lock().unwrap().denied.contains(location) {
+            return Err(Error::PermissionDenied { path: location.to_string(), source: "denied".into() });
+        }
         let suffix = matches!(options.range, Some(GetRange::Suffix(_)));
         if suffix && self.state.lock().unwrap().without_suffixes {
             return Err(Error::NotSupported { source: "no suffixes".into() });
@@ -189,10 +247,12 @@ impl<T: ObjectStore> ObjectStore for Spy<T> {
             _ => location,
         };
         let answer = self.inner.get_opts(location, options).await?;
-        Ok(match fault {
-            Some(fault) => changed(answer, fault).await,
-            None => answer,
-        })
+        pause(self.is_slow()).await;
+        match fault {
+            Some(Fault::Lost) => Err(failure()),
+            Some(fault) => Ok(changed(answer, fault).await),
+            None => Ok(answer),
+        }
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> Result<Vec<Bytes>> {
@@ -201,21 +261,35 @@ impl<T: ObjectStore> ObjectStore for Spy<T> {
     }
 
     fn delete_stream(&self, locations: BoxStream<'static, Result<Path>>) -> BoxStream<'static, Result<Path>> {
-        let spy = self.clone();
-        let noted = locations.map(move |location| spy.note(Request::Delete).and(location)).boxed();
-        self.inner.delete_stream(noted)
+        let (spy, after) = (self.clone(), self.clone());
+        let fault = Arc::new(Mutex::new(None));
+        let found = fault.clone();
+        let noted = locations.then(move |location| {
+            let (spy, fault) = (spy.clone(), fault.clone());
+            async move {
+                let found = spy.begin(Request::Delete).await?;
+                *fault.lock().unwrap() = found;
+                location
+            }
+        });
+        let deleted = self.inner.delete_stream(noted.boxed());
+        let ended = deleted.then(move |location| {
+            let (spy, fault) = (after.clone(), found.lock().unwrap().take());
+            async move { spy.end(fault, location).await }
+        });
+        ended.boxed()
     }
 
     fn list(&self, prefix: Option<&Path>) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.note(Request::List) {
-            Ok(_) => self.inner.list(prefix),
+            Ok(_) => self.retold(self.inner.list(prefix)),
             Err(error) => stream::iter([Err(error)]).boxed(),
         }
     }
 
     fn list_with_offset(&self, prefix: Option<&Path>, offset: &Path) -> BoxStream<'static, Result<ObjectMeta>> {
         match self.note(Request::List) {
-            Ok(_) => self.inner.list_with_offset(prefix, offset),
+            Ok(_) => self.retold(self.inner.list_with_offset(prefix, offset)),
             Err(error) => stream::iter([Err(error)]).boxed(),
         }
     }
@@ -226,13 +300,13 @@ impl<T: ObjectStore> ObjectStore for Spy<T> {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        self.note(Request::Copy)?;
-        self.inner.copy_opts(from, to, options).await
+        let fault = self.begin(Request::Copy).await?;
+        self.end(fault, self.inner.copy_opts(from, to, options).await).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        self.note(Request::Rename)?;
-        self.inner.rename_opts(from, to, options).await
+        let fault = self.begin(Request::Rename).await?;
+        self.end(fault, self.inner.rename_opts(from, to, options).await).await
     }
 }
 
@@ -296,18 +370,27 @@ impl<T> fmt::Debug for SpyUpload<T> {
 impl<T: ObjectStore> MultipartUpload for SpyUpload<T> {
     fn put_part(&mut self, data: PutPayload) -> UploadPart {
         match self.spy.note(Request::Part { len: data.content_length() }) {
-            Ok(_) => self.upload.put_part(data),
+            Ok(fault) => {
+                let (spy, part) = (self.spy.clone(), self.upload.put_part(data));
+                async move {
+                    pause(spy.is_slow()).await;
+                    spy.end(fault, part.await).await
+                }
+                .boxed()
+            }
             Err(error) => std::future::ready(Err(error)).boxed(),
         }
     }
 
     async fn complete(&mut self) -> Result<PutResult> {
-        self.spy.note(Request::Complete)?;
-        self.upload.complete().await
+        let fault = self.spy.begin(Request::Complete).await?;
+        let done = self.upload.complete().await;
+        self.spy.end(fault, done).await
     }
 
     async fn abort(&mut self) -> Result<()> {
-        self.spy.note(Request::Abort)?;
-        self.upload.abort().await
+        let fault = self.spy.begin(Request::Abort).await?;
+        let done = self.upload.abort().await;
+        self.spy.end(fault, done).await
     }
 }
