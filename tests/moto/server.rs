@@ -8,15 +8,18 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{ChildStdin, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
 const MOTO: &str = "moto[server]==5.2.5";
+/// Runs the server until its own standard input ends, which it does however the process of the test ends.
+const UNTIL_THE_END: &str = r#""$@" & cat; kill $!"#;
 
+/// A running server. It ends when it is dropped, and with the process at the latest.
 pub(crate) struct Moto {
-    server: Child,
     address: SocketAddr,
+    _until: ChildStdin,
 }
 
 impl Moto {
@@ -25,16 +28,18 @@ impl Moto {
         let program = program()?;
         // The port is free now; moto takes no listener of ours.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let server = Command::new(program)
+        let mut shell = Command::new("sh")
+            .args(["-c", UNTIL_THE_END, "sh"])
+            .arg(program)
             .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let moto = Self { server, address };
-        let is_up = || TcpStream::connect(address).is_ok();
+        let moto = Self { address, _until: shell.stdin.take().unwrap() };
         for _ in 0..1_200 {
-            if is_up() {
+            if TcpStream::connect(address).is_ok() {
                 return Some(moto);
             }
             thread::sleep(Duration::from_millis(50));
@@ -48,13 +53,7 @@ impl Moto {
     }
 }
 
-impl Drop for Moto {
-    fn drop(&mut self) {
-        let _ = self.server.kill();
-        let _ = self.server.wait();
-    }
-}
-
+/// Returns the program, installed if it is not there. `None` if the environment says to do without.
 fn program() -> Option<PathBuf> {
     match env::var_os("ATREST_MOTO_SERVER") {
         Some(program) if program == "none" => return None,

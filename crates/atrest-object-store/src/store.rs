@@ -132,9 +132,10 @@ impl<T: ObjectStore> Shared<T> {
 /// of that place and `.….atrest-copy`, since no upload in parts has a condition; the inner store then copies it to its
 /// place, if it can (`AmazonS3` has to be told how, `with_copy_if_not_exists`, and S3's own way drops attributes). A
 /// copy that fails deletes that object. If its future is dropped, the object is deleted and the upload aborted by a
-/// task of the tokio runtime; without one, or if the process ends, both stay. Find the object by the end of its name,
-/// or with [`StoreSweepReport::left_behind`](crate::StoreSweepReport::left_behind), and the upload by a lifecycle rule
-/// of the store.
+/// task of the tokio runtime; without one, or if the process ends, both stay, and so does an upload whose beginning the
+/// store has not answered yet. Find the object by the end of its name, or with
+/// [`StoreSweepReport::left_behind`](crate::StoreSweepReport::left_behind), and end uploads by a lifecycle rule of the
+/// store.
 ///
 /// # Performance
 ///

@@ -58,7 +58,7 @@ pub(crate) async fn failing(can: Can, store: impl AsyncFn() -> Box<dyn ObjectSto
     failing
 }
 
-const NONE: [&str; 0] = [];
+pub(crate) const NONE: [&str; 0] = [];
 const MEMORY: Can = Can { update: true };
 const LOCAL: Can = Can { update: false };
 

@@ -5,27 +5,21 @@ use object_store::ObjectStore;
 use object_store::aws::AmazonS3;
 
 use super::bucket::Bucket;
-use crate::integration::{Can, encrypted, failing};
-
-/// What fails over the bare store, because of moto.
-///
-/// - `put_get_attributes`: its server drops headers with an underscore, and a name in the function has one.
-const FAILS_BARE: &[&str] = &["put_get_attributes"];
+use crate::integration::{Can, NONE, encrypted, failing};
 
 const S3: Can = Can { update: true };
 
 /// Returns the names of the functions that fail over what is made of a bucket, or `None` without moto.
 async fn failing_over(store: impl Fn(AmazonS3) -> Box<dyn ObjectStore>) -> Option<Vec<&'static str>> {
-    // The server goes on as long as there is a bucket.
-    let _bucket = Bucket::new().await?;
+    Bucket::new().await?;
     let fresh = async || store(Bucket::new().await.unwrap().s3());
     Some(failing(S3, fresh).await)
 }
 
 #[tokio::test]
-async fn the_bare_store_passes_all_but_the_known_functions_over_moto() {
+async fn the_bare_bucket_passes_the_same_functions() {
     let Some(failing) = failing_over(|s3| Box::new(s3)).await else { return };
-    assert_eq!(failing, FAILS_BARE);
+    assert_eq!(failing, NONE);
 }
 
 macro_rules! over_moto {
@@ -33,7 +27,7 @@ macro_rules! over_moto {
         #[tokio::test]
         async fn $test() {
             let Some(failing) = failing_over(|s3| encrypted(s3, $placement, $configure)).await else { return };
-            assert_eq!(failing, FAILS_BARE);
+            assert_eq!(failing, NONE);
         }
     )*};
 }

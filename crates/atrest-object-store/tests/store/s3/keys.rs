@@ -3,15 +3,14 @@
 use std::sync::Arc;
 
 use atrest::{Keyring, KmsKeys, Sse, SseKms, SseS3};
-use atrest_object_store::{EncryptedStore, Placement, StoreKeyring};
+use atrest_object_store::{Placement, StoreKeyring};
 use futures_util::TryStreamExt;
-use object_store::aws::AmazonS3;
 use object_store::path::Path;
 use object_store::{Attribute, Attributes, ObjectStore, ObjectStoreExt, PutMultipartOptions, PutOptions};
 
-use super::bucket::Bucket;
+use super::bucket::{Bucket, lake};
 use crate::kit::{Keys, PLACEMENTS, at, get, plaintext, put};
-use crate::spy::{Fault, Request, Spy};
+use crate::spy::Request;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_keyring_lives_in_a_bucket_and_is_changed_by_one_process_at_a_time() {
@@ -42,14 +41,6 @@ async fn a_keyring_lives_in_a_bucket_and_is_changed_by_one_process_at_a_time() {
     assert!(place().min_generation(opened.generation() + 1).open().await.is_err());
     let left: Vec<_> = s3.list(None).map_ok(|meta| meta.location.to_string()).try_collect().await.unwrap();
     assert_eq!(left, ["keys/keyring.atrest", "keys/root-key.atrest"], "no probe is left");
-}
-
-/// A store in a bucket, its keys, and the bucket.
-async fn lake(placement: Placement) -> Option<(EncryptedStore<Spy<AmazonS3>>, Spy<AmazonS3>, Keys, Bucket)> {
-    let bucket = Bucket::new().await?;
-    let (spy, keys) = (Spy::new(bucket.s3()), Keys::new());
-    let builder = EncryptedStore::builder(spy.clone(), keys.sse(), "lake").placement(placement);
-    Some((builder.build().unwrap(), spy, keys, bucket))
 }
 
 #[tokio::test]
@@ -89,23 +80,8 @@ async fn a_sweep_replaces_no_object_that_another_writer_has_replaced_over_moto()
         let Some((store, spy, keys, bucket)) = lake(placement).await else { return };
         put(&store, "object", plaintext(100)).await;
         keys.keyring.rotate().await.unwrap();
-        // What the other writer stores.
-        put(&store, "newer", plaintext(200)).await;
-        let builder = EncryptedStore::builder(bucket.s3(), keys.sse(), "lake").placement(placement);
-        let writer = builder.build().unwrap();
-        store.delete(&at("newer")).await.unwrap();
-        let mut writer = Some(writer);
-        spy.on_request(move |_, request| {
-            let Request::Put { .. } = request else { return None };
-            let writer = writer.take()?;
-            Some(Fault::First(Box::new(move || {
-                let writing = move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(put(&writer, "object", plaintext(200)));
-                };
-                std::thread::spawn(writing).join().unwrap();
-            })))
-        });
+        let mut newer = Some(bucket.put_meanwhile(placement, &keys, "object", plaintext(200)));
+        spy.on_request(move |_, request| if let Request::Put { .. } = request { newer.take() } else { None });
         let report = store.sweep(None).rewrap().await.unwrap();
         spy.calm();
         assert_eq!((report.counts().rewrapped, report.counts().problems), (0, 0), "{placement:?}");

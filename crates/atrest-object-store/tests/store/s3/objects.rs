@@ -1,28 +1,19 @@
 //! Reads and listings over moto.
 
-use atrest_object_store::{EncryptedStore, Placement};
+use atrest_object_store::Placement;
 use chrono::TimeDelta;
 use futures_util::TryStreamExt;
-use object_store::aws::AmazonS3;
 use object_store::{Error, GetOptions, ObjectMeta, ObjectStore, ObjectStoreExt};
 
-use super::bucket::Bucket;
-use crate::kit::{CHUNK, Keys, PLACEMENTS, at, get, get_range, plaintext, put, put_parts};
+use super::bucket::lake;
+use crate::kit::{CHUNK, PLACEMENTS, at, get, get_range, plaintext, put, put_parts};
 use crate::ranges::agrees;
-use crate::spy::{Request, Spy};
-
-/// A store in a bucket of its own; `None` without moto.
-async fn store(placement: Placement) -> Option<(EncryptedStore<Spy<AmazonS3>>, Spy<AmazonS3>, Bucket)> {
-    let bucket = Bucket::new().await?;
-    let spy = Spy::new(bucket.s3());
-    let builder = EncryptedStore::builder(spy.clone(), Keys::new().sse(), "lake").placement(placement);
-    Some((builder.build().unwrap(), spy, bucket))
-}
+use crate::spy::Request;
 
 #[tokio::test]
 async fn every_form_of_range_agrees_with_as_range_over_moto() {
     for placement in PLACEMENTS {
-        let Some((store, _, _bucket)) = store(placement).await else { return };
+        let Some((store, ..)) = lake(placement).await else { return };
         for len in [0, CHUNK + 1] {
             put(&store, "object", plaintext(len)).await;
             agrees(&store, "object", &plaintext(len)).await;
@@ -36,7 +27,7 @@ async fn long_objects_and_several_ranges_are_read_over_moto_in_the_requests_of_e
     for (placement, whole, several) in
         [(Placement::InFront, 1, 2), (Placement::Behind, 2, 3), (Placement::Attributes, 1, 2)]
     {
-        let Some((store, spy, _bucket)) = store(placement).await else { return };
+        let Some((store, spy, ..)) = lake(placement).await else { return };
         put(&store, "object", bytes.clone()).await;
         spy.requests();
         assert_eq!(get(&store, "object").await.unwrap(), bytes);
@@ -55,7 +46,7 @@ async fn long_objects_and_several_ranges_are_read_over_moto_in_the_requests_of_e
 #[tokio::test]
 async fn the_conditions_of_a_read_hold_over_moto() {
     for placement in PLACEMENTS {
-        let Some((store, _, _bucket)) = store(placement).await else { return };
+        let Some((store, ..)) = lake(placement).await else { return };
         let bytes = plaintext(2 << 20);
         put(&store, "object", bytes.clone()).await;
         let meta = store.head(&at("object")).await.unwrap();
@@ -89,23 +80,13 @@ async fn the_conditions_of_a_read_hold_over_moto() {
 
 #[tokio::test]
 async fn an_object_that_is_overwritten_between_two_requests_is_read_in_one_of_its_versions_over_moto() {
-    use crate::spy::Fault;
     for placement in [Placement::InFront, Placement::Behind] {
-        let Some((store, spy, _bucket)) = store(placement).await else { return };
+        let Some((store, spy, keys, bucket)) = lake(placement).await else { return };
         let (old, new) = (plaintext(2 << 20), plaintext((2 << 20) + 1).slice(1..));
         for index in 0..2 {
             put(&store, "object", old.clone()).await;
             store.purge();
-            let (writer, bytes) = (store.clone(), new.clone());
-            let overwrite = move || {
-                std::thread::spawn(move || {
-                    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
-                    runtime.block_on(put(&writer, "object", bytes));
-                })
-                .join()
-                .unwrap();
-            };
-            spy.fault_at(index, Fault::First(Box::new(overwrite)));
+            spy.fault_at(index, bucket.put_meanwhile(placement, &keys, "object", new.clone()));
             let got = get_range(&store, "object", 1_500_000..1_500_009).await.unwrap();
             spy.calm();
             assert!(got == old[1_500_000..1_500_009] || got == new[1_500_000..1_500_009], "{placement:?} {index}");
@@ -116,7 +97,7 @@ async fn an_object_that_is_overwritten_between_two_requests_is_read_in_one_of_it
 #[tokio::test]
 async fn an_older_version_is_read_over_moto() {
     for placement in PLACEMENTS {
-        let Some((store, _, bucket)) = store(placement).await else { return };
+        let Some((store, _, _, bucket)) = lake(placement).await else { return };
         bucket.keep_versions().await;
         let old = store.put(&at("object"), plaintext(100_000).into()).await.unwrap();
         put(&store, "object", plaintext(50)).await;
@@ -133,7 +114,7 @@ async fn an_older_version_is_read_over_moto() {
 async fn listings_tell_plaintext_lengths_over_moto_and_the_bare_store_tells_stored_ones() {
     let lens = [0, 1, CHUNK, 3 * CHUNK + 500];
     for placement in PLACEMENTS {
-        let Some((store, spy, _bucket)) = store(placement).await else { return };
+        let Some((store, spy, ..)) = lake(placement).await else { return };
         for len in lens {
             put(&store, &format!("put/{len:06}"), plaintext(len)).await;
             put_parts(&store, &format!("parts/{len:06}"), &plaintext(len), &[len]).await.unwrap();
