@@ -139,7 +139,7 @@ impl HttpConnector for OneByOne {
 }
 
 fn client() -> HttpClient {
-    // Each request has its own connection: the server closes it.
+    // Each request has a connection of its own, so that none outlives the runtime that made it.
     let client = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build_http();
     HttpClient::new(Queue { client, turn: lock::Mutex::default() })
 }
