@@ -8,7 +8,7 @@ use std::env;
 use std::io::{BufRead, BufReader};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
-use std::process::{ChildStdin, Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ const UNTIL_THE_END: &str = r#""$@" & cat; kill $!"#;
 /// A running server. It ends when it is dropped, and with the process at the latest.
 pub(crate) struct Moto {
     address: SocketAddr,
-    _until: ChildStdin,
+    shell: Child,
 }
 
 impl Moto {
@@ -28,7 +28,7 @@ impl Moto {
         let program = program()?;
         // The port is free now; moto takes no listener of ours.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let mut shell = Command::new("sh")
+        let shell = Command::new("sh")
             .args(["-c", UNTIL_THE_END, "sh"])
             .arg(program)
             .args(["-H", "127.0.0.1", "-p", &address.port().to_string()])
@@ -37,7 +37,7 @@ impl Moto {
             .stderr(Stdio::null())
             .spawn()
             .unwrap();
-        let moto = Self { address, _until: shell.stdin.take().unwrap() };
+        let moto = Self { address, shell };
         for _ in 0..1_200 {
             if TcpStream::connect(address).is_ok() {
                 return Some(moto);
@@ -50,6 +50,13 @@ impl Moto {
     /// Returns the URL of the server.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+}
+
+impl Drop for Moto {
+    fn drop(&mut self) {
+        drop(self.shell.stdin.take());
+        let _ = self.shell.wait();
     }
 }
 

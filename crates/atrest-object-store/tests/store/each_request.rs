@@ -121,13 +121,13 @@ async fn a_sweep_loses_nothing_and_the_next_one_goes_on() {
         let expected = requests(&spy, async || Ok(sweeping(&counted).await)).await;
         assert!(expected.contains(&Request::Complete), "{expected:?}");
         for fault in FAULTS {
-            for index in 0..expected.len() {
+            for (index, request) in expected.iter().enumerate() {
                 let (store, spy, keys) = lake(placement).await;
                 spy.fault_at(index, fault());
                 let report = sweeping(&store).await;
                 spy.calm();
                 // A listing that fails ends the sweep, and nothing else does.
-                assert_eq!(report.is_err(), expected[index] == Request::List && matches!(fault(), Fault::Fails));
+                assert_eq!(report.is_err(), *request == Request::List && matches!(fault(), Fault::Fails));
                 reads(&store).await;
                 let again = sweeping(&store).await.unwrap();
                 let counts = again.counts();
