@@ -68,7 +68,7 @@ pub fn open_message(backend: Backend, key: &DataKey, context: &[u8], message: &[
 /// fails.
 pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encryptor> {
     let keys = object_keys(backend, key)?;
-    Ok(Encryptor::new(keys.message_under(&keys.fresh_salts()?, context), &keys, None))
+    Ok(Encryptor::new(keys.message_under(&keys.fresh_salts()?, context), keys, None))
 }
 
 /// Creates a [`Decryptor`] for the message that begins with `header`. It reads the whole message or ranges.
@@ -80,10 +80,10 @@ pub fn encryptor(backend: Backend, key: &DataKey, context: &[u8]) -> Result<Encr
 pub fn decryptor(backend: Backend, key: &DataKey, context: &[u8], header: &[u8; 56]) -> Result<Decryptor> {
     let keys = object_keys(backend, key)?;
     let headers = EachLayer::one(MessageHeader::from_bytes(*header));
-    Ok(Decryptor::of_message(keys.message_of(&headers, context)?, &keys, None))
+    Ok(Decryptor::of_message(keys.message_of(&headers, context)?, keys, None))
 }
 
 fn object_keys(backend: Backend, key: &DataKey) -> Result<ObjectKeys> {
-    let layer = LayerSecret { crypto: Crypto::single(backend)?, data_key: key.duplicate() };
+    let layer = LayerSecret::new(Crypto::single(backend)?, key.duplicate());
     Ok(ObjectKeys::new(EachLayer::one(layer), Generator::default(), None))
 }

@@ -1,12 +1,14 @@
 // Floor 0, a noun: any module may use it.
 //! [`ObjectName`], [`PartNumber`] and [`Requester`].
 
+use std::borrow::Cow;
 use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::Arc;
 
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC};
 
+use crate::codec::ByteReader;
 use crate::error::{Misuse, PartError, Result};
 
 /// The name that an object is bound to: a copy of the stored bytes does not open under another name.
@@ -30,11 +32,13 @@ use crate::error::{Misuse, PartError, Result};
 /// Spec: manual, format, "Name binding".
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ObjectName {
-    bucket: Arc<[u8]>,
-    key: Arc<[u8]>,
-    realm: Arc<[u8]>,
-    version_id: Arc<[u8]>,
+    /// Realm, bucket, key, version id and an empty upload id, each with its length: what the wrap of an object's data
+    /// key is bound to.
+    encoded: Arc<[u8]>,
 }
+
+/// The length of five empty components.
+const UNBOUND_LEN: usize = 5 * 2;
 
 impl ObjectName {
     /// Creates the name of the object `key` in `bucket`. Neither may be empty.
@@ -47,7 +51,7 @@ impl ObjectName {
         if bucket.is_empty() || key.is_empty() {
             return Err(Misuse::EmptyName.into());
         }
-        Ok(Self { bucket, key, ..Self::unbound() })
+        Ok(Self::of([b"", bucket, key, b""]))
     }
 
     /// Creates the unbound name, for stores that have no names.
@@ -56,8 +60,7 @@ impl ObjectName {
     ///
     /// An attacker who can write the store can exchange its unbound objects with each other.
     pub fn unbound() -> Self {
-        let empty: Arc<[u8]> = Arc::from([]);
-        Self { bucket: empty.clone(), key: empty.clone(), realm: empty.clone(), version_id: empty }
+        Self::of([b""; 4])
     }
 
     /// Returns the same name in a realm. A realm is a byte string that is never used for anything else, such as the
@@ -67,8 +70,8 @@ impl ObjectName {
     ///
     /// Returns [`Misuse`] if the realm is longer than 65,535 bytes, or the name is unbound.
     pub fn with_realm(self, realm: impl AsRef<[u8]>) -> Result<Self> {
-        self.bound()?;
-        Ok(Self { realm: component(realm.as_ref())?, ..self })
+        let [_, bucket, key, version_id] = self.bound()?;
+        Ok(Self::of([component(realm.as_ref())?, bucket, key, version_id]))
     }
 
     /// Returns the same name with the id of one version of the object. The reader must give the same id as the writer.
@@ -77,45 +80,42 @@ impl ObjectName {
     ///
     /// Returns [`Misuse`] if the version id is longer than 65,535 bytes, or the name is unbound.
     pub fn with_version_id(self, version_id: impl AsRef<[u8]>) -> Result<Self> {
-        self.bound()?;
-        Ok(Self { version_id: component(version_id.as_ref())?, ..self })
+        let [realm, bucket, key, _] = self.bound()?;
+        Ok(Self::of([realm, bucket, key, component(version_id.as_ref())?]))
     }
 
     /// Returns whether the name is bound, not [`unbound`](Self::unbound).
     pub fn is_bound(&self) -> bool {
-        !self.bucket.is_empty()
+        self.encoded.len() > UNBOUND_LEN
     }
 
     /// Returns the bucket; empty if the name is unbound.
     pub fn bucket(&self) -> &[u8] {
-        &self.bucket
+        self.components()[1]
     }
 
     /// Returns the key; empty if the name is unbound.
     pub fn key(&self) -> &[u8] {
-        &self.key
+        self.components()[2]
     }
 
     /// Returns the realm; empty if it was not set.
     pub fn realm(&self) -> &[u8] {
-        &self.realm
+        self.components()[0]
     }
 
     /// Returns the version id; empty if it was not set.
     pub fn version_id(&self) -> &[u8] {
-        &self.version_id
+        self.components()[3]
     }
 
-    /// Encodes every component with its length. The wrap of a data key is bound to these bytes.
-    pub(crate) fn binding(&self, upload_id: &[u8]) -> Vec<u8> {
-        let components = [&self.realm[..], &self.bucket, &self.key, &self.version_id, upload_id];
-        let mut context = Vec::with_capacity(components.iter().map(|c| 2 + c.len()).sum());
-        for component in components {
-            // The cast is lossless: `component` checked the length.
-            context.extend_from_slice(&(component.len() as u16).to_be_bytes());
-            context.extend_from_slice(component);
+    /// Returns every component with its length. The wrap of a data key is bound to these bytes.
+    pub(crate) fn binding(&self, upload_id: &[u8]) -> Cow<'_, [u8]> {
+        if upload_id.is_empty() {
+            return Cow::Borrowed(&self.encoded);
         }
-        context
+        let [realm, bucket, key, version_id] = self.components();
+        Cow::Owned(encode([realm, bucket, key, version_id, upload_id]))
     }
 
     /// Returns the [`binding`](Self::binding) of an upload under this name.
@@ -124,16 +124,39 @@ impl ObjectName {
     ///
     /// Returns [`Misuse`] if the name is bound and the id is not 1 to 65,535 bytes long, or if the name is unbound and
     /// the id is not empty.
-    pub(crate) fn upload_binding(&self, upload_id: &[u8]) -> Result<Vec<u8>> {
+    pub(crate) fn upload_binding(&self, upload_id: &[u8]) -> Result<Cow<'_, [u8]>> {
         if self.is_bound() == upload_id.is_empty() || upload_id.len() > usize::from(u16::MAX) {
             return Err(Misuse::UploadId.into());
         }
         Ok(self.binding(upload_id))
     }
 
-    fn bound(&self) -> Result<()> {
-        if self.is_bound() { Ok(()) } else { Err(Misuse::UnboundName.into()) }
+    /// Creates the name of these components: realm, bucket, key and version id.
+    fn of([realm, bucket, key, version_id]: [&[u8]; 4]) -> Self {
+        Self { encoded: encode([realm, bucket, key, version_id, b""]).into() }
     }
+
+    /// Returns realm, bucket, key and version id.
+    fn components(&self) -> [&[u8]; 4] {
+        let mut reader = ByteReader::new(&self.encoded, |_| ());
+        [(); 4].map(|()| reader.prefixed().unwrap_or_default())
+    }
+
+    /// Returns the components of a bound name.
+    fn bound(&self) -> Result<[&[u8]; 4]> {
+        if self.is_bound() { Ok(self.components()) } else { Err(Misuse::UnboundName.into()) }
+    }
+}
+
+/// Encodes every component with its length.
+fn encode(components: [&[u8]; 5]) -> Vec<u8> {
+    let mut encoded = Vec::with_capacity(components.iter().map(|component| 2 + component.len()).sum());
+    for component in components {
+        // The cast is lossless: `component` checked the length.
+        encoded.extend_from_slice(&(component.len() as u16).to_be_bytes());
+        encoded.extend_from_slice(component);
+    }
+    encoded
 }
 
 impl fmt::Debug for ObjectName {
@@ -142,9 +165,7 @@ impl fmt::Debug for ObjectName {
             return f.write_str("ObjectName::unbound()");
         }
         let mut shown = f.debug_struct("ObjectName");
-        for (field, value) in
-            [("realm", &self.realm), ("bucket", &self.bucket), ("key", &self.key), ("version_id", &self.version_id)]
-        {
+        for (field, value) in ["realm", "bucket", "key", "version_id"].into_iter().zip(self.components()) {
             if !value.is_empty() {
                 shown.field(field, &String::from_utf8_lossy(value));
             }
@@ -195,11 +216,8 @@ impl fmt::Display for PartNumber {
     }
 }
 
-fn component(bytes: &[u8]) -> Result<Arc<[u8]>> {
-    if bytes.len() > usize::from(u16::MAX) {
-        return Err(Misuse::NameTooLong.into());
-    }
-    Ok(bytes.into())
+fn component(bytes: &[u8]) -> Result<&[u8]> {
+    if bytes.len() <= usize::from(u16::MAX) { Ok(bytes) } else { Err(Misuse::NameTooLong.into()) }
 }
 
 /// The party for which a key is requested. Key providers base their decision on it.

@@ -95,7 +95,7 @@ impl Secret {
     pub(crate) fn from_bytes<E>(source: &mut [u8; KEY_LEN], all_zero: impl FnOnce() -> E) -> Result<Self, E> {
         let take = |bytes: &mut [u8; KEY_LEN]| {
             bytes.copy_from_slice(source);
-            source.zeroize();
+            wipe(source);
             Ok(())
         };
         Self::filled_by(take, all_zero)

@@ -140,6 +140,11 @@ impl Envelope {
         &self.bytes
     }
 
+    /// Returns the bytes to store.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        self.bytes
+    }
+
     /// Returns a copy of the bytes to store.
     pub fn encode(&self) -> Vec<u8> {
         self.bytes.to_vec()

@@ -373,7 +373,7 @@ impl Keyring {
     /// Reads the stored keyring again, as a step of another operation.
     pub(crate) async fn refresh(&self) -> Result<()> {
         match self.0.stored() {
-            Ok(stored) => stored.reload().await.map_err(|error| stored.as_unavailable(error)),
+            Ok(stored) => Box::pin(stored.reload()).await.map_err(|error| stored.as_unavailable(error)),
             Err(_) => Ok(()),
         }
     }

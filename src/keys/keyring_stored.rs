@@ -122,7 +122,7 @@ impl Stored {
             return Err(self.unavailable(Unexpected::History(rule)));
         }
         if age > max_age {
-            return self.reload().await.map_err(|error| self.as_unavailable(error));
+            return Box::pin(self.reload()).await.map_err(|error| self.as_unavailable(error));
         }
         if age > max_age / 2 {
             self.reload_in_background();

@@ -129,6 +129,9 @@ pub(crate) fn any(mode: impl Mode) -> AnyMode {
 }
 
 /// The sources of key-encryption keys for one object or upload, and the requester.
+///
+/// PERF: the futures that wait for a KMS or for a stored keyring are boxed. Every caller's future holds the futures of
+/// all modes, and each layer of calls moves them.
 pub(crate) struct KeySources<'a> {
     pub(crate) keyring: Option<&'a Keyring>,
     pub(crate) kms: Option<&'a Arc<dyn KeyProvider>>,
@@ -231,7 +234,7 @@ impl<'a> KeySources<'a> {
     ) -> Result<EachLayer<LayerSecret>> {
         let unwrapped = async |(layer, crypto): (&Envelope, Crypto)| {
             let kek = self.kek(layer, customer_key).await?;
-            self.data_key(layer, crypto, &kek, binding).map(|data_key| LayerSecret { crypto, data_key })
+            self.data_key(layer, crypto, &kek, binding).map(|data_key| LayerSecret::new(crypto, data_key))
         };
         let outer = unwrapped(layers.outer).await?;
         let inner = match layers.inner {
@@ -252,7 +255,7 @@ impl<'a> KeySources<'a> {
                 keyring.unwrapping_key(*version).await.map(Kek::Master)
             }
             KeyRef::Kms { id, wrapped_kek, context, scope } => {
-                self.unwrapped_kek(id, wrapped_kek, context, *scope).await
+                Box::pin(self.unwrapped_kek(id, wrapped_kek, context, *scope)).await
             }
             KeyRef::Customer => customer_key.map(Kek::Customer).ok_or(CustomerKeyError::Required.into()),
         }

@@ -124,7 +124,7 @@ impl KeySources<'_> {
         if !mode.context.fits_with_arn(arn_len) {
             return Err(Limit::Context.into());
         }
-        self.generated(&mode.key_id, false, &mode.context, scope).await
+        Box::pin(self.generated(&mode.key_id, false, &mode.context, scope)).await
     }
 
     /// Returns a fresh key-encryption key, or a bucket key, under the KMS key that an envelope names by its resolved
@@ -135,7 +135,7 @@ impl KeySources<'_> {
         context: &Arc<EncryptionContext>,
         scope: KekScope,
     ) -> Result<LayerKey<'static>> {
-        self.generated(id, true, context, scope).await
+        Box::pin(self.generated(id, true, context, scope)).await
     }
 
     /// Asks the KMS to generate a key-encryption key, and checks which KMS key the KMS answered with. A bucket key may

@@ -1,5 +1,7 @@
 //! [`Target`], the object or the upload that an envelope belongs to.
 
+use std::borrow::Cow;
+
 use crate::error::Result;
 use crate::object::ObjectName;
 
@@ -24,7 +26,7 @@ impl<'a> Target<'a> {
     /// # Errors
     ///
     /// Returns [`Misuse::UploadId`](crate::error::Misuse::UploadId) if the upload id does not suit the name.
-    pub(crate) fn binding(&self) -> Result<Vec<u8>> {
+    pub(crate) fn binding(&self) -> Result<Cow<'a, [u8]>> {
         self.upload_id.map_or_else(|| Ok(self.object.binding(b"")), |id| self.object.upload_binding(id))
     }
 }

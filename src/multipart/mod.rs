@@ -184,7 +184,7 @@ impl Upload {
     fn part_of(&self, number: PartNumber, plaintext_len: Option<u64>) -> Result<(Encryptor, PartSeal)> {
         let message = self.keys.message_under(&self.keys.fresh_salts()?, &part_context(number.get()));
         let seal = PartSeal::new(number, message.headers(), self.keys.clone());
-        Ok((Encryptor::new(message, &self.keys, plaintext_len), seal))
+        Ok((Encryptor::new(message, self.keys.clone(), plaintext_len), seal))
     }
 
     /// Checks the listed parts against their receipts and collects the records of the manifest.

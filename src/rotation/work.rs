@@ -2,6 +2,8 @@
 
 use std::io;
 
+use bytes::Bytes;
+
 use super::entry::{Entry, EnvelopeStore, UnencryptedStore};
 use super::pace::Pace;
 use super::target::{EntryAction, Filter, RewrapTarget, Skip};
@@ -115,7 +117,8 @@ impl Worker<'_> {
                 seen.now = WrappedUnder::Nothing;
                 Ok(EntryOutcome::NotSelected)
             }
-            (Task::Encrypt { mode, store }, None) => self.encrypt(&entry, mode, *store, &mut seen).await,
+            // PERF: boxed, so that the futures of a sweep that rewraps stay small.
+            (Task::Encrypt { mode, store }, None) => Box::pin(self.encrypt(&entry, mode, *store, &mut seen)).await,
         };
         let outcome = outcome.unwrap_or_else(EntryOutcome::Problem);
         EntryResult { entry, outcome, before: seen.before, now: seen.now }
@@ -166,7 +169,7 @@ impl Worker<'_> {
     ) -> Result<Replacement> {
         let (sse, name) = (self.sse, entry.name());
         let envelope = match found {
-            EnvelopeOrRecord::Record(record) => return self.record_replacement(entry, record, scope).await,
+            EnvelopeOrRecord::Record(record) => return Box::pin(self.record_replacement(entry, record, scope)).await,
             EnvelopeOrRecord::Envelope(envelope) => envelope,
         };
         if entry.upload_id().is_none() && envelope.state() == EnvelopeState::Upload {
@@ -193,7 +196,8 @@ impl Worker<'_> {
         if let Scope::To(target) = scope {
             target.learn(&made);
         }
-        Ok(Replacement::Made(made.encode(), made.key_version()))
+        let version = made.key_version();
+        Ok(Replacement::Made(made.into_bytes(), version))
     }
 
     /// Rewraps a completion record: the object is SSE-C, but its record is wrapped under the keyring until it is
@@ -211,7 +215,7 @@ impl Worker<'_> {
         }
         self.pass().await;
         let made = self.sse.rewrap_record(entry.name(), record).await?;
-        Ok(Replacement::Made(made.as_bytes().to_vec(), Some(made.key_version())))
+        Ok(Replacement::Made(Bytes::copy_from_slice(made.as_bytes()), Some(made.key_version())))
     }
 
     async fn encrypt(
@@ -247,7 +251,7 @@ impl Worker<'_> {
 /// The bytes that replace an envelope or record.
 enum Replacement {
     /// The new bytes, and the keyring version that they are under.
-    Made(Vec<u8>, Option<u32>),
+    Made(Bytes, Option<u32>),
     /// No replacement; the entry has this outcome.
     None(EntryOutcome),
 }

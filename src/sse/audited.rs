@@ -2,13 +2,15 @@
 
 use std::time::SystemTime;
 
+use futures_util::future::Either;
+
 use super::Sse;
 use crate::envelope::{Envelope, ModeId};
 use crate::error::{Error, Result};
 use crate::keys::{EncryptionContext, KeyAnswers, KeyProviderAnswer};
 use crate::mode::AnyMode;
 use crate::object::{ObjectName, Requester};
-use crate::trail::{AuditEvent, AuditOperation};
+use crate::trail::{AuditEvent, AuditOperation, AuditTrail};
 
 /// An audit event before its outcome is known. It borrows its fields, so it costs nothing without a trail.
 #[derive(Clone, Copy)]
@@ -132,14 +134,30 @@ impl Sse {
     /// The operation adds to `answers` what the key provider answers; `written` returns the new envelope in the outcome,
     /// if there is one. A call that is dropped before its outcome is known has no event; if it is dropped later, the
     /// sink already has the event.
-    pub(super) async fn audited<T>(
+    ///
+    /// PERF: without a trail nothing is allocated, and the future holds the operation once. An `async fn` that awaits its
+    /// argument holds it twice.
+    pub(super) fn audited<T>(
         &self,
         pending: PendingEvent<'_>,
         answers: &KeyAnswers,
         operation: impl Future<Output = Result<T>>,
         written: impl FnOnce(&T) -> Option<&Envelope>,
+    ) -> impl Future<Output = Result<T>> {
+        match &self.shared.audit {
+            None => Either::Left(operation),
+            Some(trail) => Either::Right(Box::pin(self.recorded(trail, pending, answers, operation, written))),
+        }
+    }
+
+    async fn recorded<T>(
+        &self,
+        trail: &AuditTrail,
+        pending: PendingEvent<'_>,
+        answers: &KeyAnswers,
+        operation: impl Future<Output = Result<T>>,
+        written: impl FnOnce(&T) -> Option<&Envelope>,
     ) -> Result<T> {
-        let Some(trail) = &self.shared.audit else { return operation.await };
         trail.ready().await;
         let outcome = operation.await;
         let (written, error) = (outcome.as_ref().ok().and_then(written), outcome.as_ref().err().cloned());

@@ -319,7 +319,7 @@ impl Sse {
         answers: &KeyAnswers,
     ) -> Result<Decryptor> {
         let keys = self.unlock(Target::object(object), envelope, unlock, true, answers).await?;
-        object::decryptor(envelope, &keys)
+        object::decryptor(envelope, self.object_keys(keys))
     }
 }
 

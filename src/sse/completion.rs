@@ -135,6 +135,7 @@ impl Sse {
         let opened = self.open_record(object, record).await?;
         let (envelope, upload_id) = (opened.envelope(), opened.upload_id());
         let keys = self.unlock(Target::upload(object, upload_id), envelope, unlock, true, &UNRECORDED).await?;
+        let keys = self.object_keys(keys);
         let upload = Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys);
         self.seal_completed(&upload, &opened.list(&upload)?, unlock, &UNRECORDED).await
     }

@@ -55,7 +55,7 @@ impl Sse {
         let key = envelope.key_version().and_then(|version| keys.get(&version)).ok_or(Error::Inauthentic)?.clone()?;
         let data_key = envelope.unwrap(crypto, key.expose_secret(), &target.binding()?)?;
         let header = envelope.header().content.header().ok_or(Error::UploadNotComplete)?;
-        let keys = self.object_keys(EachLayer::one(LayerSecret { crypto, data_key }));
+        let keys = self.object_keys(EachLayer::one(LayerSecret::new(crypto, data_key)));
         keys.values_of(header.salt()).open(name, sealed)
     }
 

@@ -42,11 +42,12 @@ use builder::SseConfig;
 
 use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{CustomerKeyError, Error, Misuse, Result, Unexpected};
+use crate::geometry::EachLayer;
 use crate::keys::{KeyAnswers, Keyring, UNRECORDED};
 use crate::mode::{KeySources, Target};
 use crate::object::{ObjectName, Requester};
 use crate::stream::Decryptor;
-use crate::stream::object_keys::ObjectKeys;
+use crate::stream::object_keys::LayerSecret;
 
 /// Encrypts and decrypts objects as Amazon S3 does on its side of the wire.
 ///
@@ -170,12 +171,11 @@ impl Sse {
         unlock: Unlock<'_>,
         both_layers: bool,
         answers: &KeyAnswers,
-    ) -> Result<ObjectKeys> {
+    ) -> Result<EachLayer<LayerSecret>> {
         let binding = target.binding()?;
         self.check(target, envelope, Some(unlock))?;
         let layers = envelope.layers(both_layers).zip(self.shared.cryptos(envelope.mode())?);
-        let keys = self.key_sources(target, answers).unwrap(layers, unlock.customer_key(), &binding).await?;
-        Ok(self.object_keys(keys))
+        self.key_sources(target, answers).unwrap(layers, unlock.customer_key(), &binding).await
     }
 }
 

@@ -63,9 +63,9 @@ impl Sse {
         };
         if self.shared.envelope_len.is_some() {
             // An envelope that will not fit at completion fails here, before a part is uploaded.
-            new(Content::LONGEST).wrap(&keys, &drawn.keys)?;
+            new(Content::LONGEST).wrap(&keys, drawn.keys.each_layer())?;
         }
-        let envelope = new(Content::Upload).wrap(&keys, &drawn.keys)?;
+        let envelope = new(Content::Upload).wrap(&keys, drawn.keys.each_layer())?;
         Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope, drawn.keys))
     }
 
@@ -112,7 +112,7 @@ impl Sse {
         target.binding()?;
         expected.says_which(envelope.mode())?;
         let keys = self.expecting(expected.clone()).unlock(target, envelope, unlock, true, answers).await?;
-        Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), keys))
+        Ok(Upload::new(object.clone(), upload_id.to_vec(), envelope.clone(), self.object_keys(keys)))
     }
 
     /// Completes an upload. Returns the object's envelope and its manifest.
@@ -192,8 +192,8 @@ impl Sse {
             kept: None,
             fixed_len: self.len_after(old),
         };
-        let envelope = envelope.wrap(&keys, upload.keys())?;
-        let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.keys(), list.plaintext_len);
+        let envelope = envelope.wrap(&keys, upload.keys().each_layer())?;
+        let decryptor = Decryptor::of_parts(list.count, manifest.headers, upload.keys().clone(), list.plaintext_len);
         // The manifest is opened before it is returned.
         let decryptor = decryptor.with_manifest(&manifest.stored)?;
         Ok(CompletedUpload { envelope, manifest: manifest.stored, decryptor })

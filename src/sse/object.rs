@@ -168,7 +168,8 @@ impl Sse {
             kept: None,
             fixed_len: self.shared.envelope_len,
         };
-        Ok((envelope.wrap(&keys, &drawn.keys)?, Encryptor::new(message, &drawn.keys, plaintext_len)))
+        let envelope = envelope.wrap(&keys, drawn.keys.each_layer())?;
+        Ok((envelope, Encryptor::new(message, drawn.keys, plaintext_len)))
     }
 
     /// Refuses a mode that this handle would not read, and returns the implementations of each layer.
@@ -208,7 +209,7 @@ impl Sse {
         Ok(FreshSecrets {
             wrap_salts: drawn.as_ref().map(|(_, (wrap_salt, _, _))| *wrap_salt),
             message_salts: drawn.as_ref().map(|(_, (_, _, message_salt))| *message_salt),
-            keys: self.object_keys(drawn.map(|(crypto, (_, data_key, _))| LayerSecret { crypto, data_key })),
+            keys: self.object_keys(drawn.map(|(crypto, (_, data_key, _))| LayerSecret::new(crypto, data_key))),
         })
     }
 }
@@ -222,7 +223,7 @@ pub(super) struct FreshSecrets {
 }
 
 /// Returns the decryptor of the body of an unlocked object.
-pub(super) fn decryptor(envelope: &Envelope, keys: &ObjectKeys) -> Result<Decryptor> {
+pub(super) fn decryptor(envelope: &Envelope, keys: ObjectKeys) -> Result<Decryptor> {
     let headers =
         envelope.each_layer().try_map(|layer| layer.header().content.header().ok_or(Error::UploadNotComplete))?;
     match envelope.header().content {

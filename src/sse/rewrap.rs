@@ -9,7 +9,7 @@ use crate::geometry::EachLayer;
 use crate::keys::KeyAnswers;
 use crate::mode::{AnyMode, LayerKey, Mode, Target, any};
 use crate::object::ObjectName;
-use crate::stream::object_keys::ObjectKeys;
+use crate::stream::object_keys::LayerSecret;
 use crate::trail::AuditOperation;
 
 /// A request for a new envelope around the same data key: for a rotation, a rename, a copy within one store, or a
@@ -158,7 +158,7 @@ impl Sse {
     fn wrap_anew(
         &self,
         old: &Envelope,
-        unlocked: &ObjectKeys,
+        unlocked: &EachLayer<LayerSecret>,
         keys: &EachLayer<LayerKey<'_>>,
         target: Target<'_>,
     ) -> Result<Envelope> {

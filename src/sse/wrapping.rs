@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::geometry::EachLayer;
 use crate::keys::WRAP_SALT_LEN;
 use crate::mode::{LayerKey, Target};
-use crate::stream::object_keys::ObjectKeys;
+use crate::stream::object_keys::LayerSecret;
 
 /// The contents of a new envelope, without its keys.
 pub(super) struct NewEnvelope<'a> {
@@ -22,13 +22,13 @@ pub(super) struct NewEnvelope<'a> {
 
 impl NewEnvelope<'_> {
     /// Wraps the data key of each layer, from the inner layer outward: the outer wrap binds the inner envelope.
-    pub(super) fn wrap(self, keys: &EachLayer<LayerKey<'_>>, data_keys: &ObjectKeys) -> Result<Envelope> {
+    pub(super) fn wrap(self, keys: &EachLayer<LayerKey<'_>>, data_keys: &EachLayer<LayerSecret>) -> Result<Envelope> {
         let (binding, is_bound) = (self.target.binding()?, self.target.object.is_bound());
         let wrap = |((key, data_key), (wrap_salt, content)): ((&LayerKey<'_>, _), (_, _)), inner, fixed_len| {
             let header = Header { key: key.key.clone(), is_bound, content, inner, fixed_len };
             key.wrap(header, &wrap_salt, &binding, data_key)
         };
-        let layers = keys.as_ref().zip(data_keys.each_layer().as_ref()).zip(self.wrap_salts.zip(self.contents));
+        let layers = keys.as_ref().zip(data_keys.as_ref()).zip(self.wrap_salts.zip(self.contents));
         let inner = match layers.inner {
             Some(layer) => Some(wrap(layer, None, None)?),
             None => self.kept.cloned(),

@@ -48,19 +48,19 @@ enum Body {
 
 impl Decryptor {
     /// Creates a decryptor of a body that is one message, of the length that the envelope authenticates, if any.
-    pub(crate) fn of_message(message: MessageKeys, keys: &ObjectKeys, plaintext_len: Option<u64>) -> Self {
-        Self { keys: keys.clone(), body: Body::Message(message.map(Arc::new)), plaintext_len }
+    pub(crate) fn of_message(message: MessageKeys, keys: ObjectKeys, plaintext_len: Option<u64>) -> Self {
+        Self { keys, body: Body::Message(message.map(Arc::new)), plaintext_len }
     }
 
     /// Creates a decryptor of a body of parts, from the envelope's description of their manifest.
     pub(crate) fn of_parts(
         count: u32,
         manifest: EachLayer<MessageHeader>,
-        keys: &ObjectKeys,
+        keys: ObjectKeys,
         plaintext_len: u64,
     ) -> Self {
         let body = Body::Parts { count, manifest, table: None };
-        Self { keys: keys.clone(), body, plaintext_len: Some(plaintext_len) }
+        Self { keys, body, plaintext_len: Some(plaintext_len) }
     }
 
     /// Returns a reader of the whole object in order.

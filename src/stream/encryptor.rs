@@ -65,7 +65,7 @@ pub struct Finished {
 
 impl Encryptor {
     /// Creates an encryptor of a message, whose plaintext has `plaintext_len` bytes if that is known.
-    pub(crate) fn new(message: MessageKeys, keys: &ObjectKeys, plaintext_len: Option<u64>) -> Self {
+    pub(crate) fn new(message: MessageKeys, keys: ObjectKeys, plaintext_len: Option<u64>) -> Self {
         let headers = message.headers();
         let limit = match plaintext_len {
             Some(len) => (len, Misuse::PlaintextLen.into()),
@@ -76,7 +76,7 @@ impl Encryptor {
             None => Layered::new(outer, None),
             Some(inner) => Layered::new(MessageWriter::new(inner), Some(outer)),
         };
-        Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys: keys.clone(), headers }
+        Self { stream: Stream::new(writers, Some(limit)), plaintext_len, keys, headers }
     }
 
     /// Returns the plaintext length in bytes that was given when encryption began, if it was given.

@@ -122,12 +122,12 @@ impl Decryptor {
     /// Returns a decryptor of the manifest with these headers.
     fn manifest_of(&self, headers: &EachLayer<MessageHeader>) -> Result<Self> {
         let message = self.keys().message_of(headers, label::MANIFEST)?;
-        Ok(Self::of_message(message, self.keys(), None))
+        Ok(Self::of_message(message, self.keys().clone(), None))
     }
 
     fn of_part(&self, record: &PartRecord, plaintext_len: u64) -> Self {
         let message = self.keys().message_under(&record.salts, &part_context(record.number));
-        Self::of_message(message, self.keys(), Some(plaintext_len))
+        Self::of_message(message, self.keys().clone(), Some(plaintext_len))
     }
 }
 
@@ -206,6 +206,7 @@ pub(crate) struct SealedManifest {
 /// Seals the records of a manifest under fresh salts.
 pub(crate) fn seal_manifest(keys: &ObjectKeys, records: &[u8]) -> Result<SealedManifest> {
     let message = keys.message_under(&keys.fresh_salts()?, label::MANIFEST);
-    let (stored, finished) = super::Encryptor::new(message, keys, Some(in_object(records.len()))).all(records)?;
+    let mut encryptor = super::Encryptor::new(message, keys.clone(), Some(in_object(records.len())));
+    let (stored, finished) = encryptor.all(records)?;
     Ok(SealedManifest { stored, headers: finished.headers })
 }

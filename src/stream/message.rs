@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use crate::crypto::{AeadKey, Crypto, NONCE_LEN, Prk, constant_time_eq, label};
+use crate::crypto::{AeadKey, NONCE_LEN, Prk, constant_time_eq, label};
 use crate::error::{Error, Result};
 use crate::geometry::{self, EachLayer, in_object};
-use crate::secret::{DataKey, redacted};
+use crate::secret::redacted;
 use crate::workers::{Workers, divide};
 
 pub(crate) const CHUNK_LEN: usize = 16_384;
@@ -59,19 +59,13 @@ pub(crate) struct MessageKey {
 }
 
 impl MessageKey {
-    /// Derives the key of a new message under a fresh salt.
-    pub(crate) fn new(crypto: Crypto, data_key: &DataKey, salt: &[u8; SALT_LEN], context: &[u8]) -> Self {
-        let prk = Prk::from_key(crypto, data_key.expose_secret());
-        let (aead, base_nonce, commitment) = AeadKey::derive::<COMMITMENT_LEN>(&prk, label::MESSAGE, &[salt, context]);
+    /// Derives the key of a new message from the data key and a fresh salt. The workers divide its large batches.
+    pub(super) fn new(prk: &Prk, salt: &[u8; SALT_LEN], context: &[u8], workers: Option<Arc<dyn Workers>>) -> Self {
+        let (aead, base_nonce, commitment) = AeadKey::derive::<COMMITMENT_LEN>(prk, label::MESSAGE, &[salt, context]);
         let mut header = [0; HEADER_LEN];
         header[..SALT_LEN].copy_from_slice(salt);
         header[SALT_LEN..].copy_from_slice(&commitment);
-        Self { aead, base_nonce, header: MessageHeader(header), workers: None }
-    }
-
-    /// Returns the same key, which divides large batches among workers.
-    pub(super) fn with_workers(self, workers: Option<Arc<dyn Workers>>) -> Self {
-        Self { workers, ..self }
+        Self { aead, base_nonce, header: MessageHeader(header), workers }
     }
 
     /// Derives the key of a message that begins with this header.
@@ -80,8 +74,13 @@ impl MessageKey {
     ///
     /// Returns [`Error::Inauthentic`] if the commitment does not match the data key. No chunk is opened before this
     /// check.
-    pub(crate) fn open(crypto: Crypto, data_key: &DataKey, header: &MessageHeader, context: &[u8]) -> Result<Self> {
-        let key = Self::new(crypto, data_key, &header.salt(), context);
+    pub(super) fn open(
+        prk: &Prk,
+        header: &MessageHeader,
+        context: &[u8],
+        workers: Option<Arc<dyn Workers>>,
+    ) -> Result<Self> {
+        let key = Self::new(prk, &header.salt(), context, workers);
         // Both headers have the same salt.
         let is_committed = constant_time_eq(key.header.commitment(), header.commitment());
         if is_committed { Ok(key) } else { Err(Error::Inauthentic) }

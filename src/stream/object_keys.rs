@@ -1,10 +1,10 @@
 //! `ObjectKeys`: the data keys of one object or upload.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use super::message::{self, MessageHeader, MessageKey, MessageKeys, SALT_LEN};
 use super::value::ValueSealer;
-use crate::crypto::{Crypto, Generator};
+use crate::crypto::{Crypto, Generator, Prk};
 use crate::error::Result;
 use crate::geometry::{EachLayer, Layers};
 use crate::secret::{DataKey, redacted};
@@ -14,6 +14,18 @@ use crate::workers::Workers;
 pub(crate) struct LayerSecret {
     pub(crate) crypto: Crypto,
     pub(crate) data_key: DataKey,
+    /// The data key as the input of derivations, shared by all messages and values. A rewrap derives nothing from it.
+    prk: OnceLock<Prk>,
+}
+
+impl LayerSecret {
+    pub(crate) fn new(crypto: Crypto, data_key: DataKey) -> Self {
+        Self { crypto, data_key, prk: OnceLock::new() }
+    }
+
+    pub(super) fn prk(&self) -> &Prk {
+        self.prk.get_or_init(|| Prk::from_key(self.crypto, self.data_key.expose_secret()))
+    }
 }
 
 /// The data keys of one object or upload, the generator of its salts, and the workers; cheap to clone.
@@ -45,9 +57,7 @@ impl ObjectKeys {
     /// Derives the keys of a new message from fresh salts, or of an existing message from authenticated salts.
     pub(crate) fn message_under(&self, salts: &EachLayer<[u8; SALT_LEN]>, context: &[u8]) -> MessageKeys {
         let each = self.layers.as_ref().as_ref().zip(salts.as_ref());
-        each.map(|(layer, salt)| {
-            MessageKey::new(layer.crypto, &layer.data_key, salt, context).with_workers(self.workers.clone())
-        })
+        each.map(|(layer, salt)| MessageKey::new(layer.prk(), salt, context, self.workers.clone()))
     }
 
     /// Derives the keys of the message that has these headers.
@@ -57,10 +67,7 @@ impl ObjectKeys {
     /// Returns the errors of [`MessageKey::open`].
     pub(crate) fn message_of(&self, headers: &EachLayer<MessageHeader>, context: &[u8]) -> Result<MessageKeys> {
         let each = self.layers.as_ref().as_ref().zip(headers.as_ref());
-        each.try_map(|(layer, header)| {
-            let key = MessageKey::open(layer.crypto, &layer.data_key, header, context)?;
-            Ok(key.with_workers(self.workers.clone()))
-        })
+        each.try_map(|(layer, header)| MessageKey::open(layer.prk(), header, context, self.workers.clone()))
     }
 
     /// Returns a fresh salt for each layer.

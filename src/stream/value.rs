@@ -6,7 +6,7 @@ use zeroize::Zeroizing;
 
 use super::message::SALT_LEN;
 use super::object_keys::{LayerSecret, ObjectKeys};
-use crate::crypto::{OneShot, Prk, TAG_LEN, label};
+use crate::crypto::{OneShot, TAG_LEN, label};
 use crate::error::{Error, Limit, Misuse, Result};
 use crate::secret::redacted;
 
@@ -163,8 +163,7 @@ impl ValueSealer {
     fn one_shot(&self, layer: &LayerSecret, name: &str, salt: &[u8; SALT_LEN]) -> OneShot {
         // A name is at most 255 bytes: `check_name` checks the caller's names, and reserved names are short.
         let name_len = u16::try_from(name.len()).unwrap_or(u16::MAX).to_be_bytes();
-        let prk = Prk::from_key(layer.crypto, layer.data_key.expose_secret());
-        OneShot::derive(&prk, label::VALUE, &[&self.of, &name_len, name.as_bytes(), salt])
+        OneShot::derive(layer.prk(), label::VALUE, &[&self.of, &name_len, name.as_bytes(), salt])
     }
 }
 
