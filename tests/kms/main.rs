@@ -24,3 +24,4 @@ mod scripted;
 mod sources;
 #[cfg(feature = "testing")]
 mod threads;
+mod wakers;
