@@ -186,6 +186,7 @@ fn it_conforms_in_every_runtime() {
     two.kms.create_key("b").unwrap();
     for (named, other) in [("alias/app", "one-kms:key/b"), ("two.kms+x:key/app", "two.kms+x:key/b")] {
         let suite = KeyProviderSuite::new(router.clone(), named, "three:key/none");
-        suite.other_key_id(other).lacks(Capability::Requesters).lacks(Capability::States).run();
+        let suite = suite.other_key_id(other).lacks(Capability::Requesters).lacks(Capability::States);
+        suite.lacks(Capability::RequestIds).run();
     }
 }

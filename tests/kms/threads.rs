@@ -53,7 +53,7 @@ fn a_provider_that_blocks_on_threads_of_its_own_conforms() {
     };
     let suite = KeyProviderSuite::new(made(), one, "memory-kms:key/none").other_key_id(two).made_by(made);
     let suite = suite.disabled_by(move |key_id| off.disable(key_id), move |key_id| on.enable(key_id));
-    suite.lacks(Capability::Requesters).lacks(Capability::Epochs).run();
+    suite.lacks(Capability::Requesters).lacks(Capability::Epochs).lacks(Capability::RequestIds).run();
 }
 
 #[test]

@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use base64ct::{Base64, Encoding};
 
-use super::KeyProviderSuite;
+use super::{Capability, KeyProviderSuite};
 use crate::error::{KeyProviderError, Result};
 use crate::keys::{EncryptionContext, GeneratedKey, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 use crate::object::Requester;
@@ -22,11 +22,12 @@ pub(super) struct Checker {
     seen: Arc<Mutex<Seen>>,
 }
 
-/// What the provider generated in all checks so far: each of it must be new.
+/// What the provider generated and answered in all checks so far: each of it must be new.
 #[derive(Default)]
 pub(super) struct Seen {
     keks: HashSet<[u8; 32]>,
     wrapped: HashSet<WrappedKey>,
+    request_ids: HashSet<String>,
 }
 
 #[derive(Default)]
@@ -92,7 +93,10 @@ impl Checker {
         let named = request.key_id().to_owned();
         let generated = self.provider().generate_key(request).await;
         match &generated {
-            Ok(generated) => self.is_new(generated),
+            Ok(generated) => {
+                self.is_new(generated);
+                self.has_request_id(generated.request_id(), "generate_key");
+            }
             Err(error) => self.tells_no_secret(error, &named),
         }
         generated
@@ -108,8 +112,9 @@ impl Checker {
         self.begins(format!("unwrap_key ({what})"));
         let named = request.key_id().to_owned();
         let unwrapped = self.provider().unwrap_key(wrapped.clone(), request).await;
-        if let Err(error) = &unwrapped {
-            self.tells_no_secret(error, &named);
+        match &unwrapped {
+            Ok(unwrapped) => self.has_request_id(unwrapped.request_id(), "unwrap_key"),
+            Err(error) => self.tells_no_secret(error, &named),
         }
         unwrapped
     }
@@ -172,6 +177,20 @@ impl Checker {
         };
         self.expect(is_new_kek, || "two calls generated the same key".to_owned());
         self.expect(is_new_wrapped, || "two calls returned the same wrapped key".to_owned());
+    }
+
+    /// Notes if an answer has no request id, or that of another answer.
+    fn has_request_id(&self, request_id: Option<&str>, of: &str) {
+        if !self.suite.has(Capability::RequestIds) {
+            return;
+        }
+        self.expect(request_id.is_some(), || format!("an answer of {of} has no request id"));
+        let Some(request_id) = request_id else { return };
+        let is_new = {
+            let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.request_ids.insert(request_id.to_owned())
+        };
+        self.expect(is_new, || format!("two answers have the same request id, one of them of {of}"));
     }
 
     /// Notes if an error names another key than the request did, or shows the key that was generated last.

@@ -46,6 +46,9 @@ pub enum Capability {
     /// The provider tells changes: its [`epoch`](KeyProvider::epoch) is another number after each change that
     /// [`disabled_by`](KeyProviderSuite::disabled_by) or [`revoked_by`](KeyProviderSuite::revoked_by) makes.
     Epochs,
+    /// Each answer has the request id of the backend: [`GeneratedKey::request_id`](crate::GeneratedKey::request_id) and
+    /// [`UnwrappedKey::request_id`](crate::UnwrappedKey::request_id). A provider around another one passes it on.
+    RequestIds,
 }
 
 /// The conformance suite for key providers, which checks that a provider does what the library relies on.
@@ -67,7 +70,8 @@ pub enum Capability {
 ///     .other_key_id(&two)
 ///     .disabled_by(move |key_id| off.disable(key_id), move |key_id| on.enable(key_id))
 ///     .lacks(Capability::Requesters)
-///     .lacks(Capability::Epochs);
+///     .lacks(Capability::Epochs)
+///     .lacks(Capability::RequestIds);
 ///
 /// suite.run();
 /// suite.behind("resilience", |kms| Arc::new(Resilient::new(kms))).run();
@@ -270,9 +274,12 @@ impl KeyProviderSuite {
                 }
             }
         }
+        if !self.has(Capability::RequestIds) {
+            not_applicable.push("that each answer has a request id: the backend lacks RequestIds".to_owned());
+        }
         let told = "that a change ends bucket keys in memory at once";
         if !self.has(Capability::Epochs) {
-            not_applicable.push(format!("{told}: the backend lacks {:?}", Capability::Epochs));
+            not_applicable.push(format!("{told}: the backend lacks Epochs"));
         } else if self.states.is_none() && self.permissions.is_none() {
             not_applicable.push(format!("{told}: neither `disabled_by` nor `revoked_by` is set"));
         }

@@ -14,11 +14,14 @@ use std::time::Duration;
 use atrest::kms::{Authorized, KeyAccess, KeyUse, Resilient};
 use atrest::testing::{Capability, KeyProviderSuite, MemoryKms};
 use atrest::{Error, KeyProvider, KeyProviderErrorKind, KmsKeys, ObjectName, Requester, Sse, SseKms, Unlock};
+use atrest_kit::ManualTime;
 use epoch_faults::{EpochFault, Tells};
 use faulty::{Fault, Wrong};
 use runtime_faults::{CurrentElseOwn, FirstRuntime, OwnsARuntime};
 use subtle::{Change, Subtle, SubtleFault};
 use tokio::runtime::Builder;
+
+use crate::scripted::Scripted;
 
 /// The deadline of a call, of which each provider that hangs uses up many.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -61,6 +64,7 @@ impl Kms {
             .forbidden_requester(Requester::new("mallory"))
             .disabled_by(switch(MemoryKms::disable), switch(MemoryKms::enable))
             .revoked_by(allow(false), allow(true))
+            .lacks(Capability::RequestIds)
     }
 
     /// The suite of the authorized KMS, by alias, which is made anew for each instance.
@@ -82,7 +86,7 @@ fn authorized(memory: &Arc<MemoryKms>, is_allowed: &Arc<AtomicBool>) -> Authoriz
 fn the_memory_kms_conforms_by_id_and_by_alias_bare_and_behind_resilience() {
     let kms = Kms::new();
     let bare = KeyProviderSuite::new(kms.memory.clone(), &kms.one, "memory-kms:key/none").other_key_id(&kms.two);
-    let bare = bare.lacks(Capability::Requesters).lacks(Capability::States);
+    let bare = bare.lacks(Capability::Requesters).lacks(Capability::States).lacks(Capability::RequestIds);
     for suite in [bare, kms.whole_suite()] {
         suite.run();
         suite.behind("resilience", |kms| Arc::new(Resilient::new(kms))).run();
@@ -217,6 +221,20 @@ fn a_provider_that_tells_changes_wrongly_does_not_conform() {
 }
 
 #[test]
+fn a_provider_that_loses_the_request_ids_of_another_one_is_noticed() {
+    let kms = Scripted::new(&ManualTime::new());
+    let key_id = kms.key_id.clone();
+    let suite = KeyProviderSuite::new(kms, "alias/app", "memory-kms:key/none");
+    let suite = suite.lacks(Capability::Requesters).lacks(Capability::States);
+    let rebuilds =
+        move |kms| -> Arc<dyn KeyProvider> { Arc::new(Subtle::new(kms, &key_id, SubtleFault::TakesSixtyPairs)) };
+    let failures = failures_without(suite.clone().behind("one that rebuilds answers", rebuilds));
+    assert_noticed(&failures, "generate", "an answer of generate_key has no request id");
+    assert_noticed(&failures, "unwrap", "an answer of unwrap_key has no request id");
+    suite.run();
+}
+
+#[test]
 fn a_provider_that_works_in_the_callers_runtime_deadlocks_and_is_noticed() {
     let kms = Kms::new();
     let failures = failures(Arc::new(CurrentElseOwn(kms.authorized.clone())), &kms);
@@ -244,6 +262,7 @@ fn a_provider_that_cannot_be_dropped_in_a_runtime_is_noticed() {
 fn a_suite_that_says_nothing_of_requesters_and_states_fails() {
     let kms = Kms::new();
     let silent = KeyProviderSuite::new(kms.memory.clone(), &*kms.one, "memory-kms:key/none");
+    let silent = silent.lacks(Capability::RequestIds);
     let report = silent.report();
     let failures: Vec<_> = report.failures().collect();
     assert_eq!(
@@ -269,7 +288,7 @@ fn a_suite_that_says_nothing_of_requesters_and_states_fails() {
     ] {
         assert!(text.lines().any(|shown| shown == line), "{line}: {text}");
     }
-    assert_eq!(said.unchecked().len(), 6);
+    assert_eq!(said.unchecked().len(), 7);
 }
 
 #[test]

@@ -15,13 +15,15 @@ mod transfer;
 use std::sync::Arc;
 
 use atrest::Requester;
+use atrest::audit::{AuditTrail, MemorySink};
 use atrest::kms::{KeyPolicy, NewKey, Permission, Resilient};
 use atrest::testing::KeyProviderSuite;
 use kit::Store;
 
 #[test]
 fn the_embedded_kms_conforms_by_alias_id_and_arn_bare_and_behind_resilience() {
-    let store = Store::new();
+    let trail = AuditTrail::new(Arc::new(MemorySink::new()));
+    let store = Store::built(|builder| builder.audit(trail));
     let alice = Requester::new("alice");
     let policy = KeyPolicy::new().allow(Permission::Generate, [&alice]).allow(Permission::Unwrap, [&alice]);
     let admin = store.admin();

@@ -29,7 +29,8 @@ fn an_hsm_conforms_by_label_and_by_uri_bare_and_behind_others() {
                 .other_key_id("pkcs11:token=storage;id=%02;type=secret-key")
                 .disabled_by(switch(false), switch(true))
                 .made_by(made)
-                .lacks(Capability::Epochs);
+                .lacks(Capability::Epochs)
+                .lacks(Capability::RequestIds);
             suite.clone().lacks(Capability::Requesters).run();
             let suite = suite.behind("resilience", |kms| Arc::new(Resilient::new(kms)));
             suite.clone().lacks(Capability::Requesters).run();
