@@ -14,6 +14,8 @@ use std::time::Instant;
 struct Case {
     name: &'static str,
     unit: &'static str,
+    /// Whether the work grows with the number; else it should take the same time at each.
+    grows: bool,
     numbers: &'static [u64],
     /// Prepares the work for a number; calling what it returns does the work.
     prepare: fn(u64) -> Box<dyn FnOnce()>,
@@ -26,36 +28,42 @@ const CASES: &[Case] = &[
     Case {
         name: "encrypt and decrypt an object",
         unit: "bytes",
+        grows: true,
         numbers: &[0, 1 << 10, MIB, 64 * MIB, GIB, 4 * GIB, 16 * GIB],
         prepare: objects::through,
     },
     Case {
         name: "complete a multipart upload",
         unit: "parts",
+        grows: true,
         numbers: &[1, 10, 100, 1_000, 10_000],
         prepare: parts::complete,
     },
     Case {
         name: "open a manifest",
         unit: "parts",
+        grows: true,
         numbers: &[1, 10, 100, 1_000, 10_000],
         prepare: parts::open_manifest,
     },
     Case {
         name: "rewrap envelopes",
         unit: "envelopes",
+        grows: true,
         numbers: &[10_000, 100_000, 1_000_000, 10_000_000],
         prepare: sweeps::rewrap,
     },
     Case {
         name: "open a sealed keyring",
         unit: "versions",
+        grows: true,
         numbers: &[1, 10, 100, 1_000, 10_000],
         prepare: keyrings::open,
     },
     Case {
         name: "encrypt and decrypt 1,000 objects of 1 KiB",
         unit: "versions",
+        grows: false,
         numbers: &[1, 10, 100, 1_000, 10_000],
         prepare: keyrings::small_objects,
     },
@@ -67,7 +75,7 @@ fn main() {
         [list] if list == "--list" => {
             for case in CASES {
                 let numbers: Vec<String> = case.numbers.iter().map(u64::to_string).collect();
-                println!("{}\t{}\t{}", case.name, case.unit, numbers.join(","));
+                println!("{}\t{}\t{}\t{}", case.name, case.unit, case.grows, numbers.join(","));
             }
         }
         [name, number] => {

@@ -22,6 +22,7 @@ pub(crate) struct Growth {
 struct Case {
     name: String,
     unit: String,
+    grows: bool,
     points: Vec<Point>,
 }
 
@@ -39,7 +40,9 @@ pub(crate) fn measure(home: &Path, rounds: usize, most: Option<u64>, built: bool
     let list = String::from_utf8(Command::new(&program).arg("--list").output()?.stdout)?;
     let mut cases = Vec::new();
     for line in list.lines() {
-        let [name, unit, numbers] = line.split('\t').collect::<Vec<_>>()[..] else { return Err("not a case".into()) };
+        let [name, unit, grows, numbers] = line.split('\t').collect::<Vec<_>>()[..] else {
+            return Err("not a case".into());
+        };
         let mut points = Vec::new();
         for number in numbers.split(',') {
             if most.is_some_and(|most| number.parse::<u64>().is_ok_and(|number| number > most)) {
@@ -60,7 +63,7 @@ pub(crate) fn measure(home: &Path, rounds: usize, most: Option<u64>, built: bool
                 peak_heap: measured.iter().map(|point| point.peak_heap).max().unwrap_or_default(),
             });
         }
-        cases.push(Case { name: name.to_owned(), unit: unit.to_owned(), points });
+        cases.push(Case { name: name.to_owned(), unit: unit.to_owned(), grows: grows.parse()?, points });
     }
     Ok(Growth { machine: machine(), cases })
 }
@@ -76,7 +79,8 @@ pub(crate) fn markdown(growth: &Growth) -> String {
             };
             let units = point.number as f64 / scale;
             // What a piece of a unit takes is what every object takes.
-            let each = (units >= 1.0).then(|| format!("{} for each {unit}", duration(point.seconds / units)));
+            let each =
+                (case.grows && units >= 1.0).then(|| format!("{} for each {unit}", duration(point.seconds / units)));
             let line = writeln!(
                 text,
                 "| {name} | {} | {} | {} | {} KiB |",
