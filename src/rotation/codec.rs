@@ -5,9 +5,10 @@
 //! magic(8) version kind body checksum(8)
 //! cursor   kind || option(8-byte digest of target and filter) || option(LP(position)) || report
 //! report   complete || 11 x u64 || further(48) || u64 n || n x (u32 version || 48) || option(usage) ||
-//!          u64 n || n x problem || u64 n || n x skipped
+//!          u64 n || n x problem || u64 n || n x skipped || kms, from version 3
 //! usage    LP(key id) || u64 generation || u32 primary || u64 unclear || finished ||
 //!          u64 n || n x (u32 version || state || u64 objects || u64 uploads)
+//! kms      u64 unclear || u64 n || n x (LP(key id) || u64 objects || u64 uploads, in SSE-KMS || the same in DSSE-KMS)
 //! problem  LP(realm) || LP(bucket) || LP(key) || LP(version id) || option(LP(upload id)) || kind ||
 //!          option(u32 version) || LP(reason)
 //! skipped  LP(realm) || LP(bucket) || LP(key) || LP(version id) || option(LP(upload id)) || reason
@@ -22,6 +23,7 @@ use std::collections::BTreeMap;
 use bytes::BufMut;
 
 use super::cursor::{Cursor, SweepId, SweepKind};
+use super::kms_usage::KmsUsage;
 use super::report::{
     EntryCounts, MAX_OTHER_VERSIONS, MAX_PROBLEMS, OutcomeCounts, Problem, ProblemKind, Report, Skipped, VersionCounts,
 };
@@ -33,12 +35,14 @@ use crate::keys::{KeyUsage, VersionState, VersionUsage};
 use crate::object::ObjectName;
 
 const MAGIC: [u8; 8] = *b"\x89ARSW\r\n\x1a";
-/// The version of the encoding. Version 1, of releases up to 0.3, had neither targets nor filters.
-const VERSION: u8 = 2;
+/// The version of the encoding. Version 1, of releases up to 0.3, had neither targets nor filters; version 2, of 0.4,
+/// did not count KMS keys, and still encodes a report without them.
+const VERSION: u8 = 3;
+const WITHOUT_KMS: u8 = 2;
 /// The most versions in a keyring.
 const MAX_KEYRING_VERSIONS: usize = 65_535;
 
-type Decoded<T> = Result<T, CursorError>;
+pub(super) type Decoded<T> = Result<T, CursorError>;
 
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum SavedKind {
@@ -46,9 +50,10 @@ pub(super) enum SavedKind {
     Report = 2,
 }
 
-pub(super) fn encode(kind: SavedKind, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
+pub(super) fn encode(kind: SavedKind, report: &Report, body: impl FnOnce(&mut Writer)) -> Vec<u8> {
     let mut writer = Writer(MAGIC.to_vec());
-    writer.0.put_slice(&[VERSION, kind as u8]);
+    writer.u8(if report.kms_usage.is_some() { VERSION } else { WITHOUT_KMS });
+    writer.u8(kind as u8);
     body(&mut writer);
     let checksum = checksum(&writer.0);
     writer.0.put_slice(&checksum);
@@ -61,7 +66,7 @@ pub(super) fn decode<T>(kind: SavedKind, bytes: &[u8], body: fn(&mut Reader<'_>)
     if magic != MAGIC {
         return Err(CursorError::NotACursor);
     }
-    if version != VERSION {
+    if !matches!(version, WITHOUT_KMS | VERSION) {
         return Err(CursorError::UnsupportedVersion(version));
     }
     if found != kind as u8 {
@@ -73,7 +78,7 @@ pub(super) fn decode<T>(kind: SavedKind, bytes: &[u8], body: fn(&mut Reader<'_>)
         return Err(CursorError::Malformed("its checksum"));
     }
     let body_bytes = summed.get(head.len()..).unwrap_or_default();
-    let mut reader = Reader(ByteReader::new(body_bytes, CursorError::Malformed));
+    let mut reader = Reader(ByteReader::new(body_bytes, CursorError::Malformed), version);
     let value = body(&mut reader)?;
     reader.0.finish()?;
     Ok(value)
@@ -83,12 +88,7 @@ pub(super) struct Writer(Vec<u8>);
 
 impl Writer {
     pub(super) fn cursor(&mut self, cursor: &Cursor) {
-        self.u8(match cursor.id.kind {
-            SweepKind::Rewrap => 1,
-            SweepKind::Encrypt => 2,
-            SweepKind::RewrapAll => 3,
-            SweepKind::RewrapTo => 4,
-        });
+        self.u8(cursor.id.kind as u8);
         self.option(cursor.id.digest, |writer, digest| writer.0.put_slice(&digest));
         self.option(cursor.position.as_deref(), Self::bytes);
         self.report(&cursor.report);
@@ -113,13 +113,16 @@ impl Writer {
             self.entry(&skipped.name, skipped.upload_id.as_deref());
             self.u8(skip_number(skipped.reason));
         }
+        report.kms_usage.iter().for_each(|usage| usage.write(self));
     }
 
     fn version_counts(&mut self, counts: &VersionCounts) {
-        for tally in [counts.rewrapped, counts.current, counts.problems] {
-            self.u64(tally.objects);
-            self.u64(tally.uploads);
-        }
+        [counts.rewrapped, counts.current, counts.problems].into_iter().for_each(|counts| self.entry_counts(counts));
+    }
+
+    pub(super) fn entry_counts(&mut self, counts: EntryCounts) {
+        self.u64(counts.objects);
+        self.u64(counts.uploads);
     }
 
     fn usage(&mut self, usage: &KeyUsage) {
@@ -162,16 +165,16 @@ impl Writer {
         }
     }
 
-    fn bytes(&mut self, bytes: &[u8]) {
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
         self.len(bytes.len());
         self.0.put_slice(bytes);
     }
 
-    fn len(&mut self, len: usize) {
+    pub(super) fn len(&mut self, len: usize) {
         self.u64(u64::try_from(len).unwrap_or(u64::MAX)); // no usize is longer than 64 bits
     }
 
-    fn u64(&mut self, number: u64) {
+    pub(super) fn u64(&mut self, number: u64) {
         self.0.put_u64(number);
     }
 
@@ -184,8 +187,8 @@ impl Writer {
     }
 }
 
-/// Reads the bytes of a cursor or a report.
-pub(super) struct Reader<'a>(ByteReader<'a, CursorError>);
+/// Reads the bytes of a cursor or a report, and their version.
+pub(super) struct Reader<'a>(ByteReader<'a, CursorError>, u8);
 
 pub(super) fn cursor(reader: &mut Reader<'_>) -> Decoded<Cursor> {
     let kind = match reader.0.u8()? {
@@ -215,7 +218,8 @@ pub(super) fn report(reader: &mut Reader<'_>) -> Decoded<Report> {
     }
     let problems = named(reader, counts.problems, problem)?;
     let skipped = named(reader, counts.skipped, skipped)?;
-    Ok(Report { complete, counts, versions, further_versions, problems, skipped, usage })
+    let kms_usage = if reader.1 == WITHOUT_KMS { None } else { Some(KmsUsage::read(reader, complete)?) };
+    Ok(Report { complete, counts, versions, further_versions, problems, skipped, usage, kms_usage })
 }
 
 /// Decodes the entries that a report names: the first `MAX_PROBLEMS` of `total` entries.
@@ -254,8 +258,8 @@ fn outcomes(counts: &OutcomeCounts) -> [u64; 10] {
 }
 
 fn version_counts(reader: &mut Reader<'_>) -> Decoded<VersionCounts> {
-    let mut tally = || Ok(EntryCounts { objects: reader.u64()?, uploads: reader.u64()? });
-    Ok(VersionCounts { rewrapped: tally()?, current: tally()?, problems: tally()? })
+    let mut next = || reader.entry_counts();
+    Ok(VersionCounts { rewrapped: next()?, current: next()?, problems: next()? })
 }
 
 fn usage(reader: &mut Reader<'_>) -> Decoded<KeyUsage> {
@@ -279,10 +283,8 @@ fn usage(reader: &mut Reader<'_>) -> Decoded<KeyUsage> {
 fn problem(reader: &mut Reader<'_>) -> Decoded<Problem> {
     let (name, upload_id) = entry(reader)?;
     let number = reader.0.u8()?;
-    let kind = KINDS
-        .into_iter()
-        .find(|kind| kind_number(*kind) == number)
-        .ok_or(CursorError::Malformed("the kind of a problem"))?;
+    let kind = KINDS.into_iter().find(|kind| kind_number(*kind) == number);
+    let kind = kind.ok_or(CursorError::Malformed("the kind of a problem"))?;
     let version = reader.option(Reader::u32)?;
     Ok(Problem { name, upload_id, kind, version, reason: reader.text()? })
 }
@@ -365,7 +367,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    fn text(&mut self) -> Decoded<String> {
+    pub(super) fn text(&mut self) -> Decoded<String> {
         let text = std::str::from_utf8(self.bytes()?).map_err(|_| CursorError::Malformed("a text is not UTF-8"))?;
         Ok(text.to_owned())
     }
@@ -375,13 +377,17 @@ impl<'a> Reader<'a> {
         self.0.bytes(len)
     }
 
-    fn len(&mut self, most: usize) -> Decoded<usize> {
+    pub(super) fn len(&mut self, most: usize) -> Decoded<usize> {
         let len = usize::try_from(self.u64()?).ok().filter(|len| *len <= most);
         len.ok_or(CursorError::Malformed("a length or a number of things"))
     }
 
-    fn u64(&mut self) -> Decoded<u64> {
+    pub(super) fn u64(&mut self) -> Decoded<u64> {
         self.0.u64()
+    }
+
+    pub(super) fn entry_counts(&mut self) -> Decoded<EntryCounts> {
+        Ok(EntryCounts { objects: self.u64()?, uploads: self.u64()? })
     }
 
     fn u32(&mut self) -> Decoded<u32> {

@@ -25,10 +25,10 @@ pub(super) struct SweepId {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum SweepKind {
-    Rewrap,
-    RewrapAll,
-    RewrapTo,
-    Encrypt,
+    Rewrap = 1,
+    Encrypt = 2,
+    RewrapAll = 3,
+    RewrapTo = 4,
 }
 
 impl Cursor {
@@ -63,13 +63,13 @@ impl Cursor {
         Ok(codec::decode(SavedKind::Cursor, bytes, codec::cursor)?)
     }
 
-    /// Encodes the cursor: a few hundred bytes, and the names of its problems and skipped entries.
+    /// Encodes the cursor: a few hundred bytes, the names of its problems and skipped entries, and the ids of KMS keys.
     ///
     /// # Security
     ///
     /// The checksum detects damage, not forgery: an attacker who can change the bytes can make a sweep skip entries.
     pub fn to_bytes(&self) -> Vec<u8> {
-        codec::encode(SavedKind::Cursor, |writer| writer.cursor(self))
+        codec::encode(SavedKind::Cursor, &self.report, |writer| writer.cursor(self))
     }
 
     /// Returns the [position](super::Entry::position) of the last processed entry; `None` before the first entry.

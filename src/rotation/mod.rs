@@ -4,7 +4,7 @@
 //!
 //! The caller lists the entries, and an [`EnvelopeStore`] replaces envelopes. A [`Sweep`] rewraps each envelope that is
 //! not under the keyring's primary. The [`Report`] of a sweep says when an old version can be
-//! [retired](crate::Keyring::retire).
+//! [retired](crate::Keyring::retire), and its [`KmsUsage`] what is under each KMS key.
 //!
 //! ```
 //! use std::collections::BTreeMap;
@@ -76,6 +76,7 @@ mod codec;
 mod cursor;
 mod entry;
 mod inventory;
+mod kms_usage;
 mod pace;
 mod progress;
 mod report;
@@ -89,6 +90,7 @@ pub use blocking::{BlockingInventory, BlockingSweep};
 pub use cursor::Cursor;
 pub use entry::{Entry, EnvelopeStore, StoreFuture, UnencryptedStore};
 pub use inventory::{Inventory, InventoryRow};
+pub use kms_usage::{KmsKeyUsage, KmsUsage};
 pub use report::{EntryCounts, OutcomeCounts, Problem, ProblemKind, Report, Skipped, VersionCounts};
 pub use sweep::{Sweep, SweepEvent};
 pub use table::Status;

@@ -5,8 +5,9 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use super::codec::{self, SavedKind};
+use super::kms_usage::KmsUsage;
 use super::target::Skip;
-use super::work::{EntryOutcome, EntryResult, WrappedUnder};
+use super::work::{EntryOutcome, EntryResult};
 use crate::envelope::ModeId;
 use crate::error::{Error, KeyProviderErrorKind, Result};
 use crate::keys::KeyUsage;
@@ -31,6 +32,8 @@ pub struct Report {
     pub(super) problems: Vec<Problem>,
     pub(super) skipped: Vec<Skipped>,
     pub(super) usage: Option<KeyUsage>,
+    /// `None` if the sweep began in a release that did not count KMS keys.
+    pub(super) kms_usage: Option<KmsUsage>,
 }
 
 /// The number of entries by [`EntryOutcome`]; `entries` is the sum of all other fields.
@@ -140,6 +143,7 @@ impl Report {
             problems: Vec::new(),
             skipped: Vec::new(),
             usage,
+            kms_usage: Some(KmsUsage::default()),
         }
     }
 
@@ -160,7 +164,7 @@ impl Report {
     /// The checksum detects damage, not forgery: an attacker who can change the bytes can cause the operator to retire
     /// a version that is in use.
     pub fn to_bytes(&self) -> Vec<u8> {
-        codec::encode(SavedKind::Report, |writer| writer.report(self))
+        codec::encode(SavedKind::Report, self, |writer| writer.report(self))
     }
 
     /// Returns whether the sweep reached the end of the listing. A complete report may still have
@@ -203,9 +207,19 @@ impl Report {
         self.usage.as_ref()
     }
 
+    /// Returns how many objects are under each KMS key after the sweep, to read before one is deleted. An entry that
+    /// the sweep failed to rewrap counts under its former key. `None` if the sweep was resumed from a cursor of atrest
+    /// 0.4, which did not count them: walk again.
+    pub fn kms_usage(&self) -> Option<&KmsUsage> {
+        self.kms_usage.as_ref()
+    }
+
     pub(super) fn complete(&mut self) {
         self.complete = true;
         if let Some(usage) = &mut self.usage {
+            usage.finish();
+        }
+        if let Some(usage) = &mut self.kms_usage {
             usage.finish();
         }
     }
@@ -233,11 +247,7 @@ impl Report {
                 _ => row.current.add(upload),
             }
         }
-        match (&mut self.usage, done.now) {
-            (Some(usage), WrappedUnder::Version(version)) => usage.add(version, u64::from(!upload), u64::from(upload)),
-            (Some(usage), WrappedUnder::Unclear) => usage.add_unclear(1),
-            _ => {}
-        }
+        done.now.count(upload, self.usage.as_mut(), self.kms_usage.as_mut());
         if let EntryOutcome::Skipped(reason) = &done.outcome
             && self.skipped.len() < MAX_PROBLEMS
         {
@@ -267,7 +277,7 @@ impl Report {
 }
 
 impl EntryCounts {
-    fn add(&mut self, upload: bool) {
+    pub(super) fn add(&mut self, upload: bool) {
         bump(if upload { &mut self.uploads } else { &mut self.objects });
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::inventory::InventoryRow;
+use super::kms_usage::KmsUsage;
 use super::table::{self, Field, Fields, Status, columns};
 use super::work::WrappedUnder;
 use crate::keys::KeyUsage;
@@ -16,6 +17,7 @@ const MAX_TOTALS: usize = 10_000;
 pub struct InventoryTotals {
     totals: BTreeMap<TotalKey, InventoryTotal>,
     usage: Option<KeyUsage>,
+    kms_usage: KmsUsage,
 }
 
 /// Status, key id, key version, inner key id.
@@ -116,7 +118,8 @@ impl InventoryTotal {
 
 impl InventoryTotals {
     pub(super) fn begin(sse: &Sse) -> Self {
-        Self { totals: BTreeMap::new(), usage: sse.keyring().map(KeyUsage::begin) }
+        let usage = sse.keyring().map(KeyUsage::begin);
+        Self { totals: BTreeMap::new(), usage, kms_usage: KmsUsage::default() }
     }
 
     pub(super) fn add(&mut self, sse: &Sse, row: &InventoryRow<'_>) {
@@ -126,20 +129,19 @@ impl InventoryTotals {
             key = (row.status(), None, None, None);
         }
         self.totals.entry(key).or_insert_with_key(|key| InventoryTotal::new(key.clone())).add(row);
-        if let Some(usage) = &mut self.usage {
-            let upload = row.entry().upload_id().is_some();
-            match row.found().map(|found| WrappedUnder::of(sse, found)) {
-                Some(WrappedUnder::Version(version)) => usage.add(version, u64::from(!upload), u64::from(upload)),
-                None if row.status() == Status::Damaged => usage.add_unclear(1),
-                _ => {}
-            }
-        }
+        let under = match row.found() {
+            Some(found) => WrappedUnder::of(sse, found),
+            None if row.status() == Status::Damaged => WrappedUnder::Unclear,
+            None => WrappedUnder::NOTHING,
+        };
+        under.count(row.entry().upload_id().is_some(), self.usage.as_mut(), Some(&mut self.kms_usage));
     }
 
     pub(super) fn complete(&mut self) {
         if let Some(usage) = &mut self.usage {
             usage.finish();
         }
+        self.kms_usage.finish();
     }
 
     /// Returns all totals, ordered by status and then by key.
@@ -151,6 +153,11 @@ impl InventoryTotals {
     /// [`Keyring::retire`](crate::Keyring::retire). `None` if the [`Sse`] has no keyring.
     pub fn usage(&self) -> Option<&KeyUsage> {
         self.usage.as_ref()
+    }
+
+    /// Returns how many objects are under each KMS key, to read before one is deleted.
+    pub fn kms_usage(&self) -> &KmsUsage {
+        &self.kms_usage
     }
 
     /// Returns all totals as CSV with the header line.

@@ -5,10 +5,12 @@ use std::io;
 use bytes::Bytes;
 
 use super::entry::{Entry, EnvelopeStore, UnencryptedStore};
+use super::kms_usage::{KmsKeyOf, KmsUsage};
 use super::pace::Pace;
 use super::target::{EntryAction, Filter, RewrapTarget, Skip};
-use crate::envelope::{EnvelopeState, ModeId};
+use crate::envelope::{Envelope, EnvelopeState, ModeId};
 use crate::error::{Error, IoError, Result, Unexpected};
+use crate::keys::KeyUsage;
 use crate::mode::AnyMode;
 use crate::multipart::{CompletionRecord, EnvelopeOrRecord};
 use crate::sse::{Rewrap, Sse, Unlock};
@@ -56,12 +58,11 @@ pub(super) struct EntryResult {
     pub(super) now: WrappedUnder,
 }
 
-/// The keyring version, if any, that an entry is wrapped under.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The keys that an entry is wrapped under.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum WrappedUnder {
-    /// No version of this keyring.
-    Nothing,
-    Version(u32),
+    /// A version of this keyring, a KMS key, both or neither.
+    Keys { version: Option<u32>, kms_key: Option<KmsKeyOf> },
     /// Unknown: the envelope is unreadable, or another writer replaced it.
     Unclear,
 }
@@ -100,21 +101,21 @@ impl Worker<'_> {
             (Task::Rewrap { scope, store }, None) if entry.is_unread() => match store.read(&entry).await {
                 Ok(Some(envelope)) => self.rewrap(&entry, &envelope, scope, *store, &mut seen).await,
                 Ok(None) => {
-                    seen.now = WrappedUnder::Nothing;
+                    seen.now = WrappedUnder::NOTHING;
                     Ok(EntryOutcome::Gone)
                 }
                 Err(error) => Err(failed(error)),
             },
             (Task::Encrypt { .. }, None) if entry.is_unread() => Err(unread()),
             (Task::Rewrap { .. }, None) => {
-                seen.now = WrappedUnder::Nothing;
+                seen.now = WrappedUnder::NOTHING;
                 Ok(EntryOutcome::Unencrypted)
             }
             (Task::Encrypt { .. }, Some(envelope)) => {
                 seen.inspect(self.sse, envelope).map(|(_, under)| under.unwrap_or(EntryOutcome::Current))
             }
             (Task::Encrypt { .. }, None) if !self.filter.takes_entry(&entry) => {
-                seen.now = WrappedUnder::Nothing;
+                seen.now = WrappedUnder::NOTHING;
                 Ok(EntryOutcome::NotSelected)
             }
             // PERF: boxed, so that the futures of a sweep that rewraps stay small.
@@ -139,18 +140,19 @@ impl Worker<'_> {
             if !self.filter.takes(entry, &found) {
                 return Ok(EntryOutcome::NotSelected);
             }
-            let (fresh, to) = match self.replacement(entry, &found, other, scope).await? {
-                Replacement::Made(bytes, to) => (bytes, to),
+            let (fresh, under) = match self.replacement(entry, &found, other, scope).await? {
+                Replacement::Made(bytes, under) => (bytes, under),
                 Replacement::None(outcome) => return Ok(outcome),
             };
             if store.replace(entry, stored, &fresh).await.map_err(failed)? {
-                seen.now = to.map_or(WrappedUnder::Nothing, WrappedUnder::Version);
+                let to = under.version();
+                seen.now = under;
                 return Ok(EntryOutcome::Rewrapped { from: seen.before, to });
             }
-            // Another writer replaced the envelope, so its version is unknown until it is read again.
+            // Another writer replaced the envelope, so its keys are unknown until it is read again.
             seen.now = WrappedUnder::Unclear;
             let Some(bytes) = store.read(entry).await.map_err(failed)? else {
-                *seen = LastSeen { before: None, now: WrappedUnder::Nothing };
+                *seen = LastSeen { before: None, now: WrappedUnder::NOTHING };
                 return Ok(EntryOutcome::Gone);
             };
             read = bytes;
@@ -196,8 +198,8 @@ impl Worker<'_> {
         if let Scope::To(target) = scope {
             target.learn(&made);
         }
-        let version = made.key_version();
-        Ok(Replacement::Made(made.into_bytes(), version))
+        let under = WrappedUnder::of_made(&made);
+        Ok(Replacement::Made(made.into_bytes(), under))
     }
 
     /// Rewraps a completion record: the object is SSE-C, but its record is wrapped under the keyring until it is
@@ -215,7 +217,8 @@ impl Worker<'_> {
         }
         self.pass().await;
         let made = self.sse.rewrap_record(entry.name(), record).await?;
-        Ok(Replacement::Made(Bytes::copy_from_slice(made.as_bytes()), Some(made.key_version())))
+        let under = WrappedUnder::Keys { version: Some(made.key_version()), kms_key: None };
+        Ok(Replacement::Made(Bytes::copy_from_slice(made.as_bytes()), under))
     }
 
     async fn encrypt(
@@ -226,18 +229,18 @@ impl Worker<'_> {
         seen: &mut LastSeen,
     ) -> Result<EntryOutcome> {
         // The object is under no version until it is encrypted; after a failure it is still unencrypted.
-        seen.now = WrappedUnder::Nothing;
+        seen.now = WrappedUnder::NOTHING;
         self.pass().await;
         let (name, mode) = (entry.name(), mode.clone());
         let (envelope, encryptor) = match entry.stored_len() {
             Some(len) => self.sse.encryptor_of_len(name, mode, len).await?,
             None => self.sse.encryptor(name, mode).await?,
         };
-        let version = envelope.key_version();
+        let under = WrappedUnder::of_made(&envelope);
         if !store.encrypt(entry, envelope, encryptor).await.map_err(failed)? {
             return Ok(EntryOutcome::Gone);
         }
-        seen.now = version.map_or(WrappedUnder::Nothing, WrappedUnder::Version);
+        seen.now = under;
         Ok(EntryOutcome::Encrypted)
     }
 
@@ -250,20 +253,20 @@ impl Worker<'_> {
 
 /// The bytes that replace an envelope or record.
 enum Replacement {
-    /// The new bytes, and the keyring version that they are under.
-    Made(Bytes, Option<u32>),
+    /// The new bytes, and the keys that they are under.
+    Made(Bytes, WrappedUnder),
     /// No replacement; the entry has this outcome.
     None(EntryOutcome),
 }
 
-/// The keyring version of the envelope or record that was last read for an entry.
+/// The keys of the envelope or record that was last read for an entry.
 struct LastSeen {
     before: Option<u32>,
     now: WrappedUnder,
 }
 
 impl LastSeen {
-    /// Decodes the envelope or record of an entry and stores its keyring version. Also returns the outcome for a mode
+    /// Decodes the envelope or record of an entry and stores its keys. Also returns the outcome for a mode
     /// that does not use the keyring.
     ///
     /// # Errors
@@ -289,15 +292,44 @@ impl LastSeen {
 }
 
 impl WrappedUnder {
+    pub(super) const NOTHING: Self = Self::Keys { version: None, kms_key: None };
+
     pub(super) fn of(sse: &Sse, found: &EnvelopeOrRecord) -> Self {
         let ours = sse.keyring().is_some_and(|keyring| keyring.is(found.key_id()));
-        found.key_version().filter(|_| ours).map_or(Self::Nothing, Self::Version)
+        let kms_key = match found {
+            EnvelopeOrRecord::Envelope(envelope) => KmsKeyOf::envelope(envelope),
+            EnvelopeOrRecord::Record(_) => None,
+        };
+        Self::Keys { version: found.key_version().filter(|_| ours), kms_key }
     }
 
-    pub(super) fn version(self) -> Option<u32> {
+    /// Returns the keys of an envelope that this sweep made.
+    fn of_made(envelope: &Envelope) -> Self {
+        Self::Keys { version: envelope.key_version(), kms_key: KmsKeyOf::envelope(envelope) }
+    }
+
+    /// Counts one entry under its keys.
+    pub(super) fn count(&self, upload: bool, keyring: Option<&mut KeyUsage>, kms: Option<&mut KmsUsage>) {
         match self {
-            Self::Version(version) => Some(version),
-            Self::Nothing | Self::Unclear => None,
+            Self::Keys { version, kms_key } => {
+                if let (Some(usage), Some(version)) = (keyring, version) {
+                    usage.add(*version, u64::from(!upload), u64::from(upload));
+                }
+                if let (Some(usage), Some(key)) = (kms, kms_key) {
+                    usage.add(key, upload);
+                }
+            }
+            Self::Unclear => {
+                keyring.into_iter().for_each(|usage| usage.add_unclear(1));
+                kms.into_iter().for_each(|usage| usage.add_unclear(1));
+            }
+        }
+    }
+
+    pub(super) fn version(&self) -> Option<u32> {
+        match self {
+            Self::Keys { version, .. } => *version,
+            Self::Unclear => None,
         }
     }
 }

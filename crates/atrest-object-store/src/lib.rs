@@ -1,5 +1,5 @@
 //! Server-side encryption with the semantics of Amazon S3 over any store of the crate `object_store`:
-//! [`EncryptedStore`], [`Placement`], [`CachePolicy`], [`CallOptions`], [`StoreSweep`], and
+//! [`EncryptedStore`], [`Placement`], [`CachePolicy`], [`CallOptions`], [`StoreSweep`], [`StoreInventory`], and
 //! [`StoreKeyring`], a keyring in a store.
 //!
 //! ```
@@ -45,7 +45,8 @@
 //!
 //! [`StoreKeyring`] keeps the keyring in the store too, its root key under a KMS key: another KMS key rewrites one
 //! small object. Rewrapping an object writes it again whole, because `object_store` changes no attributes and no part
-//! of an object: [`EncryptedStore::sweep`] does that for a prefix or for all objects, and names what it wrote. Until
+//! of an object: [`EncryptedStore::sweep`] does that for a prefix or for all objects, and names what it wrote;
+//! [`EncryptedStore::inventory`] tells in advance how each object is encrypted, and what is under which key. Until
 //! then, or until compaction has rewritten the objects, their version of the keyring stays enabled.
 #![doc(test(attr(deny(unused_must_use))))]
 
@@ -78,4 +79,4 @@ pub use keyring::{KeyringObject, KeyringStoreError, StoreKeyring};
 pub use list::Foreign;
 pub use placement::Placement;
 pub use store::EncryptedStore;
-pub use sweep::{StoreSweep, StoreSweepReport};
+pub use sweep::{StoreInventory, StoreInventoryTotals, StoreSweep, StoreSweepReport};

@@ -139,8 +139,8 @@ fn a_cursor_goes_on_with_nothing_but_its_own_sweep() {
     assert!(matches!(Report::from_bytes(&bytes), Err(Error::Cursor(CursorError::NotACursor))));
     assert!(matches!(Cursor::from_bytes(b"meow"), Err(Error::Cursor(CursorError::NotACursor))));
     let mut newer = bytes;
-    newer[8] = 3;
-    assert!(matches!(Cursor::from_bytes(&newer), Err(Error::Cursor(CursorError::UnsupportedVersion(3)))));
+    newer[8] = 4;
+    assert!(matches!(Cursor::from_bytes(&newer), Err(Error::Cursor(CursorError::UnsupportedVersion(4)))));
 }
 
 #[test]

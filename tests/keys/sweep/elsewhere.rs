@@ -13,19 +13,19 @@ use atrest::{
 use super::kit::{Store, object};
 
 /// A service with two KMS keys, and a store with an object in every mode under key A.
-struct World {
-    sse: Sse,
+pub(crate) struct World {
+    pub(crate) sse: Sse,
     keyring: Keyring,
-    kms: Arc<MemoryKms>,
-    a: String,
-    b: String,
-    store: Store,
+    pub(crate) kms: Arc<MemoryKms>,
+    pub(crate) a: String,
+    pub(crate) b: String,
+    pub(crate) store: Store,
     customer_key: Arc<CustomerKey>,
 }
 
-const DSSE: bool = cfg!(feature = "aws-lc-rs");
+pub(crate) const DSSE: bool = cfg!(feature = "aws-lc-rs");
 
-fn world() -> World {
+pub(crate) fn world() -> World {
     let kms = Arc::new(MemoryKms::new());
     let [a, b] = ["a", "b"].map(|name| kms.create_key(name).unwrap());
     kms.alias("alias/b", &b);
@@ -48,14 +48,14 @@ fn world() -> World {
 }
 
 impl World {
-    fn put(&mut self, key: &str, mode: impl Into<AnyMode>) {
+    pub(crate) fn put(&mut self, key: &str, mode: impl Into<AnyMode>) {
         let Encrypted { envelope, ciphertext, .. } =
             self.sse.blocking().encrypt(&object(key), mode.into(), b"meow").unwrap();
         self.store.set(key, envelope.encode());
         self.store.bodies.insert(key.into(), ciphertext);
     }
 
-    fn upload(&self, key: &str, mode: impl Into<AnyMode>) {
+    pub(crate) fn upload(&self, key: &str, mode: impl Into<AnyMode>) {
         let upload = self.sse.blocking().begin_multipart(&object(key), b"up", mode.into()).unwrap();
         self.store.set(&format!("{key}?up"), upload.envelope().encode());
     }
@@ -69,7 +69,7 @@ impl World {
     }
 
     /// Every object opens under the envelope it has now, over the body it always had.
-    fn check_all(&self) {
+    pub(crate) fn check_all(&self) {
         for (key, body) in &self.store.bodies {
             let envelope = self.envelope(key);
             let key_given = Unlock::CustomerKey(&self.customer_key);
@@ -79,7 +79,7 @@ impl World {
         }
     }
 
-    fn to(&self, mode: impl Into<AnyMode>) -> Report {
+    pub(crate) fn to(&self, mode: impl Into<AnyMode>) -> Report {
         Sweep::new(&self.sse).blocking().rewrap_to(mode.into(), self.store.listing(), &self.store).unwrap()
     }
 }

@@ -4,6 +4,8 @@ mod cursors;
 #[cfg(feature = "testing")]
 mod elsewhere;
 mod kit;
+#[cfg(feature = "testing")]
+mod kms_usage;
 mod plain;
 mod random;
 mod records;

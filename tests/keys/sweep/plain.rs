@@ -37,6 +37,11 @@ impl UnencryptedStore for Bodies {
 }
 
 impl Bodies {
+    /// An unencrypted object.
+    pub(crate) fn put(&self, key: &str, body: &[u8]) {
+        self.stored.lock().unwrap().insert(key.into(), (None, body.to_vec()));
+    }
+
     fn listing(&self, lens: bool) -> Vec<io::Result<Entry>> {
         let entry = |(key, (envelope, body)): (&String, &Stored)| {
             let entry = match envelope {
@@ -90,7 +95,7 @@ fn what_is_in_the_clear_is_encrypted_and_what_has_an_envelope_is_left_as_it_is()
 fn a_body_that_is_not_as_long_as_it_was_listed_is_a_problem_and_stays_as_it_is() {
     let service = Service::new();
     let bodies = Bodies::default();
-    bodies.stored.lock().unwrap().insert("a".into(), (None, b"meow".to_vec()));
+    bodies.put("a", b"meow");
     let mut told = None;
     let sweep = Sweep::new(&service.sse).on_event(|event| {
         if let SweepEvent::Entry { outcome: EntryOutcome::Problem(error), .. } = event {

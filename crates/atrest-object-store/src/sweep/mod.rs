@@ -1,17 +1,20 @@
-//! [`StoreSweep`], a sweep that rewraps the objects of an [`EncryptedStore`], and [`StoreSweepReport`].
+//! [`StoreSweep`], a sweep that rewraps the objects of an [`EncryptedStore`], and [`StoreSweepReport`];
+//! [`StoreInventory`], which changes nothing, and [`StoreInventoryTotals`].
 
 mod in_parts;
+mod inventory;
 mod rewriter;
 
 use std::fmt;
 use std::io;
 
-use atrest::rotation::{Cursor, OutcomeCounts, Problem, Report, Skipped, Sweep, SweepEvent, VersionCounts};
+use atrest::rotation::{Cursor, KmsUsage, OutcomeCounts, Problem, Report, Skipped, Sweep, SweepEvent, VersionCounts};
 use atrest::{AnyMode, KeyUsage};
 use object_store::ObjectStore;
 use object_store::path::Path;
 
 use crate::store::EncryptedStore;
+pub use inventory::{StoreInventory, StoreInventoryTotals};
 use rewriter::{Done, Limits, Rewriter};
 
 /// The default of [`StoreSweep::max_object_len`].
@@ -192,14 +195,24 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
             Some(mode) => sweep.rewrap_to(mode, entries, &rewriter).await?,
         };
         let done = rewriter.into_done();
-        Ok(StoreSweepReport { report, is_whole: is_whole && done.foreign == 0, done })
+        let kms_usage = report.kms_usage().filter(|_| is_whole).map(|usage| with_foreign(usage, done.foreign));
+        Ok(StoreSweepReport { report, kms_usage, is_whole: is_whole && done.foreign == 0, done })
     }
+}
+
+/// Returns a usage that also counts the objects whose length no encrypted object of the store has: they may be under
+/// any key.
+fn with_foreign(usage: &KmsUsage, foreign: u64) -> KmsUsage {
+    let mut usage = usage.clone();
+    usage.add_unclear(foreign);
+    usage
 }
 
 /// The result of a [`StoreSweep`].
 #[derive(Debug)]
 pub struct StoreSweepReport {
     report: Report,
+    kms_usage: Option<KmsUsage>,
     /// Whether the sweep has seen every object of the store.
     is_whole: bool,
     done: Done,
@@ -258,6 +271,17 @@ impl StoreSweepReport {
     /// Older versions of objects that the inner store keeps, and copies elsewhere, are not counted.
     pub fn usage(&self) -> Option<&KeyUsage> {
         self.report.usage().filter(|_| self.is_whole)
+    }
+
+    /// Returns how many objects are under each KMS key after the sweep, to read before one is deleted. Objects whose
+    /// length no encrypted object has count as [unclear](KmsUsage::unclear). `None` after a sweep over a prefix and a
+    /// resumed one: they have not seen the whole store.
+    ///
+    /// # Security
+    ///
+    /// As for [`usage`](Self::usage); and a [`StoreKeyring`](crate::StoreKeyring) has a KMS key of its own.
+    pub fn kms_usage(&self) -> Option<&KmsUsage> {
+        self.kms_usage.as_ref()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Sweeps over an encrypted store: which objects are written again, which stay, and what is never lost.
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
+mod inventory;
 mod kit;
 
 use std::sync::Arc;
