@@ -217,6 +217,8 @@ fn kind_of(call: Call, code: Option<&str>, message: &str, status: u16) -> (Kind,
         "InvalidArnException" | "InvalidAliasNameException" if call == Call::Generate => Kind::NotFound,
         // The client chose the key id of a write, so that a malformed one is its own.
         "ValidationException" if call == Call::Generate && message.to_lowercase().contains("keyid") => Kind::NotFound,
+        // The service's own tokens.
+        "ValidationException" if message.to_lowercase().contains("granttokens") => Kind::Misconfigured,
         "InvalidCiphertextException" | "IncorrectKeyException" | "ValidationException" | "InvalidArnException" => {
             Kind::Rejected
         }

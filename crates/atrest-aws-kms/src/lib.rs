@@ -8,6 +8,9 @@
 //! the object. The policy of a key can therefore allow the service exactly some objects
 //! (`kms:EncryptionContext:aws:s3:arn`).
 //!
+//! A grant allows the service a key without a change of the policy. Until a new grant has reached all of AWS KMS, its
+//! calls are denied; [`grant_tokens`](AwsKmsBuilder::grant_tokens) sends the token that makes it count at once.
+//!
 //! # Failures
 //!
 //! | AWS KMS | kind | transient |
@@ -20,7 +23,7 @@
 //! | `InvalidKeyUsageException` | `InvalidKeyUsage` | no |
 //! | `AccessDeniedException` | `AccessDenied` | no |
 //! | `ThrottlingException`, `LimitExceededException`, HTTP 429 | `Throttled` | yes |
-//! | credentials that are missing, expired or unknown; a wrong signature or grant token | `Misconfigured` | no |
+//! | credentials that are missing, expired or unknown; a wrong signature, a wrong grant token | `Misconfigured` | no |
 //! | `InvalidCiphertextException`, `IncorrectKeyException`, any other refusal | `Rejected` | no |
 //! | HTTP 5xx, no connection, no answer in time, an answer that cannot be read | `Unavailable` | yes |
 //! | an ARN of another region, without [`multi_region_keys`](AwsKmsBuilder::multi_region_keys) | `OtherRegion` | no |
@@ -34,6 +37,7 @@
 //! overwritten. Only the key that this crate returns is wiped.
 
 mod failure;
+mod grants;
 mod provider;
 mod reactor;
 

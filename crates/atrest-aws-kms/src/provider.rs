@@ -19,6 +19,7 @@ use aws_sdk_kms::primitives::Blob;
 use aws_sdk_kms::types::DataKeySpec;
 
 use crate::failure::{Call, failure, out_of_time};
+use crate::grants::GrantTokens;
 use crate::reactor::{NoResult, Reactor};
 
 /// A key provider whose keys are in AWS KMS.
@@ -38,6 +39,7 @@ pub struct AwsKms {
     region: String,
     default_key: Option<String>,
     multi_region: bool,
+    grant_tokens: GrantTokens,
     time_limit: Duration,
     reactor: Reactor,
 }
@@ -49,6 +51,7 @@ pub struct AwsKmsBuilder {
     client: Client,
     default_key: Option<String>,
     multi_region: bool,
+    grant_tokens: GrantTokens,
     sdk_retries: bool,
     time_limit: Duration,
 }
@@ -75,6 +78,7 @@ impl AwsKms {
             client,
             default_key: None,
             multi_region: false,
+            grant_tokens: GrantTokens::default(),
             sdk_retries: true,
             time_limit: Duration::from_secs(5),
         }
@@ -134,7 +138,8 @@ impl KeyProvider for AwsKms {
     fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
         Box::pin(async move {
             let call = self.client.generate_data_key().key_id(self.named(&request)?).key_spec(DataKeySpec::Aes256);
-            let call = call.set_encryption_context(pairs_of(&request)).send();
+            let call = call.set_encryption_context(pairs_of(&request));
+            let call = call.set_grant_tokens(self.grant_tokens.of(&request)).send();
             let answer = self.ask(Call::Generate, request.key_id(), call).await?;
             let request_id = answer.request_id().unwrap_or_default().to_owned();
             let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_request_id(&request_id);
@@ -155,7 +160,8 @@ impl KeyProvider for AwsKms {
             // SECURITY: with the key's id AWS KMS refuses a ciphertext of any other key that the service may use.
             let call =
                 self.client.decrypt().key_id(self.named(&request)?).ciphertext_blob(Blob::new(wrapped.as_bytes()));
-            let call = call.set_encryption_context(pairs_of(&request)).send();
+            let call = call.set_encryption_context(pairs_of(&request));
+            let call = call.set_grant_tokens(self.grant_tokens.of(&request)).send();
             let answer = self.ask(Call::Decrypt, request.key_id(), call).await?;
             let request_id = answer.request_id().unwrap_or_default().to_owned();
             let refused = |kind| KeyProviderError::new(kind, request.key_id()).with_request_id(&request_id);
@@ -189,6 +195,37 @@ impl AwsKmsBuilder {
     /// Spec: AWS KMS, "Multi-Region keys in AWS KMS".
     pub fn multi_region_keys(mut self) -> Self {
         self.multi_region = true;
+        self
+    }
+
+    /// Sends grant tokens with each call: those that the function returns for its request, at most 10. A grant takes up
+    /// to five minutes to reach all of AWS KMS; with its token the grantee can use it at once.
+    ///
+    /// The function is called before each call of AWS KMS, on the thread that polls the call: it must be fast. A token
+    /// of a grant that has arrived everywhere, or does not cover the request, does no harm; one that AWS KMS does not
+    /// know fails the call as `Misconfigured`.
+    ///
+    /// ```
+    /// # fn example(client: aws_sdk_kms::Client) {
+    /// use std::collections::HashMap;
+    /// use std::sync::{Arc, RwLock};
+    /// use atrest_aws_kms::AwsKms;
+    ///
+    /// // The tokens of new grants, by KMS key as the requests name it; the service adds and removes them.
+    /// let tokens: Arc<RwLock<HashMap<String, Vec<String>>>> = Arc::default();
+    /// let read = tokens.clone();
+    /// let kms = AwsKms::builder(client).grant_tokens(move |request| {
+    ///     let tokens = read.read().unwrap_or_else(|poisoned| poisoned.into_inner());
+    ///     tokens.get(request.key_id()).cloned().unwrap_or_default()
+    /// });
+    /// # }
+    /// ```
+    ///
+    /// A write names the key as the caller did, perhaps by an alias, and a read by its ARN.
+    ///
+    /// Spec: AWS KMS, "Using a grant token".
+    pub fn grant_tokens(mut self, tokens: impl Fn(&KeyRequest) -> Vec<String> + Send + Sync + 'static) -> Self {
+        self.grant_tokens = GrantTokens::new(tokens);
         self
     }
 
@@ -231,6 +268,7 @@ impl AwsKmsBuilder {
             region,
             default_key: self.default_key,
             multi_region: self.multi_region,
+            grant_tokens: self.grant_tokens,
             time_limit: self.time_limit,
             reactor: Reactor::start().map_err(BuildError::NoThread)?,
         })

@@ -1,6 +1,7 @@
 //! The service: GenerateDataKey and Decrypt as AWS KMS answers them, over the embedded KMS; and a client of it.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
 
 use atrest::kms::{EmbeddedKms, KeyAdmin, KeyPolicy, NewKey, Permission};
 use atrest::{
@@ -26,6 +27,10 @@ pub(crate) struct Keys {
     pub(crate) kms: EmbeddedKms,
     pub(crate) one: String,
     pub(crate) two: String,
+    /// A key whose policy does not name the service.
+    pub(crate) forbidden: String,
+    /// The grants for the service that have not reached this region yet: their tokens, and the ARNs of their keys.
+    grants: Mutex<BTreeMap<String, String>>,
 }
 
 fn owner() -> Requester {
@@ -48,8 +53,36 @@ impl Keys {
         };
         let one = admin.create_key(NewKey::new().alias("alias/one").policy(policy())).unwrap();
         let two = admin.create_key(NewKey::new().policy(policy())).unwrap();
-        admin.create_key(NewKey::new().alias("alias/forbidden")).unwrap();
-        Arc::new(Self { _directory: directory, kms, one: one.arn, two: two.arn })
+        let forbidden = admin.create_key(NewKey::new().alias("alias/forbidden")).unwrap();
+        let (one, two, forbidden) = (one.arn, two.arn, forbidden.arn);
+        Arc::new(Self { _directory: directory, kms, one, two, forbidden, grants: Mutex::default() })
+    }
+
+    /// Grants the service a key, and returns the grant's token.
+    pub(crate) fn grant(&self, key_arn: &str) -> String {
+        let mut grants = self.grants.lock().unwrap();
+        let token = format!("token-{}", grants.len());
+        grants.insert(token.clone(), key_arn.to_owned());
+        token
+    }
+
+    /// The requester of a request with these tokens: the owner of the key if a grant allows it, else the service.
+    fn caller(&self, key_id: &str, tokens: &Value) -> Result<Requester, Answer> {
+        let tokens = tokens.as_array().map(Vec::as_slice).unwrap_or_default();
+        if tokens.len() > 10 {
+            let said = "1 validation error detected: Value '[..]' at 'grantTokens' failed to satisfy constraint";
+            return Err(Answer::error(400, "ValidationException", said));
+        }
+        let (grants, mut caller) = (self.grants.lock().unwrap(), service());
+        let arn = self.admin().describe_key(key_id).map(|key| key.arn).ok();
+        for token in tokens {
+            match grants.get(token.as_str().unwrap()) {
+                None => return Err(Answer::error(400, "InvalidGrantTokenException", "")),
+                Some(granted) if Some(granted) == arn.as_ref() => caller = owner(),
+                Some(_) => {}
+            }
+        }
+        Ok(caller)
     }
 
     pub(crate) fn admin(&self) -> KeyAdmin {
@@ -68,7 +101,8 @@ impl Keys {
         let invalid = |what: &str| Answer::error(400, "ValidationException", what);
         let key_id = request.body["KeyId"].as_str().ok_or_else(|| invalid("no KeyId"))?;
         let context = context_of(&request.body["EncryptionContext"]).ok_or_else(|| invalid("EncryptionContext"))?;
-        let asked = KeyRequest::new(key_id, context, service());
+        let caller = self.caller(key_id, &request.body["GrantTokens"])?;
+        let asked = KeyRequest::new(key_id, context, caller);
         let kms = Arc::new(self.kms.clone());
         match &*request.target {
             "TrentService.GenerateDataKey" if request.body["KeySpec"] == "AES_256" => {

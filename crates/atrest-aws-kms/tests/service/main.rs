@@ -3,6 +3,8 @@
 
 mod conformance;
 mod failures;
+mod faults;
+mod grants;
 mod http;
 mod keys;
 mod kms;
