@@ -83,10 +83,10 @@
 //! - `audit-json`: writes the audit trail to a file of JSON lines in the shape of AWS CloudTrail's records.
 //! - `s3`: the decisions of Amazon S3 as pure functions, from the request's headers to the exact answer:
 //!   [`manual::s3`].
-//! - `tokio`: readers and writers over the traits of tokio, `atrest::tokio`.
+//! - `tokio`: readers and writers over the traits of tokio, `atrest::tokio`; `kms::TokioTimer`.
 //! - `stream`: streams of `Bytes`, `atrest::streams`.
 //! - `http-body`: bodies of HTTP requests and responses, `atrest::http_body`.
-//! - `tracing`: emits the audit trail as events of `tracing`.
+//! - `tracing`: emits the audit trail, and the calls of a key provider, as events of `tracing`.
 //! - `passphrase`: seals keyring files and key stores under a passphrase.
 //! - `rayon`: lets a `rayon::ThreadPool` seal and open the chunks of large calls ([`Workers`]).
 //! - `testing`: an in-memory KMS, the conformance suite for key providers, and a log that detects a repeated nonce.

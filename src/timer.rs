@@ -23,25 +23,7 @@ const LONGEST_WAIT: Duration = IDLING;
 pub type TimerFuture = Pin<Box<dyn Future<Output = ()> + Send + 'static>>;
 
 /// A clock that also wakes: for the time limits and the waits of [`Resilient`](crate::kms::Resilient). The default is
-/// [`ThreadTimer`]; a test brings one whose time it sets.
-///
-/// A service that has a runtime can use the runtime's timer:
-///
-/// ```
-/// use std::time::{Duration, Instant};
-/// use atrest::kms::{Timer, TimerFuture};
-///
-/// struct RuntimeTimer { start: Instant }
-///
-/// impl Timer for RuntimeTimer {
-///     fn now(&self) -> Duration {
-///         self.start.elapsed()
-///     }
-///     fn sleep(&self, time: Duration) -> TimerFuture {
-///         Box::pin(tokio::time::sleep(time))
-///     }
-/// }
-/// ```
+/// [`ThreadTimer`]; `TokioTimer` (feature `tokio`) is that of a runtime; a test brings one whose time it sets.
 pub trait Timer: Send + Sync + 'static {
     /// Returns the time since a fixed moment, by a clock that never goes back.
     fn now(&self) -> Duration;

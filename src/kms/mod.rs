@@ -15,6 +15,10 @@ mod observed;
 mod resilient;
 mod router;
 mod threads;
+#[cfg(feature = "tokio")]
+mod tokio_timer;
+#[cfg(feature = "tracing")]
+mod tracing_observer;
 #[cfg(any(feature = "embedded-kms", feature = "testing"))]
 pub(crate) mod wrapped_kek;
 
@@ -28,6 +32,10 @@ pub use observed::{KmsCall, KmsCounters, KmsKeyCounts, KmsObserver, KmsOutcome, 
 pub use resilient::Resilient;
 pub use router::Router;
 pub use threads::Threads;
+#[cfg(feature = "tokio")]
+pub use tokio_timer::TokioTimer;
+#[cfg(feature = "tracing")]
+pub use tracing_observer::TracingObserver;
 
 pub use crate::keys::KmsOperation;
 pub use crate::timer::{ThreadTimer, Timer, TimerFuture};

@@ -45,6 +45,8 @@ pub struct KmsCall<'a> {
     pub request_id: Option<&'a str>,
     /// How long it took.
     pub took: Duration,
+    /// The wall clock's time when it ended.
+    pub ended: SystemTime,
 }
 
 /// Learns of each call of a key provider: for metrics.
@@ -134,7 +136,8 @@ impl Running<'_> {
     fn report(&self, outcome: KmsOutcome<'_>, request_id: Option<&str>) {
         let Self { observed, operation, request, since, .. } = *self;
         let took = observed.clock.monotonic().saturating_sub(since);
-        let call = KmsCall { operation, request, outcome, request_id, took };
+        let ended = observed.clock.wall();
+        let call = KmsCall { operation, request, outcome, request_id, took, ended };
         let _ = catch_unwind(AssertUnwindSafe(|| observed.observer.ended(&call)));
     }
 }
@@ -173,9 +176,12 @@ impl fmt::Debug for Observed {
     }
 }
 
-/// An observer that counts the calls of each KMS key: by its resolved id where a key was returned, else by the id in
-/// the request. Beyond 1,024 keys the others are counted together, under the empty id; beyond 512 so are calls without
-/// a key for an id that is new.
+/// An observer that counts the calls of each KMS key and tells its last use: by its resolved id where a key was
+/// returned, else by the id in the request. Beyond 1,024 keys the others are counted together, under the empty id;
+/// beyond 512 so are calls without a key for an id that is new.
+///
+/// It counts the calls of this process since its start. Before a KMS key is deleted, count what is stored under it: the
+/// manual's page *howto*, "Before you delete a KMS key".
 #[derive(Debug, Default)]
 pub struct KmsCounters(Mutex<BTreeMap<String, KmsKeyCounts>>);
 
@@ -197,7 +203,8 @@ pub struct KmsKeyCounts {
     pub total_time: Duration,
     /// The time of the longest call.
     pub longest: Duration,
-    /// The wall clock's time when the key was last returned.
+    /// The wall clock's time when the KMS last returned a key under this KMS key. A use of a
+    /// [bucket key](crate::SseKms::with_bucket_key) from the cache does not count.
     pub last_used: Option<SystemTime>,
 }
 
@@ -236,7 +243,7 @@ impl KmsObserver for KmsCounters {
         counts.longest = counts.longest.max(call.took);
         match call.outcome {
             KmsOutcome::Key(_) => {
-                counts.last_used = Some(SystemClock.wall());
+                counts.last_used = counts.last_used.max(Some(call.ended));
                 match call.operation {
                     KmsOperation::Generate => counts.generated += 1,
                     KmsOperation::Unwrap => counts.unwrapped += 1,

@@ -1,18 +1,24 @@
-//! `TracingSink`: audit events as events of `tracing`.
+//! Audit events (`TracingSink`) and calls of a key provider (`kms::TracingObserver`) as events of `tracing`.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
 
 use atrest::audit::TracingSink;
-use atrest::{Expected, ObjectName, SseKms, SseS3};
+use atrest::kms::{Observed, TracingObserver};
+use atrest::{
+    EncryptionContext, Expected, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, ObjectName, Requester, SseKms,
+    SseS3,
+};
+use futures_util::FutureExt;
+use pollster::block_on;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
 
 use crate::kit::{ALICE, Audited, context};
-use atrest_kit::{KMS_KEY, name};
+use atrest_kit::{Faulty, KMS_KEY, ManualTime, TableKms, name};
 
-/// Level and fields of every event of the trail.
+/// Level and fields of every event.
 #[derive(Clone, Default)]
 pub(crate) struct Seen(Arc<Mutex<Vec<(Level, Fields)>>>);
 
@@ -37,7 +43,7 @@ impl Visit for Fields {
 
 impl Subscriber for Seen {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        metadata.target() == "atrest::audit"
+        ["atrest::audit", "atrest::kms"].contains(&metadata.target())
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -103,4 +109,61 @@ fn what_was_done_is_information_and_what_was_refused_a_warning_with_all_that_is_
     assert_eq!(seen[2].0, Level::WARN);
     let error = &seen[2].1.0.last().unwrap();
     assert!(error.0 == "error" && error.1.contains("the mode is not accepted"), "{error:?}");
+}
+
+#[test]
+fn a_call_of_a_kms_is_a_line_for_developers_and_one_that_fails_a_warning_with_its_time() {
+    /// A caller that polls a call once, while 20 ms go by, and leaves.
+    fn leaves<T>(mut call: impl Future<Output = T> + Unpin, time: &ManualTime) {
+        assert!((&mut call).now_or_never().is_none());
+        time.advance(std::time::Duration::from_millis(20));
+    }
+
+    /// Never answers.
+    struct Hangs;
+
+    impl KeyProvider for Hangs {
+        fn generate_key(self: Arc<Self>, _: KeyRequest) -> atrest::KeyFuture<atrest::GeneratedKey> {
+            Box::pin(std::future::pending())
+        }
+
+        fn unwrap_key(
+            self: Arc<Self>,
+            _: atrest::WrappedKey,
+            _: KeyRequest,
+        ) -> atrest::KeyFuture<atrest::UnwrappedKey> {
+            Box::pin(std::future::pending())
+        }
+    }
+
+    let time = ManualTime::new();
+    let observed = |kms: Arc<dyn KeyProvider>| {
+        Arc::new(Observed::new(kms, Arc::new(TracingObserver::new())).with_clock(Arc::new(time.clone())))
+    };
+    let secret = EncryptionContext::new().with("team", "the-team-of-photos").unwrap();
+    let request = |key_id: &str| KeyRequest::new(key_id, secret.clone(), Requester::new(ALICE));
+    let kms = Faulty::new(Arc::new(TableKms::default()));
+    let seen = Seen::default();
+    tracing::subscriber::with_default(seen.clone(), || {
+        let generated = block_on(observed(kms.clone()).generate_key(request("alias/app"))).unwrap();
+        block_on(observed(kms.clone()).unwrap_key(generated.wrapped().clone(), request(KMS_KEY))).unwrap();
+        kms.refuse(Some(Kind::Throttled));
+        block_on(observed(kms.clone()).generate_key(request("alias/app"))).unwrap_err();
+        leaves(observed(Arc::new(Hangs)).generate_key(request("alias/app")), &time);
+    });
+    let line = |operation, asked, more: &[(&'static str, &str)]| {
+        let first = [("operation", operation), ("requested_key_id", asked), ("requester", ALICE)];
+        fields(&[&first[..], more].concat())
+    };
+    let error = "key \"alias/app\": too many requests, try again later (request 7f3a)";
+    let request_id = ("key_provider_request_id", "7f3a");
+    let key = [("seconds", "0.0"), ("key_id", KMS_KEY), request_id];
+    let expected = [
+        (Level::DEBUG, line("generate", "alias/app", &key)),
+        (Level::DEBUG, line("unwrap", KMS_KEY, &key)),
+        (Level::WARN, line("generate", "alias/app", &[("seconds", "0.0"), ("error", error), request_id])),
+        (Level::DEBUG, line("generate", "alias/app", &[("seconds", "0.02"), ("abandoned", "true")])),
+    ];
+    let lines: Vec<_> = seen.lines().into_iter().map(|(level, fields)| (level, fields.0)).collect();
+    assert_eq!(lines, expected);
 }

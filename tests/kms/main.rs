@@ -23,5 +23,9 @@ mod scripted;
 #[cfg(feature = "embedded-kms")]
 mod sources;
 #[cfg(feature = "testing")]
+mod starting;
+#[cfg(feature = "testing")]
 mod threads;
+#[cfg(all(feature = "testing", feature = "tokio"))]
+mod tokio_timer;
 mod wakers;

@@ -10,8 +10,8 @@ use atrest::error::Unexpected;
 use atrest::kms::{KmsCall, KmsCounters, KmsObserver, KmsOperation, KmsOutcome, Observed};
 use atrest::testing::{Capability, KeyProviderSuite};
 use atrest::{
-    EncryptionContext, Error, GeneratedKey, KeyFuture, KeyProvider, KeyProviderError, KeyProviderErrorKind as Kind,
-    KeyRequest, KmsKeys, ObjectName, Requester, Sse, SseKms, UnwrappedKey, WrappedKey,
+    Clock, EncryptionContext, Error, GeneratedKey, KeyFuture, KeyProvider, KeyProviderError,
+    KeyProviderErrorKind as Kind, KeyRequest, KmsKeys, ObjectName, Requester, Sse, SseKms, UnwrappedKey, WrappedKey,
 };
 use atrest_kit::ManualTime;
 use futures_util::FutureExt;
@@ -45,7 +45,7 @@ fn calls_are_counted_by_resolved_id_with_outcome_and_time() {
     assert_eq!((counts.generated, counts.unwrapped, counts.failed, counts.abandoned), (1, 1, 1, 1));
     assert_eq!((counts.total_time, counts.longest), (ms(75), ms(50)));
     assert_eq!(counts.last_error, Some(Kind::Throttled));
-    assert!(counts.last_used.is_some());
+    assert_eq!(counts.last_used, Some(Clock::wall(&time) - ms(5)), "not when its caller left");
     let none = counters.key("alias/none");
     assert_eq!((none.failed, none.last_error, none.last_used), (1, Some(Kind::Panicked), None));
     assert_eq!(counters.keys().len(), 2);

@@ -131,7 +131,7 @@ impl Resilient {
         Self { permits: Permits::new(calls.get()), ..self }
     }
 
-    /// Sets the timer.
+    /// Sets the timer. The default is a [`ThreadTimer`], which works in every runtime and without one.
     #[must_use]
     pub fn with_timer(self, timer: Arc<dyn Timer>) -> Self {
         Self { timer, ..self }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use atrest::kms::{Resilient, Timer};
 use atrest::{BucketKeys, KeyProviderErrorKind as Kind, KmsKeys, Sse};
+use atrest_kit::ManualTime;
 use futures_util::future::{join_all, select};
 
 use super::{MINUTE, World, builder, get, in_bucket, kind, mode, object, put};
@@ -54,6 +55,29 @@ fn a_clock_that_jumps_makes_no_key_serve_longer() {
     world.time.wall_forward(60 * MINUTE);
     world.put(&object("4")).unwrap();
     assert_eq!(world.calls().0, 3);
+}
+
+#[test]
+fn two_nodes_whose_clocks_are_an_hour_apart_read_each_others_objects_and_keep_keys_for_their_age() {
+    let world = World::new();
+    let ahead = ManualTime::new();
+    ahead.wall_forward(60 * MINUTE);
+    let node = builder(&ahead).kms(world.kms.clone(), KmsKeys::only([&*world.kms.key_id])).build().unwrap();
+    let (mine, yours) = (object("mine"), object("yours"));
+    let (stored_here, stored_there) = (world.put(&mine).unwrap(), put(&ahead, &node, &yours).unwrap());
+    let use_both = || {
+        world.put(&mine).unwrap();
+        put(&ahead, &node, &yours).unwrap();
+        assert_eq!(world.get(&yours, &stored_there).unwrap(), b"meow");
+        assert_eq!(get(&ahead, &node, &mine, &stored_here).unwrap(), b"meow");
+        world.calls()
+    };
+    assert_eq!(use_both(), (2, 2));
+    for (time, calls) in [(5 * MINUTE - Duration::from_nanos(1), (2, 2)), (Duration::from_nanos(1), (4, 4))] {
+        world.time.advance(time);
+        ahead.advance(time);
+        assert_eq!(use_both(), calls);
+    }
 }
 
 #[test]
@@ -168,7 +192,7 @@ fn a_purge_drops_all_keys_and_what_a_call_in_progress_brings() {
 
 #[test]
 fn an_idle_process_keeps_no_key_whose_age_is_over() {
-    let kms = Scripted::new(&atrest_kit::ManualTime::new());
+    let kms = Scripted::new(&ManualTime::new());
     // The clock of this machine.
     let limits = BucketKeys::new().with_max_age(Duration::from_millis(20));
     let sse = Sse::builder().bucket_keys(limits).kms(kms.clone(), KmsKeys::only([&*kms.key_id])).build().unwrap();
@@ -215,7 +239,7 @@ fn a_call_older_than_the_longest_age_serves_nobody_who_comes_later() {
 
 #[test]
 fn with_the_provider_dead_cached_keys_serve_their_age_and_all_else_fails_within_the_limit() {
-    let time = atrest_kit::ManualTime::new();
+    let time = ManualTime::new();
     let kms = Scripted::new(&time);
     let failures = NonZeroU32::new(5).unwrap();
     let resilient = Resilient::new(kms.clone()).with_timer(Arc::new(time.clone()));
