@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use atrest::{Decryptor, Envelope, Expected, ModeId, Requester};
+use atrest::{Decryptor, Envelope, Expected, KeyEpoch, ModeId, Requester};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -19,11 +19,11 @@ use crate::request::strong_e_tag;
 ///
 /// This is a policy. A kept decryptor opens its object although the KMS key was disabled or the version retired since:
 /// for at most [`time_to_live`](Self::with_time_to_live), for the requester and the expectations for which it was made,
-/// and only while the e_tag of the object is the same. Every read that it serves is an event of the audit trail, marked
-/// `servedAgain`. Decryptors of SSE-C are never kept. All are dropped by
-/// [`EncryptedStore::purge`](crate::EncryptedStore::purge), when the keyring of this process changes, and when a key
-/// provider answers that a key is disabled, denied or not found. Expired ones are dropped at the next read, not by a
-/// timer.
+/// and only while the e_tag of the object is the same. A key provider that [tells changes](atrest::KeyProvider::epoch)
+/// ends it at once. Every read that it serves is an event of the audit trail, marked `servedAgain`. Decryptors of SSE-C
+/// are never kept. All are dropped by [`EncryptedStore::purge`](crate::EncryptedStore::purge), when the keyring of this
+/// process changes, and when a key provider answers that a key is disabled, denied or not found. Expired ones are
+/// dropped at the next read, not by a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachePolicy {
     time_to_live: Duration,
@@ -67,6 +67,14 @@ pub(crate) struct Known {
     e_tag: String,
     version: Option<String>,
     expected: Expected,
+    keys: KeyEpoch,
+}
+
+/// The epochs of the cache and of an object's keys, before a read asks for its key.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Epochs {
+    cache: u64,
+    keys: Option<KeyEpoch>,
 }
 
 impl Known {
@@ -111,19 +119,28 @@ impl Cache {
 
     /// Returns the decryptor of the object at this place, whose e_tag the caller compares.
     pub(crate) fn find(&self, call: &Call, version: Option<&str>) -> Option<Known> {
-        let mut entries = self.entries(call);
-        entries.drop_expired(self.policy.time_to_live);
         let key = Key::new(call, version);
-        let (_, known) = entries.known.get(&key)?;
-        (known.expected == *call.access.expected()).then(|| known.clone())
+        let known = {
+            let mut entries = self.entries(call);
+            entries.drop_expired(self.policy.time_to_live);
+            let (_, known) = entries.known.get(&key)?;
+            (known.expected == *call.access.expected()).then(|| known.clone())?
+        };
+        // The provider tells its epoch outside of the lock.
+        if call.sse.key_epoch(&known.envelope) == Some(known.keys) {
+            return Some(known);
+        }
+        self.entries(call).remove(&key);
+        None
     }
 
-    /// Returns the epoch of a read, to ask for before its key is.
-    pub(crate) fn epoch(&self, call: &Call) -> u64 {
-        self.entries(call).epoch
+    /// Returns the epochs of a read, to take before its key is asked for.
+    pub(crate) fn epochs(&self, call: &Call, envelope: &Envelope) -> Epochs {
+        Epochs { cache: self.entries(call).epoch, keys: call.sse.key_epoch(envelope) }
     }
 
-    /// Keeps a decryptor, if the object can be recognised by a strong e_tag, and its key is not a customer key.
+    /// Keeps a decryptor, if the object can be recognised by a strong e_tag, its key is not a customer key, and the key
+    /// provider can tell its epoch.
     ///
     /// SECURITY: a decryptor whose key was asked for before everything was dropped is not kept: the read that made it
     /// was under way.
@@ -134,8 +151,9 @@ impl Cache {
         meta: &ObjectMeta,
         decryptor: &Decryptor,
         envelope: &Envelope,
-        epoch: u64,
+        epochs: Epochs,
     ) {
+        let Some(keys) = epochs.keys else { return };
         let Some(e_tag) = strong_e_tag(meta).filter(|_| envelope.mode() != ModeId::SseC) else { return };
         let known = Known {
             decryptor: decryptor.clone(),
@@ -143,9 +161,10 @@ impl Cache {
             e_tag: e_tag.to_owned(),
             version: meta.version.clone(),
             expected: call.access.expected().clone(),
+            keys,
         };
         let mut entries = self.entries(call);
-        if entries.epoch != epoch {
+        if entries.epoch != epochs.cache {
             return;
         }
         let key = Key::new(call, version);

@@ -184,11 +184,11 @@ impl<T: ObjectStore> Shared<T> {
             Envelope::decode_in(container, meta.size, bytes).map_err(|error| of_envelope(call, error))?;
         }
         let cache = self.cache.as_ref().filter(|_| trust == Trust::Together);
-        let cache = cache.map(|cache| (cache, cache.epoch(call)));
+        let cache = cache.map(|cache| (cache, cache.epochs(call, &envelope)));
         let decryptor = call.sse.decryptor(&call.name, &envelope, call.access.unlock()).await;
         let decryptor = decryptor.map_err(|error| self.refused(call, error))?;
-        if let Some((cache, epoch)) = cache {
-            cache.keep(call, version, meta, &decryptor, &envelope, epoch);
+        if let Some((cache, epochs)) = cache {
+            cache.keep(call, version, meta, &decryptor, &envelope, epochs);
         }
         Ok(decryptor)
     }

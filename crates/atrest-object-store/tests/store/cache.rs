@@ -1,14 +1,19 @@
 //! The cache of decryptors: what it saves, when it is emptied, and what it leaves on record.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atrest::audit::{AuditEvent, AuditFuture, AuditSink, AuditTrail};
-use atrest::{Access, CustomerKey, Expected, ModeId, Requester, Sse, SseC, SseKms};
+use atrest::testing::MemoryKms;
+use atrest::{
+    Access, CustomerKey, Expected, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KmsKeys, ModeId, Requester, Sse,
+    SseC, SseKms, UNKNOWN_EPOCH, UnwrappedKey, WrappedKey,
+};
 use atrest_object_store::{CachePolicy, CallOptions, EncryptedStore, Placement};
 use futures_util::future::BoxFuture;
 use object_store::memory::InMemory;
+use object_store::path::Path;
 use object_store::{Error, GetOptions, ObjectStore, ObjectStoreExt};
 
 use crate::kit::{Failing, Keys, PLACEMENTS, at, built, get, get_range, plaintext, put, store};
@@ -169,6 +174,56 @@ async fn every_answer_that_a_key_may_not_be_used_drops_all_decryptors() {
         keys.kms.fail_with(None);
         assert_eq!(store.kept(), kept, "{kind:?}");
     }
+}
+
+/// A memory KMS that tells changes.
+struct Telling {
+    kms: Arc<MemoryKms>,
+    epoch: AtomicU64,
+}
+
+impl KeyProvider for Telling {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        self.kms.clone().generate_key(request)
+    }
+
+    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        self.kms.clone().unwrap_key(wrapped, request)
+    }
+
+    fn epoch(&self, _: &str) -> u64 {
+        self.epoch.load(Ordering::SeqCst)
+    }
+}
+
+#[tokio::test]
+async fn a_change_that_the_key_provider_tells_ends_the_kept_decryptors_of_its_keys() {
+    let keys = Keys::new();
+    let telling = Arc::new(Telling { kms: keys.kms.clone(), epoch: AtomicU64::new(1) });
+    let sse = Sse::builder().keyring(keys.keyring.clone()).kms(telling.clone(), KmsKeys::all());
+    let sse = sse.envelope_len(1_024).build().unwrap();
+    let of_kms = CallOptions::new().with_mode(SseKms::new(&keys.kms_key));
+    let rule = move |path: &Path| if path.as_ref() == "one" { of_kms.clone() } else { CallOptions::new() };
+    let store = EncryptedStore::builder(InMemory::new(), sse, "lake").rule(rule).build().unwrap();
+    for name in ["one", "of the keyring"] {
+        put(&store, name, plaintext(10)).await;
+        get(&store, name).await.unwrap();
+    }
+    assert_eq!(store.kept(), 2);
+    keys.kms.disable(&keys.kms_key);
+    get(&store, "one").await.unwrap();
+    // Another process may have changed a key: only its objects are asked for again.
+    telling.epoch.store(2, Ordering::SeqCst);
+    get(&store, "of the keyring").await.unwrap();
+    assert_eq!(store.kept(), 2);
+    get(&store, "one").await.unwrap_err();
+
+    // A provider that cannot tell its epoch now leaves nothing kept.
+    keys.kms.enable(&keys.kms_key);
+    telling.epoch.store(UNKNOWN_EPOCH, Ordering::SeqCst);
+    store.purge();
+    get(&store, "one").await.unwrap();
+    assert_eq!(store.kept(), 0);
 }
 
 #[tokio::test]
