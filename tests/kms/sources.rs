@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
-use atrest::audit::{AuditTrail, MemorySink};
+use atrest::audit::{AuditEvent, AuditOperation, AuditTrail, MemorySink};
+use atrest::error::KeyProviderErrorKind;
 use atrest::kms::{EmbeddedKms, NewKey};
 use atrest::{Error, KeyProvider, KeyRequest, Keyring, ObjectName, Requester, RootKey, Sse, SseS3, Unlock};
 use atrest_kit::wall_clock;
@@ -133,6 +134,34 @@ fn an_embedded_kms_draws_everything_from_the_generator_of_its_builder_alone() {
     assert!(is_random(kms.keyring().blocking().seal(&root_key)));
     block_on(provider.clone().generate_key(request())).expect_err("a key-encryption key is drawn");
     block_on(provider.unwrap_key(generated.wrapped().clone(), request())).expect("unwrapping draws nothing");
+}
+
+#[test]
+fn a_generator_that_panics_leaves_a_use_of_a_key_on_record_without_a_request_id() {
+    let directory = tempfile::tempdir().unwrap();
+    let (owner, sink, panics) = (Requester::new("owner"), Arc::new(MemorySink::new()), Arc::new(AtomicBool::default()));
+    let (counting, panicking) = (Counting::default(), panics.clone());
+    let builder = EmbeddedKms::builder(directory.path().join("kms")).audit(AuditTrail::new(sink.clone()));
+    let builder = builder.generator(move || {
+        assert!(!panicking.load(Ordering::SeqCst), "on purpose");
+        counting.clone()
+    });
+    let kms = builder.create(&RootKey::generate().unwrap(), owner.clone()).unwrap();
+    let key = kms.requested_by(owner.clone()).create_key(NewKey::new()).unwrap();
+    let request = || KeyRequest::new(&key.arn, Default::default(), owner.clone());
+    let provider = Arc::new(kms);
+    let generated = block_on(provider.clone().generate_key(request())).unwrap();
+    let last = || sink.events().pop().unwrap();
+    assert!(last().request_id().is_some());
+
+    panics.store(true, Ordering::SeqCst);
+    let unwrapped = block_on(provider.clone().unwrap_key(generated.wrapped().clone(), request())).unwrap();
+    let told = |event: &AuditEvent| (event.operation(), event.request_id().is_none(), event.error().is_some());
+    assert_eq!(unwrapped.request_id(), None);
+    assert_eq!(told(&last()), (AuditOperation::UnwrapKey, true, false));
+    let error = block_on(provider.generate_key(request())).unwrap_err();
+    assert_eq!((error.kind(), error.request_id()), (KeyProviderErrorKind::Panicked, None));
+    assert_eq!(told(&last()), (AuditOperation::GenerateKey, true, true));
 }
 
 #[test]

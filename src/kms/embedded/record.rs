@@ -166,10 +166,11 @@ impl Store {
 }
 
 impl StoreOptions {
-    /// Returns an id for a use of a key, if it is on record.
+    /// Returns an id for a use of a key, if it is on record. Without randomness the use fails later, or needs none and
+    /// stays without an id.
     pub(super) fn request_id(&self) -> Option<String> {
-        // Without randomness the use fails, or needs none and stays without an id.
-        self.audit.as_ref().and_then(|_| new_id(&self.sources.generator).ok()).map(|id| id.hyphenated().to_string())
+        self.audit.as_ref()?;
+        caught(|| new_id(&self.sources.generator)).ok().map(|id| id.hyphenated().to_string())
     }
 
     /// Waits until the trail has room for another event.
