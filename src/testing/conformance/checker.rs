@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 
 use base64ct::{Base64, Encoding};
 
-use super::{Capability, KeyProviderSuite};
+use super::{Capability, Hook, KeyProviderSuite};
 use crate::error::{KeyProviderError, Result};
 use crate::keys::{EncryptionContext, GeneratedKey, KeyProvider, KeyRequest, UnwrappedKey, WrappedKey};
 use crate::object::Requester;
@@ -39,6 +39,8 @@ struct Notes {
     failures: Vec<String>,
     /// The key that was generated last.
     last_kek: Option<[u8; 32]>,
+    /// The hook that takes back the change in force, and its key.
+    undo: Option<(Hook, String)>,
 }
 
 impl Checker {
@@ -71,6 +73,16 @@ impl Checker {
         let mut notes = self.notes();
         notes.progress += 1;
         notes.doing = step;
+    }
+
+    /// Notes which hook takes back a change of a key that is about to be made.
+    pub(super) fn changes(&self, key_id: &str, undo: &Hook) {
+        self.notes().undo = Some((Arc::clone(undo), key_id.to_owned()));
+    }
+
+    /// Returns the hook that takes back the change in force, and its key, once; `None` if no change is in force.
+    pub(super) fn take_undo(&self) -> Option<(Hook, String)> {
+        self.notes().undo.take()
     }
 
     pub(super) fn expect(&self, holds: bool, otherwise: impl FnOnce() -> String) {
@@ -151,6 +163,8 @@ impl Checker {
         match answer {
             Ok(answer) => Some(answer),
             Err(error) => {
+                // Each call has another request id. Without it the report shows equal failures once.
+                let error = error.with_request_id("");
                 self.expect(false, || format!("not so: {what}: {:?}, {error}", error.kind()));
                 None
             }
@@ -184,7 +198,9 @@ impl Checker {
         if !self.suite.has(Capability::RequestIds) {
             return;
         }
-        self.expect(request_id.is_some(), || format!("an answer of {of} has no request id"));
+        self.expect(request_id.is_some(), || {
+            format!("an answer of {of} has no request id, and the suite has no `lacks(Capability::RequestIds)`")
+        });
         let Some(request_id) = request_id else { return };
         let is_new = {
             let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);

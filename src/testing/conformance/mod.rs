@@ -46,8 +46,10 @@ pub enum Capability {
     /// The provider tells changes: its [`epoch`](KeyProvider::epoch) is another number after each change that
     /// [`disabled_by`](KeyProviderSuite::disabled_by) or [`revoked_by`](KeyProviderSuite::revoked_by) makes.
     Epochs,
-    /// Each answer has the request id of the backend: [`GeneratedKey::request_id`](crate::GeneratedKey::request_id) and
-    /// [`UnwrappedKey::request_id`](crate::UnwrappedKey::request_id). A provider around another one passes it on.
+    /// Each answer has the request id of the backend, and no two answers have the same one:
+    /// [`GeneratedKey::request_id`](crate::GeneratedKey::request_id) and
+    /// [`UnwrappedKey::request_id`](crate::UnwrappedKey::request_id). A provider around another one passes the id on;
+    /// one that answers from a cache of its own lacks this.
     RequestIds,
 }
 

@@ -55,6 +55,16 @@ impl Supervisor {
                 }
             }
         };
+        // A check that panicked or hangs may have left a change in force, in which every later check would fail.
+        if let Some((undo, key_id)) = checker.take_undo() {
+            let (done, is_done) = mpsc::channel::<()>();
+            thread::spawn(move || {
+                let _done = done;
+                undo(&key_id);
+            });
+            // The channel closes when the hook returns or panics.
+            let _ = is_done.recv_timeout(self.suite.deadline);
+        }
         ended.into_iter().chain(checker.take_failures()).collect()
     }
 }

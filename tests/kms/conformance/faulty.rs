@@ -38,6 +38,8 @@ pub(super) enum Fault {
     StaysBusy,
     NamesAnotherKey,
     Panics,
+    PanicsWhenDisabled,
+    HangsWhenDisabled,
 }
 
 pub(super) struct Wrong {
@@ -176,6 +178,8 @@ impl KeyProvider for Wrong {
                 }
                 (Err(error), Fault::Hangs) if error.kind() == KeyProviderErrorKind::Rejected => pending().await,
                 (Err(_), Fault::Panics) if wrapped.as_bytes().len() == 84 => panic!("what the test is about"),
+                (Err(error), Fault::PanicsWhenDisabled) if is_disabled(&error) => panic!("what the test is about"),
+                (Err(error), Fault::HangsWhenDisabled) if is_disabled(&error) => pending().await,
                 (Err(error), _) => return Err(self.failed(error)),
             };
             Ok(UnwrappedKey::new(if self.fault == Fault::IgnoresTheKey { asked } else { key_id }, kek))

@@ -13,7 +13,10 @@ use std::time::Duration;
 
 use atrest::kms::{Authorized, KeyAccess, KeyUse, Resilient};
 use atrest::testing::{Capability, KeyProviderSuite, MemoryKms};
-use atrest::{Error, KeyProvider, KeyProviderErrorKind, KmsKeys, ObjectName, Requester, Sse, SseKms, Unlock};
+use atrest::{
+    Error, GeneratedKey, KeyFuture, KeyProvider, KeyProviderErrorKind, KeyRequest, KmsKeys, ObjectName, Requester, Sse,
+    SseKms, Unlock, UnwrappedKey, WrappedKey,
+};
 use atrest_kit::ManualTime;
 use epoch_faults::{EpochFault, Tells};
 use faulty::{Fault, Wrong};
@@ -21,7 +24,7 @@ use runtime_faults::{CurrentElseOwn, FirstRuntime, OwnsARuntime};
 use subtle::{Change, Subtle, SubtleFault};
 use tokio::runtime::Builder;
 
-use crate::scripted::Scripted;
+use crate::scripted::{Scripted, Step};
 
 /// The deadline of a call, of which each provider that hangs uses up many.
 const DEADLINE: Duration = Duration::from_secs(1);
@@ -220,18 +223,76 @@ fn a_provider_that_tells_changes_wrongly_does_not_conform() {
     assert!(report.failures().all(only_in_runtimes), "{report}");
 }
 
+/// The suite of a scripted KMS, which has request ids.
+fn scripted_suite(kms: &Arc<Scripted>) -> KeyProviderSuite {
+    let suite = KeyProviderSuite::new(kms.clone(), "alias/app", "memory-kms:key/none");
+    suite.lacks(Capability::Requesters).lacks(Capability::States)
+}
+
+/// Gives each answer of another provider the same request id.
+struct OneId(Arc<dyn KeyProvider>);
+
+impl KeyProvider for OneId {
+    fn generate_key(self: Arc<Self>, request: KeyRequest) -> KeyFuture<GeneratedKey> {
+        Box::pin(async move { Ok(self.0.clone().generate_key(request).await?.with_request_id("call-1")) })
+    }
+
+    fn unwrap_key(self: Arc<Self>, wrapped: WrappedKey, request: KeyRequest) -> KeyFuture<UnwrappedKey> {
+        Box::pin(async move { Ok(self.0.clone().unwrap_key(wrapped, request).await?.with_request_id("call-1")) })
+    }
+
+    fn epoch(&self, key_id: &str) -> u64 {
+        self.0.epoch(key_id)
+    }
+}
+
 #[test]
-fn a_provider_that_loses_the_request_ids_of_another_one_is_noticed() {
+fn a_provider_that_loses_or_repeats_the_request_ids_of_another_one_is_noticed() {
     let kms = Scripted::new(&ManualTime::new());
-    let key_id = kms.key_id.clone();
-    let suite = KeyProviderSuite::new(kms, "alias/app", "memory-kms:key/none");
-    let suite = suite.lacks(Capability::Requesters).lacks(Capability::States);
+    let (suite, key_id) = (scripted_suite(&kms), kms.key_id.clone());
     let rebuilds =
         move |kms| -> Arc<dyn KeyProvider> { Arc::new(Subtle::new(kms, &key_id, SubtleFault::TakesSixtyPairs)) };
     let failures = failures_without(suite.clone().behind("one that rebuilds answers", rebuilds));
     assert_noticed(&failures, "generate", "an answer of generate_key has no request id");
     assert_noticed(&failures, "unwrap", "an answer of unwrap_key has no request id");
+    let failures = failures_without(suite.clone().behind("one id for all", |kms| Arc::new(OneId(kms))));
+    for call in ["generate_key", "unwrap_key"] {
+        assert_noticed(&failures, call, &format!("two answers have the same request id, one of them of {call}"));
+    }
     suite.run();
+}
+
+#[test]
+fn failures_that_differ_in_the_request_id_only_are_reported_once() {
+    let kms = Scripted::new(&ManualTime::new());
+    kms.always(Step::Fail(KeyProviderErrorKind::Throttled));
+    let report = scripted_suite(&kms).report();
+    let failures: Vec<_> = report.failures().collect();
+    let of_calls = failures.iter().filter(|failure| failure.starts_with("concurrent calls get their own keys: "));
+    assert_eq!(of_calls.count(), 1, "{report}");
+    assert!(failures.iter().all(|failure| !failure.contains("call-") && !failure.contains("(in ")), "{report}");
+}
+
+#[test]
+fn a_provider_that_returns_no_wrapped_key_is_blamed_for_that_only() {
+    let kms = Scripted::new(&ManualTime::new());
+    kms.always(Step::NoWrappedKey);
+    let failures = failures_without(scripted_suite(&kms));
+    assert_noticed(&failures, "no wrapped key", "a wrapped key has 1 to 6,144 bytes, not 0");
+    assert!(failures.iter().all(|failure| !failure.contains("panicked")), "{failures:#?}");
+}
+
+#[test]
+fn a_check_that_panics_or_hangs_leaves_no_key_disabled() {
+    for fault in [Fault::PanicsWhenDisabled, Fault::HangsWhenDisabled] {
+        let kms = Kms::new();
+        let wrong = Arc::new(Wrong::new(kms.authorized.clone(), kms.memory.clone(), fault));
+        let failures = failures_without(kms.suite(wrong, "alias/one").deadline(DEADLINE));
+        assert_noticed(&failures, &format!("{fault:?}"), "a disabled key is refused: unwrap_key (a disabled key)");
+        let checks: BTreeSet<_> = failures.iter().map(|failure| failure.split_once(": ").unwrap().0).collect();
+        let expected = ["a disabled key is refused", "with bucket keys, a disabled key is refused"];
+        assert_eq!(checks, BTreeSet::from(expected), "{failures:#?}");
+    }
 }
 
 #[test]

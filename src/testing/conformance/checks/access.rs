@@ -69,11 +69,18 @@ impl Change {
     /// Runs a hook on a thread without a runtime, and checks that the provider tells what it did.
     fn run(&self, at: usize, checker: &Checker, key_id: &str) {
         let Some((make, undo)) = (self.hooks)(&checker.suite) else { return };
-        let (hook, doing) = ([make, undo][at], self.doing[at]);
+        let doing = self.doing[at];
         let named = [&*checker.suite.key_id, key_id];
         let before = named.map(|named| checker.epoch(named, doing));
         checker.begins(doing.to_owned());
-        let (hook, changed) = (Arc::clone(hook), key_id.to_owned());
+        let hook = if at == 0 {
+            checker.changes(key_id, undo);
+            Some((Arc::clone(make), key_id.to_owned()))
+        } else {
+            checker.take_undo()
+        };
+        // The supervisor takes back the change of a check that it no longer waits for.
+        let Some((hook, changed)) = hook else { return };
         let done = thread::spawn(move || hook(&changed)).join();
         checker.expect(done.is_ok(), || format!("{doing} panicked"));
         if checker.suite.has(Capability::Epochs) {

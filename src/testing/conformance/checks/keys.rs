@@ -36,10 +36,11 @@ async fn refuses_damaged_bytes(checker: Checker) {
     let context = pairs(&[ARN, TEAM]);
     let Some(generated) = checker.generates(&context, "a context").await else { return };
     let bytes = generated.wrapped().as_bytes();
-    let last = bytes.len().saturating_sub(1);
+    // An empty wrapped key is a failure of another check.
+    let Some(last) = bytes.len().checked_sub(1) else { return };
     let request = || checker.request(generated.key_id(), &context);
     // Text that is changed by one bit may still be text; by its highest bit it is none.
-    for (bit, places) in [(0x01, places(bytes.len())), (0x80, vec![0, 1, bytes.len() / 2, last])] {
+    for (bit, places) in [(0x01, places(bytes.len())), (0x80, vec![0, 1.min(last), bytes.len() / 2, last])] {
         for at in places {
             let mut damaged = bytes.to_vec();
             damaged[at] ^= bit;

@@ -118,7 +118,14 @@ fn named(key: &str) -> ObjectName {
 }
 
 fn done<T>(checker: &Checker, answer: Result<T>, what: &str) -> Option<T> {
-    answer.inspect_err(|error| checker.expect(false, || format!("not so: {what}: {error}"))).ok()
+    match answer {
+        Ok(answer) => Some(answer),
+        Err(Error::KeyProvider(error)) => checker.expect_ok(Err(error), what),
+        Err(error) => {
+            checker.expect(false, || format!("not so: {what}: {error}"));
+            None
+        }
+    }
 }
 
 async fn shares_calls(checker: Checker) {
