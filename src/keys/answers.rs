@@ -30,7 +30,9 @@ pub enum KeyFrom {
     Cache,
 }
 
-/// One answer of the key provider to an operation on an object: the key, or the error of the operation.
+/// What is on record of one answer of the key provider to an operation on an object: what the provider was asked for,
+/// where the answer came from, and its request id. [`AuditEvent::error`](crate::audit::AuditEvent::error) tells whether
+/// the answer was a key or an error.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyProviderAnswer {
     operation: KmsOperation,
@@ -44,7 +46,8 @@ impl KeyProviderAnswer {
         self.operation
     }
 
-    /// Returns where the answer came from. Only [`KeyFrom::Call`] is a call of the provider for this operation alone.
+    /// Returns where the answer came from. A call that this operation made ([`KeyFrom::Call`]) may have served other
+    /// operations too, if it brought a bucket key.
     pub fn key_from(&self) -> KeyFrom {
         self.key_from
     }

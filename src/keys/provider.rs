@@ -20,7 +20,8 @@ pub type KeyFuture<T> = Pin<Box<dyn Future<Output = Result<T, KeyProviderError>>
 /// A key management service (KMS), which generates and unwraps key-encryption keys. Requests and futures are owned, so
 /// that a caller can share, time out or abandon a call.
 ///
-/// The library calls it once for each object that is written or read. A provider must also work without an async
+/// The library calls it once for each object that is written or read, less often with [bucket
+/// keys](crate::SseKms::with_bucket_key), and up to twice for a rewrap. A provider must also work without an async
 /// runtime (under [`Sse::blocking`](crate::Sse::blocking)), and inside a runtime whose only thread waits for the call.
 /// A provider whose calls block makes them on threads of its own ([`kms::Threads`](crate::kms::Threads)); one that
 /// needs a reactor runs it on a thread of its own, and never holds a runtime that async code could drop.

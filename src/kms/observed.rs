@@ -41,7 +41,8 @@ pub struct KmsCall<'a> {
     pub request: &'a KeyRequest,
     /// How it ended.
     pub outcome: KmsOutcome<'a>,
-    /// The id that the provider's backend gave to the request, of a key as of an error, if the provider tells it.
+    /// The id that the provider's backend gave to the call, whether it returned a key or an error. `None` if the
+    /// provider tells none, or if the call was abandoned.
     pub request_id: Option<&'a str>,
     /// How long it took.
     pub took: Duration,

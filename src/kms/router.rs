@@ -68,8 +68,8 @@ impl Router {
     /// # Errors
     ///
     /// - [`Misuse::KeyIdScheme`]: the prefix does not begin with a scheme, or ends with a colon.
-    /// - [`Misuse::RouteTwice`]: the router has a route with this prefix. Silently, one of two providers would be asked
-    ///   for the keys of both.
+    /// - [`Misuse::RouteTwice`]: the router has a route with this prefix. The second route would replace the first, and
+    ///   one provider would be asked for the keys of both.
     pub fn with_route(mut self, prefix: &str, provider: Arc<dyn KeyProvider>) -> Result<Self> {
         let is_scheme = scheme(&format!("{prefix}:")).is_some() && !prefix.ends_with(':');
         if !is_scheme {

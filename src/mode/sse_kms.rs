@@ -79,7 +79,7 @@ impl SseKms {
     /// the key's age is over. A provider that [tells changes](crate::KeyProvider::epoch), as the embedded KMS does,
     /// makes it take effect at once; [`Sse::purge_bucket_keys`](crate::Sse::purge_bucket_keys) does so too. No key is
     /// shared among requesters, buckets or realms. A key that fails to open an envelope, and has opened none before,
-    /// is dropped.
+    /// is dropped, unless a second call of the KMS returned the same key.
     ///
     /// Spec: manual, format, "The KEK of each mode"; Amazon S3, "Reducing the cost of SSE-KMS with Amazon S3 Bucket
     /// Keys".

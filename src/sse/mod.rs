@@ -55,7 +55,7 @@ use crate::stream::object_keys::LayerSecret;
 ///
 /// | a call may wait for | when |
 /// |---|---|
-/// | the key provider | SSE-KMS and DSSE-KMS: once for each object |
+/// | the key provider | SSE-KMS and DSSE-KMS: once for each object, or less often with bucket keys |
 /// | the stored keyring | a version is unknown or disabled, or the keyring was read too long ago |
 /// | the sink of the audit trail | each call, before it returns |
 ///

@@ -153,7 +153,7 @@ impl AuditEvent {
         &self.parameters
     }
 
-    /// Returns the request id of this event of the embedded KMS, if it is the use of a key. The event of the object has
+    /// Returns the request id, if this is the event of the embedded KMS for a use of a key. The event of the object has
     /// the same id among its [answers](Self::key_provider_answers).
     pub fn request_id(&self) -> Option<&str> {
         self.request_id.as_deref()
@@ -164,9 +164,10 @@ impl AuditEvent {
         self.error.as_ref()
     }
 
-    /// Returns what the key provider answered, in order: one answer for a read or a write under a KMS key, two for a
-    /// rewrap from one to another. If the provider failed, the last answer is its error. The request id of an answer
-    /// leads to the call in the KMS's own log.
+    /// Returns what the key provider answered, in order: one answer for each key that the operation asked for. A read
+    /// or a write under a KMS key has one; a rewrap has one for the old and one for the new KMS key, even if they are
+    /// the same. If the provider failed, the last answer has the request id of its [error](Self::error). The request id
+    /// of an answer leads to the call in the KMS's own log.
     pub fn key_provider_answers(&self) -> &[KeyProviderAnswer] {
         &self.key_provider_answers
     }

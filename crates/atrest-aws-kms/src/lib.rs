@@ -28,8 +28,8 @@
 //! | HTTP 5xx, no connection, no answer in time, an answer that cannot be read | `Unavailable` | yes |
 //! | an ARN of another region, without [`multi_region_keys`](AwsKmsBuilder::multi_region_keys) | `OtherRegion` | no |
 //!
-//! The `request_id` of an error, as of a key, is that of AWS: the audit trail of [`atrest`] and CloudTrail both show
-//! it. The `cause` of an error is an [`AwsKmsError`].
+//! The `request_id` of a key or of an error is the one that AWS gave to the call: the audit trail of [`atrest`] and
+//! CloudTrail both show it. The `cause` of an error is an [`AwsKmsError`].
 //!
 //! # Security
 //!

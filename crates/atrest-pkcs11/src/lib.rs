@@ -37,8 +37,8 @@
 //! unwraps what has unwrapped before; if that fails too, or nothing has, it wraps a key and unwraps that, since another
 //! key may be in its place. If either works, the wrapped key is at fault. The wrap counts as any other.
 //!
-//! PKCS#11 has no request ids, so that answers have none: the events of the audit trail of [`atrest`] and the log of an
-//! HSM have only the time in common.
+//! PKCS#11 has no request ids. To find an event of the audit trail of [`atrest`] in the log of an HSM, compare the
+//! times.
 //!
 //! A token that was reset, pulled out and put in again, or logged out by another part of the process is logged in again
 //! at the next call.
