@@ -1,6 +1,7 @@
 //! [`CachePolicy`], and [`Cache`], the keys that were retrieved lately.
 
 use std::collections::{HashMap, VecDeque};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
 
@@ -18,11 +19,16 @@ const FAILURE_AGE: Duration = Duration::from_secs(1);
 /// # Security
 ///
 /// This is a policy. While a key is kept, its KMS key may be disabled, or a permission revoked: the key serves on, for
-/// at most [`time_to_live`](Self::with_time_to_live). A keyring that changes in this process, and a provider that
-/// [tells changes](atrest::KeyProvider::epoch), make it end at once, and so does
-/// [`ParquetKeys::purge`](crate::ParquetKeys::purge). The audit trail has one event for each reader of a file and each
-/// key that it gets; if a kept key serves it, the event is marked `servedAgain`. A kept key is wiped when it is
-/// dropped; expired ones are dropped at the next retrieval, not by a timer.
+/// at most [`time_to_live`](Self::with_time_to_live). With a [bucket key](atrest::SseKms::with_bucket_key) the next
+/// retrieval asks no KMS either until the bucket key ends, so the key serves on for at most both times together: a
+/// minute and [five](atrest::BucketKeys::with_max_age) by default. A keyring that changes in this process, and a
+/// provider that [tells changes](atrest::KeyProvider::epoch), end these keys at once. With another provider call
+/// [`Sse::purge_bucket_keys`](atrest::Sse::purge_bucket_keys), and then
+/// [`ParquetKeys::purge`](crate::ParquetKeys::purge).
+///
+/// The audit trail has one event for each reader of a file and each key that it gets; if a kept key serves it, the
+/// event is marked `servedAgain`. A kept key is wiped when it is dropped; expired ones are dropped at the next
+/// retrieval, not by a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachePolicy {
     time_to_live: Duration,
@@ -99,6 +105,15 @@ impl Place {
 struct Slot {
     made: Moment,
     outcome: Mutex<Option<Outcome>>,
+    /// Whether the outcome is a key. It is read without the lock, which is held for as long as the KMS takes.
+    has_key: AtomicBool,
+}
+
+impl Slot {
+    fn set(&self, outcome: &mut Option<Outcome>, new: Option<Outcome>) {
+        self.has_key.store(matches!(new, Some(Outcome { key: Ok(_), .. })), Ordering::Relaxed);
+        *outcome = new;
+    }
 }
 
 /// The last retrieval of a key.
@@ -154,11 +169,11 @@ impl Cache {
             },
             _ => {}
         }
-        *outcome = None;
+        slot.set(&mut outcome, None);
         let key = retrieve();
         let answer = key.as_ref().map(|key| key.expose_secret().to_vec()).map_err(KeyError::clone);
         let key = key.map_err(|error| (error, Moment::now(clock)));
-        *outcome = epoch.map(|epoch| Outcome { key, epoch });
+        slot.set(&mut outcome, epoch.map(|epoch| Outcome { key, epoch }));
         answer
     }
 
@@ -167,11 +182,11 @@ impl Cache {
         *lock(&self.slots) = Slots::default();
     }
 
-    /// Returns the number of keys that are kept now, failures included.
+    /// Returns the number of keys that are kept now. Neither a failure is one, nor a key that is being retrieved.
     pub(crate) fn count(&self, clock: &dyn Clock) -> usize {
         let mut slots = lock(&self.slots);
         slots.drop_expired(self.policy.time_to_live, clock);
-        slots.of.len()
+        slots.of.values().filter(|slot| slot.has_key.load(Ordering::Relaxed)).count()
     }
 
     /// Returns the slot of a key, which is kept from now on if the policy allows it.
@@ -181,7 +196,8 @@ impl Cache {
         if let Some(slot) = slots.of.get(&place) {
             return slot.clone();
         }
-        let slot = Arc::new(Slot { made: Moment::now(clock), outcome: Mutex::default() });
+        let slot = Slot { made: Moment::now(clock), outcome: Mutex::default(), has_key: AtomicBool::default() };
+        let slot = Arc::new(slot);
         if place.len() <= self.policy.max_len && !self.policy.time_to_live.is_zero() {
             let place = Arc::new(place);
             slots.len += place.len();

@@ -42,6 +42,10 @@ pub enum KeyError {
     /// The column has a key of its own, and is also to be left unencrypted.
     #[error("the column {0:?} has a key of its own, and is also to be left unencrypted")]
     Contradiction(String),
+    /// Every column is to be left unencrypted. Parquet cannot encrypt the footer alone: given no column, it encrypts
+    /// all.
+    #[error("every column is to be left unencrypted: encrypt at least one, or write the file without encryption")]
+    NothingEncrypted,
     /// The path of a column is longer than 65,000 bytes.
     #[error("the path of a column is longer than 65,000 bytes")]
     ColumnTooLong,

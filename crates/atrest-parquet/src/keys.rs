@@ -69,12 +69,13 @@ impl ParquetKeys {
 
     /// Drops all kept keys. A retrieval under way serves those who wait for it, and leaves nothing behind.
     ///
-    /// The [bucket keys](atrest::SseKms::with_bucket_key) of the handle stay: [`Sse::purge_bucket_keys`] drops them.
+    /// The [bucket keys](atrest::SseKms::with_bucket_key) of the handle stay: drop them before, with
+    /// [`Sse::purge_bucket_keys`].
     pub fn purge(&self) {
         self.0.cache.purge();
     }
 
-    /// Returns the number of keys that are kept now.
+    /// Returns the number of keys that are kept now, without those that are being retrieved.
     pub fn kept(&self) -> usize {
         self.0.cache.count(&**self.0.sse.clock())
     }
@@ -108,7 +109,8 @@ impl FileKeys {
     /// Returns a [`KeyError`] as the source of [`ParquetError::External`](parquet::errors::ParquetError):
     ///
     /// - [`KeyError::NoSuchColumn`], [`KeyError::ColumnTooLong`], [`KeyError::Contradiction`],
-    ///   [`KeyError::CustomerKey`]: the modes do not fit the schema or each other. No key was generated.
+    ///   [`KeyError::NothingEncrypted`], [`KeyError::CustomerKey`]: the modes do not fit the schema or each other.
+    ///   No key was generated.
     /// - [`KeyError::Atrest`]: the errors of [`Sse::encrypt`].
     ///
     /// # Security

@@ -51,7 +51,7 @@ impl ColumnModes {
         self
     }
 
-    /// Leaves a column unencrypted.
+    /// Leaves a column unencrypted. At least one column of a file has to be encrypted.
     ///
     /// # Security
     ///
@@ -86,7 +86,10 @@ impl ColumnModes {
         if self.columns.is_empty() && self.unencrypted.is_empty() {
             return Ok(Vec::new());
         }
-        let encrypted = paths.into_iter().filter(|path| !self.unencrypted.contains(path));
-        Ok(encrypted.map(|path| (self.columns.get(&path), path)).map(|(mode, path)| (path, mode)).collect())
+        let encrypted: Vec<_> = paths.into_iter().filter(|path| !self.unencrypted.contains(path)).collect();
+        if encrypted.is_empty() {
+            return Err(KeyError::NothingEncrypted);
+        }
+        Ok(encrypted.into_iter().map(|path| (self.columns.get(&path), path)).map(|(mode, path)| (path, mode)).collect())
     }
 }

@@ -35,6 +35,56 @@ fn a_key_serves_until_its_time_is_over_however_often_it_is_used() {
     assert_eq!(lake.calls().1, 2);
 }
 
+/// As the documentation of `CachePolicy` says.
+#[test]
+fn a_key_under_a_bucket_key_serves_for_the_time_of_both() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let modes = ColumnModes::new(SseKms::new(&*lake.general).with_bucket_key(true));
+    let first = metadata(&file, &modes);
+    retrieved(&file, &first).unwrap();
+    lake.kms.disable(&lake.general);
+    lake.time.pass(Duration::from_secs(299));
+    retrieved(&file, &first).unwrap();
+    lake.time.pass(Duration::from_secs(59));
+    retrieved(&file, &first).unwrap();
+    lake.time.pass(Duration::from_secs(1));
+    assert_eq!(kind(retrieved(&file, &first)), Kind::Disabled);
+
+    lake.kms.enable(&lake.general);
+    let second = metadata(&file, &modes);
+    retrieved(&file, &second).unwrap();
+    lake.kms.disable(&lake.general);
+    lake.keys.purge();
+    retrieved(&file, &second).unwrap();
+    lake.sse.purge_bucket_keys();
+    lake.keys.purge();
+    assert_eq!(kind(retrieved(&file, &second)), Kind::Disabled);
+}
+
+#[test]
+fn neither_a_failure_nor_a_key_that_is_being_retrieved_counts_as_kept() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let metadata = metadata(&file, &lake.modes());
+    lake.kms.disable(&lake.general);
+    assert_eq!(kind(retrieved(&file, &metadata)), Kind::Disabled);
+    assert_eq!(lake.keys.kept(), 0);
+    lake.kms.enable(&lake.general);
+    lake.time.pass(Duration::from_secs(1));
+    lake.kms.hang();
+    thread::scope(|scope| {
+        let asking = scope.spawn(|| retrieved(&file, &metadata));
+        while lake.kms.hanging() == 0 {
+            thread::yield_now();
+        }
+        let kept = lake.keys.kept();
+        lake.kms.go_on();
+        asking.join().unwrap().unwrap();
+        assert_eq!((kept, lake.keys.kept()), (0, 1));
+    });
+}
+
 #[test]
 fn neither_a_sleep_of_the_machine_nor_a_wall_clock_that_is_set_back_keeps_a_key_longer() {
     for (awake, asleep) in [(0, 60_000), (60_000, -60_000)] {
@@ -176,8 +226,10 @@ fn a_version_of_the_keyring_that_is_disabled_serves_no_more_reader() {
     assert_eq!(read(&file, &stored).unwrap(), people());
     keyring.blocking().rotate().unwrap();
     assert_eq!(read(&file, &stored).unwrap(), people());
+    assert_eq!(keys.kept(), 1);
     keyring.blocking().disable(1).unwrap();
     assert_eq!(kind(read(&file, &stored)), Kind::Disabled);
+    assert_eq!(keys.kept(), 0);
 }
 
 #[test]

@@ -132,6 +132,9 @@ fn modes_that_do_not_fit_the_schema_generate_no_key() {
     assert!(matches!(&misspelt, KeyError::NoSuchColumn(path) if path == "Id"), "{misspelt:?}");
     let both = refused(&lake.modes().with_unencrypted("iban"));
     assert!(matches!(&both, KeyError::Contradiction(path) if path == "iban"), "{both:?}");
+    let nothing = ["id", "name", "iban", "city"].into_iter();
+    let nothing = nothing.fold(ColumnModes::new(SseKms::new(&*lake.general)), ColumnModes::with_unencrypted);
+    assert!(matches!(refused(&nothing), KeyError::NothingEncrypted));
     let customer = || SseC::new(CustomerKey::generate().unwrap());
     let too_long = "c".repeat(65_001);
     let modes = ColumnModes::new(SseKms::new(&*lake.general)).with_column(&*too_long, other());
