@@ -9,7 +9,8 @@ use parquet::arrow::async_writer::AsyncFileWriter;
 use parquet::errors::{ParquetError, Result};
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 
-/// Writes body and envelope as one object of a trailer container. It leaves no object if it is dropped before the end.
+/// Writes body and envelope as one object of a trailer container. It leaves no object if it is dropped before the end;
+/// an upload in parts that `inner` has begun stays until it is aborted, or until a lifecycle rule of the store ends it.
 pub(crate) struct EncryptedFile<W> {
     /// `None` once the file is complete, and after a write that failed or was dropped while it waited. Such a write has
     /// taken an unknown part of its bytes: a file that is completed after it would have a gap.
