@@ -1,6 +1,7 @@
 //! Workers: they change how long a call takes, and never a byte of what it gives.
 
 use std::io::{Cursor, Read, Write};
+use std::iter;
 use std::num::NonZeroUsize;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -9,8 +10,8 @@ use std::thread;
 use allocation_counter::measure;
 use atrest::error::{Error, Misuse};
 use atrest::io::{DecryptAt, DecryptReader, EncryptWriter};
-use atrest::{AnyMode, Encrypted, ModeId, ScopedThreads, Sse, SseS3, Workers};
-use atrest_kit::{C, Playback, Service, Steps, name, plain, read_in_place, read_streamed, seal};
+use atrest::{AnyMode, Backend, Encrypted, ModeId, ScopedThreads, Sse, SseS3, Workers};
+use atrest_kit::{C, Playback, Service, Steps, backends, name, plain, read_in_place, read_streamed, seal};
 use bytes::{Bytes, BytesMut};
 
 /// How a batch is run: on so many threads, the task.
@@ -53,10 +54,10 @@ fn at_once(tasks: usize, task: &(dyn Fn() + Sync)) {
 }
 
 /// A service that draws the same keys and salts in each of its calls.
-fn service(seed: u8, workers: Option<Arc<dyn Workers>>) -> Service {
+fn service(seed: u8, backend: Backend, workers: Option<Arc<dyn Workers>>) -> Service {
     let bytes: Vec<u8> = (0..=255).map(|at: u8| at.wrapping_mul(31) ^ seed).collect();
     Service::with(|builder| {
-        let builder = builder.generator(move || Playback::of(&bytes));
+        let builder = builder.generator(move || Playback::of(&bytes)).backend(backend);
         match workers {
             Some(workers) => builder.workers(workers),
             None => builder,
@@ -64,9 +65,10 @@ fn service(seed: u8, workers: Option<Arc<dyn Workers>>) -> Service {
     })
 }
 
-/// The same service with workers.
-fn with_workers(service: &Service, workers: Arc<dyn Workers>) -> Sse {
+/// The same service with workers and an implementation.
+fn with_workers(service: &Service, backend: Backend, workers: Arc<dyn Workers>) -> Sse {
     Sse::builder()
+        .backend(backend)
         .keyring(service.keyring.clone())
         .kms(service.kms.clone(), atrest::KmsKeys::all())
         .workers(workers)
@@ -95,20 +97,22 @@ fn assert_reads(sse: &Sse, service: &Service, stored: &Encrypted, plaintext: &[u
 
 #[test]
 fn any_number_of_workers_writes_the_bytes_that_one_thread_writes() {
+    let backends = backends();
     for (case, len) in [2 * C, 40 * C, 64 * C + 1, 70 * C - 1].into_iter().enumerate() {
         let plaintext = plain(len);
-        for mode_index in 0..service(0, None).modes().len() {
+        for mode_index in 0..service(0, backends[0], None).modes().len() {
             let seed = (case * 16 + mode_index) as u8;
-            let alone = service(seed, None);
+            let alone = service(seed, backends[0], None);
             let one = body_of(&alone, &alone.modes()[mode_index], &plaintext, 4 * C);
-            for threads in 1..=8 {
+            for (&backend, threads) in backends.iter().flat_map(|backend| iter::repeat(backend).zip(1..=8)) {
                 let runner = Runner::new(threads, at_once);
-                let workers = service(seed, Some(runner.clone()));
+                let workers = service(seed, backend, Some(runner.clone()));
                 let mode = &workers.modes()[mode_index];
+                let what = format!("{len} {mode:?} {backend:?} {threads}");
                 for step in [usize::MAX / 2, 33 * C + 5] {
-                    assert!(body_of(&workers, mode, &plaintext, step) == one, "{len} {mode:?} {threads} {step}");
+                    assert!(body_of(&workers, mode, &plaintext, step) == one, "{what} {step}");
                 }
-                assert_eq!(runner.batches() > 0, threads > 1, "{len} {mode:?} {threads}: as many as pay are used");
+                assert_eq!(runner.batches() > 0, threads > 1, "{what}: as many as pay are used");
             }
         }
     }
@@ -120,11 +124,14 @@ fn workers_read_what_one_thread_wrote_in_every_way_of_reading() {
     let plaintext = plain(70 * C + 9);
     for mode in service.modes() {
         let stored = service.streamed(&name(), &mode, &plaintext);
-        for threads in 1..=8 {
-            let runner = Runner::new(threads, at_once);
-            let sse = with_workers(&service, runner.clone());
-            assert_reads(&sse, &service, &stored, &plaintext, &format!("{mode:?} {threads}"));
-            assert_eq!(runner.batches() > 2, threads > 1, "{mode:?} {threads}");
+        for backend in backends() {
+            for threads in 1..=8 {
+                let runner = Runner::new(threads, at_once);
+                let sse = with_workers(&service, backend, runner.clone());
+                let what = format!("{mode:?} {backend:?} {threads}");
+                assert_reads(&sse, &service, &stored, &plaintext, &what);
+                assert_eq!(runner.batches() > 2, threads > 1, "{what}");
+            }
         }
     }
 }
@@ -158,16 +165,20 @@ fn workers_that_run_a_task_never_twice_or_elsewhere_give_the_same_bytes() {
             let runner = Runner::new(threads, move |tasks: usize, task: &(dyn Fn() + Sync)| run(tasks.min(8), task));
             for mode_index in 0..Service::new().modes().len() {
                 let seed = (128 + index * 16 + mode_index) as u8;
-                let (alone, workers) = (service(seed, None), service(seed, Some(runner.clone())));
-                let mode = &alone.modes()[mode_index];
-                let one = body_of(&alone, mode, &plaintext, C);
-                let own = body_of(&workers, &workers.modes()[mode_index], &plaintext, plaintext.len());
-                assert!(own == one, "{index} {mode:?}");
+                for backend in backends() {
+                    let alone = service(seed, backend, None);
+                    let workers = service(seed, backend, Some(runner.clone()));
+                    let mode = &alone.modes()[mode_index];
+                    let one = body_of(&alone, mode, &plaintext, C);
+                    let own = body_of(&workers, &workers.modes()[mode_index], &plaintext, plaintext.len());
+                    assert!(own == one, "{index} {mode:?} {backend:?}");
+                }
             }
             assert!(runner.batches() > 0);
             let service = Service::new();
             let stored = service.streamed(&name(), &SseS3.into(), &plaintext);
-            assert_reads(&with_workers(&service, runner), &service, &stored, &plaintext, &format!("{index}"));
+            let sse = with_workers(&service, backends()[0], runner);
+            assert_reads(&sse, &service, &stored, &plaintext, &format!("{index}"));
         }
     }
 }
@@ -189,19 +200,33 @@ fn a_panic_of_workers_fails_the_call_for_ever_and_wipes_what_it_wrote() {
     let runs: [Run; 2] = [works_then_panics, panics_on_its_thread];
     let plaintext = plain(50 * C);
     let failed = |error: Error| assert!(matches!(error, Error::Misuse(Misuse::WorkersPanicked)), "{error:?}");
-    for run in runs {
-        let service = Service::new();
-        let stored = service.streamed(&name(), &SseS3.into(), &plaintext);
-        let sse = with_workers(&service, Runner::new(2, run));
-        failed(sse.blocking().encrypt(&name(), SseS3, &plaintext).unwrap_err());
-        failed(sse.blocking().decrypt(&name(), &stored, atrest::Unlock::Server).unwrap_err());
+    let service = Service::new();
+    for (run, mode) in runs.iter().flat_map(|run| service.modes().into_iter().map(move |mode| (*run, mode))) {
+        let stored = service.streamed(&name(), &mode, &plaintext);
+        let unlock = || service.unlock(stored.envelope.mode());
+        let sse = with_workers(&service, backends()[0], Runner::new(2, run));
+        let is_wiped = |output: &[u8]| assert!(output.iter().all(|byte| *byte == 0), "{mode:?}: all of it is wiped");
+        failed(sse.blocking().encrypt(&name(), mode.clone(), &plaintext).unwrap_err());
+        failed(sse.blocking().decrypt(&name(), &stored, unlock()).unwrap_err());
+        let mut output = vec![9; plaintext.len()];
+        failed(sse.blocking().decrypt_into(&name(), &stored, unlock(), &mut output).unwrap_err());
+        is_wiped(&output);
 
-        let (_, mut encryptor) = sse.blocking().encryptor(&name(), SseS3).unwrap();
+        let (_, mut encryptor) = sse.blocking().encryptor(&name(), mode.clone()).unwrap();
         let mut output = vec![9; encryptor.update_len(plaintext.len())];
         failed(encryptor.update(&plaintext, &mut output).unwrap_err());
-        assert!(output.iter().all(|byte| *byte == 0), "the whole output of the call is wiped");
+        is_wiped(&output);
         failed(encryptor.update(b"more", &mut output).unwrap_err());
         failed(encryptor.finish(&mut output).unwrap_err());
+
+        let decryptor = sse.blocking().decryptor(&name(), &stored.envelope, unlock()).unwrap();
+        let plan = decryptor.range(1..plaintext.len() as u64, stored.ciphertext.len() as u64).unwrap();
+        failed(plan.decrypt_pieces([(0, &stored.ciphertext[..])]).unwrap_err());
+        let mut reader = decryptor.sequential();
+        let mut output = vec![9; reader.update_len(stored.ciphertext.len())];
+        failed(reader.update(&stored.ciphertext, &mut output).unwrap_err());
+        is_wiped(&output);
+        failed(reader.finish(&mut output).unwrap_err());
     }
 }
 
@@ -211,7 +236,7 @@ fn an_error_in_any_chunk_stops_the_rest_and_releases_nothing() {
     let plaintext = plain(64 * C);
     for mode in service.modes() {
         let stored = service.streamed(&name(), &mode, &plaintext);
-        let sse = with_workers(&service, Runner::new(3, at_once));
+        let sse = with_workers(&service, backends()[0], Runner::new(3, at_once));
         let unlock = || service.unlock(mode.id());
         for chunk in [0, 1, 31, 62, 63] {
             let mut body = stored.ciphertext.clone();
