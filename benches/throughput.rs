@@ -232,8 +232,9 @@ fn owned(criterion: &mut Criterion) {
     let mut output = output();
     let mut group = criterion.benchmark_group("owned");
     group.throughput(Throughput::Bytes(SOURCE.len() as u64)).sample_size(20);
-    for mode in [ModeId::SseS3, ModeId::DsseKms] {
-        let kit = Kit::new(mode, "aws-lc");
+    let is_measured = |mode| matches!(mode, ModeId::SseS3 | ModeId::DsseKms);
+    for (mode, backend) in cases().into_iter().filter(|(mode, _)| is_measured(*mode)) {
+        let kit = Kit::new(mode, backend);
         let (envelope, stored) = stored(&kit, &SOURCE);
         let envelope = Envelope::decode(&envelope).expect("an envelope");
         let body = body_of(&stored);
@@ -249,10 +250,10 @@ fn owned(criterion: &mut Criterion) {
                 let decryptor = kit.sse.blocking().decryptor(&kit.object, &envelope, kit.unlock());
                 decryptor.expect("a decryptor").sequential()
             };
-            group.bench_function(format!("copied/{mode}/{name}"), |bencher| {
+            group.bench_function(format!("copied/{mode}/{backend}/{name}"), |bencher| {
                 bencher.iter(|| body.chunks(len).for_each(|piece| drop(black_box(receive(piece)))));
             });
-            group.bench_function(format!("open/{mode}/in-place/{name}"), |bencher| {
+            group.bench_function(format!("open/{mode}/{backend}/in-place/{name}"), |bencher| {
                 let mut opened = Vec::<Bytes>::new();
                 bencher.iter(|| {
                     let mut reader = reader();
@@ -263,7 +264,7 @@ fn owned(criterion: &mut Criterion) {
                     reader.finish(&mut output).expect("finished")
                 });
             });
-            group.bench_function(format!("open/{mode}/push/{name}"), |bencher| {
+            group.bench_function(format!("open/{mode}/{backend}/push/{name}"), |bencher| {
                 bencher.iter(|| {
                     let mut reader = reader();
                     for piece in body.chunks(len) {
@@ -274,7 +275,7 @@ fn owned(criterion: &mut Criterion) {
                     reader.finish(&mut output).expect("finished")
                 });
             });
-            group.bench_function(format!("open/{mode}/update/{name}"), |bencher| {
+            group.bench_function(format!("open/{mode}/{backend}/update/{name}"), |bencher| {
                 bencher.iter(|| {
                     let mut reader = reader();
                     for piece in body.chunks(len) {
@@ -284,7 +285,7 @@ fn owned(criterion: &mut Criterion) {
                 });
             });
             let encryptor = || kit.sse.blocking().encryptor(&kit.object, kit.mode.clone()).expect("an encryptor").1;
-            group.bench_function(format!("seal/{mode}/push/{name}"), |bencher| {
+            group.bench_function(format!("seal/{mode}/{backend}/push/{name}"), |bencher| {
                 let mut sealed = BytesMut::new();
                 bencher.iter(|| {
                     let mut encryptor = encryptor();
@@ -295,7 +296,7 @@ fn owned(criterion: &mut Criterion) {
                     encryptor.finish(&mut output).expect("finished")
                 });
             });
-            group.bench_function(format!("seal/{mode}/update/{name}"), |bencher| {
+            group.bench_function(format!("seal/{mode}/{backend}/update/{name}"), |bencher| {
                 bencher.iter(|| {
                     let mut encryptor = encryptor();
                     for piece in SOURCE.chunks(len) {
@@ -333,6 +334,11 @@ fn ratios(_: &mut Criterion) {
             "decrypt, Graviola beside RustCrypto, cache",
             "decrypt/sse-s3/rust-crypto/1MiB",
             "decrypt/sse-s3/graviola/1MiB",
+        ),
+        (
+            "opening in place, Graviola beside RustCrypto",
+            "owned/open/SSE-S3/rust-crypto/in-place/64KiB",
+            "owned/open/SSE-S3/graviola/in-place/64KiB",
         ),
         ("reader over memory beside update", "decrypt/sse-s3/aws-lc/64MiB", "io/decrypt-reader-buffered/64MiB/1MiB"),
         ("reader over Read beside the loop with a copy", "io/raw-aws-lc-copied/64MiB", "io/decrypt-reader/64MiB/1MiB"),

@@ -92,6 +92,7 @@ pub(crate) fn markdown(growth: &Growth) -> String {
             line.expect("a String takes all");
         }
     }
+    text.push_str("\n![Time](charts/growth-time.svg)\n\n![Heap](charts/growth-heap.svg)\n");
     text
 }
 

@@ -7,10 +7,25 @@ use crate::results::{Measurement, Results, size_name};
 /// The subject to which all others are compared.
 const OURS: &str = "atrest/sse-s3/aws-lc";
 
+/// The charts of [`chart`](crate::chart) under the tables.
+const CHARTS: [(&str, &str); 6] = [
+    ("peers", "One object of the largest size beside the peers"),
+    ("sizes-encrypt", "Encrypting by size of the object"),
+    ("sizes-decrypt", "Decrypting by size of the object"),
+    ("threads", "By number of threads"),
+    ("modes", "By mode and implementation"),
+    ("small", "Small objects"),
+];
+
 pub(crate) fn markdown(results: &Results) -> String {
     let mut text = results.machine.sentence() + "\n";
     one_thread(results, &mut text);
     threads(results, &mut text);
+    for (chart, title) in CHARTS {
+        if chart != "threads" || results.threads().len() > 1 {
+            line(&mut text, format_args!("\n![{title}](charts/{chart}.svg)"));
+        }
+    }
     text
 }
 
