@@ -6,6 +6,7 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atrest::kms::Resilient;
 use atrest::{
     GeneratedKey, KeyEncryptionKey, KeyFuture, KeyProvider, KeyProviderError, KeyProviderErrorKind as Kind, KeyRequest,
     UnwrappedKey, WrappedKey,
@@ -31,8 +32,8 @@ use crate::reactor::{NoResult, Reactor};
 ///
 /// # Performance
 ///
-/// A write is one `GenerateDataKey`, a read one `Decrypt`. Each costs a round trip, and counts against the quota of the
-/// account and region.
+/// Without bucket keys a write is one `GenerateDataKey` and a read one `Decrypt`. Each costs a round trip, and counts
+/// against the quota of the account and region.
 #[derive(Debug)]
 pub struct AwsKms {
     client: Client,
@@ -46,7 +47,7 @@ pub struct AwsKms {
 
 /// The settings of an [`AwsKms`].
 #[derive(Clone, Debug)]
-#[must_use = "build() makes the provider"]
+#[must_use = "build() or build_resilient() makes the provider"]
 pub struct AwsKmsBuilder {
     client: Client,
     default_key: Option<String>,
@@ -230,7 +231,7 @@ impl AwsKmsBuilder {
     }
 
     /// Turns the SDK's own retries off, for a provider inside a wrapper that retries: the attempts of both would
-    /// multiply.
+    /// multiply. [`build_resilient`](Self::build_resilient) does so too.
     pub fn without_sdk_retries(mut self) -> Self {
         self.sdk_retries = false;
         self
@@ -272,6 +273,16 @@ impl AwsKmsBuilder {
             time_limit: self.time_limit,
             reactor: Reactor::start().map_err(BuildError::NoThread)?,
         })
+    }
+
+    /// Builds the provider inside a [`Resilient`]: with a circuit breaker, and with its retries in place of those of
+    /// the SDK.
+    ///
+    /// # Errors
+    ///
+    /// Returns the errors of [`build`](Self::build).
+    pub fn build_resilient(self) -> Result<Resilient, BuildError> {
+        Ok(Resilient::new(Arc::new(self.without_sdk_retries().build()?)))
     }
 }
 

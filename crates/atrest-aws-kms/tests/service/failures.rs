@@ -2,7 +2,9 @@
 
 use std::error::Error as _;
 use std::net::TcpListener;
+use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atrest::{
@@ -17,7 +19,7 @@ use pollster::block_on;
 use serde_json::json;
 
 use crate::http::{Answer, Server};
-use crate::kms::{REGION, client, provider};
+use crate::kms::{Keys, REGION, client, provider};
 
 fn request(key_id: &str) -> KeyRequest {
     KeyRequest::new(key_id, EncryptionContext::new(), Requester::anonymous())
@@ -106,6 +108,24 @@ fn the_sdk_retries_what_passes_and_not_at_all_when_it_is_told_so() {
     let server = Server::start(throttled);
     let kms = Arc::new(AwsKms::builder(client(&server, REGION)).build().unwrap());
     assert_eq!((generate(&kms).kind(), server.requests()), (Kind::Throttled, 3));
+}
+
+#[test]
+fn a_resilient_provider_repeats_what_is_throttled_and_the_sdk_does_not_repeat_it_too() {
+    let throttled = || Answer::error(400, "ThrottlingException", "");
+    let (keys, is_first) = (Keys::new(), AtomicBool::new(true));
+    let server = Server::start(move |request| match is_first.swap(false, Ordering::SeqCst) {
+        true => throttled(),
+        false => keys.answer(request),
+    });
+    let kms = Arc::new(AwsKms::builder(client(&server, REGION)).build_resilient().unwrap());
+    block_on(kms.generate_key(request("alias/one"))).unwrap();
+    assert_eq!(server.requests(), 2);
+
+    let server = Server::start(move |_| throttled());
+    let once = AwsKms::builder(client(&server, REGION)).build_resilient().unwrap().with_attempts(NonZeroU32::MIN);
+    let error = block_on(Arc::new(once).generate_key(request("alias/one"))).unwrap_err();
+    assert_eq!((error.kind(), server.requests()), (Kind::Throttled, 1));
 }
 
 #[test]
