@@ -43,6 +43,8 @@ fn every_error_of_the_service_has_its_kind_and_transience() {
         (400, "KMSInvalidStateException", "arn:.. is pending replica deletion.", Kind::InvalidState, false),
         (400, "KMSInvalidStateException", "arn:.. is creating.", Kind::InvalidState, true),
         (400, "KMSInvalidStateException", "arn:.. is unavailable.", Kind::InvalidState, true),
+        (400, "KMSInvalidStateException", "arn:.. is updating.", Kind::InvalidState, true),
+        (400, "KMSInvalidStateException", "The key store is not connected.", Kind::InvalidState, true),
         (400, "KMSInvalidStateException", "", Kind::InvalidState, false),
         (400, "InvalidKeyUsageException", "", Kind::InvalidKeyUsage, false),
         (400, "AccessDeniedException", "", Kind::AccessDenied, false),
@@ -59,10 +61,44 @@ fn every_error_of_the_service_has_its_kind_and_transience() {
         (400, "InvalidSignatureException", "", Kind::Misconfigured, false),
         (400, "InvalidGrantTokenException", "", Kind::Misconfigured, false),
         (403, "", "", Kind::Misconfigured, false),
+        (401, "", "", Kind::Misconfigured, false),
+        (407, "", "", Kind::Misconfigured, false),
+        (408, "", "", Kind::Unavailable, true),
         (400, "InvalidCiphertextException", "", Kind::Rejected, false),
         (400, "IncorrectKeyException", "", Kind::Rejected, false),
         (400, "ValidationException", "the context is too long", Kind::Rejected, false),
         (400, "SomethingNew", "", Kind::Rejected, false),
+        // With HTTP 400, which alone means `Rejected`, so that the code decides.
+        (400, "AccessDenied", "", Kind::AccessDenied, false),
+        (400, "Throttling", "", Kind::Throttled, true),
+        (400, "ThrottledException", "", Kind::Throttled, true),
+        (400, "TooManyRequestsException", "", Kind::Throttled, true),
+        (400, "RequestLimitExceeded", "", Kind::Throttled, true),
+        (400, "RequestThrottled", "", Kind::Throttled, true),
+        (400, "RequestThrottledException", "", Kind::Throttled, true),
+        (400, "SlowDown", "", Kind::Throttled, true),
+        (400, "InternalFailure", "", Kind::Unavailable, true),
+        (400, "InternalError", "", Kind::Unavailable, true),
+        (400, "InternalServiceError", "", Kind::Unavailable, true),
+        (400, "InternalServerError", "", Kind::Unavailable, true),
+        (400, "InternalServerException", "", Kind::Unavailable, true),
+        (400, "ServiceUnavailable", "", Kind::Unavailable, true),
+        (400, "ServiceUnavailableException", "", Kind::Unavailable, true),
+        (400, "RequestTimeout", "", Kind::Unavailable, true),
+        (400, "RequestTimeoutException", "", Kind::Unavailable, true),
+        (400, "InvalidClientTokenId", "", Kind::Misconfigured, false),
+        (400, "InvalidAccessKeyId", "", Kind::Misconfigured, false),
+        (400, "ExpiredToken", "", Kind::Misconfigured, false),
+        (400, "TokenRefreshRequired", "", Kind::Misconfigured, false),
+        (400, "SignatureDoesNotMatch", "", Kind::Misconfigured, false),
+        (400, "IncompleteSignature", "", Kind::Misconfigured, false),
+        (400, "IncompleteSignatureException", "", Kind::Misconfigured, false),
+        (400, "MissingAuthenticationToken", "", Kind::Misconfigured, false),
+        (400, "MissingAuthenticationTokenException", "", Kind::Misconfigured, false),
+        (400, "NotAuthorized", "", Kind::Misconfigured, false),
+        (400, "OptInRequired", "", Kind::Misconfigured, false),
+        (400, "RequestExpired", "", Kind::Misconfigured, false),
+        (400, "UnknownOperationException", "", Kind::Misconfigured, false),
     ];
     for &(status, code, message, kind, transient) in table {
         let (kms, _server) = provider(move |_| Answer::error(status, code, message), |builder| builder);
@@ -80,7 +116,9 @@ fn every_error_of_the_service_has_its_kind_and_transience() {
 #[test]
 fn a_malformed_key_id_is_unknown_where_a_client_chose_it() {
     let said = "1 validation error detected: Value 'x' at 'keyId' failed to satisfy constraint";
-    for (code, message) in [("ValidationException", said), ("InvalidArnException", "Invalid arn")] {
+    let codes =
+        [("ValidationException", said), ("InvalidArnException", "Invalid arn"), ("InvalidAliasNameException", "")];
+    for (code, message) in codes {
         let (kms, _server) = provider(move |_| Answer::error(400, code, message), |builder| builder);
         assert_eq!((generate(&kms).kind(), unwrap(&kms).kind()), (Kind::NotFound, Kind::Rejected));
     }
