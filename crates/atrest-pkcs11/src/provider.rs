@@ -80,7 +80,9 @@ impl Pkcs11Kms {
     /// of its user.
     ///
     /// The function is called on a thread of the provider, at the first call and whenever the token has lost its login.
-    /// Once the token refuses a PIN, no login is tried until [`try_pin_again`](Self::try_pin_again).
+    /// Once the token refuses a PIN, no login is tried until [`try_pin_again`](Self::try_pin_again). And none is tried
+    /// while the token says that one more wrong PIN would lock it: log in with another program then, which gives the
+    /// tries back.
     pub fn builder(
         library: impl Into<PathBuf>,
         token_label: impl Into<String>,
@@ -328,7 +330,8 @@ impl fmt::Debug for Pkcs11Kms {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { token, counting, default_key, .. } = &*self.shared;
         let mut kms = f.debug_struct("Pkcs11Kms");
-        kms.field("token", token).field("counting", counting).field("default_key", default_key);
+        // SECURITY: not the default key itself, since a URI may hold a PIN.
+        kms.field("token", token).field("counting", counting).field("has_default_key", &default_key.is_some());
         kms.finish_non_exhaustive()
     }
 }

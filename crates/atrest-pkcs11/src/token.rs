@@ -73,6 +73,7 @@ pub(crate) struct Token {
 pub(crate) struct Connection {
     pub(crate) session: Session,
     pub(crate) manufacturer: String,
+    library: Pkcs11,
     token: Arc<Token>,
 }
 
@@ -101,8 +102,8 @@ impl Token {
         }
         let session = library.open_ro_session(slot)?;
         let manufacturer = info.manufacturer_id().to_owned();
-        let connection = Connection { session, manufacturer, token: self.clone() };
-        connection.log_in(info.user_pin_final_try())?;
+        let connection = Connection { session, manufacturer, library, token: self.clone() };
+        connection.log_in()?;
         Ok(connection)
     }
 
@@ -160,16 +161,18 @@ fn initialize(library: &Pkcs11) -> Result<(), Failure> {
 
 impl Connection {
     /// Logs the session in, unless the login of another session of this process counts for it.
-    fn log_in(&self, is_final_try: bool) -> Result<(), Failure> {
+    fn log_in(&self) -> Result<(), Failure> {
         let mut refused = self.token.pin_refused.lock().unwrap_or_else(PoisonError::into_inner);
-        if self.is_logged_in()? {
+        let session = self.session.get_session_info()?;
+        if is_logged_in(session.session_state()) {
             return Ok(());
         }
         // SECURITY: a token locks itself after a few wrong PINs, and all its keys with it.
         if *refused {
             return Err(Failure::Known(Kind::Misconfigured, "the token refused the PIN before; it is not tried again"));
         }
-        if is_final_try {
+        // Read at each login: another program may have used up the other tries meanwhile.
+        if self.library.get_token_info(session.slot_id())?.user_pin_final_try() {
             return Err(Failure::Known(Kind::Misconfigured, "one more wrong PIN would lock the token"));
         }
         let no_pin = |_| Failure::Known(Kind::Misconfigured, "the source of the PIN gave none");
@@ -183,11 +186,6 @@ impl Connection {
         }
     }
 
-    fn is_logged_in(&self) -> Result<bool, Error> {
-        let state = self.session.get_session_info()?.session_state();
-        Ok(matches!(state, SessionState::RoUser | SessionState::RwUser))
-    }
-
     /// Returns the one key of this name.
     pub(crate) fn key(&self, name: &KeyName) -> Result<Key, Failure> {
         let unknown = || Failure::Known(Kind::NotFound, "no AES key of this name is in the token");
@@ -199,8 +197,8 @@ impl Connection {
         template.extend(name.id.clone().map(Attribute::Id));
         let mut found = self.session.find_objects(&template)?;
         // A session that was logged out sees no private objects, and gets no error.
-        if found.is_empty() && !self.is_logged_in()? {
-            self.log_in(false)?;
+        if found.is_empty() && !is_logged_in(self.session.get_session_info()?.session_state()) {
+            self.log_in()?;
             found = self.session.find_objects(&template)?;
         }
         let handle = match found[..] {
@@ -216,6 +214,10 @@ impl Connection {
         let id = id.ok_or(Failure::Known(Kind::Misconfigured, "the key has no CKA_ID"))?;
         Ok(Key { handle, resolved_id: resolved_id(self.token.label.as_bytes(), &id) })
     }
+}
+
+fn is_logged_in(state: SessionState) -> bool {
+    matches!(state, SessionState::RoUser | SessionState::RwUser)
 }
 
 impl fmt::Debug for Token {

@@ -14,6 +14,8 @@ use crate::kit::{
     Admin, LABEL, PIN, builder, generate, in_child, in_child_with, init_token, library, unwrap, unwrap_bytes,
 };
 
+const WRONG_PIN: &str = "654321";
+
 #[test]
 fn a_wrong_pin_is_tried_once_by_all_threads_together_until_the_operator_says_so() {
     in_child("faults::a_wrong_pin_is_tried_once_by_all_threads_together_until_the_operator_says_so", || {
@@ -24,14 +26,20 @@ fn a_wrong_pin_is_tried_once_by_all_threads_together_until_the_operator_says_so(
         let (counted, right) = (asked.clone(), is_right.clone());
         let pin = move || {
             counted.fetch_add(1, Ordering::SeqCst);
-            Ok(Pin::new(if right.load(Ordering::SeqCst) { PIN } else { "654321" }))
+            Ok(Pin::new(if right.load(Ordering::SeqCst) { PIN } else { WRONG_PIN }))
         };
-        let kms = Arc::new(Pkcs11Kms::builder(library().unwrap(), LABEL, pin).build());
+        let default = format!("pkcs11:id=%01?pin-value={PIN}");
+        let kms = Pkcs11Kms::builder(library().unwrap(), LABEL, pin).default_key(default);
+        assert!(!format!("{kms:?}").contains(PIN));
+        let kms = Arc::new(kms.build());
         std::thread::scope(|scope| {
             for _ in 0..8 {
                 scope.spawn(|| {
                     let error = generate(&kms, "one").unwrap_err();
                     assert_eq!((error.kind(), error.is_transient()), (Kind::Misconfigured, false), "{error:?}");
+                    let cause = error.cause().unwrap();
+                    let said = format!("{error} {error:?} {cause} {cause:?}");
+                    assert!(!said.contains(PIN) && !said.contains(WRONG_PIN), "{said}");
                 });
             }
         });

@@ -1,5 +1,8 @@
-/* SoftHSM2 as a token of another manufacturer, whose general errors mean nothing in particular. While the file
- * `$SOFTHSM2_CONF.broken` is there, the token fails to decrypt. */
+/* SoftHSM2 as a token of another manufacturer, whose general errors mean nothing in particular. It does more
+ * while one of these files is there:
+ *
+ * `$SOFTHSM2_CONF.broken`: it fails to decrypt.
+ * `$SOFTHSM2_CONF.final`: one more wrong PIN would lock it. */
 
 #include <dlfcn.h>
 #include <stdio.h>
@@ -22,20 +25,32 @@ struct List {
 
 static struct List softhsm, list;
 
+static const char *path(const char *suffix) {
+    static _Thread_local char path[4096];
+    snprintf(path, sizeof path, "%s.%s", getenv("SOFTHSM2_CONF"), suffix);
+    return path;
+}
+
+static int is_there(const char *suffix) {
+    return access(path(suffix), F_OK) == 0;
+}
+
 static Number token_info(Number slot, char *info) {
     Number value = ((TokenInfo *)softhsm.functions[TOKEN_INFO])(slot, info);
     if (value == 0) {
         memset(info + 32, 'X', 32); /* manufacturerID */
+        if (is_there("final")) {
+            *(Number *)(info + 96) |= 0x20000; /* flags, CKF_USER_PIN_FINAL_TRY */
+        }
     }
     return value;
 }
 
 static Number decrypt(Number session, char *in, Number in_len, char *out, Number *out_len) {
     Decrypt *decrypt = (Decrypt *)softhsm.functions[DECRYPT];
-    char broken[4096], lost[4096];
+    char lost[4096];
     Number lost_len = sizeof lost;
-    snprintf(broken, sizeof broken, "%s.broken", getenv("SOFTHSM2_CONF"));
-    if (access(broken, F_OK) != 0) {
+    if (!is_there("broken")) {
         return decrypt(session, in, in_len, out, out_len);
     }
     decrypt(session, in, in_len, lost, &lost_len); /* ends the operation */

@@ -1,13 +1,16 @@
-//! A token of a manufacturer whose general error does not tell a wrong tag from a broken token.
+//! A token of another manufacturer: its general error does not tell a wrong tag from a broken token, and its PIN can
+//! have one try left.
 
 use std::env;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use atrest::KeyProviderErrorKind as Kind;
-use atrest_pkcs11::{Pin, Pkcs11Kms};
+use atrest_pkcs11::{Pin, Pkcs11Kms, Pkcs11KmsBuilder};
 
 use crate::kit::{Admin, LABEL, PIN, generate, in_child, library, unwrap, unwrap_bytes};
 
@@ -23,6 +26,15 @@ fn vendor() -> PathBuf {
     built
 }
 
+fn builder() -> Pkcs11KmsBuilder {
+    Pkcs11Kms::builder(vendor(), LABEL, || Ok(Pin::new(PIN)))
+}
+
+/// The file that changes what the token does while it is there.
+fn switch(suffix: &str) -> PathBuf {
+    PathBuf::from(format!("{}.{suffix}", env::var("SOFTHSM2_CONF").unwrap()))
+}
+
 #[test]
 fn a_failure_that_says_nothing_is_the_wrapped_keys_if_the_token_still_works_and_the_tokens_if_not() {
     in_child(
@@ -30,7 +42,7 @@ fn a_failure_that_says_nothing_is_the_wrapped_keys_if_the_token_still_works_and_
         || {
             let admin = Admin::new();
             let one = admin.create("one", &[1], &[]);
-            let kms = Arc::new(Pkcs11Kms::builder(vendor(), LABEL, || Ok(Pin::new(PIN))).build());
+            let kms = Arc::new(builder().build());
             let generated = generate(&kms, "one").unwrap();
             let mut damaged = generated.wrapped().as_bytes().to_vec();
             damaged[40] ^= 1;
@@ -43,7 +55,7 @@ fn a_failure_that_says_nothing_is_the_wrapped_keys_if_the_token_still_works_and_
             unwrap(&kms, &generated).unwrap();
             assert_eq!(verdict(&damaged), (Kind::Rejected, false));
 
-            let broken = PathBuf::from(format!("{}.broken", env::var("SOFTHSM2_CONF").unwrap()));
+            let broken = switch("broken");
             fs::write(&broken, "").unwrap();
             assert_eq!(verdict(&damaged), (Kind::Unavailable, true));
             assert_eq!(verdict(generated.wrapped().as_bytes()), (Kind::Unavailable, true));
@@ -69,4 +81,34 @@ fn a_failure_that_says_nothing_is_the_wrapped_keys_if_the_token_still_works_and_
             assert_eq!(kms.wraps()[0].own(), wraps);
         },
     );
+}
+
+#[test]
+fn the_last_try_of_a_pin_is_left_to_the_operator_at_the_first_login_and_after_a_logout() {
+    in_child("vendors::the_last_try_of_a_pin_is_left_to_the_operator_at_the_first_login_and_after_a_logout", || {
+        let admin = Admin::new();
+        admin.create("one", &[1], &[]);
+        let asked = Arc::new(AtomicUsize::new(0));
+        let counted = asked.clone();
+        let pin = move || {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Ok(Pin::new(PIN))
+        };
+        let kms = Arc::new(Pkcs11Kms::builder(vendor(), LABEL, pin).threads(NonZeroUsize::MIN, 1).build());
+        let is_refused = || {
+            let error = generate(&kms, "one").unwrap_err();
+            assert_eq!((error.kind(), error.is_transient()), (Kind::Misconfigured, false), "{error:?}");
+            assert_eq!(error.cause().unwrap().to_string(), "one more wrong PIN would lock the token");
+        };
+        let last_try = switch("final");
+        for logins in 1..=2 {
+            admin.session.logout().unwrap();
+            fs::write(&last_try, "").unwrap();
+            is_refused();
+            assert_eq!(asked.load(Ordering::SeqCst), logins - 1);
+            fs::remove_file(&last_try).unwrap();
+            generate(&kms, "one").unwrap();
+            assert_eq!(asked.load(Ordering::SeqCst), logins);
+        }
+    });
 }
