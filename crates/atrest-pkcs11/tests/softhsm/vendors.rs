@@ -1,18 +1,21 @@
-//! A token of another manufacturer: its general error does not tell a wrong tag from a broken token, and its PIN can
-//! have one try left.
+//! A token of another manufacturer: its general error does not tell a wrong tag from a broken token, its nonces are its
+//! own, its PIN can have one try left, and it can hang.
 
 use std::env;
 use std::fs;
-use std::num::NonZeroUsize;
+use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
-use atrest::KeyProviderErrorKind as Kind;
+use atrest::kms::Resilient;
+use atrest::{KeyProvider, KeyProviderErrorKind as Kind, WrappedKey};
 use atrest_pkcs11::{Pin, Pkcs11Kms, Pkcs11KmsBuilder};
+use pollster::block_on;
 
-use crate::kit::{Admin, LABEL, PIN, generate, in_child, library, unwrap, unwrap_bytes};
+use crate::kit::{Admin, LABEL, PIN, generate, in_child, library, request, unwrap, unwrap_bytes};
 
 /// Builds the library of that token, beside the configuration of SoftHSM2.
 fn vendor() -> PathBuf {
@@ -111,4 +114,51 @@ fn the_last_try_of_a_pin_is_left_to_the_operator_at_the_first_login_and_after_a_
             assert_eq!(asked.load(Ordering::SeqCst), logins);
         }
     });
+}
+
+#[test]
+fn a_token_that_writes_its_own_nonce_opens_what_it_wrapped() {
+    in_child("vendors::a_token_that_writes_its_own_nonce_opens_what_it_wrapped", || {
+        Admin::new().create("one", &[1], &[]);
+        let kms = Arc::new(builder().build());
+        for count in 0..3 {
+            let generated = generate(&kms, "one").unwrap();
+            assert_eq!(generated.wrapped().as_bytes()[1..13], *[&[count][..], &[b'N'; 11]].concat());
+            assert_eq!(unwrap(&kms, &generated).unwrap().kek().expose_secret(), generated.kek().expose_secret());
+        }
+    });
+}
+
+#[test]
+fn a_library_that_hangs_costs_each_caller_a_time_limit_and_refuses_more_callers_than_it_can_queue() {
+    in_child(
+        "vendors::a_library_that_hangs_costs_each_caller_a_time_limit_and_refuses_more_callers_than_it_can_queue",
+        || {
+            Admin::new().create("one", &[1], &[]);
+            let (threads, queue_len) = (2, 1);
+            let kms = Arc::new(builder().threads(NonZeroUsize::new(threads).unwrap(), queue_len).build());
+            let generated = generate(&kms, "one").unwrap();
+            let ask = |kms: Arc<dyn KeyProvider>| {
+                kms.unwrap_key(WrappedKey::new(generated.wrapped().as_bytes()), request(generated.key_id()))
+            };
+            let fails_as = |kind| {
+                let kms = Resilient::new(kms.clone()).with_attempt_limit(Duration::from_millis(300));
+                let error = block_on(ask(Arc::new(kms.with_attempts(NonZeroU32::MIN)))).unwrap_err();
+                assert_eq!((error.kind(), error.is_transient()), (kind, true), "{error:?}");
+            };
+            let hangs = switch("hangs");
+            fs::write(&hangs, "").unwrap();
+            while fs::read(&hangs).unwrap().len() < threads {
+                fails_as(Kind::Unavailable);
+            }
+
+            let waits = ask(kms.clone());
+            fails_as(Kind::Throttled);
+
+            fs::remove_file(hangs).unwrap();
+            block_on(waits).unwrap();
+            unwrap(&kms, &generated).unwrap();
+            unwrap(&kms, &generate(&kms, "one").unwrap()).unwrap();
+        },
+    );
 }
