@@ -91,15 +91,7 @@ pub(crate) enum Blames {
     Unknown,
 }
 
-/// Returns what a return value of a decryption tells.
-///
-/// | return value | token | meaning |
-/// |---|---|---|
-/// | `CKR_ENCRYPTED_DATA_INVALID`, `CKR_ENCRYPTED_DATA_LEN_RANGE` | any | a wrong tag |
-/// | `CKR_DATA_INVALID`, `CKR_DATA_LEN_RANGE`, `CKR_SIGNATURE_INVALID` | any | a wrong tag |
-/// | `CKR_GENERAL_ERROR` | of the manufacturer `SoftHSM project` | a wrong tag (measured, 2.6.1) |
-/// | `CKR_GENERAL_ERROR`, `CKR_FUNCTION_FAILED`, `CKR_DEVICE_ERROR` | any other | unknown |
-/// | any other | any | not the wrapped key |
+/// Returns what a return value of a decryption tells, by [the table of the crate](crate#failures).
 pub(crate) fn decryption_blames(error: &Error, manufacturer: &str) -> Blames {
     let Error::Pkcs11(value, _) = error else { return Blames::Other };
     match value {

@@ -13,11 +13,25 @@
 //!
 //! Each write wraps one key with AES-256-GCM under a random nonce. One key may do so 2^32 times, over all processes,
 //! nodes and programs that use it (NIST SP 800-38D, 8.3). At 1,000 writes a second that is 50 days, at 100 writes 1.4
-//! years: rotate the key before (make a new one, move the label, rewrap). With bucket keys one wrap serves many writes.
+//! years: rotate the key before (make a new one, move the label, rewrap). With [bucket keys](#bucket-keys) it takes
+//! decades.
 //!
-//! A provider counts its own wraps ([`Pkcs11Kms::wraps`]), warns once at 2^31 ([`Pkcs11KmsBuilder::warns`]) and refuses
-//! at 2^32. The count starts at zero with each process. The sum is known only with a [`WrapCounter`] that all users
-//! share: a provider reserves 2^20 wraps at a time there, and wraps nothing without a reservation.
+//! The operating system draws the nonce. A token that writes its own in its place, as one in FIPS mode may, is obeyed.
+//!
+//! A provider counts its own wraps ([`Pkcs11Kms::wraps`]), calls [`Pkcs11KmsBuilder::warns`] once at 2^31, if it is
+//! set, and refuses at 2^32. The count starts at zero with each process. The sum is known only with a [`WrapCounter`]
+//! that all users share: a provider reserves 2^20 wraps at a time there, and wraps nothing without a reservation.
+//!
+//! # Bucket keys
+//!
+//! With a [bucket key](atrest::SseKms::with_bucket_key) the token wraps once for many objects: those of one requester,
+//! bucket, key and context, for 5 minutes or 2^20 of them ([`atrest::BucketKeys`]). That is 288 wraps a day instead of
+//! 86 million at 1,000 writes a second. A process that writes for 1,000 pairs of requester and bucket without a pause
+//! wraps 288,000 times a day, and 2^32 wraps last for 40 years.
+//!
+//! A token tells no changes. A key that was removed, that may no longer decrypt, or whose token was pulled out still
+//! serves through the bucket keys in memory, for up to 5 minutes ([`with_max_age`](atrest::BucketKeys::with_max_age)).
+//! To end that at once, call [`Sse::purge_bucket_keys`](atrest::Sse::purge_bucket_keys) in each process.
 //!
 //! # Failures
 //!
@@ -26,16 +40,28 @@
 //! | no key of this name; a URI that is not understood | `NotFound` | no |
 //! | the key may not encrypt or decrypt (`CKR_KEY_FUNCTION_NOT_PERMITTED`) | `Disabled` | no |
 //! | another type or size of key | `InvalidKeyUsage` | no |
-//! | a wrong PIN, a locked or expired one; no AES-GCM; several keys of one name; no library | `Misconfigured` | no |
+//! | a PIN that is wrong, locked or expired, or that has one try left | `Misconfigured` | no |
+//! | no AES-GCM; several keys of one name; no library | `Misconfigured` | no |
 //! | a wrapped key of another key or context, or damaged | `Rejected` | no |
 //! | 2^32 wraps | `InvalidState` | no |
 //! | no more sessions; a full queue | `Throttled` | yes |
 //! | no token, a broken one, no reservation; anything else | `Unavailable` | yes |
 //!
-//! The error's `cause` is a [`Pkcs11Error`]. A wrong tag has no return value of its own in PKCS#11 2.40. SoftHSM
-//! answers `CKR_GENERAL_ERROR`, which other tokens answer when they are broken. For an unknown token the provider then
-//! unwraps what has unwrapped before; if that fails too, or nothing has, it wraps a key and unwraps that, since another
-//! key may be in its place. If either works, the wrapped key is at fault. The wrap counts as any other.
+//! The error's `cause` is a [`Pkcs11Error`]. A wrong tag has no return value of its own in PKCS#11 2.40. A table says
+//! what is at fault when a decryption fails:
+//!
+//! | return value | token | at fault |
+//! |---|---|---|
+//! | `CKR_ENCRYPTED_DATA_INVALID`, `CKR_ENCRYPTED_DATA_LEN_RANGE` | any | the wrapped key |
+//! | `CKR_DATA_INVALID`, `CKR_DATA_LEN_RANGE`, `CKR_SIGNATURE_INVALID` | any | the wrapped key |
+//! | `CKR_GENERAL_ERROR` | of a manufacturer `SoftHSM..` (measured with 2.6.1) | the wrapped key |
+//! | `CKR_GENERAL_ERROR` | any other | not known |
+//! | `CKR_FUNCTION_FAILED`, `CKR_DEVICE_ERROR` | any | not known |
+//! | any other | any | not the wrapped key |
+//!
+//! Where it is not known, the provider unwraps what has unwrapped before; if that fails too, or nothing has, it wraps a
+//! key and unwraps that, since another key may be in its place. If either works, the wrapped key is at fault. The wrap
+//! counts as any other.
 //!
 //! PKCS#11 has no request ids. To find an event of the audit trail of [`atrest`] in the log of an HSM, compare the
 //! times.
