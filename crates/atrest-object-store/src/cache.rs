@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
-use atrest::{Decryptor, Envelope, Expected, KeyEpoch, ModeId, Requester};
+use atrest::{Clock, Decryptor, Envelope, Expected, KeyEpoch, ModeId, Requester};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -22,8 +22,9 @@ use crate::request::strong_e_tag;
 /// and only while the e_tag of the object is the same. A key provider that [tells changes](atrest::KeyProvider::epoch)
 /// ends it at once. Every read that it serves is an event of the audit trail, marked `servedAgain`. Decryptors of SSE-C
 /// are never kept. All are dropped by [`EncryptedStore::purge`](crate::EncryptedStore::purge), when the keyring of this
-/// process changes, and when a key provider answers that a key is disabled, denied or not found. Expired ones are
-/// dropped at the next read, not by a timer.
+/// process changes, and when a key provider answers that a key is disabled, denied or not found. Their age counts the
+/// time that the machine sleeps, and a wall clock that is set back makes none younger; the clock is that of the
+/// [`Sse`](atrest::SseBuilder::clock). Expired ones are dropped at the next read, not by a timer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CachePolicy {
     time_to_live: Duration,
@@ -51,6 +52,26 @@ impl CachePolicy {
     }
 }
 
+/// One moment on both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    wall: SystemTime,
+    monotonic: Duration,
+}
+
+impl Moment {
+    fn now(clock: &dyn Clock) -> Self {
+        Self { wall: clock.wall(), monotonic: clock.monotonic() }
+    }
+
+    /// Returns the longer of the two clocks' values: the wall clock counts the time that a machine sleeps, the
+    /// monotonic clock goes on when the wall clock is set back.
+    fn age(self, clock: &dyn Clock) -> Duration {
+        let wall = clock.wall().duration_since(self.wall).unwrap_or_default();
+        wall.max(clock.monotonic().saturating_sub(self.monotonic))
+    }
+}
+
 /// What identifies a kept decryptor, without the e_tag.
 #[derive(Clone, PartialEq, Eq, Hash)]
 struct Key {
@@ -68,6 +89,7 @@ pub(crate) struct Known {
     version: Option<String>,
     expected: Expected,
     keys: KeyEpoch,
+    made: Moment,
 }
 
 /// The epochs of the cache and of an object's keys, before a read asks for its key.
@@ -96,8 +118,8 @@ impl Known {
 #[derive(Default)]
 struct Entries {
     known: HashMap<Key, (u64, Known)>,
-    /// The entries in the order of their age, which is the order of their end.
-    ages: BTreeMap<u64, (Instant, Key)>,
+    /// The entries in the order of their age. It is the order of their end too, unless the wall clock was set.
+    ages: BTreeMap<u64, Key>,
     len: usize,
     next_age: u64,
     /// The generation of the keyring under which all entries were made.
@@ -120,11 +142,15 @@ impl Cache {
     /// Returns the decryptor of the object at this place, whose e_tag the caller compares.
     pub(crate) fn find(&self, call: &Call, version: Option<&str>) -> Option<Known> {
         let key = Key::new(call, version);
+        let clock = &**call.sse.clock();
         let known = {
             let mut entries = self.entries(call);
-            entries.drop_expired(self.policy.time_to_live);
+            entries.drop_expired(self.policy.time_to_live, clock);
             let (_, known) = entries.known.get(&key)?;
-            (known.expected == *call.access.expected()).then(|| known.clone())?
+            // SECURITY: an older one, which is not expired if the wall clock was set back before this one was made, may
+            // stand before it.
+            let is_expired = known.made.age(clock) >= self.policy.time_to_live;
+            (!is_expired && known.expected == *call.access.expected()).then(|| known.clone())?
         };
         // The provider tells its epoch outside of the lock.
         if call.sse.key_epoch(&known.envelope) == Some(known.keys) {
@@ -155,6 +181,7 @@ impl Cache {
     ) {
         let Some(keys) = epochs.keys else { return };
         let Some(e_tag) = strong_e_tag(meta).filter(|_| envelope.mode() != ModeId::SseC) else { return };
+        let clock = &**call.sse.clock();
         let known = Known {
             decryptor: decryptor.clone(),
             envelope: envelope.clone(),
@@ -162,6 +189,7 @@ impl Cache {
             version: meta.version.clone(),
             expected: call.access.expected().clone(),
             keys,
+            made: Moment::now(clock),
         };
         let mut entries = self.entries(call);
         if entries.epoch != epochs.cache {
@@ -169,11 +197,11 @@ impl Cache {
         }
         let key = Key::new(call, version);
         entries.remove(&key);
-        entries.drop_expired(self.policy.time_to_live);
+        entries.drop_expired(self.policy.time_to_live, clock);
         let (age, len) = (entries.next_age, known.len(&key));
         entries.next_age += 1;
         entries.len += len;
-        entries.ages.insert(age, (Instant::now(), key.clone()));
+        entries.ages.insert(age, key.clone());
         entries.known.insert(key, (age, known));
         while entries.len > self.policy.max_len && entries.drop_oldest() {}
     }
@@ -231,15 +259,16 @@ impl Entries {
         }
     }
 
-    fn drop_expired(&mut self, time_to_live: Duration) {
-        while self.ages.first_key_value().is_some_and(|(_, (made, _))| made.elapsed() >= time_to_live) {
+    fn drop_expired(&mut self, time_to_live: Duration, clock: &dyn Clock) {
+        let is_expired = |(_, known): &(u64, Known)| known.made.age(clock) >= time_to_live;
+        while self.ages.first_key_value().and_then(|(_, key)| self.known.get(key)).is_some_and(is_expired) {
             self.drop_oldest();
         }
     }
 
     /// Drops the oldest entry; returns whether there was one.
     fn drop_oldest(&mut self) -> bool {
-        let Some((_, (_, key))) = self.ages.first_key_value() else { return false };
+        let Some((_, key)) = self.ages.first_key_value() else { return false };
         let key = key.clone();
         self.remove(&key);
         true

@@ -1,14 +1,14 @@
 //! The cache of decryptors: what it saves, when it is emptied, and what it leaves on record.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use atrest::audit::{AuditEvent, AuditFuture, AuditSink, AuditTrail};
 use atrest::testing::MemoryKms;
 use atrest::{
-    Access, CustomerKey, Expected, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KmsKeys, ModeId, Requester, Sse,
-    SseC, SseKms, UNKNOWN_EPOCH, UnwrappedKey, WrappedKey,
+    Access, Clock, CustomerKey, Expected, GeneratedKey, KeyFuture, KeyProvider, KeyRequest, KmsKeys, ModeId, Requester,
+    Sse, SseC, SseKms, UNKNOWN_EPOCH, UnwrappedKey, WrappedKey,
 };
 use atrest_object_store::{CachePolicy, CallOptions, EncryptedStore, Placement};
 use futures_util::future::BoxFuture;
@@ -250,6 +250,74 @@ async fn a_decryptor_is_dropped_after_its_time_and_the_oldest_when_there_are_too
     put(&store, "object", plaintext(10)).await;
     get(&store, "object").await.unwrap();
     assert_eq!(store.kept(), 0);
+}
+
+/// Two clocks in seconds, which stand still until a test moves them.
+#[derive(Clone, Default)]
+struct Clocks(Arc<(AtomicU64, AtomicI64)>);
+
+impl Clocks {
+    /// Lets time pass on both clocks, and moves the wall clock alone.
+    fn pass(&self, both: u64, wall_alone: i64) {
+        self.0.0.fetch_add(both, Ordering::SeqCst);
+        self.0.1.fetch_add(wall_alone, Ordering::SeqCst);
+    }
+}
+
+impl Clock for Clocks {
+    fn wall(&self) -> SystemTime {
+        let moved = 1_000_000_u64.checked_add_signed(self.0.1.load(Ordering::SeqCst)).unwrap();
+        SystemTime::UNIX_EPOCH + Duration::from_secs(moved) + self.monotonic()
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::from_secs(self.0.0.load(Ordering::SeqCst))
+    }
+}
+
+fn with_clocks() -> (EncryptedStore<InMemory>, Clocks, Keys) {
+    let (keys, clocks) = (Keys::new(), Clocks::default());
+    let sse = Sse::builder().keyring(keys.keyring.clone()).audit(AuditTrail::new(keys.sink.clone()));
+    let sse = sse.clock(Arc::new(clocks.clone())).envelope_len(1_024).build().unwrap();
+    (EncryptedStore::builder(InMemory::new(), sse, "lake").build().unwrap(), clocks, keys)
+}
+
+#[tokio::test]
+async fn neither_a_sleep_of_the_machine_nor_a_wall_clock_that_is_set_back_keeps_a_decryptor_longer() {
+    for (both, wall_alone, event) in [
+        (59, 0, "(GetObject)"),
+        (60, 0, "GetObject"),
+        (0, 59, "(GetObject)"),
+        (0, 60, "GetObject"),
+        (20, 40, "GetObject"),
+        (59, -3_600, "(GetObject)"),
+        (60, -3_600, "GetObject"),
+    ] {
+        let (store, clocks, keys) = with_clocks();
+        put(&store, "object", plaintext(10)).await;
+        get(&store, "object").await.unwrap();
+        keys.events();
+        clocks.pass(both, wall_alone);
+        get(&store, "object").await.unwrap();
+        assert_eq!(keys.events(), [event], "{both} s, the wall clock {wall_alone} s more");
+    }
+}
+
+#[tokio::test]
+async fn a_decryptor_ends_in_time_although_an_older_one_before_it_does_not() {
+    let (store, clocks, keys) = with_clocks();
+    for name in ["older", "newer"] {
+        put(&store, name, plaintext(10)).await;
+    }
+    get(&store, "older").await.unwrap();
+    // A time server sets the wall clock back; the machine sleeps for an hour after that.
+    clocks.pass(0, -3_600);
+    get(&store, "newer").await.unwrap();
+    clocks.pass(0, 3_600);
+    keys.events();
+    get(&store, "newer").await.unwrap();
+    get(&store, "older").await.unwrap();
+    assert_eq!(keys.events(), ["GetObject", "(GetObject)"]);
 }
 
 #[tokio::test]
