@@ -16,10 +16,13 @@ pub(crate) const STORE: &str = "EncryptedStore";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
-    /// The object is not encrypted: it has no envelope, or no encrypted object has its length.
+    /// The object is not encrypted: it has no envelope, or no encrypted object has its length. Or its envelope lies in
+    /// another place than [`placement`](crate::EncryptedStoreBuilder::placement) says.
     #[error(
-        "the object is not encrypted, or was encrypted with its envelope in another place or of another length; \
-         unencrypted objects are read only where the filter of the builder names their path"
+        "the object is not encrypted, or its envelope lies in another place or has another length; it lies in front of \
+         the body, behind it or among the attributes, EncryptedStoreBuilder::placement says which, and \
+         SseBuilder::envelope_len its length; unencrypted objects are read only where \
+         EncryptedStoreBuilder::unencrypted names their path"
     )]
     NotEncrypted,
     /// The object was overwritten again and again between two requests of one read.
