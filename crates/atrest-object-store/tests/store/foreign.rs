@@ -1,15 +1,19 @@
 //! Objects that are not encrypted, or not by this store.
 
-use atrest::{Keyring, Sse};
-use atrest_object_store::{EncryptedStore, Placement, StoreError};
+use atrest::{Keyring, Requester, Sse};
+use atrest_object_store::{CallOptions, EncryptedStore, Placement, StoreError};
 use futures_util::TryStreamExt;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{Error, GetResultPayload, ObjectStore, ObjectStoreExt};
+use object_store::{
+    CopyMode, CopyOptions, Error, Extensions, GetOptions, GetRange, GetResultPayload, ObjectStore, ObjectStoreExt,
+    PutMultipartOptions, PutOptions, RenameOptions, RenameTargetMode, TagSet,
+};
 
 use crate::kit::{
-    Keys, PLACEMENTS, at, atrest_error, built, get, get_range, plaintext, put, put_parts, store, store_error,
+    Keys, Memory, PLACEMENTS, at, atrest_error, built, get, get_range, plaintext, put, put_parts, store, store_error,
 };
+use crate::spy::{Given, Request};
 
 fn is_marker(location: &Path) -> bool {
     location.filename() == Some("_SUCCESS") || location.prefix_matches(&Path::from("open"))
@@ -89,6 +93,22 @@ async fn get_head_and_copy_refuse_an_object_that_is_not_encrypted() {
 }
 
 #[tokio::test]
+async fn the_error_of_another_placement_names_the_places_and_the_setting() {
+    for written in PLACEMENTS {
+        for read in PLACEMENTS.into_iter().filter(|read| *read != written) {
+            let (store, spy, keys) = store(written);
+            put(&store, "object", plaintext(50_000)).await;
+            let builder = EncryptedStore::builder(spy, keys.sse(), "lake").placement(read);
+            let error = get(&builder.build().unwrap(), "object").await.unwrap_err();
+            assert_eq!(store_error(&error), Some(&StoreError::NotEncrypted), "{written:?} {read:?}");
+            for named in ["in front of the body", "behind it", "attributes", "EncryptedStoreBuilder::placement"] {
+                assert!(error.to_string().contains(named), "{error}");
+            }
+        }
+    }
+}
+
+#[tokio::test]
 async fn an_object_opens_neither_under_another_name_nor_in_another_bucket_or_realm() {
     for placement in PLACEMENTS {
         let keys = Keys::new();
@@ -134,8 +154,8 @@ async fn an_object_under_another_keyring_is_refused_by_name() {
 }
 
 #[tokio::test]
-async fn attributes_tags_and_extensions_pass_through_but_not_the_envelope_or_the_options() {
-    use object_store::{Attribute, Attributes, PutOptions};
+async fn attributes_pass_through_but_not_that_of_the_envelope() {
+    use object_store::{Attribute, Attributes};
     let (store, spy, _) = store(Placement::Attributes);
     let attributes =
         Attributes::from_iter([(Attribute::ContentType, "text/plain"), (Attribute::Metadata("a".into()), "b")]);
@@ -153,9 +173,116 @@ async fn attributes_tags_and_extensions_pass_through_but_not_the_envelope_or_the
     assert!(store.put_multipart_opts(&at("object"), taken.into()).await.is_err());
 }
 
+/// An extension that only the inner store knows.
+#[derive(Clone, Debug, PartialEq)]
+struct Trace(u32);
+
+/// That extension, and options of the encrypted store.
+fn traced() -> Extensions {
+    let mut extensions = Extensions::new();
+    extensions.insert(Trace(7));
+    extensions.insert(CallOptions::new().with_requester(Requester::new("alice")));
+    extensions
+}
+
+fn tagged() -> TagSet {
+    let mut tags = TagSet::default();
+    tags.push("team", "cats & dogs");
+    tags
+}
+
+/// Returns the requests since the last call, each of which got the extension and not the options.
+fn traced_requests(spy: &Memory) -> Vec<Given> {
+    let given = spy.given();
+    for Given { request, extensions, .. } in &given {
+        assert_eq!(extensions.get::<Trace>(), Some(&Trace(7)), "{request:?}");
+        assert!(extensions.get::<CallOptions>().is_none(), "{request:?}");
+    }
+    given
+}
+
+#[tokio::test]
+async fn tags_and_extensions_reach_every_request_of_a_call_and_the_options_none() {
+    const LEN: usize = 2 << 20;
+    for (placement, at_once) in PLACEMENTS.into_iter().flat_map(|placement| [(placement, true), (placement, false)]) {
+        for (unbound, location) in [(false, "lake/object"), (true, "lake/object"), (false, "open/object")] {
+            let (store, spy, keys) = built(placement, |builder| {
+                let builder = builder.without_cache().unencrypted(is_marker);
+                let builder = if at_once { builder } else { builder.envelope_first() };
+                if unbound { builder.unbound() } else { builder }
+            });
+            let is_open = location.starts_with("open");
+            let (object, copy, renamed) = (at(location), at(&format!("{location}2")), at(&format!("{location}3")));
+            let options = PutOptions { extensions: traced(), tags: tagged(), ..PutOptions::default() };
+            store.put_opts(&object, plaintext(LEN).into(), options).await.unwrap();
+            let given = traced_requests(&spy);
+            assert!(matches!(&given[..], [Given { request: Request::Put { .. }, tags, .. }] if *tags == tagged()));
+            let requester = keys.sink.events().last().map(|event| event.requester().as_str().to_owned());
+            assert_eq!(requester.as_deref(), (!is_open).then_some("alice"), "the options were heard");
+
+            let options = PutMultipartOptions { extensions: traced(), tags: tagged(), ..Default::default() };
+            store.put_multipart_opts(&object, options).await.unwrap().abort().await.unwrap();
+            let given = traced_requests(&spy);
+            assert!(matches!(&given[..], [Given { request: Request::Begin, tags, .. }] if *tags == tagged()));
+
+            // The envelope beside or before the range, and the beginning of an object behind its end.
+            let in_object = placement != Placement::Attributes && !is_open;
+            let whole_in_two = in_object && placement == Placement::Behind;
+            for (range, requests) in [
+                (Some(GetRange::Bounded(1_900_000..1_900_001)), if in_object { 2 } else { 1 }),
+                (None, if whole_in_two { 2 } else { 1 }),
+            ] {
+                let options = GetOptions::new().with_range(range.clone()).with_extensions(traced());
+                store.get_opts(&object, options).await.unwrap().bytes().await.unwrap();
+                assert_eq!(traced_requests(&spy).len(), requests, "{placement:?} {location} {range:?}");
+            }
+            store.get_opts(&object, GetOptions::new().with_head(true).with_extensions(traced())).await.unwrap();
+            assert!(matches!(&traced_requests(&spy)[..], [Given { request: Request::Head, .. }]));
+
+            let options = CopyOptions::new().with_extensions(traced());
+            store.copy_opts(&object, &copy, options.clone()).await.unwrap();
+            let copied = traced_requests(&spy);
+            let options = options.with_mode(CopyMode::Create);
+            store.copy_opts(&object, &at(&format!("{location}4")), options).await.unwrap();
+            traced_requests(&spy);
+            let options = RenameOptions::new().with_extensions(traced());
+            store.rename_opts(&copy, &renamed, options.clone()).await.unwrap();
+            let moved = traced_requests(&spy);
+            let of_inner =
+                |given: &[Given]| given.iter().any(|given| matches!(given.request, Request::Copy | Request::Rename));
+            let as_it_is = unbound || is_open;
+            assert_eq!((of_inner(&copied), of_inner(&moved)), (as_it_is, as_it_is));
+            assert_eq!((copied.len() == 1, moved.len() == 1), (as_it_is, as_it_is), "a read and a write");
+            let options = options.with_target_mode(RenameTargetMode::Create);
+            store.rename_opts(&renamed, &at(&format!("{location}5")), options).await.unwrap();
+            traced_requests(&spy);
+
+            // These take no extensions: the options of a handle reach them, and stay on this side too.
+            let handle = store.with_options(CallOptions::new().with_requester(Requester::new("alice")));
+            handle.get_ranges(&object, &[0..1, 1_900_000..1_900_001]).await.unwrap();
+            assert!(spy.given().iter().all(|given| given.extensions.is_empty()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn extensions_reach_the_requests_in_the_place_of_a_suffix_and_those_of_a_copy_beside_its_place() {
+    let (store, spy, _) = store(Placement::Behind);
+    spy.refuse_suffixes();
+    put(&store, "object", plaintext(65 << 20)).await;
+    spy.given();
+    let options = GetOptions::new().with_range(Some(GetRange::Suffix(5))).with_extensions(traced());
+    store.get_opts(&at("object"), options).await.unwrap();
+    assert!(traced_requests(&spy).iter().any(|given| given.request == Request::Head));
+    let options = CopyOptions::new().with_mode(CopyMode::Create).with_extensions(traced());
+    store.copy_opts(&at("object"), &at("copy"), options).await.unwrap();
+    let requests: Vec<_> = traced_requests(&spy).into_iter().map(|given| given.request).collect();
+    assert!(requests.contains(&Request::Begin) && requests.contains(&Request::Copy), "{requests:?}");
+}
+
 #[tokio::test]
 async fn the_attribute_of_the_envelope_is_taken_in_every_spelling() {
-    use object_store::{Attribute, Attributes, PutOptions};
+    use object_store::{Attribute, Attributes};
     // Attributes become headers, whose names know no case: a second header of that name would spoil the envelope.
     let (store, spy, _) = store(Placement::Attributes);
     for name in ["AtrestEnvelope", "ATRESTENVELOPE"] {

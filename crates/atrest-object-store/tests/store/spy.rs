@@ -11,8 +11,9 @@ use futures_util::stream::BoxStream;
 use futures_util::{FutureExt, StreamExt, TryStreamExt, stream};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
-    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, UploadPart,
+    CopyOptions, Error, Extensions, GetOptions, GetRange, GetResult, GetResultPayload, ListResult, MultipartUpload,
+    ObjectMeta, ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result, TagSet,
+    UploadPart,
 };
 
 /// One request to the inner store.
@@ -30,6 +31,14 @@ pub(crate) enum Request {
     List,
     Copy,
     Rename,
+}
+
+/// What one request with options was given besides.
+#[derive(Clone, Debug)]
+pub(crate) struct Given {
+    pub(crate) request: Request,
+    pub(crate) extensions: Extensions,
+    pub(crate) tags: TagSet,
 }
 
 /// What happens to one request.
@@ -56,6 +65,8 @@ pub(crate) enum Fault {
     Swapped(Path),
     /// The answer has another e_tag, or none.
     ETag(Option<String>),
+    /// The answer says that it is of this version; all such answers have one e_tag.
+    Version(usize),
     /// The answer says that it is of another range.
     Moved(i64),
     /// Something happens to the store before it answers.
@@ -69,6 +80,7 @@ type Told = fn(ObjectMeta) -> Vec<ObjectMeta>;
 #[derive(Default)]
 struct State {
     requests: Vec<Request>,
+    given: Vec<Given>,
     /// How many requests were made while the hook was there.
     seen: usize,
     hook: Option<Hook>,
@@ -102,6 +114,11 @@ impl<T: ObjectStore> Spy<T> {
     /// Returns the requests since the last call.
     pub(crate) fn requests(&self) -> Vec<Request> {
         std::mem::take(&mut self.state.lock().unwrap().requests)
+    }
+
+    /// Returns what the requests with options were given since the last call.
+    pub(crate) fn given(&self) -> Vec<Given> {
+        std::mem::take(&mut self.state.lock().unwrap().given)
     }
 
     /// Calls the hook with each request, which are counted from 0.
@@ -151,6 +168,13 @@ impl<T: ObjectStore> Spy<T> {
 
     fn is_slow(&self) -> bool {
         self.state.lock().unwrap().slow
+    }
+
+    /// Notes a request with options, and waits before it is made.
+    async fn begin_given(&self, request: Request, extensions: &Extensions, tags: TagSet) -> Result<Option<Fault>> {
+        let given = Given { request: request.clone(), extensions: extensions.clone(), tags };
+        self.state.lock().unwrap().given.push(given);
+        self.begin(request).await
     }
 
     /// Notes a request, and waits before it is made.
@@ -212,7 +236,8 @@ pub(crate) fn failure() -> Error {
 #[deny(clippy::missing_trait_methods)]
 impl<T: ObjectStore> ObjectStore for Spy<T> {
     async fn put_opts(&self, location: &Path, payload: PutPayload, options: PutOptions) -> Result<PutResult> {
-        let fault = self.begin(Request::Put { len: payload.content_length() }).await?;
+        let request = Request::Put { len: payload.content_length() };
+        let fault = self.begin_given(request, &options.extensions, options.tags.clone()).await?;
         self.end(fault, self.inner.put_opts(location, payload, options).await).await
     }
 
@@ -221,7 +246,7 @@ impl<T: ObjectStore> ObjectStore for Spy<T> {
         location: &Path,
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
-        let fault = self.begin(Request::Begin).await?;
+        let fault = self.begin_given(Request::Begin, &options.extensions, options.tags.clone()).await?;
         let upload = self.end(fault, self.inner.put_multipart_opts(location, options).await).await?;
         Ok(Box::new(SpyUpload { upload, spy: self.clone() }))
     }
@@ -231,7 +256,7 @@ impl<T: ObjectStore> ObjectStore for Spy<T> {
             true => Request::Head,
             false => Request::Get { range: options.range.clone(), if_match: options.if_match.clone() },
         };
-        let fault = self.begin(request).await?;
+        let fault = self.begin_given(request, &options.extensions, TagSet::default()).await?;
         if self.state.lock().unwrap().denied.contains(location) {
             return Err(Error::PermissionDenied { path: location.to_string(), source: "denied".into() });
         }
@@ -300,12 +325,12 @@ impl<T: ObjectStore> ObjectStore for Spy<T> {
     }
 
     async fn copy_opts(&self, from: &Path, to: &Path, options: CopyOptions) -> Result<()> {
-        let fault = self.begin(Request::Copy).await?;
+        let fault = self.begin_given(Request::Copy, &options.extensions, TagSet::default()).await?;
         self.end(fault, self.inner.copy_opts(from, to, options).await).await
     }
 
     async fn rename_opts(&self, from: &Path, to: &Path, options: RenameOptions) -> Result<()> {
-        let fault = self.begin(Request::Rename).await?;
+        let fault = self.begin_given(Request::Rename, &options.extensions, TagSet::default()).await?;
         self.end(fault, self.inner.rename_opts(from, to, options).await).await
     }
 }
@@ -331,6 +356,10 @@ async fn changed(mut answer: GetResult, fault: Fault) -> GetResult {
         }
         Fault::Size(size) => answer.meta.size = size,
         Fault::ETag(e_tag) => answer.meta.e_tag = e_tag,
+        Fault::Version(version) => {
+            answer.meta.e_tag = Some("\"of every version\"".to_owned());
+            answer.meta.version = Some(version.to_string());
+        }
         Fault::Moved(by) => {
             answer.range.start = answer.range.start.saturating_add_signed(by);
             answer.range.end = answer.range.end.saturating_add_signed(by);
