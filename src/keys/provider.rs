@@ -185,7 +185,8 @@ pub struct GeneratedKey {
 
 impl GeneratedKey {
     /// Creates an answer from the resolved id of the KMS key (an ARN or URI; the library refuses an alias), the wrapped
-    /// key (1 to 6,144 bytes) and the key-encryption key.
+    /// key (1 to 6,144 bytes) and the key-encryption key. For a multi-Region key the resolved id is the ARN of the
+    /// replica that wrapped, with its own region.
     pub fn new(key_id: impl Into<String>, wrapped: impl Into<Vec<u8>>, kek: KeyEncryptionKey) -> Self {
         Self { key_id: key_id.into(), wrapped: WrappedKey::new(wrapped), kek, request_id: None }
     }
@@ -269,7 +270,9 @@ pub struct UnwrappedKey {
 }
 
 impl UnwrappedKey {
-    /// Creates an answer from the id of the KMS key that unwrapped, and the key-encryption key.
+    /// Creates an answer from the id of the KMS key that unwrapped, and the key-encryption key. For a multi-Region key
+    /// it is the ARN of the replica that unwrapped; only [`KmsKeys::with_replicas`](crate::KmsKeys::with_replicas)
+    /// accepts it for an object that names another replica.
     ///
     /// If the backend does not report which key it used, make the backend enforce the key of the request, and pass the
     /// id of the request.
