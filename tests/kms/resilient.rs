@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atrest::kms::{Resilient, ThreadTimer, Timer};
+use atrest::testing::MemoryKms;
 use atrest::{
     EncryptionContext, GeneratedKey, KeyProvider, KeyProviderError, KeyProviderErrorKind as Kind, KeyRequest, Requester,
 };
@@ -31,6 +32,13 @@ fn world() -> (ManualTime, Arc<Scripted>, Arc<Resilient>) {
     let kms = Scripted::new(&time);
     let resilient = Arc::new(resilient(&kms, &time));
     (time, kms, resilient)
+}
+
+/// A resilient provider with the default limits over the KMS of the module `testing`.
+fn on_memory(time: &ManualTime) -> (Arc<MemoryKms>, Arc<Resilient>) {
+    let kms = Arc::new(MemoryKms::new());
+    kms.alias("alias/app", &kms.create_key("app").unwrap());
+    (kms.clone(), Arc::new(Resilient::new(kms).with_timer(Arc::new(time.clone()))))
 }
 
 fn request() -> KeyRequest {
@@ -342,4 +350,67 @@ fn no_error_and_no_debug_names_a_secret() {
     assert_eq!(error.to_string(), "key \"alias/app\": the provider is unavailable, try again later (request call-4)");
     let shown = format!("{error:?} {resilient:?}");
     assert!(shown.contains("alias/app") && shown.contains("is_open: false"), "{shown}");
+}
+
+#[test]
+fn a_memory_kms_fails_as_often_as_it_is_told() {
+    let time = ManualTime::new();
+    let (kms, resilient) = on_memory(&time);
+    let calls = |expected| {
+        let before = kms.calls().generate;
+        let result = kind(time.run(generate(&resilient)));
+        assert_eq!(kms.calls().generate - before, expected);
+        result
+    };
+    kms.fail_next(3, Kind::Unavailable);
+    assert_eq!(calls(4), None, "the fourth attempt succeeds");
+    kms.fail_next(1, Kind::Disabled);
+    assert_eq!(calls(1), Some(Kind::Disabled));
+    assert_eq!(calls(1), None);
+    // Five in a row open the circuit breaker: those of one call, and the first of the next.
+    kms.fail_next(u64::MAX, Kind::Unavailable);
+    assert_eq!(calls(4), Some(Kind::Unavailable));
+    assert!(!resilient.is_open());
+    assert_eq!(calls(1), Some(Kind::Unavailable));
+    assert!(resilient.is_open());
+    assert_eq!(calls(0), Some(Kind::Unavailable));
+    kms.fail_next(0, Kind::Unavailable);
+    time.advance(5 * SECOND);
+    assert_eq!(calls(1), None, "the probe");
+    assert!(!resilient.is_open());
+}
+
+#[test]
+fn a_memory_kms_that_hangs_or_is_slow_costs_no_more_than_the_limits() {
+    let time = ManualTime::new();
+    let (kms, resilient) = on_memory(&time);
+    kms.hang();
+    let (failed, took) = timed(&time, generate(&resilient));
+    assert_eq!((kind(failed), kms.hanging()), (Some(Kind::Unavailable), 0), "each attempt was dropped");
+    assert!(took > 6 * SECOND && took <= 8 * SECOND, "{took:?}");
+    let mut waiting = Box::pin(generate(&resilient));
+    assert!((&mut waiting).now_or_never().is_none());
+    assert_eq!(kms.hanging(), 1);
+    kms.go_on();
+    assert!(time.run(waiting).is_ok());
+    assert!(generate(&resilient).now_or_never().unwrap().is_ok(), "it hangs no more");
+
+    kms.delay(Duration::from_secs(3_600)); // longer than the test, whose time is simulated
+    let (failed, took) = timed(&time, generate(&resilient));
+    assert_eq!(kind(failed), Some(Kind::Unavailable));
+    assert!(took > 6 * SECOND && took <= 8 * SECOND, "{took:?}");
+    kms.delay(Duration::ZERO);
+    assert!(generate(&resilient).now_or_never().unwrap().is_ok());
+}
+
+#[test]
+fn a_memory_kms_answers_after_its_delay() {
+    let (kms, _) = on_memory(&ManualTime::new());
+    let resilient =
+        Arc::new(Resilient::new(kms.clone()).with_attempt_limit(600 * SECOND).with_total_limit(600 * SECOND));
+    kms.delay(ms(1));
+    let mut waiting = Box::pin(generate(&resilient));
+    assert!((&mut waiting).now_or_never().is_none(), "not at once");
+    assert!(block_on(waiting).is_ok());
+    assert_eq!(kms.calls().generate, 1);
 }
