@@ -1,4 +1,5 @@
-//! Audit events (`TracingSink`) and calls of a key provider (`kms::TracingObserver`) as events of `tracing`.
+//! Audit events (`TracingSink`), calls of a key provider (`kms::TracingObserver`) and the builder's warning as events of
+//! `tracing`.
 
 use std::fmt::Debug;
 use std::sync::{Arc, Mutex};
@@ -6,8 +7,8 @@ use std::sync::{Arc, Mutex};
 use atrest::audit::TracingSink;
 use atrest::kms::{Observed, TracingObserver};
 use atrest::{
-    EncryptionContext, Expected, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, ObjectName, Requester, SseKms,
-    SseS3,
+    EncryptionContext, Expected, KeyProvider, KeyProviderErrorKind as Kind, KeyRequest, KmsKeys, ObjectName, Requester,
+    Sse, SseKms, SseS3,
 };
 use futures_util::FutureExt;
 use pollster::block_on;
@@ -43,7 +44,7 @@ impl Visit for Fields {
 
 impl Subscriber for Seen {
     fn enabled(&self, metadata: &Metadata<'_>) -> bool {
-        ["atrest::audit", "atrest::kms"].contains(&metadata.target())
+        ["atrest::audit", "atrest::kms", "atrest::sse::builder"].contains(&metadata.target())
     }
 
     fn new_span(&self, _: &Attributes<'_>) -> Id {
@@ -166,4 +167,22 @@ fn a_call_of_a_kms_is_a_line_for_developers_and_one_that_fails_a_warning_with_it
     ];
     let lines: Vec<_> = seen.lines().into_iter().map(|(level, fields)| (level, fields.0)).collect();
     assert_eq!(lines, expected);
+}
+
+#[test]
+fn each_alias_among_the_accepted_kms_keys_is_a_warning_at_build() {
+    const ALIAS_ARN: &str = "arn:aws:kms:eu-central-1:111122223333:alias/logs";
+    let built = |keys: KmsKeys| {
+        let seen = Seen::default();
+        tracing::subscriber::with_default(seen.clone(), || {
+            Sse::builder().kms(Arc::new(TableKms::default()), keys).build().unwrap();
+        });
+        seen.lines().into_iter().map(|(level, fields)| (level, fields.0)).collect::<Vec<_>>()
+    };
+    let message = "KmsKeys::only names an alias, which accepts no object: name the key's resolved id";
+    let warning = |alias| (Level::WARN, fields(&[("message", message), ("alias", alias)]));
+    assert_eq!(built(KmsKeys::only([KMS_KEY, "alias/app", ALIAS_ARN])), [warning("alias/app"), warning(ALIAS_ARN)]);
+    for keys in [KmsKeys::only([KMS_KEY]), KmsKeys::all()] {
+        assert_eq!(built(keys), []);
+    }
 }
