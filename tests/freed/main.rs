@@ -5,14 +5,16 @@
 
 use std::io::{Cursor, Read};
 use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
 
 use atrest::http_body::DecryptBody;
 use atrest::io::{DecryptAt, DecryptReader};
 use atrest::streams::DecryptStream;
-use atrest::{Encrypted, KmsKeys, ObjectName, Sse, SseKms, Unlock};
+use atrest::{BucketKeys, Encrypted, KmsKeys, ObjectName, Requester, Sse, SseKms, Unlock};
 use atrest_kit::freed::{Freed, MARK, with_plaintext};
 use atrest_kit::polled::{Pieces, polled};
-use atrest_kit::{C, OneKey, Service, Steps, name};
+use atrest_kit::{C, ManualTime, OneKey, Service, Steps, name};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream as _;
 use http_body::Body as _;
@@ -125,22 +127,63 @@ fn a_stream_or_body_leaves_nothing_that_it_opened_and_did_not_give() {
     }
 }
 
+/// A service with two bucket keys in memory, whose bytes are the mark, in simulated time.
+struct WithBucketKeys {
+    time: ManualTime,
+    sse: Sse,
+}
+
+impl WithBucketKeys {
+    fn new(kms: Arc<OneKey>) -> Self {
+        let time = ManualTime::new();
+        let limits = BucketKeys::new().with_max_keys(3).with_max_keys_per_requester(2).with_max_uses(1);
+        let sse = Sse::builder().kms(kms, KmsKeys::only(["one-kms:key/1"])).bucket_keys(limits);
+        let sse = sse.clock(Arc::new(time.clone())).build().unwrap();
+        let stored = put(&sse, "photos");
+        assert_eq!(sse.blocking().decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
+        assert_eq!(sse.bucket_key_stats().keys, 2, "one of the write, one of the read");
+        Self { time, sse }
+    }
+}
+
+fn put(sse: &Sse, bucket: &str) -> Encrypted {
+    let object = ObjectName::new(bucket, "2026/cat.jpg").unwrap();
+    sse.blocking().encrypt(&object, SseKms::new("one-kms:key/1").with_bucket_key(true), b"meow").unwrap()
+}
+
 #[test]
 fn nothing_of_a_bucket_key_is_left_when_it_leaves_the_cache() {
+    type End = fn(WithBucketKeys) -> Option<Sse>;
+    // How keys leave the cache, and how many calls of the KMS and keys in it there are afterwards.
+    let ends: [(&str, End, (u64, usize)); 6] = [
+        ("a purge", |world| (world.sse.purge_bucket_keys(), Some(world.sse)).1, (2, 0)),
+        ("age", |world| (world.time.advance(Duration::from_secs(300)), Some(world.sse)).1, (2, 0)),
+        ("uses", |world| (put(&world.sse, "photos"), Some(world.sse)).1, (3, 2)),
+        ("too many keys of a requester", |world| (put(&world.sse, "videos"), Some(world.sse)).1, (3, 2)),
+        (
+            "too many keys",
+            |world| {
+                let bob = world.sse.requested_by(Requester::new("bob"));
+                for bucket in ["photos", "videos"] {
+                    put(&bob, bucket);
+                }
+                Some(world.sse)
+            },
+            (4, 3),
+        ),
+        ("the end of the service", |_| None, (0, 0)),
+    ];
+    // Outlives all services: its own copy of the key is not wiped.
     let kms = OneKey::new("one-kms:key/1", b"wrapped", [MARK; 32]);
-    let ((), left) = with_plaintext(|| {
-        let sse = Sse::builder().kms(kms.clone(), KmsKeys::only(["one-kms:key/1"])).build().unwrap();
-        let mode = || SseKms::new("one-kms:key/1").with_bucket_key(true);
-        let blocking = sse.blocking();
-        for _ in 0..3 {
-            let stored = blocking.encrypt(&name(), mode(), b"meow").unwrap();
-            assert_eq!(blocking.decrypt(&name(), &stored, Unlock::Server).unwrap(), b"meow");
-            assert_eq!(sse.bucket_key_stats().keys, 2);
-            sse.purge_bucket_keys();
-        }
-        blocking.encrypt(&name(), mode(), b"meow").unwrap();
-    });
-    assert_eq!(left, 0);
+    for (how, end, expected) in ends {
+        let world = WithBucketKeys::new(kms.clone());
+        let ((_kept, stats), left) = with_plaintext(|| {
+            let kept = end(world);
+            let stats = kept.as_ref().map(Sse::bucket_key_stats).unwrap_or_default();
+            (kept, stats)
+        });
+        assert_eq!(((stats.calls, stats.keys), left), (expected, 0), "{how}");
+    }
 }
 
 #[test]
