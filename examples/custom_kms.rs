@@ -97,15 +97,25 @@ impl KeyProvider for Vault {
         let server = self.server.clone();
         self.threads.call(request, move |connection, request| {
             let key = server.connected(connection, request)?.key(request)?;
-            // A wrapped key that does not unwrap was wrapped elsewhere or for another object. Rejected: the library
-            // does not retry.
-            let failed = |error| failed(request, KeyProviderErrorKind::Rejected, error);
+            let failed = |error| failed(request, unwrap_failure(&error), error);
             let wrapped = Encrypted::from_inline(wrapped.as_bytes()).map_err(failed)?;
             let name = bound_to(request.context()).map_err(failed)?;
             let mut kek = key.blocking().decrypt(&name, &wrapped, Unlock::Server).map_err(failed)?;
-            let kek = KeyEncryptionKey::from_slice(&mut kek).map_err(failed)?; // wipes its input
+            let kek = KeyEncryptionKey::from_slice(&mut kek); // wipes its input
+            let kek = kek.map_err(|error| self::failed(request, KeyProviderErrorKind::WrongLength, error))?;
             Ok(UnwrappedKey::new(request.key_id(), kek))
         })
+    }
+}
+
+/// Returns the kind of an error of an unwrap. `Unavailable`, which is tried again: the KMS itself lacks something.
+/// `Rejected`, which is an alarm: all else comes from the wrapped key, which is damaged, or was wrapped under another key
+/// or for another object. As `Unavailable` it would be tried again, and such keys would open the circuit breaker.
+fn unwrap_failure(error: &atrest::Error) -> KeyProviderErrorKind {
+    match error {
+        atrest::Error::Random(_) | atrest::Error::Io(_) => KeyProviderErrorKind::Unavailable,
+        atrest::Error::KeyProvider(error) if error.is_transient() => KeyProviderErrorKind::Unavailable,
+        _ => KeyProviderErrorKind::Rejected,
     }
 }
 
