@@ -108,6 +108,9 @@ impl fmt::Debug for Entry {
 pub type StoreFuture<'a, T> = Pin<Box<dyn Future<Output = io::Result<T>> + Send + 'a>>;
 
 /// A store whose envelopes a sweep can read and replace by compare-and-swap.
+///
+/// An error points to a store that is down, see [`Sweep::give_up_after`](super::Sweep::give_up_after), unless it is of
+/// the kind [`FileTooLarge`](io::ErrorKind::FileTooLarge): that one is about its entry alone.
 pub trait EnvelopeStore: Send + Sync {
     /// Replaces the entry's envelope by `new`, atomically, if the stored envelope is still `old`. Returns whether it
     /// replaced the envelope.
@@ -117,7 +120,7 @@ pub trait EnvelopeStore: Send + Sync {
     fn read<'a>(&'a self, entry: &'a Entry) -> StoreFuture<'a, Option<Vec<u8>>>;
 }
 
-/// A store whose unencrypted objects a sweep can encrypt.
+/// A store whose unencrypted objects a sweep can encrypt. Its errors count as those of an [`EnvelopeStore`].
 pub trait UnencryptedStore: Send + Sync {
     /// Encrypts the entry's body with `encryptor`, and commits the new body together with `envelope` if the object is
     /// still the unencrypted one that was listed. Returns whether it committed.

@@ -64,7 +64,9 @@ impl Progress<'_> {
 fn is_outage(error: &Error) -> bool {
     match error {
         Error::KeyProvider(error) => error.is_transient(),
-        Error::Io(_) | Error::Audit(_) => true,
+        // What is too long for the store's way of writing is a fault of the entry.
+        Error::Io(error) => error.kind() != io::ErrorKind::FileTooLarge,
+        Error::Audit(_) => true,
         _ => false,
     }
 }

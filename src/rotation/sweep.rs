@@ -111,7 +111,8 @@ impl<'a> Sweep<'a> {
     }
 
     /// Stops the sweep after this many consecutive entries for which the store failed, or the key provider or the audit
-    /// trail was unavailable. The default is 100; 0 means 1.
+    /// trail was unavailable. The default is 100; 0 means 1. An entry that is
+    /// [too long](std::io::ErrorKind::FileTooLarge) for the store is a problem of its own, and does not count.
     ///
     /// The last checkpoint is then before the failed entries, so that a resumed sweep processes them again.
     #[must_use]

@@ -423,7 +423,7 @@ fn a_sweep_gives_up_on_a_store_that_is_down_and_a_resumed_one_does_what_was_left
         store.put(&service, key, SseS3);
     }
     service.keyring.blocking().rotate().unwrap();
-    let down = Down { store: &store, from: "20" };
+    let down = Down { store: &store, from: "20", kind: io::ErrorKind::HostUnreachable };
     let mut last = None;
     let sweep = Sweep::new(&service.sse).concurrency(4).checkpoint_every(3).give_up_after(5).on_event(|event| {
         if let SweepEvent::Checkpoint(cursor) = event {
@@ -440,16 +440,31 @@ fn a_sweep_gives_up_on_a_store_that_is_down_and_a_resumed_one_does_what_was_left
     assert_eq!((report.counts().rewrapped, report.counts().problems), (30, 0));
 }
 
-/// A store whose entries from a key on cannot be reached.
+#[test]
+fn entries_that_are_too_long_for_the_store_are_problems_and_never_end_the_sweep() {
+    let service = Service::new();
+    let mut store = Store::default();
+    for key in ["1", "2", "3"] {
+        store.put(&service, key, SseS3);
+    }
+    service.keyring.blocking().rotate().unwrap();
+    let long = Down { store: &store, from: "2", kind: io::ErrorKind::FileTooLarge };
+    let report = Sweep::new(&service.sse).give_up_after(1).blocking().rewrap(store.listing(), &long).unwrap();
+    assert_eq!((report.counts().rewrapped, report.counts().problems), (1, 2));
+    assert!(report.problems().iter().all(|problem| problem.kind() == ProblemKind::Store));
+}
+
+/// A store that fails for the entries from a key on.
 struct Down<'a> {
     store: &'a Store,
     from: &'static str,
+    kind: io::ErrorKind,
 }
 
 impl EnvelopeStore for Down<'_> {
     fn replace<'a>(&'a self, entry: &'a Entry, old: &'a [u8], new: &'a [u8]) -> StoreFuture<'a, bool> {
         if entry.name().key() >= self.from.as_bytes() {
-            return Box::pin(async { Err(io::ErrorKind::HostUnreachable.into()) });
+            return Box::pin(async { Err(self.kind.into()) });
         }
         self.store.replace(entry, old, new)
     }

@@ -137,7 +137,7 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
     }
 
     /// Ends the sweep after this many consecutive objects for which the store failed, or the key provider or the audit
-    /// trail was unavailable; see [`Sweep::give_up_after`]. The default is 100.
+    /// trail was unavailable; see [`Sweep::give_up_after`]. The default is 100; 0 means 1.
     ///
     /// An object that the store does not give, because it denies access to it, for instance, is a
     /// [problem](StoreSweepReport::problems) that names it, and the sweep goes on. 1 ends the sweep at the first such
@@ -175,7 +175,7 @@ impl<'a, T: ObjectStore> StoreSweep<'a, T> {
         let rewriter = Rewriter::new(self.store, self.limits);
         let is_whole = self.prefix.is_none() && self.resume.is_none();
         let after = self.resume.as_ref().and_then(Cursor::position);
-        let after = after.and_then(|at| std::str::from_utf8(at).ok()).map(Path::from);
+        let after = after.and_then(|at| std::str::from_utf8(at).ok()).and_then(|at| Path::parse(at).ok());
         let entries = rewriter.entries(self.prefix.as_ref(), after, self.concurrency);
         let shared = &self.store.shared;
         let any = shared.call(&Path::from("-"), self.store.options.clone());
@@ -252,7 +252,10 @@ impl StoreSweepReport {
         self.report.versions()
     }
 
-    /// Returns the first 1,000 problems.
+    /// Returns the first 1,000 problems. The reason of a failure of the store is its kind: *file too large* for an
+    /// object that is [too long](Self::too_long), *unsupported* for a store that needs
+    /// [`overwriting`](StoreSweep::overwriting). The whole error is the cause of the `Error::Io` in the outcome of the
+    /// object's [event](StoreSweep::on_event).
     pub fn problems(&self) -> &[Problem] {
         self.report.problems()
     }

@@ -24,6 +24,7 @@ use crate::unlock::of_answer;
 
 /// The most paths that a report names.
 const MAX_NAMED: usize = 1_000;
+
 /// What a sweep has written, and what it has left out.
 #[derive(Debug, Default)]
 pub(super) struct Done {
@@ -238,7 +239,7 @@ impl<T: ObjectStore> EnvelopeStore for Rewriter<'_, T> {
             } else {
                 self.rewrite(&location, old, new).await
             };
-            replaced.map_err(as_io)
+            replaced.map_err(not_replaced)
         })
     }
 
@@ -255,6 +256,20 @@ impl<T: ObjectStore> EnvelopeStore for Rewriter<'_, T> {
 fn location_of(entry: &Entry) -> io::Result<Path> {
     let text = std::str::from_utf8(entry.position()).map_err(io::Error::other)?;
     Path::parse(text).map_err(io::Error::other)
+}
+
+/// Returns the error of a replacement. Its kind says why: that is what a report shows of it.
+fn not_replaced(error: Error) -> io::Error {
+    let refused = match &error {
+        Error::Generic { source, .. } => source.downcast_ref(),
+        _ => None,
+    };
+    let kind = match refused {
+        Some(StoreSweepError::TooLong { .. }) => io::ErrorKind::FileTooLarge,
+        Some(StoreSweepError::NoCondition) => io::ErrorKind::Unsupported,
+        None => return as_io(error),
+    };
+    io::Error::new(kind, error)
 }
 
 fn push(paths: &mut Vec<Path>, path: &Path) {
