@@ -1,5 +1,6 @@
 //! Copies and renames.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -73,8 +74,7 @@ impl<T: ObjectStore> Shared<T> {
                 // S3's own copy that must not replace an object drops the attributes, and the envelope with them.
                 let drops_envelope = self.layout.placement() == Placement::Attributes && mode == CopyMode::Create;
                 let moves = !self.binding.is_bound && call.mode().is_none() && !drops_envelope;
-                let ruled = |path| self.rule.as_ref().map(|rule| rule(path)).unwrap_or_default();
-                let mode = |path| ruled(path).mode().unwrap_or(&self.mode).clone();
+                let mode = |path| self.ruled(path).mode().unwrap_or(&self.mode).clone();
                 Ok(moves && is_one(&mode(from), &mode(to)))
             }
             _ => Err(StoreError::AcrossTheFilter.at(to)),
@@ -128,8 +128,9 @@ impl<T: ObjectStore> Shared<T> {
         let beside = Path::parse(format!("{to}.{}{BESIDE}", unique()))?;
         let begun = self.write(&target, &beside, plaintext, attributes, options.extensions.clone()).await?;
         let copied = self.inner.copy_opts(&beside, to, options).await;
-        let deleted = begun.undo().await;
-        copied.and(deleted)
+        // The copy is made or not, whatever becomes of the object beside its place: a sweep names one that stays.
+        let _ = begun.undo().await;
+        copied
     }
 
     /// Writes an object in parts at `place`, under the name of the call. Returns what is to be undone once it was
@@ -195,6 +196,12 @@ pub(crate) fn meant_for(location: &Path) -> Option<Path> {
     let is_hex = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let is_unique = unique.split('-').count() == 3 && unique.split('-').all(is_hex);
     Path::parse(to).ok().filter(|_| is_unique)
+}
+
+/// Returns the path by which the rule and the filter of the builder judge an object: its own, or the place that a copy
+/// was meant for.
+pub(crate) fn judged_by(location: &Path) -> Cow<'_, Path> {
+    std::iter::successors(meant_for(location), meant_for).last().map_or(Cow::Borrowed(location), Cow::Owned)
 }
 
 #[cfg(test)]

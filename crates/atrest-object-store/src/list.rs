@@ -4,7 +4,6 @@ use std::sync::atomic::Ordering;
 
 use object_store::{ObjectMeta, ObjectStore, Result};
 
-use crate::call::CallOptions;
 use crate::error::StoreError;
 use crate::store::Shared;
 
@@ -26,8 +25,7 @@ impl<T: ObjectStore> Shared<T> {
         if self.is_unencrypted(&meta.location) {
             return Some(Ok(meta));
         }
-        let ruled: CallOptions = self.rule.as_ref().map(|rule| rule(&meta.location)).unwrap_or_default();
-        let layers = ruled.mode().unwrap_or(&self.mode).id().layers();
+        let layers = self.ruled(&meta.location).mode().unwrap_or(&self.mode).id().layers();
         match (self.layout.plaintext_len(layers, meta.size), self.foreign) {
             (Some(len), _) => {
                 meta.size = len;

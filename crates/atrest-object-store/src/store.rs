@@ -19,6 +19,7 @@ use object_store::{
 use crate::builder::EncryptedStoreBuilder;
 use crate::cache::Cache;
 use crate::call::{Call, CallOptions};
+use crate::copy::judged_by;
 use crate::error;
 use crate::list::Foreign;
 use crate::placement::Layout;
@@ -67,12 +68,17 @@ pub(crate) struct Shared<T> {
 impl<T: ObjectStore> Shared<T> {
     /// Returns whether objects at this path are stored as they are.
     pub(crate) fn is_unencrypted(&self, location: &Path) -> bool {
-        self.unencrypted.as_ref().is_some_and(|filter| filter(location))
+        self.unencrypted.as_ref().is_some_and(|filter| filter(&judged_by(location)))
+    }
+
+    /// Returns what the rule decides for a path.
+    pub(crate) fn ruled(&self, location: &Path) -> CallOptions {
+        self.rule.as_ref().map(|rule| rule(&judged_by(location))).unwrap_or_default()
     }
 
     /// Settles the options of a call; `options` are those of the call and of the handle.
     pub(crate) fn call(&self, location: &Path, options: CallOptions) -> Result<Call> {
-        let ruled = self.rule.as_ref().map(|rule| rule(location)).unwrap_or_default();
+        let ruled = self.ruled(location);
         let mode = ruled.mode().unwrap_or(&self.mode).clone();
         let name = self.name(location).map_err(|error| error::of(location, error))?;
         Ok(Call::new(location, name, &self.sse, options.or(ruled), mode))
@@ -114,7 +120,7 @@ impl<T: ObjectStore> Shared<T> {
 /// | get | 1, or 2 at once, as [`Placement`](crate::Placement) says; for more than 64 MiB of an object that was put in parts, 1 more for its end |
 /// | get_ranges | those of the joined ranges, and at most 1 for the envelope |
 /// | head, lists | the same as without encryption; lengths are computed from stored lengths |
-/// | copy, rename | reads the object and writes it, as a stream; [unbound](EncryptedStoreBuilder::unbound): the same as without encryption |
+/// | copy, rename | reads the object and writes it, in parts if it is longer than 8 MiB; [unbound](EncryptedStoreBuilder::unbound): the same as without encryption, unless it must not replace and envelopes are attributes |
 /// | delete | the same as without encryption |
 ///
 /// # Security
@@ -128,12 +134,17 @@ impl<T: ObjectStore> Shared<T> {
 ///
 /// # Copies that are cut short
 ///
-/// A copy that must not replace an object and is longer than 64 MiB is written beside its place first, under the name
-/// of that place and `.….atrest-copy`, since no upload in parts has a condition; the inner store then copies it to its
-/// place, if it can (`AmazonS3` has to be told how, `with_copy_if_not_exists`, and S3's own way drops attributes). A
-/// copy that fails deletes that object. If its future is dropped, the object is deleted and the upload aborted by a
-/// task of the tokio runtime; without one, or if the process ends, both stay, and so does an upload whose beginning the
-/// store has not answered yet. Find the object by the end of its name, or with
+/// A copy that must not replace an object and is longer than 64 MiB is written beside its place first, since no upload
+/// in parts has a condition: under the name of the place, a text of its own, and `.atrest-copy`. The inner store then
+/// copies it to its place, if it can. (`AmazonS3` has to be told how, `with_copy_if_not_exists`; its own way drops
+/// attributes. So with [`Placement::Attributes`](crate::Placement::Attributes) such a copy is refused.) The object
+/// beside the place is deleted when the copy is made or has failed. The builder's filter and rule judge this object by
+/// the place that it is meant for.
+///
+/// If the future of a copy is dropped, a task of the tokio runtime aborts the upload and deletes the object. Both stay
+/// if there is no runtime, and if the runtime or the process ends before that task. An object also stays if its
+/// deletion fails, or if the inner store makes it after that, by a request that it was still carrying out. An upload
+/// also stays if the inner store had not answered its beginning. Find such objects by the end of their names, or with
 /// [`StoreSweepReport::left_behind`](crate::StoreSweepReport::left_behind), and end uploads by a lifecycle rule of the
 /// store.
 ///

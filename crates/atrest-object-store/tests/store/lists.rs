@@ -2,8 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use atrest_object_store::{Foreign, StoreError};
+use atrest::DsseKms;
+use atrest_object_store::{CallOptions, Foreign, StoreError};
 use futures_util::{StreamExt, TryStreamExt};
+use object_store::path::Path;
 use object_store::{ObjectMeta, ObjectStore, ObjectStoreExt};
 
 use crate::kit::{CHUNK, PLACEMENTS, at, built, plaintext, put, put_parts, store, store_error};
@@ -29,6 +31,25 @@ async fn listings_tell_plaintext_lengths() {
             let listed: Vec<_> = after.map_ok(pair).try_collect().await.unwrap();
             assert_eq!(listed, expected[3..]);
         }
+    }
+}
+
+#[tokio::test]
+async fn what_a_copy_leaves_beside_its_place_is_listed_by_the_rule_and_the_filter_of_that_place() {
+    for placement in PLACEMENTS {
+        let (store, spy, _) = built(placement, |builder| {
+            let rule = |path: &Path| match path.extension() {
+                Some("parquet") => CallOptions::new().with_mode(DsseKms::new("memory-kms:key/lake")),
+                _ => CallOptions::new(),
+            };
+            builder.rule(rule).unencrypted(|path| path.extension() != Some("parquet"))
+        });
+        put(&store, "to.parquet", plaintext(100)).await;
+        for beside in ["to.parquet.1-2-3.atrest-copy", "to.parquet.1-2-3.atrest-copy.4-5-6.atrest-copy"] {
+            spy.bare().copy(&at("to.parquet"), &at(beside)).await.unwrap();
+        }
+        let listed: Vec<_> = store.list(None).try_collect().await.unwrap();
+        assert_eq!(listed.iter().map(|meta| meta.size).collect::<Vec<_>>(), [100; 3], "{placement:?}");
     }
 }
 
