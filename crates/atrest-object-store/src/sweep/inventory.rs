@@ -116,8 +116,8 @@ impl StoreInventoryTotals {
     ///
     /// # Security
     ///
-    /// Older versions of objects that the inner store keeps, and copies elsewhere, are not counted; and a
-    /// [`StoreKeyring`](crate::StoreKeyring) has a KMS key of its own.
+    /// Uploads under way, older versions of objects that the inner store keeps, and copies elsewhere are not counted;
+    /// and a [`StoreKeyring`](crate::StoreKeyring) has a KMS key of its own.
     pub fn kms_usage(&self) -> Option<&KmsUsage> {
         self.kms_usage.as_ref()
     }

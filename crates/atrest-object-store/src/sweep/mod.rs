@@ -45,7 +45,8 @@ const MAX_OBJECT_LEN: u64 = 64 << 20;
 /// let report = store.sweep(None).concurrency(8).rewrap().await?;
 /// assert_eq!(report.rewritten(), [Path::from("cats.parquet")]);
 ///
-/// keyring.disable(old).await?; // once every process writes under the new version
+/// // Once every process writes under the new version, and no upload from before is under way:
+/// keyring.disable(old).await?;
 /// keyring.retire(old, report.usage().expect("a sweep over the whole store, without problems")).await?;
 /// # Ok(()) }
 /// # tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(example()).unwrap();
@@ -235,9 +236,10 @@ impl StoreSweepReport {
         &self.done.too_long
     }
 
-    /// Returns the first 1,000 objects that a [copy](crate::EncryptedStore) was cut short of deleting, or is still
-    /// working with: their names end in `.atrest-copy`. Delete those that are older than any copy can be. They count as
-    /// objects, and are rewrapped, under the name that they were meant for.
+    /// Returns the first 1,000 objects that copies wrote [beside their
+    /// place](crate::EncryptedStore#copies-that-are-cut-short): a copy was cut short before it deleted the object, or
+    /// could not delete it, or is under way. The names of these objects end in `.atrest-copy`. Delete those that are
+    /// older than any copy can be. They count as objects, and are rewrapped under the name that they were meant for.
     pub fn left_behind(&self) -> &[Path] {
         &self.done.left_behind
     }
@@ -271,7 +273,9 @@ impl StoreSweepReport {
     ///
     /// # Security
     ///
-    /// Older versions of objects that the inner store keeps, and copies elsewhere, are not counted.
+    /// Not counted are uploads under way, since `object_store` does not list them, older versions of objects that the
+    /// inner store keeps, and copies elsewhere. An upload that began before the rotation makes an object under the old
+    /// version when it is completed: sweep once the last of them has ended.
     pub fn usage(&self) -> Option<&KeyUsage> {
         self.report.usage().filter(|_| self.is_whole)
     }
