@@ -193,8 +193,12 @@ impl Cache {
     fn slot(&self, place: Place, clock: &dyn Clock) -> Arc<Slot> {
         let mut slots = lock(&self.slots);
         slots.drop_expired(self.policy.time_to_live, clock);
-        if let Some(slot) = slots.of.get(&place) {
-            return slot.clone();
+        // SECURITY: an older slot, which is not expired if the wall clock was set back before this one was made, may stand
+        // before it.
+        match slots.of.get(&place).cloned() {
+            Some(slot) if slot.made.age(clock) < self.policy.time_to_live => return slot,
+            Some(_) => slots.remove(&place),
+            None => {}
         }
         let slot = Slot { made: Moment::now(clock), outcome: Mutex::default(), has_key: AtomicBool::default() };
         let slot = Arc::new(slot);
@@ -222,6 +226,12 @@ impl Slots {
         let Some(place) = self.order.pop_front() else { return false };
         self.len -= place.len();
         self.of.remove(&place).is_some()
+    }
+
+    fn remove(&mut self, place: &Place) {
+        self.order.retain(|other| **other != *place);
+        self.len -= place.len();
+        self.of.remove(place);
     }
 }
 

@@ -98,6 +98,26 @@ fn neither_a_sleep_of_the_machine_nor_a_wall_clock_that_is_set_back_keeps_a_key_
 }
 
 #[test]
+fn a_key_ends_in_time_although_an_older_one_before_it_does_not() {
+    let lake = Lake::new();
+    let file = lake.keys.file(name()).unwrap();
+    let (older, newer) = (metadata(&file, &lake.modes()), metadata(&file, &lake.modes()));
+    lake.time.move_wall(3_600_000);
+    retrieved(&file, &older).unwrap();
+    // A time server sets the wall clock back; the machine sleeps for an hour after that.
+    lake.time.move_wall(-3_600_000);
+    retrieved(&file, &newer).unwrap();
+    lake.time.move_wall(3_600_000);
+    let unwraps = lake.calls().1;
+    retrieved(&file, &older).unwrap();
+    assert_eq!(lake.calls().1, unwraps);
+    for _ in 0..2 {
+        retrieved(&file, &newer).unwrap();
+        assert_eq!(lake.calls().1, unwraps + 1);
+    }
+}
+
+#[test]
 fn no_more_keys_are_kept_than_the_policy_allows_and_the_oldest_goes_first() {
     // One key takes 1 KiB and the metadata, which is longer than 200 and shorter than 1,000 bytes.
     let lake = Lake::with_cache(CachePolicy::default().with_max_len(3 * 1_224));
