@@ -109,8 +109,8 @@ impl KeyProvider for Vault {
 }
 
 /// Returns the kind of an error of an unwrap. `Unavailable`, which is tried again: the KMS itself lacks something.
-/// `Rejected`, which is an alarm: all else comes from the wrapped key, which is damaged, or was wrapped under another key
-/// or for another object. As `Unavailable` it would be tried again, and such keys would open the circuit breaker.
+/// `Rejected`, which is an alarm: all else comes from the wrapped key, which is damaged, or was wrapped under another
+/// key or for another object. As `Unavailable` it would be tried again, and such keys would open the circuit breaker.
 fn unwrap_failure(error: &atrest::Error) -> KeyProviderErrorKind {
     match error {
         atrest::Error::Random(_) | atrest::Error::Io(_) => KeyProviderErrorKind::Unavailable,

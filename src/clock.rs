@@ -28,21 +28,22 @@ impl Clock for SystemClock {
     }
 }
 
-/// One moment on both clocks.
+/// One moment on both values of a [`Clock`], for whatever ends after a time, such as an entry of a cache.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Moment {
+pub struct Moment {
     pub(crate) wall: SystemTime,
     monotonic: Duration,
 }
 
 impl Moment {
-    pub(crate) fn now(clock: &dyn Clock) -> Self {
+    /// Returns the present moment of this clock.
+    pub fn now(clock: &dyn Clock) -> Self {
         Self { wall: clock.wall(), monotonic: clock.monotonic() }
     }
 
     /// Returns the time since this moment: the longer of the two clocks' values. The wall clock counts the time that a
     /// machine sleeps; the monotonic clock keeps counting when the wall clock is set back.
-    pub(crate) fn age(&self, clock: &dyn Clock) -> Duration {
+    pub fn age(&self, clock: &dyn Clock) -> Duration {
         let wall = clock.wall().duration_since(self.wall).unwrap_or_default();
         wall.max(clock.monotonic().saturating_sub(self.monotonic))
     }

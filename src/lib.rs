@@ -188,7 +188,7 @@ pub use stream::{
 pub use workers::{ScopedThreads, Workers};
 
 // Keys and their sources.
-pub use clock::Clock;
+pub use clock::{Clock, Moment};
 pub use keys::{
     BlockingKeyring, BucketKeyStats, BucketKeys, EncryptionContext, GeneratedKey, KeyFuture, KeyProvider, KeyRequest,
     KeyUsage, Keyring, KeyringBuilder, KeyringStorage, Loaded, Replaced, RootKey, StorageFuture, StorageTag,

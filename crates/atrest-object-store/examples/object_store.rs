@@ -1,7 +1,8 @@
 //! An encrypted store in a local directory, or in a bucket: the code is the same.
 //!
 //! The program writes an object in one request and one in parts, reads ranges, lists lengths, renames, rotates the
-//! master key, and shows what the inner store holds. It writes and deletes under one prefix of its own, `atrest-example`.
+//! master key, and shows what the inner store holds. It writes and deletes under one prefix of its own,
+//! `atrest-example`.
 //!
 //! ```text
 //! cargo run -p atrest-object-store --example object_store                  # a directory that goes away at the end

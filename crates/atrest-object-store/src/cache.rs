@@ -3,9 +3,9 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use atrest::{Clock, Decryptor, Envelope, Expected, KeyEpoch, ModeId, Requester};
+use atrest::{Clock, Decryptor, Envelope, Expected, KeyEpoch, ModeId, Moment, Requester};
 use object_store::ObjectMeta;
 use object_store::path::Path;
 
@@ -49,26 +49,6 @@ impl CachePolicy {
     #[must_use]
     pub fn with_max_len(self, max_len: usize) -> Self {
         Self { max_len, ..self }
-    }
-}
-
-/// One moment on both clocks.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    wall: SystemTime,
-    monotonic: Duration,
-}
-
-impl Moment {
-    fn now(clock: &dyn Clock) -> Self {
-        Self { wall: clock.wall(), monotonic: clock.monotonic() }
-    }
-
-    /// Returns the longer of the two clocks' values: the wall clock counts the time that a machine sleeps, the
-    /// monotonic clock goes on when the wall clock is set back.
-    fn age(self, clock: &dyn Clock) -> Duration {
-        let wall = clock.wall().duration_since(self.wall).unwrap_or_default();
-        wall.max(clock.monotonic().saturating_sub(self.monotonic))
     }
 }
 

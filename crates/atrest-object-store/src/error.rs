@@ -95,10 +95,11 @@ impl StoreError {
 ///
 /// | atrest | object_store |
 /// |---|---|
-/// | the key provider denies access; the customer key is wrong or not expected; the reader does not accept the object | `PermissionDenied` |
+/// | the key provider denies access, or the reader does not accept the object | `PermissionDenied` |
+/// | the customer key is wrong or not expected | `PermissionDenied` |
 /// | the customer key is missing | `Unauthenticated` |
 /// | a limit, a mistake of the caller, a feature that is not compiled | `NotSupported` |
-/// | everything else: changed bytes, a disabled or missing key, a KMS or an audit trail that does not answer | `Generic` |
+/// | everything else: changed bytes, a disabled key, a KMS or audit trail that does not answer | `Generic` |
 pub(crate) fn of(location: &Path, error: atrest::Error) -> Error {
     let path = location.to_string();
     match &error {

@@ -117,10 +117,13 @@ impl<T: ObjectStore> Shared<T> {
 /// |---|---|
 /// | put | 1, in every put mode |
 /// | put in parts | those of the same parts; the last part is held back until `complete` |
-/// | get | 1, or 2 at once, as [`Placement`](crate::Placement) says; for more than 64 MiB of an object that was put in parts, 1 more for its end |
+/// | get | 1, or 2 at once, as [`Placement`](crate::Placement) says |
+/// | get of more than 64 MiB of an object that was put in parts | 1 more, for the object's end |
 /// | get_ranges | those of the joined ranges, and at most 1 for the envelope |
 /// | head, lists | the same as without encryption; lengths are computed from stored lengths |
-/// | copy, rename | reads the object and writes it, in parts if it is longer than 8 MiB; [unbound](EncryptedStoreBuilder::unbound): the same as without encryption, unless it must not replace and envelopes are attributes |
+/// | copy, rename | reads the object and writes it, in parts if it is longer than 8 MiB |
+/// | copy, rename, [unbound](EncryptedStoreBuilder::unbound) | the same as without encryption, but for the next row |
+/// | the same, not replacing, with envelopes in attributes | reads the object and writes it |
 /// | delete | the same as without encryption |
 ///
 /// # Security

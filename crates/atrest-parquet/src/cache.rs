@@ -3,9 +3,9 @@
 use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use atrest::{Clock, DataKey, KeyEpoch, ObjectName};
+use atrest::{Clock, DataKey, KeyEpoch, Moment, ObjectName};
 
 use crate::KeyError;
 
@@ -59,26 +59,6 @@ impl CachePolicy {
     #[must_use]
     pub fn with_max_len(self, max_len: usize) -> Self {
         Self { max_len, ..self }
-    }
-}
-
-/// One moment on both clocks.
-#[derive(Clone, Copy)]
-struct Moment {
-    wall: SystemTime,
-    monotonic: Duration,
-}
-
-impl Moment {
-    fn now(clock: &dyn Clock) -> Self {
-        Self { wall: clock.wall(), monotonic: clock.monotonic() }
-    }
-
-    /// Returns the longer of the two clocks' values: the wall clock counts the time that a machine sleeps, the
-    /// monotonic clock goes on when the wall clock is set back.
-    fn age(self, clock: &dyn Clock) -> Duration {
-        let wall = clock.wall().duration_since(self.wall).unwrap_or_default();
-        wall.max(clock.monotonic().saturating_sub(self.monotonic))
     }
 }
 
@@ -193,8 +173,8 @@ impl Cache {
     fn slot(&self, place: Place, clock: &dyn Clock) -> Arc<Slot> {
         let mut slots = lock(&self.slots);
         slots.drop_expired(self.policy.time_to_live, clock);
-        // SECURITY: an older slot, which is not expired if the wall clock was set back before this one was made, may stand
-        // before it.
+        // SECURITY: an older slot, which is not expired if the wall clock was set back before this one was made, may
+        // stand before it.
         match slots.of.get(&place).cloned() {
             Some(slot) if slot.made.age(clock) < self.policy.time_to_live => return slot,
             Some(_) => slots.remove(&place),

@@ -244,8 +244,8 @@ impl BucketKeyCache {
         }
     }
 
-    /// Tells that a key failed to open an envelope. If it has opened none before, the KMS may have unwrapped it wrongly,
-    /// and it serves no further request unless another call confirms it.
+    /// Tells that a key failed to open an envelope. If it has opened none before, the KMS may have unwrapped it
+    /// wrongly, and it serves no further request unless another call confirms it.
     ///
     /// SECURITY: a key that has opened an envelope stays, so that damaged envelopes cost no call of the KMS.
     pub(crate) fn doubt(&self, key: &Arc<BucketKey>) {

@@ -66,14 +66,17 @@ use policy::PolicyCheck;
 /// |---|---|---|
 /// | 1 | a method, if the operation takes none | recorded |
 /// | | a method and any header of a customer key | recorded: before any value is checked |
-/// | 2 | the customer key of a copy's source: algorithm or key absent; plain HTTP; the key is not ASCII or decodes to nothing; wrong MD5; wrong algorithm | recorded: all before the next row |
+/// | 2 | the customer key of a copy's source: algorithm or key absent; plain HTTP | recorded: before the next row |
+/// | | the same: not ASCII or decodes to nothing; wrong MD5; wrong algorithm | recorded: before row 3 |
 /// | 3 | the request's own customer key: algorithm, key or MD5 absent; plain HTTP | recorded |
 /// | | KMS key or context without a method | ours |
-/// | | SSE-KMS or DSSE-KMS, by request or by default: plain HTTP, then a signature that is not Version 4 | recorded for plain HTTP: before the policy; ours for the signature |
+/// | | SSE-KMS or DSSE-KMS, by request or by default: plain HTTP | recorded: before the policy |
+/// | | the same: a signature that is not Version 4 | ours |
 /// | 4 | the policies of the bucket and of the source's bucket | documented: before any default; otherwise ours |
 /// | 5 | SSE-C is blocked on the bucket | recorded: before the key is checked |
 /// | 6 | the request's own customer key: not ASCII or decodes to nothing; wrong MD5; wrong algorithm | recorded |
-/// | 7 | the stored object or upload, the source of a copy first: absent; a customer key not expected, missing or another one | recorded; ours if absent |
+/// | 7 | the stored object or upload, the source of a copy first: absent | ours |
+/// | | the same: a customer key not expected, missing or another one | recorded |
 /// | | the same, in SSE-KMS or DSSE-KMS: plain HTTP or no Signature Version 4 | ours |
 /// | 8 | a bucket key that is not a boolean | ours |
 /// | 9 | the length of the customer key of a new object or upload | recorded: after the source is checked |

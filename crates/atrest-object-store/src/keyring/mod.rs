@@ -31,7 +31,7 @@ const KEYRING: &str = "keyring.atrest";
 ///
 /// | object under the path | holds | is written |
 /// |---|---|---|
-/// | `root-key.atrest` | the root key, encrypted in SSE-KMS under a KMS key | when the keyring is created, and by [`rewrap_root_key`](Self::rewrap_root_key) |
+/// | `root-key.atrest` | the root key, encrypted in SSE-KMS | by `create` and [`rewrap_root_key`](Self::rewrap_root_key) |
 /// | `keyring.atrest` | the master keys, sealed under the root key | at every change of the keyring |
 ///
 /// A change of the KMS key rewrites the first object only, however many objects the store holds. A rotation of the

@@ -166,7 +166,7 @@ impl World {
         StoreKeyring::new(self.spy.clone(), Path::from("keys"), self.keys.kms.clone(), accepted)
     }
 
-    /// Opens the keyring, or creates it if there is none.
+    /// Opens the keyring of the store; creates the keyring if the store does not hold one yet.
     async fn keyring(&self) -> Keyring {
         match self.place().create(&self.keys.kms_key).await {
             Ok(keyring) => keyring,
